@@ -1,0 +1,165 @@
+// Package fault holds the errors that are meant for the caller.
+//
+// A [*Error] says what kind of failure it is, gives a machine-readable reason, a
+// sentence for people, and, where they help, metadata, field violations and a
+// time to wait. It is built where the fact is known and mapped to a gRPC status
+// in one place, far away (package server). An error that is not a fault is
+// opaque: the caller gets INTERNAL and a request id, the log gets the rest.
+//
+// No fault repeats input. A message is a constant sentence; what is dynamic goes
+// into metadata, and only facts the caller may know go there. So a secret that
+// was pasted into the wrong field cannot come back in an error, a log or a trace.
+package fault
+
+import (
+	"errors"
+	"maps"
+	"time"
+)
+
+// A Kind is a class of failures. Each maps to one gRPC status code.
+type Kind int
+
+// The kinds, named after the gRPC status codes they become.
+const (
+	InvalidArgument Kind = iota + 1
+	Unauthenticated
+	PermissionDenied
+	NotFound
+	AlreadyExists
+	Aborted
+	FailedPrecondition
+	ResourceExhausted
+	Unavailable
+	DeadlineExceeded
+	Canceled
+)
+
+// A Reason is the name of a value of the service's ErrorReason enum, without its
+// ERROR_REASON_ prefix. Reasons are part of the contract and never change.
+type Reason string
+
+// The reasons that both services and the packages they stand on give.
+const (
+	InvalidField       Reason = "INVALID_FIELD"
+	InvalidPageToken   Reason = "INVALID_PAGE_TOKEN"
+	RequestIDReused    Reason = "REQUEST_ID_REUSED"
+	CredentialsMissing Reason = "CREDENTIALS_MISSING"
+	CredentialsInvalid Reason = "CREDENTIALS_INVALID"
+	Denied             Reason = "PERMISSION_DENIED"
+	EtagMismatch       Reason = "ETAG_MISMATCH"
+	Contention         Reason = "CONTENTION"
+	MessageTooLarge    Reason = "MESSAGE_TOO_LARGE"
+	Overloaded         Reason = "OVERLOADED"
+	Deadline           Reason = "DEADLINE"
+	Cancelled          Reason = "CANCELLED"
+	Unreachable        Reason = "UNAVAILABLE"
+	Internal           Reason = "INTERNAL"
+	RouteNotFound      Reason = "ROUTE_NOT_FOUND"
+	MethodNotAllowed   Reason = "METHOD_NOT_ALLOWED"
+	MalformedJSON      Reason = "MALFORMED_JSON"
+)
+
+// A Violation is one field that is wrong, and how.
+type Violation struct {
+	// Field is the path in the request, such as `secret.description`.
+	Field string
+	// Description says what the field must be. It does not repeat the input.
+	Description string
+}
+
+// An Error is a failure that its caller should understand.
+type Error struct {
+	Kind       Kind
+	Reason     Reason
+	Message    string
+	Metadata   map[string]string
+	Violations []Violation
+	// RetryAfter, if not zero, is how long to wait before trying again.
+	RetryAfter time.Duration
+
+	cause error
+}
+
+// New returns an error of the given kind and reason. The message is a constant
+// sentence without capital and period.
+func New(kind Kind, reason Reason, message string) *Error {
+	return &Error{Kind: kind, Reason: reason, Message: message}
+}
+
+// Field returns the error for one malformed field. The description says what the
+// field must be and does not repeat what it was.
+func Field(field, description string) *Error {
+	return Fields(Violation{Field: field, Description: description})
+}
+
+// Fields returns the error for malformed fields.
+func Fields(violations ...Violation) *Error {
+	return &Error{
+		Kind:       InvalidArgument,
+		Reason:     InvalidField,
+		Message:    "the request has malformed fields",
+		Violations: violations,
+	}
+}
+
+// With returns a copy that carries one more word of metadata.
+func (e *Error) With(key, value string) *Error {
+	c := *e
+	c.Metadata = maps.Clone(e.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = make(map[string]string, 1)
+	}
+	c.Metadata[key] = value
+	return &c
+}
+
+// At returns a copy that names one more field violation.
+func (e *Error) At(field, description string) *Error {
+	c := *e
+	c.Violations = append(append([]Violation(nil), e.Violations...), Violation{Field: field, Description: description})
+	return &c
+}
+
+// Retry returns a copy that asks the caller to wait before it tries again.
+func (e *Error) Retry(after time.Duration) *Error {
+	c := *e
+	c.RetryAfter = after
+	return &c
+}
+
+// Because returns a copy that remembers its cause. The cause is for the log and
+// for errors.Is; it never reaches the caller.
+func (e *Error) Because(cause error) *Error {
+	c := *e
+	c.cause = cause
+	return &c
+}
+
+// Error describes the error for the log: reason, message, fields and cause.
+func (e *Error) Error() string {
+	text := string(e.Reason) + ": " + e.Message
+	for _, v := range e.Violations {
+		text += "; " + v.Field + ": " + v.Description
+	}
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause, or nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// From returns the fault in err's chain, if there is one.
+func From(err error) (*Error, bool) {
+	var e *Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
+
+// Is reports whether err's chain holds a fault with this reason.
+func Is(err error, reason Reason) bool {
+	e, ok := From(err)
+	return ok && e.Reason == reason
+}

@@ -1,0 +1,114 @@
+// Package page makes page tokens that give nothing away and cannot be bent.
+//
+// A token is the place where a list goes on, sealed with a key of the service
+// and bound to who asked what. Another caller, another request, a changed bit, a
+// token older than a day: all are INVALID_PAGE_TOKEN, and which, is not told.
+package page
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/fault"
+)
+
+const (
+	// DefaultSize is the length of a page when the caller does not say.
+	DefaultSize = 50
+	// MaxSize is the length of the longest page.
+	MaxSize = 1000
+	// MaxAge is how long a token is good.
+	MaxAge = 24 * time.Hour
+)
+
+// Size returns the page length to use for a requested one.
+func Size(requested int32) int {
+	if requested <= 0 {
+		return DefaultSize
+	}
+	return min(int(requested), MaxSize)
+}
+
+// A Sealer makes and opens page tokens. It may be used from many goroutines.
+type Sealer struct {
+	aead cipher.AEAD
+	now  func() time.Time
+}
+
+// NewSealer returns a sealer with the given key, which both replicas and
+// restarts of a service must share for tokens to survive them.
+func NewSealer(key [32]byte, now func() time.Time) (*Sealer, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("page key: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("page key: %w", err)
+	}
+	return &Sealer{aead: aead, now: now}, nil
+}
+
+// A Binding is what a token is bound to: a caller and a request without its page
+// token and page size.
+type Binding []byte
+
+// Bind returns the binding of a list request: req must be a copy whose
+// page_token and page_size are cleared.
+func Bind(caller string, req proto.Message) (Binding, error) {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("bind page token: %w", err)
+	}
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(caller), []byte(req.ProtoReflect().Descriptor().FullName()), text} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write(part)
+	}
+	return h.Sum(nil), nil
+}
+
+// Seal returns the token for a cursor; for an empty cursor the empty token, which
+// ends a list.
+func (s *Sealer) Seal(cursor []byte, b Binding) string {
+	if len(cursor) == 0 {
+		return ""
+	}
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(cursor)), uint64(s.now().Unix()))
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, append(plain, cursor...), b))
+}
+
+// Open returns the cursor of a token; for the empty token nil, which is the start.
+func (s *Sealer) Open(token string, b Binding) ([]byte, error) {
+	if token == "" {
+		return nil, nil
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil {
+		return nil, invalid()
+	}
+	plain, err := s.aead.Open(nil, nil, sealed, b)
+	if err != nil || len(plain) < 8 {
+		return nil, invalid()
+	}
+	age := s.now().Sub(time.Unix(int64(binary.BigEndian.Uint64(plain)), 0))
+	if age > MaxAge || age < -time.Minute {
+		return nil, invalid()
+	}
+	return plain[8:], nil
+}
+
+func invalid() error {
+	return fault.New(fault.InvalidArgument, fault.InvalidPageToken,
+		"the page token is not valid for this request; start at the first page").
+		At("page_token", "must be the next_page_token of the same request and caller, at most a day old")
+}
