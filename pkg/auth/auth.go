@@ -1,0 +1,42 @@
+// Package auth answers two questions about every request: who is calling, and may
+// they.
+//
+// # Who
+//
+// An [Authenticator] makes exactly one [Principal] of what came with the request.
+// People show a token of an OIDC issuer that the server is configured to trust;
+// workloads show a certificate with a SPIFFE id, or a token. A gateway shows its
+// own certificate, which confers nothing, and hands on the token of the person
+// behind it. Two credentials, or one that does not verify, are refused.
+//
+// # May they
+//
+// Which principal holds which [Grant] is written in a [Policy], a file of the
+// operator's. Nothing in a request, and nothing in a token but the identity it
+// proves, confers a role. What a method asks for is written next to it in the
+// contract, as its access option; a [Guard] reads the options of all services a
+// server has registered and refuses to be built when a method has none, so that
+// nothing is open because somebody forgot it.
+//
+// # Order
+//
+// Both are decided before the request is validated and before anything is looked
+// up. So a stranger learns nothing of what exists: not from a refusal, which is
+// always the same, and not from the complaint about a field.
+//
+// Verified claims are remembered for some minutes, because verifying a signature
+// costs more than the rest of a request. Roles are never remembered: they come
+// from the policy of the moment, so that a policy that is swapped acts at once.
+package auth
+
+import (
+	"strings"
+
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
+)
+
+// RoleName returns the name of a role as policy files and the change log write
+// it, such as `owner` or `super_admin`.
+func RoleName(role accessv1.Role) string {
+	return strings.ToLower(strings.TrimPrefix(role.String(), "ROLE_"))
+}
