@@ -1,0 +1,68 @@
+# Two commands matter: `make run` and `make test`. `make help` lists the rest.
+
+MODULES := proto pkg services
+BIN     := $(CURDIR)/.bin
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build gen check-gen breaking lint fuzz interop readme modules bench clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Build and start everything in one process on this machine. Data stays in .keyward.
+	@exec bin/standalone --dir .keyward
+
+test: ## Run all tests with the race detector. Needs Go, make and a C compiler.
+	go test -race -count=1 work
+
+build: ## Build the programs into bin/.
+	@mkdir -p bin
+	go build -o bin/ ./services/cmd/...
+
+gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
+	rm -rf third_party/proto
+	GOWORK=off go -C tools/gen run ./protodeps $(CURDIR)/third_party/proto
+	buf format -w
+	buf lint
+	buf generate
+
+check-gen: gen ## Generate, and fail if that changes anything.
+	@test -z "$$(git status --porcelain -- proto)" || { git --no-pager diff --stat -- proto; git status --porcelain -- proto; exit 1; }
+
+breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
+	tools/breaking
+
+lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
+	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && golangci-lint run ./...) || exit 1; done
+
+fuzz: ## Fuzz every target for FUZZTIME (10s).
+	tools/fuzz $(or $(FUZZTIME),10s)
+
+interop: ## Check payloads against openssl and node, both ways. Needs both.
+	go test -count=1 -tags interop -run Interop ./services/...
+
+readme: $(BIN)/grpcurl ## Run the commands that README.md shows. Needs curl, jq, openssl.
+	go test -count=1 -tags readme -run Readme ./services/e2e/...
+
+modules: ## Build each module alone, without the workspace.
+	@for module in $(MODULES); do echo "build $$module"; (cd $$module && GOWORK=off go build ./... && GOWORK=off go vet ./...) || exit 1; done
+
+bench: ## Run the benchmarks. They report and never fail.
+	go test -run '^$$' -bench . -benchmem work
+
+clean: ## Remove what was built (not .keyward, which holds data).
+	rm -rf bin .bin third_party
+
+# The tools are pinned by modules of their own, outside the workspace.
+$(BIN)/buf: tools/gen/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C tools/gen install tool
+	@touch $@
+
+$(BIN)/golangci-lint: tools/lint/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C tools/lint install tool
+	@touch $@
+
+$(BIN)/grpcurl: tools/client/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C tools/client install tool
+	@touch $@
