@@ -1,0 +1,103 @@
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// redacted stands in the place of a reference for callers who may not see secrets.
+const redacted = "set"
+
+// formatProto marks stored bytes as a serialized Encryption message.
+const formatProto = 1
+
+// A Direction is the kind of a message.
+type Direction int
+
+// The directions.
+const (
+	// Request is a message that asks, whoever sends it.
+	Request Direction = iota
+	// Response is a message that answers.
+	Response
+)
+
+// A Config is a checked and compiled configuration.
+type Config struct {
+	pb        *allowlistv1.Encryption
+	pipelines [2]*Pipeline // by Direction
+}
+
+// Parse checks and compiles the configuration of an endpoint in the workspace, as
+// of now. All findings come back at once as one [fault.Error], under the gravest
+// reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and LEGACY_NOT_ACKNOWLEDGED;
+// violations name fields from `encryption` on. The message is copied.
+func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
+	f := &findings{workspace: workspace, now: now}
+	config := compile(f, pb)
+	if err := f.fault(); err != nil {
+		return nil, err
+	}
+	return config, nil
+}
+
+// Load compiles a configuration that [Config.Marshal] wrote. It does not look at
+// the time: an acknowledgement that has expired since shows when it is needed.
+func Load(stored []byte) (*Config, error) {
+	if len(stored) == 0 || stored[0] != formatProto {
+		return nil, errors.New("load encryption: unknown format")
+	}
+	pb := new(allowlistv1.Encryption)
+	if err := proto.Unmarshal(stored[1:], pb); err != nil {
+		return nil, fmt.Errorf("load encryption: %w", err)
+	}
+	f := &findings{stored: true}
+	config := compile(f, pb)
+	if err := f.fault(); err != nil {
+		// Not a fault: what the store holds is no mistake of the caller.
+		return nil, fmt.Errorf("load encryption: %s", err.Reason)
+	}
+	return config, nil
+}
+
+// Marshal returns the configuration for [Load]: a format byte and the message.
+func (c *Config) Marshal() ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{formatProto}, c.pb)
+	if err != nil {
+		return nil, fmt.Errorf("marshal encryption: %w", err)
+	}
+	return b, nil
+}
+
+// Proto returns a copy of the configuration as it was given.
+func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.pb) }
+
+// Redacted returns a copy in which each reference reads `set`.
+func (c *Config) Redacted() *allowlistv1.Encryption {
+	pb := c.Proto()
+	for _, at := range references(pb) {
+		at.ref.Name = redacted
+	}
+	return pb
+}
+
+// Secrets returns the resource names of all secrets that the configuration
+// refers to, each once, in order.
+func (c *Config) Secrets() []string {
+	var names []string
+	for _, at := range references(c.pb) {
+		names = append(names, at.ref.GetName())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Pipeline returns the compiled form of one direction. A response that is not
+// configured is protected as requests are, without the signing.
+func (c *Config) Pipeline(d Direction) *Pipeline { return c.pipelines[d] }
