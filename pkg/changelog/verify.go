@@ -1,0 +1,138 @@
+package changelog
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// chunk is how many pairs Verify reads at a time.
+const chunk = 1000
+
+// Verify recomputes the whole tree from the stored entries and compares it with the
+// stored hashes, with the indexes and with the signed head. It fails with
+// [ErrTampered] if anything differs. It reads everything that is stored, in
+// bounded scans.
+func (l *Log) Verify(r kv.Reader) error {
+	if err := l.verify(r); err != nil {
+		return fmt.Errorf("verify change log: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) verify(r kv.Reader) error {
+	var recomputed tree
+	err := scanAll(r, kv.NewKey(entrySpace), func(rest, value []byte) error {
+		return verifyEntry(r, &recomputed, rest, value)
+	})
+	if err != nil {
+		return err
+	}
+	for _, space := range []string{scopeSpace, resourceSpace} {
+		if err := verifyIndex(r, space, recomputed.size); err != nil {
+			return err
+		}
+	}
+	return l.verifyHead(r, recomputed)
+}
+
+// verifyEntry checks that the entry under a key is the next one, that its hashes
+// are those of the tree, and that both indexes list it.
+func verifyEntry(r kv.Reader, recomputed *tree, key, value []byte) error {
+	sequence, rest, err := kv.CutUint(key)
+	if err != nil || len(rest) != 0 || sequence != recomputed.size {
+		return tampered("sequences have a gap at", recomputed.size)
+	}
+	stored, leaf, err := decodeStored(value)
+	if err != nil {
+		return tampered("malformed entry", sequence)
+	}
+	e, err := decodeLeaf(leaf)
+	if err != nil {
+		return tampered("malformed leaf of entry", sequence)
+	}
+	hashes, err := recomputed.add(leaf)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(hashes, stored) {
+		return tampered("other hashes than computed at entry", sequence)
+	}
+	for _, key := range []kv.Key{scopeKey(e.Scope).Uint(sequence), resourceKey(e.Resource).Uint(sequence)} {
+		_, err := r.Get(key)
+		if errors.Is(err, kv.ErrNotFound) {
+			return tampered("an index does not list entry", sequence)
+		}
+		if err != nil {
+			return fmt.Errorf("read index: %w", err)
+		}
+	}
+	return nil
+}
+
+// verifyIndex checks that an index, which lists all entries, lists nothing else.
+func verifyIndex(r kv.Reader, space string, size uint64) error {
+	var listed uint64
+	err := scanAll(r, kv.NewKey(space), func(_, value []byte) error {
+		if listed++; len(value) != 0 {
+			return tampered("an index key has a value, number", listed)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if listed != size {
+		return tampered("an index lists another number of entries than", size)
+	}
+	return nil
+}
+
+// verifyHead checks that the head is signed and describes the recomputed tree.
+func (l *Log) verifyHead(r kv.Reader, recomputed tree) error {
+	stored, err := readHead(r)
+	if err != nil {
+		return err
+	}
+	if stored == nil {
+		if recomputed.size != 0 {
+			return tampered("there are entries but no head; entries", recomputed.size)
+		}
+		return nil
+	}
+	head, note, err := decodeHead(stored)
+	if err != nil {
+		return tampered("malformed head; entries", recomputed.size)
+	}
+	if head.size != recomputed.size || !slices.Equal(head.edge, recomputed.edge) {
+		return tampered("the head describes another tree; entries", recomputed.size)
+	}
+	return l.signer.check(recomputed, note)
+}
+
+// scanAll calls visit with what follows prefix in each key, and with the value.
+func scanAll(r kv.Reader, prefix kv.Key, visit func(rest, value []byte) error) error {
+	within := kv.Prefix(prefix, chunk)
+	for {
+		read := 0
+		for pair, err := range r.Scan(within) {
+			if err != nil {
+				return fmt.Errorf("scan change log: %w", err)
+			}
+			if err := visit(pair.Key[len(prefix):], pair.Value); err != nil {
+				return err
+			}
+			read++
+			within.Start = append(slices.Clone(pair.Key), 0)
+		}
+		if read < chunk {
+			return nil
+		}
+	}
+}
+
+func tampered(what string, number uint64) error {
+	return fmt.Errorf("%w: %s %d", ErrTampered, what, number)
+}
