@@ -1,0 +1,152 @@
+package localid
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+)
+
+const issuerFile = "issuer.pem"
+
+// An Issuer signs tokens for the people who use one machine, and serves what a
+// server needs to verify them. It may be used by many goroutines.
+type Issuer struct {
+	url       string
+	path      string
+	discovery []byte
+	keys      []byte
+	signer    jose.Signer
+	now       func() time.Time
+}
+
+// NewIssuer makes an issuer that lives in memory, for tests. The URL is how
+// servers reach its handler; it becomes the `iss` of its tokens.
+func NewIssuer(issuerURL string) (*Issuer, error) {
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	return newIssuer(issuerURL, key)
+}
+
+// LoadOrCreateIssuer returns the issuer whose key is kept in the folder, which
+// it makes, with the key, on first use.
+func LoadOrCreateIssuer(dir, issuerURL string) (*Issuer, error) {
+	data, err := loadOrCreate(dir, issuerFile, func() ([]byte, error) {
+		key, err := newKey()
+		if err != nil {
+			return nil, err
+		}
+		return encodeKey(key)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keep local issuer: %w", err)
+	}
+	key, _, err := decodeKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("read local issuer: %w", err)
+	}
+	return newIssuer(issuerURL, key)
+}
+
+func newIssuer(issuerURL string, key *ecdsa.PrivateKey) (*Issuer, error) {
+	u, err := url.Parse(issuerURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(u.Path, "/") {
+		return nil, errors.New("make local issuer: the URL must be https://host/path without a slash at its end")
+	}
+	public := jose.JSONWebKey{Key: key.Public(), Algorithm: string(jose.ES256), Use: "sig"}
+	thumbprint, err := public.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("name issuer's key: %w", err)
+	}
+	public.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+	i := &Issuer{url: issuerURL, path: u.Path, now: time.Now}
+	i.signer, err = jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: public.KeyID}},
+		(&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return nil, fmt.Errorf("make signer: %w", err)
+	}
+	if i.keys, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}}); err != nil {
+		return nil, fmt.Errorf("encode key set: %w", err)
+	}
+	i.discovery, err = json.Marshal(map[string]any{
+		"issuer":                                issuerURL,
+		"jwks_uri":                              issuerURL + "/keys",
+		"response_types_supported":              []string{"id_token"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []jose.SignatureAlgorithm{jose.ES256},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode discovery document: %w", err)
+	}
+	return i, nil
+}
+
+// URL returns the issuer's URL, the `iss` of its tokens.
+func (i *Issuer) URL() string { return i.url }
+
+// Handler serves the discovery document and the key set, below the path of the
+// issuer's URL.
+func (i *Issuer) Handler() http.Handler {
+	mux := http.NewServeMux()
+	serve := func(document []byte) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			// A client that went away is nobody's error.
+			_, _ = w.Write(document)
+		}
+	}
+	mux.HandleFunc("GET "+i.path+"/.well-known/openid-configuration", serve(i.discovery))
+	mux.HandleFunc("GET "+i.path+"/keys", serve(i.keys))
+	return mux
+}
+
+// Sign returns a token for the subject that is good for the audience from now on
+// for the lifetime. Extra claims do not replace the registered ones.
+func (i *Issuer) Sign(subject, audience string, lifetime time.Duration, extra map[string]any) (string, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return "", fmt.Errorf("draw token id: %w", err)
+	}
+	claims := maps.Clone(extra)
+	if claims == nil {
+		claims = make(map[string]any, 6)
+	}
+	now := i.now()
+	claims["iss"] = i.url
+	claims["sub"] = subject
+	claims["aud"] = audience
+	claims["iat"] = now.Unix()
+	claims["exp"] = now.Add(lifetime).Unix()
+	claims["jti"] = id.String()
+	return i.Token(claims)
+}
+
+// Token signs claims as they are. [Issuer.Sign] makes those that a server accepts.
+func (i *Issuer) Token(claims map[string]any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("encode claims: %w", err)
+	}
+	signed, err := i.signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		return "", fmt.Errorf("serialize token: %w", err)
+	}
+	return token, nil
+}
