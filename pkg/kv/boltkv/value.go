@@ -1,0 +1,56 @@
+package boltkv
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"runtime/debug"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A value is stored as
+//
+//	┌──────────────────────────────┬───────┐
+//	│ CRC-32C of key, value (4, BE)│ value │
+//	└──────────────────────────────┴───────┘
+//
+// The key is in the sum so that a value does not pass for another key's.
+const checksumSize = 4
+
+func checksum(key, value []byte) uint32 {
+	// MakeTable returns the one shared table for this polynomial.
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Update(0, table, key), table, value)
+}
+
+func encode(key, value []byte) []byte {
+	stored := make([]byte, checksumSize, checksumSize+len(value))
+	binary.BigEndian.PutUint32(stored, checksum(key, value))
+	return append(stored, value...)
+}
+
+// decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
+func decode(key, stored []byte) ([]byte, error) {
+	if len(stored) < checksumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[checksumSize:]) {
+		return nil, fmt.Errorf("read key %x: %w", key, kv.ErrCorrupt)
+	}
+	value := make([]byte, len(stored)-checksumSize)
+	copy(value, stored[checksumSize:])
+	return value, nil
+}
+
+// guard runs an operation of bbolt on its memory-mapped file. bbolt panics at
+// pages that make no sense, and the operating system signals a fault for pages
+// that the disk cannot read; both mean that the file is damaged, and neither is
+// a reason to end the process.
+func guard(operation func()) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", kv.ErrCorrupt, p)
+		}
+	}()
+	operation()
+	return nil
+}

@@ -1,0 +1,244 @@
+package boltkv
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A group ends at these bounds, so that its first member does not wait for ever.
+const (
+	maxGroup      = 512
+	maxGroupBytes = 8 << 20
+)
+
+// A request is one call of Update. Until it is begun it belongs to the caller,
+// then to the writer until done is closed, then to the caller again.
+type request struct {
+	ctx   context.Context
+	fn    func(kv.Tx) error
+	state atomic.Int32
+	done  chan struct{}
+
+	err      error
+	panicked any
+	exited   bool
+}
+
+const (
+	waiting int32 = iota
+	begun
+	abandoned
+)
+
+// begin takes the request for the writer, and abandon for the caller; only one
+// of them succeeds.
+func (r *request) begin() bool   { return r.state.CompareAndSwap(waiting, begun) }
+func (r *request) abandon() bool { return r.state.CompareAndSwap(waiting, abandoned) }
+
+// call runs the function. It does not return if the function ends its goroutine.
+func (r *request) call(t *tx) {
+	returned := false
+	defer func() {
+		t.end()
+		if returned {
+			return
+		}
+		if r.panicked = recover(); r.panicked == nil {
+			r.exited = true
+		}
+	}()
+	r.err = r.fn(t)
+	returned = true
+	if r.err == nil {
+		r.err = t.failed
+	}
+}
+
+func (r *request) succeeded() bool { return r.err == nil && r.panicked == nil && !r.exited }
+
+// An attached log is one that takes records.
+type attached struct {
+	name string
+	log  kv.Log
+}
+
+// write is the writer: it commits group after group until the queue is closed
+// and empty.
+func (db *DB) write() {
+	defer close(db.stopped)
+	for first := range db.queue {
+		g := &group{db: db}
+		g.run(first)
+	}
+}
+
+// A group is the requests that are committed together.
+type group struct {
+	db      *DB
+	bolt    *bbolt.Tx
+	base    snapshot
+	members []*request
+	records map[string][][]byte
+	bytes   int
+	dirty   bool
+	err     error
+}
+
+// run carries out a group that starts with first, and answers its members.
+func (g *group) run(first *request) {
+	if g.bolt, g.err = g.db.bolt.Begin(true); g.err == nil {
+		g.err = g.base.begin(g.bolt)
+	}
+	g.fill(first)
+	err := g.commit()
+	for _, r := range g.members {
+		if err != nil {
+			// Whatever the function returned, it may have seen what is now undone.
+			r.err = err
+		}
+		close(r.done)
+	}
+}
+
+// fill runs requests until none waits or the group is full. They run in a
+// goroutine of their own, because a function may end it (runtime.Goexit).
+func (g *group) fill(first *request) {
+	for next := first; next != nil; next = g.take() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for ; next != nil; next = g.take() {
+				g.member(next)
+			}
+		}()
+		<-done
+	}
+}
+
+// take returns the next waiting request, or nil if the group ends here.
+func (g *group) take() *request {
+	if g.err != nil || len(g.members) >= maxGroup || g.bytes >= maxGroupBytes {
+		return nil
+	}
+	select {
+	case r := <-g.db.queue: // nil when the queue is closed
+		return r
+	default:
+		return nil
+	}
+}
+
+// member runs one request and, if it succeeds, makes it part of the group.
+func (g *group) member(r *request) {
+	if !r.begin() {
+		return
+	}
+	g.members = append(g.members, r)
+	if g.err != nil {
+		return
+	}
+	if r.err = r.ctx.Err(); r.err != nil {
+		return
+	}
+	t := newTx(&g.base, g.db.logNames())
+	r.call(t)
+	if r.succeeded() {
+		g.apply(t)
+	}
+}
+
+// apply moves what a transaction wrote to the group's bbolt transaction.
+func (g *group) apply(t *tx) {
+	for _, e := range t.overlay.entries {
+		if g.err != nil {
+			return
+		}
+		g.dirty = true
+		if e.deleted {
+			g.err = g.base.remove(e.key)
+		} else {
+			g.err = g.base.store(e.key, e.stored)
+		}
+	}
+	for _, rec := range t.records {
+		g.dirty = true
+		if g.records == nil {
+			g.records = make(map[string][][]byte)
+		}
+		g.records[rec.log] = append(g.records[rec.log], rec.data)
+	}
+	g.bytes += t.bytes
+}
+
+// commit makes the group durable. If it cannot, nothing of it remains.
+func (g *group) commit() error {
+	if g.bolt == nil {
+		return fmt.Errorf("begin update: %w", g.err)
+	}
+	// After a commit, Rollback does nothing.
+	defer func() { _ = g.bolt.Rollback() }()
+	if g.err != nil {
+		return g.err
+	}
+	if !g.dirty {
+		return nil
+	}
+	if err := g.integrate(); err != nil {
+		return err
+	}
+	if g.db.beforeCommit != nil {
+		if err := g.db.beforeCommit(); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+	var err error
+	if fault := guard(func() { err = g.bolt.Commit() }); fault != nil {
+		err = fault
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// integrate gives each log the records that the group appended to it.
+func (g *group) integrate() error {
+	for _, a := range g.db.attachedLogs() {
+		records := g.records[a.name]
+		if len(records) == 0 {
+			continue
+		}
+		if err := a.integrate(&direct{snapshot: &g.base}, records); err != nil {
+			return fmt.Errorf("integrate log %s: %w", a.name, err)
+		}
+	}
+	return nil
+}
+
+// integrate turns a panic into an error: the writer must outlive it.
+func (a attached) integrate(tx kv.Tx, records [][]byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return a.log.Integrate(tx, records)
+}
+
+func (db *DB) attachedLogs() []attached {
+	db.logsMu.RLock()
+	defer db.logsMu.RUnlock()
+	return db.logs
+}
+
+func (db *DB) logNames() func(string) bool {
+	return func(name string) bool {
+		return slices.ContainsFunc(db.attachedLogs(), func(a attached) bool { return a.name == name })
+	}
+}
