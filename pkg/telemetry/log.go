@@ -1,0 +1,75 @@
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// LogConfig is what an operator decides about the log.
+type LogConfig struct {
+	// Level is the least severe level to log: debug, info (the default), warn or error.
+	Level string `yaml:"level"`
+}
+
+func (c LogConfig) check() error {
+	if c.Level == "" {
+		return nil
+	}
+	// UnmarshalText also takes `info+2`, and repeats in its error what it did not take.
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
+		return fmt.Errorf("log.level: must be debug, info, warn or error")
+	}
+	return nil
+}
+
+func (c LogConfig) level() slog.Level {
+	var level slog.Level
+	// What check lets through parses; empty leaves the zero level, which is info.
+	_ = level.UnmarshalText([]byte(c.Level))
+	return level
+}
+
+// NewLogger returns a logger that writes one JSON object a line to w. Whatever
+// must not be logged it replaces: see the package comment.
+func NewLogger(w io.Writer, level slog.Level, service string) *slog.Logger {
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})
+	return slog.New(handler).With(slog.String("service", service))
+}
+
+// Words that, anywhere in the key of an attribute or in the name of its group, mark
+// its value as one that is not for the log.
+var telltales = [...]string{
+	"authorization", "bearer", "cookie", "credential", "jwt", "key", "passphrase", "passwd", "password",
+	"plaintext", "private", "secret", "token", "value", "body", "payload",
+}
+
+// redact replaces what must not be logged. The handler calls it for every
+// attribute that is not a group, after LogValue was called.
+func redact(groups []string, a slog.Attr) slog.Attr {
+	if telltale(a.Key) || slices.ContainsFunc(groups, telltale) {
+		return slog.String(a.Key, sensitive.Redacted)
+	}
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	switch v := a.Value.Any().(type) {
+	case nil, bool, []string, *slog.Source, slog.Level, netip.Addr, netip.AddrPort:
+		return a
+	case error:
+		return slog.String(a.Key, v.Error())
+	default:
+		// The handler would print every field of it: a message, bytes, a request.
+		return slog.String(a.Key, fmt.Sprintf("(%T)", v))
+	}
+}
+
+func telltale(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(telltales[:], func(word string) bool { return strings.Contains(name, word) })
+}
