@@ -1,0 +1,156 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A Use is what a binding is asked for.
+type Use struct {
+	Usage Usage
+	// Referrer is the resource that refers to the secret.
+	Referrer string
+	// Host is where a credential is sent.
+	Host string
+	// Operation names the save that needs the binding.
+	Operation string
+}
+
+// Bind grants the holder to resolve a secret for a referrer, and keeps the secret
+// from being deleted. Binding again under the same operation changes nothing and
+// returns what there is. It fails with SECRET_NOT_FOUND, USAGE_NOT_ALLOWED or
+// HOST_NOT_ALLOWED.
+func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (Binding, error) {
+	now := s.timestamp()
+	var bound Binding
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		sec, err := loadSecret(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := use.allowedBy(sec); err != nil {
+			return err
+		}
+		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
+		present, err := loadBinding(tx, &bound)
+		if err != nil || present {
+			return err
+		}
+		bound.Usage, bound.Referrer, bound.Host, bound.Created = use.Usage, use.Referrer, use.Host, now
+		state, err := put(tx, bindingKey(bound), bound)
+		if err != nil {
+			return fmt.Errorf("write binding: %w", err)
+		}
+		if err := countBinding(tx, bound, true); err != nil {
+			return err
+		}
+		e := entry{action: Bound, at: now, detail: Detail{Referrers: []string{bound.Referrer}}}
+		return s.record(tx, call, sec, e, state)
+	})
+	return bound, err
+}
+
+// Unbind gives up what the holder bound under an operation. It does nothing if
+// there is no such binding, or no such secret.
+func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operation string) error {
+	now := s.timestamp()
+	return s.kv.Update(ctx, func(tx kv.Tx) error {
+		sec, err := loadSecret(tx, name)
+		if fault.Is(err, NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b := Binding{Name: name, UID: sec.UID, Holder: holder, Operation: operation}
+		present, err := loadBinding(tx, &b)
+		if err != nil || !present {
+			return err
+		}
+		if err := tx.Delete(bindingKey(b)); err != nil {
+			return fmt.Errorf("delete binding: %w", err)
+		}
+		if err := countBinding(tx, b, false); err != nil {
+			return err
+		}
+		e := entry{action: Unbound, at: now, detail: Detail{Referrers: []string{b.Referrer}}}
+		return s.record(tx, call, sec, e, nil)
+	})
+}
+
+// allowedBy fails if the secret does not permit the use.
+func (u Use) allowedBy(sec Secret) error {
+	if u.Usage != sec.Usage {
+		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret may not be used for this").
+			With("usage", string(sec.Usage))
+	}
+	if sec.Usage == Credential && !slices.Contains(sec.AllowedHosts, u.Host) {
+		return fault.New(fault.FailedPrecondition, HostNotAllowed, "the credential may not be sent to this host")
+	}
+	return nil
+}
+
+// loadBinding completes a binding of which the key is known, if it is there.
+func loadBinding(r kv.Reader, b *Binding) (present bool, err error) {
+	stored, err := r.Get(bindingKey(*b))
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read binding: %w", err)
+	}
+	return true, decode(stored, b)
+}
+
+// countBinding keeps the counters that belong to a binding, when it comes or goes.
+func countBinding(tx kv.Tx, b Binding, comes bool) error {
+	mine, err := addCount(tx, referrerKey(b.UID, b.Referrer), comes)
+	if err != nil {
+		return fmt.Errorf("count bindings: %w", err)
+	}
+	if first, last := comes && mine == 1, !comes && mine == 0; first || last {
+		if _, err := addCount(tx, referrerCountKey(b.UID), comes); err != nil {
+			return fmt.Errorf("count referrers: %w", err)
+		}
+	}
+	if b.Host == "" {
+		return nil
+	}
+	if _, err := addCount(tx, hostReferrerKey(b.UID, b.Host, b.Referrer), comes); err != nil {
+		return fmt.Errorf("count bindings to host: %w", err)
+	}
+	return nil
+}
+
+// checkHostsInUse fails with SECRET_IN_USE if a host is no longer among the allowed
+// ones although a binding sends the credential there.
+func checkHostsInUse(r kv.Reader, before Secret, allowed []string) error {
+	using := make(map[string]bool)
+	for _, host := range before.AllowedHosts {
+		if slices.Contains(allowed, host) {
+			continue
+		}
+		prefix := hostKey(before.UID, host)
+		keys, err := scanKeys(r, kv.Prefix(prefix, MaxReferences))
+		if err != nil {
+			return fmt.Errorf("read bindings to host: %w", err)
+		}
+		for _, key := range keys {
+			referrer, err := lastText(key, prefix)
+			if err != nil {
+				return fmt.Errorf("read bindings to host: %w", err)
+			}
+			using[referrer] = true
+		}
+	}
+	if len(using) == 0 {
+		return nil
+	}
+	return inUse(slices.Sorted(maps.Keys(using)), len(using))
+}

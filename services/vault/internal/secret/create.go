@@ -1,0 +1,128 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A Draft is a secret to be created.
+type Draft struct {
+	Description  string
+	Labels       map[string]string
+	Usage        Usage
+	AllowedHosts []string
+	Value        Value
+}
+
+// Create stores a secret with its first version. It fails with SECRET_EXISTS if the
+// name is taken. A repeated request returns the secret as it is now.
+func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (Secret, error) {
+	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
+		return Secret{}, err
+	}
+	sec, sealed, err := s.prepare(name, draft)
+	if err != nil {
+		return Secret{}, err
+	}
+	var created Secret
+	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		if seen {
+			created, err = loadLife(tx, name, uid)
+			return err
+		}
+		created = sec
+		return s.insert(tx, call, sec, sealed)
+	})
+	if err != nil {
+		return Secret{}, err
+	}
+	return created, s.follow(ctx, name)
+}
+
+// prepare does what needs no transaction: it draws the uid and the value, and seals.
+func (s *Store) prepare(name Name, draft Draft) (Secret, keyring.Sealed, error) {
+	uid, err := s.newUID()
+	if err != nil {
+		return Secret{}, keyring.Sealed{}, err
+	}
+	now := s.timestamp()
+	sec := Secret{
+		Name: name, UID: uid, Revision: firstRevision(uid),
+		Description: draft.Description, Labels: draft.Labels,
+		Usage: draft.Usage, AllowedHosts: draft.AllowedHosts,
+		Current: 1, Last: 1, State: Enabled,
+		Created: now, Updated: now,
+	}
+	plain, err := draft.Value.plaintext(s.random)
+	if err != nil {
+		return Secret{}, keyring.Sealed{}, err
+	}
+	defer plain.Zero()
+	sealed, err := s.seal(sec, sec.Current, plain)
+	return sec, sealed, err
+}
+
+// insert writes a new secret.
+func (s *Store) insert(tx kv.Tx, call Call, sec Secret, sealed keyring.Sealed) error {
+	switch _, err := tx.Get(secretKey(sec.Name)); {
+	case err == nil:
+		return fault.New(fault.AlreadyExists, Exists, "there is a secret of this name")
+	case !errors.Is(err, kv.ErrNotFound):
+		return fmt.Errorf("read secret: %w", err)
+	}
+	state, err := putSecret(tx, sec)
+	if err != nil {
+		return err
+	}
+	if err := putVersion(tx, sec, sec.Created, sealed); err != nil {
+		return err
+	}
+	fields, detail := differences(Secret{}, sec)
+	entry := entry{
+		action: Created, at: sec.Created, detail: detail,
+		version: sec.Current, fields: append(fields, FieldValue),
+	}
+	if err := s.record(tx, call, sec, entry, state); err != nil {
+		return err
+	}
+	return s.remember(tx, call, sec)
+}
+
+// putSecret writes a secret and its place in the order of updates, and returns the
+// stored form.
+func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
+	stored, err := put(tx, secretKey(sec.Name), sec)
+	if err != nil {
+		return nil, fmt.Errorf("write secret: %w", err)
+	}
+	if err := tx.Put(updateKey(sec.Name, sec.Updated), nil); err != nil {
+		return nil, fmt.Errorf("write update time: %w", err)
+	}
+	return stored, nil
+}
+
+// putVersion writes the secret's last version.
+func putVersion(tx kv.Tx, sec Secret, at time.Time, sealed keyring.Sealed) error {
+	v := Version{State: Enabled, Created: at, KeyID: sealed.KeyID}
+	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
+		return fmt.Errorf("write version: %w", err)
+	}
+	stored, err := sealed.Marshal()
+	if err != nil {
+		return fmt.Errorf("encode value: %w", err)
+	}
+	if err := tx.Put(valueKey(sec.UID, sec.Last), stored); err != nil {
+		return fmt.Errorf("write value: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A Deletion is how to delete.
+type Deletion struct {
+	// Etag, if not empty, must be the current one.
+	Etag string
+	// Force deletes a secret that is in use, together with its bindings.
+	Force bool
+}
+
+// Delete removes a secret for good and frees its name. It fails with
+// SECRET_NOT_FOUND, ETAG_MISMATCH, or, without force, SECRET_IN_USE. A repeated
+// request succeeds, also if the name is in use again.
+func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) error {
+	now := s.timestamp()
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		if _, seen, err := s.replayed(tx, call); err != nil || seen {
+			return err
+		}
+		sec, err := loadSecret(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := sec.checkEtag(d.Etag); err != nil {
+			return err
+		}
+		_, gone := differences(sec, Secret{})
+		e := entry{action: Deleted, at: later(sec.Updated, now), detail: gone}
+		if sec.References > 0 {
+			referrers, err := someReferrers(tx, referrersKey(sec.UID))
+			if err != nil {
+				return err
+			}
+			if !d.Force {
+				return inUse(referrers, int(sec.References))
+			}
+			e.action, e.detail.Referrers = ForceDeleted, referrers
+		}
+		if err := remove(tx, sec); err != nil {
+			return err
+		}
+		if err := s.record(tx, call, sec, e, nil); err != nil {
+			return err
+		}
+		return s.remember(tx, call, sec)
+	})
+	if err != nil {
+		return err
+	}
+	s.hintGarbage()
+	return s.follow(ctx, name)
+}
+
+// remove takes the name away and leaves the rest to the collector.
+func remove(tx kv.Tx, sec Secret) error {
+	for _, key := range []kv.Key{secretKey(sec.Name), updateKey(sec.Name, sec.Updated)} {
+		if err := tx.Delete(key); err != nil {
+			return fmt.Errorf("delete secret: %w", err)
+		}
+	}
+	if err := tx.Put(garbageKey(sec.UID), nil); err != nil {
+		return fmt.Errorf("queue garbage: %w", err)
+	}
+	return nil
+}
+
+// someReferrers returns the first referrers under a prefix that ends before them.
+func someReferrers(r kv.Reader, prefix kv.Key) ([]string, error) {
+	keys, err := scanKeys(r, kv.Prefix(prefix, maxReferrers))
+	if err != nil {
+		return nil, fmt.Errorf("read referrers: %w", err)
+	}
+	referrers := make([]string, len(keys))
+	for i, key := range keys {
+		if referrers[i], err = lastText(key, prefix); err != nil {
+			return nil, fmt.Errorf("read referrers: %w", err)
+		}
+	}
+	return referrers, nil
+}
+
+// inUse refuses what would leave a referrer without its secret.
+func inUse(referrers []string, count int) error {
+	return fault.New(fault.FailedPrecondition, InUse, "the secret is in use; remove what refers to it first").
+		With("referrers", strings.Join(referrers[:min(len(referrers), maxReferrers)], ", ")).
+		With("count", strconv.Itoa(min(count, MaxReferences)))
+}

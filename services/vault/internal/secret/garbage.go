@@ -1,0 +1,94 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+const (
+	// garbageBatch is how many keys one transaction removes, next to the queue's own.
+	garbageBatch = kv.MaxOps - 4
+	// garbageRetry is how long the collector rests after a failure.
+	garbageRetry = time.Second
+)
+
+// hintGarbage wakes the collector.
+func (s *Store) hintGarbage() {
+	select {
+	case s.garbage <- struct{}{}:
+	default: // it is going to look anyway
+	}
+}
+
+// collect removes what deletions queued, at once and whenever there is more, until
+// ctx ends.
+func (s *Store) collect(ctx context.Context) {
+	for {
+		var retry <-chan time.Time
+		if err := s.removeGarbage(ctx); err != nil {
+			if ctx.Err() != nil || errors.Is(err, kv.ErrClosed) {
+				return
+			}
+			s.logger.WarnContext(ctx, "removing deleted secrets failed, trying again", "error", err)
+			retry = time.After(garbageRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.garbage:
+		case <-retry:
+		}
+	}
+}
+
+// removeGarbage works until nothing is queued.
+func (s *Store) removeGarbage(ctx context.Context) error {
+	for {
+		var left bool
+		err := s.kv.Update(ctx, func(tx kv.Tx) (err error) {
+			left, err = removeSome(tx)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("remove garbage: %w", err)
+		}
+		if !left {
+			return nil
+		}
+	}
+}
+
+// removeSome removes keys of the first uid in the queue, and the uid from the
+// queue if they were the last. It reports whether the queue may hold more.
+func removeSome(tx kv.Tx) (left bool, err error) {
+	queue := kv.NewKey(spaceGarbage)
+	queued, err := scanKeys(tx, kv.Prefix(queue, 1))
+	if err != nil || len(queued) == 0 {
+		return false, err
+	}
+	uid, err := lastText(queued[0], queue)
+	if err != nil {
+		return false, err
+	}
+	room := garbageBatch
+	for _, prefix := range perUID(uid) {
+		keys, err := scanKeys(tx, kv.Prefix(prefix, room))
+		if err != nil {
+			return false, err
+		}
+		for _, key := range keys {
+			if err := tx.Delete(key); err != nil {
+				return false, err
+			}
+		}
+		room -= len(keys)
+	}
+	if room == 0 {
+		return true, nil
+	}
+	return true, tx.Delete(garbageKey(uid))
+}

@@ -1,0 +1,134 @@
+package secret
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// What is done, as the change log words it.
+const (
+	Created      = "created"
+	Updated      = "updated"
+	Deleted      = "deleted"
+	ForceDeleted = "force_deleted"
+	Bound        = "bound"
+	Unbound      = "unbound"
+)
+
+// The fields that a change may name.
+const (
+	FieldDescription  = "description"
+	FieldLabels       = "labels"
+	FieldAllowedHosts = "allowed_hosts"
+	FieldValue        = "value"
+)
+
+// maxReferrers is how many referrers a refusal or an entry names.
+const maxReferrers = 10
+
+// A Detail is what the vault adds to an entry of the change log. It has no place
+// for a value.
+type Detail struct {
+	OldDescription  string            `json:"old_description,omitempty"`
+	NewDescription  string            `json:"new_description,omitempty"`
+	OldLabels       map[string]string `json:"old_labels,omitempty"`
+	NewLabels       map[string]string `json:"new_labels,omitempty"`
+	OldAllowedHosts []string          `json:"old_allowed_hosts,omitempty"`
+	NewAllowedHosts []string          `json:"new_allowed_hosts,omitempty"`
+	Referrers       []string          `json:"referrers,omitempty"`
+}
+
+// An Event is one entry of the change log, with the vault's detail read.
+type Event struct {
+	changelog.Entry
+	Detail Detail
+}
+
+// History returns a page of the changes of a name, all its lives, newest first. The
+// [Wildcard] stands for all secrets of the workspace, those that are gone included.
+func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event, next []byte, err error) {
+	q := changelog.Query{Resource: name.String(), Limit: p.Limit + 1}
+	if name.ID == Wildcard {
+		q.Resource, q.Scope = "", WorkspaceName(name.Workspace)
+	}
+	if len(p.Cursor) > 0 {
+		if len(p.Cursor) != 8 {
+			return nil, nil, errCursor
+		}
+		before := binary.BigEndian.Uint64(p.Cursor)
+		q.Before = &before
+	}
+	var entries []changelog.Entry
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		entries, err = changelog.List(r, q)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(entries) > p.Limit {
+		entries = entries[:p.Limit]
+		next = binary.BigEndian.AppendUint64(nil, entries[p.Limit-1].Sequence)
+	}
+	events = make([]Event, len(entries))
+	for i, e := range entries {
+		events[i].Entry = e
+		if err := json.Unmarshal(e.Detail, &events[i].Detail); err != nil {
+			return nil, nil, fmt.Errorf("decode log detail: %w", err)
+		}
+	}
+	return events, next, nil
+}
+
+// differences names the fields that people see and that differ, with both sides.
+func differences(before, after Secret) (fields []string, d Detail) {
+	if before.Description != after.Description {
+		fields = append(fields, FieldDescription)
+		d.OldDescription, d.NewDescription = before.Description, after.Description
+	}
+	if !maps.Equal(before.Labels, after.Labels) {
+		fields = append(fields, FieldLabels)
+		d.OldLabels, d.NewLabels = before.Labels, after.Labels
+	}
+	if !slices.Equal(before.AllowedHosts, after.AllowedHosts) {
+		fields = append(fields, FieldAllowedHosts)
+		d.OldAllowedHosts, d.NewAllowedHosts = before.AllowedHosts, after.AllowedHosts
+	}
+	return fields, d
+}
+
+// An entry is what an operation tells the change log.
+type entry struct {
+	action  string
+	at      time.Time
+	version uint32
+	fields  []string
+	detail  Detail
+}
+
+// record appends an entry to the change log. State is the stored form of what the
+// change left behind; the log keeps a digest of it.
+func (s *Store) record(tx kv.Tx, call Call, sec Secret, e entry, state []byte) error {
+	detail, err := json.Marshal(e.detail)
+	if err != nil {
+		return fmt.Errorf("encode log detail: %w", err)
+	}
+	err = s.log.Append(tx, changelog.Entry{
+		Time: e.at, Actor: call.Author.Actor, Action: e.action,
+		Scope: WorkspaceName(sec.Name.Workspace), Resource: sec.Name.String(),
+		UID: sec.UID, Version: e.version, Fields: e.fields, Detail: detail,
+		Reason: call.Author.Reason, RequestID: call.Author.RequestID,
+	}, state)
+	if err != nil {
+		return fmt.Errorf("append to change log: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package secret
+
+import (
+	"time"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// The key space. All that belongs to one life of a name hangs on its uid.
+//
+//	secret/{workspace}/{id}              → Secret
+//	by-update/{workspace}/{time}/{id}    → nothing; lists in order of update time
+//	version/{uid}/{number}               → Version
+//	value/{uid}/{number}                 → the sealed value; lists never touch it
+//	binding/{uid}/{holder}/{operation}   → Binding
+//	referrer/{uid}/{referrer}            → number of the referrer's bindings
+//	referrers/{uid}                      → number of distinct referrers
+//	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
+//	garbage/{uid}                        → nothing; all keys of the uid are to be removed
+//
+// Beside them live the spaces of packages changelog, keyring and replay.
+const (
+	spaceSecret    = "secret"
+	spaceByUpdate  = "by-update"
+	spaceVersion   = "version"
+	spaceValue     = "value"
+	spaceBinding   = "binding"
+	spaceReferrer  = "referrer"
+	spaceReferrers = "referrers"
+	spaceHost      = "host"
+	spaceGarbage   = "garbage"
+)
+
+// perUID returns the prefixes of all keys that belong to a uid.
+func perUID(uid string) []kv.Key {
+	spaces := []string{spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost}
+	prefixes := make([]kv.Key, len(spaces))
+	for i, space := range spaces {
+		prefixes[i] = kv.NewKey(space).Text(uid)
+	}
+	return prefixes
+}
+
+func secretsKey(workspace string) kv.Key { return kv.NewKey(spaceSecret).Text(workspace) }
+
+func secretKey(n Name) kv.Key { return secretsKey(n.Workspace).Text(n.ID) }
+
+func updatesKey(workspace string) kv.Key { return kv.NewKey(spaceByUpdate).Text(workspace) }
+
+func updateKey(n Name, at time.Time) kv.Key {
+	return updatesKey(n.Workspace).Uint(uint64(at.UnixNano())).Text(n.ID)
+}
+
+func versionsKey(uid string) kv.Key { return kv.NewKey(spaceVersion).Text(uid) }
+
+func versionKey(uid string, number uint32) kv.Key { return versionsKey(uid).Uint(uint64(number)) }
+
+func valueKey(uid string, number uint32) kv.Key {
+	return kv.NewKey(spaceValue).Text(uid).Uint(uint64(number))
+}
+
+func bindingsKey(uid string) kv.Key { return kv.NewKey(spaceBinding).Text(uid) }
+
+func holderKey(uid, holder string) kv.Key { return bindingsKey(uid).Text(holder) }
+
+func bindingKey(b Binding) kv.Key { return holderKey(b.UID, b.Holder).Text(b.Operation) }
+
+func referrersKey(uid string) kv.Key { return kv.NewKey(spaceReferrer).Text(uid) }
+
+func referrerKey(uid, referrer string) kv.Key { return referrersKey(uid).Text(referrer) }
+
+func referrerCountKey(uid string) kv.Key { return kv.NewKey(spaceReferrers).Text(uid) }
+
+func hostKey(uid, host string) kv.Key { return kv.NewKey(spaceHost).Text(uid).Text(host) }
+
+func hostReferrerKey(uid, host, referrer string) kv.Key { return hostKey(uid, host).Text(referrer) }
+
+func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
+
+// lastText returns the last element of a key that starts with prefix and goes on
+// with that one text.
+func lastText(key []byte, prefix kv.Key) (string, error) {
+	text, _, err := kv.CutText(key[len(prefix):])
+	return text, err
+}
+
+// behind narrows a range of keys to what comes behind a key that was seen.
+func behind(all kv.Range, seen []byte) kv.Range {
+	switch {
+	case len(seen) == 0:
+	case all.Reverse:
+		all.End = seen
+	default:
+		all.Start = append(append([]byte(nil), seen...), 0)
+	}
+	return all
+}

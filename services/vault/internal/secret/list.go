@@ -1,0 +1,213 @@
+package secret
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/search"
+)
+
+// maxExamined is how many secrets one page looks at. A filter that few of them
+// pass gives short pages, not slow ones.
+const maxExamined = 5000
+
+// A Page is which part of a list is wanted.
+type Page struct {
+	// Cursor is what the page before returned as next; nil is the start.
+	Cursor []byte
+	// Limit is the greatest number of items. It is at least 1.
+	Limit int
+}
+
+// read returns one page of a range whose limit is one more than the page's, and
+// the cursor of the next page, if there is one.
+func (p Page) read(r kv.Reader, all kv.Range) (pairs []kv.Pair, next []byte, err error) {
+	for pair, err := range r.Scan(behind(all, p.Cursor)) {
+		if err != nil {
+			return nil, nil, err
+		}
+		pairs = append(pairs, pair)
+	}
+	if len(pairs) > p.Limit {
+		pairs = pairs[:p.Limit]
+		next = pairs[p.Limit-1].Key
+	}
+	return pairs, next, nil
+}
+
+// A Query is which secrets of a workspace are wanted, and in which order. The zero
+// value of a filter lets everything pass.
+type Query struct {
+	Workspace string
+	// Substring is a part of the id, whatever the case.
+	Substring string
+	State     State
+	Usage     Usage
+	// Label is `key=value`, or `key` for any value.
+	Label string
+	// ByUpdate orders by update time instead of name.
+	ByUpdate bool
+	// Descending turns the order around.
+	Descending bool
+	Page
+}
+
+// List returns a page of secrets and the cursor of the next one, which is nil at
+// the end only. A page may be shorter than its limit.
+func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		found, next = nil, nil
+		examined := 0
+		var last []byte
+		for c, err := range s.candidates(r, q) {
+			if err != nil {
+				return fmt.Errorf("list secrets: %w", err)
+			}
+			if len(found) == q.Limit || examined == maxExamined {
+				next = last
+				return nil
+			}
+			examined++
+			last = c.position
+			sec, present, err := c.load(r, q)
+			if err != nil {
+				return err
+			}
+			if present && q.admits(sec) {
+				found = append(found, sec)
+			}
+		}
+		return nil
+	})
+	return found, next, err
+}
+
+// admits reports whether a secret passes the filters.
+func (q Query) admits(sec Secret) bool {
+	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
+		return false
+	}
+	if q.Label == "" {
+		return true
+	}
+	key, want, exact := strings.Cut(q.Label, "=")
+	value, present := sec.Labels[key]
+	return present && (!exact || value == want)
+}
+
+// A candidate is a secret that a list comes by.
+type candidate struct {
+	// position is where the list goes on behind it.
+	position []byte
+	id       string
+	// stored is the record, where the way there led past it.
+	stored []byte
+}
+
+// load returns the candidate's secret, unless the query does not want its id. One
+// that is gone by now is not there either.
+func (c candidate) load(r kv.Reader, q Query) (sec Secret, present bool, err error) {
+	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
+		return Secret{}, false, nil
+	}
+	name := Name{Workspace: q.Workspace, ID: c.id}
+	stored := c.stored
+	if stored == nil {
+		stored, err = r.Get(secretKey(name))
+		if errors.Is(err, kv.ErrNotFound) {
+			return Secret{}, false, nil
+		}
+		if err != nil {
+			return Secret{}, false, fmt.Errorf("read secret: %w", err)
+		}
+	}
+	sec, err = completeSecret(r, name, stored)
+	return sec, err == nil, err
+}
+
+// candidates yields a few more secrets than a page examines, in the query's order.
+// A part of a name is looked up in the index, everything else in the store.
+func (s *Store) candidates(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+	switch {
+	case q.ByUpdate:
+		return byUpdate(r, q)
+	case q.Substring != "":
+		return s.bySubstring(q)
+	default:
+		return byName(r, q)
+	}
+}
+
+func byName(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+	prefix := secretsKey(q.Workspace)
+	return scanCandidates(r, q, prefix, func(pair kv.Pair) (candidate, error) {
+		id, err := lastText(pair.Key, prefix)
+		return candidate{position: pair.Key, id: id, stored: pair.Value}, err
+	})
+}
+
+func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+	prefix := updatesKey(q.Workspace)
+	return scanCandidates(r, q, prefix, func(pair kv.Pair) (candidate, error) {
+		_, rest, err := kv.CutUint(pair.Key[len(prefix):])
+		if err != nil {
+			return candidate{}, err
+		}
+		id, _, err := kv.CutText(rest)
+		return candidate{position: pair.Key, id: id}, err
+	})
+}
+
+// scanCandidates scans what starts with prefix, behind the query's cursor.
+func scanCandidates(r kv.Reader, q Query, prefix kv.Key, read func(kv.Pair) (candidate, error)) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		if len(q.Cursor) > 0 && !bytes.HasPrefix(q.Cursor, prefix) {
+			yield(candidate{}, errCursor)
+			return
+		}
+		all := kv.Prefix(prefix, maxExamined+1)
+		all.Reverse = q.Descending
+		for pair, err := range r.Scan(behind(all, q.Cursor)) {
+			var c candidate
+			if err == nil {
+				c, err = read(pair)
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// bySubstring asks the index, which follows the store closely: an id that another
+// caller just created or deleted may come a moment late.
+func (s *Store) bySubstring(q Query) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		prefix := secretsKey(q.Workspace)
+		after := ""
+		if len(q.Cursor) > 0 {
+			if !bytes.HasPrefix(q.Cursor, prefix) {
+				yield(candidate{}, errCursor)
+				return
+			}
+			var err error
+			if after, err = lastText(q.Cursor, prefix); err != nil {
+				yield(candidate{}, err)
+				return
+			}
+		}
+		for _, id := range s.index.Find(q.Workspace, q.Substring, after, q.Descending, maxExamined+1) {
+			if !yield(candidate{position: prefix.Text(id), id: id}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// errCursor is not the caller's business: cursors travel sealed, bound to their request.
+var errCursor = errors.New("the cursor is of another list")

@@ -1,0 +1,173 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// Get returns a secret and its current value, sealed.
+func (s *Store) Get(ctx context.Context, name Name) (sec Secret, sealed keyring.Sealed, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		if sec, err = loadSecret(r, name); err != nil {
+			return err
+		}
+		sealed, err = loadValue(r, sec, sec.Current)
+		return err
+	})
+	return sec, sealed, err
+}
+
+// A Resolved is a value for a workload. Whoever got it zeroes Plain.
+type Resolved struct {
+	Plain        sensitive.Bytes
+	Version      uint32
+	Usage        Usage
+	AllowedHosts []string
+}
+
+// Resolve returns the value of a version, 0 being the current one, to a holder of
+// a binding. The name must still be in the life of the given uid.
+func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, number uint32) (Resolved, error) {
+	var sec Secret
+	var sealed keyring.Sealed
+	var wanted uint32
+	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
+		if sec, err = loadLife(r, name, uid); err != nil {
+			return err
+		}
+		if err := checkHolder(r, uid, holder); err != nil {
+			return err
+		}
+		if wanted = number; wanted == 0 {
+			wanted = sec.Current
+		}
+		v, err := loadVersion(r, sec, wanted)
+		if err != nil {
+			return err
+		}
+		if err := v.usable(); err != nil {
+			return err
+		}
+		sealed, err = loadValue(r, sec, wanted)
+		return err
+	})
+	if err != nil {
+		return Resolved{}, err
+	}
+	plain, err := s.keys.OpenValue(sealed, boundTo(sec, wanted))
+	if err != nil {
+		return Resolved{}, fmt.Errorf("open version: %w", err)
+	}
+	return Resolved{Plain: plain, Version: wanted, Usage: sec.Usage, AllowedHosts: sec.AllowedHosts}, nil
+}
+
+// usable fails unless the version's value may be resolved.
+func (v Version) usable() error {
+	switch v.State {
+	case Enabled:
+		return nil
+	case Destroyed:
+		return fault.New(fault.FailedPrecondition, VersionDestroyed, "the version is destroyed")
+	default:
+		return fault.New(fault.FailedPrecondition, VersionDisabled, "the version is disabled")
+	}
+}
+
+// checkHolder fails with NOT_BOUND unless the holder has a binding to the uid.
+func checkHolder(r kv.Reader, uid, holder string) error {
+	bindings, err := scanKeys(r, kv.Prefix(holderKey(uid, holder), 1))
+	if err != nil {
+		return fmt.Errorf("read bindings: %w", err)
+	}
+	if len(bindings) == 0 {
+		return fault.New(fault.PermissionDenied, NotBound, "the caller holds no binding to the secret")
+	}
+	return nil
+}
+
+// Versions returns a page of a secret's versions, newest first.
+func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		sec, err := loadSecret(r, name)
+		if err != nil {
+			return err
+		}
+		all := kv.Prefix(versionsKey(sec.UID), p.Limit+1)
+		all.Reverse = true
+		var pairs []kv.Pair
+		if pairs, next, err = p.read(r, all); err != nil {
+			return fmt.Errorf("read versions: %w", err)
+		}
+		versions = make([]Version, len(pairs))
+		for i, pair := range pairs {
+			number, _, err := kv.CutUint(pair.Key[len(versionsKey(sec.UID)):])
+			if err != nil {
+				return fmt.Errorf("read version: %w", err)
+			}
+			if versions[i], err = completeVersion(sec, uint32(number), pair.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return versions, next, err
+}
+
+// Bindings returns a page of a secret's bindings by holder and operation.
+func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Binding, next []byte, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		sec, err := loadSecret(r, name)
+		if err != nil {
+			return err
+		}
+		prefix := bindingsKey(sec.UID)
+		var pairs []kv.Pair
+		if pairs, next, err = p.read(r, kv.Prefix(prefix, p.Limit+1)); err != nil {
+			return fmt.Errorf("read bindings: %w", err)
+		}
+		bindings = make([]Binding, len(pairs))
+		for i, pair := range pairs {
+			b := Binding{Name: name, UID: sec.UID}
+			var rest []byte
+			if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
+				return fmt.Errorf("read binding: %w", err)
+			}
+			if b.Operation, _, err = kv.CutText(rest); err != nil {
+				return fmt.Errorf("read binding: %w", err)
+			}
+			if err := decode(pair.Value, &b); err != nil {
+				return fmt.Errorf("read binding: %w", err)
+			}
+			bindings[i] = b
+		}
+		return nil
+	})
+	return bindings, next, err
+}
+
+// loadValue returns the sealed value of a version.
+func loadValue(r kv.Reader, sec Secret, number uint32) (keyring.Sealed, error) {
+	stored, err := r.Get(valueKey(sec.UID, number))
+	if errors.Is(err, kv.ErrNotFound) {
+		// Not the caller's business: what is known of the version says it is here.
+		return keyring.Sealed{}, errors.New("read value: the version has none")
+	}
+	if err != nil {
+		return keyring.Sealed{}, fmt.Errorf("read value: %w", err)
+	}
+	sealed, err := keyring.UnmarshalSealed(stored)
+	if err != nil {
+		return keyring.Sealed{}, fmt.Errorf("read value: %w", err)
+	}
+	return sealed, nil
+}
+
+func versionNotFound() error {
+	return fault.New(fault.NotFound, VersionNotFound, "the secret has no such version")
+}

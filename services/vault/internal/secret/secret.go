@@ -1,0 +1,142 @@
+// Package secret holds the rules of the vault: what a secret is, how its versions
+// come to be, who may be bound to it, and which changes are allowed.
+//
+// A [Store] turns each operation into exactly one transaction of the underlying
+// [kv.Store], so operations are atomic and appear in one order to all callers.
+// The entry in the change log and the record that recognises a repeated request
+// are part of that transaction. Values are sealed before they reach the store and
+// opened after they leave it; the store never sees plaintext.
+//
+// # The life of a secret
+//
+// [Store.Create] gives a name its first version and a uid. A name that was deleted
+// may be used again; its next life has another uid, and everything that belongs
+// to a life (versions, values, bindings) hangs on the uid, not on the name.
+// [Store.Update] changes what people see and adds versions. [Store.Bind] lets a
+// workload resolve the secret and holds off [Store.Delete] until [Store.Unbind].
+//
+// # Versions
+//
+// Version numbers start at 1 and only grow. A number is never used twice within a
+// uid, so a reader who remembers (uid, number) is never handed another value.
+//
+// # Deletion
+//
+// A delete is one transaction that takes the name away and queues the uid as
+// garbage. From then on nothing leads to the versions any more. Their keys, which
+// may be more than one transaction can hold, are removed by a collector that runs
+// right after, in bounded transactions, and goes on at the next start if the
+// process dies in between.
+//
+// The package knows nothing of gRPC or of permissions.
+package secret
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+)
+
+// The reasons of the vault's own faults; errors.proto documents them.
+const (
+	NotFound         fault.Reason = "SECRET_NOT_FOUND"
+	Exists           fault.Reason = "SECRET_EXISTS"
+	InUse            fault.Reason = "SECRET_IN_USE"
+	VersionNotFound  fault.Reason = "VERSION_NOT_FOUND"
+	VersionDisabled  fault.Reason = "VERSION_DISABLED"
+	VersionDestroyed fault.Reason = "VERSION_DESTROYED"
+	UsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
+	HostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
+	NotBound         fault.Reason = "NOT_BOUND"
+)
+
+// A Usage is what a secret may be used for. It never changes.
+type Usage string
+
+// The usages.
+const (
+	// Key feeds ciphers, MACs, digests and key derivations only.
+	Key Usage = "KEY"
+	// Parameter is public by declaration, such as a static IV.
+	Parameter Usage = "PARAMETER"
+	// Credential is sent as it is, but only to the allowed hosts.
+	Credential Usage = "CREDENTIAL"
+)
+
+// A State is what may be done with a version.
+type State string
+
+// The states.
+const (
+	Enabled   State = "ENABLED"
+	Disabled  State = "DISABLED"
+	Destroyed State = "DESTROYED"
+)
+
+// A Secret is what is known of a secret without its values. It is also the record
+// that is stored, as JSON.
+type Secret struct {
+	Name         Name              `json:"-"`
+	UID          string            `json:"uid"`
+	Revision     uint64            `json:"revision"`
+	Description  string            `json:"description,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Usage        Usage             `json:"usage"`
+	AllowedHosts []string          `json:"allowed_hosts,omitempty"`
+	// Current is the number of the version that is used now.
+	Current uint32 `json:"current"`
+	// Last is the highest version number that was ever used.
+	Last uint32 `json:"last"`
+	// State is that of the current version, kept here so that lists need not
+	// read versions.
+	State   State     `json:"state"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+	// References is how many distinct referrers hold bindings, up to MaxReferences.
+	References uint32 `json:"-"`
+}
+
+// MaxReferences is how far referrers are counted.
+const MaxReferences = 1000
+
+// Etag returns the text that changes with every change of the secret.
+func (s Secret) Etag() string { return strconv.FormatUint(s.Revision, 10) }
+
+// checkEtag fails if the caller saw another revision than the stored one. An empty
+// etag means that the caller does not care.
+func (s Secret) checkEtag(seen string) error {
+	if seen == "" || seen == s.Etag() {
+		return nil
+	}
+	return fault.New(fault.Aborted, fault.EtagMismatch,
+		"the secret changed since it was read; read it again and reapply the change").
+		With("etag", s.Etag())
+}
+
+// A Version is what is known of one value of a secret.
+type Version struct {
+	Number  uint32    `json:"-"`
+	Current bool      `json:"-"`
+	State   State     `json:"state"`
+	Created time.Time `json:"created"`
+	// KeyID is the id of the key that wraps the version's data key.
+	KeyID string `json:"key_id"`
+}
+
+// A Binding lets its holder resolve one uid, and keeps the secret from being
+// deleted while it lasts.
+type Binding struct {
+	Name      Name      `json:"-"`
+	UID       string    `json:"-"`
+	Holder    string    `json:"-"`
+	Operation string    `json:"-"`
+	Usage     Usage     `json:"usage"`
+	Referrer  string    `json:"referrer"`
+	Host      string    `json:"host,omitempty"`
+	Created   time.Time `json:"created"`
+}
+
+func notFound() error {
+	return fault.New(fault.NotFound, NotFound, "there is no such secret")
+}

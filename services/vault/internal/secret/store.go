@@ -1,0 +1,235 @@
+package secret
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// Config is what a [Store] stands on. KV, Keys, Log and Ledger are required.
+type Config struct {
+	// KV keeps everything. The change log must be attached to it.
+	KV kv.Store
+	// Keys seals the values.
+	Keys *keyring.Keyring
+	// Log is the change log.
+	Log *changelog.Log
+	// Ledger recognises repeated requests.
+	Ledger *replay.Ledger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Random is where uids and generated values come from; crypto/rand if nil.
+	Random io.Reader
+	// Logger hears of trouble in the background; silence if nil.
+	Logger *slog.Logger
+}
+
+// A Store keeps secrets. It may be used from many goroutines. Close it before the
+// underlying store.
+type Store struct {
+	kv     kv.Store
+	keys   *keyring.Keyring
+	log    *changelog.Log
+	ledger *replay.Ledger
+	now    func() time.Time
+	random io.Reader
+	logger *slog.Logger
+
+	index *search.Index
+
+	garbage chan struct{} // a hint that there is some; holds one
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// A Call is who asks for a change, why, and as which request.
+type Call struct {
+	Author  changelog.Author
+	Request replay.Request
+}
+
+// NewStore returns a store over cfg.KV. It reads all names, so that they can be
+// searched, and starts to collect what deletions left behind.
+func NewStore(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{
+		kv: cfg.KV, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
+		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
+		index:   search.NewIndex(),
+		garbage: make(chan struct{}, 1),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := s.fillIndex(ctx); err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.stopped.Go(func() { s.collect(ctx) })
+	return s, nil
+}
+
+// Close stops what runs in the background. It leaves the underlying store open.
+func (s *Store) Close() {
+	s.stop()
+	s.stopped.Wait()
+}
+
+// fillIndex reads all names in bounded scans.
+func (s *Store) fillIndex(ctx context.Context) error {
+	const batch = 1000
+	all := kv.NewKey(spaceSecret)
+	var last []byte
+	for {
+		var names []Name
+		err := s.kv.View(ctx, func(r kv.Reader) error {
+			found, err := scanKeys(r, behind(kv.Prefix(all, batch), last))
+			if err != nil {
+				return err
+			}
+			names, err = namesOf(found, all)
+			if len(found) > 0 {
+				last = found[len(found)-1]
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			present := func() (bool, error) { return true, nil }
+			if err := s.index.Set(n.Workspace, n.ID, present); err != nil {
+				return err
+			}
+		}
+		if len(names) < batch {
+			return nil
+		}
+	}
+}
+
+// follow makes the index agree with what the store holds under a name.
+func (s *Store) follow(ctx context.Context, name Name) error {
+	// The change is made; a caller who goes away now must not keep it from view.
+	ctx = context.WithoutCancel(ctx)
+	return s.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
+		err = s.kv.View(ctx, func(r kv.Reader) error {
+			_, err := r.Get(secretKey(name))
+			present = err == nil
+			if errors.Is(err, kv.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		return present, err
+	})
+}
+
+// replayed reports whether the call's request was made before. It is the first
+// thing in a transaction: a repeated request must not fail on the traces of its
+// first run.
+func (s *Store) replayed(tx kv.Tx, call Call) (uid string, seen bool, err error) {
+	resource, seen, err := s.ledger.Lookup(tx, call.Request)
+	if err != nil || !seen {
+		return "", false, err
+	}
+	_, uid, _ = strings.Cut(resource, "#")
+	return uid, true, nil
+}
+
+// remember makes a later repetition of the call's request known.
+func (s *Store) remember(tx kv.Tx, call Call, sec Secret) error {
+	return s.ledger.Record(tx, call.Request, sec.Name.String()+"#"+sec.UID)
+}
+
+// loadLife returns the secret of a name if it is still in the given life.
+func loadLife(r kv.Reader, name Name, uid string) (Secret, error) {
+	sec, err := loadSecret(r, name)
+	if err == nil && sec.UID != uid {
+		return Secret{}, notFound()
+	}
+	return sec, err
+}
+
+// newUID draws a uid: 16 random bytes as 26 characters.
+func (s *Store) newUID() (string, error) {
+	var drawn [16]byte
+	if _, err := io.ReadFull(s.random, drawn[:]); err != nil {
+		return "", fmt.Errorf("draw uid: %w", err)
+	}
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(drawn[:])), nil
+}
+
+// firstRevision returns the revision a life starts with. It differs from life to
+// life, so that an etag of an earlier one does not fit by chance.
+func firstRevision(uid string) uint64 {
+	var text [8]byte
+	copy(text[3:], uid)
+	return binary.BigEndian.Uint64(text[:])
+}
+
+// timestamp returns the time of a change that is made now, without the part that
+// does not survive storing.
+func (s *Store) timestamp() time.Time { return s.now().UTC().Round(0) }
+
+// seal seals a value for one version of a secret.
+func (s *Store) seal(sec Secret, number uint32, plain sensitive.Bytes) (keyring.Sealed, error) {
+	sealed, err := s.keys.SealValue(plain, boundTo(sec, number))
+	if err != nil {
+		return keyring.Sealed{}, fmt.Errorf("seal version: %w", err)
+	}
+	return sealed, nil
+}
+
+// boundTo returns what a sealed value cannot be separated from.
+func boundTo(sec Secret, number uint32) keyring.AD {
+	return keyring.AD{Purpose: "secret-value", Workspace: sec.Name.Workspace, UID: sec.UID, Version: number}
+}
+
+func scanKeys(r kv.Reader, in kv.Range) ([][]byte, error) {
+	var keys [][]byte
+	for pair, err := range r.Scan(in) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, pair.Key)
+	}
+	return keys, nil
+}
+
+// namesOf reads the names off keys of the secret space.
+func namesOf(keys [][]byte, prefix kv.Key) ([]Name, error) {
+	names := make([]Name, len(keys))
+	for i, key := range keys {
+		workspace, rest, err := kv.CutText(key[len(prefix):])
+		if err != nil {
+			return nil, err
+		}
+		id, _, err := kv.CutText(rest)
+		if err != nil {
+			return nil, err
+		}
+		names[i] = Name{Workspace: workspace, ID: id}
+	}
+	return names, nil
+}

@@ -1,0 +1,134 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// A Change is what an update makes different. What is nil, or the zero Value,
+// stays as it is.
+type Change struct {
+	// Etag, if not empty, must be the current one.
+	Etag         string
+	Description  *string
+	Labels       *map[string]string
+	AllowedHosts *[]string
+	// Value, if there is one, becomes the next version and the current one.
+	Value Value
+}
+
+// Update changes a secret. A value always makes a version, also if it is the same
+// as before; if nothing else differs either way, nothing is changed and logged. It
+// fails with SECRET_NOT_FOUND, with ETAG_MISMATCH, and with SECRET_IN_USE if a host
+// would no longer be allowed to which a binding sends the credential.
+func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
+	var plain sensitive.Bytes
+	if change.Value.present() {
+		var err error
+		if plain, err = change.Value.plaintext(s.random); err != nil {
+			return Secret{}, err
+		}
+		defer plain.Zero()
+	}
+	now := s.timestamp()
+	var updated Secret
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		if seen {
+			updated, err = loadLife(tx, name, uid)
+			return err
+		}
+		before, err := loadSecret(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := before.checkEtag(change.Etag); err != nil {
+			return err
+		}
+		after, err := change.apply(tx, before)
+		if err != nil {
+			return err
+		}
+		updated, err = s.replace(tx, call, before, after, plain, now)
+		return err
+	})
+	if err != nil {
+		return Secret{}, err
+	}
+	return updated, nil
+}
+
+// apply returns the secret with the change's fields, if it allows them.
+func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
+	after := before
+	if c.Description != nil {
+		after.Description = *c.Description
+	}
+	if c.Labels != nil {
+		after.Labels = *c.Labels
+	}
+	if c.AllowedHosts != nil {
+		after.AllowedHosts = *c.AllowedHosts
+		if err := checkHosts(after.Usage, after.AllowedHosts); err != nil {
+			return Secret{}, err
+		}
+		if err := checkHostsInUse(r, before, after.AllowedHosts); err != nil {
+			return Secret{}, err
+		}
+	}
+	return after, nil
+}
+
+// replace writes what an update made of a secret, with a new version if there is a
+// plaintext, and returns the secret as it is then.
+func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, plain sensitive.Bytes, now time.Time) (Secret, error) {
+	fields, detail := differences(before, after)
+	e := entry{action: Updated, fields: fields, detail: detail}
+	if plain.Len() > 0 {
+		after.Last++
+		after.Current, after.State = after.Last, Enabled
+		e.version, e.fields = after.Last, append(fields, FieldValue)
+	}
+	if len(e.fields) == 0 {
+		return before, s.remember(tx, call, before)
+	}
+	after.Revision++
+	after.Updated = later(before.Updated, now)
+	e.at = after.Updated
+	if plain.Len() > 0 {
+		// The number is known in here only. Sealing costs microseconds.
+		sealed, err := s.seal(after, after.Last, plain)
+		if err != nil {
+			return Secret{}, err
+		}
+		if err := putVersion(tx, after, after.Updated, sealed); err != nil {
+			return Secret{}, err
+		}
+	}
+	if err := tx.Delete(updateKey(before.Name, before.Updated)); err != nil {
+		return Secret{}, fmt.Errorf("delete update time: %w", err)
+	}
+	state, err := putSecret(tx, after)
+	if err != nil {
+		return Secret{}, err
+	}
+	if err := s.record(tx, call, after, e, state); err != nil {
+		return Secret{}, err
+	}
+	return after, s.remember(tx, call, after)
+}
+
+// later returns now, or a moment after before if the clock went back.
+func later(before, now time.Time) time.Time {
+	if now.After(before) {
+		return now
+	}
+	return before.Add(1)
+}

@@ -1,0 +1,97 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// MaxValue is the length of the longest value in bytes.
+const MaxValue = 64 << 10
+
+var (
+	errValue = errors.New("must be 1 byte to 64 KiB long")
+	errKind  = errors.New("must be a known kind")
+)
+
+// A Kind is a kind of random value.
+type Kind int
+
+// The kinds.
+const (
+	AES128 Kind = iota + 1
+	AES192
+	AES256
+	HMACSHA256
+	HMACSHA512
+	Password
+)
+
+const (
+	passwordLength = 32
+	passwordDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// A Value is a value on its way into the vault: given, or yet to be drawn. The zero
+// Value is none.
+type Value struct {
+	given sensitive.Bytes
+	kind  Kind
+}
+
+// NewValue takes ownership of a given value; storing it overwrites it with zeros.
+func NewValue(b []byte) (Value, error) {
+	if len(b) == 0 || len(b) > MaxValue {
+		return Value{}, errValue
+	}
+	return Value{given: sensitive.New(b)}, nil
+}
+
+// NewRandom returns a value that the store will draw.
+func NewRandom(kind Kind) (Value, error) {
+	if kind < AES128 || kind > Password {
+		return Value{}, errKind
+	}
+	return Value{kind: kind}, nil
+}
+
+// present reports whether there is a value at all.
+func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 }
+
+// plaintext returns the value itself. Its caller zeroes it.
+func (v Value) plaintext(random io.Reader) (sensitive.Bytes, error) {
+	if v.kind == 0 {
+		return v.given, nil
+	}
+	if v.kind == Password {
+		return drawPassword(random)
+	}
+	lengths := map[Kind]int{AES128: 16, AES192: 24, AES256: 32, HMACSHA256: 32, HMACSHA512: 64}
+	drawn := make([]byte, lengths[v.kind])
+	if _, err := io.ReadFull(random, drawn); err != nil {
+		return sensitive.Bytes{}, fmt.Errorf("draw value: %w", err)
+	}
+	return sensitive.New(drawn), nil
+}
+
+// drawPassword draws each character with the same probability: bytes that would
+// favour the first digits are thrown away.
+func drawPassword(random io.Reader) (sensitive.Bytes, error) {
+	const fair = 256 - 256%len(passwordDigits)
+	password := make([]byte, 0, passwordLength)
+	var drawn [passwordLength]byte
+	defer clear(drawn[:])
+	for len(password) < passwordLength {
+		if _, err := io.ReadFull(random, drawn[:]); err != nil {
+			return sensitive.Bytes{}, fmt.Errorf("draw password: %w", err)
+		}
+		for _, b := range drawn {
+			if int(b) < fair && len(password) < passwordLength {
+				password = append(password, passwordDigits[int(b)%len(passwordDigits)])
+			}
+		}
+	}
+	return sensitive.New(password), nil
+}
