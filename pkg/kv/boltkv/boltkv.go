@@ -42,6 +42,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -84,13 +85,14 @@ type DB struct {
 	bolt         *bbolt.DB
 	beforeCommit func() error
 
-	// mu guards closed, and the queue against a send after its close.
+	// mu guards the queue against a send after its close, and logs.
 	mu     sync.RWMutex
-	closed bool
+	closed atomic.Bool
 	queue  chan *request
-
-	logsMu sync.RWMutex
 	logs   []attached
+
+	// broken is why no commit can be trusted any more. Only the writer uses it.
+	broken error
 
 	closeOnce sync.Once
 	stopped   chan struct{}
@@ -123,8 +125,8 @@ func Open(path string, opts Options) (*DB, error) {
 // Attach gives the log of that name, on which [kv.Tx.Append] fails until then.
 // It is called before the store is used.
 func (db *DB) Attach(name string, log kv.Log) {
-	db.logsMu.Lock()
-	defer db.logsMu.Unlock()
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	db.logs = append(db.logs, attached{name: name, log: log})
 }
 
@@ -132,6 +134,9 @@ func (db *DB) Attach(name string, log kv.Log) {
 func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if db.closed.Load() {
+		return kv.ErrClosed
 	}
 	tx, err := db.bolt.Begin(false)
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
@@ -182,7 +187,7 @@ func (db *DB) Update(ctx context.Context, fn func(kv.Tx) error) error {
 func (db *DB) enqueue(r *request) error {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
-	if db.closed {
+	if db.closed.Load() {
 		return kv.ErrClosed
 	}
 	select {
@@ -198,7 +203,7 @@ func (db *DB) enqueue(r *request) error {
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.mu.Lock()
-		db.closed = true
+		db.closed.Store(true)
 		close(db.queue)
 		db.mu.Unlock()
 

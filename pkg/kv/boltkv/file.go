@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
-
-	"github.com/keyward/keyward/pkg/kv"
 )
 
 var (
@@ -31,55 +28,114 @@ var (
 	metaBucket = []byte("meta")
 	formatKey  = []byte("format")
 	versionKey = []byte("version")
-	formatName = []byte("keyward kv")
 )
 
-const formatVersion = 1
+const (
+	formatName    = "keyward kv"
+	formatVersion = 1
+	// tempInfix follows the name of a store in the names of its temporary files.
+	tempInfix = ".new-"
+)
 
+// openFile opens the store at path with bbolt, after it has made it if need be,
+// locked it and looked at every page that bbolt will trust.
 func openFile(path string, opts Options) (*bbolt.DB, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil {
-			return nil, err
-		}
-	}
-	bolt, err := bbolt.Open(path, 0o600, boltOptions(opts))
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrLocked
-	case errors.Is(err, bolterrors.ErrInvalid):
-		return nil, ErrForeign
-	case errors.Is(err, bolterrors.ErrChecksum):
-		return nil, fmt.Errorf("%w: %w", kv.ErrCorrupt, err)
-	case err != nil:
+	file, err := openOrCreate(path)
+	if err != nil {
 		return nil, err
 	}
-	if err := bolt.View(checkFormat); err != nil {
+	if err := lockAndInspect(file, opts.LockTimeout); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	bolt, err := openBolt(file, opts)
+	if err != nil {
+		// bbolt has closed the file, unless it panicked.
+		_ = file.Close()
+		return nil, err
+	}
+	err = bolt.View(checkFormat)
+	if err == nil {
+		err = removeTemps(path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	return bolt, nil
 }
 
-func boltOptions(opts Options) *bbolt.Options {
-	return &bbolt.Options{
-		Timeout:         opts.LockTimeout,
-		FreelistType:    bbolt.FreelistMapType,
-		NoFreelistSync:  true,
-		InitialMmapSize: opts.MapSize,
-		NoStatistics:    true,
+func openOrCreate(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
 	}
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("create: %w", err)
+	}
+	return os.OpenFile(path, os.O_RDWR, 0)
+}
+
+func lockAndInspect(file *os.File, timeout time.Duration) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return ErrForeign
+	}
+	if err := lock(file, timeout); err != nil {
+		return err
+	}
+	// Only now nobody else changes it.
+	if info, err = file.Stat(); err != nil {
+		return err
+	}
+	return inspect(file, info.Size())
+}
+
+// lock takes the lock that bbolt takes, which for the same open file is no conflict.
+func lock(file *os.File, timeout time.Duration) error {
+	const interval = 10 * time.Millisecond
+	for deadline := time.Now().Add(timeout); ; time.Sleep(interval) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			return fmt.Errorf("lock: %w", err)
+		case time.Now().After(deadline):
+			return ErrLocked
+		}
+	}
+}
+
+func openBolt(file *os.File, opts Options) (bolt *bbolt.DB, err error) {
+	fault := guard(func() {
+		bolt, err = bbolt.Open(file.Name(), 0o600, &bbolt.Options{
+			Timeout:         opts.LockTimeout,
+			FreelistType:    bbolt.FreelistMapType,
+			NoFreelistSync:  true,
+			InitialMmapSize: opts.MapSize,
+			NoStatistics:    true,
+			OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return file, nil },
+		})
+	})
+	if fault != nil {
+		return nil, fault
+	}
+	return bolt, err
 }
 
 func checkFormat(tx *bbolt.Tx) error {
 	meta := tx.Bucket(metaBucket)
-	if meta == nil || tx.Bucket(dataBucket) == nil || string(meta.Get(formatKey)) != string(formatName) {
+	if meta == nil || tx.Bucket(dataBucket) == nil || string(meta.Get(formatKey)) != formatName {
 		return ErrForeign
 	}
 	version := meta.Get(versionKey)
 	if len(version) != 4 {
-		return fmt.Errorf("read format version: %w", kv.ErrCorrupt)
+		return damaged("the format version is malformed")
 	}
-	if binary.BigEndian.Uint32(version) > formatVersion {
-		return ErrNewer
+	if v := binary.BigEndian.Uint32(version); v > formatVersion {
+		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
 	}
 	return nil
 }
@@ -88,28 +144,32 @@ func checkFormat(tx *bbolt.Tx) error {
 // gives it its own. So there is never a half-made file at path.
 func create(path string) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	temp, err := os.CreateTemp(dir, filepath.Base(path)+tempInfix+"*")
 	if err != nil {
-		return fmt.Errorf("create: %w", err)
+		return err
 	}
-	temp := f.Name()
-	defer func() { err = errors.Join(err, os.Remove(temp)) }()
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("create: %w", err)
+	defer func() { err = errors.Join(err, remove(temp.Name())) }()
+	// The file stays as CreateTemp made it: mode 0600. bbolt opens it by itself.
+	if err := errors.Join(temp.Close(), initialize(temp.Name())); err != nil {
+		return err
 	}
-	if err := initialize(temp); err != nil {
-		return fmt.Errorf("create: %w", err)
-	}
-	// A link, unlike a rename, never replaces: if another process was faster,
-	// its store stays.
-	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("create: %w", err)
+	// A link, unlike a rename, never replaces. Where another process was faster,
+	// path exists, and if it has tidied up already, the temporary file does not:
+	// either way its store is the one to open.
+	err = os.Link(temp.Name(), path)
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return syncDir(dir)
 }
 
+// initialize writes an empty store into an empty file.
 func initialize(path string) error {
-	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        time.Second,
+		FreelistType:   bbolt.FreelistMapType,
+		NoFreelistSync: true,
+	})
 	if err != nil {
 		return err
 	}
@@ -121,23 +181,43 @@ func initialize(path string) error {
 		if err != nil {
 			return err
 		}
-		if err := meta.Put(formatKey, formatName); err != nil {
-			return err
-		}
-		return meta.Put(versionKey, binary.BigEndian.AppendUint32(nil, formatVersion))
+		version := binary.BigEndian.AppendUint32(nil, formatVersion)
+		return errors.Join(meta.Put(formatKey, []byte(formatName)), meta.Put(versionKey, version))
 	})
-	// bbolt's sync covers the data only, and the file's size is news too.
 	return errors.Join(err, bolt.Sync(), bolt.Close())
+}
+
+// removeTemps removes what creations that were interrupted have left. The store at
+// path is open, so a creation under way would not succeed anyway.
+func removeTemps(path string) error {
+	dir, prefix := filepath.Dir(path), filepath.Base(path)+tempInfix
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if len(e.Name()) > len(prefix) && e.Name()[:len(prefix)] == prefix && e.Type().IsRegular() {
+			if err := remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// remove removes a file that may be gone already.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // syncDir makes the names in a folder durable.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
+		return err
 	}
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return errors.Join(fmt.Errorf("sync folder: %w", err), f.Close())
-	}
-	return f.Close()
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -53,7 +54,10 @@ func (s *snapshot) Get(key []byte) (value []byte, err error) {
 		}
 		value, err = decode(key, stored)
 	})
-	return value, errors.Join(err, fault)
+	if fault != nil {
+		return nil, fault
+	}
+	return value, err
 }
 
 // store and remove change the bucket itself.
@@ -84,7 +88,7 @@ type record struct {
 type tx struct {
 	snapshot
 	records []record
-	isLog   func(name string) bool
+	logs    []attached
 	ops     int
 	bytes   int
 	// failed is the first write that was refused. The transaction fails by it,
@@ -92,8 +96,8 @@ type tx struct {
 	failed error
 }
 
-func newTx(base *snapshot, isLog func(string) bool) *tx {
-	return &tx{snapshot: snapshot{bucket: base.bucket, overlay: &overlay{}}, isLog: isLog}
+func newTx(base *snapshot, logs []attached) *tx {
+	return &tx{snapshot: snapshot{bucket: base.bucket, overlay: &overlay{}}, logs: logs}
 }
 
 // Put implements [kv.Tx].
@@ -116,8 +120,8 @@ func (t *tx) Delete(key []byte) error {
 
 // Append implements [kv.Tx].
 func (t *tx) Append(log string, data []byte) error {
-	if !t.isLog(log) {
-		t.failed = errors.Join(t.failed, fmt.Errorf("append to %q: %w", log, errNoSuchLog))
+	if !slices.ContainsFunc(t.logs, func(a attached) bool { return a.name == log }) {
+		t.failed = fmt.Errorf("append to %q: %w", log, errNoSuchLog)
 		return t.failed
 	}
 	if err := t.count(len(data)); err != nil {

@@ -3,7 +3,6 @@ package boltkv
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -73,7 +72,7 @@ type attached struct {
 func (db *DB) write() {
 	defer close(db.stopped)
 	for first := range db.queue {
-		g := &group{db: db}
+		g := &group{db: db, logs: db.attachedLogs()}
 		g.run(first)
 	}
 }
@@ -81,6 +80,7 @@ func (db *DB) write() {
 // A group is the requests that are committed together.
 type group struct {
 	db      *DB
+	logs    []attached
 	bolt    *bbolt.Tx
 	base    snapshot
 	members []*request
@@ -92,9 +92,7 @@ type group struct {
 
 // run carries out a group that starts with first, and answers its members.
 func (g *group) run(first *request) {
-	if g.bolt, g.err = g.db.bolt.Begin(true); g.err == nil {
-		g.err = g.base.begin(g.bolt)
-	}
+	g.err = g.begin()
 	g.fill(first)
 	err := g.commit()
 	for _, r := range g.members {
@@ -104,6 +102,16 @@ func (g *group) run(first *request) {
 		}
 		close(r.done)
 	}
+}
+
+func (g *group) begin() (err error) {
+	if g.db.broken != nil {
+		return g.db.broken
+	}
+	if g.bolt, err = g.db.bolt.Begin(true); err != nil {
+		return fmt.Errorf("begin update: %w", err)
+	}
+	return g.base.begin(g.bolt)
 }
 
 // fill runs requests until none waits or the group is full. They run in a
@@ -146,7 +154,7 @@ func (g *group) member(r *request) {
 	if r.err = r.ctx.Err(); r.err != nil {
 		return
 	}
-	t := newTx(&g.base, g.db.logNames())
+	t := newTx(&g.base, g.logs)
 	r.call(t)
 	if r.succeeded() {
 		g.apply(t)
@@ -178,16 +186,10 @@ func (g *group) apply(t *tx) {
 
 // commit makes the group durable. If it cannot, nothing of it remains.
 func (g *group) commit() error {
-	if g.bolt == nil {
-		return fmt.Errorf("begin update: %w", g.err)
-	}
-	// After a commit, Rollback does nothing.
-	defer func() { _ = g.bolt.Rollback() }()
-	if g.err != nil {
+	// After a commit, rolling back does nothing.
+	defer g.rollback()
+	if g.err != nil || !g.dirty {
 		return g.err
-	}
-	if !g.dirty {
-		return nil
 	}
 	if err := g.integrate(); err != nil {
 		return err
@@ -199,7 +201,10 @@ func (g *group) commit() error {
 	}
 	var err error
 	if fault := guard(func() { err = g.bolt.Commit() }); fault != nil {
-		err = fault
+		// bbolt was interrupted at an unknown place and may hold a wrong idea of
+		// which pages are free. It reads well still, but must not write.
+		g.db.broken = fmt.Errorf("commit: %w", fault)
+		return g.db.broken
 	}
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -207,9 +212,18 @@ func (g *group) commit() error {
 	return nil
 }
 
+func (g *group) rollback() {
+	if g.bolt == nil {
+		return
+	}
+	if fault := guard(func() { _ = g.bolt.Rollback() }); fault != nil {
+		g.db.broken = fmt.Errorf("roll back: %w", fault)
+	}
+}
+
 // integrate gives each log the records that the group appended to it.
 func (g *group) integrate() error {
-	for _, a := range g.db.attachedLogs() {
+	for _, a := range g.logs {
 		records := g.records[a.name]
 		if len(records) == 0 {
 			continue
@@ -232,13 +246,7 @@ func (a attached) integrate(tx kv.Tx, records [][]byte) (err error) {
 }
 
 func (db *DB) attachedLogs() []attached {
-	db.logsMu.RLock()
-	defer db.logsMu.RUnlock()
+	db.mu.RLock()
+	defer db.mu.RUnlock()
 	return db.logs
-}
-
-func (db *DB) logNames() func(string) bool {
-	return func(name string) bool {
-		return slices.ContainsFunc(db.attachedLogs(), func(a attached) bool { return a.name == name })
-	}
 }
