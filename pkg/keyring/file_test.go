@@ -1,0 +1,132 @@
+package keyring_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/keyring"
+)
+
+func TestCreatedKeyFileIsPrivateAndOpens(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := keyring.CreateFileKEK(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode(); got != 0o600 {
+		t.Errorf("key file has mode %v, want 0600", got)
+	}
+	one, err := keyring.FileKEK(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := keyring.FileKEK(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := one.Encrypt([]byte("text"), []byte("context"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := other.Decrypt(sealed, []byte("context")); err != nil || string(got) != "text" {
+		t.Errorf("Decrypt() by the same file = %q, %v, want what was encrypted", got, err)
+	}
+	if _, err := newKEK(t).Decrypt(sealed, []byte("context")); err == nil {
+		t.Error("Decrypt() by another file succeeds")
+	}
+}
+
+func TestKeyFileIsNeverOverwritten(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := keyring.CreateFileKEK(path); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.CreateFileKEK(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("CreateFileKEK() a second time = %v, want ErrExist", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("CreateFileKEK() a second time changed the file")
+	}
+}
+
+func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[fs.FileMode]error{
+		0o600: nil,
+		0o400: nil,
+		0o604: keyring.ErrKeyFileMode,
+		0o640: keyring.ErrKeyFileMode,
+		0o620: keyring.ErrKeyFileMode,
+		0o602: keyring.ErrKeyFileMode,
+		0o644: keyring.ErrKeyFileMode,
+		0o700: keyring.ErrKeyFileMode,
+	} {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := keyring.CreateFileKEK(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keyring.FileKEK(path); !errors.Is(err, want) {
+			t.Errorf("FileKEK(mode %v) = %v, want %v", mode, err, want)
+		}
+	}
+	if _, err := keyring.FileKEK(t.TempDir()); !errors.Is(err, keyring.ErrKeyFileMode) {
+		t.Errorf("FileKEK(folder) = %v, want ErrKeyFileMode", err)
+	}
+	if _, err := keyring.FileKEK(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("FileKEK(no file) = %v, want ErrNotExist", err)
+	}
+}
+
+func TestKeyFileFormat(t *testing.T) {
+	t.Parallel()
+	key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xfb", 32)))
+	tests := []struct {
+		name, text string
+		want       error
+	}{
+		{"a line", key + "\n", nil},
+		{"a line without end", key, nil},
+		{"a line with carriage return", key + "\r\n", nil},
+		{"nothing", "", keyring.ErrKeyFileFormat},
+		{"31 bytes", base64.StdEncoding.EncodeToString(make([]byte, 31)), keyring.ErrKeyFileFormat},
+		{"33 bytes", base64.StdEncoding.EncodeToString(make([]byte, 33)), keyring.ErrKeyFileFormat},
+		{"32 raw bytes", strings.Repeat("k", 32), keyring.ErrKeyFileFormat},
+		{"hex", strings.Repeat("0f", 32), keyring.ErrKeyFileFormat},
+		{"two lines", key + "\n" + key + "\n", keyring.ErrKeyFileFormat},
+		{"a line broken in two", key[:20] + "\n" + key[21:], keyring.ErrKeyFileFormat},
+		{"the alphabet of URLs", strings.NewReplacer("+", "-", "/", "_").Replace(key), keyring.ErrKeyFileFormat},
+		{"leading space", " " + key, keyring.ErrKeyFileFormat},
+		{"bits behind the key", key[:42] + "9=", keyring.ErrKeyFileFormat},
+		{"a long file", strings.Repeat(key, 1000), keyring.ErrKeyFileFormat},
+	}
+	for _, tt := range tests {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := keyring.FileKEK(path)
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: FileKEK() = %v, want %v", tt.name, err, tt.want)
+		}
+		if err != nil && tt.text != "" && strings.Contains(err.Error(), strings.TrimSpace(tt.text)[:8]) {
+			t.Errorf("%s: the error repeats the file: %v", tt.name, err)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package keyring
+
+import (
+	"bytes"
+	"encoding/base64"
+	"math/bits"
+	"testing"
+)
+
+func TestPaddingLeaksOnlyItsBuckets(t *testing.T) {
+	t.Parallel()
+	buckets := map[int]bool{}
+	for size, last := 0, 0; size <= 64<<10; size++ {
+		padded := paddedSize(size)
+		if padded < minPadded || padded < size+lengthSize || padded < last {
+			t.Fatalf("paddedSize(%d) = %d, want at least %d, the size with its length, and the one before", size, padded, minPadded)
+		}
+		if padded > minPadded && float64(padded) > 1.12*float64(size+lengthSize) {
+			t.Errorf("paddedSize(%d) = %d, more than 12 %% longer", size, padded)
+		}
+		if got := len(pad(make([]byte, size))); got != padded {
+			t.Fatalf("pad(%d bytes) has length %d, want %d", size, got, padded)
+		}
+		buckets[padded], last = true, padded
+	}
+	// A floating-point number of this size has 5 bits of exponent and as many of
+	// mantissa: 2 to 5 bits told of a size, where its length would tell 16.
+	if len(buckets) > 180 {
+		t.Errorf("sizes up to 64 KiB fall into %d buckets, want at most 180", len(buckets))
+	}
+	for bucket := range buckets {
+		exponent := bits.Len(uint(bucket)) - 1
+		if bits.Len(uint(bucket))-bits.TrailingZeros(uint(bucket)) > bits.Len(uint(exponent))+1 {
+			t.Errorf("%d is no length of PADMÉ", bucket)
+		}
+	}
+}
+
+func TestPadmeIsThatOfThePaper(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{0: 0, 1: 1, 2: 2, 3: 3, 8: 8, 9: 10, 100: 104, 1000: 1024, 1025: 1088, 65536: 65536, 65537: 67584} {
+		if got := padme(size); got != want {
+			t.Errorf("padme(%d) = %d, want %d", size, got, want)
+		}
+	}
+}
+
+func FuzzUnpad(f *testing.F) {
+	for _, seed := range [][]byte{nil, {0, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 1}, {255, 255, 255, 255, 0}, pad([]byte("value"))} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		value, err := unpad(data)
+		if err == nil && !bytes.HasPrefix(data[lengthSize:], value) {
+			t.Errorf("unpad(%x) = %x, want a part of it", data, value)
+		}
+		if value, err := unpad(pad(data)); err != nil || !bytes.Equal(value, data) {
+			t.Errorf("unpad(pad(%x)) = %x, %v, want the same", data, value, err)
+		}
+	})
+}
+
+func FuzzParseKey(f *testing.F) {
+	key := base64.StdEncoding.EncodeToString(make([]byte, kekSize))
+	for _, seed := range []string{"", key, key + "\n", key + "\r\n", "\n" + key, key[:43], key + key, key[:10] + "\n" + key[11:]} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		key, err := parseKey(text)
+		if err != nil {
+			return
+		}
+		if len(key) != kekSize || !bytes.HasPrefix(text, []byte(base64.StdEncoding.EncodeToString(key))) {
+			t.Errorf("parseKey(%q) = %x, want the 32 bytes that it is the base64 of", text, key)
+		}
+	})
+}
