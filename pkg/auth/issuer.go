@@ -1,0 +1,187 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// An IssuerConfig is an OIDC issuer whose tokens are believed.
+type IssuerConfig struct {
+	// URL is the issuer's, as its tokens say it: https, without a slash at its end
+	// unless the issuer has one.
+	URL string `yaml:"url"`
+	// Audience is what a token must be meant for. Required.
+	Audience string `yaml:"audience"`
+	// Algorithms are those a token may be signed with. Default ES256, RS256, EdDSA
+	// and PS256; also possible are the longer ones of each kind.
+	Algorithms []string `yaml:"algorithms"`
+	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
+	// certificate. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
+}
+
+// Check returns all that is wrong with the configuration, without opening a file.
+func (c IssuerConfig) Check() error {
+	var errs []error
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		errs = append(errs, errors.New("url: must be an https URL without user, query and fragment"))
+	}
+	if c.Audience == "" {
+		errs = append(errs, errors.New("audience: is required"))
+	}
+	for _, algorithm := range c.Algorithms {
+		// Asymmetric ones only: a server that verifies must not be able to sign.
+		switch algorithm {
+		case oidc.ES256, oidc.ES384, oidc.ES512, oidc.RS256, oidc.RS384, oidc.RS512,
+			oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA:
+		default:
+			errs = append(errs, errors.New("algorithms: must be of ES256, RS256, PS256, their longer kinds, and EdDSA"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// algorithms returns the algorithms a token may be signed with.
+func (c IssuerConfig) algorithms() []string {
+	if len(c.Algorithms) > 0 {
+		return slices.Clone(c.Algorithms)
+	}
+	return []string{oidc.ES256, oidc.RS256, oidc.EdDSA, oidc.PS256}
+}
+
+// client returns an HTTP client for this issuer alone: no proxy, no redirect, no
+// waiting, and no more than a megabyte.
+func (c IssuerConfig) client() (*http.Client, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		data, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read ca_file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(data) {
+			return nil, errors.New("read ca_file: there is no certificate in it")
+		}
+	}
+	return &http.Client{
+		Timeout: fetchTimeout,
+		Transport: bounded{&http.Transport{
+			TLSClientConfig:        cfg,
+			TLSHandshakeTimeout:    fetchTimeout,
+			ResponseHeaderTimeout:  fetchTimeout,
+			IdleConnTimeout:        time.Minute,
+			MaxIdleConns:           2,
+			MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2:      true,
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// bounded limits what is read of responses.
+type bounded struct{ next http.RoundTripper }
+
+// RoundTrip sends the request.
+func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(req)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxDocument)
+	}
+	return resp, err
+}
+
+// issuer verifies the tokens of one issuer.
+type issuer struct {
+	url        string
+	audience   string
+	algorithms []string
+	keys       *keySet
+	now        func() time.Time
+}
+
+func newIssuer(cfg IssuerConfig, now func() time.Time) (*issuer, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	client, err := cfg.client()
+	if err != nil {
+		return nil, err
+	}
+	return &issuer{
+		url:        cfg.URL,
+		audience:   cfg.Audience,
+		algorithms: cfg.algorithms(),
+		keys:       newKeySet(cfg.URL, client, now),
+		now:        now,
+	}, nil
+}
+
+// verify returns who a token is for, or why it is refused. The refusals quote
+// nothing of the token.
+func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity, error) {
+	if !slices.Contains(i.algorithms, p.algorithm) {
+		return nil, refused("the token is signed with an algorithm that is not allowed")
+	}
+	keys, err := i.keys.find(ctx, p.keyID, p.algorithm)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, refused("the token is signed with a key that is not the issuer's")
+	}
+	signature := &signature{keys: oidc.StaticKeySet{PublicKeys: keys}}
+	verifier := oidc.NewVerifier(i.url, signature, &oidc.Config{
+		ClientID:             i.audience,
+		SupportedSigningAlgs: i.algorithms,
+		Now:                  i.now,
+	})
+	verified, err := verifier.Verify(ctx, token)
+	if err != nil {
+		return nil, refused(signature.explain(err))
+	}
+	var c claims
+	if err := verified.Claims(&c); err != nil {
+		return nil, refused("the claims of the token are not a JSON object")
+	}
+	who, err := newIdentity(i.url, c, i.now())
+	if err != nil {
+		return nil, refused(err.Error())
+	}
+	return who, nil
+}
+
+// signature is the signature of one token, and whether it is the issuer's.
+type signature struct {
+	keys     oidc.StaticKeySet
+	verifies bool
+}
+
+// VerifySignature returns the payload of a token that one of the keys has signed.
+func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	payload, err := s.keys.VerifySignature(ctx, token)
+	s.verifies = err == nil
+	return payload, err
+}
+
+// explain says in constant words what the library says with words of the token.
+func (s *signature) explain(err error) string {
+	var expired *oidc.TokenExpiredError
+	switch {
+	case !s.verifies:
+		return "the signature of the token does not verify"
+	case errors.As(err, &expired):
+		return "the token has expired"
+	}
+	return "the token is malformed, not good yet, or for another audience"
+}

@@ -1,0 +1,73 @@
+package auth
+
+import "strings"
+
+const (
+	maxID   = 128
+	maxName = 1024
+)
+
+// target is the part of a resource name on which access depends.
+type target struct {
+	workspace string
+	// endpoint is empty when the name is not of an endpoint or below one.
+	endpoint string
+}
+
+// parseTarget reads a resource name: pairs of a collection and an id, of which
+// the first is the workspace. The id `-` stands for any, but not for any
+// workspace.
+func parseTarget(name string) (target, bool) {
+	rest, ok := strings.CutPrefix(name, "workspaces/")
+	if !ok || len(name) > maxName {
+		return target{}, false
+	}
+	var t target
+	var more bool
+	if t.workspace, rest, more = strings.Cut(rest, "/"); !validID(t.workspace) {
+		return target{}, false
+	}
+	for more {
+		var collection, id string
+		if collection, rest, more = strings.Cut(rest, "/"); !more || !validCollection(collection) {
+			return target{}, false
+		}
+		if id, rest, more = strings.Cut(rest, "/"); id != "-" && !validID(id) {
+			return target{}, false
+		}
+		if collection == "endpoints" {
+			t.endpoint = id
+		}
+	}
+	return t, true
+}
+
+// validID reports whether s can be the id of a workspace or of what is in one.
+func validID(s string) bool {
+	if s == "" || len(s) > maxID || !alphanumeric(s[0]) || !alphanumeric(s[len(s)-1]) {
+		return false
+	}
+	for i := range len(s) {
+		if !alphanumeric(s[i]) && !strings.ContainsRune("-_.", rune(s[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// validCollection reports whether s can name a collection below a workspace.
+func validCollection(s string) bool {
+	if s == "" || len(s) > maxID || s == "workspaces" {
+		return false
+	}
+	for i := range len(s) {
+		if !alphanumeric(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

@@ -1,0 +1,270 @@
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"go.yaml.in/yaml/v3"
+
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
+)
+
+// maxPolicySize bounds a policy file. A row has some 150 bytes.
+const maxPolicySize = 8 << 20
+
+// proxyRole is the role of a gateway. It is none of the contract's, for no method admits it.
+const proxyRole = "proxy"
+
+// A Policy says who may do what where. It never changes; a new file is a new Policy.
+type Policy struct {
+	// tokens holds the grants of those who show a token, by issuer, claim and value.
+	tokens map[string]map[string]map[string][]Grant
+	// certificates holds the grants of workloads by SPIFFE id.
+	certificates map[string][]Grant
+	// proxies are the SPIFFE ids whose certificates may come with somebody else's token.
+	proxies map[string]bool
+}
+
+type policyFile struct {
+	People    []personRow   `yaml:"people"`
+	Workloads []workloadRow `yaml:"workloads"`
+}
+
+type personRow struct {
+	Issuer     string   `yaml:"issuer"`
+	Claim      string   `yaml:"claim"`
+	Value      string   `yaml:"value"`
+	Role       string   `yaml:"role"`
+	Workspaces []string `yaml:"workspaces"`
+}
+
+type workloadRow struct {
+	SPIFFEID   string   `yaml:"spiffe_id"`
+	Issuer     string   `yaml:"issuer"`
+	Subject    string   `yaml:"subject"`
+	Role       string   `yaml:"role"`
+	Workspaces []string `yaml:"workspaces"`
+	Endpoints  []string `yaml:"endpoints"`
+}
+
+// ParsePolicy reads a policy file. The error, if any, names everything that is
+// wrong with it; a file that is wrong anywhere grants nothing anywhere.
+func ParsePolicy(data []byte) (*Policy, error) {
+	file, err := decodePolicy(data)
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{
+		tokens:       make(map[string]map[string]map[string][]Grant),
+		certificates: make(map[string][]Grant),
+		proxies:      make(map[string]bool),
+	}
+	var findings findings
+	for i, row := range file.People {
+		p.addPerson(row, findings.at("people", i))
+	}
+	for i, row := range file.Workloads {
+		p.addWorkload(row, findings.at("workloads", i))
+	}
+	for id := range p.proxies {
+		if len(p.certificates[id]) > 0 {
+			findings.errs = append(findings.errs, errors.New("workloads: a proxy has another role too"))
+		}
+	}
+	if err := errors.Join(findings.errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func decodePolicy(data []byte) (*policyFile, error) {
+	if len(data) > maxPolicySize {
+		return nil, fmt.Errorf("read policy: it is larger than %d bytes", maxPolicySize)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	var file policyFile
+	switch err := decoder.Decode(&file); {
+	case errors.Is(err, io.EOF):
+		// Most likely a file that is being written: granting nothing would lock
+		// everybody out.
+		return nil, errors.New("read policy: it is empty")
+	case err != nil:
+		return nil, withoutContent(err)
+	}
+	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read policy: there is something after the first document")
+	}
+	return &file, nil
+}
+
+// withoutContent repeats what the YAML library says about a file, without what
+// it quotes of it: the file could be another one by mistake, such as a key.
+func withoutContent(err error) error {
+	var types *yaml.TypeError
+	if !errors.As(err, &types) {
+		return errors.New("read policy: it is not well-formed YAML")
+	}
+	unknown := regexp.MustCompile(`^line \d+: field [a-z_]{1,24} not found`)
+	where := regexp.MustCompile(`^line \d+`)
+	errs := make([]error, len(types.Errors))
+	for i, text := range types.Errors {
+		if said := unknown.FindString(text); said != "" {
+			errs[i] = fmt.Errorf("read policy: %s", said)
+			continue
+		}
+		errs[i] = fmt.Errorf("read policy: %s: not what belongs there", where.FindString(text))
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Policy) addPerson(row personRow, finding func(string)) {
+	checkIssuer(row.Issuer, finding)
+	if row.Claim == "" || row.Value == "" {
+		finding("claim and value: must not be empty")
+	}
+	var grants []Grant
+	switch row.Role {
+	case RoleName(accessv1.Role_ROLE_OWNER):
+		grants = inWorkspaces(accessv1.Role_ROLE_OWNER, row.Workspaces, nil, finding)
+	case RoleName(accessv1.Role_ROLE_MEMBER):
+		grants = inWorkspaces(accessv1.Role_ROLE_MEMBER, row.Workspaces, nil, finding)
+	case RoleName(accessv1.Role_ROLE_SUPER_ADMIN):
+		if len(row.Workspaces) > 0 {
+			finding("workspaces: a super admin has all, so name none")
+		}
+		grants = []Grant{{Role: accessv1.Role_ROLE_SUPER_ADMIN, Workspace: Everywhere}}
+	default:
+		finding("role: must be owner, member or super_admin")
+	}
+	if slices.Contains(row.Workspaces, Everywhere) {
+		finding("workspaces: people own all workspaces as super_admin only")
+	}
+	p.grantToken(row.Issuer, row.Claim, row.Value, grants)
+}
+
+func (p *Policy) addWorkload(row workloadRow, finding func(string)) {
+	byCertificate := row.SPIFFEID != ""
+	if byCertificate == (row.Issuer != "" || row.Subject != "") {
+		finding("spiffe_id, issuer, subject: must be either spiffe_id, or issuer and subject")
+		return
+	}
+	if byCertificate {
+		if id, err := spiffeid.FromString(row.SPIFFEID); err != nil || id.Path() == "" {
+			finding("spiffe_id: must be the SPIFFE id of a workload, spiffe://trust-domain/path")
+		}
+	} else {
+		checkIssuer(row.Issuer, finding)
+		if row.Subject == "" {
+			finding("subject: must not be empty")
+		}
+	}
+	if len(row.Endpoints) > 0 && row.Role != RoleName(accessv1.Role_ROLE_SENDER) {
+		finding("endpoints: only a sender is confined to endpoints")
+	}
+	var grants []Grant
+	switch row.Role {
+	case RoleName(accessv1.Role_ROLE_RESOLVER):
+		grants = inWorkspaces(accessv1.Role_ROLE_RESOLVER, row.Workspaces, nil, finding)
+	case RoleName(accessv1.Role_ROLE_SENDER):
+		grants = inWorkspaces(accessv1.Role_ROLE_SENDER, row.Workspaces, row.Endpoints, finding)
+	case proxyRole:
+		if !byCertificate || len(row.Workspaces) > 0 {
+			finding("role: a proxy is known by its spiffe_id and has no workspaces")
+		}
+		p.proxies[row.SPIFFEID] = true
+	default:
+		finding("role: must be resolver, sender or proxy")
+	}
+	if byCertificate {
+		p.certificates[row.SPIFFEID] = append(p.certificates[row.SPIFFEID], grants...)
+		return
+	}
+	p.grantToken(row.Issuer, "sub", row.Subject, grants)
+}
+
+func (p *Policy) grantToken(issuer, claim, value string, grants []Grant) {
+	claims := p.tokens[issuer]
+	if claims == nil {
+		claims = make(map[string]map[string][]Grant)
+		p.tokens[issuer] = claims
+	}
+	if claims[claim] == nil {
+		claims[claim] = make(map[string][]Grant)
+	}
+	claims[claim][value] = append(claims[claim][value], grants...)
+}
+
+func inWorkspaces(role accessv1.Role, workspaces, endpoints []string, finding func(string)) []Grant {
+	if len(workspaces) == 0 {
+		finding("workspaces: must name at least one")
+	}
+	for _, id := range endpoints {
+		if !validID(id) {
+			finding("endpoints: must be ids of endpoints")
+		}
+	}
+	grants := make([]Grant, 0, len(workspaces))
+	for _, workspace := range workspaces {
+		if workspace != Everywhere && !validID(workspace) {
+			finding("workspaces: must be ids of workspaces")
+		}
+		grants = append(grants, Grant{Role: role, Workspace: workspace, Endpoints: endpoints})
+	}
+	return grants
+}
+
+func checkIssuer(issuer string, finding func(string)) {
+	if !strings.HasPrefix(issuer, "https://") {
+		finding("issuer: must be the https URL of an issuer")
+	}
+}
+
+// claimGrants returns what a verified token gives its bearer.
+func (p *Policy) claimGrants(issuer string, claims claims) []Grant {
+	var grants []Grant
+	for claim, values := range p.tokens[issuer] {
+		for _, value := range claims.strings(claim) {
+			grants = append(grants, values[value]...)
+		}
+	}
+	return grants
+}
+
+// certificateGrants returns what a verified certificate gives its holder.
+func (p *Policy) certificateGrants(id string) []Grant { return slices.Clone(p.certificates[id]) }
+
+// findings collects what is wrong with a file, each with its place.
+type findings struct{ errs []error }
+
+func (f *findings) at(list string, row int) func(string) {
+	return func(text string) {
+		f.errs = append(f.errs, fmt.Errorf("%s[%d].%s", list, row, text))
+	}
+}
+
+// Policies holds the policy of the moment. Whoever reads the operator's file
+// swaps it; every request looks it up anew.
+type Policies struct{ current atomic.Pointer[Policy] }
+
+// NewPolicies returns a holder of the policy. Nil is a policy that grants nothing.
+func NewPolicies(p *Policy) *Policies {
+	var holder Policies
+	holder.Swap(p)
+	return &holder
+}
+
+// Swap puts another policy in force, for all requests that are authenticated from now on.
+func (p *Policies) Swap(next *Policy) {
+	if next == nil {
+		next = &Policy{}
+	}
+	p.current.Store(next)
+}

@@ -1,0 +1,60 @@
+package auth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// maxToken bounds a token. Those of issuers that put groups into them have a few KiB.
+const maxToken = 8 << 10
+
+// preview is what a token says of itself before anything of it is verified. It
+// selects whom to ask for keys and which, and nothing else.
+type preview struct {
+	algorithm string
+	keyID     string
+	issuer    string
+}
+
+// parseBearer takes the token out of the values of the authorization header. The
+// errors quote nothing of them.
+func parseBearer(values []string) (string, error) {
+	if len(values) != 1 {
+		return "", errors.New("there is more than one authorization header")
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	switch {
+	case !strings.EqualFold(scheme, "bearer"):
+		return "", errors.New("the authorization header is not of the bearer scheme")
+	case token == "" || len(token) > maxToken:
+		return "", errors.New("the token is missing or too long")
+	}
+	return token, nil
+}
+
+// previewToken reads the header and the issuer of a token, unverified.
+func previewToken(token string) (preview, error) {
+	header, rest, _ := strings.Cut(token, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	if signature == "" || strings.Contains(signature, ".") {
+		return preview{}, errors.New("the token does not have three parts")
+	}
+	var h struct {
+		Algorithm string `json:"alg"`
+		KeyID     string `json:"kid"`
+	}
+	var c struct {
+		Issuer string `json:"iss"`
+	}
+	if !decodePart(header, &h) || !decodePart(payload, &c) {
+		return preview{}, errors.New("the token is not made of base64url and JSON")
+	}
+	return preview{algorithm: h.Algorithm, keyID: h.KeyID, issuer: c.Issuer}, nil
+}
+
+func decodePart(part string, into any) bool {
+	data, err := base64.RawURLEncoding.DecodeString(part)
+	return err == nil && json.Unmarshal(data, into) == nil
+}
