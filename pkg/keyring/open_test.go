@@ -203,9 +203,9 @@ func TestEndedContextMakesNoKeys(t *testing.T) {
 func TestNothingPrintsAKey(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t)
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("test", "ring", ring, "holder", struct{ Ring *keyring.Keyring }{ring})
-	outputs := []string{log.String()}
+	var buffer bytes.Buffer
+	slog.New(slog.NewTextHandler(&buffer, nil)).Info("test", "ring", ring, "holder", struct{ Ring *keyring.Keyring }{ring})
+	outputs := []string{buffer.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		outputs = append(outputs, fmt.Sprintf(verb, ring), fmt.Sprintf(verb, struct{ Ring *keyring.Keyring }{ring}))
 	}

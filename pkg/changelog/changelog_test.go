@@ -1,0 +1,287 @@
+package changelog_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+)
+
+var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func TestEntryComesBackAsItWent(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	want := changelog.Entry{
+		Time:      noon.Add(time.Nanosecond),
+		Actor:     changelog.Actor{Subject: "ann", Roles: []string{"owner"}, Authentication: "oidc", Address: "192.0.2.1"},
+		Action:    "updated",
+		Scope:     "workspaces/a",
+		Resource:  "workspaces/a/secrets/<b>",
+		UID:       "uid",
+		Version:   2,
+		Fields:    []string{"description"},
+		Detail:    json.RawMessage(`{"old":"é","new":"x"}`),
+		Reason:    "because",
+		RequestID: "r1",
+	}
+	appendEntry(t, store, changes, want)
+	got := list(t, store, changelog.Query{Resource: want.Resource, Limit: 10})
+	if diff := cmp.Diff([]changelog.Entry{want}, got); diff != "" {
+		t.Errorf("List() differs from what was appended (-want +got):\n%s", diff)
+	}
+}
+
+func TestEntryWithoutTimeGetsThePresentOne(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	appendEntry(t, store, changes, entry("a", "s"))
+	if got := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 1}); !got[0].Time.Equal(noon) {
+		t.Errorf("time of an entry without one = %v, want %v", got[0].Time, noon)
+	}
+}
+
+func TestSequencesFollowTheOrderOfCommits(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	const writers, each = 8, 25
+	counter := []byte("counter")
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for range each {
+				// The counter tells the order of the transactions; the log must agree.
+				err := store.Update(t.Context(), func(tx kv.Tx) error {
+					value, err := tx.Get(counter)
+					if err != nil && !errors.Is(err, kv.ErrNotFound) {
+						return err
+					}
+					value = append(value, 1)
+					e := entry("a", "s")
+					e.Version = uint32(len(value))
+					if err := changes.Append(tx, e, value); err != nil {
+						return err
+					}
+					return tx.Put(counter, value)
+				})
+				if err != nil {
+					t.Errorf("Update() = %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	got := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 1000})
+	if len(got) != writers*each {
+		t.Fatalf("List() returns %d entries, want %d", len(got), writers*each)
+	}
+	for i, e := range got {
+		if want := uint64(len(got) - 1 - i); e.Sequence != want || uint64(e.Version) != want+1 {
+			t.Errorf("entry %d has sequence %d and is of transaction %d, want %d and %d", i, e.Sequence, e.Version, want, want+1)
+		}
+	}
+	verify(t, store, changes)
+}
+
+func TestFailedTransactionLeavesNoEntry(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	appendEntry(t, store, changes, entry("a", "kept"))
+	failure := errors.New("no")
+	err := store.Update(t.Context(), func(tx kv.Tx) error {
+		return errors.Join(changes.Append(tx, entry("a", "lost"), nil), failure)
+	})
+	if !errors.Is(err, failure) {
+		t.Errorf("Update() = %v, want %v", err, failure)
+	}
+	appendEntry(t, store, changes, entry("a", "kept"))
+	got := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 10})
+	if len(got) != 2 || got[0].Sequence != 1 || got[0].Resource != "workspaces/a/secrets/kept" {
+		t.Errorf("List() = %v, want the two entries that were committed", got)
+	}
+	verify(t, store, changes)
+}
+
+func TestOneTransactionMayAppendSeveralEntries(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	err := store.Update(t.Context(), func(tx kv.Tx) error {
+		for _, id := range []string{"one", "two", "three"} {
+			if err := changes.Append(tx, entry("a", id), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 10})
+	for i, want := range []string{"three", "two", "one"} {
+		if got[i].Resource != "workspaces/a/secrets/"+want {
+			t.Errorf("entry %d from the end is of %s, want %s", i, got[i].Resource, want)
+		}
+	}
+}
+
+func TestEntryThatIsNoJSONIsRefusedWithoutRepeatingIt(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	e := entry("a", "s")
+	e.Detail = json.RawMessage(`canary-4711`)
+	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e, nil) })
+	if err == nil || bytes.Contains([]byte(err.Error()), []byte("canary")) {
+		t.Errorf("Append(malformed detail) = %v, want an error that does not repeat it", err)
+	}
+}
+
+func TestStateIsNotAnOracle(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	for range 2 {
+		err := store.Update(t.Context(), func(tx kv.Tx) error {
+			return changes.Append(tx, entry("a", "s"), []byte("canary-4711"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	leaves := leaves(t, store)
+	if bytes.Contains(bytes.Join(leaves, nil), []byte("canary")) {
+		t.Error("the state itself is on the log")
+	}
+	if one, other := leaves[0][33:65], leaves[1][33:65]; bytes.Equal(one, other) {
+		t.Error("the same state twice has the same digest")
+	}
+}
+
+func TestReopenedLogGoesOn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store")
+	for round := range 5 {
+		changes, store := openLog(t, path)
+		verify(t, store, changes)
+		for i := range 3 {
+			appendEntry(t, store, changes, entry("a", fmt.Sprint(i)))
+		}
+		head := head(t, store, changes)
+		if want := uint64(3 * (round + 1)); head.Size != want {
+			t.Errorf("size in round %d = %d, want %d", round, head.Size, want)
+		}
+		verify(t, store, changes)
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLogOfAnotherKeyIsNotContinued(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store")
+	changes, store := openLog(t, path)
+	appendEntry(t, store, changes, entry("a", "s"))
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, other := range map[string]*changelog.Log{
+		"another key":    newKey(t, [32]byte{9}, "vault"),
+		"another origin": newKey(t, [32]byte{1}, "allowlist"),
+	} {
+		store := attach(t, path, other)
+		err := store.Update(t.Context(), func(tx kv.Tx) error { return other.Append(tx, entry("a", "s"), nil) })
+		if !errors.Is(err, changelog.ErrTampered) {
+			t.Errorf("%s: Update() = %v, want ErrTampered", name, err)
+		}
+		if err := store.View(t.Context(), other.Verify); !errors.Is(err, changelog.ErrTampered) {
+			t.Errorf("%s: Verify() = %v, want ErrTampered", name, err)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func entry(workspace, id string) changelog.Entry {
+	scope := "workspaces/" + workspace
+	return changelog.Entry{Actor: changelog.Actor{Subject: "ann"}, Action: "created", Scope: scope, Resource: scope + "/secrets/" + id}
+}
+
+func newKey(t testing.TB, seed [32]byte, origin string) *changelog.Log {
+	t.Helper()
+	changes, err := changelog.New(seed, origin, func() time.Time { return noon })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
+
+func attach(t testing.TB, path string, changes *changelog.Log) kv.Store {
+	t.Helper()
+	store, err := boltkv.Open(path, boltkv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Attach(changelog.Name, changes)
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func openLog(t testing.TB, path string) (*changelog.Log, kv.Store) {
+	t.Helper()
+	changes := newKey(t, [32]byte{1}, "vault")
+	return changes, attach(t, path, changes)
+}
+
+func newLog(t testing.TB) (*changelog.Log, kv.Store) {
+	t.Helper()
+	return openLog(t, filepath.Join(t.TempDir(), "store"))
+}
+
+func appendEntry(t testing.TB, store kv.Store, changes *changelog.Log, e changelog.Entry) {
+	t.Helper()
+	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e, []byte("state")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func list(t testing.TB, store kv.Store, q changelog.Query) (entries []changelog.Entry) {
+	t.Helper()
+	err := store.View(t.Context(), func(r kv.Reader) (err error) {
+		entries, err = changelog.List(r, q)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
+}
+
+func head(t testing.TB, store kv.Store, changes *changelog.Log) (head changelog.Head) {
+	t.Helper()
+	err := store.View(t.Context(), func(r kv.Reader) (err error) {
+		head, err = changes.Head(r)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
+
+func verify(t testing.TB, store kv.Store, changes *changelog.Log) {
+	t.Helper()
+	if err := store.View(t.Context(), changes.Verify); err != nil {
+		t.Errorf("Verify() = %v", err)
+	}
+}
