@@ -1,0 +1,93 @@
+// Package api is the vault's gRPC face. A handler parses its request, makes one
+// call to package secret and converts the answer; it decides nothing else.
+//
+// The server's chain comes before: whoever gets here is authenticated and holds a
+// role in the workspace, and the request has passed the rules that its messages
+// declare. Errors are faults, which the chain turns into statuses.
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/server"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// A Server answers the methods of VaultService.
+type Server struct {
+	vaultv1.UnimplementedVaultServiceServer
+
+	secrets *secret.Store
+	ledger  *replay.Ledger
+	pages   *page.Sealer
+}
+
+// New returns a server over secrets. The ledger is the one that secrets looks
+// repeated requests up in.
+func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer) *Server {
+	return &Server{secrets: secrets, ledger: ledger, pages: pages}
+}
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(r grpc.ServiceRegistrar) { vaultv1.RegisterVaultServiceServer(r, s) }
+
+// A change is a request that changes something.
+type change interface {
+	proto.Message
+	GetRequestId() string
+	GetReason() string
+}
+
+// call describes who asks for a change, and as which request. It comes before the
+// value is taken out of the request, which zeroes it.
+func (s *Server) call(ctx context.Context, method, workspace string, req change) (secret.Call, error) {
+	caller := auth.FromContext(ctx).Subject
+	request, err := s.ledger.Request(caller, method, req.GetRequestId(), req)
+	if err != nil {
+		return secret.Call{}, err
+	}
+	author := server.Author(ctx, secret.WorkspaceName(workspace), req.GetReason())
+	return secret.Call{Author: author, Request: request}, nil
+}
+
+// A list is a request for a page.
+type list interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// page opens the page token of a list request. Seal makes the next one of a cursor.
+func (s *Server) page(ctx context.Context, req list) (p secret.Page, seal func(cursor []byte) string, err error) {
+	whole := proto.Clone(req)
+	m := whole.ProtoReflect()
+	for _, name := range []protoreflect.Name{"page_size", "page_token"} {
+		m.Clear(m.Descriptor().Fields().ByName(name))
+	}
+	binding, err := page.Bind(auth.FromContext(ctx).Subject, whole)
+	if err != nil {
+		return secret.Page{}, nil, err
+	}
+	cursor, err := s.pages.Open(req.GetPageToken(), binding)
+	if err != nil {
+		return secret.Page{}, nil, err
+	}
+	p = secret.Page{Cursor: cursor, Limit: page.Size(req.GetPageSize())}
+	return p, func(cursor []byte) string { return s.pages.Seal(cursor, binding) }, nil
+}
+
+// at names the field that a parser of package secret refused. The parsers' errors
+// are constant texts that say what the field must be.
+func at(field string, err error) error {
+	return fault.Field(field, err.Error()).Because(fmt.Errorf("parse request: %w", err))
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/server"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// ListSecretBindings returns a page of who is bound to a secret.
+func (s *Server) ListSecretBindings(ctx context.Context, req *vaultv1.ListSecretBindingsRequest) (*vaultv1.ListSecretBindingsResponse, error) {
+	name, err := secret.ParseName(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	p, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	bindings, next, err := s.secrets.Bindings(ctx, name, p)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.ListSecretBindingsResponse{Bindings: each(bindings, bindingToProto), NextPageToken: seal(next)}, nil
+}
+
+// BindSecret binds a secret to the calling workload.
+func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	use, err := useFromProto(name.Workspace, req)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), use)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound)}, nil
+}
+
+// UnbindSecret gives up what the calling workload bound.
+func (s *Server) UnbindSecret(ctx context.Context, req *vaultv1.UnbindSecretRequest) (*vaultv1.UnbindSecretResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	err = s.secrets.Unbind(ctx, workloadCall(ctx, name), name, holder(ctx), req.GetOperationId())
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.UnbindSecretResponse{}, nil
+}
+
+// ResolveSecret returns a value to a workload that is bound to it. The response
+// shares the memory of the value, so nobody can zero it before it is sent.
+func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	got, err := s.secrets.Resolve(ctx, name, req.GetUid(), holder(ctx), req.GetVersion())
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.ResolveSecretResponse{
+		Value:        got.Plain.Reveal(),
+		Version:      got.Version,
+		Usage:        usageToProto(got.Usage),
+		AllowedHosts: got.AllowedHosts,
+	}, nil
+}
+
+// holder is the calling workload, as bindings know it.
+func holder(ctx context.Context) string { return auth.FromContext(ctx).Subject }
+
+// workloadCall describes a change by a workload, which gives no reason and is
+// idempotent by operation id instead of request id.
+func workloadCall(ctx context.Context, name secret.Name) secret.Call {
+	return secret.Call{Author: server.Author(ctx, secret.WorkspaceName(name.Workspace), "")}
+}

@@ -1,0 +1,304 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyring"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// maskedValue stands for every value: neither characters nor length show.
+const maskedValue = "••••••••"
+
+// draftFromProto takes over the value; output-only fields are not looked at.
+func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
+	hosts, err := hostsFromProto(pb.GetAllowedHosts())
+	if err != nil {
+		return secret.Draft{}, err
+	}
+	value, err := valueFromProto(pb.GetValue())
+	if err != nil {
+		return secret.Draft{}, err
+	}
+	draft := secret.Draft{
+		Description: pb.GetDescription(), Labels: pb.GetLabels(),
+		Usage: secret.Key, AllowedHosts: hosts, Value: value,
+	}
+	if usage := usageFromProto(pb.GetUsage()); usage != "" {
+		draft.Usage = usage
+	}
+	return draft, nil
+}
+
+// changeFromProto takes over the value, if the mask names it.
+func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Change, error) {
+	fields, err := changedFields(pb, mask)
+	if err != nil {
+		return secret.Change{}, err
+	}
+	change := secret.Change{Etag: pb.GetEtag()}
+	for _, field := range fields {
+		switch field {
+		case secret.FieldDescription:
+			description := pb.GetDescription()
+			change.Description = &description
+		case secret.FieldLabels:
+			labels := pb.GetLabels()
+			change.Labels = &labels
+		case secret.FieldAllowedHosts:
+			hosts, err := hostsFromProto(pb.GetAllowedHosts())
+			if err != nil {
+				return secret.Change{}, err
+			}
+			change.AllowedHosts = &hosts
+		case secret.FieldValue:
+			if change.Value, err = valueFromProto(pb.GetValue()); err != nil {
+				return secret.Change{}, err
+			}
+		}
+	}
+	return change, nil
+}
+
+// changedFields returns the fields that a mask names, each once, or, for an empty
+// mask, the fields that are set. The JSON front door derives a mask from the body
+// that names leaves, such as `value.text`, and what identifies the secret: `name`
+// and `etag` are no changes and may be there.
+func changedFields(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) ([]string, error) {
+	if len(mask.GetPaths()) == 0 {
+		return setFields(pb), nil
+	}
+	var fields []string
+	for _, path := range mask.GetPaths() {
+		field, _, leaf := strings.Cut(path, ".")
+		switch {
+		case !leaf && (path == "name" || path == "etag"):
+			continue
+		case leaf && (field == secret.FieldLabels || field == secret.FieldValue):
+		case !leaf && slices.Contains(changeable(), field):
+		default:
+			return nil, fault.Field("update_mask", "must name description, labels, value and allowed_hosts only")
+		}
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	return fields, nil
+}
+
+func changeable() []string {
+	return []string{secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldValue}
+}
+
+func setFields(pb *vaultv1.Secret) []string {
+	var fields []string
+	if pb.GetDescription() != "" {
+		fields = append(fields, secret.FieldDescription)
+	}
+	if len(pb.GetLabels()) > 0 {
+		fields = append(fields, secret.FieldLabels)
+	}
+	if len(pb.GetAllowedHosts()) > 0 {
+		fields = append(fields, secret.FieldAllowedHosts)
+	}
+	if pb.GetValue() != nil {
+		fields = append(fields, secret.FieldValue)
+	}
+	return fields
+}
+
+func hostsFromProto(texts []string) ([]string, error) {
+	for i, text := range texts {
+		field := fmt.Sprintf("secret.allowed_hosts[%d]", i)
+		if _, err := secret.ParseHost(text); err != nil {
+			return nil, at(field, err)
+		}
+		if slices.Contains(texts[:i], text) {
+			return nil, fault.Field(field, "must not be there twice")
+		}
+	}
+	return texts, nil
+}
+
+func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
+	field := "secret.value"
+	switch source := pb.GetSource().(type) {
+	case *vaultv1.SecretValue_Text:
+		field += ".text"
+		value, err = secret.NewValue([]byte(source.Text))
+	case *vaultv1.SecretValue_Data:
+		field += ".data"
+		value, err = secret.NewValue(source.Data)
+	case *vaultv1.SecretValue_Generate:
+		field += ".generate.kind"
+		value, err = secret.NewRandom(kindFromProto(source.Generate.GetKind()))
+	default:
+		return secret.Value{}, fault.Field(field, "must be text, data or generate")
+	}
+	if err != nil {
+		return secret.Value{}, at(field, err)
+	}
+	return value, nil
+}
+
+func kindFromProto(kind vaultv1.Generate_Kind) secret.Kind {
+	switch kind {
+	case vaultv1.Generate_KIND_AES_128:
+		return secret.AES128
+	case vaultv1.Generate_KIND_AES_192:
+		return secret.AES192
+	case vaultv1.Generate_KIND_AES_256:
+		return secret.AES256
+	case vaultv1.Generate_KIND_HMAC_SHA256:
+		return secret.HMACSHA256
+	case vaultv1.Generate_KIND_HMAC_SHA512:
+		return secret.HMACSHA512
+	case vaultv1.Generate_KIND_PASSWORD:
+		return secret.Password
+	default:
+		return 0
+	}
+}
+
+func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.Page) secret.Query {
+	order, _, descending := strings.Cut(req.GetOrderBy(), " ")
+	return secret.Query{
+		Workspace: workspace, Substring: req.GetQuery(), Label: req.GetLabel(),
+		State: stateFromProto(req.GetState()), Usage: usageFromProto(req.GetUsage()),
+		ByUpdate: order == "update_time", Descending: descending,
+		Page: p,
+	}
+}
+
+func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
+	use := secret.Use{Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Operation: req.GetOperationId()}
+	var err error
+	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
+		return secret.Use{}, at("referrer", err)
+	}
+	if use.Usage != secret.Credential {
+		if use.Host != "" {
+			return secret.Use{}, fault.Field("host", "must be empty unless the usage is CREDENTIAL")
+		}
+		return use, nil
+	}
+	if _, err := secret.ParseHost(use.Host); err != nil {
+		return secret.Use{}, at("host", err)
+	}
+	return use, nil
+}
+
+func secretToProto(s secret.Secret) *vaultv1.Secret {
+	return &vaultv1.Secret{
+		Name: s.Name.String(), Uid: s.UID, Description: s.Description, Labels: s.Labels,
+		Usage: usageToProto(s.Usage), MaskedValue: maskedValue, AllowedHosts: s.AllowedHosts,
+		CurrentVersion: s.Current, State: stateToProto(s.State),
+		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
+		Etag: s.Etag(), ReferenceCount: s.References,
+	}
+}
+
+func sealedToProto(s keyring.Sealed) *vaultv1.EncryptedValue {
+	return &vaultv1.EncryptedValue{Ciphertext: s.Ciphertext, KeyId: s.KeyID, Algorithm: s.Algorithm}
+}
+
+func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
+	return &vaultv1.SecretVersion{
+		Name:    fmt.Sprintf("%s/versions/%d", name, v.Number),
+		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
+		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
+	}
+}
+
+func bindingToProto(b secret.Binding) *vaultv1.Binding {
+	return &vaultv1.Binding{
+		Secret: b.Name.String(), Uid: b.UID, Usage: usageToProto(b.Usage),
+		Referrer: b.Referrer, Holder: b.Holder, Host: b.Host, OperationId: b.Operation,
+		CreateTime: timestamppb.New(b.Created),
+	}
+}
+
+func eventToProto(e secret.Event) *vaultv1.SecretChange {
+	return &vaultv1.SecretChange{
+		Sequence: e.Sequence, Time: timestamppb.New(e.Time),
+		Actor: &vaultv1.Actor{
+			Subject: e.Actor.Subject, Roles: e.Actor.Roles,
+			Authentication: e.Actor.Authentication, Address: e.Actor.Address,
+		},
+		Action: actionToProto(e.Action), Secret: e.Resource, Uid: e.UID,
+		Version: e.Version, ChangedFields: e.Fields,
+		OldDescription: e.Detail.OldDescription, NewDescription: e.Detail.NewDescription,
+		OldLabels: e.Detail.OldLabels, NewLabels: e.Detail.NewLabels,
+		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
+		Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
+	}
+}
+
+func actionToProto(action string) vaultv1.SecretChange_Action {
+	switch action {
+	case secret.Created:
+		return vaultv1.SecretChange_ACTION_CREATED
+	case secret.Updated:
+		return vaultv1.SecretChange_ACTION_UPDATED
+	case secret.Deleted:
+		return vaultv1.SecretChange_ACTION_DELETED
+	case secret.ForceDeleted:
+		return vaultv1.SecretChange_ACTION_FORCE_DELETED
+	case secret.Bound:
+		return vaultv1.SecretChange_ACTION_BOUND
+	case secret.Unbound:
+		return vaultv1.SecretChange_ACTION_UNBOUND
+	default:
+		return vaultv1.SecretChange_ACTION_UNSPECIFIED
+	}
+}
+
+func usageFromProto(usage vaultv1.Usage) secret.Usage {
+	switch usage {
+	case vaultv1.Usage_USAGE_KEY:
+		return secret.Key
+	case vaultv1.Usage_USAGE_PARAMETER:
+		return secret.Parameter
+	case vaultv1.Usage_USAGE_CREDENTIAL:
+		return secret.Credential
+	default:
+		return ""
+	}
+}
+
+func usageToProto(usage secret.Usage) vaultv1.Usage {
+	return vaultv1.Usage(vaultv1.Usage_value["USAGE_"+string(usage)])
+}
+
+func stateFromProto(state vaultv1.VersionState) secret.State {
+	switch state {
+	case vaultv1.VersionState_VERSION_STATE_ENABLED:
+		return secret.Enabled
+	case vaultv1.VersionState_VERSION_STATE_DISABLED:
+		return secret.Disabled
+	case vaultv1.VersionState_VERSION_STATE_DESTROYED:
+		return secret.Destroyed
+	default:
+		return ""
+	}
+}
+
+func stateToProto(state secret.State) vaultv1.VersionState {
+	return vaultv1.VersionState(vaultv1.VersionState_value["VERSION_STATE_"+string(state)])
+}
+
+// each converts a slice.
+func each[A, B any](from []A, convert func(A) B) []B {
+	to := make([]B, len(from))
+	for i := range from {
+		to[i] = convert(from[i])
+	}
+	return to
+}

@@ -1,0 +1,147 @@
+package api
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// CreateSecret stores a secret.
+func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {
+	workspace, err := secret.ParseWorkspace(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	name, err := secret.NewName(workspace, req.GetSecretId())
+	if err != nil {
+		return nil, at("secret_id", err)
+	}
+	call, err := s.call(ctx, vaultv1.VaultService_CreateSecret_FullMethodName, workspace, req)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := draftFromProto(req.GetSecret())
+	if err != nil {
+		return nil, err
+	}
+	created, err := s.secrets.Create(ctx, call, name, draft)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.CreateSecretResponse{Secret: secretToProto(created)}, nil
+}
+
+// GetSecret returns a secret with its encrypted representation.
+func (s *Server) GetSecret(ctx context.Context, req *vaultv1.GetSecretRequest) (*vaultv1.GetSecretResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	got, sealed, err := s.secrets.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	pb := secretToProto(got)
+	pb.EncryptedValue = sealedToProto(sealed)
+	return &vaultv1.GetSecretResponse{Secret: pb}, nil
+}
+
+// ListSecrets returns a page of a workspace's secrets.
+func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsRequest) (*vaultv1.ListSecretsResponse, error) {
+	workspace, err := secret.ParseWorkspace(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	p, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := s.secrets.List(ctx, queryFromProto(workspace, req, p))
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.ListSecretsResponse{Secrets: each(found, secretToProto), NextPageToken: seal(next)}, nil
+}
+
+// UpdateSecret changes what the mask names; a value in it adds a version.
+func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequest) (*vaultv1.UpdateSecretResponse, error) {
+	name, err := secret.ParseName(req.GetSecret().GetName())
+	if err != nil {
+		return nil, at("secret.name", err)
+	}
+	call, err := s.call(ctx, vaultv1.VaultService_UpdateSecret_FullMethodName, name.Workspace, req)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := changeFromProto(req.GetSecret(), req.GetUpdateMask())
+	if err != nil {
+		return nil, err
+	}
+	updated, err := s.secrets.Update(ctx, call, name, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.UpdateSecretResponse{Secret: secretToProto(updated)}, nil
+}
+
+// DeleteSecret deletes a secret for good. To force it is for super admins, whom
+// the method's access option cannot tell from owners.
+func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequest) (*vaultv1.DeleteSecretResponse, error) {
+	if req.GetForce() && !auth.FromContext(ctx).SuperAdmin() {
+		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may force a deletion")
+	}
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	if req.GetForce() && req.GetReason() == "" {
+		return nil, fault.Field("reason", "must say why the deletion is forced")
+	}
+	call, err := s.call(ctx, vaultv1.VaultService_DeleteSecret_FullMethodName, name.Workspace, req)
+	if err != nil {
+		return nil, err
+	}
+	err = s.secrets.Delete(ctx, call, name, secret.Deletion{Etag: req.GetEtag(), Force: req.GetForce()})
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.DeleteSecretResponse{}, nil
+}
+
+// ListSecretHistory returns a page of the change log.
+func (s *Server) ListSecretHistory(ctx context.Context, req *vaultv1.ListSecretHistoryRequest) (*vaultv1.ListSecretHistoryResponse, error) {
+	name, err := secret.ParseHistoryName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	p, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	events, next, err := s.secrets.History(ctx, name, p)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.ListSecretHistoryResponse{Changes: each(events, eventToProto), NextPageToken: seal(next)}, nil
+}
+
+// ListSecretVersions returns a page of a secret's versions.
+func (s *Server) ListSecretVersions(ctx context.Context, req *vaultv1.ListSecretVersionsRequest) (*vaultv1.ListSecretVersionsResponse, error) {
+	name, err := secret.ParseName(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	p, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	versions, next, err := s.secrets.Versions(ctx, name, p)
+	if err != nil {
+		return nil, err
+	}
+	toProto := func(v secret.Version) *vaultv1.SecretVersion { return versionToProto(name, v) }
+	return &vaultv1.ListSecretVersionsResponse{Versions: each(versions, toProto), NextPageToken: seal(next)}, nil
+}

@@ -1,0 +1,130 @@
+// Package vault is the service that keeps secrets; this file is its only door.
+//
+// [New] opens the store and the keys, and [Vault.Register] adds the service to a
+// gRPC server, whose chain (package server) authenticates and authorises. Inside,
+// package api speaks gRPC and package secret holds the rules.
+//
+//	server's chain → api: parse, convert → secret: one transaction → pkg/kv
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/services/vault/internal/api"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// purpose names the vault in all that its keyring makes.
+const purpose = "vault"
+
+// Config is what an operator decides about a vault.
+type Config struct {
+	// Store is the path of the data file. It is made at the first start. Required.
+	Store string `yaml:"store"`
+	// KeyFile is the path of the file with the key-encryption key, which must be
+	// there; see [CreateKey]. Keep it apart from backups of the data file: with
+	// both, everything opens. Required.
+	KeyFile string `yaml:"key_file"`
+}
+
+// Check returns all that is wrong with the configuration, without opening a file.
+func (c Config) Check() error {
+	var errs []error
+	if c.Store == "" {
+		errs = append(errs, errors.New("store: must be the path of the data file"))
+	}
+	if c.KeyFile == "" {
+		errs = append(errs, errors.New("key_file: must be the path of the key file"))
+	}
+	return errors.Join(errs...)
+}
+
+// CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
+func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
+
+// A Vault is a running vault.
+type Vault struct {
+	store   kv.Store
+	log     *changelog.Log
+	secrets *secret.Store
+	api     *api.Server
+}
+
+// New opens the vault. The logger hears of trouble in the background. Close the
+// vault after the server that it is registered with has stopped.
+func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	kek, err := keyring.FileKEK(cfg.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	keys, err := keyring.Open(ctx, store, kek, purpose)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	v, err := assemble(ctx, store, keys, logger)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return v, nil
+}
+
+// assemble puts the vault together over an open store.
+func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) (*Vault, error) {
+	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("open change log: %w", err)
+	}
+	store.Attach(changelog.Name, log)
+	pages, err := page.NewSealer(keys.Derive("page tokens"), time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("prepare page tokens: %w", err)
+	}
+	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
+	secrets, err := secret.NewStore(ctx, secret.Config{
+		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open secrets: %w", err)
+	}
+	return &Vault{store: store, log: log, secrets: secrets, api: api.New(secrets, ledger, pages)}, nil
+}
+
+// Register adds the vault's service to a gRPC server.
+func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
+
+// Verify recomputes the change log from its entries and compares it with its
+// signed head. It takes time in proportion to the log.
+func (v *Vault) Verify(ctx context.Context) error {
+	if err := v.store.View(ctx, v.log.Verify); err != nil {
+		return fmt.Errorf("verify change log: %w", err)
+	}
+	return nil
+}
+
+// Close waits for changes under way and closes the store.
+func (v *Vault) Close() error {
+	v.secrets.Close()
+	if err := v.store.Close(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
