@@ -34,8 +34,8 @@ type Config struct {
 	pipelines [2]*Pipeline // by Direction
 }
 
-// Parse checks and compiles the configuration of an endpoint in the workspace, as
-// of now. All findings come back at once as one [fault.Error], under the gravest
+// Parse checks and compiles the configuration of an endpoint in the workspace, an
+// id without the `workspaces/` in front, as of now. All findings come back at once as one [fault.Error], under the gravest
 // reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and LEGACY_NOT_ACKNOWLEDGED;
 // violations name fields from `encryption` on. The message is copied.
 func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
@@ -81,9 +81,7 @@ func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.pb) }
 // Redacted returns a copy in which each reference reads `set`.
 func (c *Config) Redacted() *allowlistv1.Encryption {
 	pb := c.Proto()
-	for _, at := range references(pb) {
-		at.ref.Name = redacted
-	}
+	eachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
 	return pb
 }
 
@@ -91,9 +89,7 @@ func (c *Config) Redacted() *allowlistv1.Encryption {
 // refers to, each once, in order.
 func (c *Config) Secrets() []string {
 	var names []string
-	for _, at := range references(c.pb) {
-		names = append(names, at.ref.GetName())
-	}
+	eachReference(c.pb, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -1,18 +1,92 @@
 package payload
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// findings collects what is wrong with a configuration.
+// The reasons that this package gives, besides INVALID_FIELD.
+const (
+	DirectKeyNotSupported fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
+	LegacyNotAcknowledged fault.Reason = "LEGACY_NOT_ACKNOWLEDGED"
+	KeyNotUsable          fault.Reason = "KEY_NOT_USABLE"
+	BodyNotEncryptable    fault.Reason = "BODY_NOT_ENCRYPTABLE"
+	DecryptionFailed      fault.Reason = "DECRYPTION_FAILED"
+)
+
+// findings collects what is wrong with a configuration. Fields are named by the
+// proto's names and by list positions; keys of maps are input and stay out.
 type findings struct {
 	workspace string
 	now       time.Time
 	// stored turns off what depends on the time and the workspace: it was
 	// checked when the configuration was saved.
 	stored bool
+
+	violations []fault.Violation
+	directKey  bool
+	invalid    bool
+	flags      []allowlistv1.LegacyAcknowledgement_Flag
 }
 
-func (f *findings) fault() *fault.Error { return nil }
+// add notes a malformed field. The description is a constant: it never repeats
+// what the field holds.
+func (f *findings) add(field, description string) {
+	f.invalid = true
+	f.violations = append(f.violations, fault.Violation{Field: field, Description: description})
+}
+
+// addDirectKey notes something that is no reference where one belongs.
+func (f *findings) addDirectKey(field string) {
+	f.directKey = true
+	f.violations = append(f.violations, fault.Violation{
+		Field:       field,
+		Description: "must be the name of a secret, workspaces/{workspace}/secrets/{secret}; store the key in the vault and refer to it",
+	})
+}
+
+// addLegacy notes an unsafe choice that is not acknowledged.
+func (f *findings) addLegacy(field string, flag allowlistv1.LegacyAcknowledgement_Flag) {
+	f.flags = append(f.flags, flag)
+	f.violations = append(f.violations, fault.Violation{
+		Field:       field,
+		Description: "must acknowledge " + flagName(flag),
+	})
+}
+
+// fault returns all findings under the gravest reason, or nil if there are none.
+func (f *findings) fault() *fault.Error {
+	var err *fault.Error
+	switch {
+	case f.directKey:
+		err = fault.New(fault.InvalidArgument, DirectKeyNotSupported, "the configuration holds something other than a reference to a secret")
+	case f.invalid:
+		err = fault.Fields()
+	case len(f.flags) > 0:
+		err = legacyFault("the configuration makes unsafe choices that are not acknowledged", f.flags)
+	default:
+		return nil
+	}
+	err.Violations = f.violations
+	return err
+}
+
+// legacyFault returns the refusal of unsafe choices.
+func legacyFault(message string, flags []allowlistv1.LegacyAcknowledgement_Flag) *fault.Error {
+	names := make([]string, len(flags))
+	for i, flag := range flags {
+		names[i] = flagName(flag)
+	}
+	slices.Sort(names)
+	return fault.New(fault.FailedPrecondition, LegacyNotAcknowledged, message).
+		With("flags", strings.Join(slices.Compact(names), ", "))
+}
+
+// flagName returns the flag as errors name it.
+func flagName(flag allowlistv1.LegacyAcknowledgement_Flag) string {
+	return strings.TrimPrefix(flag.String(), "FLAG_")
+}

@@ -1,15 +1,120 @@
 package payload
 
-import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+import (
+	"fmt"
+	"strings"
 
-// A located reference knows where in the configuration it stands.
-type located struct {
-	field string
-	ref   *allowlistv1.SecretRef
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// root is what the fields of a configuration are named from.
+const root = "encryption"
+
+// walk visits a message and all messages inside it, in the order of the proto.
+// References are found by their type, so that one which a later version of the
+// configuration adds cannot be forgotten.
+func walk(path string, m protoreflect.Message, visit func(path string, m protoreflect.Message)) {
+	visit(path, m)
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		if !m.Has(field) {
+			continue
+		}
+		at, value := path+"."+string(field.Name()), m.Get(field)
+		switch {
+		case field.IsMap():
+			if field.MapValue().Message() == nil {
+				continue
+			}
+			value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+				walk(at, v.Message(), visit) // the key is input: it stays out of the path
+				return true
+			})
+		case field.Message() == nil:
+		case field.IsList():
+			for j := range value.List().Len() {
+				walk(fmt.Sprintf("%s[%d]", at, j), value.List().Get(j).Message(), visit)
+			}
+		default:
+			walk(at, value.Message(), visit)
+		}
+	}
 }
 
-func references(pb *allowlistv1.Encryption) []located { return nil }
+// eachReference visits all references of a configuration.
+func eachReference(pb *allowlistv1.Encryption, visit func(path string, ref *allowlistv1.SecretRef)) {
+	walk(root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
+		if ref, ok := m.Interface().(*allowlistv1.SecretRef); ok {
+			visit(path, ref)
+		}
+	})
+}
 
-func compile(f *findings, pb *allowlistv1.Encryption) *Config {
-	return &Config{pb: pb, pipelines: [2]*Pipeline{{}, {}}}
+// references checks all references.
+func (f *findings) references(pb *allowlistv1.Encryption) {
+	eachReference(pb, func(path string, ref *allowlistv1.SecretRef) {
+		field := path + ".name"
+		if ref.GetName() == "" {
+			f.add(field, "is required")
+			return
+		}
+		workspace, ok := parseSecretName(ref.GetName())
+		switch {
+		case !ok:
+			f.addDirectKey(field)
+		case !f.stored && workspace != f.workspace:
+			f.add(field, "must be a secret of the endpoint's own workspace")
+		}
+	})
+}
+
+// known refuses what this version does not know. A field that is ignored could
+// be the one that was to protect the message.
+func (f *findings) known(pb *allowlistv1.Encryption) {
+	walk(root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
+		if len(m.GetUnknown()) > 0 {
+			f.add(path, "must hold known fields only")
+		}
+		fields := m.Descriptor().Fields()
+		for i := range fields.Len() {
+			field := fields.Get(i)
+			if field.Enum() == nil || field.IsList() || field.IsMap() {
+				continue
+			}
+			if field.Enum().Values().ByNumber(m.Get(field).Enum()) == nil {
+				f.add(path+"."+string(field.Name()), "must be a known value")
+			}
+		}
+	})
+}
+
+// parseSecretName returns the workspace of a secret's resource name.
+func parseSecretName(name string) (workspace string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "workspaces/")
+	if !ok {
+		return "", false
+	}
+	workspace, secret, ok := strings.Cut(rest, "/secrets/")
+	return workspace, ok && validID(workspace) && validID(secret)
+}
+
+// validID reports whether id is 1-128 of letters, digits, `-`, `_` and `.`, with
+// a letter or digit at both ends.
+func validID(id string) bool {
+	if id == "" || len(id) > 128 || !alphanumeric(id[0]) || !alphanumeric(id[len(id)-1]) {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; !alphanumeric(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
