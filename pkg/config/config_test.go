@@ -26,7 +26,7 @@ func TestLoadIsStrict(t *testing.T) {
 		{"names that are missing keep their value", "wait: 2s\n", settings{Listen: "default", Wait: 2 * time.Second}, ""},
 		{"an empty file changes nothing", "", settings{Listen: "default"}, ""},
 		{"an unknown name is refused", "lisen: here\n", settings{}, "lisen"},
-		{"a wrong type is refused", "wait: soon\n", settings{}, "duration"},
+		{"a wrong type is refused", "wait: soon\n", settings{}, "Duration"},
 		{"a second document is refused", "listen: a\n---\nlisten: b\n", settings{}, "more than one"},
 	}
 	for _, tt := range tests {
