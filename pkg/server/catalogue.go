@@ -1,0 +1,116 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// A catalogue is what a server is going to serve. It is complete before the server
+// is made, because the steps around the methods depend on which there are.
+type catalogue struct {
+	entries []entry
+	// contract are the services that are neither health nor reflection.
+	contract map[string]bool
+}
+
+type entry struct {
+	desc *grpc.ServiceDesc
+	impl any
+}
+
+// newCatalogue lists the methods of the services, health and reflection.
+func newCatalogue(services []Service, h *health.Server) *catalogue {
+	c := &catalogue{contract: make(map[string]bool)}
+	for _, svc := range services {
+		svc.Register(c)
+	}
+	for _, e := range c.entries {
+		c.contract[e.desc.ServiceName] = true
+		h.SetServingStatus(e.desc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	}
+	healthv1.RegisterHealthServer(c, h)
+	options := reflection.ServerOptions{Services: c}
+	reflectionv1.RegisterServerReflectionServer(c, reflection.NewServerV1(options))
+	reflectionv1alpha.RegisterServerReflectionServer(c, reflection.NewServer(options))
+	return c
+}
+
+// RegisterService notes a service.
+func (c *catalogue) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	c.entries = append(c.entries, entry{desc, impl})
+}
+
+// registerWith registers all services with the server.
+func (c *catalogue) registerWith(s *grpc.Server) {
+	for _, e := range c.entries {
+		s.RegisterService(tolerant(e.desc), e.impl)
+	}
+}
+
+// GetServiceInfo returns what [grpc.Server.GetServiceInfo] will return.
+func (c *catalogue) GetServiceInfo() map[string]grpc.ServiceInfo {
+	all := make(map[string]grpc.ServiceInfo, len(c.entries))
+	for _, e := range c.entries {
+		info := grpc.ServiceInfo{Metadata: e.desc.Metadata}
+		for _, m := range e.desc.Methods {
+			info.Methods = append(info.Methods, grpc.MethodInfo{Name: m.MethodName})
+		}
+		for _, m := range e.desc.Streams {
+			info.Methods = append(info.Methods,
+				grpc.MethodInfo{Name: m.StreamName, IsClientStream: m.ClientStreams, IsServerStream: m.ServerStreams})
+		}
+		all[e.desc.ServiceName] = info
+	}
+	return all
+}
+
+// methods returns the names of all methods by their full names.
+func (c *catalogue) methods() map[string]methodName {
+	names := make(map[string]methodName)
+	for service, info := range c.GetServiceInfo() {
+		for _, m := range info.Methods {
+			names[fullName(service, m.Name)] = methodName{service, m.Name}
+		}
+	}
+	return names
+}
+
+// requests returns the descriptors of the requests of the contract.
+func (c *catalogue) requests() ([]protoreflect.MessageDescriptor, error) {
+	var all []protoreflect.MessageDescriptor
+	for service := range c.contract {
+		found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+		if err != nil {
+			return nil, fmt.Errorf("find descriptor of %s: %w", service, err)
+		}
+		methods := found.(protoreflect.ServiceDescriptor).Methods()
+		for i := range methods.Len() {
+			all = append(all, methods.Get(i).Input())
+		}
+	}
+	return all, nil
+}
+
+// A methodName is a full method name in its two parts.
+type methodName struct{ service, method string }
+
+func fullName(service, method string) string { return "/" + service + "/" + method }
+
+// unknownMethod is what logs and metrics call all methods that the server has not: a
+// method's name is input, too.
+var unknownMethod = methodName{"unknown", "unknown"}
+
+// serviceOf returns the name of the service of a full method name.
+func serviceOf(full string) string {
+	service, _, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
+	return service
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+// A step is something that happens around every request, of whatever kind. It calls
+// next with the context for what comes after it.
+type step func(ctx context.Context, method string, next func(context.Context) error) error
+
+// unaryChain is what every request passes, from the outside in. The order is a
+// promise: see the package comment.
+func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
+	return []grpc.UnaryServerInterceptor{
+		unary(s.recovered),
+		unary(identified),
+		unary(s.observed),
+		unary(answered),
+		unary(s.bounded),
+		s.steps.authenticator.Unary,
+		unary(recognized),
+		s.steps.guard.Unary,
+		s.steps.validator.unary,
+	}
+}
+
+// streamChain is the same for streams, which have no deadline: health and
+// reflection. The contract has none, and the guard does not start with one.
+func (s *Server) streamChain() []grpc.StreamServerInterceptor {
+	return []grpc.StreamServerInterceptor{
+		stream(s.recovered),
+		stream(identified),
+		stream(s.observed),
+		stream(answered),
+		stream(s.known),
+		stream(s.untilDrain),
+		s.steps.authenticator.Stream,
+		stream(recognized),
+		s.steps.guard.Stream,
+	}
+}
+
+func unary(do step) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		var resp any
+		err := do(ctx, info.FullMethod, func(ctx context.Context) (err error) {
+			resp, err = handler(ctx, req)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return resp, nil
+	}
+}
+
+func stream(do step) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return do(ss.Context(), info.FullMethod, func(ctx context.Context) error {
+			return handler(srv, within{ServerStream: ss, ctx: ctx})
+		})
+	}
+}
+
+// within is a stream with another context.
+type within struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context returns the context that the steps before have made.
+func (w within) Context() context.Context { return w.ctx }
+
+// recovered keeps the server alive when a step of the chain itself panics.
+func (s *Server) recovered(ctx context.Context, method string, next func(context.Context) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			a := answerTo(ctx, panicked(value))
+			s.logAnswer(ctx, s.nameOf(method), &call{}, a, 0)
+			err = a
+		}
+	}()
+	return next(ctx)
+}
+
+// identified gives the request its id and tells it to the caller.
+func identified(ctx context.Context, _ string, next func(context.Context) error) error {
+	id, ok := "", false
+	if given := metadata.ValueFromIncomingContext(ctx, telemetry.RequestIDHeader); len(given) == 1 {
+		id, ok = telemetry.ParseRequestID(given[0])
+	}
+	if !ok {
+		id = telemetry.NewRequestID()
+	}
+	if err := grpc.SetHeader(ctx, metadata.Pairs(telemetry.RequestIDHeader, id)); err != nil {
+		return err // the connection is gone
+	}
+	return next(telemetry.WithRequestID(ctx, id))
+}
+
+// answered turns what went wrong further in, panics included, into the answer. It
+// stands inside of what logs and counts, so that a panic is logged and counted.
+func answered(ctx context.Context, _ string, next func(context.Context) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = answerTo(ctx, panicked(value))
+		}
+	}()
+	if err := next(ctx); err != nil {
+		return answerTo(ctx, err)
+	}
+	return nil
+}
+
+// bounded gives every request a deadline: the caller's up to the maximum, the
+// default if there is none.
+func (s *Server) bounded(ctx context.Context, _ string, next func(context.Context) error) error {
+	limit := s.limits.DefaultDeadline
+	if deadline, ok := ctx.Deadline(); ok {
+		if limit = s.limits.MaxDeadline; time.Until(deadline) <= limit {
+			return next(ctx)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return next(ctx)
+}
+
+// known refuses methods that the server has not. The library hands them to the
+// chain of streams.
+func (s *Server) known(ctx context.Context, method string, next func(context.Context) error) error {
+	if _, ok := s.methods[method]; !ok {
+		return errUnknownMethod
+	}
+	return next(ctx)
+}
+
+// untilDrain ends a stream when the server begins to stop.
+func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	return next(ctx)
+}
+
+// recognized tells the steps outside, which log, who the caller turned out to be.
+func recognized(ctx context.Context, _ string, next func(context.Context) error) error {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		c.principal = auth.FromContext(ctx)
+	}
+	return next(ctx)
+}

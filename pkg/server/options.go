@@ -1,0 +1,90 @@
+package server
+
+import (
+	"crypto/tls"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/metric/noop"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
+
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+const (
+	// maxHeaderBytes bounds the headers of a request: a token and little else.
+	maxHeaderBytes = 16 << 10
+	// maxHandshake bounds how long a connection may take to say who it is.
+	maxHandshake = 10 * time.Second
+	// courtesy is how much above its methods' limits a server reads a request, so
+	// that it can refuse it with a reason. What is larger the library refuses
+	// itself, in its own words and before the chain.
+	courtesy = 3 << 20
+	// goodbye is how long the requests on a connection that grew old may take.
+	goodbye = time.Minute
+)
+
+// options returns the settings of the gRPC server.
+func (s *Server) options(t *telemetry.Telemetry, sizes map[string]int) []grpc.ServerOption {
+	largest := s.limits.MaxReceiveBytes
+	for _, size := range sizes {
+		largest = max(largest, size)
+	}
+	options := []grpc.ServerOption{
+		grpc.Creds(credentials.NewTLS(&tls.Config{
+			MinVersion: tls.VersionTLS13,
+			// Asked for each connection, so that a reload acts on the next one.
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.identity.Load(), nil },
+		})),
+		grpc.ChainUnaryInterceptor(s.unaryChain()...),
+		grpc.ChainStreamInterceptor(s.streamChain()...),
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
+		grpc.MaxRecvMsgSize(largest + courtesy),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(s.limits.MaxConcurrentStreams),
+		grpc.ConnectionTimeout(maxHandshake),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.limits.MinPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge:      s.limits.MaxConnectionAge,
+			MaxConnectionAgeGrace: goodbye,
+		}),
+	}
+	if t.Traced {
+		options = append(options, grpc.StatsHandler(s.tracing(t)))
+	}
+	return options
+}
+
+// tracing makes a span of each request to a method of the contract. It records the
+// method and the outcome; of messages not even the number.
+func (s *Server) tracing(t *telemetry.Telemetry) stats.Handler {
+	return otelgrpc.NewServerHandler(
+		otelgrpc.WithTracerProvider(t.Tracer),
+		otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
+		otelgrpc.WithPropagators(telemetry.Propagator()),
+		// The name of a method that there is not is the caller's text.
+		otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool { return s.contract[s.nameOf(info.FullMethodName).service] }),
+	)
+}
+
+// sizes returns the size of the largest request of each method of the contract.
+func (s *Server) sizes(services []Service) map[string]int {
+	sizes := make(map[string]int, len(s.methods))
+	for full, name := range s.methods {
+		if s.contract[name.service] {
+			sizes[full] = s.limits.MaxReceiveBytes
+		}
+	}
+	for _, svc := range services {
+		if r, ok := svc.(Receiver); ok {
+			for full, size := range r.MaxReceiveBytes() {
+				sizes[full] = max(size, s.limits.MaxReceiveBytes)
+			}
+		}
+	}
+	return sizes
+}

@@ -1,0 +1,192 @@
+// Package server runs gRPC services: it turns a [Config] into a listener with TLS,
+// a chain of steps around every request, and a graceful end.
+//
+// # The chain
+//
+// From the outside in:
+//
+//	recover       a panic of the chain ends one request, not the server
+//	request id    and the trace, which the stats handler has begun before
+//	log, metrics  one line and one count per request, whatever becomes of it
+//	status        faults, other errors and panics become what the caller gets
+//	deadline      each request has one
+//	authenticate  who is it
+//	authorize     may they
+//	validate      is the request well-formed
+//
+// Who a caller is and what they may do is decided before their request is looked
+// at, so a stranger with a malformed request is told UNAUTHENTICATED. Panics of
+// handlers are caught by the status step, so that they are logged and counted as
+// what they become. Status codes are written in one file, status.go.
+//
+// # Fitting in
+//
+// A [Service] registers its methods; each needs an access option and compiling
+// validation rules, or the server does not start. Handlers return faults, and
+// anything else for what the caller need not understand. [Author] names who makes
+// a change. [Run] is all that a main needs; [New] and [Server.Serve] are for
+// programs that hold several servers, and for tests.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+// A Service is one or more gRPC services and what they stand on.
+type Service interface {
+	// Register registers the gRPC services.
+	Register(grpc.ServiceRegistrar)
+	// Close ends the service. It is called when no request is under way any more,
+	// and may be called again, to no effect.
+	Close() error
+}
+
+// A Receiver is a Service some of whose methods take requests that are larger than
+// Limits.MaxReceiveBytes.
+type Receiver interface {
+	// MaxReceiveBytes returns the size of the largest request of these methods, by
+	// their full names, such as /keyward.allowlist.v1.AllowlistService/Encrypt.
+	MaxReceiveBytes() map[string]int
+}
+
+// A Server serves services over gRPC. It is built by [New] and serves once.
+type Server struct {
+	config Config
+	limits Limits
+	log    *slog.Logger
+
+	methods  map[string]methodName // by full name: all there are
+	contract map[string]bool       // the services that are neither health nor reflection
+	identity atomic.Pointer[tls.Config]
+	policies *auth.Policies
+	steps    steps
+	health   *health.Server
+	grpc     *grpc.Server
+	draining context.Context // ends when the drain begins, and with it the streams
+	endAll   context.CancelFunc
+}
+
+// steps are the parts of the chain that have something to remember.
+type steps struct {
+	requests      *telemetry.Requests
+	authenticator *auth.Authenticator
+	guard         *auth.Guard
+	validator     *validator
+}
+
+// New returns a server for the services. It reads the files that the configuration
+// names, but does not listen yet.
+func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("check server configuration: %w", err)
+	}
+	s := &Server{config: cfg, limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer()}
+	s.draining, s.endAll = context.WithCancel(context.Background())
+	s.policies = auth.NewPolicies(nil)
+	if err := s.Reload(); err != nil {
+		return nil, err
+	}
+	c := newCatalogue(services, s.health)
+	s.methods, s.contract = c.methods(), c.contract
+	sizes := s.sizes(services)
+	var err error
+	if s.steps, err = newSteps(cfg.Auth, s.policies, c, sizes, t.Metrics); err != nil {
+		return nil, err
+	}
+	s.grpc = grpc.NewServer(s.options(t, sizes)...)
+	c.registerWith(s.grpc)
+	return s, nil
+}
+
+func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, sizes map[string]int, metrics prometheus.Registerer) (s steps, err error) {
+	s.authenticator, err = auth.NewAuthenticator(auth.Config{
+		Issuers: cfg.Issuers, Policies: policies, CacheSize: cfg.CacheSize,
+	})
+	if err != nil {
+		return s, fmt.Errorf("set up authentication: %w", err)
+	}
+	if s.guard, err = auth.NewGuard(c.GetServiceInfo()); err != nil {
+		return s, fmt.Errorf("set up authorization: %w", err)
+	}
+	requests, err := c.requests()
+	if err != nil {
+		return s, err
+	}
+	if s.validator, err = newValidator(requests, sizes); err != nil {
+		return s, err
+	}
+	if s.requests, err = telemetry.NewRequests(metrics); err != nil {
+		return s, fmt.Errorf("register metrics: %w", err)
+	}
+	return s, nil
+}
+
+// Serve serves on the listeners until ctx ends or one of them fails. Then it takes
+// no new requests, lets those under way finish for as long as Limits.Drain, ends the
+// rest, and returns.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	failed := make(chan error, len(listeners))
+	for _, lis := range listeners {
+		go func() { failed <- s.grpc.Serve(lis) }()
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.Any("listen", addresses(listeners)))
+
+	var err error
+	ended := 0
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		ended++
+	}
+	s.drain(ctx)
+	for ; ended < len(listeners); ended++ {
+		err = errors.Join(err, <-failed)
+	}
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// drain lets the requests under way finish, up to a limit.
+func (s *Server) drain(ctx context.Context) {
+	s.health.Shutdown() // load balancers look elsewhere from now on
+	s.endAll()          // streams have no end of their own
+	begin, finished := time.Now(), make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(finished)
+	}()
+	limit := time.NewTimer(s.limits.Drain)
+	defer limit.Stop()
+	select {
+	case <-finished:
+	case <-limit.C:
+		s.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time and are cut off")
+		s.grpc.Stop()
+		<-finished
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Duration("drained", time.Since(begin)))
+}
+
+func addresses(listeners []net.Listener) []string {
+	var texts []string
+	for _, lis := range listeners {
+		texts = append(texts, lis.Addr().String())
+	}
+	return texts
+}

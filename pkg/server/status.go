@@ -1,0 +1,178 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+// Domain is the domain of the reasons in all errors of all services.
+const Domain = "keyward.dev"
+
+// maxViolations is how many wrong fields an answer names. Answers to errors travel
+// in headers, which clients and proxies bound.
+const maxViolations = 32
+
+// errUnknownMethod is what a call to a method ends with that the server has not.
+var errUnknownMethod = errors.New("the server has no such method")
+
+// An answer is an error on its way to the caller: the status is what they get, the
+// cause is for the log.
+type answer struct {
+	status *status.Status
+	reason fault.Reason
+	fields []string
+	cause  error
+}
+
+// GRPCStatus is what the gRPC library sends.
+func (a *answer) GRPCStatus() *status.Status { return a.status }
+
+func (a *answer) Error() string { return string(a.reason) }
+
+func (a *answer) Unwrap() error { return a.cause }
+
+// answerTo turns the error of a handler, or of a step before it, into the answer.
+// What is no fault, and nothing known from the store or the context, is INTERNAL
+// with the request id and nothing more. That includes a status from a service
+// that the handler called: it speaks of another request.
+func answerTo(ctx context.Context, err error) *answer {
+	f, known := fault.From(err)
+	if !known {
+		f, known = translate(ctx, err)
+	}
+	code := codeOf(f.Kind)
+	if errors.Is(err, errUnknownMethod) {
+		f, known = fault.New(0, fault.MethodNotAllowed, "the server has no such method"), true
+		code = codes.Unimplemented
+	}
+	a := &answer{reason: f.Reason, status: describe(status.New(code, f.Message), f, telemetry.RequestID(ctx))}
+	for _, v := range f.Violations {
+		a.fields = append(a.fields, v.Field)
+	}
+	if a.cause = f.Unwrap(); !known {
+		a.cause = err
+	}
+	return a
+}
+
+// translate returns the fault for an error that is none, and whether it is the
+// caller's to understand.
+func translate(ctx context.Context, err error) (f *fault.Error, known bool) {
+	switch {
+	case errors.Is(err, kv.ErrOverloaded):
+		return fault.New(fault.ResourceExhausted, fault.Overloaded, "too many changes wait to be written; try again").
+			Retry(time.Second), true
+	case errors.Is(err, kv.ErrClosed):
+		return fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").
+			Retry(time.Second), true
+	case errors.Is(err, context.DeadlineExceeded), late(ctx, err, codes.DeadlineExceeded):
+		return fault.New(fault.DeadlineExceeded, fault.Deadline,
+			"the request took longer than its deadline; a change may or may not have been made"), true
+	case errors.Is(err, context.Canceled), late(ctx, err, codes.Canceled):
+		return fault.New(fault.Canceled, fault.Cancelled,
+			"the caller went away; a change may or may not have been made"), true
+	}
+	return fault.New(0, fault.Internal, "something went wrong in the server; its log knows more by the request id"), false
+}
+
+// late reports whether err is what a called service says when the request's own
+// time is over.
+func late(ctx context.Context, err error, code codes.Code) bool {
+	return ctx.Err() != nil && status.Code(err) == code
+}
+
+func codeOf(kind fault.Kind) codes.Code {
+	switch kind {
+	case fault.InvalidArgument:
+		return codes.InvalidArgument
+	case fault.Unauthenticated:
+		return codes.Unauthenticated
+	case fault.PermissionDenied:
+		return codes.PermissionDenied
+	case fault.NotFound:
+		return codes.NotFound
+	case fault.AlreadyExists:
+		return codes.AlreadyExists
+	case fault.Aborted:
+		return codes.Aborted
+	case fault.FailedPrecondition:
+		return codes.FailedPrecondition
+	case fault.ResourceExhausted:
+		return codes.ResourceExhausted
+	case fault.Unavailable:
+		return codes.Unavailable
+	case fault.DeadlineExceeded:
+		return codes.DeadlineExceeded
+	case fault.Canceled:
+		return codes.Canceled
+	default:
+		return codes.Internal
+	}
+}
+
+// describe adds the details that the contract promises.
+func describe(st *status.Status, f *fault.Error, requestID string) *status.Status {
+	details := []protoadapt.MessageV1{
+		&errdetails.ErrorInfo{Reason: string(f.Reason), Domain: Domain, Metadata: f.Metadata},
+		&errdetails.RequestInfo{RequestId: requestID},
+	}
+	if len(f.Violations) > 0 {
+		bad := &errdetails.BadRequest{}
+		for _, v := range f.Violations[:min(len(f.Violations), maxViolations)] {
+			bad.FieldViolations = append(bad.FieldViolations,
+				&errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Description})
+		}
+		details = append(details, bad)
+	}
+	if f.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
+	}
+	full, err := st.WithDetails(details...)
+	if err != nil {
+		return st // only text that is not UTF-8 does not encode, and faults hold none
+	}
+	return full
+}
+
+// A panicError is a panic as the log may see it. The value of a panic could be or
+// hold anything, so only its type is kept, and the text of those that the runtime
+// makes. A stack as the runtime prints it shows the words of arguments, which may
+// be those of a key; this one has functions and lines.
+type panicError struct {
+	what  string
+	stack []string
+}
+
+func (p *panicError) Error() string { return "panic: " + p.what }
+
+// panicked describes the panic that the calling deferred function recovered.
+func panicked(value any) error {
+	p := &panicError{what: fmt.Sprintf("value of type %T", value)}
+	var crash runtime.Error
+	if err, ok := value.(error); ok && errors.As(err, &crash) {
+		p.what = crash.Error()
+	}
+	pcs := make([]uintptr, 48)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		frame, more := frames.Next()
+		p.stack = append(p.stack, fmt.Sprintf("%s:%d", strings.TrimPrefix(frame.Function, "github.com/keyward/keyward/"), frame.Line))
+		if !more {
+			return p
+		}
+	}
+}

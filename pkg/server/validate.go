@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/keyward/keyward/pkg/fault"
+)
+
+// A validator checks requests against the rules that the contract states next to
+// its fields. It comes after authorisation: who may not call learns nothing of
+// what a request should look like.
+type validator struct {
+	rules  protovalidate.Validator
+	limits map[string]int // largest request by full method name, for those below the server's
+}
+
+// newValidator compiles the rules of all requests, so that a rule that does not
+// compile stops the start, and the first request is as quick as the next.
+func newValidator(requests []protoreflect.MessageDescriptor, limits map[string]int) (*validator, error) {
+	rules, err := protovalidate.New(
+		protovalidate.WithMessageDescriptors(requests...), protovalidate.WithDisableLazy())
+	if err != nil {
+		return nil, fmt.Errorf("set up validation: %w", err)
+	}
+	for _, request := range requests {
+		var wrong *protovalidate.ValidationError
+		if err := rules.Validate(dynamicpb.NewMessage(request)); err != nil && !errors.As(err, &wrong) {
+			return nil, fmt.Errorf("compile rules of %s: %w", request.FullName(), err)
+		}
+	}
+	return &validator{rules: rules, limits: limits}, nil
+}
+
+func (v *validator) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if malformed(ctx) {
+		return nil, fault.New(fault.InvalidArgument, fault.InvalidField, "the request is not the message that the method takes")
+	}
+	msg, ok := req.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("request of type %T is no message", req)
+	}
+	if limit, ok := v.limits[info.FullMethod]; ok && proto.Size(msg) > limit {
+		return nil, fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request is larger than the method takes").
+			With("limit_bytes", strconv.Itoa(limit))
+	}
+	if err := v.check(msg); err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+func (v *validator) check(msg proto.Message) error {
+	err := v.rules.Validate(msg)
+	var wrong *protovalidate.ValidationError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	var violations []fault.Violation
+	for _, w := range wrong.Violations {
+		violation := fault.Violation{Field: pathOf(w.Proto.GetField()), Description: describeRule(w)}
+		if !slices.Contains(violations, violation) { // the same for many keys of one map
+			violations = append(violations, violation)
+		}
+		if len(violations) == maxViolations {
+			break
+		}
+	}
+	return fault.Fields(violations...)
+}
+
+// pathOf writes the path of a field, without the keys of maps: they are input.
+func pathOf(path *validate.FieldPath) string {
+	var text strings.Builder
+	for _, element := range path.GetElements() {
+		if text.Len() > 0 {
+			text.WriteByte('.')
+		}
+		text.WriteString(element.GetFieldName())
+		if element.HasIndex() {
+			text.WriteString("[" + strconv.FormatUint(element.GetIndex(), 10) + "]")
+		}
+	}
+	return text.String()
+}
+
+// describeRule says what a field must be. The texts of the standard rules are made
+// of the rule alone. Rules that others write can put input into theirs, so these
+// are named, not quoted.
+func describeRule(w *protovalidate.Violation) string {
+	text := "must meet the rule " + w.Proto.GetRuleId()
+	switch {
+	case w.Proto.GetRuleId() == "required" && w.RuleDescriptor == nil:
+		text = "exactly one of its fields must be set"
+	case w.RuleDescriptor != nil && !w.RuleDescriptor.IsExtension():
+		text = w.Proto.GetMessage()
+	}
+	if w.Proto.GetForKey() {
+		return "every key " + text
+	}
+	return text
+}
