@@ -1,0 +1,179 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// drainBytes is how much of a body that is too large is read and thrown away.
+const drainBytes = 32 << 20
+
+// readBody returns the body of a request to the route, or why it is refused.
+func (g *gateway) readBody(rt *route, w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	if !rt.takesBody {
+		if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+			return nil, invalid("http.body", "must be empty: this method takes no body")
+		}
+		return nil, nil
+	}
+	if refused := checkMedia(r.Header); refused != nil {
+		return nil, refused
+	}
+	limit := g.cfg.MaxBodyBytes
+	tooLarge := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
+	if r.ContentLength > limit {
+		drain(w, r)
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case int64(len(body)) > limit:
+		drain(w, r)
+		return nil, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, deadline(http.StatusRequestTimeout)
+	case err != nil:
+		return nil, malformedJSON("")
+	}
+	return body, nil
+}
+
+// drain lets a client send what it cannot be kept from sending: one that sends without
+// looking would else be cut off before it reads the answer. HTTP/2 has other means, and
+// a client that asks first (Expect: 100-continue) has not begun.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor > 1 {
+		return
+	}
+	w.Header().Set("Connection", "close")
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
+	}
+}
+
+// checkMedia wants JSON or no word about it. Anything else, such as a form, is
+// something that the client did not mean to send here.
+func checkMedia(h http.Header) *refusal {
+	if encodings := h.Values("Content-Encoding"); len(encodings) > 0 && !strings.EqualFold(encodings[0], "identity") {
+		return unsupportedMedia("http.content-encoding", "must be absent: bodies are not compressed")
+	}
+	types := h.Values("Content-Type")
+	if len(types) == 0 {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(types[0])
+	charset := params["charset"]
+	if err != nil || len(types) > 1 || media != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return unsupportedMedia("http.content-type", "must be application/json")
+	}
+	return nil
+}
+
+// checkBody decodes a body the way the generated code will, because that one repeats
+// input in its errors. It adds to the query what a PATCH changes. An empty body is left
+// to the backend: there are methods whose fields are all optional.
+func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) *refusal {
+	if !rt.takesBody || len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	msg := rt.newBody()
+	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {
+		return malformedJSON(position(err, body))
+	}
+	for variable, fd := range rt.inBody {
+		if name := msg.ProtoReflect().Get(fd).String(); name != "" && name != path[variable] {
+			return invalid(variable, "must be absent or the name in the path")
+		}
+	}
+	return rt.addMask(body, msg, query)
+}
+
+// addMask adds the mask of a PATCH that came without. The generated code's own would
+// hold whatever the body has; a client that sends back what it read, changed, would be
+// refused for the name and the etag.
+func (rt *route) addMask(body []byte, msg proto.Message, query url.Values) *refusal {
+	mask := rt.maskField()
+	if mask == nil || query.Get(string(mask.Name())) != "" {
+		return nil
+	}
+	all, err := runtime.FieldMaskFromRequestBody(bytes.NewReader(body), msg)
+	if err != nil {
+		return malformedJSON("")
+	}
+	var changes []string
+	for _, path := range all.GetPaths() {
+		top, _, _ := strings.Cut(path, ".")
+		if changeable(msg.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(top))) {
+			changes = append(changes, path)
+		}
+	}
+	if len(changes) == 0 && len(all.GetPaths()) > 0 {
+		return invalid(string(mask.Name()), "the body must have a field that can be changed")
+	}
+	query.Set(string(mask.Name()), strings.Join(changes, ","))
+	return nil
+}
+
+// maskField returns the field of the request that says what a PATCH changes, or nil.
+func (rt *route) maskField() protoreflect.FieldDescriptor {
+	if rt.key.method != http.MethodPatch || rt.body == nil {
+		return nil
+	}
+	for _, fd := range rt.params {
+		if fd.Kind() == protoreflect.MessageKind {
+			return fd
+		}
+	}
+	return nil
+}
+
+// changeable tells whether a field is one that a PATCH can mean to change.
+func changeable(fd protoreflect.FieldDescriptor) bool {
+	if fd == nil || fd.Name() == "etag" {
+		return false
+	}
+	behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
+	for _, b := range behaviors {
+		if b == annotations.FieldBehavior_IDENTIFIER || b == annotations.FieldBehavior_OUTPUT_ONLY {
+			return false
+		}
+	}
+	return true
+}
+
+// protojsonPosition finds the position in an error of protojson. It is anchored at the
+// start: what follows repeats input, which could look like a position itself.
+var protojsonPosition = regexp.MustCompile(`^proto:[ \x{a0}](?:syntax error )?\(line (\d+:\d+)\)`)
+
+// position returns the line and column of what is wrong in a body, or nothing.
+func position(err error, body []byte) string {
+	if found := protojsonPosition.FindStringSubmatch(err.Error()); found != nil {
+		return found[1]
+	}
+	var raw json.RawMessage
+	var syntax *json.SyntaxError
+	if !errors.As(json.Unmarshal(body, &raw), &syntax) {
+		return ""
+	}
+	before := body[:min(max(syntax.Offset, 0), int64(len(body)))]
+	lineStart := bytes.LastIndexByte(before, '\n') + 1
+	return strconv.Itoa(bytes.Count(before, []byte("\n"))+1) + ":" + strconv.Itoa(utf8.RuneCount(before[lineStart:])+1)
+}

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+// domain is the domain of every ErrorInfo of ours.
+const domain = "keyward.dev"
+
+// A refusal is an error that the gateway answers by itself. Like a fault it holds
+// constant sentences and facts that the caller may know, and nothing of the request.
+// It has an HTTP status of its own where HTTP is more exact than gRPC.
+type refusal struct {
+	http       int
+	code       codes.Code
+	reason     fault.Reason
+	message    string
+	metadata   map[string]string
+	violations []fault.Violation
+	retryAfter time.Duration
+	// allow lists the methods for 405, as the Allow header does.
+	allow string
+}
+
+func invalid(field, description string) *refusal {
+	return &refusal{
+		http: http.StatusBadRequest, code: codes.InvalidArgument, reason: fault.InvalidField,
+		message:    "the request has malformed fields",
+		violations: []fault.Violation{{Field: field, Description: description}},
+	}
+}
+
+func malformedJSON(position string) *refusal {
+	r := &refusal{
+		http: http.StatusBadRequest, code: codes.InvalidArgument, reason: fault.MalformedJSON,
+		message: "the body is not the JSON that the method takes",
+	}
+	if position != "" {
+		r.metadata = map[string]string{"position": position}
+	}
+	return r
+}
+
+func unsupportedMedia(field, description string) *refusal {
+	r := invalid(field, description)
+	r.http = http.StatusUnsupportedMediaType
+	return r
+}
+
+func tooLarge(httpStatus int, message, limit string, size int64) *refusal {
+	return &refusal{
+		http: httpStatus, code: codes.ResourceExhausted, reason: fault.MessageTooLarge,
+		message: message, metadata: map[string]string{limit: strconv.FormatInt(size, 10)},
+	}
+}
+
+func routeNotFound() *refusal {
+	return &refusal{
+		http: http.StatusNotFound, code: codes.NotFound, reason: fault.RouteNotFound,
+		message: "there is no such route",
+	}
+}
+
+func foreignHost() *refusal {
+	return &refusal{
+		http: http.StatusMisdirectedRequest, code: codes.NotFound, reason: fault.RouteNotFound,
+		message: "this server does not answer for that host",
+	}
+}
+
+func methodNotAllowed(allow string) *refusal {
+	return &refusal{
+		http: http.StatusMethodNotAllowed, code: codes.Unimplemented, reason: fault.MethodNotAllowed,
+		message: "the route exists, but not with this HTTP method", allow: allow,
+	}
+}
+
+func unauthenticated(reason fault.Reason, message string) *refusal {
+	return &refusal{http: http.StatusUnauthorized, code: codes.Unauthenticated, reason: reason, message: message}
+}
+
+func unavailable() *refusal {
+	return &refusal{
+		http: http.StatusServiceUnavailable, code: codes.Unavailable, reason: fault.Unreachable,
+		message: "the service cannot be reached at the moment", retryAfter: time.Second,
+	}
+}
+
+func deadline(httpStatus int) *refusal {
+	return &refusal{
+		http: httpStatus, code: codes.DeadlineExceeded, reason: fault.Deadline,
+		message: "the request took longer than its deadline",
+	}
+}
+
+func internal() *refusal {
+	return &refusal{
+		http: http.StatusInternalServerError, code: codes.Internal, reason: fault.Internal,
+		message: "something went wrong; the request id finds it in the log",
+	}
+}
+
+// refuse answers with a refusal and logs that it did. The path and the method are not
+// in the log: both are the client's words.
+func (g *gateway) refuse(ctx context.Context, w http.ResponseWriter, r *refusal) {
+	level := slog.LevelInfo
+	if r.http >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	g.cfg.Logger.LogAttrs(ctx, level, "request refused",
+		slog.Int("status", r.http),
+		slog.String("reason", string(r.reason)),
+		slog.String("request_id", telemetry.RequestID(ctx)),
+	)
+	if r.allow != "" {
+		w.Header().Set("Allow", r.allow)
+	}
+	writeStatus(w, r.http, r.status(telemetry.RequestID(ctx)))
+}
+
+func (r *refusal) status(requestID string) *statuspb.Status {
+	details := []proto.Message{
+		&errdetails.ErrorInfo{Reason: string(r.reason), Domain: domain, Metadata: r.metadata},
+		&errdetails.RequestInfo{RequestId: requestID},
+	}
+	if len(r.violations) > 0 {
+		bad := &errdetails.BadRequest{}
+		for _, v := range r.violations {
+			bad.FieldViolations = append(bad.FieldViolations,
+				&errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Description})
+		}
+		details = append(details, bad)
+	}
+	if r.retryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(r.retryAfter)})
+	}
+	st := &statuspb.Status{Code: int32(r.code), Message: r.message}
+	for _, d := range details {
+		packed, err := anypb.New(d)
+		if err != nil {
+			continue // constants marshal; a client can do without a detail
+		}
+		st.Details = append(st.Details, packed)
+	}
+	return st
+}
+
+// writeStatus answers with an error, and with the headers that HTTP wants beside it.
+func writeStatus(w http.ResponseWriter, httpStatus int, st *statuspb.Status) {
+	body, err := marshalStatus(st)
+	if err != nil {
+		httpStatus = http.StatusInternalServerError
+		body = []byte(`{"code":13,"message":"something went wrong"}` + "\n")
+	}
+	h := w.Header()
+	if httpStatus == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if wait := retryDelay(st); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	writeJSON(w, httpStatus, body)
+}
+
+func retryDelay(st *statuspb.Status) time.Duration {
+	var info errdetails.RetryInfo
+	i := slices.IndexFunc(st.GetDetails(), func(d *anypb.Any) bool { return d.MessageIs(&info) })
+	if i < 0 || st.GetDetails()[i].UnmarshalTo(&info) != nil {
+		return 0
+	}
+	return info.GetRetryDelay().AsDuration()
+}
+
+func writeJSON(w http.ResponseWriter, httpStatus int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(httpStatus)
+	_, _ = w.Write(body) // the client is gone: nobody is left to be told
+}

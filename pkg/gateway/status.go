@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/telemetry"
+)
+
+// statusCanceled is nginx's code for a client that went away. Nobody reads it; it is
+// for the logs of proxies.
+const statusCanceled = 499
+
+// callFailed answers for a call that failed. It is the mux's error handler.
+func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	if callOf(ctx).probing {
+		return
+	}
+	_ = adoptRequestID(ctx, w, nil) // it has no way to fail
+	st := status.Convert(err).Proto()
+	if info := errorInfo(st); info != nil {
+		writeStatus(w, httpStatus(codes.Code(st.GetCode()), fault.Reason(info.GetReason())), known(st))
+		return
+	}
+	code := codes.Code(st.GetCode())
+	if code == codes.Unavailable {
+		// The operator needs to know what was dialled; the text has nothing of the
+		// request. Texts of other codes may: those that the generated code makes do.
+		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "backend unavailable",
+			slog.String("cause", st.GetMessage()),
+			slog.String("request_id", telemetry.RequestID(ctx)))
+	}
+	g.refuse(ctx, w, opaque(code))
+}
+
+// errorInfo returns the ErrorInfo that marks a status as one of ours, or nil.
+func errorInfo(st *statuspb.Status) *errdetails.ErrorInfo {
+	for _, d := range st.GetDetails() {
+		var info errdetails.ErrorInfo
+		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == domain {
+			return &info
+		}
+	}
+	return nil
+}
+
+// known returns the status with the details that the contract names, and no others.
+func known(st *statuspb.Status) *statuspb.Status {
+	contract := []proto.Message{
+		(*errdetails.ErrorInfo)(nil), (*errdetails.BadRequest)(nil),
+		(*errdetails.RetryInfo)(nil), (*errdetails.RequestInfo)(nil),
+	}
+	out := &statuspb.Status{Code: st.GetCode(), Message: st.GetMessage()}
+	for _, d := range st.GetDetails() {
+		if isAny(d, contract) {
+			out.Details = append(out.Details, d)
+		}
+	}
+	return out
+}
+
+func isAny(d *anypb.Any, kinds []proto.Message) bool {
+	for _, kind := range kinds {
+		if d.MessageIs(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// httpStatus maps the status of one of our services to HTTP.
+func httpStatus(code codes.Code, reason fault.Reason) int {
+	switch reason {
+	case fault.MessageTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	default:
+		return runtime.HTTPStatusFromCode(code)
+	}
+}
+
+// opaque is the answer to a status that none of our services made: it comes from
+// grpc-go on either side, from the generated code, or from a proxy in between. Its text
+// repeats input or tells of the network, so only its code counts.
+func opaque(code codes.Code) *refusal {
+	switch code {
+	case codes.Unavailable:
+		return unavailable()
+	case codes.DeadlineExceeded:
+		return deadline(http.StatusGatewayTimeout)
+	case codes.Canceled:
+		return &refusal{http: statusCanceled, code: code, reason: fault.Cancelled, message: "the caller went away"}
+	case codes.ResourceExhausted:
+		return &refusal{
+			http: http.StatusRequestEntityTooLarge, code: code, reason: fault.MessageTooLarge,
+			message: "the request, or its answer, is larger than the limit",
+		}
+	case codes.InvalidArgument:
+		return &refusal{
+			http: http.StatusBadRequest, code: code, reason: fault.InvalidField,
+			message: "the request has malformed fields",
+		}
+	default:
+		return internal()
+	}
+}
+
+// adoptRequestID tells the caller the request id that the backend used, if it used
+// another than ours.
+func adoptRequestID(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
+	md, ok := runtime.ServerMetadataFromContext(ctx)
+	if !ok {
+		return nil
+	}
+	for _, v := range md.HeaderMD.Get(requestIDHeader) {
+		if id, ok := telemetry.ParseRequestID(v); ok {
+			w.Header().Set(requestIDHeader, id)
+		}
+	}
+	return nil
+}
