@@ -1,60 +1,49 @@
 package boltkv_test
 
 import (
-	"errors"
-	"fmt"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/kv/kvtest"
 )
 
-func TestReopenedStoreHoldsWhatWasCommitted(t *testing.T) {
+func TestStoreKeepsThePromises(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store")
-	db, err := boltkv.Open(path, boltkv.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	for i := range 500 {
-		wg.Go(func() {
-			err := db.Update(t.Context(), func(tx kv.Tx) error {
-				return tx.Put(fmt.Appendf(nil, "k%d", i), fmt.Appendf(nil, "v%d", i))
-			})
-			if err != nil {
-				t.Errorf("Update = %v", err)
-			}
-		})
-	}
-	wg.Wait()
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err = boltkv.Open(path, boltkv.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.View(t.Context(), func(r kv.Reader) error {
-		n := 0
-		for p, err := range r.Scan(kv.Prefix([]byte("k"), 1000)) {
-			if err != nil {
-				return err
-			}
-			if string(p.Value) != "v"+string(p.Key[1:]) {
-				return errors.New("wrong value")
-			}
-			n++
-		}
-		if n != 500 {
-			return fmt.Errorf("%d pairs", n)
-		}
-		return nil
+	kvtest.Run(t, openIn)
+}
+
+func TestPromisesHoldWhenFunctionsRunTwice(t *testing.T) {
+	t.Parallel()
+	kvtest.Run(t, func(t testing.TB, dir string, logs map[string]kv.Log) kv.Store {
+		return kvtest.Rerun(openIn(t, dir, logs))
 	})
+}
+
+func openIn(t testing.TB, dir string, logs map[string]kv.Log) kv.Store {
+	t.Helper()
+	db, err := boltkv.Open(filepath.Join(dir, "store"), boltkv.Options{})
 	if err != nil {
-		t.Error(err)
+		t.Fatalf("Open = %v", err)
 	}
+	for name, log := range logs {
+		db.Attach(name, log)
+	}
+	return db
+}
+
+// open opens a new store that is closed at the end of the test.
+func open(t testing.TB, path string, opts boltkv.Options) *boltkv.DB {
+	t.Helper()
+	db, err := boltkv.Open(path, opts)
+	if err != nil {
+		t.Fatalf("Open = %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+	})
+	return db
 }
