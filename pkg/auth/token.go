@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode"
 )
 
 // maxToken bounds a token. Those of issuers that put groups into them have a few KiB.
@@ -30,8 +31,15 @@ func parseBearer(values []string) (string, error) {
 		return "", errors.New("the authorization header is not of the bearer scheme")
 	case token == "" || len(token) > maxToken:
 		return "", errors.New("the token is missing or too long")
+	// The library would overlook white space, so that one token had many spellings.
+	case strings.ContainsFunc(token, notOfToken):
+		return "", errors.New("the token is not made of base64url")
 	}
 	return token, nil
+}
+
+func notOfToken(r rune) bool {
+	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !alphanumeric(byte(r)))
 }
 
 // previewToken reads the header and the issuer of a token, unverified.
