@@ -20,8 +20,8 @@
 // # No secrets
 //
 // An entry outlives the secret it tells of, and people read it. It never holds a
-// value, nor anything from which one follows. The digest of the state is keyed with
-// the salt, and the state is the record as stored, where values are sealed.
+// value, nor anything from which one follows. The digest of the state is salted, and
+// the state is the record as stored, where values are sealed.
 package changelog
 
 import (

@@ -2,7 +2,6 @@ package changelog
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -34,15 +33,16 @@ const (
 
 var errMalformed = errors.New("change log: malformed record")
 
-// encodeLeaf returns the leaf of an entry. The digest of the state is keyed with
-// the salt: who has not got the salt cannot try states against it.
+// encodeLeaf returns the leaf of an entry. The state is hashed behind the salt: who
+// has not got the salt cannot try states against the digest.
 func encodeLeaf(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		// The cause could repeat what the entry holds.
 		return nil, errors.New("encode change log entry: it is not valid JSON")
 	}
-	digest := hmac.New(sha256.New, salt[:])
+	digest := sha256.New()
+	digest.Write(salt[:])
 	digest.Write(state)
 	leaf := make([]byte, 0, 1+saltSize+digestSize+len(text))
 	leaf = append(append(leaf, leafFormat), salt[:]...)
