@@ -1,0 +1,192 @@
+// Package allowlist is the service that keeps the registry of endpoints and
+// encrypts for them; this file is its only door.
+//
+// [New] opens the store, the keys and the way to the vault, and starts what runs
+// in the background. [Allowlist.Register] adds the service to a gRPC server, whose
+// chain (package server) authenticates and authorises.
+//
+//	server's chain → api: parse, convert ┬→ endpoint: one transaction → pkg/kv
+//	                                     │        └→ resolver: bind    → the vault
+//	                                     └→ exchange: one message
+//	                                              ├→ resolver: resolve → the vault
+//	                                              └→ payload: encrypt, decrypt
+//
+// The allowlist starts and serves while the vault is down, and says so in its log:
+// what needs a key is then answered with VAULT_UNAVAILABLE. It recovers by itself.
+package allowlist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/replay"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/api"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// purpose names the allowlist in all that its keyring makes.
+const purpose = "allowlist"
+
+// maxMessage is the size of the largest request to encrypt or decrypt: a body of
+// 16 MiB and what goes with it.
+const maxMessage = 17 << 20
+
+// Config is what an operator decides about an allowlist.
+type Config struct {
+	// Store is the path of the data file. It is made at the first start. Required.
+	Store string `yaml:"store"`
+	// KeyFile is the path of the file with the key-encryption key, which must be
+	// there; see [CreateKey]. Required.
+	KeyFile string `yaml:"key_file"`
+	// Vault says where the vault is and how to reach it.
+	Vault VaultConfig `yaml:"vault"`
+}
+
+// Check returns all that is wrong with the configuration, without opening a file.
+func (c Config) Check() error {
+	var errs []error
+	if c.Store == "" {
+		errs = append(errs, errors.New("store: must be the path of the data file"))
+	}
+	if c.KeyFile == "" {
+		errs = append(errs, errors.New("key_file: must be the path of the key file"))
+	}
+	return errors.Join(append(errs, c.Vault.check())...)
+}
+
+// CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
+func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
+
+// An Allowlist is a running allowlist.
+type Allowlist struct {
+	store kv.Store
+	log   *changelog.Log
+	conn  *grpc.ClientConn
+	api   *api.Server
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+// New opens the allowlist. The logger hears of trouble in the background. Close
+// the allowlist after the server that it is registered with has stopped; ctx
+// bounds the opening only.
+func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Allowlist, error) {
+	return open(ctx, cfg, logger, surroundings{now: time.Now, intervals: endpoint.DefaultIntervals()})
+}
+
+// surroundings are what tests replace: the clock, the pace of the background
+// tasks, and what happens between the steps of a save.
+type surroundings struct {
+	now       func() time.Time
+	intervals endpoint.Intervals
+	step      func(string) error
+}
+
+func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundings) (*Allowlist, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	kek, err := keyring.FileKEK(cfg.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := cfg.Vault.dial()
+	if err != nil {
+		return nil, fmt.Errorf("prepare the way to the vault: %w", err)
+	}
+	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), conn.Close())
+	}
+	keys, err := keyring.Open(ctx, store, kek, purpose)
+	if err != nil {
+		return nil, errors.Join(err, store.Close(), conn.Close())
+	}
+	a := &Allowlist{store: store, conn: conn}
+	if err := a.assemble(ctx, store, keys, logger, around); err != nil {
+		return nil, errors.Join(err, store.Close(), conn.Close())
+	}
+	return a, nil
+}
+
+// assemble puts the allowlist together over an open store and starts its tasks.
+func (a *Allowlist) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
+	log, err := changelog.New(keys.Derive("change log"), purpose, around.now)
+	if err != nil {
+		return fmt.Errorf("open change log: %w", err)
+	}
+	store.Attach(changelog.Name, log)
+	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
+	if err != nil {
+		return fmt.Errorf("prepare page tokens: %w", err)
+	}
+	ledger := replay.NewLedger(keys.Derive("request ids"), around.now)
+	vault := resolver.New(a.conn)
+	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
+		Store: store, Log: log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
+	})
+	if err != nil {
+		return fmt.Errorf("open endpoints: %w", err)
+	}
+	exchanges, err := exchange.New(endpoints, vault, keys, around.now)
+	if err != nil {
+		return err
+	}
+	a.log, a.api = log, api.New(endpoints, exchanges, ledger, pages, around.now)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stop = stop
+	a.tasks.Go(func() { endpoints.Run(background, around.intervals) })
+	a.tasks.Go(func() { watch(background, a.conn, logger) })
+	return nil
+}
+
+// Register adds the allowlist's service to a gRPC server.
+func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
+
+// MaxReceiveBytes returns the sizes of the largest requests of the methods that
+// take bodies.
+func (a *Allowlist) MaxReceiveBytes() map[string]int {
+	return map[string]int{
+		allowlistv1.AllowlistService_Encrypt_FullMethodName: maxMessage,
+		allowlistv1.AllowlistService_Decrypt_FullMethodName: maxMessage,
+	}
+}
+
+// Verify recomputes the change log from its entries and compares it with its
+// signed head. It takes time in proportion to the log.
+func (a *Allowlist) Verify(ctx context.Context) error {
+	if err := a.store.View(ctx, a.log.Verify); err != nil {
+		return fmt.Errorf("verify change log: %w", err)
+	}
+	return nil
+}
+
+// Close stops the background tasks, waits for changes under way and closes the
+// store and the connection to the vault.
+func (a *Allowlist) Close() error {
+	a.stop()
+	a.tasks.Wait()
+	var errs []error
+	if err := a.store.Close(); err != nil {
+		errs = append(errs, fmt.Errorf("close store: %w", err))
+	}
+	if err := a.conn.Close(); err != nil && !isClosing(err) {
+		errs = append(errs, fmt.Errorf("close connection to the vault: %w", err))
+	}
+	return errors.Join(errs...)
+}

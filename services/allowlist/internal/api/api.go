@@ -1,0 +1,99 @@
+// Package api is the allowlist's gRPC face. A handler parses its request, makes
+// one call to package endpoint or exchange and converts the answer; it decides
+// nothing else.
+//
+// The server's chain comes before: whoever gets here is authenticated and holds a
+// role in the workspace, and the request has passed the rules that its messages
+// declare. Errors are faults, which the chain turns into statuses.
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/server"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+)
+
+// A Server answers the methods of AllowlistService.
+type Server struct {
+	allowlistv1.UnimplementedAllowlistServiceServer
+
+	endpoints *endpoint.Registry
+	exchanges *exchange.Server
+	ledger    *replay.Ledger
+	pages     *page.Sealer
+	now       func() time.Time
+}
+
+// New returns a server over endpoints. The ledger is the one that endpoints looks
+// repeated requests up in.
+func New(endpoints *endpoint.Registry, exchanges *exchange.Server, ledger *replay.Ledger, pages *page.Sealer, now func() time.Time) *Server {
+	return &Server{endpoints: endpoints, exchanges: exchanges, ledger: ledger, pages: pages, now: now}
+}
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	allowlistv1.RegisterAllowlistServiceServer(r, s)
+}
+
+// by describes who asks for a change of what is in a workspace.
+func by(ctx context.Context, workspace, reason string) endpoint.By {
+	return endpoint.By{Author: server.Author(ctx, "workspaces/"+workspace, reason)}
+}
+
+// once is by for a request that may be repeated under its id.
+func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.By, error) {
+	request, err := s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
+	if err != nil {
+		return endpoint.By{}, err
+	}
+	b := by(ctx, workspace, reason)
+	b.Request = request
+	return b, nil
+}
+
+// list is a request for a page.
+type list interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// page opens the page token of a list request. Seal makes the next one of a cursor.
+func (s *Server) page(ctx context.Context, req list) (cursor []byte, seal func([]byte) string, err error) {
+	whole := proto.Clone(req)
+	m := whole.ProtoReflect()
+	for _, name := range []protoreflect.Name{"page_size", "page_token"} {
+		m.Clear(m.Descriptor().Fields().ByName(name))
+	}
+	binding, err := page.Bind(auth.FromContext(ctx).Subject, whole)
+	if err != nil {
+		return nil, nil, err
+	}
+	cursor, err = s.pages.Open(req.GetPageToken(), binding)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cursor, func(next []byte) string { return s.pages.Seal(next, binding) }, nil
+}
+
+// view returns how the caller sees endpoints of a workspace.
+func view(ctx context.Context, workspace string) viewer {
+	p := auth.FromContext(ctx)
+	return viewer{secrets: p.SuperAdmin() || p.Holds(roleOwner, workspace)}
+}
+
+// at names the field that a parser of package endpoint refused. The parsers'
+// errors are constant texts that say what the field must be.
+func at(field string, err error) error { return fault.Field(field, err.Error()) }

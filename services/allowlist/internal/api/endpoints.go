@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/page"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+)
+
+// CreateEndpoint registers an endpoint.
+func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndpointRequest) (*allowlistv1.CreateEndpointResponse, error) {
+	workspace, err := endpoint.ParseParent(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	name, err := endpoint.NewName(workspace, req.GetEndpointId())
+	if err != nil {
+		return nil, at("endpoint_id", err)
+	}
+	settings, err := settingsFromProto(req.GetEndpoint(), workspace, changeable(), s.now())
+	if err != nil {
+		return nil, err
+	}
+	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
+	if err != nil {
+		return nil, err
+	}
+	author.Places = placesOf(req.GetEndpoint().GetEncryption())
+	created, err := s.endpoints.Create(ctx, name, settings, author)
+	if err != nil {
+		return nil, err
+	}
+	pb, err := view(ctx, workspace).endpointToProto(created)
+	return &allowlistv1.CreateEndpointResponse{Endpoint: pb}, err
+}
+
+// GetEndpoint returns an endpoint.
+func (s *Server) GetEndpoint(ctx context.Context, req *allowlistv1.GetEndpointRequest) (*allowlistv1.GetEndpointResponse, error) {
+	name, err := endpoint.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	got, err := s.endpoints.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	pb, err := view(ctx, name.Workspace).endpointToProto(got)
+	return &allowlistv1.GetEndpointResponse{Endpoint: pb}, err
+}
+
+// ListEndpoints returns a page of a workspace's endpoints.
+func (s *Server) ListEndpoints(ctx context.Context, req *allowlistv1.ListEndpointsRequest) (*allowlistv1.ListEndpointsResponse, error) {
+	workspace, err := endpoint.ParseParent(req.GetParent())
+	if err != nil {
+		return nil, at("parent", err)
+	}
+	cursor, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.endpoints.List(ctx, queryFromProto(workspace, req, cursor))
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := view(ctx, workspace).endpointsToProto(found.Endpoints)
+	return &allowlistv1.ListEndpointsResponse{Endpoints: endpoints, NextPageToken: seal(found.Cursor)}, err
+}
+
+// UpdateEndpoint changes what the mask names.
+func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndpointRequest) (*allowlistv1.UpdateEndpointResponse, error) {
+	name, err := endpoint.ParseName(req.GetEndpoint().GetName())
+	if err != nil {
+		return nil, at("endpoint.name", err)
+	}
+	change, err := changeFromProto(req.GetEndpoint(), req.GetUpdateMask(), name.Workspace, s.now())
+	if err != nil {
+		return nil, err
+	}
+	author, err := s.once(ctx, allowlistv1.AllowlistService_UpdateEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
+	if err != nil {
+		return nil, err
+	}
+	author.Places = placesOf(req.GetEndpoint().GetEncryption())
+	updated, err := s.endpoints.Update(ctx, name, change, author)
+	if err != nil {
+		return nil, err
+	}
+	pb, err := view(ctx, name.Workspace).endpointToProto(updated)
+	return &allowlistv1.UpdateEndpointResponse{Endpoint: pb}, err
+}
+
+// DeleteEndpoint deletes an endpoint and gives up its bindings.
+func (s *Server) DeleteEndpoint(ctx context.Context, req *allowlistv1.DeleteEndpointRequest) (*allowlistv1.DeleteEndpointResponse, error) {
+	name, err := endpoint.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	author, err := s.once(ctx, allowlistv1.AllowlistService_DeleteEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.endpoints.Delete(ctx, name, req.GetEtag(), author); err != nil {
+		return nil, err
+	}
+	return &allowlistv1.DeleteEndpointResponse{}, nil
+}
+
+// ListEndpointHistory returns a page of the change log.
+func (s *Server) ListEndpointHistory(ctx context.Context, req *allowlistv1.ListEndpointHistoryRequest) (*allowlistv1.ListEndpointHistoryResponse, error) {
+	name, err := endpoint.ParsePattern(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	cursor, seal, err := s.page(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	history, more, err := s.endpoints.History(ctx, name, sequenceOf(cursor), page.Size(req.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	return &allowlistv1.ListEndpointHistoryResponse{
+		Changes: historyToProto(history), NextPageToken: seal(cursorBehind(history, more)),
+	}, nil
+}

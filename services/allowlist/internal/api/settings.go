@@ -1,0 +1,183 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// changeable returns the fields that people decide about.
+func changeable() []string {
+	return []string{
+		endpoint.FieldDisplayName, endpoint.FieldDescription, endpoint.FieldLabels, endpoint.FieldMethods,
+		endpoint.FieldURL, endpoint.FieldHeaders, endpoint.FieldQuery, endpoint.FieldContentType, endpoint.FieldEncryption,
+	}
+}
+
+// changeFromProto reads the fields that a mask names.
+func changeFromProto(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask, workspace string, now time.Time) (endpoint.Change, error) {
+	fields, err := maskedFields(pb, mask)
+	if err != nil {
+		return endpoint.Change{}, err
+	}
+	settings, err := settingsFromProto(pb, workspace, fields, now)
+	return endpoint.Change{Fields: fields, Settings: settings, Etag: pb.GetEtag()}, err
+}
+
+// maskedFields returns the fields that a mask names, each once, or, for an empty
+// mask, the fields that are set. The JSON front door derives a mask from the body
+// that names leaves, such as `labels.env`, and what identifies the endpoint:
+// `name` and `etag` are no changes and may be there.
+func maskedFields(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask) ([]string, error) {
+	if len(mask.GetPaths()) == 0 {
+		return setFields(pb), nil
+	}
+	var fields []string
+	for _, path := range mask.GetPaths() {
+		field, _, leaf := strings.Cut(path, ".")
+		switch {
+		case !leaf && (path == "name" || path == "etag"):
+			continue
+		case leaf && (field == endpoint.FieldLabels || field == endpoint.FieldEncryption):
+		case !leaf && slices.Contains(changeable(), field):
+		default:
+			return nil, fault.Field("update_mask", "must name fields only that can be changed")
+		}
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	return fields, nil
+}
+
+func setFields(pb *allowlistv1.Endpoint) []string {
+	m := pb.ProtoReflect()
+	return slices.DeleteFunc(changeable(), func(field string) bool {
+		return !m.Has(m.Descriptor().Fields().ByName(protoreflect.Name(field)))
+	})
+}
+
+// settingsFromProto reads the given fields. All findings come back at once.
+func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []string, now time.Time) (endpoint.Settings, error) {
+	s := endpoint.Settings{
+		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
+		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
+	}
+	var found [5]error
+	for _, field := range fields {
+		switch field {
+		case endpoint.FieldMethods:
+			if len(s.Methods) == 0 {
+				found[0] = fault.Field("endpoint.methods", "must name 1-8 methods")
+			}
+		case endpoint.FieldURL:
+			url, err := endpoint.ParseURL(pb.GetUrl())
+			if s.URL = url; err != nil {
+				found[1] = at("endpoint.url", err)
+			}
+		case endpoint.FieldHeaders:
+			s.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders())
+		case endpoint.FieldQuery:
+			s.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters())
+		case endpoint.FieldEncryption:
+			s.Encryption, found[4] = encryptionFromProto(pb.GetEncryption(), workspace, now)
+		}
+	}
+	return s, gravest(append(found[:], contentType(s.ContentType))...)
+}
+
+// contentType refuses what could not stand in a header.
+func contentType(text string) error {
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fault.Field("endpoint.content_type", "must be printable ASCII")
+	}
+	return nil
+}
+
+func parametersFromProto(field string, pbs []*allowlistv1.Parameter) ([]endpoint.Parameter, error) {
+	parameters := make([]endpoint.Parameter, 0, len(pbs))
+	var violations []fault.Violation
+	for i, pb := range pbs {
+		if endpoint.CarriesCredential(pb.GetName()) {
+			violations = append(violations, fault.Violation{
+				Field:       fmt.Sprintf("%s[%d].value", field, i),
+				Description: "must not be a value: a parameter of this name carries a credential",
+			})
+		}
+		parameters = append(parameters, endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue()})
+	}
+	if violations == nil {
+		return parameters, nil
+	}
+	f := fault.New(fault.InvalidArgument, endpoint.ReasonDirectKey, "key material stands where only a reference may")
+	f.Violations = violations
+	return nil, f
+}
+
+func encryptionFromProto(pb *allowlistv1.Encryption, workspace string, now time.Time) (endpoint.Encryption, error) {
+	if pb == nil {
+		return endpoint.Encryption{}, nil
+	}
+	config, err := payload.Parse(pb, workspace, now)
+	if f, ok := fault.From(err); ok {
+		inEndpoint := *f
+		inEndpoint.Violations = nil
+		for _, v := range f.Violations {
+			inEndpoint.Violations = append(inEndpoint.Violations, fault.Violation{Field: "endpoint." + v.Field, Description: v.Description})
+		}
+		return endpoint.Encryption{}, &inEndpoint
+	}
+	if err != nil {
+		return endpoint.Encryption{}, err
+	}
+	stored, err := config.Marshal()
+	return endpoint.Encryption{Stored: stored, Secrets: config.Secrets()}, err
+}
+
+// gravest returns what several parsers found as one error: the gravest reason,
+// with the violations of all. Key material in the wrong place goes before
+// malformed fields, and these before what only needs to be acknowledged.
+func gravest(errs ...error) error {
+	var worst *fault.Error
+	var violations []fault.Violation
+	for _, err := range errs {
+		f, ok := fault.From(err)
+		if err != nil && !ok {
+			return errors.Join(errs...)
+		}
+		if !ok {
+			continue
+		}
+		violations = append(violations, f.Violations...)
+		if worst == nil || gravity(f) > gravity(worst) {
+			worst = f
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	all := *worst
+	all.Violations = violations
+	return &all
+}
+
+func gravity(f *fault.Error) int {
+	switch f.Reason {
+	case endpoint.ReasonDirectKey:
+		return 2
+	case fault.InvalidField:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,46 @@
+package api
+
+import (
+	"context"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+)
+
+// ApproveEndpoint verifies an endpoint by hand.
+func (s *Server) ApproveEndpoint(ctx context.Context, req *allowlistv1.ApproveEndpointRequest) (*allowlistv1.ApproveEndpointResponse, error) {
+	pb, err := switched(ctx, req, s.endpoints.Approve)
+	return &allowlistv1.ApproveEndpointResponse{Endpoint: pb}, err
+}
+
+// ActivateEndpoint switches a verified endpoint on.
+func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
+	pb, err := switched(ctx, req, s.endpoints.Activate)
+	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err
+}
+
+// DeactivateEndpoint switches an endpoint off.
+func (s *Server) DeactivateEndpoint(ctx context.Context, req *allowlistv1.DeactivateEndpointRequest) (*allowlistv1.DeactivateEndpointResponse, error) {
+	pb, err := switched(ctx, req, s.endpoints.Deactivate)
+	return &allowlistv1.DeactivateEndpointResponse{Endpoint: pb}, err
+}
+
+// A turn is a request that moves an endpoint to another state.
+type turn interface {
+	GetName() string
+	GetEtag() string
+	GetReason() string
+}
+
+// switched is what the handlers of all turns do.
+func switched(ctx context.Context, req turn, do func(context.Context, endpoint.Name, string, endpoint.By) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
+	name, err := endpoint.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	e, err := do(ctx, name, req.GetEtag(), by(ctx, name.Workspace, req.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	return view(ctx, name.Workspace).endpointToProto(e)
+}

@@ -1,0 +1,159 @@
+package endpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/changelog"
+)
+
+// The fields of an endpoint that can be changed, as a mask and the log name them.
+const (
+	FieldDisplayName = "display_name"
+	FieldDescription = "description"
+	FieldLabels      = "labels"
+	FieldMethods     = "methods"
+	FieldURL         = "url"
+	FieldHeaders     = "headers"
+	FieldQuery       = "query_parameters"
+	FieldContentType = "content_type"
+	FieldEncryption  = "encryption"
+)
+
+// The actions on the change log.
+const (
+	ActionCreated     = "created"
+	ActionUpdated     = "updated"
+	ActionDeleted     = "deleted"
+	ActionApproved    = "approved"
+	ActionActivated   = "activated"
+	ActionDeactivated = "deactivated"
+)
+
+// A Change is an update: the fields to change and their new values.
+type Change struct {
+	// Fields names the fields to take from Settings.
+	Fields   []string
+	Settings Settings
+	// Etag, if not empty, must be the current one.
+	Etag string
+}
+
+// apply returns the endpoint as the change makes it.
+func (c Change) apply(e Endpoint) Endpoint {
+	for _, field := range c.Fields {
+		switch field {
+		case FieldDisplayName:
+			e.DisplayName = c.Settings.DisplayName
+		case FieldDescription:
+			e.Description = c.Settings.Description
+		case FieldLabels:
+			e.Labels = c.Settings.Labels
+		case FieldMethods:
+			e.Methods = c.Settings.Methods
+		case FieldURL:
+			e = e.moved(c.Settings.URL)
+		case FieldHeaders:
+			e.Headers = c.Settings.Headers
+		case FieldQuery:
+			e.Query = c.Settings.Query
+		case FieldContentType:
+			e.ContentType = c.Settings.ContentType
+		case FieldEncryption:
+			e = e.reencrypted(c.Settings.Encryption)
+		}
+	}
+	return e
+}
+
+// moved returns the endpoint at a URL. Another URL is nothing that anyone has
+// vouched for yet.
+func (e Endpoint) moved(to URL) Endpoint {
+	if e.URL == to {
+		return e
+	}
+	e.URL, e.Verification, e.State = to, Verification{}, Pending
+	e.StateReason = "the URL changed; it needs to be verified again"
+	return e
+}
+
+// reencrypted returns the endpoint with an encryption. Unless it is the one it
+// has, and whole, the secrets need to be bound anew: the operation is empty.
+func (e Endpoint) reencrypted(to Encryption) Endpoint {
+	if bytes.Equal(e.Encryption.Stored, to.Stored) && !e.Lost {
+		return e
+	}
+	if e.Lost && e.State == Inactive {
+		e.StateReason = "the encryption was saved again; activate the endpoint to use it"
+	}
+	e.Encryption, e.Operation, e.References, e.Lost = to, "", nil, false
+	return e
+}
+
+// detail is what the change log keeps of a change beside the names of fields.
+type detail struct {
+	OldDescription string            `json:"old_description,omitempty"`
+	NewDescription string            `json:"new_description,omitempty"`
+	OldLabels      map[string]string `json:"old_labels,omitempty"`
+	NewLabels      map[string]string `json:"new_labels,omitempty"`
+	OldURL         string            `json:"old_url,omitempty"`
+	NewURL         string            `json:"new_url,omitempty"`
+	Secrets        []string          `json:"secrets,omitempty"`
+}
+
+// difference returns the names of the fields in which two states of an endpoint
+// differ, and what the log keeps of it.
+func difference(old, e Endpoint) ([]string, detail) {
+	var fields []string
+	var d detail
+	differs := func(field string, yes bool) bool {
+		if yes {
+			fields = append(fields, field)
+		}
+		return yes
+	}
+	differs(FieldDisplayName, old.DisplayName != e.DisplayName)
+	if differs(FieldDescription, old.Description != e.Description) {
+		d.OldDescription, d.NewDescription = old.Description, e.Description
+	}
+	if differs(FieldLabels, !maps.Equal(old.Labels, e.Labels)) {
+		d.OldLabels, d.NewLabels = old.Labels, e.Labels
+	}
+	differs(FieldMethods, !slices.Equal(old.Methods, e.Methods))
+	if differs(FieldURL, old.URL != e.URL) {
+		d.OldURL, d.NewURL = old.URL.String(), e.URL.String()
+	}
+	differs(FieldHeaders, !slices.Equal(old.Headers, e.Headers))
+	differs(FieldQuery, !slices.Equal(old.Query, e.Query))
+	differs(FieldContentType, old.ContentType != e.ContentType)
+	// A save that only binds the same secrets anew changes the encryption, too.
+	if differs(FieldEncryption, !bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) || old.Operation != e.Operation) {
+		d.Secrets = e.Encryption.Secrets
+	}
+	differs("state", old.State != e.State)
+	differs("state_reason", old.StateReason != e.StateReason || old.Lost != e.Lost)
+	differs("verification", old.Verification != e.Verification)
+	return fields, d
+}
+
+// entry describes a change for the log. A creation and a deletion name no fields.
+func entry(action string, old, e Endpoint, author changelog.Author) (changelog.Entry, error) {
+	fields, d := difference(old, e)
+	if action == ActionCreated || action == ActionDeleted {
+		fields = nil
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return changelog.Entry{}, err
+	}
+	name := e.Name
+	if action == ActionDeleted {
+		name = old.Name
+	}
+	return changelog.Entry{
+		Time: e.Updated, Actor: author.Actor, Action: action, Scope: name.Parent(), Resource: name.String(),
+		UID: e.UID, Fields: fields, Detail: text, Reason: author.Reason, RequestID: author.RequestID,
+	}, nil
+}

@@ -1,0 +1,119 @@
+// Package endpoint holds the registry of the allowlist: what an endpoint is, who
+// vouches for it, when it is in use, and which secrets it keeps alive.
+//
+// A [Registry] turns each operation into one transaction of the underlying
+// [kv.Store], so operations are atomic and appear in one order to all callers.
+// Each change appends its entry to the change log in that same transaction. The
+// one exception is a save that changes the references to secrets: two stores
+// cannot commit together, so it is a small protocol, described in save.go.
+//
+// # States
+//
+// A new endpoint is PENDING. A super admin approves it, which records the
+// verification and leaves the state alone; a verified endpoint can be activated,
+// deactivated and activated again. A change of the URL undoes the verification
+// and makes it PENDING. An endpoint that lost a secret, because a super admin
+// deleted it by force, is switched off by the system and stays off until its
+// encryption is saved again.
+//
+//	PENDING ──approve, activate──▶ ACTIVE ◀──activate, deactivate──▶ INACTIVE
+//	   ▲                             │                                  │
+//	   └──────────URL changed────────┴──────────────────────────────────┘
+//
+// The package knows nothing of protocols, of permissions or of cryptography: a
+// compiled configuration is bytes with the names of the secrets it refers to.
+package endpoint
+
+import (
+	"strconv"
+	"time"
+)
+
+// A State says what may be done with an endpoint.
+type State string
+
+// The states, as stored.
+const (
+	Pending  State = "PENDING"
+	Active   State = "ACTIVE"
+	Inactive State = "INACTIVE"
+)
+
+// ByApproval is the verification method of an endpoint that a super admin
+// vouched for.
+const ByApproval = "manual"
+
+// An Endpoint is a partner's HTTP endpoint that the platform may talk to.
+type Endpoint struct {
+	Settings
+	Name Name
+	// UID tells apart two lives of one name.
+	UID string
+	// Revision counts the changes of this life from 1; it is the etag.
+	Revision     uint64
+	State        State
+	StateReason  string
+	Verification Verification
+	// Operation is the save that bound the references; empty without references.
+	Operation string
+	// References are the secrets that the encryption refers to, as bound.
+	References []Reference
+	// Lost reports that a referenced secret is gone.
+	Lost             bool
+	Created, Updated time.Time
+}
+
+// Etag returns the revision as callers see it.
+func (e Endpoint) Etag() string { return strconv.FormatUint(e.Revision, 10) }
+
+// SecretUID returns the uid that a referenced secret was bound with.
+func (e Endpoint) SecretUID(secret string) string {
+	for _, r := range e.References {
+		if r.Secret == secret {
+			return r.UID
+		}
+	}
+	return ""
+}
+
+// Settings is what people decide about an endpoint.
+type Settings struct {
+	DisplayName string
+	Description string
+	Labels      map[string]string
+	Methods     []string
+	URL         URL
+	Headers     []Parameter
+	Query       []Parameter
+	ContentType string
+	Encryption  Encryption
+}
+
+// An Encryption is a configuration that was checked and compiled elsewhere. The
+// zero Encryption is none.
+type Encryption struct {
+	// Stored is the configuration in its stored form.
+	Stored []byte
+	// Secrets are the distinct names of the secrets it refers to.
+	Secrets []string
+}
+
+// Configured reports whether there is a configuration.
+func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
+
+// A Verification says how it was established that an endpoint is the partner's.
+// The zero Verification means that it was not.
+type Verification struct {
+	Method string    `json:"method"`
+	Actor  string    `json:"actor"`
+	Time   time.Time `json:"time"`
+}
+
+// Done reports whether the endpoint is verified.
+func (v Verification) Done() bool { return v.Method != "" }
+
+// A Reference is a secret as the vault knew it when it was bound: by name and uid.
+type Reference struct {
+	Secret string `json:"secret"`
+	UID    string `json:"uid"`
+}

@@ -1,0 +1,55 @@
+package endpoint
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// The reasons of the registry's own refusals; errors.proto explains them.
+const (
+	ReasonNotFound    fault.Reason = "ENDPOINT_NOT_FOUND"
+	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
+	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
+	ReasonDirectKey   fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
+)
+
+func notFound() error {
+	return fault.New(fault.NotFound, ReasonNotFound, "there is no such endpoint")
+}
+
+func exists() error {
+	return fault.New(fault.AlreadyExists, ReasonExists, "the name is taken by another endpoint")
+}
+
+func notVerified() error {
+	return fault.New(fault.FailedPrecondition, ReasonNotVerified,
+		"only a verified endpoint can be activated; have a super admin approve it")
+}
+
+func secretGone() error {
+	return fault.New(fault.NotFound, resolver.ReasonSecretNotFound,
+		"a secret that the endpoint refers to was deleted; save the encryption again")
+}
+
+// contention is the answer to a save whose intent is gone, or whose endpoint
+// became another one meanwhile.
+func contention() error {
+	return fault.New(fault.Aborted, fault.Contention,
+		"another save came in between, or this one took too long; nothing was changed").
+		Retry(100 * time.Millisecond)
+}
+
+// checkEtag reports a conflict if the caller has seen another revision than the
+// stored one. An empty etag means that the caller does not care.
+func checkEtag(seen string, stored uint64) error {
+	current := strconv.FormatUint(stored, 10)
+	if seen == "" || seen == current {
+		return nil
+	}
+	return fault.New(fault.Aborted, fault.EtagMismatch,
+		"the endpoint changed since it was read; read it again and reapply the change").
+		With("etag", current)
+}

@@ -1,0 +1,53 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A LogEntry is one change of an endpoint, as the change log keeps it.
+type LogEntry struct {
+	changelog.Entry
+	OldDescription, NewDescription string
+	OldLabels, NewLabels           map[string]string
+	OldURL, NewURL                 string
+	// Secrets are those referred to after a change of the encryption.
+	Secrets []string
+}
+
+// History returns the changes of an endpoint, or of all endpoints of a workspace
+// if the name's ID is [Any], the newest first, all lives included. Before, if not
+// nil, is the sequence to stop short of. More reports whether there are older ones.
+func (r *Registry) History(ctx context.Context, name Name, before *uint64, limit int) (history []LogEntry, more bool, err error) {
+	q := changelog.Query{Resource: name.String(), Before: before, Limit: limit + 1}
+	if name.ID == Any {
+		q.Resource, q.Scope = "", name.Parent()
+	}
+	var entries []changelog.Entry
+	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
+		entries, err = changelog.List(reader, q)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	bytes := 0
+	for i, e := range entries {
+		if bytes += len(e.Detail); i == limit || (i > 0 && bytes > maxPageBytes) {
+			return history, true, nil
+		}
+		var d detail
+		if err := json.Unmarshal(e.Detail, &d); err != nil {
+			return nil, false, fmt.Errorf("read change %d: %w", e.Sequence, err)
+		}
+		history = append(history, LogEntry{
+			Entry: e, OldDescription: d.OldDescription, NewDescription: d.NewDescription,
+			OldLabels: d.OldLabels, NewLabels: d.NewLabels, OldURL: d.OldURL, NewURL: d.NewURL, Secrets: d.Secrets,
+		})
+	}
+	return history, false, nil
+}

@@ -1,0 +1,232 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// A grant is a binding as a comparison sees it.
+type grant struct{ secret, uid, operation string }
+
+// Reconcile compares the bindings that the vault holds with the endpoints, both
+// ways, and repairs what differs: after a restored backup, or anything else that
+// the steps of a save do not foresee.
+//
+//   - A binding that neither an endpoint nor an intent nor the queue knows is
+//     given up. Giving up what another holder bound does nothing, so whose a
+//     binding is need not be known.
+//   - An endpoint whose binding is missing is bound again under the same
+//     operation. If the secret is gone, the endpoint is switched off.
+//
+// The bindings are read before the own store is: a binding is made after its
+// intent was written, so what is unknown by then is not a save under way.
+func (r *Registry) Reconcile(ctx context.Context) error {
+	held := make(map[grant]bool)
+	failures := []error{r.reconcileBindings(ctx, held), nil}
+	if failures[0] == nil {
+		failures[1] = r.reconcileEndpoints(ctx, held)
+	}
+	return errors.Join(failures...)
+}
+
+// reconcileBindings goes through the secrets that were ever bound, gives up the
+// bindings that nothing needs, and adds the others to held.
+func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) error {
+	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
+		secret, err := lastText(boundSpace(), key)
+		if err != nil {
+			return err
+		}
+		bindings, err := r.vault.Bindings(ctx, secret)
+		if err != nil {
+			return fmt.Errorf("list bindings: %w", err)
+		}
+		kept := false
+		for _, b := range bindings {
+			needed, err := r.needed(ctx, secret, b)
+			if err != nil {
+				return err
+			}
+			if needed {
+				kept, held[grant{secret, b.UID, b.Operation}] = true, true
+				continue
+			}
+			if err := r.vault.Unbind(ctx, secret, b.Operation); err != nil {
+				return fmt.Errorf("unbind: %w", err)
+			}
+		}
+		if kept {
+			return nil
+		}
+		return r.forget(ctx, secret)
+	})
+}
+
+// needed reports whether an intent, the queue, or the referrer knows a binding.
+func (r *Registry) needed(ctx context.Context, secret string, b resolver.Binding) (bool, error) {
+	name, err := ParseName(b.Referrer)
+	if err != nil {
+		return false, nil //nolint:nilerr // what is not an endpoint needs nothing
+	}
+	needed := false
+	err = r.kv.View(ctx, func(reader kv.Reader) error {
+		e, err := find(reader, name)
+		if err != nil {
+			return err
+		}
+		needed = e != nil && e.Operation == b.Operation && e.SecretUID(secret) == b.UID
+		for _, key := range []kv.Key{intentKey(b.Operation), unbindKey(b.Operation)} {
+			if _, err := reader.Get(key); err == nil {
+				needed = true
+			} else if !errors.Is(err, kv.ErrNotFound) {
+				return fmt.Errorf("read binding's reason: %w", err)
+			}
+		}
+		return nil
+	})
+	return needed, err
+}
+
+// forget takes a secret that nothing is bound to from the list to reconcile,
+// unless an intent that may have come meanwhile is about to bind it.
+func (r *Registry) forget(ctx context.Context, secret string) error {
+	return r.kv.Update(ctx, func(tx kv.Tx) error {
+		seen := 0
+		for pair, err := range tx.Scan(kv.Prefix(intentSpace(), batch)) {
+			if err != nil {
+				return fmt.Errorf("scan intents: %w", err)
+			}
+			var i intent
+			if err := decode(pair.Value, &i); err != nil || slices.Contains(i.Secrets, secret) {
+				return err
+			}
+			if seen++; seen == batch {
+				return nil // a busy moment; the next comparison may forget it
+			}
+		}
+		return tx.Delete(boundKey(secret))
+	})
+}
+
+// reconcileEndpoints looks for endpoints that refer to what is not bound.
+func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) error {
+	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
+		name, err := endpointName(key)
+		if err != nil {
+			return err
+		}
+		e, err := r.Get(ctx, name)
+		if fault.Is(err, ReasonNotFound) || (err == nil && e.Lost) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, reference := range e.References {
+			if held[grant{reference.Secret, reference.UID, e.Operation}] {
+				continue
+			}
+			if err := r.restore(ctx, e, reference); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// restore binds a reference again under the operation of its save, or switches
+// the endpoint off if the secret it knew is gone.
+func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference) error {
+	err := r.kv.Update(ctx, func(tx kv.Tx) error { return tx.Put(boundKey(reference.Secret), nil) })
+	if err != nil {
+		return fmt.Errorf("remember secret: %w", err)
+	}
+	b, err := r.vault.Bind(ctx, reference.Secret, e.Name.String(), e.Operation)
+	switch {
+	case fault.Is(err, resolver.ReasonSecretNotFound):
+		_, err := r.Lose(ctx, e)
+		return err
+	case err != nil:
+		return fmt.Errorf("bind again: %w", err)
+	}
+	// A save may have replaced the operation meanwhile, and a secret of the same
+	// name may be another one: then this binding is not needed.
+	if needed, err := r.needed(ctx, reference.Secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation}); err != nil || needed {
+		return err
+	}
+	if err := r.vault.Unbind(ctx, reference.Secret, e.Operation); err != nil {
+		return fmt.Errorf("unbind: %w", err)
+	}
+	if b.UID != reference.UID {
+		_, err = r.Lose(ctx, e)
+	}
+	return err
+}
+
+// Lose switches an endpoint off because a secret that it refers to is gone,
+// unless it was saved with other references since e was read. It returns the
+// endpoint as it is now.
+func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
+	var now Endpoint
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		old, err := read(tx, e.Name)
+		if err != nil {
+			return err
+		}
+		now = old
+		if old.UID != e.UID || old.Operation != e.Operation || old.Lost {
+			return nil
+		}
+		next := old
+		next.Lost, next.State = true, Inactive
+		next.StateReason = "a secret that the encryption refers to was deleted; save the encryption again"
+		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system()})
+		return err
+	})
+	return now, err
+}
+
+// system is the author of what the registry does by itself.
+func system() changelog.Author {
+	return changelog.Author{
+		Actor:  changelog.Actor{Subject: "system", Authentication: "system"},
+		Reason: "a secret that the encryption refers to is gone",
+	}
+}
+
+// eachKey calls fn for each key of a space, outside any transaction.
+func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte) error) error {
+	start := []byte(space)
+	for {
+		var keys [][]byte
+		err := r.kv.View(ctx, func(reader kv.Reader) error {
+			keys = nil
+			for pair, err := range reader.Scan(kv.Range{Start: start, End: kv.After(space), Limit: batch}) {
+				if err != nil {
+					return fmt.Errorf("scan: %w", err)
+				}
+				keys = append(keys, pair.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := fn(key); err != nil {
+				return err
+			}
+		}
+		if len(keys) < batch {
+			return nil
+		}
+		start = append(keys[len(keys)-1], 0)
+	}
+}

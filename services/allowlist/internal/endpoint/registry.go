@@ -1,0 +1,263 @@
+package endpoint
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// SaveBound is how long a save may take from its intent to its commit. An intent
+// that is older is taken for the remains of a crash.
+const SaveBound = 5 * time.Second
+
+// Options are what a registry works with. All but Step are required.
+type Options struct {
+	Store   kv.Store
+	Log     *changelog.Log
+	Replays *replay.Ledger
+	Vault   *resolver.Vault
+	Logger  *slog.Logger
+	Now     func() time.Time
+	// Step, if not nil, is called between the steps of a save and of an
+	// unbinding. Its error ends them on the spot, as if the process had died
+	// there; tests use it to crash anywhere.
+	Step func(step string) error
+}
+
+// A Registry keeps endpoints. It may be used from many goroutines.
+type Registry struct {
+	kv      kv.Store
+	log     *changelog.Log
+	replays *replay.Ledger
+	vault   *resolver.Vault
+	logger  *slog.Logger
+	now     func() time.Time
+	hook    func(step string) error
+	index   *search.Index
+	kick    chan struct{} // holds one element while bindings wait to be given up
+}
+
+// NewRegistry returns the registry that lives in a store. No save is under way
+// yet, so it takes every intent that it finds for the remains of a crash.
+func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
+	r := &Registry{
+		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, logger: o.Logger,
+		now: o.Now, hook: o.Step, index: search.NewIndex(), kick: make(chan struct{}, 1),
+	}
+	if err := r.fillIndex(ctx); err != nil {
+		return nil, fmt.Errorf("fill search index: %w", err)
+	}
+	if err := r.sweep(ctx, func(intent) bool { return true }); err != nil {
+		return nil, fmt.Errorf("sweep after start: %w", err)
+	}
+	return r, nil
+}
+
+// By is what a change comes with beside the change itself.
+type By struct {
+	// Author goes into the change log.
+	Author changelog.Author
+	// Request makes the change safe to repeat; the zero Request does not.
+	Request replay.Request
+	// Places says where in the request each secret is referred to, so that a
+	// refusal of the vault can name the field. It may be nil.
+	Places map[string]string
+}
+
+// Get returns an endpoint, or ENDPOINT_NOT_FOUND.
+func (r *Registry) Get(ctx context.Context, name Name) (Endpoint, error) {
+	var e Endpoint
+	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
+		e, err = read(reader, name)
+		return err
+	})
+	return e, err
+}
+
+// Create registers an endpoint. It starts PENDING. It fails with ENDPOINT_EXISTS
+// if the name is taken.
+func (r *Registry) Create(ctx context.Context, name Name, s Settings, by By) (Endpoint, error) {
+	uid := newID()
+	return r.save(ctx, name, ActionCreated, by, func(old *Endpoint) (Endpoint, error) {
+		if old != nil {
+			return Endpoint{}, exists()
+		}
+		return Endpoint{Name: name, UID: uid, Settings: s, State: Pending}, nil
+	})
+}
+
+// Update changes an endpoint. A change that changes nothing leaves no trace.
+func (r *Registry) Update(ctx context.Context, name Name, c Change, by By) (Endpoint, error) {
+	return r.save(ctx, name, ActionUpdated, by, existing(c.Etag, func(e Endpoint) (Endpoint, error) {
+		return c.apply(e), nil
+	}))
+}
+
+// Approve records that the author vouches for the endpoint. An endpoint that is
+// verified already stays as it is.
+func (r *Registry) Approve(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
+	return r.save(ctx, name, ActionApproved, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+		if e.Verification.Done() {
+			return e, nil
+		}
+		e.Verification = Verification{Method: ByApproval, Actor: by.Author.Actor.Subject, Time: r.now().UTC()}
+		if e.State == Pending {
+			e.StateReason = "verified"
+		}
+		return e, nil
+	}))
+}
+
+// Activate switches an endpoint on. It fails with ENDPOINT_NOT_VERIFIED, and with
+// SECRET_NOT_FOUND if the endpoint lost a secret.
+func (r *Registry) Activate(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
+	return r.save(ctx, name, ActionActivated, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+		switch {
+		case e.State == Active:
+			return e, nil
+		case !e.Verification.Done():
+			return Endpoint{}, notVerified()
+		case e.Lost:
+			return Endpoint{}, secretGone()
+		}
+		e.State, e.StateReason = Active, ""
+		return e, nil
+	}))
+}
+
+// Deactivate switches an endpoint off. One that is not on stays as it is.
+func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
+	return r.save(ctx, name, ActionDeactivated, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+		if e.State == Active {
+			e.State, e.StateReason = Inactive, "switched off by hand"
+		}
+		return e, nil
+	}))
+}
+
+// Delete removes an endpoint and queues its bindings to be given up, in one
+// transaction.
+func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) error {
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		if _, seen, err := r.replays.Lookup(tx, by.Request); err != nil || seen {
+			return err
+		}
+		old, err := read(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := checkEtag(etag, old.Revision); err != nil {
+			return err
+		}
+		return r.remove(tx, old, by)
+	})
+	if err != nil {
+		return err
+	}
+	r.follow(ctx, name)
+	return nil
+}
+
+func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
+	if err := tx.Delete(endpointKey(old.Name)); err != nil {
+		return fmt.Errorf("delete endpoint: %w", err)
+	}
+	if err := tx.Delete(updateKey(old.Name, old.Updated)); err != nil {
+		return fmt.Errorf("delete endpoint: %w", err)
+	}
+	if err := r.release(tx, &old, ""); err != nil {
+		return err
+	}
+	gone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
+	change, err := entry(ActionDeleted, old, gone, by.Author)
+	if err != nil {
+		return err
+	}
+	if err := r.log.Append(tx, change, nil); err != nil {
+		return err
+	}
+	return r.replays.Record(tx, by.Request, old.UID)
+}
+
+// An edit turns the present state of an endpoint, nil if there is none, into the
+// next. It may run more than once.
+type edit func(old *Endpoint) (Endpoint, error)
+
+// existing is an edit of an endpoint that must be there, and be as the caller saw it.
+func existing(etag string, change func(Endpoint) (Endpoint, error)) edit {
+	return func(old *Endpoint) (Endpoint, error) {
+		if old == nil {
+			return Endpoint{}, notFound()
+		}
+		if err := checkEtag(etag, old.Revision); err != nil {
+			return Endpoint{}, err
+		}
+		return change(*old)
+	}
+}
+
+// commit writes the next state of an endpoint with all that belongs to it. If
+// nothing changed it writes nothing but the record of the request.
+func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by By) (Endpoint, error) {
+	before := Endpoint{}
+	if old != nil {
+		before = *old
+		if fields, _ := difference(before, e); len(fields) == 0 {
+			return before, r.replays.Record(tx, by.Request, e.UID)
+		}
+	}
+	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
+	if old == nil {
+		e.Created = e.Updated
+	}
+	state, err := write(tx, old, e)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if err := r.release(tx, old, e.Operation); err != nil {
+		return Endpoint{}, err
+	}
+	change, err := entry(action, before, e, by.Author)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if err := r.log.Append(tx, change, state); err != nil {
+		return Endpoint{}, err
+	}
+	return e, r.replays.Record(tx, by.Request, e.UID)
+}
+
+// after returns now, or the next moment after earlier where the clock stands or
+// goes back: the times of one endpoint only grow.
+func after(now, earlier time.Time) time.Time {
+	now = now.UTC().Round(0)
+	if !now.After(earlier) {
+		return earlier.Add(1)
+	}
+	return now
+}
+
+// newID draws an id for a life or an operation: 26 characters, 130 random bits.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+func (r *Registry) step(name string) error {
+	if r.hook == nil {
+		return nil
+	}
+	if err := r.hook(name); err != nil {
+		return &stopped{err}
+	}
+	return nil
+}
+
+// stopped is the error of a step that a test failed.
+type stopped struct{ error }

@@ -1,0 +1,243 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// # The life of a save
+//
+// An endpoint must never refer to a secret that can be deleted, and a binding
+// must not outlive what it was made for. The two facts live in two stores, so a
+// save that changes the references goes through these steps:
+//
+//	(a) begin   own store   an intent {operation, endpoint, secrets, time}
+//	(b) bind    vault       BindSecret for each secret, under the operation
+//	(c) finish  own store   requires the intent; writes the endpoint with its
+//	                        references, deletes the intent, queues the bindings
+//	                        of the save before for unbinding, log, request id
+//	(d) unbind  vault       UnbindSecret, at least once; unbind.go
+//
+// From (b) on the vault refuses to delete the secrets; so once (c) has committed,
+// nothing dangles. A save that fails after (a) is cancelled: the intent becomes
+// an entry of the unbinding queue, in one transaction of the own store. A save
+// that crashed leaves its intent, which the sweeper cancels when it is older than
+// SaveBound. Cancelling and finishing both consume the intent, so only one of
+// them happens: a save that was cancelled under its feet ends with CONTENTION.
+//
+// A BindSecret that is still on its way while its save is cancelled may arrive
+// after the unbinding. Therefore what was cancelled is unbound twice, the second
+// time when the deadline of such a call is over.
+//
+// A save that leaves the references alone is begin alone: one transaction.
+
+// intent is a save under way, as stored.
+type intent struct {
+	Endpoint string    `json:"endpoint"`
+	Secrets  []string  `json:"secrets"`
+	Time     time.Time `json:"time"`
+}
+
+// A saving is one save on its way through the steps.
+type saving struct {
+	operation string
+	name      Name
+	action    string
+	change    edit
+	by        By
+}
+
+// save runs an edit through the steps.
+func (r *Registry) save(ctx context.Context, name Name, action string, by By, change edit) (Endpoint, error) {
+	ctx, cancel := context.WithTimeout(ctx, SaveBound)
+	defer cancel()
+	s := saving{operation: newID(), name: name, action: action, change: change, by: by}
+	e, secrets, err := r.begin(ctx, s)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if len(secrets) > 0 {
+		if e, err = r.rebind(ctx, s, secrets); err != nil {
+			return Endpoint{}, err
+		}
+	}
+	r.follow(ctx, name)
+	return e, nil
+}
+
+// begin applies the edit if it needs no new bindings, and returns the result.
+// Otherwise it writes the intent and returns the secrets to bind.
+func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []string, error) {
+	var saved Endpoint
+	var secrets []string
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		saved, secrets = Endpoint{}, nil
+		if e, err := r.replayed(tx, s); err != nil {
+			return err
+		} else if e != nil {
+			saved = *e
+			return nil
+		}
+		old, err := find(tx, s.name)
+		if err != nil {
+			return err
+		}
+		next, err := s.change(old)
+		if err != nil {
+			return err
+		}
+		if next.Operation == "" && len(next.Encryption.Secrets) > 0 {
+			secrets = next.Encryption.Secrets
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secrets, Time: r.now()})
+		}
+		saved, err = r.commit(tx, s.action, old, next, s.by)
+		return err
+	})
+	return saved, secrets, err
+}
+
+// replayed returns the endpoint as it is now if the same request made it so
+// before, and nil if the request is new. The life that the request made may be
+// over: then there is no such endpoint, whoever has the name now.
+func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
+	uid, seen, err := r.replays.Lookup(tx, s.by.Request)
+	if err != nil || !seen {
+		return nil, err
+	}
+	e, err := read(tx, s.name)
+	if err != nil {
+		return nil, err
+	}
+	if e.UID != uid {
+		return nil, notFound()
+	}
+	return &e, nil
+}
+
+// intend writes an intent, and the secrets where reconcile will look for bindings.
+func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
+	value, err := encode(i)
+	if err != nil {
+		return err
+	}
+	for _, secret := range i.Secrets {
+		if err := tx.Put(boundKey(secret), nil); err != nil {
+			return fmt.Errorf("write intent: %w", err)
+		}
+	}
+	if err := tx.Put(intentKey(operation), value); err != nil {
+		return fmt.Errorf("write intent: %w", err)
+	}
+	return nil
+}
+
+// rebind is steps (b) and (c), and the cancelling if they fail.
+func (r *Registry) rebind(ctx context.Context, s saving, secrets []string) (Endpoint, error) {
+	e, err := r.bindAndFinish(ctx, s, secrets)
+	var crash *stopped
+	if err == nil || errors.As(err, &crash) {
+		return e, err
+	}
+	// The caller may be gone; what was bound must be given up all the same.
+	cleanup, done := context.WithTimeout(context.WithoutCancel(ctx), SaveBound)
+	defer done()
+	if failed := r.cancel(cleanup, s.operation); failed != nil {
+		return Endpoint{}, errors.Join(err, fmt.Errorf("cancel save: %w", failed)) // the sweeper will do it
+	}
+	return Endpoint{}, err
+}
+
+func (r *Registry) bindAndFinish(ctx context.Context, s saving, secrets []string) (Endpoint, error) {
+	if err := r.step("begun"); err != nil {
+		return Endpoint{}, err
+	}
+	references := make([]Reference, 0, len(secrets))
+	for _, secret := range secrets {
+		b, err := r.vault.Bind(ctx, secret, s.name.String(), s.operation)
+		if err != nil {
+			return Endpoint{}, placed(err, s.by.Places[secret])
+		}
+		references = append(references, Reference{Secret: secret, UID: b.UID})
+		if err := r.step("bound"); err != nil {
+			return Endpoint{}, err
+		}
+	}
+	e, err := r.finish(ctx, s, references)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return e, r.step("saved")
+}
+
+// finish commits the save, unless its intent is gone.
+func (r *Registry) finish(ctx context.Context, s saving, references []Reference) (Endpoint, error) {
+	var saved Endpoint
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		// The same request may have been finished by another call meanwhile; then
+		// this one's bindings are not needed.
+		if e, err := r.replayed(tx, s); err != nil {
+			return err
+		} else if e != nil {
+			saved = *e
+			return r.retire(tx, s.operation)
+		}
+		if err := r.consume(tx, s.operation); err != nil {
+			return err
+		}
+		old, err := find(tx, s.name)
+		if err != nil {
+			return err
+		}
+		next, err := s.change(old)
+		if err != nil {
+			return err
+		}
+		next.Operation, next.References = s.operation, references
+		saved, err = r.commit(tx, s.action, old, next, s.by)
+		return err
+	})
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		return Endpoint{}, contention()
+	}
+	return saved, err
+}
+
+// consume deletes an intent. One that is gone, or too old, has lost the race.
+func (r *Registry) consume(tx kv.Tx, operation string) error {
+	i, err := readIntent(tx, operation)
+	if errors.Is(err, kv.ErrNotFound) || (err == nil && r.overdue(i)) {
+		return contention()
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.Delete(intentKey(operation)); err != nil {
+		return fmt.Errorf("delete intent: %w", err)
+	}
+	return nil
+}
+
+func (r *Registry) overdue(i intent) bool { return r.now().Sub(i.Time) > SaveBound }
+
+func readIntent(reader kv.Reader, operation string) (intent, error) {
+	value, err := reader.Get(intentKey(operation))
+	if err != nil {
+		return intent{}, fmt.Errorf("read intent: %w", err)
+	}
+	var i intent
+	return i, decode(value, &i)
+}
+
+// placed adds to a refusal of the vault where in the request the secret stands.
+func placed(err error, field string) error {
+	f, ok := fault.From(err)
+	if !ok || field == "" || f.Kind == fault.Unavailable {
+		return err
+	}
+	return f.At(field, "must refer to a secret that can be used so")
+}

@@ -1,0 +1,158 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// Intervals are how often the background tasks run.
+type Intervals struct {
+	// Sweep is the time between two looks for intents that crashes left.
+	Sweep time.Duration
+	// Reconcile is the time between two comparisons with the vault.
+	Reconcile time.Duration
+	// Retry is the longest wait before something that failed is tried again.
+	Retry time.Duration
+}
+
+// DefaultIntervals are the intervals of a server.
+func DefaultIntervals() Intervals {
+	return Intervals{Sweep: 10 * time.Second, Reconcile: time.Hour, Retry: 5 * time.Second}
+}
+
+// Run does the background tasks until the context ends: it sweeps, unbinds and
+// reconciles.
+func (r *Registry) Run(ctx context.Context, every Intervals) {
+	var tasks sync.WaitGroup
+	tasks.Go(func() { r.runUnbind(ctx, every) })
+	tasks.Go(func() { r.runReconcile(ctx, every) })
+	r.runSweep(ctx, every)
+	tasks.Wait()
+}
+
+func (r *Registry) runSweep(ctx context.Context, every Intervals) {
+	for wait(ctx, every.Sweep, nil) {
+		r.logFailure(ctx, "sweep", r.Sweep(ctx))
+	}
+}
+
+func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
+	failures := 0
+	for {
+		next, err := r.Unbind(ctx)
+		r.logFailure(ctx, "unbind", err)
+		pause := every.Sweep // nothing is lost if a kick is: the queue is looked at anyway
+		kick := r.kick
+		switch {
+		case err != nil:
+			// A vault that is down is not asked again by each save that comes.
+			failures, kick = failures+1, nil
+			pause = backOff(failures, every.Retry)
+		case !next.IsZero():
+			failures = 0
+			pause = min(pause, max(next.Sub(r.now()), time.Millisecond))
+		default:
+			failures = 0
+		}
+		if !wait(ctx, pause, kick) {
+			return
+		}
+	}
+}
+
+func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
+	failures := 0
+	for {
+		err := r.Reconcile(ctx)
+		r.logFailure(ctx, "reconcile", err)
+		pause := every.Reconcile
+		if failures++; err == nil {
+			failures = 0
+		} else {
+			pause = min(pause, backOff(failures, every.Retry))
+		}
+		if !wait(ctx, pause, nil) {
+			return
+		}
+	}
+}
+
+// backOff returns how long to wait after a number of failures in a row: 100 ms,
+// twice as long each time, at most the limit.
+func backOff(failures int, limit time.Duration) time.Duration {
+	const first = 100 * time.Millisecond
+	if failures > bits.Len64(uint64(limit/first)) {
+		return limit
+	}
+	return min(first<<(failures-1), limit)
+}
+
+// wait returns true when the time is over or there is a kick, and false when the
+// context has ended.
+func wait(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-kick:
+	}
+	return true
+}
+
+// Sweep cancels the intents that are older than a save may take. It changes the
+// own store only; the unbinding follows.
+func (r *Registry) Sweep(ctx context.Context) error { return r.sweep(ctx, r.overdue) }
+
+func (r *Registry) sweep(ctx context.Context, dead func(intent) bool) error {
+	var failures []error
+	start := []byte(intentSpace())
+	for {
+		seen, overdue, last, err := r.intents(ctx, start, dead)
+		if err != nil {
+			return errors.Join(append(failures, err)...)
+		}
+		for _, operation := range overdue {
+			if err := r.cancel(ctx, operation); err != nil {
+				failures = append(failures, fmt.Errorf("cancel intent: %w", err))
+			}
+		}
+		if seen < batch {
+			return errors.Join(failures...)
+		}
+		start = append(last, 0)
+	}
+}
+
+// intents reads a batch of intents and returns those that are dead.
+func (r *Registry) intents(ctx context.Context, start []byte, dead func(intent) bool) (seen int, operations []string, last []byte, err error) {
+	within := kv.Range{Start: start, End: kv.After(intentSpace()), Limit: batch}
+	err = r.kv.View(ctx, func(reader kv.Reader) error {
+		for pair, err := range reader.Scan(within) {
+			if err != nil {
+				return fmt.Errorf("scan intents: %w", err)
+			}
+			seen, last = seen+1, pair.Key
+			var i intent
+			if err := decode(pair.Value, &i); err != nil {
+				return err
+			}
+			operation, err := lastText(intentSpace(), pair.Key)
+			if err != nil {
+				return err
+			}
+			if dead(i) {
+				operations = append(operations, operation)
+			}
+		}
+		return nil
+	})
+	return seen, operations, last, err
+}

@@ -1,0 +1,166 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// batch is how many records one look into the store takes at most.
+const batch = 256
+
+// unbinding is an entry of the queue: the bindings of one operation that are no
+// longer needed. It stays until the vault has confirmed.
+type unbinding struct {
+	Secrets []string `json:"secrets"`
+	// Rounds is how often to unbind, the last time included.
+	Rounds int `json:"rounds"`
+	// NotBefore is when the next round is due.
+	NotBefore time.Time `json:"not_before"`
+}
+
+// release queues the bindings of an endpoint's state that is no more, unless the
+// next state, saved by the given operation, still rests on them.
+func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
+	if old == nil || old.Operation == "" || old.Operation == next {
+		return nil
+	}
+	secrets := make([]string, 0, len(old.References))
+	for _, reference := range old.References {
+		secrets = append(secrets, reference.Secret)
+	}
+	return r.enqueue(tx, old.Operation, unbinding{Secrets: secrets, Rounds: 1, NotBefore: r.now()})
+}
+
+// retire turns an intent, if it is still there, into an entry of the queue.
+func (r *Registry) retire(tx kv.Tx, operation string) error {
+	i, err := readIntent(tx, operation)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.Delete(intentKey(operation)); err != nil {
+		return fmt.Errorf("delete intent: %w", err)
+	}
+	return r.enqueue(tx, operation, unbinding{Secrets: i.Secrets, Rounds: 2, NotBefore: r.now()})
+}
+
+func (r *Registry) cancel(ctx context.Context, operation string) error {
+	err := r.kv.Update(ctx, func(tx kv.Tx) error { return r.retire(tx, operation) })
+	r.wake()
+	return err
+}
+
+func (r *Registry) enqueue(tx kv.Tx, operation string, u unbinding) error {
+	value, err := encode(u)
+	if err != nil {
+		return err
+	}
+	if err := tx.Put(unbindKey(operation), value); err != nil {
+		return fmt.Errorf("queue unbinding: %w", err)
+	}
+	return nil
+}
+
+// wake tells the worker that there may be something to unbind.
+func (r *Registry) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// Unbind works through the queue: it gives up what is due and returns when the
+// next entry falls due, or the zero time for an empty queue. An entry that fails
+// does not hold up the others; it stays, and its error is among those returned.
+func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
+	var failures []error
+	start := []byte(unbindSpace())
+	for {
+		operations, entries, err := r.queued(ctx, start)
+		if err != nil {
+			return time.Time{}, errors.Join(append(failures, err)...)
+		}
+		for i, operation := range operations {
+			due, err := r.unbind(ctx, operation, entries[i])
+			if err != nil {
+				failures = append(failures, err)
+			}
+			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
+				next = due
+			}
+		}
+		if len(operations) < batch {
+			return next, errors.Join(failures...)
+		}
+		start = unbindKey(operations[len(operations)-1])
+		start = append(start, 0)
+	}
+}
+
+// queued reads a batch of the queue.
+func (r *Registry) queued(ctx context.Context, start []byte) (operations []string, entries []unbinding, err error) {
+	within := kv.Range{Start: start, End: kv.After(unbindSpace()), Limit: batch}
+	err = r.kv.View(ctx, func(reader kv.Reader) error {
+		for pair, err := range reader.Scan(within) {
+			if err != nil {
+				return fmt.Errorf("scan unbindings: %w", err)
+			}
+			operation, err := lastText(unbindSpace(), pair.Key)
+			if err != nil {
+				return err
+			}
+			var u unbinding
+			if err := decode(pair.Value, &u); err != nil {
+				return err
+			}
+			operations, entries = append(operations, operation), append(entries, u)
+		}
+		return nil
+	})
+	return operations, entries, err
+}
+
+// unbind does one round of an entry, if it is due, and returns when the next is
+// due, or the zero time if that was the last.
+func (r *Registry) unbind(ctx context.Context, operation string, u unbinding) (time.Time, error) {
+	if u.NotBefore.After(r.now()) {
+		return u.NotBefore, nil
+	}
+	for _, secret := range u.Secrets {
+		if err := r.vault.Unbind(ctx, secret, operation); err != nil {
+			return u.NotBefore, fmt.Errorf("unbind: %w", err)
+		}
+	}
+	if err := r.step("unbound"); err != nil {
+		return u.NotBefore, err
+	}
+	again := u
+	again.Rounds, again.NotBefore = u.Rounds-1, r.now().Add(SaveBound)
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		if again.Rounds > 0 {
+			return r.enqueue(tx, operation, again)
+		}
+		return tx.Delete(unbindKey(operation))
+	})
+	if err != nil {
+		return u.NotBefore, fmt.Errorf("finish unbinding: %w", err)
+	}
+	if again.Rounds > 0 {
+		return again.NotBefore, nil
+	}
+	return time.Time{}, nil
+}
+
+// logFailure reports trouble of a background task. The errors hold no names.
+func (r *Registry) logFailure(ctx context.Context, task string, err error) {
+	if err != nil && ctx.Err() == nil {
+		r.logger.WarnContext(ctx, "background task will be retried", slog.String("task", task), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,147 @@
+package endpoint
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// MaxURL is the length of the longest URL, in bytes, normalised.
+const MaxURL = 2048
+
+// The findings about a URL. None repeats it: people paste credentials into URLs.
+var (
+	errScheme   = errors.New("must be an absolute URL that starts with https://")
+	errUserInfo = errors.New("must not hold user information")
+	errQuery    = errors.New("must not hold a query or a fragment")
+	errHost     = errors.New("must name a host: a DNS name or an IP address")
+	errPort     = errors.New("must have a port between 1 and 65535, or none")
+	errPath     = errors.New("must have a path of URL characters with whole percent-encodings")
+	errWildcard = errors.New("must have no * except as the whole last segment of the path")
+	errURLSize  = errors.New("must be at most 2048 bytes")
+)
+
+// A URL is an absolute https URL in its one normal form, so that two URLs are the
+// same if and only if they are equal. The zero URL is none.
+type URL struct{ host, text string }
+
+// ParseURL reads a URL and brings it to its normal form: scheme and host in lower
+// case, an internationalised host in its ASCII form, no trailing dot, no default
+// port, no dot segments, no needless percent-encoding and upper-case digits in
+// the rest. A path that ends in `/*` stands for everything below it. User
+// information, query and fragment are refused.
+func ParseURL(text string) (URL, error) {
+	if len(text) > MaxURL {
+		return URL{}, errURLSize
+	}
+	const scheme = "https://"
+	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
+		return URL{}, errScheme
+	}
+	rest := text[len(scheme):]
+	if strings.ContainsAny(rest, "?#") {
+		return URL{}, errQuery
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if strings.Contains(authority, "@") {
+		return URL{}, errUserInfo
+	}
+	host, port, err := parseAuthority(authority)
+	if err != nil {
+		return URL{}, err
+	}
+	path, err = parsePath("/" + path)
+	if err != nil {
+		return URL{}, err
+	}
+	u := URL{host: host, text: scheme + host + port + path}
+	if len(u.text) > MaxURL {
+		return URL{}, errURLSize
+	}
+	return u, nil
+}
+
+// String returns the URL in its normal form.
+func (u URL) String() string { return u.text }
+
+// Host returns the host without port: a DNS name in its ASCII form, or an IP
+// address, in brackets if it is of version 6.
+func (u URL) Host() string { return u.host }
+
+// parseAuthority returns the host and the port, the latter with its colon, or
+// empty for the default port.
+func parseAuthority(text string) (host, port string, err error) {
+	if end := strings.LastIndexByte(text, ']'); end >= 0 {
+		host, port = text[:end+1], text[end+1:]
+	} else if colon := strings.LastIndexByte(text, ':'); colon >= 0 {
+		host, port = text[:colon], text[colon:]
+	} else {
+		host = text
+	}
+	if port, err = parsePort(port); err != nil {
+		return "", "", err
+	}
+	host, err = parseHost(host)
+	return host, port, err
+}
+
+func parsePort(text string) (string, error) {
+	if text == "" || text == ":" {
+		return "", nil
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(text, ":"), 10, 16)
+	if err != nil || n == 0 || text[0] != ':' || text[1] == '+' {
+		return "", errPort
+	}
+	if n == 443 {
+		return "", nil
+	}
+	return ":" + strconv.FormatUint(n, 10), nil
+}
+
+func parseHost(text string) (string, error) {
+	if inner, found := strings.CutPrefix(text, "["); found {
+		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		if err != nil || !address.Is6() || address.Zone() != "" || !strings.HasSuffix(inner, "]") {
+			return "", errHost
+		}
+		return "[" + address.String() + "]", nil
+	}
+	name, err := asciiHost(text)
+	if err != nil {
+		return "", err
+	}
+	// A last label of digits makes some clients read the whole host as an IPv4
+	// address in one of its odd spellings; only the usual spelling is let through.
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
+		if _, err := netip.ParseAddr(name); err != nil {
+			return "", errHost
+		}
+	}
+	return name, nil
+}
+
+func asciiHost(text string) (string, error) {
+	name, err := idna.Lookup.ToASCII(text)
+	if err != nil {
+		return "", errHost
+	}
+	name = strings.TrimSuffix(name, ".")
+	if len(name) > 253 {
+		return "", errHost
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return "", errHost
+		}
+	}
+	// What the mapping makes must map to itself, or the form would not be normal.
+	if again, err := idna.Lookup.ToASCII(name); err != nil || again != name {
+		return "", errHost
+	}
+	return name, nil
+}

@@ -1,0 +1,99 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/fault"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// The reasons of refusals that the vault causes. They have the same names in the
+// vault's contract and in the allowlist's, but for the last.
+const (
+	ReasonSecretNotFound   fault.Reason = "SECRET_NOT_FOUND"
+	ReasonVersionNotFound  fault.Reason = "VERSION_NOT_FOUND"
+	ReasonVersionDisabled  fault.Reason = "VERSION_DISABLED"
+	ReasonVersionDestroyed fault.Reason = "VERSION_DESTROYED"
+	ReasonUsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
+	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
+	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
+)
+
+// reasonNotBound is the vault's reason for a secret that the caller has no
+// binding to.
+const reasonNotBound = "NOT_BOUND"
+
+// domain is the domain of the reasons in the vault's errors.
+const domain = "keyward.dev"
+
+// ErrNotBound is in the chain of the error for a secret that the allowlist holds
+// no binding to. It is opaque to callers.
+var ErrNotBound = errors.New("the vault knows no binding of this workload to the secret")
+
+// translate turns the vault's answer to an operation into an error of the allowlist.
+func translate(ctx context.Context, operation string, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%s: %w", operation, context.Canceled) // the caller went away
+	}
+	info := infoOf(err)
+	switch reason := fault.Reason(info.GetReason()); reason {
+	case ReasonSecretNotFound:
+		return fault.New(fault.NotFound, reason, "a referenced secret does not exist")
+	case ReasonVersionNotFound:
+		return fault.New(fault.NotFound, reason, "a referenced secret has no such version")
+	case ReasonVersionDisabled:
+		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is disabled")
+	case ReasonVersionDestroyed:
+		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is destroyed")
+	case ReasonUsageNotAllowed:
+		return usageNotAllowed(info.GetMetadata()["usage"])
+	case ReasonHostNotAllowed:
+		return fault.New(fault.FailedPrecondition, reason, "a referenced credential may not be sent to the endpoint's host")
+	case reasonNotBound:
+		return fmt.Errorf("%s: %w", operation, ErrNotBound)
+	}
+	cause := fmt.Errorf("%s: the vault answers %s %s", operation, status.Code(err), info.GetReason())
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled:
+		return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached; try again").
+			Retry(time.Second).Because(cause)
+	default:
+		return cause
+	}
+}
+
+func usageNotAllowed(usage string) error {
+	f := fault.New(fault.FailedPrecondition, ReasonUsageNotAllowed, "a referenced secret may not be used as a key")
+	for value := range vaultv1.Usage_name {
+		// Only what the contract knows is passed on.
+		if name := usageName(vaultv1.Usage(value)); name == usage {
+			return f.With("usage", name)
+		}
+	}
+	return f
+}
+
+func usageName(usage vaultv1.Usage) string {
+	return strings.TrimPrefix(usage.String(), "USAGE_")
+}
+
+func reasonOf(err error) string { return infoOf(err).GetReason() }
+
+// infoOf returns what the vault says about an error, or nil if it is not the vault
+// that speaks.
+func infoOf(err error) *errdetails.ErrorInfo {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
+			return info
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+// Package resolver is the allowlist's way to the vault: it binds secrets, gives
+// bindings up, and resolves keys, over gRPC and with the allowlist's own identity.
+//
+// It is the only place of the allowlist that looks at gRPC status codes. What the
+// vault refuses comes back as a fault of the allowlist's own contract, in its own
+// words and without a name; what points at a wrong set-up, such as a role that is
+// missing from the vault's policy, is opaque, so that callers learn nothing and
+// the log all.
+package resolver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// callBound is how long one call to the vault may take.
+const callBound = 5 * time.Second
+
+// bindingPage is how many bindings are asked for at once.
+const bindingPage = 1000
+
+// A Vault is the vault as the allowlist sees it. It may be used from many goroutines.
+type Vault struct{ client vaultv1.VaultServiceClient }
+
+// New returns the vault at the other end of a connection.
+func New(conn grpc.ClientConnInterface) *Vault {
+	return &Vault{client: vaultv1.NewVaultServiceClient(conn)}
+}
+
+// A Binding is a grant of the vault to resolve a secret.
+type Binding struct {
+	// UID identifies the secret that was bound: its name may have another by now.
+	UID string
+	// Referrer is the resource name of what refers to the secret.
+	Referrer string
+	// Operation names the save that made the binding.
+	Operation string
+}
+
+// Bind binds a secret as a key for a referrer under an operation.
+func (v *Vault) Bind(ctx context.Context, secret, referrer, operation string) (Binding, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
+		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: referrer, OperationId: operation,
+	})
+	if err != nil {
+		return Binding{}, translate(ctx, "bind", err)
+	}
+	return bindingFromProto(resp.GetBinding()), nil
+}
+
+// Unbind gives up what was bound under an operation. For a secret that is gone
+// there is nothing to give up.
+func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	_, err := v.client.UnbindSecret(ctx, &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
+	if err == nil || reasonOf(err) == string(ReasonSecretNotFound) {
+		return nil
+	}
+	return translate(ctx, "unbind", err)
+}
+
+// Bindings returns all bindings to a secret, whoever holds them; none for a secret
+// that is gone.
+func (v *Vault) Bindings(ctx context.Context, secret string) ([]Binding, error) {
+	var all []Binding
+	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
+	for {
+		resp, err := v.bindings(ctx, req)
+		if reasonOf(err) == string(ReasonSecretNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, translate(ctx, "list bindings", err)
+		}
+		for _, b := range resp.GetBindings() {
+			all = append(all, bindingFromProto(b))
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+			return all, nil
+		}
+	}
+}
+
+func (v *Vault) bindings(ctx context.Context, req *vaultv1.ListSecretBindingsRequest) (*vaultv1.ListSecretBindingsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	return v.client.ListSecretBindings(ctx, req)
+}
+
+func bindingFromProto(b *vaultv1.Binding) Binding {
+	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId()}
+}
+
+// A Want is a key to resolve.
+type Want struct {
+	// Secret and UID are as they were bound.
+	Secret, UID string
+	// Version is the version, or 0 for the current one.
+	Version uint32
+}
+
+// A Key is a resolved key. Who gets it zeroes it after use.
+type Key struct {
+	Value sensitive.Bytes
+	// Version is the version that Value belongs to.
+	Version uint32
+}
+
+// Resolve returns the keys for wants, in their order, asked for at the same time
+// and anew each time. If one fails, all do, and what did come is zeroed.
+func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	keys := make([]Key, len(wants))
+	failures := make([]error, len(wants))
+	var calls sync.WaitGroup
+	for i, want := range wants {
+		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
+	}
+	calls.Wait()
+	for _, err := range failures {
+		if err != nil {
+			Zero(keys)
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
+	resp, err := v.client.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
+		Name: want.Secret, Uid: want.UID, Version: want.Version,
+	})
+	if err != nil {
+		return Key{}, translate(ctx, "resolve", err)
+	}
+	key := Key{Value: sensitive.New(resp.GetValue()), Version: resp.GetVersion()}
+	// The vault has checked this when it bound; the allowlist checks it again.
+	if resp.GetUsage() != vaultv1.Usage_USAGE_KEY {
+		key.Value.Zero()
+		return Key{}, usageNotAllowed(usageName(resp.GetUsage()))
+	}
+	if want.Version != 0 && key.Version != want.Version {
+		key.Value.Zero()
+		return Key{}, errors.New("the vault answers with another version than was asked for")
+	}
+	return key, nil
+}
+
+// Zero overwrites keys.
+func Zero(keys []Key) {
+	for _, key := range keys {
+		key.Value.Zero()
+	}
+}

@@ -1,0 +1,123 @@
+package allowlist
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/auth"
+)
+
+// VaultConfig is the way to the vault: mutual TLS. All files are PEM.
+type VaultConfig struct {
+	// Address is the vault's gRPC address, such as `vault.internal:8443`. Required.
+	Address string `yaml:"address"`
+	// ServerName is the name that the vault's certificate must show. Empty: the
+	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+	ServerName string `yaml:"server_name"`
+	// CA is the file with the authorities of the vault's certificate. Required.
+	CA string `yaml:"ca"`
+	// Certificate is the file with the allowlist's own certificate chain, whose
+	// SPIFFE id the vault's policy makes a resolver. Required.
+	Certificate string `yaml:"certificate"`
+	// Key is the file with that certificate's private key. Required. Both files
+	// are read anew for each connection, so they can be renewed in place.
+	Key string `yaml:"key"`
+}
+
+func (c VaultConfig) check() error {
+	var errs []error
+	for _, field := range []struct{ name, value string }{
+		{"address", c.Address}, {"ca", c.CA}, {"certificate", c.Certificate}, {"key", c.Key},
+	} {
+		if field.value == "" {
+			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dial prepares the connection. It is made when it is first needed, and again
+// after it broke, a few seconds after the vault is back at the latest.
+func (c VaultConfig) dial() (*grpc.ClientConn, error) {
+	tlsConfig, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient(c.Address,
+		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second,
+			},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 5 * time.Second}),
+		grpc.WithDisableServiceConfig(),
+	)
+}
+
+func (c VaultConfig) tls() (*tls.Config, error) {
+	pem, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, fmt.Errorf("read vault.ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("read vault.ca: there is no certificate in the file")
+	}
+	var id spiffeid.ID
+	name := c.ServerName
+	if parsed, err := spiffeid.FromString(c.ServerName); err == nil {
+		id, name = parsed, ""
+	}
+	if _, err := tls.LoadX509KeyPair(c.Certificate, c.Key); err != nil {
+		return nil, fmt.Errorf("read vault.certificate and vault.key: %w", err)
+	}
+	config := auth.ClientTLSConfig(nil, roots, id)
+	config.ServerName = name
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+		return &cert, err
+	}
+	return config, nil
+}
+
+// watch keeps the connection to the vault up and says in the log when it goes and
+// comes, until the context ends.
+func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
+	reachable := true // so that a vault that is down at the start is spoken of
+	for {
+		state := conn.GetState()
+		switch {
+		case state == connectivity.Idle:
+			conn.Connect()
+		case state == connectivity.TransientFailure && reachable:
+			reachable = false
+			logger.WarnContext(ctx, "the vault cannot be reached; what needs a key is refused until it can")
+		case state == connectivity.Ready && !reachable:
+			reachable = true
+			logger.InfoContext(ctx, "the vault can be reached again")
+		}
+		if !conn.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
+}
+
+// isClosing reports whether a connection was closed before.
+func isClosing(err error) bool { return status.Code(err) == codes.Canceled }
