@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -92,6 +93,9 @@ func (s *Sealer) Seal(cursor []byte, b Binding) string {
 func (s *Sealer) Open(token string, b Binding) ([]byte, error) {
 	if token == "" {
 		return nil, nil
+	}
+	if strings.ContainsAny(token, "\r\n") { // the decoder would skip them
+		return nil, invalid()
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil {

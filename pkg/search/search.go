@@ -53,6 +53,9 @@ func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 // Find returns the ids that contain query, in order, or in reverse order, at most
 // limit of them. They start behind after, unless after is empty.
 func (x *Index) Find(workspace, query, after string, reverse bool, limit int) []string {
+	if limit <= 0 {
+		return nil
+	}
 	query = strings.ToLower(query)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
