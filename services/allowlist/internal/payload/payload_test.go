@@ -1,0 +1,120 @@
+package payload_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/prototext"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// now is the moment of all tests.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+const (
+	keyA = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	keyB = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+)
+
+// The pieces of configurations in proto text.
+const (
+	ref    = `keys { name: "workspaces/acme/secrets/a" decoding: DECODING_HEX }`
+	refB   = `keys { name: "workspaces/acme/secrets/b" decoding: DECODING_HEX }`
+	gcm    = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + ref + ` } }`
+	gcmTwo = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + ref + refB + ` } }`
+	cbc    = `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { ` + ref + ` } }` + ack
+	ack    = ` allow_legacy { flag: FLAG_UNAUTHENTICATED_CBC reason: "the partner" expire_time { seconds: 1798761600 } }`
+	mac    = ` signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` headers { key: "X-Signature" value: "sha256=${signature}" } }`
+)
+
+// message parses the text of an encryption message.
+func message(t testing.TB, text string) *allowlistv1.Encryption {
+	t.Helper()
+	pb := new(allowlistv1.Encryption)
+	if err := prototext.Unmarshal([]byte(text), pb); err != nil {
+		t.Fatalf("parse proto text: %v", err)
+	}
+	return pb
+}
+
+// config parses a configuration whose request profile is given.
+func config(t testing.TB, profile string) *payload.Config {
+	t.Helper()
+	c, err := payload.Parse(message(t, "request { "+profile+" }"), "acme", now)
+	if err != nil {
+		t.Fatalf("Parse(%s): %v", profile, err)
+	}
+	return c
+}
+
+// pipeline returns the request pipeline of a profile.
+func pipeline(t testing.TB, profile string) *payload.Pipeline {
+	t.Helper()
+	return config(t, profile).Pipeline(payload.Request)
+}
+
+// resolve returns the keys for references: each secret's last letter names a key.
+func resolve(refs []payload.Reference) payload.Keys {
+	keys := make(payload.Keys, len(refs))
+	for i, ref := range refs {
+		text := keyA
+		if ref.Secret == "workspaces/acme/secrets/b" {
+			text = keyB
+		}
+		keys[i] = sensitive.New([]byte(text))
+	}
+	return keys
+}
+
+func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Message {
+	t.Helper()
+	message, err := p.Encrypt(now, rand.Reader, resolve(p.EncryptReferences()), []byte(body))
+	if err != nil {
+		t.Fatalf("Encrypt(%d bytes): %v", len(body), err)
+	}
+	return message
+}
+
+func decrypt(t testing.TB, p *payload.Pipeline, body string) string {
+	t.Helper()
+	opened, err := p.Decrypt(now, resolve(p.DecryptReferences()), []byte(body))
+	if err != nil {
+		t.Fatalf("Decrypt(%d bytes): %v", len(body), err)
+	}
+	return string(opened)
+}
+
+func unhex(t testing.TB, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatalf("decode hex: %v", err)
+	}
+	return b
+}
+
+// fields returns the selection of the paths.
+func fields(rest string, paths ...string) string {
+	text := "selection { fields { " + rest
+	for _, path := range paths {
+		text += " paths: " + prototextString(path)
+	}
+	return text + " } } "
+}
+
+// prototextString quotes a text for proto text.
+func prototextString(text string) string {
+	quoted := []byte{'"'}
+	for i := range len(text) {
+		if c := text[i]; c == '"' || c == '\\' {
+			quoted = append(quoted, '\\')
+		}
+		quoted = append(quoted, text[i])
+	}
+	return string(append(quoted, '"'))
+}
