@@ -16,17 +16,18 @@ import (
 
 func missingIsNotFound(t *testing.T, s *subject) {
 	put(t, s, "empty", "")
-	check := func(r kv.Reader) error {
+	check := func(r kv.Reader) {
 		if v, err := r.Get([]byte("missing")); !errors.Is(err, kv.ErrNotFound) {
 			t.Errorf("Get(missing) = %q, %v, want %v", v, err, kv.ErrNotFound)
 		}
 		if v, err := r.Get([]byte("empty")); err != nil || len(v) != 0 {
 			t.Errorf("Get(empty) = %q, %v, want no bytes", v, err)
 		}
-		return nil
 	}
-	err := s.Update(t.Context(), func(tx kv.Tx) error { return check(tx) })
-	if err := errors.Join(err, s.View(t.Context(), check)); err != nil {
+	err := errors.Join(
+		s.Update(t.Context(), func(tx kv.Tx) error { check(tx); return nil }),
+		s.View(t.Context(), func(r kv.Reader) error { check(r); return nil }))
+	if err != nil {
 		t.Error(err)
 	}
 }
