@@ -13,9 +13,9 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// serveMetrics serves /metrics, /healthz and /readyz until the function it returns is
+// ServeMetrics serves /metrics, /healthz and /readyz until the function it returns is
 // called. That comes after the drain, so that the end can be observed.
-func (s *Server) serveMetrics(ctx context.Context, lis net.Listener, metrics prometheus.Gatherer) (stop func()) {
+func (s *Server) ServeMetrics(ctx context.Context, lis net.Listener, metrics prometheus.Gatherer) (stop func()) {
 	srv := &http.Server{
 		Handler:           s.metricsHandler(metrics),
 		ReadHeaderTimeout: 5 * time.Second,

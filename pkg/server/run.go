@@ -19,7 +19,7 @@ import (
 // certificates anew.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Service) (err error) {
 	defer func() { err = errors.Join(err, closeAll(services)) }()
-	s, err := New(cfg, t, services...)
+	s, err := New(cfg, t, services...) //nolint:contextcheck // requests bring their own contexts
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Se
 		if err != nil {
 			return errors.Join(fmt.Errorf("listen for metrics: %w", err), lis.Close())
 		}
-		defer s.serveMetrics(ctx, observed, t.Metrics)()
+		defer s.ServeMetrics(ctx, observed, t.Metrics)()
 	}
 	defer s.reloadOnHangup(ctx)()
 	return s.Serve(ctx, lis)

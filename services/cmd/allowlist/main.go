@@ -1,0 +1,39 @@
+// Command allowlist serves the allowlist: the registry of partners' endpoints, and
+// the encryption of what goes to them and comes from them.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/keyward/keyward/pkg/server"
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/cmd/internal/cli"
+)
+
+type config struct {
+	Server    server.Config    `yaml:",inline"`
+	Allowlist allowlist.Config `yaml:",inline"`
+}
+
+func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
+
+func main() {
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey))
+	cli.Main("allowlist", "Keeps endpoints, and encrypts and decrypts for them", commands...)
+}
+
+func serve(ctx context.Context, cfg config) (err error) {
+	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "allowlist", os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	a, err := allowlist.New(ctx, cfg.Allowlist, t.Log)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, cfg.Server, t, a)
+}

@@ -1,0 +1,32 @@
+// Command gateway serves the JSON front door of the vault and the allowlist.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/cmd/internal/cli"
+	"github.com/keyward/keyward/services/frontdoor"
+)
+
+type config struct {
+	Telemetry telemetry.Config `yaml:",inline"`
+	FrontDoor frontdoor.Config `yaml:",inline"`
+}
+
+func (c config) Check() error { return errors.Join(c.Telemetry.Check(), c.FrontDoor.Check()) }
+
+func main() {
+	cli.Main("gateway", "Serves JSON over HTTP for the vault and the allowlist", cli.Serve(serve)...)
+}
+
+func serve(ctx context.Context, cfg config) (err error) {
+	t, err := telemetry.New(ctx, cfg.Telemetry, "gateway", os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	return frontdoor.Run(ctx, cfg.FrontDoor, t)
+}

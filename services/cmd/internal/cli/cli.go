@@ -1,0 +1,81 @@
+// Package cli is what the mains of the programs have in common: the commands
+// `serve`, `check` and `create-key`, and the way a program ends.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyward/keyward/pkg/config"
+)
+
+// Main runs a program until it is done or is asked to end, and exits.
+func Main(name, short string, commands ...*cobra.Command) {
+	root := &cobra.Command{Use: name, Short: short, SilenceUsage: true, SilenceErrors: true}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(commands...)
+	Run(root)
+}
+
+// Run runs a command until it is done or is asked to end, and exits.
+func Run(root *cobra.Command) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root.ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
+		os.Exit(1)
+	}
+}
+
+// A Checker is a configuration that can say all that is wrong with it.
+type Checker interface{ Check() error }
+
+// Serve returns the commands `serve`, which runs the program, and `check`, which
+// only looks at its configuration file.
+func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
+	load := func(path string) (cfg C, err error) {
+		if err := config.Load(path, &cfg); err != nil {
+			return cfg, err
+		}
+		return cfg, cfg.Check()
+	}
+	var path string
+	serve := &cobra.Command{
+		Use: "serve", Short: "Serve until SIGINT or SIGTERM", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(path)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), cfg)
+		},
+	}
+	check := &cobra.Command{
+		Use: "check", Short: "Check the configuration file and do nothing else", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := load(path)
+			return err
+		},
+	}
+	for _, cmd := range []*cobra.Command{serve, check} {
+		cmd.Flags().StringVar(&path, "config", "", "path of the configuration file (YAML)")
+		_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	}
+	return []*cobra.Command{serve, check}
+}
+
+// CreateKey returns the command that makes a key file.
+func CreateKey(create func(path string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:   "create-key FILE",
+		Short: "Make a new key-encryption key; never writes over a file",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(_ *cobra.Command, args []string) error { return create(args[0]) },
+	}
+}

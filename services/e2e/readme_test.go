@@ -1,0 +1,119 @@
+//go:build readme
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// An example is one fenced block of commands in README.md, with the block of
+// output that follows it, if one does.
+type example struct {
+	line     int
+	commands string
+	output   string
+}
+
+// TestReadmeCommandsPrintWhatItSays runs every `sh` block of README.md in one
+// shell, beside a standalone that is started as `make run` starts it. A `text`
+// block right after a block of commands is what they print; `…` in it stands for
+// anything.
+func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := parseExamples(string(readme))
+	if len(examples) < 5 {
+		t.Fatalf("README.md has %d examples that run, want at least 5", len(examples))
+	}
+	folder := t.TempDir()
+	tools, err := filepath.Abs("../../.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "standalone", "--dir", filepath.Join(folder, ".keyward"))
+	p.waitFor("Keyward is ready")
+
+	outputs := runExamples(t, folder, tools, examples)
+	for i, ex := range examples {
+		if ex.output != "" && !printed(ex.output, outputs[i]) {
+			t.Errorf("README.md:%d: the commands\n%s\nprint\n%s\nnot\n%s", ex.line, ex.commands, outputs[i], ex.output)
+		}
+	}
+}
+
+// runExamples runs all commands in one shell, so that variables live on, and
+// returns what each block printed.
+func runExamples(t *testing.T, folder, tools string, examples []example) []string {
+	t.Helper()
+	const marker = "----8<---- end of block"
+	var script strings.Builder
+	script.WriteString("set -euo pipefail\n")
+	for i, ex := range examples {
+		fmt.Fprintf(&script, "%s\necho; echo '%s %d'\n", ex.commands, marker, i)
+	}
+	cmd := exec.CommandContext(t.Context(), "bash")
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Stdin = strings.NewReader(script.String())
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	outputs := strings.Split(stdout.String(), marker)
+	if err != nil {
+		done := len(outputs) - 1
+		t.Fatalf("README.md:%d: the commands\n%s\nfail: %v\n%s%s", examples[done].line, examples[done].commands, err, outputs[done], stderr.String())
+	}
+	for i := 1; i < len(outputs); i++ {
+		_, outputs[i], _ = strings.Cut(outputs[i], "\n")
+	}
+	return outputs
+}
+
+func parseExamples(readme string) []example {
+	var examples []example
+	var block []string
+	language, start, follows := "", 0, false
+	for i, line := range strings.Split(readme, "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && language == "":
+			language, start, block = fence+" ", i+1, nil
+		case isFence:
+			text := strings.Join(block, "\n")
+			switch language {
+			case "sh ":
+				examples = append(examples, example{line: start, commands: text})
+				follows = true
+			case "text ":
+				if follows {
+					examples[len(examples)-1].output = text
+				}
+				follows = false
+			default:
+				follows = false
+			}
+			language = ""
+		case language != "":
+			block = append(block, line)
+		case strings.TrimSpace(line) != "" && !strings.HasSuffix(line, ":"):
+			follows = false // prose between commands and a block that is not theirs
+		}
+	}
+	return examples
+}
+
+// printed reports whether output is what the pattern says, white space at the ends aside.
+func printed(pattern, output string) bool {
+	quoted := regexp.QuoteMeta(strings.TrimSpace(pattern))
+	expression := "(?s)^" + strings.ReplaceAll(quoted, "…", ".*") + "$"
+	return regexp.MustCompile(expression).MatchString(strings.TrimSpace(output))
+}

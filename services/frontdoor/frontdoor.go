@@ -1,0 +1,104 @@
+// Package frontdoor is the JSON front door of both services: JSON over HTTPS in,
+// gRPC out. Package gateway decides what passes; this package knows which services
+// there are and how to reach them.
+//
+// The door has no authority of its own. It speaks to the services with a
+// certificate whose role is `proxy`, which confers nothing: who a request comes
+// from is decided by the bearer token that the request brings.
+package frontdoor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/keyward/keyward/pkg/gateway"
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/proto"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// drain is how long requests under way may take to finish when the door closes.
+const drain = 10 * time.Second
+
+// Handler returns the door's handler over connections to the two services.
+func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handler, error) {
+	cfg.OpenAPI = proto.OpenAPI
+	return gateway.New(cfg,
+		gateway.Backend{
+			Conn:     vault,
+			Service:  vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"),
+			Register: vaultv1.RegisterVaultServiceHandler,
+		},
+		gateway.Backend{
+			Conn:     allowlist,
+			Service:  allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
+			Register: allowlistv1.RegisterAllowlistServiceHandler,
+		})
+}
+
+// Dial returns a connection to a service, made when it is first used.
+func Dial(address string, cfg *tls.Config) (*grpc.ClientConn, error) {
+	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(credentials.NewTLS(cfg)))
+	conn, err := grpc.NewClient(address, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+// Run serves the door by its configuration until ctx ends.
+func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
+	tlsConfig, clientTLS, err := cfg.load()
+	if err != nil {
+		return err
+	}
+	vault, err := Dial(cfg.Vault, clientTLS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vault.Close()) }()
+	allowlist, err := Dial(cfg.Allowlist, clientTLS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, allowlist.Close()) }()
+	handler, err := Handler(gateway.Config{AllowedHosts: cfg.AllowedHosts, Logger: t.Log}, vault, allowlist)
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return Serve(ctx, listener, handler, tlsConfig, t.Log)
+}
+
+// Serve serves the handler over TLS until ctx ends, and lets requests under way finish.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, cfg *tls.Config, logger *slog.Logger) error {
+	server := gateway.Server(listener.Addr().String(), handler, cfg, logger)
+	failed := make(chan error, 1)
+	go func() { failed <- server.ServeTLS(listener, "", "") }()
+	logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", listener.Addr().String()))
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil {
+		return errors.Join(fmt.Errorf("stop: %w", err), server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package standalone
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/gateway"
+	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/server"
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/frontdoor"
+	"github.com/keyward/keyward/services/vault"
+)
+
+const (
+	trustDomain = "keyward.local"
+	audience    = "keyward"
+)
+
+// The workloads that have a certificate.
+var (
+	allowlistID = spiffeid.RequireFromString("spiffe://" + trustDomain + "/allowlist")
+	gatewayID   = spiffeid.RequireFromString("spiffe://" + trustDomain + "/gateway")
+)
+
+// A home is the folder with the identities in it.
+type home struct {
+	dir         string
+	authority   *localid.Authority
+	issuer      *localid.Issuer
+	certificate tls.Certificate
+}
+
+// openHome opens the folder, and makes what is missing.
+func openHome(dir string, p *ports) (*home, error) {
+	h := &home{dir: dir}
+	for _, folder := range []string{dir, h.data(""), h.key(""), h.access("")} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, fmt.Errorf("make folder: %w", err)
+		}
+	}
+	if err := h.identify(p); err != nil {
+		return nil, err
+	}
+	if err := h.renew(); err != nil {
+		return nil, err
+	}
+	for path, create := range map[string]func(string) error{
+		h.key("vault.kek"):     vault.CreateKey,
+		h.key("allowlist.kek"): allowlist.CreateKey,
+	} {
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return h, h.writePolicy()
+}
+
+// identify loads the authority and the issuer, and issues the server's certificate
+// anew, so that it never expires on a folder that is kept.
+func (h *home) identify(p *ports) (err error) {
+	if h.authority, err = localid.LoadOrCreate(h.key("")); err != nil {
+		return err
+	}
+	if h.issuer, err = localid.LoadOrCreateIssuer(h.key(""), "https://"+p.json.Addr().String()+"/issuer"); err != nil {
+		return err
+	}
+	if h.certificate, err = h.authority.ServerCertificate("localhost", "127.0.0.1", "::1"); err != nil {
+		return err
+	}
+	if err := h.authority.WriteTrust(h.access("ca.pem")); err != nil {
+		return err
+	}
+	return localid.WriteCertificate(h.key("server.crt"), h.key("server.key"), h.certificate)
+}
+
+func (h *home) data(name string) string   { return filepath.Join(h.dir, "data", name) }
+func (h *home) key(name string) string    { return filepath.Join(h.dir, "keys", name) }
+func (h *home) access(name string) string { return filepath.Join(h.dir, "access", name) }
+
+// serverConfig is the gRPC server's configuration, as an operator would write it.
+func (h *home) serverConfig(p *ports) server.Config {
+	return server.Config{
+		Listen: p.grpc.Addr().String(),
+		TLS: server.TLSConfig{
+			Certificate: h.key("server.crt"), Key: h.key("server.key"),
+			ClientTrust: h.access("ca.pem"), TrustDomain: trustDomain,
+		},
+		Auth: server.AuthConfig{
+			Issuers: []auth.IssuerConfig{{
+				URL: h.issuer.URL(), Audience: audience, Algorithms: []string{"ES256"}, CAFile: h.access("ca.pem"),
+			}},
+			Policy: h.access("policy.yaml"),
+		},
+	}
+}
+
+// door returns the front door's handler, with the issuer beside it.
+func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), error) {
+	conn, err := frontdoor.Dial(p.grpc.Addr().String(), h.clientTLS(gatewayID))
+	if err != nil {
+		return nil, nil, err
+	}
+	host, _, err := net.SplitHostPort(p.json.Addr().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	handler, err := frontdoor.Handler(gateway.Config{
+		AllowedHosts: []string{"localhost", "127.0.0.1", "::1", host},
+		Fallback:     h.issuer.Handler(),
+		Logger:       t.Log,
+	}, conn, conn)
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return handler, func() { _ = conn.Close() }, nil
+}
+
+// clientTLS is how a workload of this process reaches the gRPC server. Its
+// certificate is renewed for as long as the process runs.
+func (h *home) clientTLS(id spiffeid.ID) *tls.Config {
+	cfg := auth.ClientTLSConfig(nil, h.authority.Pool(), spiffeid.ID{})
+	cfg.GetClientCertificate = h.authority.WorkloadCertificates(id)
+	return cfg
+}
+
+func (h *home) doorTLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{h.certificate}}
+}

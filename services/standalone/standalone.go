@@ -1,0 +1,184 @@
+// Package standalone runs both services and the JSON front door in one process, on
+// one machine, with nothing to configure.
+//
+// It makes at first start what an operator would otherwise bring: a certificate
+// authority, an OIDC issuer, key-encryption keys, a policy. From there on it is the
+// same code as apart: the allowlist and the front door reach the services over
+// mutual TLS with certificates of their own, and every request is authenticated and
+// authorised by the same chain. Since whoever can read its folder is everybody, it
+// listens on loopback only and answers to no foreign host name.
+//
+// # The folder
+//
+//	data/    vault.db, allowlist.db         back this up
+//	keys/    vault.kek, allowlist.kek, …    and this, elsewhere: with both, everything opens
+//	access/  ca.pem, NAME.token, policy.yaml  how to call; tokens are renewed while it runs
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyward/keyward/pkg/server"
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/frontdoor"
+	"github.com/keyward/keyward/services/vault"
+)
+
+// A Config is the little there is to decide. See [DefaultConfig].
+type Config struct {
+	// Dir is the folder that everything lives in. It is made if need be.
+	Dir string
+	// GRPC, JSON and Metrics are the addresses to listen on, all of the loopback
+	// interface. Port 0 takes any free port. Metrics may be empty: none.
+	GRPC, JSON, Metrics string
+	// Telemetry is what is logged, to standard error, and traced.
+	Telemetry telemetry.Config
+}
+
+// DefaultConfig returns what `make run` uses.
+func DefaultConfig() Config {
+	return Config{
+		Dir:       ".keyward",
+		GRPC:      "127.0.0.1:9443",
+		JSON:      "127.0.0.1:8443",
+		Metrics:   "127.0.0.1:9090",
+		Telemetry: telemetry.Config{Log: telemetry.LogConfig{Level: "warn"}},
+	}
+}
+
+// Run serves until ctx ends. It tells on out where to reach it, and logs to log.
+func Run(ctx context.Context, cfg Config, out, log io.Writer) (err error) {
+	t, err := telemetry.New(ctx, cfg.Telemetry, "standalone", log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	ports, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
+	h, err := openHome(cfg.Dir, ports)
+	if err != nil {
+		return err
+	}
+	services, err := open(ctx, h, ports, t)
+	defer func() { err = errors.Join(err, closeAll(services)) }()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, h, ports, t, out, services)
+}
+
+// open opens both services over the folder.
+func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]server.Service, error) {
+	v, err := vault.New(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek")}, t.Log)
+	if err != nil {
+		return nil, err
+	}
+	a, err := allowlist.New(ctx, allowlist.Config{
+		Store:   h.data("allowlist.db"),
+		KeyFile: h.key("allowlist.kek"),
+		Vault: allowlist.VaultConfig{
+			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
+			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),
+		},
+	}, t.Log)
+	if err != nil {
+		return []server.Service{v}, err
+	}
+	return []server.Service{v, a}, nil
+}
+
+// serve runs the gRPC server, the front door and the renewal of credentials until ctx
+// ends or one of them fails.
+func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out io.Writer, services []server.Service) error {
+	grpc, err := server.New(h.serverConfig(p), t, services...)
+	if err != nil {
+		return err
+	}
+	door, closeDoor, err := h.door(p, t)
+	if err != nil {
+		return err
+	}
+	defer closeDoor()
+
+	if p.metrics != nil {
+		defer grpc.ServeMetrics(ctx, p.metrics, t.Metrics)()
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return grpc.Serve(ctx, p.grpc) })
+	group.Go(func() error { return frontdoor.Serve(ctx, p.json, door, h.doorTLS(), t.Log) })
+	group.Go(func() error { return h.renewForever(ctx, t.Log) })
+	greet(out, h, p)
+	return group.Wait()
+}
+
+func closeAll(services []server.Service) error {
+	var errs []error
+	for i := len(services) - 1; i >= 0; i-- {
+		errs = append(errs, services[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// ports are the open listeners.
+type ports struct {
+	grpc, json, metrics net.Listener // metrics may be nil
+}
+
+// listen opens the ports before anything else, so that a second process on the same
+// ports ends before it touches data.
+func listen(ctx context.Context, cfg Config) (_ *ports, err error) {
+	p := new(ports)
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	for _, port := range []struct {
+		name, address string
+		listener      *net.Listener
+	}{{"gRPC", cfg.GRPC, &p.grpc}, {"JSON", cfg.JSON, &p.json}, {"metrics", cfg.Metrics, &p.metrics}} {
+		if port.address == "" && port.name == "metrics" {
+			continue
+		}
+		if err := checkLoopback(port.address); err != nil {
+			return nil, fmt.Errorf("%s address: %w", port.name, err)
+		}
+		var config net.ListenConfig
+		if *port.listener, err = config.Listen(ctx, "tcp", port.address); err != nil {
+			return nil, fmt.Errorf("listen for %s: %w", port.name, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *ports) close() {
+	for _, listener := range []net.Listener{p.grpc, p.json, p.metrics} {
+		if listener != nil {
+			_ = listener.Close() // closed already where it was served
+		}
+	}
+}
+
+// checkLoopback refuses addresses that others could reach: whoever can connect
+// and read the folder is everybody.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("must be a host and a port, such as 127.0.0.1:8443")
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errors.New("must be on the loopback interface; to serve others, run the three programs apart")
+	}
+	return nil
+}
