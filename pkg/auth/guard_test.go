@@ -1,0 +1,303 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// mayCall says who may call which method: owner, super admin, member, resolver,
+// sender. It is written down a second time on purpose, so that a slip in an
+// access option does not go unnoticed.
+var mayCall = map[string]string{
+	"CreateSecret": "OA", "GetSecret": "OA", "ListSecrets": "OA", "UpdateSecret": "OA", "DeleteSecret": "OA",
+	"ListSecretHistory": "OA", "ListSecretVersions": "OA", "ListSecretBindings": "OAR",
+	"BindSecret": "R", "UnbindSecret": "R", "ResolveSecret": "R",
+	"CreateEndpoint": "OA", "GetEndpoint": "OAM", "ListEndpoints": "OAM", "UpdateEndpoint": "OA", "DeleteEndpoint": "OA",
+	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
+	"Encrypt": "S", "Decrypt": "S",
+}
+
+// door is a real server, with both services behind the interceptors, which do not
+// do anything: a call that is admitted ends with UNIMPLEMENTED.
+type door struct {
+	*world
+	server  *grpc.Server
+	address string
+	// seen receives the principal of each call that is admitted.
+	seen chan auth.Principal
+}
+
+func openDoor(t *testing.T) *door {
+	t.Helper()
+	d := &door{world: newWorld(t), seen: make(chan auth.Principal, 1)}
+	cert, err := d.authority.ServerCertificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := auth.ServerTLSConfig(cert, d.authority.Pool(), spiffeid.RequireTrustDomainFromString(domain))
+	d.server = d.grpcServer(t, grpc.Creds(credentials.NewTLS(config)))
+	d.address = listen(t, d.server)
+	return d
+}
+
+func (d *door) grpcServer(t *testing.T, options ...grpc.ServerOption) *grpc.Server {
+	t.Helper()
+	var guard *auth.Guard
+	server := grpc.NewServer(append(options,
+		grpc.ChainUnaryInterceptor(statuses, d.authn.Unary,
+			func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				return guard.Unary(ctx, req, info, next)
+			}, d.watch),
+		grpc.ChainStreamInterceptor(d.authn.Stream,
+			func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+				return guard.Stream(srv, stream, info, next)
+			}))...)
+	vaultv1.RegisterVaultServiceServer(server, vaultv1.UnimplementedVaultServiceServer{})
+	allowlistv1.RegisterAllowlistServiceServer(server, allowlistv1.UnimplementedAllowlistServiceServer{})
+	healthpb.RegisterHealthServer(server, health.NewServer())
+	reflection.Register(server)
+	var err error
+	if guard, err = auth.NewGuard(server.GetServiceInfo()); err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+// watch passes the principal on to the test, if it looks.
+func (d *door) watch(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	select {
+	case d.seen <- auth.FromContext(ctx):
+	default:
+	}
+	return next(ctx, req)
+}
+
+// statuses maps faults, as the real server does far more thoroughly.
+func statuses(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	resp, err := next(ctx, req)
+	if f, ok := fault.From(err); ok {
+		code := map[fault.Kind]codes.Code{
+			fault.Unauthenticated: codes.Unauthenticated, fault.PermissionDenied: codes.PermissionDenied,
+			fault.Unavailable: codes.Unavailable,
+		}[f.Kind]
+		return nil, status.Error(code, f.Message)
+	}
+	return resp, err
+}
+
+// caller is who dials: with a certificate, with headers, with both or neither.
+type caller struct {
+	certificate *tls.Certificate
+	headers     []string
+}
+
+func (d *door) dial(t *testing.T, certificate *tls.Certificate) *grpc.ClientConn {
+	t.Helper()
+	config := auth.ClientTLSConfig(certificate, d.authority.Pool(), spiffeid.ID{})
+	conn, err := grpc.NewClient(d.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// call sends an empty request but for the resource name, and returns the code.
+func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, name string, headers ...string) codes.Code {
+	t.Helper()
+	request := dynamicpb.NewMessage(method.Input())
+	access := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
+	var at protoreflect.Message = request
+	path := strings.Split(access.GetWorkspaceField(), ".")
+	for _, step := range path[:len(path)-1] {
+		at = at.Mutable(at.Descriptor().Fields().ByName(protoreflect.Name(step))).Message()
+	}
+	field := at.Descriptor().Fields().ByName(protoreflect.Name(path[len(path)-1]))
+	at.Set(field, protoreflect.ValueOfString(name))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), headers...)
+	full := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
+	return status.Code(conn.Invoke(ctx, full, request, dynamicpb.NewMessage(method.Output())))
+}
+
+// methods returns all that the server offers and is not open.
+func (d *door) methods(t *testing.T) []protoreflect.MethodDescriptor {
+	t.Helper()
+	var all []protoreflect.MethodDescriptor
+	for service, info := range d.server.GetServiceInfo() {
+		for _, m := range info.Methods {
+			if auth.Open("/" + service + "/" + m.Name) {
+				continue
+			}
+			found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service + "." + m.Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, found.(protoreflect.MethodDescriptor))
+		}
+	}
+	return all
+}
+
+func (d *door) method(t *testing.T, name string) protoreflect.MethodDescriptor {
+	t.Helper()
+	for _, m := range d.methods(t) {
+		if string(m.Name()) == name {
+			return m
+		}
+	}
+	t.Fatalf("there is no method %s", name)
+	return nil
+}
+
+func (d *door) bearer(t *testing.T, subject string, extra map[string]any) caller {
+	t.Helper()
+	return caller{headers: []string{"authorization", "Bearer " + d.token(t, subject, extra)}}
+}
+
+func TestEveryMethodByEveryCaller(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	admins := map[string]any{"realm": map[string]any{"groups": []any{"admins"}}}
+	gatewayFor := d.bearer(t, "olivia", nil)
+	gatewayFor.certificate = d.certificate(t, "/gateway")
+	senderFor := d.bearer(t, "olivia", nil)
+	senderFor.certificate = d.certificate(t, "/sender")
+	methods := d.methods(t)
+	if len(methods) != len(mayCall) {
+		t.Errorf("there are %d methods, want the %d of the table", len(methods), len(mayCall))
+	}
+	for _, tt := range []struct {
+		name   string
+		caller caller
+		// role is the caller's letter in the table; without one, all is refused by refusal.
+		role    string
+		refusal codes.Code
+	}{
+		{"nobody", caller{}, "", codes.Unauthenticated},
+		{"garbage", caller{headers: []string{"authorization", "Bearer garbage"}}, "", codes.Unauthenticated},
+		{"a gateway alone", caller{certificate: d.certificate(t, "/gateway")}, "", codes.Unauthenticated},
+		{"a workload with somebody's token", senderFor, "", codes.Unauthenticated},
+		{"a stranger", d.bearer(t, "sam", nil), "", codes.PermissionDenied},
+		{"an unknown workload", caller{certificate: d.certificate(t, "/unknown")}, "", codes.PermissionDenied},
+		{"an owner of another workspace", d.bearer(t, "oscar", nil), "", codes.PermissionDenied},
+		{"a resolver of another workspace", caller{certificate: d.certificate(t, "/elsewhere")}, "", codes.PermissionDenied},
+		{"a sender for another endpoint", caller{certificate: d.certificate(t, "/narrow")}, "", codes.PermissionDenied},
+		{"an owner", d.bearer(t, "olivia", nil), "O", codes.PermissionDenied},
+		{"an owner through a gateway", gatewayFor, "O", codes.PermissionDenied},
+		{"a member", d.bearer(t, "mia", nil), "M", codes.PermissionDenied},
+		{"a super admin", d.bearer(t, "ann", admins), "A", codes.PermissionDenied},
+		{"a resolver", caller{certificate: d.certificate(t, "/allowlist")}, "R", codes.PermissionDenied},
+		{"a sender", caller{certificate: d.certificate(t, "/sender")}, "S", codes.PermissionDenied},
+		{"a sender for this endpoint", d.bearer(t, "robot", nil), "S", codes.PermissionDenied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			conn := d.dial(t, tt.caller.certificate)
+			for _, method := range methods {
+				want := tt.refusal
+				if roles := mayCall[string(method.Name())]; tt.role != "" && strings.Contains(roles, tt.role) {
+					want = codes.Unimplemented
+				}
+				if got := call(t, conn, method, "workspaces/acme/endpoints/payments", tt.caller.headers...); got != want {
+					t.Errorf("%s = %v, want %v", method.Name(), got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestMalformedNamesAreDeniedButToSuperAdmins(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	conn := d.dial(t, nil)
+	resolver := d.dial(t, d.certificate(t, "/allowlist"))
+	owner := d.bearer(t, "olivia", nil).headers
+	admin := d.bearer(t, "ann", map[string]any{"realm": map[string]any{"groups": "admins"}}).headers
+	for _, name := range []string{"", "acme", "workspaces/", "workspaces/acme/", "workspaces/acme/secrets", "workspaces/acme/../other", "workspaces/-", "workspaces/acme/secrets/a b"} {
+		for _, method := range []string{"GetSecret", "UpdateSecret", "ListSecrets", "UpdateEndpoint"} {
+			m := d.method(t, method)
+			if got := call(t, conn, m, name, owner...); got != codes.PermissionDenied {
+				t.Errorf("%s(%q) by the owner = %v, want PermissionDenied", method, name, got)
+			}
+			if got := call(t, conn, m, name, admin...); got != codes.Unimplemented {
+				t.Errorf("%s(%q) by a super admin = %v, want it admitted", method, name, got)
+			}
+		}
+		m := d.method(t, "ResolveSecret")
+		if got := call(t, conn, m, name, admin...); got != codes.PermissionDenied {
+			t.Errorf("ResolveSecret(%q) by a super admin = %v, want PermissionDenied", name, got)
+		}
+		if got := call(t, resolver, m, name); got != codes.PermissionDenied {
+			t.Errorf("ResolveSecret(%q) by a resolver of all workspaces = %v, want PermissionDenied", name, got)
+		}
+	}
+}
+
+func TestOpenServicesAskForNothing(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	for _, headers := range [][]string{nil, {"authorization", "Bearer garbage"}} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), headers...)
+		if _, err := healthpb.NewHealthClient(d.dial(t, nil)).Check(ctx, &healthpb.HealthCheckRequest{}); err != nil {
+			t.Errorf("Check = %v", err)
+		}
+		stream, err := reflectionpb.NewServerReflectionClient(d.dial(t, nil)).ServerReflectionInfo(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := &reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}
+		if err := stream.Send(list); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Errorf("ServerReflectionInfo = %v", err)
+		}
+	}
+}
+
+func TestGuardDoesNotAdmitWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	guard, err := auth.NewGuard(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := auth.NewContext(t.Context(), auth.Principal{Grants: []auth.Grant{
+		{Role: accessv1.Role_ROLE_SUPER_ADMIN, Workspace: auth.Everywhere},
+	}})
+	called := errors.New("the handler was called")
+	_, err = guard.Unary(admin, &vaultv1.GetSecretRequest{Name: "workspaces/acme/secrets/s"},
+		&grpc.UnaryServerInfo{FullMethod: vaultv1.VaultService_GetSecret_FullMethodName},
+		func(context.Context, any) (any, error) { return nil, called })
+	if !fault.Is(err, fault.Denied) {
+		t.Errorf("Unary = %v for a method it does not know, want PERMISSION_DENIED", err)
+	}
+	err = guard.Stream(nil, nil, &grpc.StreamServerInfo{FullMethod: "/keyward.vault.v1.VaultService/WatchSecrets"},
+		func(any, grpc.ServerStream) error { return called })
+	if !fault.Is(err, fault.Denied) {
+		t.Errorf("Stream = %v for a method it does not know, want PERMISSION_DENIED", err)
+	}
+}
