@@ -37,14 +37,20 @@ type VaultConfig struct {
 	// Key is the file with that certificate's private key. Required. Both files
 	// are read anew for each connection, so they can be renewed in place.
 	Key string `yaml:"key"`
+	// TLS, if not nil, stands in place of the files. It is for programs whose
+	// identities are in no file.
+	TLS *tls.Config `yaml:"-"`
 }
 
 func (c VaultConfig) check() error {
 	var errs []error
-	for _, field := range []struct{ name, value string }{
-		{"address", c.Address}, {"ca", c.CA}, {"certificate", c.Certificate}, {"key", c.Key},
+	for _, field := range []struct {
+		name, value string
+		file        bool
+	}{
+		{"address", c.Address, false}, {"ca", c.CA, true}, {"certificate", c.Certificate, true}, {"key", c.Key, true},
 	} {
-		if field.value == "" {
+		if field.value == "" && !(field.file && c.TLS != nil) {
 			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
 		}
 	}
@@ -72,6 +78,9 @@ func (c VaultConfig) dial() (*grpc.ClientConn, error) {
 }
 
 func (c VaultConfig) tls() (*tls.Config, error) {
+	if c.TLS != nil {
+		return c.TLS, nil
+	}
 	pem, err := os.ReadFile(c.CA)
 	if err != nil {
 		return nil, fmt.Errorf("read vault.ca: %w", err)

@@ -1,0 +1,27 @@
+package allowlist
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+)
+
+// Around is what tests decide about the surroundings of an allowlist.
+type Around struct {
+	// Now is the clock.
+	Now func() time.Time
+	// Pace is the time between two looks of each background task.
+	Pace time.Duration
+	// Step is called between the steps of a save.
+	Step func(string) error
+}
+
+// Open is New in the surroundings of a test.
+func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (*Allowlist, error) {
+	return open(ctx, cfg, logger, surroundings{
+		now: around.Now, step: around.Step,
+		intervals: endpoint.Intervals{Sweep: around.Pace, Reconcile: around.Pace, Retry: around.Pace},
+	})
+}

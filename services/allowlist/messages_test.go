@@ -1,0 +1,240 @@
+package allowlist_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+const (
+	request  = allowlistv1.MessageKind_MESSAGE_KIND_REQUEST
+	response = allowlistv1.MessageKind_MESSAGE_KIND_RESPONSE
+)
+
+func (c client) encrypt(t testing.TB, req *allowlistv1.EncryptRequest) *allowlistv1.EncryptResponse {
+	t.Helper()
+	resp, err := c.Encrypt(t.Context(), req)
+	must(t, err)
+	return resp
+}
+
+func TestWhatIsEncryptedComesBack(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	e := draft(k.secret(t, "key"))
+	e.Headers = []*allowlistv1.Parameter{{Name: "X-Partner", Source: &allowlistv1.Parameter_Value{Value: "acme"}}}
+	e.Encryption.Request.Signing = &allowlistv1.Signing{
+		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
+		Keys:    []*allowlistv1.SecretRef{{Name: k.secret(t, "mac")}},
+		Headers: map[string]string{"X-Signature": "sha256=${signature}"},
+	}
+	k.owner.create(t, "orders", e)
+	k.activate(t, "orders")
+
+	for name, body := range map[string][]byte{
+		"a text": []byte("hello"), "nothing": nil, "a megabyte and a half": make([]byte, 3<<19),
+	} {
+		sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: body})
+		if len(body) > 0 && strings.Contains(string(sent.GetBody()), string(body)) {
+			t.Errorf("%s: Encrypt leaves it in the clear", name)
+		}
+		if h := sent.GetHeaders(); len(h) != 2 || h[0].GetName() != "X-Partner" || !strings.HasPrefix(h[1].GetValue(), "sha256=") {
+			t.Errorf("%s: Encrypt = headers %v, want the endpoint's and the signature", name, h)
+		}
+		if sent.GetContentType() != "text/plain" {
+			t.Errorf("%s: Encrypt = content type %q", name, sent.GetContentType())
+		}
+		opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+			Name: nameOf("orders"), Body: sent.GetBody(), Exchange: sent.GetExchange(),
+		})
+		must(t, err)
+		if !same(opened.GetBody(), body) {
+			t.Errorf("%s: Decrypt = %d other bytes", name, len(opened.GetBody()))
+		}
+		if opened.GetExchange() != "" {
+			t.Errorf("%s: Decrypt of a response begins an exchange", name)
+		}
+	}
+	_, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: []byte("not ours")})
+	wantError(t, "Decrypt of what is not ours", err, codes.InvalidArgument, "DECRYPTION_FAILED")
+}
+
+func TestAnExchangePinsTheVersion(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	k.activate(t, "orders")
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	_, err := k.secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{
+		Name: secret, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{
+			Generate: &vaultv1.Generate{Kind: vaultv1.Generate_KIND_AES_256},
+		}},
+	}})
+	must(t, err)
+	_, err = k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: sent.GetBody()})
+	wantError(t, "Decrypt with the current version", err, codes.InvalidArgument, "DECRYPTION_FAILED")
+	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("orders"), Body: sent.GetBody(), Exchange: sent.GetExchange(),
+	})
+	must(t, err)
+	if string(opened.GetBody()) != "hello" {
+		t.Errorf("Decrypt = %q", opened.GetBody())
+	}
+
+	// The other way round: the partner asks, and is answered with the version it used.
+	asked, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("orders"), Kind: request,
+		Body: k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("ask")}).GetBody(),
+	})
+	must(t, err)
+	answer := k.sender.encrypt(t, &allowlistv1.EncryptRequest{
+		Name: nameOf("orders"), Kind: response, Body: []byte("answer"), Exchange: asked.GetExchange(),
+	})
+	if answer.GetExchange() != "" {
+		t.Error("Encrypt of a response begins an exchange")
+	}
+}
+
+func TestAnExchangeIsGoodForItsCallerEndpointAndTime(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	for _, id := range []string{"orders", "others"} {
+		k.owner.create(t, id, draft(secret))
+		k.activate(t, id)
+	}
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	other := k.as(t, k.env.Workload(t, "other-sender", "sender", "acme"))
+	bent := []byte(sent.GetExchange())
+	bent[len(bent)/2] ^= 1
+
+	for _, tt := range []struct {
+		name     string
+		as       client
+		endpoint string
+		kind     allowlistv1.MessageKind
+		exchange string
+	}{
+		{"another caller", other, "orders", response, sent.GetExchange()},
+		{"another endpoint", k.sender, "others", response, sent.GetExchange()},
+		{"a request", k.sender, "orders", request, sent.GetExchange()},
+		{"a changed bit", k.sender, "orders", response, string(bent)},
+		{"garbage", k.sender, "orders", response, "garbage!"},
+	} {
+		_, err := tt.as.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+			Name: nameOf(tt.endpoint), Kind: tt.kind, Body: sent.GetBody(), Exchange: tt.exchange,
+		})
+		wantError(t, tt.name, err, codes.InvalidArgument, "INVALID_EXCHANGE")
+	}
+	_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
+		Name: nameOf("orders"), Kind: response, Exchange: sent.GetExchange(),
+	})
+	wantError(t, "an exchange that Encrypt began itself", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+	k.clock.advance(16 * time.Minute)
+	_, err = k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("orders"), Body: sent.GetBody(), Exchange: sent.GetExchange(),
+	})
+	wantError(t, "an exchange of a quarter of an hour ago", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+}
+
+func TestMessagesAreRefusedUnlessAllIsWell(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	encrypt := func(id string) error {
+		_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte("hello")})
+		return err
+	}
+	wantError(t, "no such endpoint", encrypt("none"), codes.NotFound, "ENDPOINT_NOT_FOUND")
+	k.owner.create(t, "pending", draft(secret))
+	err := encrypt("pending")
+	wantError(t, "a pending endpoint", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
+	if got := servertest.Metadata(err)["state"]; got != "PENDING" {
+		t.Errorf("metadata state = %q, want PENDING", got)
+	}
+	k.owner.create(t, "plain", draft())
+	k.activate(t, "plain")
+	wantError(t, "no encryption", encrypt("plain"), codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
+
+	k.owner.create(t, "short", draft(k.secret(t, "short-key", []byte("too short")...)))
+	k.activate(t, "short")
+	wantError(t, "a key of the wrong length", encrypt("short"), codes.FailedPrecondition, "KEY_NOT_USABLE")
+
+	e := draft(secret)
+	e.Encryption.Request.GetCipher().GetSharedKey().Keys[0].Version = 7
+	k.owner.create(t, "version", e)
+	k.activate(t, "version")
+	wantError(t, "a version that is not there", encrypt("version"), codes.NotFound, "VERSION_NOT_FOUND")
+}
+
+func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	k.activate(t, "orders")
+	_, err := k.secrets.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret})
+	wantError(t, "DeleteSecret of a secret in use", err, codes.FailedPrecondition, "SECRET_IN_USE")
+	_, err = k.vaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret, Force: true, Reason: "leaked"})
+	must(t, err)
+	_, err = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	wantError(t, "Encrypt", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
+	if e := k.owner.get(t, "orders"); e.GetState() != allowlistv1.Endpoint_STATE_INACTIVE || e.GetStateReason() == "" {
+		t.Errorf("the endpoint is %v (%q), want INACTIVE with a reason", e.GetState(), e.GetStateReason())
+	}
+	change := k.owner.history(t, nameOf("orders"))[0]
+	if change.GetActor().GetSubject() != "system" || change.GetActor().GetAuthentication() != "system" ||
+		change.GetAction() != allowlistv1.EndpointChange_ACTION_DEACTIVATED {
+		t.Errorf("the last change is %v, want a deactivation by the system", change)
+	}
+	_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders")})
+	wantError(t, "ActivateEndpoint without its secret", err, codes.NotFound, "SECRET_NOT_FOUND")
+
+	// A secret of the same name is another one, until the encryption is saved again.
+	k.secret(t, "key")
+	_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders")})
+	wantError(t, "ActivateEndpoint with another secret of the name", err, codes.NotFound, "SECRET_NOT_FOUND")
+	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(secret)}, "encryption")
+	must(t, err)
+	_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders")})
+	must(t, err)
+	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	k.settle(t, secret, 1)
+}
+
+func TestReconcileSwitchesOffWhatLostItsSecret(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	_, err := k.vaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret, Force: true, Reason: "leaked"})
+	must(t, err)
+	eventually(t, func() bool {
+		return k.owner.get(t, "orders").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
+	}, "the endpoint is still on")
+}
+
+func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	operation := k.held(t, secret)[0].GetOperationId()
+	_, err := k.bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
+		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
+	})
+	must(t, err)
+	_, err = k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
+	must(t, err)
+	eventually(t, func() bool {
+		held := k.held(t, secret)
+		return len(held) == 1 && held[0].GetOperationId() == operation
+	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
+}
