@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/kv/kvtest"
 )
 
 var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -108,6 +109,44 @@ func TestFailedTransactionLeavesNoEntry(t *testing.T) {
 	got := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 10})
 	if len(got) != 2 || got[0].Sequence != 1 || got[0].Resource != "workspaces/a/secrets/kept" {
 		t.Errorf("List() = %v, want the two entries that were committed", got)
+	}
+	verify(t, store, changes)
+}
+
+func TestFailedCommitLeavesNoEntry(t *testing.T) {
+	t.Parallel()
+	changes := newKey(t, [32]byte{1}, "vault")
+	var failure error
+	store, err := boltkv.Open(filepath.Join(t.TempDir(), "store"), boltkv.Options{BeforeCommit: func() error { return failure }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Attach(changelog.Name, changes)
+	t.Cleanup(func() { store.Close() })
+
+	appendEntry(t, store, changes, entry("a", "kept"))
+	failure = errors.New("disk is full")
+	err = store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, entry("a", "lost"), nil) })
+	if err == nil {
+		t.Error("Update() without disk succeeds")
+	}
+	failure = nil
+	appendEntry(t, store, changes, entry("a", "kept"))
+	if got := head(t, store, changes); got.Size != 2 {
+		t.Errorf("size after a failed commit between two others = %d, want 2", got.Size)
+	}
+	verify(t, store, changes)
+}
+
+func TestClosureThatRunsTwiceMakesOneEntry(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	again := kvtest.Rerun(store)
+	for i := range 3 {
+		appendEntry(t, again, changes, entry("a", fmt.Sprint(i)))
+	}
+	if got := head(t, store, changes); got.Size != 3 {
+		t.Errorf("size after 3 transactions whose closures ran twice = %d, want 3", got.Size)
 	}
 	verify(t, store, changes)
 }
