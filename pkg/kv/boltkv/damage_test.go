@@ -74,7 +74,7 @@ func TestDamageNeverEndsTheProcess(t *testing.T) {
 	content := storeFile(t)
 	path := filepath.Join(t.TempDir(), "store")
 	refused, reported := 0, 0
-	for i := 0; i < len(content); i += 29 {
+	for i := 0; i < len(content); i += 211 {
 		spoiled := bytes.Clone(content)
 		spoiled[i] ^= byte(1 << (i % 8))
 		must(t, os.WriteFile(path, spoiled, 0o600))

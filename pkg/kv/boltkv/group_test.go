@@ -88,7 +88,7 @@ func TestUpdatesThatGatherShareACommit(t *testing.T) {
 	}{
 		"few":                      {updates: 100, commits: 1},
 		"more than a group holds":  {updates: 600, commits: 2},
-		"more bytes than it holds": {updates: 30, size: 900_000, commits: 3},
+		"more bytes than it holds": {updates: 12, size: 900_000, commits: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
