@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -46,7 +47,7 @@ func handshake(t *testing.T, client, server *tls.Config) (clientErr, serverErr e
 	conn, err := tls.Dial("tcp", lis.Addr().String(), client)
 	if err == nil {
 		// The server looks at a client's certificate when the client is done.
-		if _, err = conn.Read(make([]byte, 1)); err == io.EOF {
+		if _, err = conn.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
 			err = nil
 		}
 		conn.Close()

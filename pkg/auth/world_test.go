@@ -57,7 +57,7 @@ type issuerServer struct {
 	fetches atomic.Int64
 }
 
-func serveIssuer(t *testing.T, authority *localid.Authority) *issuerServer {
+func serveIssuer(t testing.TB, authority *localid.Authority) *issuerServer {
 	t.Helper()
 	s := &issuerServer{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +83,7 @@ func serveIssuer(t *testing.T, authority *localid.Authority) *issuerServer {
 }
 
 // rotate gives the issuer a new key in place of the old one.
-func (s *issuerServer) rotate(t *testing.T) {
+func (s *issuerServer) rotate(t testing.TB) {
 	t.Helper()
 	issuer, err := localid.NewIssuer(s.URL)
 	if err != nil {
@@ -104,7 +104,7 @@ type world struct {
 	authn     *auth.Authenticator
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	authority, err := localid.New()
 	if err != nil {
@@ -117,7 +117,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // authenticator returns another one that believes the same, and remembers nothing yet.
-func (w *world) authenticator(t *testing.T) *auth.Authenticator {
+func (w *world) authenticator(t testing.TB) *auth.Authenticator {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := w.authority.WriteTrust(ca); err != nil {
@@ -152,7 +152,7 @@ workloads:
 `
 
 // grant puts a policy in force.
-func (w *world) grant(t *testing.T, policy string) {
+func (w *world) grant(t testing.TB, policy string) {
 	t.Helper()
 	parsed, err := auth.ParsePolicy(fmt.Appendf(nil, policy, w.issuer.URL))
 	if err != nil {
@@ -162,7 +162,7 @@ func (w *world) grant(t *testing.T, policy string) {
 }
 
 // token returns a token that is good for a while from now on.
-func (w *world) token(t *testing.T, subject string, extra map[string]any) string {
+func (w *world) token(t testing.TB, subject string, extra map[string]any) string {
 	t.Helper()
 	claims := w.claims(subject)
 	for name, value := range extra {
@@ -182,7 +182,7 @@ func (w *world) claims(subject string) map[string]any {
 }
 
 // certificate returns the one of a workload of the trust domain.
-func (w *world) certificate(t *testing.T, path string) *tls.Certificate {
+func (w *world) certificate(t testing.TB, path string) *tls.Certificate {
 	t.Helper()
 	cert, err := w.authority.WorkloadCertificate(spiffeid.RequireFromString("spiffe://" + domain + path))
 	if err != nil {
@@ -197,7 +197,7 @@ func bearing(ctx context.Context, headers ...string) context.Context {
 }
 
 // listen serves gRPC on the loopback interface and returns the address.
-func listen(t *testing.T, server *grpc.Server) string {
+func listen(t testing.TB, server *grpc.Server) string {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -115,7 +115,8 @@ func writeFile(path string, data []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			// What cannot be removed either is a file that only the owner can read.
+			_ = os.Remove(f.Name())
 		}
 	}()
 	_, err = f.Write(data)
