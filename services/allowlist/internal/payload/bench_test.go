@@ -1,0 +1,177 @@
+package payload_test
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// card is a body of 1 KiB with three values to encrypt.
+func card() string {
+	body := `{"requestId":"r-20261122-000017","payer":{"name":"Jo Doe","pan":"4111111111111111"},"items":[{"sku":"A-1","qty":2,"price":12.50}],"cvv":"123","expiry":{"month":"04","year":"2029"},"note":"%s"}`
+	return fmt.Sprintf(body, strings.Repeat("n", 1024-len(body)+2))
+}
+
+var cardPaths = []string{"payer.pan", "cvv", "expiry"}
+
+// bareFields is what one would write by hand for the same bytes: AES-GCM, gjson
+// to find and sjson to replace.
+func bareFields(aead cipher.AEAD, body []byte) ([]byte, error) {
+	for _, path := range cardPaths {
+		value := gjson.GetBytes(body, path).Raw
+		nonce := make([]byte, 12, 12+len(value)+16)
+		if _, err := rand.Read(nonce); err != nil {
+			return nil, err
+		}
+		var err error
+		if body, err = sjson.SetBytes(body, path, base64.StdEncoding.EncodeToString(aead.Seal(nonce, nonce, []byte(value), nil))); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+func bareOpen(aead cipher.AEAD, body []byte) ([]byte, error) {
+	for _, path := range cardPaths {
+		raw, err := base64.StdEncoding.DecodeString(gjson.GetBytes(body, path).Str)
+		if err != nil {
+			return nil, err
+		}
+		value, err := aead.Open(nil, raw[:12], raw[12:], nil)
+		if err != nil {
+			return nil, err
+		}
+		if body, err = sjson.SetRawBytes(body, path, value); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+func bareAEAD(b *testing.B) cipher.AEAD {
+	b.Helper()
+	block, err := aes.NewCipher(unhex(b, keyA))
+	if err != nil {
+		b.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return aead
+}
+
+// BenchmarkFields prints the time of the engine, of the same by hand, and how
+// fast the engine is in comparison. The engine's time includes decoding the key
+// and making the cipher, for each message.
+func BenchmarkFields(b *testing.B) {
+	p := pipeline(b, gcm+fields("", "$.payer.pan", "$.cvv", "$.expiry"))
+	keys := resolve(p.EncryptReferences())
+	aead := bareAEAD(b)
+	plain := []byte(card())
+	sealed := encrypt(b, p, card()).Body
+	b.Run("encrypt", func(b *testing.B) {
+		compare(b, func() error {
+			_, err := p.Encrypt(now, rand.Reader, keys, plain)
+			return err
+		}, func() error {
+			_, err := bareFields(aead, plain)
+			return err
+		})
+	})
+	b.Run("decrypt", func(b *testing.B) {
+		compare(b, func() error {
+			_, err := p.Decrypt(now, keys, sealed)
+			return err
+		}, func() error {
+			_, err := bareOpen(aead, sealed)
+			return err
+		})
+	})
+}
+
+// compare runs both in turns, so that both see the same machine.
+func compare(b *testing.B, engine, bare func() error) {
+	b.Helper()
+	b.ReportAllocs()
+	var ours, theirs time.Duration
+	const turn = 100
+	for b.Loop() {
+		ours += timed(b, turn, engine)
+		theirs += timed(b, turn, bare)
+	}
+	n := float64(b.N * turn)
+	b.ReportMetric(float64(ours.Nanoseconds())/n, "engine-ns")
+	b.ReportMetric(float64(theirs.Nanoseconds())/n, "bare-ns")
+	b.ReportMetric(float64(theirs)/float64(ours), "speed-ratio")
+}
+
+func timed(b *testing.B, n int, f func() error) time.Duration {
+	b.Helper()
+	start := time.Now()
+	for range n {
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(start)
+}
+
+func BenchmarkEncrypt(b *testing.B) {
+	profiles := map[string]string{"whole": gcm, "fields": gcm + fields("", "$.payer.pan", "$.cvv", "$.expiry"), "json": blobs(`json: '{"d":"${data}"}'`), "cbc": cbc}
+	for name, profile := range profiles {
+		p := pipeline(b, profile)
+		keys := resolve(p.EncryptReferences())
+		body := []byte(card())
+		sealed := encrypt(b, p, card()).Body
+		b.Run(name+"/encrypt", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if _, err := p.Encrypt(now, rand.Reader, keys, body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/decrypt", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if _, err := p.Decrypt(now, keys, sealed); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLarge shows that memory is the output and one scratch.
+func BenchmarkLarge(b *testing.B) {
+	body := []byte(`{"a":"` + strings.Repeat("0123456789abcdef", 1<<18) + `","b":1}`)
+	for name, profile := range map[string]string{"whole": gcm, "fields": gcm + fields("", "$.a")} {
+		p := pipeline(b, profile)
+		keys := resolve(p.EncryptReferences())
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			var message payload.Message
+			for b.Loop() {
+				var err error
+				if message, err = p.Encrypt(now, rand.Reader, keys, body); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(message.Body)), "output-B")
+		})
+	}
+}

@@ -1,0 +1,156 @@
+package payload_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// Whatever message comes in, Parse accepts or gives a fault, and what it accepts
+// works both ways and survives storage.
+func FuzzParse(f *testing.F) {
+	for _, profile := range []string{
+		gcmTwo + mac, cbc, gcm + fields("", "$.a", "$.b[*]"), blobs(three + `json: '{"i":"${i}","x":["${t}","${c}"]}'`),
+		blobs(three + `text: "${i}:${t}:${c}"`), mac, bareCBC,
+	} {
+		b, err := proto.Marshal(message(f, "request { "+profile+" }"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		pb := new(allowlistv1.Encryption)
+		if proto.Unmarshal(b, pb) != nil {
+			return
+		}
+		c, err := payload.Parse(pb, "acme", now)
+		if err != nil {
+			if _, ok := fault.From(err); !ok {
+				t.Errorf("Parse: %v, which is no fault", err)
+			}
+			return
+		}
+		stored, err := c.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := payload.Load(stored)
+		if err != nil {
+			t.Fatalf("Load(Marshal): %v", err)
+		}
+		for _, d := range []payload.Direction{payload.Request, payload.Response} {
+			bothWays(t, c.Pipeline(d), loaded.Pipeline(d), []byte(`{"a":1,"b":[2,3]}`))
+		}
+	})
+}
+
+// bothWays encrypts with one pipeline and decrypts with the other, if the keys
+// and the body go with them.
+func bothWays(t *testing.T, to, from *payload.Pipeline, body []byte) {
+	t.Helper()
+	sent, err := to.Encrypt(now, rand.Reader, resolve(to.EncryptReferences()), body)
+	if err != nil {
+		if _, ok := fault.From(err); !ok {
+			t.Errorf("Encrypt: %v, which is no fault", err)
+		}
+		return
+	}
+	keys := resolve(from.DecryptReferences())
+	opened, err := from.Decrypt(now, keys, sent.Body)
+	if fault.Is(err, payload.KeyNotUsable) {
+		return // the other keys have decodings of their own
+	}
+	if err != nil || !bytes.Contains(opened, []byte(`"a":`)) {
+		t.Errorf("Decrypt(Encrypt(%s)) = %s, %v", body, opened, err)
+	}
+}
+
+func FuzzTextTemplate(f *testing.F) {
+	for _, seed := range []string{"${i}.${t}.${c}", "v1:${c}:${i}!${t}\n", "${i}${t}${c}", "$${i} {${t}} ${c}$", "${i}:${t}:${c}:${", "\n${c} ${t}\t${i} "} {
+		f.Add(seed, "body")
+	}
+	f.Fuzz(func(t *testing.T, template, body string) { tryTemplate(t, "text", template, body) })
+}
+
+func FuzzJSONTemplate(f *testing.F) {
+	for _, seed := range []string{`{"i":"${i}","t":"${t}","c":"${c}"}`, `["<${i}>",{"\u0061":"${t}","b":[1e2,null,"\u0024{c}"]},"${c}"]`, `{"${i}":1}`, `"${i} ${t} ${c}"`, `{"a":${i}}`} {
+		f.Add(seed, "body")
+	}
+	f.Fuzz(func(t *testing.T, template, body string) { tryTemplate(t, "json", template, body) })
+}
+
+// tryTemplate parses a configuration with a template. What is accepted is read
+// back from what it writes.
+func tryTemplate(t *testing.T, kind, template, body string) {
+	t.Helper()
+	pb := message(t, "request { "+blobs(three)+" }")
+	envelope := pb.GetRequest().GetEnvelope()
+	if kind == "text" {
+		envelope.Body = &allowlistv1.Envelope_Text{Text: template}
+	} else {
+		envelope.Body = &allowlistv1.Envelope_Json{Json: template}
+	}
+	c, err := payload.Parse(pb, "acme", now)
+	if err != nil {
+		return
+	}
+	p := c.Pipeline(payload.Request)
+	if got := decrypt(t, p, string(encrypt(t, p, body).Body)); got != body {
+		t.Errorf("Decrypt(Encrypt(%q)) = %q with the template %q", body, got, template)
+	}
+}
+
+// Whatever a partner sends, Decrypt opens it or gives the one answer.
+func FuzzDecrypt(f *testing.F) {
+	profiles := []string{
+		gcm, gcmTwo, cbc, gcm + fields("", "$.a", "$.b[*].c"), cbc + fields("value_form: VALUE_FORM_STRING missing: MISSING_SKIP", "$[*]"),
+		blobs(three + `text: "${i}:${t}:${c}"`), blobs(three + `json: '{"i":"${i}","x":[1,"${t}"],"c":"${c}"}'`),
+	}
+	pipelines := make([]*payload.Pipeline, len(profiles))
+	for i, profile := range profiles {
+		pipelines[i] = pipeline(f, profile)
+		sent := encrypt(f, pipelines[i], `{"a":"x","b":[{"c":1}]}`)
+		f.Add(byte(i), sent.Body)
+		f.Add(byte(i), bytes.TrimRight(sent.Body, "=}\""))
+	}
+	f.Fuzz(func(t *testing.T, which byte, body []byte) {
+		p := pipelines[int(which)%len(pipelines)]
+		before := bytes.Clone(body)
+		_, err := p.Decrypt(now, resolve(p.DecryptReferences()), body)
+		if err != nil {
+			if diff := theAnswer(err); diff != "" {
+				t.Errorf("Decrypt(%q): %s", body, diff)
+			}
+		}
+		if !bytes.Equal(before, body) {
+			t.Errorf("Decrypt changed its input %q", before)
+		}
+	})
+}
+
+// Whatever a sender sends, Encrypt refuses it, or Decrypt gives it back.
+func FuzzFields(f *testing.F) {
+	for _, seed := range []string{`{"a":1,"b":[{"c":"x"}]}`, ` {"b":[{"c":{}},{"c":[]}],"a":null} `, `{"a":"\ud800"}`, `{"a":1,"a":2}`, `[]`, "{\"a\":\"\u2028\\u0000\"}"} {
+		f.Add([]byte(seed))
+	}
+	p := pipeline(f, gcm+fields("missing: MISSING_SKIP", "$.a", "$.b[*].c"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sent, err := p.Encrypt(now, rand.Reader, resolve(p.EncryptReferences()), body)
+		if err != nil {
+			if !fault.Is(err, payload.BodyNotEncryptable) {
+				t.Errorf("Encrypt(%q): %v", body, err)
+			}
+			return
+		}
+		if got := decrypt(t, p, string(sent.Body)); got != string(body) {
+			t.Errorf("Decrypt(Encrypt(%q)) = %q", body, got)
+		}
+	})
+}
