@@ -15,19 +15,28 @@ import (
 const Redacted = "REDACTED"
 
 // Bytes is a sensitive value. The zero value is empty.
-type Bytes struct{ b []byte }
+//
+// It holds its bytes inside a function because package fmt does not call the methods
+// of unexported fields: of a struct with a Bytes in one, it would print the bytes as
+// numbers, even from behind a pointer. Of a function it prints the address.
+type Bytes struct{ reveal func() []byte }
 
 // New takes ownership of b.
-func New(b []byte) Bytes { return Bytes{b: b} }
+func New(b []byte) Bytes { return Bytes{reveal: func() []byte { return b }} }
 
 // Reveal returns the bytes themselves, not a copy.
-func (b Bytes) Reveal() []byte { return b.b }
+func (b Bytes) Reveal() []byte {
+	if b.reveal == nil {
+		return nil
+	}
+	return b.reveal()
+}
 
 // Len returns the length in bytes.
-func (b Bytes) Len() int { return len(b.b) }
+func (b Bytes) Len() int { return len(b.Reveal()) }
 
 // Zero overwrites the bytes. Every copy of b sees zeros.
-func (b Bytes) Zero() { clear(b.b) }
+func (b Bytes) Zero() { clear(b.Reveal()) }
 
 // String returns the word REDACTED.
 func (Bytes) String() string { return Redacted }

@@ -16,7 +16,11 @@ const canary = "canary-4711"
 func TestNothingPrintsTheValue(t *testing.T) {
 	t.Parallel()
 	value := sensitive.New([]byte(canary))
-	holder := struct{ Value sensitive.Bytes }{value}
+	holder := struct {
+		Value  sensitive.Bytes
+		hidden sensitive.Bytes // fmt does not call methods of what it may not see
+		list   []sensitive.Bytes
+	}{value, value, []sensitive.Bytes{value}}
 
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("test", "value", value, "holder", holder)
@@ -29,6 +33,7 @@ func TestNothingPrintsTheValue(t *testing.T) {
 		outputs[verb] = fmt.Sprintf(verb, value)
 		outputs["struct "+verb] = fmt.Sprintf(verb, holder)
 		outputs["pointer "+verb] = fmt.Sprintf(verb, &value)
+		outputs["pointer to struct "+verb] = fmt.Sprintf(verb, &holder)
 	}
 	for how, output := range outputs {
 		for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprint([]byte(canary))} {
@@ -36,6 +41,15 @@ func TestNothingPrintsTheValue(t *testing.T) {
 				t.Errorf("%s prints the value: %s", how, output)
 			}
 		}
+	}
+}
+
+func TestTheZeroValueIsEmpty(t *testing.T) {
+	t.Parallel()
+	var zero sensitive.Bytes
+	zero.Zero()
+	if zero.Len() != 0 || zero.Reveal() != nil {
+		t.Errorf("zero value = %d bytes, want none", zero.Len())
 	}
 }
 
