@@ -14,15 +14,13 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
 const (
-	// ClientAddressHeader tells the backend the network address of the client. The
-	// backend believes it from a proxy only.
-	ClientAddressHeader = "x-keyward-client-address"
-
+	addressHeader     = auth.AddressHeader
 	requestIDHeader   = telemetry.RequestIDHeader
 	traceparentHeader = "traceparent"
 )
@@ -38,7 +36,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w}
 	harden(out.Header(), r)
 	out.Header().Set(requestIDHeader, id)
-	defer g.recover(ctx, out)
+	defer g.catch(ctx, out)
 	if refused := g.checkLimits(r); refused != nil {
 		g.refuse(ctx, out, refused)
 		return
@@ -149,9 +147,9 @@ func (w *response) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// recover answers for a handler that panicked. Only the type of what it panicked with
+// catch answers for a handler that panicked. Only the type of what it panicked with
 // is logged: the text could hold anything.
-func (g *gateway) recover(ctx context.Context, w *response) {
+func (g *gateway) catch(ctx context.Context, w *response) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -189,7 +187,7 @@ func inner(ctx context.Context, r *http.Request) *http.Request {
 	}
 	in.Header.Set(requestIDHeader, telemetry.RequestID(ctx))
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		in.Header.Set(ClientAddressHeader, peer.Addr().Unmap().String())
+		in.Header.Set(addressHeader, peer.Addr().Unmap().String())
 	}
 	return in
 }
@@ -205,11 +203,11 @@ var (
 func checkCredentials(r *http.Request) *refusal {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		return unauthenticated(fault.CredentialsMissing, "no credentials came with the request")
+		return unauthenticated(fault.CredentialsMissing, "the request carries no credentials")
 	}
 	for _, v := range values {
 		if !credentials.MatchString(v) {
-			return unauthenticated(fault.CredentialsInvalid, "the credentials are not valid")
+			return unauthenticated(fault.CredentialsInvalid, "the credentials are not accepted")
 		}
 	}
 	return nil
@@ -217,9 +215,9 @@ func checkCredentials(r *http.Request) *refusal {
 
 // withBody returns in with the checked query and body.
 func withBody(in *http.Request, query string, body []byte) *http.Request {
-	url := *in.URL
-	url.RawQuery = query
-	in.URL = &url
+	u := *in.URL
+	u.RawQuery = query
+	in.URL = &u
 	in.ContentLength = int64(len(body))
 	if len(body) > 0 {
 		in.Body = io.NopCloser(bytes.NewReader(body))

@@ -12,8 +12,8 @@
 // the backend's business), query, body. Of its headers the backend sees
 // `authorization`, a well-formed `traceparent` and a request id; whatever else the
 // client sent, `Grpc-Metadata-*` and `Grpc-Timeout` among it, ends here. The address
-// of the client is told in [ClientAddressHeader], from the connection and never from
-// a header.
+// of the client is told in [auth.AddressHeader], from the connection and never from a
+// header.
 //
 // Everything is exact. Query parameters, JSON fields and body fields that the method
 // does not have are errors, so are duplicates, a trailing slash, an encoded slash, a
@@ -172,7 +172,7 @@ func (g *gateway) checkRoutes() error {
 // `authorization` by itself.
 func passIn(header string) (string, bool) {
 	switch lower := strings.ToLower(header); lower {
-	case traceparentHeader, requestIDHeader, ClientAddressHeader:
+	case traceparentHeader, requestIDHeader, addressHeader:
 		return lower, true
 	default:
 		return "", false

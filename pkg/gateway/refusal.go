@@ -105,14 +105,14 @@ func unavailable() *refusal {
 func deadline(httpStatus int) *refusal {
 	return &refusal{
 		http: httpStatus, code: codes.DeadlineExceeded, reason: fault.Deadline,
-		message: "the request took longer than its deadline",
+		message: "the request took longer than its deadline; a change may or may not have been made",
 	}
 }
 
 func internal() *refusal {
 	return &refusal{
 		http: http.StatusInternalServerError, code: codes.Internal, reason: fault.Internal,
-		message: "something went wrong; the request id finds it in the log",
+		message: "something went wrong in the server; its log knows more by the request id",
 	}
 }
 

@@ -1,0 +1,206 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/gateway"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+const (
+	secrets   = "/v1/workspaces/acme/secrets"
+	secret    = secrets + "/db"
+	endpoints = "/v1/workspaces/acme/endpoints"
+	endpoint  = endpoints + "/pay"
+)
+
+func TestEachRouteReachesItsMethod(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ method, path, body, rpc string }{
+		{"POST", secrets + "?secretId=db", `{"value":{"text":"x"}}`, "CreateSecret"},
+		{"GET", secret, "", "GetSecret"},
+		{"HEAD", secret, "", "GetSecret"},
+		{"GET", secrets + "?pageSize=2", "", "ListSecrets"},
+		{"PATCH", secret, `{"description":"d"}`, "UpdateSecret"},
+		{"DELETE", secret + "?etag=3", "", "DeleteSecret"},
+		{"GET", secret + "/history", "", "ListSecretHistory"},
+		{"GET", secrets + "/-/history", "", "ListSecretHistory"},
+		{"GET", secret + "/versions", "", "ListSecretVersions"},
+		{"GET", secret + "/bindings", "", "ListSecretBindings"},
+		{"POST", endpoints + "?endpointId=pay", `{"url":"https://a.example/"}`, "CreateEndpoint"},
+		{"GET", endpoint, "", "GetEndpoint"},
+		{"GET", endpoints, "", "ListEndpoints"},
+		{"PATCH", endpoint, `{"description":"d"}`, "UpdateEndpoint"},
+		{"DELETE", endpoint, "", "DeleteEndpoint"},
+		{"GET", endpoint + "/history", "", "ListEndpointHistory"},
+		{"POST", endpoint + ":approve", `{}`, "ApproveEndpoint"},
+		{"POST", endpoint + ":activate", "", "ActivateEndpoint"},
+		{"POST", endpoint + ":deactivate", `{"reason":"r"}`, "DeactivateEndpoint"},
+		{"POST", endpoint + ":encrypt", `{"body":"eA=="}`, "Encrypt"},
+		{"POST", endpoint + ":decrypt", `{"body":"eA=="}`, "Decrypt"},
+	}
+	e := start(t)
+	for _, tc := range tests {
+		a := e.do(t, tc.method, tc.path, tc.body)
+		if a.code != http.StatusOK {
+			t.Errorf("%s %s = %d %s, want 200", tc.method, tc.path, a.code, a.body)
+			continue
+		}
+		if got := e.got(t).method; got != tc.rpc {
+			t.Errorf("%s %s reached %s, want %s", tc.method, tc.path, got, tc.rpc)
+		}
+	}
+	// A binding that is not in the table has no test.
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve") +
+		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-2 != want {
+		t.Errorf("the table has %d methods, the contract %d", len(tests)-2, want)
+	}
+}
+
+// bindings counts the methods of a file but those whose names begin so.
+func bindings(file protoreflect.FileDescriptor, but ...string) int {
+	n := 0
+	methods := file.Services().Get(0).Methods()
+	for i := range methods.Len() {
+		n++
+		for _, prefix := range but {
+			if strings.HasPrefix(string(methods.Get(i).Name()), prefix) {
+				n--
+			}
+		}
+	}
+	return n
+}
+
+func TestPathsAreExact(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	for name, path := range map[string]string{
+		"an encoded slash does not reach another method":      secrets + "/a%2Fhistory",
+		"a lower-case encoded slash neither":                  secrets + "/a%2fversions",
+		"an encoded slash in the workspace":                   "/v1/workspaces/a%2Fsecrets/b",
+		"an encoded slash after the version":                  "/v1%2Fworkspaces/acme/secrets",
+		"an encoded backslash":                                secrets + "/a%5Chistory",
+		"a trailing slash of a resource":                      secret + "/",
+		"a trailing slash of a collection":                    secrets + "/",
+		"an empty segment":                                    "/v1/workspaces//secrets",
+		"two slashes in front":                                "//v1/workspaces/acme/secrets",
+		"a dot segment":                                       secrets + "/.",
+		"an encoded dot segment":                              secrets + "/%2e%2e",
+		"a path that is not UTF-8":                            secrets + "/%ff",
+		"a colon in an id":                                    secrets + "/a:b/history",
+		"an encoded colon in an id":                           endpoints + "/pay%3Ax",
+		"a verb that there is not":                            endpoint + ":explode",
+		"a method that has gRPC only":                         secret + ":bind",
+		"too many segments":                                   secret + "/history/1",
+		"the version alone":                                   "/v1",
+		"the version with a slash":                            "/v1/",
+		"another version":                                     "/v2/workspaces/acme/secrets",
+		"another case":                                        "/V1/workspaces/acme/secrets",
+		"the root":                                            "/",
+		"the full name of a method":                           "/keyward.vault.v1.VaultService/ResolveSecret",
+		"the full name of a method below the version":         "/v1/keyward.vault.v1.VaultService/ResolveSecret",
+		"a matrix parameter that looks like another resource": "/v1/workspaces/acme;x/secret",
+	} {
+		for _, method := range []string{"GET", "POST", "OPTIONS"} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				wantProblem(t, e.do(t, method, path, ""), http.StatusNotFound, "ROUTE_NOT_FOUND")
+			})
+		}
+	}
+	e.gotNothing(t)
+}
+
+func TestDoubleEncodingIsNotUndone(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	e.do(t, "GET", secrets+"/a%252Fhistory", "")
+	call := e.got(t)
+	if req, ok := call.req.(*vaultv1.GetSecretRequest); !ok || req.GetName() != "workspaces/acme/secrets/a%2Fhistory" {
+		t.Errorf("the backend got %s %v, want GetSecret of a%%2Fhistory", call.method, call.req)
+	}
+}
+
+func TestWrongMethods(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	tests := []struct{ name, method, path, allow string }{
+		{"no PUT on a secret", "PUT", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
+		{"no POST on a secret", "POST", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
+		{"no DELETE on a collection", "DELETE", secrets, "GET, HEAD, POST, OPTIONS"},
+		{"no POST on a history", "POST", secret + "/history", "GET, HEAD, OPTIONS"},
+		{"no GET on a verb", "GET", endpoint + ":activate", "POST, OPTIONS"},
+		{"no DELETE on a verb", "DELETE", endpoint + ":encrypt", "POST, OPTIONS"},
+		{"no TRACE", "TRACE", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
+		{"no method of the client's own", "PROPFIND", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
+		{"no POST on the liveness page", "POST", "/healthz", "GET, HEAD, OPTIONS"},
+		{"no POST on the description", "POST", "/openapi.json", "GET, HEAD, OPTIONS"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			a := e.do(t, tc.method, tc.path, "")
+			wantProblem(t, a, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+			if got := a.header.Get("Allow"); got != tc.allow {
+				t.Errorf("Allow = %q, want %q", got, tc.allow)
+			}
+		})
+	}
+	e.gotNothing(t)
+}
+
+func TestMethodsAreNotOverridden(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	for name, do := range map[string]func() answer{
+		"by a header":                    func() answer { return e.do(t, "POST", secret, "", "X-HTTP-Method-Override", "DELETE") },
+		"by a header with a form":        func() answer { return e.do(t, "POST", secret, "a=b", "X-HTTP-Method-Override", "GET") },
+		"by posting a form":              func() answer { return e.as(t, "application/x-www-form-urlencoded", "POST", secret, "a=b") },
+		"by posting a form to a history": func() answer { return e.as(t, "application/x-www-form-urlencoded", "POST", secret+"/history", "a=b") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantProblem(t, do(), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+		})
+	}
+	e.gotNothing(t)
+}
+
+func TestOptionsNamesTheMethodsAndGrantsNothing(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	a := e.do(t, "OPTIONS", secret, "", "Authorization", "", "Origin", "https://elsewhere.example", "Access-Control-Request-Method", "DELETE")
+	if a.code != http.StatusNoContent || a.header.Get("Allow") != "GET, HEAD, PATCH, DELETE, OPTIONS" {
+		t.Errorf("OPTIONS = %d, Allow %q", a.code, a.header.Get("Allow"))
+	}
+	for name := range a.header {
+		if strings.HasPrefix(name, "Access-Control-") {
+			t.Errorf("OPTIONS answers with %s", name)
+		}
+	}
+	e.gotNothing(t)
+}
+
+func TestHeadHasNoBody(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	if a := e.do(t, "HEAD", secret, ""); a.code != http.StatusOK || a.body != "" {
+		t.Errorf("HEAD = %d %q, want 200 and no body", a.code, a.body)
+	}
+}
+
+func TestNewRefusesWhatItCannotServe(t *testing.T) {
+	t.Parallel()
+	e := &env{calls: make(chan seen, 1)}
+	b := backends(e.dial(t))
+	if _, err := gateway.New(gateway.Config{}, b[0], b[0]); err == nil {
+		t.Error("New of the same service twice: no error")
+	}
+	b[0].Register = b[1].Register
+	if _, err := gateway.New(gateway.Config{}, b[0]); err == nil {
+		t.Error("New of one service with the handlers of another: no error")
+	}
+}
