@@ -61,7 +61,11 @@ type Store interface {
 	// Update runs fn and commits what it wrote, unless fn returns an error, which
 	// Update then returns. A context that ends before the commit began means that
 	// nothing was written; the error is then the context's. A panic of fn is
-	// raised again in the calling goroutine. fn may run more than once.
+	// raised again in the calling goroutine. fn may run more than once. It must
+	// not call Update of the same store.
+	//
+	// An error of the store itself (not fn's, and not one of this package) may
+	// leave open whether the change was committed, as a lost connection does.
 	Update(ctx context.Context, fn func(Tx) error) error
 
 	// Close waits for the updates under way and refuses new ones with ErrClosed.
@@ -79,10 +83,11 @@ type Reader interface {
 	Scan(r Range) iter.Seq2[Pair, error]
 }
 
-// A Tx is a Reader that also writes.
+// A Tx is a Reader that also writes. The error of a write that is refused is also
+// that of the update, even if its function ignores it.
 type Tx interface {
 	Reader
-	// Put sets the value of key.
+	// Put sets the value of key, which has at least one byte.
 	Put(key, value []byte) error
 	// Delete removes key; it is no error if there is none.
 	Delete(key []byte) error

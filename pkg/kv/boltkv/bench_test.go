@@ -89,27 +89,35 @@ func parallel(b *testing.B, callers int, put func(key, value []byte) error) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
 }
 
-func BenchmarkGet(b *testing.B) {
-	db := open(b, filepath.Join(b.TempDir(), "store"), boltkv.Options{})
-	const keys = 100_000
-	for i := 0; i < keys; i += kv.MaxOps {
-		err := db.Update(b.Context(), func(tx kv.Tx) error {
-			for n := i; n < i+kv.MaxOps; n++ {
+const benchKeys = 100_000
+
+// filled returns the path of a closed store with benchKeys values of 512 bytes.
+func filled(b *testing.B) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "store")
+	db, err := boltkv.Open(path, boltkv.Options{})
+	must(b, err)
+	for first := 0; first < benchKeys; first += kv.MaxOps {
+		must(b, db.Update(b.Context(), func(tx kv.Tx) error {
+			for n := first; n < first+kv.MaxOps; n++ {
 				if err := tx.Put(binary.BigEndian.AppendUint64(nil, uint64(n)), make([]byte, 512)); err != nil {
 					return err
 				}
 			}
 			return nil
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
+		}))
 	}
+	must(b, db.Close())
+	return path
+}
+
+func BenchmarkRead(b *testing.B) {
+	db := open(b, filled(b), boltkv.Options{})
 	b.Run("get", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for n := uint64(0); pb.Next(); n++ {
-				key := binary.BigEndian.AppendUint64(nil, n*7919%keys)
+				key := binary.BigEndian.AppendUint64(nil, n*7919%benchKeys)
 				err := db.View(b.Context(), func(r kv.Reader) error {
 					_, err := r.Get(key)
 					return err
@@ -120,19 +128,35 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 	})
-	b.Run("scan-1000", func(b *testing.B) {
+	b.Run("scan of 1000", func(b *testing.B) {
 		for b.Loop() {
-			err := db.View(b.Context(), func(r kv.Reader) error {
+			must(b, db.View(b.Context(), func(r kv.Reader) error {
 				for _, err := range r.Scan(kv.Range{Limit: 1000}) {
 					if err != nil {
 						return err
 					}
 				}
 				return nil
-			})
-			if err != nil {
-				b.Error(err)
-			}
+			}))
+		}
+	})
+}
+
+// BenchmarkOpen compares opening a store with what bbolt alone takes for it.
+func BenchmarkOpen(b *testing.B) {
+	path := filled(b)
+	b.Run("store", func(b *testing.B) {
+		for b.Loop() {
+			db, err := boltkv.Open(path, boltkv.Options{})
+			must(b, err)
+			must(b, db.Close())
+		}
+	})
+	b.Run("bbolt", func(b *testing.B) {
+		for b.Loop() {
+			db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
+			must(b, err)
+			must(b, db.Close())
 		}
 	})
 }

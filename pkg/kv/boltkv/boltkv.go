@@ -19,15 +19,21 @@
 // been written by another member of the group.
 //
 // The functions run one at a time in one order, which makes updates serializable
-// without any conflict. A function given to Update or View must not call Update,
-// Close, or, inside Update, View: the writer would wait for itself.
+// without any conflict. A function given to Update must not call Update or Close:
+// the writer would wait for itself. Nor must one given to View, since a file that
+// is mapped anew waits for the views.
 //
 // # Integrity
 //
 // bbolt protects its two root pages by a checksum but nothing else, so every
 // value is stored behind a CRC-32C of its key and itself. [Open] walks the whole
 // tree before bbolt sees it, because bbolt ends the process when it meets a
-// damaged page.
+// damaged page while it looks for the free ones. A page that the disk cannot read
+// later is an error of the operation that needs it.
+//
+// A new file is written under a temporary name, synced, and then linked to its own.
+// A link, unlike a rename, never replaces the store of another process that starts
+// for the first time as well.
 //
 // # Failure of the disk
 //
@@ -110,7 +116,7 @@ func Open(path string, opts Options) (*DB, error) {
 	opts = opts.withDefaults()
 	bolt, err := openFile(path, opts)
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	db := &DB{
 		bolt:         bolt,

@@ -153,9 +153,8 @@ func create(path string) (err error) {
 	if err := errors.Join(temp.Close(), initialize(temp.Name())); err != nil {
 		return err
 	}
-	// A link, unlike a rename, never replaces. Where another process was faster,
-	// path exists, and if it has tidied up already, the temporary file does not:
-	// either way its store is the one to open.
+	// Where another process was faster, path exists, and if that has tidied up
+	// already, the temporary file does not: either way its store is the one to open.
 	err = os.Link(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -147,11 +147,12 @@ func (g *group) member(r *request) {
 	if !r.begin() {
 		return
 	}
-	g.members = append(g.members, r)
-	if g.err != nil {
+	if r.err = r.ctx.Err(); r.err != nil {
+		close(r.done)
 		return
 	}
-	if r.err = r.ctx.Err(); r.err != nil {
+	g.members = append(g.members, r)
+	if g.err != nil {
 		return
 	}
 	t := newTx(&g.base, g.logs)
