@@ -2,7 +2,6 @@ package vault_test
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"testing"
 
@@ -10,10 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -154,124 +151,6 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 	}
 }
 
-func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	full := &vaultv1.Secret{
-		Description: "new", Labels: map[string]string{"b": "2"}, AllowedHosts: []string{"b.example"},
-		Value: text("new value"), Uid: "x", MaskedValue: "y",
-	}
-	tests := []struct {
-		name    string
-		paths   []string
-		changed []string
-	}{
-		{"one field", []string{"description"}, []string{"description"}},
-		{"the labels", []string{"labels"}, []string{"labels"}},
-		{"one label, as the JSON front door names it, means all labels", []string{"labels.b"}, []string{"labels"}},
-		{"hosts", []string{"allowed_hosts"}, []string{"allowed_hosts"}},
-		{"the value", []string{"value"}, []string{"value"}},
-		{"a leaf of the value", []string{"value.text"}, []string{"value"}},
-		{"what identifies the secret is no change", []string{"name", "etag", "description"}, []string{"description"}},
-		{"all of it, some twice", []string{"value", "labels", "labels", "description", "allowed_hosts"}, []string{"description", "labels", "allowed_hosts", "value"}},
-		{"no mask means the fields that are set", nil, []string{"description", "labels", "allowed_hosts", "value"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			id := strings.Trim(strings.Map(func(r rune) rune {
-				if r < 'a' || r > 'z' {
-					return '-'
-				}
-				return r
-			}, tt.name), "-")
-			before := k.owner.create(t, id, &vaultv1.Secret{
-				Description: "old", Labels: map[string]string{"a": "1"},
-				Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"},
-			})
-			secret := proto.CloneOf(full)
-			secret.Name = nameOf(id)
-			res, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: tt.paths}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := proto.CloneOf(before)
-			for _, field := range tt.changed {
-				switch field {
-				case "description":
-					want.Description = full.GetDescription()
-				case "labels":
-					want.Labels = full.GetLabels()
-				case "allowed_hosts":
-					want.AllowedHosts = full.GetAllowedHosts()
-				case "value":
-					want.CurrentVersion = 2
-				}
-			}
-			got := res.GetSecret()
-			if got.GetEtag() == before.GetEtag() || !got.GetUpdateTime().AsTime().After(before.GetUpdateTime().AsTime()) {
-				t.Errorf("etag %s and update time %v did not change", got.GetEtag(), got.GetUpdateTime().AsTime())
-			}
-			ignore := protocmp.IgnoreFields(&vaultv1.Secret{}, "etag", "update_time")
-			if diff := cmp.Diff(want, got, protocmp.Transform(), ignore); diff != "" {
-				t.Errorf("updated secret differs (-want +got):\n%s", diff)
-			}
-			newest := k.owner.history(t, id)[0]
-			if diff := cmp.Diff(tt.changed, newest.GetChangedFields()); diff != "" {
-				t.Errorf("changed fields on the log differ (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestUpdateRefusesWhatCannotChange(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{Description: "old"})
-	for _, path := range []string{"usage", "uid", "masked_value", "*", "value.", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
-			Secret:     &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER},
-			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", path}},
-		})
-		if path == "value." {
-			wantField(t, "a mask with "+path, err, "secret.value") // names the value, which is not there
-			continue
-		}
-		wantField(t, "a mask with "+path, err, "update_mask")
-	}
-	for field, secret := range map[string]*vaultv1.Secret{
-		"secret.value":         {},
-		"secret.value.text":    {Value: text("")},
-		"secret.allowed_hosts": {AllowedHosts: []string{"a.example"}},
-	} {
-		secret.Name = nameOf("key")
-		mask := &fieldmaskpb.FieldMask{Paths: []string{strings.TrimSuffix(strings.TrimPrefix(field, "secret."), ".text")}}
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: mask})
-		wantField(t, "an update of "+field, err, field)
-	}
-	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("absent"), Description: "x"}})
-	wantError(t, "UpdateSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	if got := k.owner.get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
-		t.Errorf("refused updates changed the secret to %v", got)
-	}
-	if got := len(k.owner.history(t, "key")); got != 1 {
-		t.Errorf("refused updates left %d entries on the log, want 1", got)
-	}
-}
-
-func TestUpdateThatChangesNothingLeavesNoTrace(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	created := k.owner.create(t, "key", &vaultv1.Secret{Description: "same"})
-	again := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "same"})
-	if diff := cmp.Diff(created, again, protocmp.Transform()); diff != "" {
-		t.Errorf("the secret changed (-before +after):\n%s", diff)
-	}
-	if got := len(k.owner.history(t, "key")); got != 1 {
-		t.Errorf("the log has %d entries, want 1", got)
-	}
-}
-
 func TestSameValueStoredAgainIsANewVersion(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -303,126 +182,6 @@ func TestSameValueStoredAgainIsANewVersion(t *testing.T) {
 	}
 	_, err := k.owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: nameOf("absent")})
 	wantError(t, "ListSecretVersions of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-}
-
-func TestEtagsKeepChangesApart(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	stale := k.owner.create(t, "key", &vaultv1.Secret{}).GetEtag()
-	current := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "1"}).GetEtag()
-
-	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "2"}})
-	wantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
-	if got := servertest.Metadata(err)["etag"]; got != current {
-		t.Errorf("the refusal says etag %q, want the current one, %q", got, current)
-	}
-	_, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Etag: stale})
-	wantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
-
-	k.resolver.bind(t, "key", "e", "op")
-	k.resolver.unbind(t, "key", "op")
-	if got := k.owner.get(t, "key").GetEtag(); got != current {
-		t.Errorf("bindings changed the etag from %q to %q", current, got)
-	}
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "no etag: last writer wins"})
-}
-
-func TestHistoryShowsBothLivesOfAName(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	first := k.owner.create(t, "key", &vaultv1.Secret{Description: "first life", Labels: map[string]string{"a": "1"}})
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("v2"), Labels: map[string]string{"a": "2"}})
-	k.owner.delete(t, "key")
-	_, err := k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")})
-	wantError(t, "GetSecret after its deletion", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	second := k.admin.create(t, "key", &vaultv1.Secret{})
-	if first.GetUid() == second.GetUid() || second.GetCurrentVersion() != 1 {
-		t.Errorf("the second life has uid %s (first: %s) and version %d", second.GetUid(), first.GetUid(), second.GetCurrentVersion())
-	}
-
-	owner := &vaultv1.Actor{Subject: k.owner.subject, Roles: []string{"owner"}, Authentication: "oidc"}
-	admin := &vaultv1.Actor{Subject: k.admin.subject, Roles: []string{"super_admin"}, Authentication: "oidc"}
-	want := []*vaultv1.SecretChange{
-		{Sequence: 3, Action: vaultv1.SecretChange_ACTION_CREATED, Uid: second.GetUid(), Actor: admin, Version: 1, ChangedFields: []string{"value"}},
-		{Sequence: 2, Action: vaultv1.SecretChange_ACTION_DELETED, Uid: first.GetUid(), Actor: owner, OldDescription: "first life", OldLabels: map[string]string{"a": "2"}},
-		{
-			Sequence: 1, Action: vaultv1.SecretChange_ACTION_UPDATED, Uid: first.GetUid(), Actor: owner, Version: 2, ChangedFields: []string{"labels", "value"},
-			OldLabels: map[string]string{"a": "1"}, NewLabels: map[string]string{"a": "2"},
-		},
-		{
-			Sequence: 0, Action: vaultv1.SecretChange_ACTION_CREATED, Uid: first.GetUid(), Actor: owner, Version: 1, ChangedFields: []string{"description", "labels", "value"},
-			NewDescription: "first life", NewLabels: map[string]string{"a": "1"},
-		},
-	}
-	got := k.owner.history(t, "key")
-	for _, change := range got {
-		if change.GetSecret() != nameOf("key") || change.GetRequestId() == "" || change.GetActor().GetAddress() == "" || change.GetTime() == nil {
-			t.Errorf("an entry lacks something: %v", change)
-		}
-	}
-	ignore := []cmp.Option{
-		protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.SecretChange{}, "time", "request_id", "secret"),
-		protocmp.IgnoreFields(&vaultv1.Actor{}, "address"),
-	}
-	if diff := cmp.Diff(want, got, ignore...); diff != "" {
-		t.Errorf("history differs (-want +got):\n%s", diff)
-	}
-	if got := k.owner.history(t, "never-existed"); len(got) != 0 {
-		t.Errorf("a name that never existed has the history %v", got)
-	}
-}
-
-func TestHistoryOfTheWorkspaceIsPaged(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	for _, id := range []string{"a", "b", "c"} {
-		k.owner.create(t, id, &vaultv1.Secret{})
-	}
-	k.owner.delete(t, "b")
-	other := k.as(t, k.env.Owner(t, "other"))
-	if _, err := other.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "x", Secret: &vaultv1.Secret{Value: text("v")}}); err != nil {
-		t.Fatal(err)
-	}
-	var sequences []uint64
-	req := &vaultv1.ListSecretHistoryRequest{Name: workspace + "/secrets/-", PageSize: 1}
-	for {
-		res, err := k.owner.ListSecretHistory(t.Context(), req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, change := range res.GetChanges() {
-			sequences = append(sequences, change.GetSequence())
-		}
-		if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
-			break
-		}
-	}
-	if want := []uint64{3, 2, 1, 0}; !slices.Equal(sequences, want) {
-		t.Errorf("sequences of the workspace's history: %v, want %v", sequences, want)
-	}
-}
-
-func TestReasonIsOnTheLog(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	_, err := k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "key", Reason: "r1", Secret: &vaultv1.Secret{Value: text("v")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Reason: "r2", Secret: &vaultv1.Secret{Name: nameOf("key"), Description: "d"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Reason: "r3", Name: nameOf("key")}); err != nil {
-		t.Fatal(err)
-	}
-	var reasons []string
-	for _, change := range k.owner.history(t, "key") {
-		reasons = append(reasons, change.GetReason())
-	}
-	if want := []string{"r3", "r2", "r1"}; !slices.Equal(reasons, want) {
-		t.Errorf("reasons %v, want %v", reasons, want)
-	}
 }
 
 func TestSecretsSurviveARestart(t *testing.T) {

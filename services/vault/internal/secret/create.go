@@ -43,10 +43,10 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 		created = sec
 		return s.insert(tx, call, sec, sealed)
 	})
-	if err != nil {
+	if err := s.settle(ctx, name, err); err != nil {
 		return Secret{}, err
 	}
-	return created, s.follow(ctx, name)
+	return created, nil
 }
 
 // prepare does what needs no transaction: it draws the uid and the value, and seals.

@@ -54,11 +54,8 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 		}
 		return s.remember(tx, call, sec)
 	})
-	if err != nil {
-		return err
-	}
 	s.hintGarbage()
-	return s.follow(ctx, name)
+	return s.settle(ctx, name, err)
 }
 
 // remove takes the name away and leaves the rest to the collector.

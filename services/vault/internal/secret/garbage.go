@@ -49,10 +49,14 @@ func (s *Store) collect(ctx context.Context) {
 func (s *Store) removeGarbage(ctx context.Context) error {
 	for {
 		var left bool
-		err := s.kv.Update(ctx, func(tx kv.Tx) (err error) {
-			left, err = removeSome(tx)
+		err := s.kv.View(ctx, func(r kv.Reader) error {
+			queued, err := firstGarbage(r)
+			left = queued != ""
 			return err
 		})
+		if err == nil && left {
+			err = s.kv.Update(ctx, removeSome)
+		}
 		if err != nil {
 			return fmt.Errorf("remove garbage: %w", err)
 		}
@@ -62,33 +66,38 @@ func (s *Store) removeGarbage(ctx context.Context) error {
 	}
 }
 
-// removeSome removes keys of the first uid in the queue, and the uid from the
-// queue if they were the last. It reports whether the queue may hold more.
-func removeSome(tx kv.Tx) (left bool, err error) {
+// firstGarbage returns the first uid in the queue, or nothing.
+func firstGarbage(r kv.Reader) (uid string, err error) {
 	queue := kv.NewKey(spaceGarbage)
-	queued, err := scanKeys(tx, kv.Prefix(queue, 1))
+	queued, err := scanKeys(r, kv.Prefix(queue, 1))
 	if err != nil || len(queued) == 0 {
-		return false, err
+		return "", err
 	}
-	uid, err := lastText(queued[0], queue)
-	if err != nil {
-		return false, err
+	return lastText(queued[0], queue)
+}
+
+// removeSome removes keys of the first uid in the queue, and the uid from the
+// queue if they were the last.
+func removeSome(tx kv.Tx) error {
+	uid, err := firstGarbage(tx)
+	if err != nil || uid == "" {
+		return err
 	}
 	room := garbageBatch
 	for _, prefix := range perUID(uid) {
 		keys, err := scanKeys(tx, kv.Prefix(prefix, room))
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, key := range keys {
 			if err := tx.Delete(key); err != nil {
-				return false, err
+				return err
 			}
 		}
 		room -= len(keys)
 	}
 	if room == 0 {
-		return true, nil
+		return nil // there may be more
 	}
-	return true, tx.Delete(garbageKey(uid))
+	return tx.Delete(garbageKey(uid))
 }

@@ -45,7 +45,7 @@ func validLabel(label string) bool {
 		return false
 	}
 	for i := range len(label) {
-		if c := label[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+		if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
 			return false
 		}
 	}

@@ -115,7 +115,7 @@ func alphanumeric(c byte) bool {
 // validCollection reports whether text may name a collection, such as endpoints.
 func validCollection(text string) bool {
 	for i := range len(text) {
-		if c := text[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+		if c := text[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			return false
 		}
 	}

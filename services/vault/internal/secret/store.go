@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
@@ -126,6 +127,20 @@ func (s *Store) fillIndex(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// settle ends a change that made or removed a name. It returns err, or what kept
+// the index from following. Only a refusal is sure to have changed nothing: after
+// any other error the change may be there, although nobody heard of it.
+func (s *Store) settle(ctx context.Context, name Name, err error) error {
+	if _, refused := fault.From(err); refused {
+		return err
+	}
+	followed := s.follow(ctx, name)
+	if err != nil {
+		return err
+	}
+	return followed
 }
 
 // follow makes the index agree with what the store holds under a name.

@@ -3,6 +3,7 @@ package secret_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -25,9 +26,11 @@ import (
 // the first run assigned must not show.
 type fixture struct {
 	*secret.Store
-	kv    kv.Store
-	keys  *keyring.Keyring
-	clock *clock
+	kv     kv.Store
+	keys   *keyring.Keyring
+	log    *changelog.Log
+	clock  *clock
+	logger *slog.Logger
 }
 
 // A clock is set by hand.
@@ -54,20 +57,19 @@ func newFixture(t testing.TB) *fixture {
 	if f.keys, err = keyring.Open(t.Context(), f.kv, kek, "vault"); err != nil {
 		t.Fatal(err)
 	}
-	log, err := changelog.New(f.keys.Derive("log"), "vault", f.clock.read)
-	if err != nil {
+	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
 		t.Fatal(err)
 	}
-	db.Attach(changelog.Name, log)
-	f.Store = f.open(t, log)
+	db.Attach(changelog.Name, f.log)
+	f.Store = f.open(t)
 	return f
 }
 
 // open returns a store as after a start.
-func (f *fixture) open(t testing.TB, log *changelog.Log) *secret.Store {
+func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: log, Now: f.clock.read,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {
@@ -240,11 +242,7 @@ func TestGarbageOfACrashedDeletionIsRemovedAtTheNextStart(t *testing.T) {
 	if f.keysOf(t, made.UID) == 0 {
 		t.Fatal("a closed store still collects garbage")
 	}
-	log, err := changelog.New(f.keys.Derive("log"), "vault", f.clock.read)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.open(t, log)
+	f.open(t)
 	eventually(t, "the keys of the deleted secret are gone", func() bool { return f.keysOf(t, made.UID) == 0 })
 }
 

@@ -1,0 +1,145 @@
+package vault_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// The kinds of callers, as seen from workspace acme.
+const (
+	anOwner          = "the owner"
+	aSuperAdmin      = "a super admin"
+	aResolver        = "a resolver"
+	ownerElsewhere   = "the owner of another workspace"
+	aMember          = "a member"
+	aSender          = "a sender"
+	resolveElsewhere = "a resolver of another workspace"
+	aProxy           = "a proxy without a token"
+	aStranger        = "a stranger"
+	unknownWorkload  = "a workload nobody knows"
+	nobody           = "nobody"
+)
+
+// A right is who may call a method, and what they are told about absent.
+type right struct {
+	request  func(id string) proto.Message
+	response proto.Message
+	callers  []string
+	want     codes.Code
+}
+
+// rights says for each method who may call it, and what they get for an id that
+// does not exist.
+func rights() map[string]right {
+	owners, workloads := []string{anOwner, aSuperAdmin}, []string{aResolver}
+	secretOf := func(id string) *vaultv1.Secret { return &vaultv1.Secret{Name: nameOf(id), Description: "d"} }
+	return map[string]right{
+		"CreateSecret": {func(id string) proto.Message { return createRequest(id, "v", "") }, new(vaultv1.CreateSecretResponse), owners, codes.OK},
+		"GetSecret":    {func(id string) proto.Message { return &vaultv1.GetSecretRequest{Name: nameOf(id)} }, new(vaultv1.GetSecretResponse), owners, codes.NotFound},
+		"ListSecrets":  {func(string) proto.Message { return &vaultv1.ListSecretsRequest{Parent: workspace} }, new(vaultv1.ListSecretsResponse), owners, codes.OK},
+		"UpdateSecret": {func(id string) proto.Message { return &vaultv1.UpdateSecretRequest{Secret: secretOf(id)} }, new(vaultv1.UpdateSecretResponse), owners, codes.NotFound},
+		"DeleteSecret": {func(id string) proto.Message { return &vaultv1.DeleteSecretRequest{Name: nameOf(id)} }, new(vaultv1.DeleteSecretResponse), owners, codes.NotFound},
+		"ListSecretHistory": {
+			func(id string) proto.Message { return &vaultv1.ListSecretHistoryRequest{Name: nameOf(id)} },
+			new(vaultv1.ListSecretHistoryResponse), owners, codes.OK,
+		},
+		"ListSecretVersions": {
+			func(id string) proto.Message { return &vaultv1.ListSecretVersionsRequest{Parent: nameOf(id)} },
+			new(vaultv1.ListSecretVersionsResponse), owners, codes.NotFound,
+		},
+		"ListSecretBindings": {
+			func(id string) proto.Message { return &vaultv1.ListSecretBindingsRequest{Parent: nameOf(id)} },
+			new(vaultv1.ListSecretBindingsResponse), append(owners, aResolver), codes.NotFound,
+		},
+		"BindSecret": {func(id string) proto.Message { return bindRequest(id, "e", "op") }, new(vaultv1.BindSecretResponse), workloads, codes.NotFound},
+		"UnbindSecret": {
+			func(id string) proto.Message {
+				return &vaultv1.UnbindSecretRequest{Name: nameOf(id), OperationId: "op"}
+			},
+			new(vaultv1.UnbindSecretResponse), workloads, codes.OK,
+		},
+		"ResolveSecret": {
+			func(id string) proto.Message { return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u"} },
+			new(vaultv1.ResolveSecretResponse), workloads, codes.NotFound,
+		},
+	}
+}
+
+func (k *kit) callers(t testing.TB) map[string]servertest.Caller {
+	t.Helper()
+	return map[string]servertest.Caller{
+		anOwner:          k.env.Owner(t, "acme"),
+		aSuperAdmin:      k.env.SuperAdmin(t),
+		aResolver:        k.env.Resolver(t),
+		ownerElsewhere:   k.env.Owner(t, "other"),
+		aMember:          k.env.Member(t, "acme"),
+		aSender:          k.env.Sender(t),
+		resolveElsewhere: k.env.Workload(t, "elsewhere", "resolver", "other"),
+		aProxy:           k.env.Proxy(t),
+		aStranger:        k.env.Stranger(t),
+		unknownWorkload:  k.env.Workload(t, "unknown", ""),
+		nobody:           {},
+	}
+}
+
+func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "present", &vaultv1.Secret{})
+	conns := make(map[string]*grpc.ClientConn)
+	for who, caller := range k.callers(t) {
+		conns[who] = k.env.Dial(t, k.running.Addr, caller)
+	}
+	table := rights()
+	service := vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService")
+	for i := range service.Methods().Len() {
+		method := string(service.Methods().Get(i).Name())
+		r, listed := table[method]
+		if !listed {
+			t.Errorf("%s is not in the table of this test", method)
+			continue
+		}
+		path := "/" + string(service.FullName()) + "/" + method
+		for who, conn := range conns {
+			id := strings.ReplaceAll(method+" "+who, " ", "-") // CreateSecret makes one each
+			err := conn.Invoke(t.Context(), path, r.request(id), r.response)
+			what := method + " by " + who
+			switch {
+			case slices.Contains(r.callers, who):
+				if status.Code(err) != r.want {
+					t.Errorf("%s = %v, want %v", what, err, r.want)
+				}
+			case who == nobody || who == aProxy:
+				wantError(t, what, err, codes.Unauthenticated, vaultv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
+			default:
+				wantError(t, what, err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+				there := conn.Invoke(t.Context(), path, r.request("present"), r.response)
+				if there.Error() != err.Error() || len(servertest.Metadata(there)) != 0 {
+					t.Errorf("%s is told apart whether the secret exists: %v, %v", what, err, there)
+				}
+			}
+		}
+	}
+}
+
+func TestMalformedNameIsDeniedToAllButSuperAdmins(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, name := range []string{"", "workspaces", "workspaces//secrets/a", "workspaces/acme", "workspaces/acme/secrets/", "workspaces/acme/secrets/a/b", "secrets/a"} {
+		_, err := k.admin.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
+		wantField(t, "GetSecret("+name+") by a super admin", err, "name")
+		_, err = k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
+		if code := status.Code(err); code != codes.PermissionDenied && name != "workspaces/acme" {
+			t.Errorf("GetSecret(%q) by an owner = %v, want %v", name, err, codes.PermissionDenied)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package vault_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// parallel runs call from the given number of goroutines for each processor.
+func parallel(b *testing.B, call func(n int64) error) {
+	b.Helper()
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			var n atomic.Int64
+			b.SetParallelism(callers) // times GOMAXPROCS
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := call(n.Add(1)); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+func BenchmarkGetSecret(b *testing.B) {
+	k := newKit(b)
+	k.owner.create(b, "key", &vaultv1.Secret{})
+	req := &vaultv1.GetSecretRequest{Name: nameOf("key")}
+	parallel(b, func(int64) error {
+		_, err := k.owner.GetSecret(b.Context(), req)
+		return err
+	})
+}
+
+func BenchmarkResolveSecret(b *testing.B) {
+	k := newKit(b)
+	created := k.owner.create(b, "key", &vaultv1.Secret{})
+	k.resolver.bind(b, "key", "e", "op")
+	req := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid()}
+	parallel(b, func(int64) error {
+		_, err := k.resolver.ResolveSecret(b.Context(), req)
+		return err
+	})
+}
+
+func BenchmarkCreateSecret(b *testing.B) {
+	k := newKit(b)
+	var run atomic.Int64
+	parallel(b, func(n int64) error {
+		id := fmt.Sprintf("key-%d-%d", run.Add(1), n)
+		_, err := k.owner.CreateSecret(b.Context(), createRequest(id, "a value of some length", ""))
+		return err
+	})
+}

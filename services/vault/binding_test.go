@@ -1,0 +1,287 @@
+package vault_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+func TestOnlyAHolderOfABindingResolves(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	created := k.owner.create(t, "key", &vaultv1.Secret{Value: text("the value")})
+	request := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid()}
+	_, err := k.resolver.ResolveSecret(t.Context(), request)
+	wantError(t, "ResolveSecret without a binding", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+
+	got := k.resolver.bind(t, "key", "bank", "op")
+	want := &vaultv1.Binding{
+		Secret: nameOf("key"), Uid: created.GetUid(), Usage: vaultv1.Usage_USAGE_KEY,
+		Referrer: workspace + "/endpoints/bank", Holder: k.resolver.subject, OperationId: "op",
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.Binding{}, "create_time")); diff != "" {
+		t.Errorf("binding differs (-want +got):\n%s", diff)
+	}
+	res, err := k.resolver.ResolveSecret(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(res.GetValue()) != "the value" || res.GetVersion() != 1 || res.GetUsage() != vaultv1.Usage_USAGE_KEY {
+		t.Errorf("ResolveSecret = version %d, usage %v, or another value", res.GetVersion(), res.GetUsage())
+	}
+
+	another := k.as(t, k.env.Workload(t, "another", "resolver"))
+	_, err = another.ResolveSecret(t.Context(), request)
+	wantError(t, "ResolveSecret by another workload", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	another.unbind(t, "key", "op") // not its own: does nothing
+	if got := k.resolver.resolve(t, "key", created.GetUid(), 1); got != "the value" {
+		t.Error("another workload took the binding away")
+	}
+
+	k.resolver.unbind(t, "key", "op")
+	k.resolver.unbind(t, "key", "op") // may be repeated
+	_, err = k.resolver.ResolveSecret(t.Context(), request)
+	wantError(t, "ResolveSecret after UnbindSecret", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	k.resolver.unbind(t, "absent", "op")
+}
+
+func TestResolveIsByNameAndUID(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	first := k.owner.create(t, "key", &vaultv1.Secret{Value: text("first life")})
+	k.resolver.bind(t, "key", "e", "op")
+	for what, request := range map[string]*vaultv1.ResolveSecretRequest{
+		"another uid":  {Name: nameOf("key"), Uid: strings.Repeat("a", 26)},
+		"another name": {Name: nameOf("absent"), Uid: first.GetUid()},
+	} {
+		_, err := k.resolver.ResolveSecret(t.Context(), request)
+		wantError(t, "ResolveSecret with "+what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	}
+	_, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Version: 2})
+	wantError(t, "ResolveSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+
+	k.resolver.unbind(t, "key", "op")
+	k.owner.delete(t, "key")
+	second := k.owner.create(t, "key", &vaultv1.Secret{Value: text("second life")})
+	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid()})
+	wantError(t, "ResolveSecret of the first life", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: second.GetUid()})
+	wantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+}
+
+func TestBindChecksUsageHostAndReferrer(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	k.owner.create(t, "credential", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}})
+	const key, parameter, credential = vaultv1.Usage_USAGE_KEY, vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
+	referrer := workspace + "/endpoints/e"
+	refusals := []struct {
+		name, id string
+		usage    vaultv1.Usage
+		host     string
+		reason   vaultv1.ErrorReason
+	}{
+		{"a key as a parameter", "key", parameter, "", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a key as a credential", "key", credential, "a.example", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a credential as a key", "credential", key, "", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a credential to another host", "credential", credential, "b.example", vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
+		{"a credential to a host below", "credential", credential, "x.a.example", vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
+	}
+	for _, tt := range refusals {
+		_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: nameOf(tt.id), Usage: tt.usage, Host: tt.host, Referrer: referrer, OperationId: "op"})
+		wantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
+		want := map[string]string{"key": "KEY", "credential": "CREDENTIAL"}[tt.id]
+		if got := servertest.Metadata(err)["usage"]; tt.reason == vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
+			t.Errorf("%s: the refusal says usage %q, want %q", tt.name, got, want)
+		}
+	}
+	malformed := []struct {
+		name    string
+		request *vaultv1.BindSecretRequest
+		field   string
+	}{
+		{"a referrer of another workspace", &vaultv1.BindSecretRequest{Usage: key, Referrer: "workspaces/other/endpoints/e", OperationId: "op"}, "referrer"},
+		{"a referrer that is no name", &vaultv1.BindSecretRequest{Usage: key, Referrer: "e", OperationId: "op"}, "referrer"},
+		{"no usage", &vaultv1.BindSecretRequest{Referrer: referrer, OperationId: "op"}, "usage"},
+		{"no operation id", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer}, "operation_id"},
+		{"a host for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
+		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, OperationId: "op"}, "host"},
+		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", OperationId: "op"}, "host"},
+	}
+	for _, tt := range malformed {
+		tt.request.Name = nameOf("key")
+		_, err := k.resolver.BindSecret(t.Context(), tt.request)
+		wantField(t, tt.name, err, tt.field)
+	}
+	_, err := k.resolver.BindSecret(t.Context(), bindRequest("absent", "e", "op"))
+	wantError(t, "BindSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	if got := len(k.owner.history(t, "-")); got != 2 {
+		t.Errorf("refused bindings left %d entries on the log, want 2", got)
+	}
+}
+
+func TestBindIsIdempotentByOperation(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	first := k.resolver.bind(t, "key", "bank", "op")
+	again := k.resolver.bind(t, "key", "bank", "op")
+	other := k.resolver.bind(t, "key", "elsewhere", "op")
+	for _, b := range []*vaultv1.Binding{again, other} {
+		if diff := cmp.Diff(first, b, protocmp.Transform()); diff != "" {
+			t.Errorf("binding again under the operation changed it (-first +again):\n%s", diff)
+		}
+	}
+	k.resolver.bind(t, "key", "bank", "op2")
+	got := k.owner.get(t, "key")
+	if got.GetReferenceCount() != 1 {
+		t.Errorf("two bindings of one referrer count as %d", got.GetReferenceCount())
+	}
+	k.resolver.unbind(t, "key", "op")
+	resolver, owner := &vaultv1.Actor{Subject: k.resolver.subject}, &vaultv1.Actor{Subject: k.owner.subject}
+	bank := []string{workspace + "/endpoints/bank"}
+	want := []*vaultv1.SecretChange{
+		{Action: vaultv1.SecretChange_ACTION_UNBOUND, Actor: resolver, Referrers: bank},
+		{Action: vaultv1.SecretChange_ACTION_BOUND, Actor: resolver, Referrers: bank},
+		{Action: vaultv1.SecretChange_ACTION_BOUND, Actor: resolver, Referrers: bank},
+		{Action: vaultv1.SecretChange_ACTION_CREATED, Actor: owner},
+	}
+	var logged []*vaultv1.SecretChange
+	for _, c := range k.owner.history(t, "key") {
+		actor := &vaultv1.Actor{Subject: c.GetActor().GetSubject()}
+		logged = append(logged, &vaultv1.SecretChange{Action: c.GetAction(), Actor: actor, Referrers: c.GetReferrers()})
+	}
+	if diff := cmp.Diff(want, logged, protocmp.Transform()); diff != "" {
+		t.Errorf("history differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestBindingsAreListedByHolderAndOperation(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	zebra := k.as(t, k.env.Workload(t, "zebra", "resolver"))
+	for _, op := range []string{"op3", "op1", "op2"} {
+		zebra.bind(t, "key", "e", op)
+		k.resolver.bind(t, "key", "e", op)
+	}
+	var want []string
+	for _, holder := range []string{k.resolver.subject, zebra.subject} {
+		for _, op := range []string{"op1", "op2", "op3"} {
+			want = append(want, holder+" "+op)
+		}
+	}
+	for _, caller := range []client{k.owner, k.admin, k.resolver} {
+		var got []string
+		req := &vaultv1.ListSecretBindingsRequest{Parent: nameOf("key"), PageSize: 2}
+		for {
+			res, err := caller.ListSecretBindings(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range res.GetBindings() {
+				got = append(got, b.GetHolder()+" "+b.GetOperationId())
+			}
+			if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s is shown the bindings %v, want %v", caller.subject, got, want)
+		}
+	}
+	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: nameOf("absent")})
+	wantError(t, "ListSecretBindings of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+}
+
+func TestHostInUseStaysAllowed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "c", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example", "b.example"}})
+	_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
+		Name: nameOf("c"), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "a.example",
+		Referrer: workspace + "/endpoints/bank", OperationId: "op",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow := func(hosts ...string) error {
+		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("c"), AllowedHosts: hosts}})
+		return err
+	}
+	if err := allow("c.example", "a.example"); err != nil {
+		t.Errorf("an update that keeps the host in use: %v", err)
+	}
+	err = allow("c.example")
+	wantError(t, "an update that drops the host in use", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
+	want := map[string]string{"referrers": workspace + "/endpoints/bank", "count": "1"}
+	if diff := cmp.Diff(want, servertest.Metadata(err)); diff != "" {
+		t.Errorf("metadata differ (-want +got):\n%s", diff)
+	}
+	k.resolver.unbind(t, "c", "op")
+	if err := allow("c.example"); err != nil {
+		t.Errorf("the same update after UnbindSecret: %v", err)
+	}
+}
+
+func TestSecretInUseCannotBeDeleted(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	var referrers []string
+	for i := range 12 {
+		k.resolver.bind(t, "key", fmt.Sprintf("e%02d", i), fmt.Sprintf("op%d", i))
+		referrers = append(referrers, fmt.Sprintf("%s/endpoints/e%02d", workspace, i))
+	}
+	for _, c := range []client{k.owner, k.admin} {
+		_, err := c.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key")})
+		wantError(t, "DeleteSecret while bound", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
+		want := map[string]string{"referrers": strings.Join(referrers[:10], ", "), "count": "12"}
+		if diff := cmp.Diff(want, servertest.Metadata(err)); diff != "" {
+			t.Errorf("metadata differ (-want +got):\n%s", diff)
+		}
+	}
+	if got := k.owner.get(t, "key").GetReferenceCount(); got != 12 {
+		t.Errorf("reference count %d, want 12", got)
+	}
+
+	force := &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true, Reason: "leaked"}
+	_, err := k.owner.DeleteSecret(t.Context(), force)
+	wantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	_, err = k.admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true})
+	wantField(t, "DeleteSecret with force but without reason", err, "reason")
+	if _, err := k.admin.DeleteSecret(t.Context(), force); err != nil {
+		t.Fatal(err)
+	}
+	newest := k.owner.history(t, "key")[0]
+	if newest.GetAction() != vaultv1.SecretChange_ACTION_FORCE_DELETED || newest.GetReason() != "leaked" || !slices.Equal(newest.GetReferrers(), referrers[:10]) {
+		t.Errorf("the log says %v", newest)
+	}
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
+		t.Errorf("the next life of the name begins with %d referrers", got)
+	}
+	k.resolver.unbind(t, "key", "op1") // of the life before: does nothing
+	k.owner.delete(t, "key")
+}
+
+func TestForcedDeletionOfAnUnusedSecretIsAnOrdinaryOne(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	if _, err := k.admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true, Reason: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.owner.history(t, "key")[0].GetAction(); got != vaultv1.SecretChange_ACTION_DELETED {
+		t.Errorf("the log says %v", got)
+	}
+}

@@ -1,0 +1,143 @@
+package vault_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+func TestEveryReasonIsInTheContract(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{
+		string(secret.NotFound), string(secret.Exists), string(secret.InUse), string(secret.VersionNotFound), string(secret.VersionDisabled),
+		string(secret.VersionDestroyed), string(secret.UsageNotAllowed), string(secret.HostNotAllowed), string(secret.NotBound),
+	} {
+		if _, ok := vaultv1.ErrorReason_value["ERROR_REASON_"+reason]; !ok {
+			t.Errorf("errors.proto does not know the reason %s", reason)
+		}
+	}
+}
+
+func TestConcurrentChangesAreAllOnAnIntactLog(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var mu sync.Mutex
+	changes := 0
+	did := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			changes++
+		case !slices.Contains([]codes.Code{codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition}, status.Code(err)):
+			t.Errorf("a change failed: %v", err)
+		}
+	}
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 10 {
+				id := fmt.Sprintf("key-%d", i%3) // shared by all workers
+				op := fmt.Sprintf("op-%d-%d", worker, i)
+				_, err := k.owner.CreateSecret(t.Context(), createRequest(id, "v", op))
+				did(err)
+				_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf(id), Value: text("w")}})
+				did(err)
+				_, err = k.resolver.BindSecret(t.Context(), bindRequest(id, "e", op))
+				did(err)
+				if err == nil { // bound, so the secret stays until it is not
+					k.resolver.unbind(t, id, op)
+					did(nil)
+				}
+				_, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf(id)})
+				did(err)
+			}
+		})
+	}
+	wg.Wait()
+	history := k.owner.history(t, "-")
+	if len(history) != changes {
+		t.Errorf("%d changes were answered, %d are on the log", changes, len(history))
+	}
+	for i, change := range history {
+		if want := uint64(len(history) - 1 - i); change.GetSequence() != want {
+			t.Fatalf("entry %d from the newest has sequence %d, want %d", i, change.GetSequence(), want)
+		}
+	}
+	if err := k.vault.Verify(t.Context()); err != nil {
+		t.Errorf("Verify = %v", err)
+	}
+	checkLives(t, history)
+}
+
+// checkLives checks that the log, read from its start, never does anything to a
+// secret that is not there, nor deletes one that is bound.
+func checkLives(t *testing.T, newestFirst []*vaultv1.SecretChange) {
+	t.Helper()
+	alive, bindings, versions := map[string]string{}, map[string]int{}, map[string]uint32{}
+	for _, c := range slices.Backward(newestFirst) {
+		uid := c.GetUid()
+		if c.GetAction() == vaultv1.SecretChange_ACTION_CREATED {
+			if alive[c.GetSecret()] != "" {
+				t.Errorf("entry %d creates %s, which is there", c.GetSequence(), c.GetSecret())
+			}
+			alive[c.GetSecret()] = uid
+		}
+		if alive[c.GetSecret()] != uid {
+			t.Errorf("entry %d is about a life that is not", c.GetSequence())
+		}
+		if v := c.GetVersion(); v != 0 {
+			if v != versions[uid]+1 {
+				t.Errorf("entry %d adds version %d after %d", c.GetSequence(), v, versions[uid])
+			}
+			versions[uid] = v
+		}
+		switch c.GetAction() {
+		case vaultv1.SecretChange_ACTION_BOUND:
+			bindings[uid]++
+		case vaultv1.SecretChange_ACTION_UNBOUND:
+			bindings[uid]--
+		case vaultv1.SecretChange_ACTION_DELETED:
+			if bindings[uid] != 0 {
+				t.Errorf("entry %d deletes a secret with %d bindings", c.GetSequence(), bindings[uid])
+			}
+			delete(alive, c.GetSecret())
+		}
+	}
+}
+
+func TestVaultDoesNotStartOnWhatItCannotUse(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	if _, err := vault.New(t.Context(), vault.Config{}, k.env.Logger); err == nil {
+		t.Error("New without configuration succeeds")
+	}
+	if _, err := vault.New(t.Context(), k.config, k.env.Logger); err == nil {
+		t.Error("New on a store that is in use succeeds")
+	}
+	k.running.Stop()
+	another := k.config
+	another.KeyFile += "2"
+	if _, err := vault.New(t.Context(), another, k.env.Logger); err == nil {
+		t.Error("New without a key file succeeds")
+	}
+	if err := vault.CreateKey(another.KeyFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.New(t.Context(), another, k.env.Logger); err == nil {
+		t.Error("New with the key of another vault succeeds")
+	}
+	if err := vault.CreateKey(k.config.KeyFile); err == nil {
+		t.Error("CreateKey writes over a key")
+	}
+	k.start(t) // none of it did harm
+	k.owner.create(t, "key", &vaultv1.Secret{})
+}
