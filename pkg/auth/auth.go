@@ -18,6 +18,14 @@
 // server has registered and refuses to be built when a method has none, so that
 // nothing is open because somebody forgot it.
 //
+//	people:
+//	- {issuer: https://id.example, claim: email, value: ada@example.com, role: owner, workspaces: [payments]}
+//	- {issuer: https://id.example, claim: realm_access.roles, value: keyward-admin, role: super_admin}
+//	workloads:
+//	- {spiffe_id: spiffe://keyward.example/allowlist, role: resolver, workspaces: ["*"]}
+//	- {issuer: https://id.example, subject: batch, role: sender, workspaces: [payments], endpoints: [refunds]}
+//	- {spiffe_id: spiffe://keyward.example/gateway, role: proxy}
+//
 // # Order
 //
 // Both are decided before the request is validated and before anything is looked

@@ -97,8 +97,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	authorization := md.Get("authorization")
+	authorization := metadata.ValueFromIncomingContext(ctx, "authorization")
 	proxied := certificate != "" && policy.proxies[certificate]
 	switch {
 	case certificate != "" && !proxied && len(authorization) > 0:
@@ -107,7 +106,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 		return Principal{
 			Subject:        certificate,
 			Authentication: ByMTLS,
-			Address:        address(ctx, md, false),
+			Address:        address(ctx, false),
 			Grants:         policy.certificateGrants(certificate),
 		}, nil
 	case len(authorization) == 0:
@@ -124,7 +123,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	return Principal{
 		Subject:        who.subject,
 		Authentication: ByOIDC,
-		Address:        address(ctx, md, proxied),
+		Address:        address(ctx, proxied),
 		Grants:         policy.claimGrants(who.issuer, who.claims),
 	}, nil
 }
@@ -176,12 +175,15 @@ func certificateID(ctx context.Context) (string, error) {
 
 // address returns where a request came from. A gateway says it of those it
 // speaks for, if it authenticated as a proxy or is part of this process.
-func address(ctx context.Context, md metadata.MD, proxied bool) string {
+func address(ctx context.Context, proxied bool) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return ""
 	}
-	if said := md.Get(AddressHeader); len(said) == 1 && (proxied || p.Addr.Network() == inMemory) {
+	if !proxied && p.Addr.Network() != inMemory {
+		return p.Addr.String()
+	}
+	if said := metadata.ValueFromIncomingContext(ctx, AddressHeader); len(said) == 1 {
 		if clean, ok := parseAddress(said[0]); ok {
 			return clean
 		}

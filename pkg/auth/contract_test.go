@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -15,8 +16,9 @@ import (
 )
 
 // register adds a service to the contract, of one method that takes a message with
-// a name, some tags, a number and an inner message that has a name.
-func register(t *testing.T, service string, change func(*descriptorpb.MethodDescriptorProto)) {
+// a name, some tags, a number and an inner message that has a name. It returns
+// the full name of the service, which no other has.
+func register(t *testing.T, change func(*descriptorpb.MethodDescriptorProto)) string {
 	t.Helper()
 	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, label descriptorpb.FieldDescriptorProto_Label, message string) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: &label}
@@ -32,7 +34,7 @@ func register(t *testing.T, service string, change func(*descriptorpb.MethodDesc
 		one      = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL
 		repeated = descriptorpb.FieldDescriptorProto_LABEL_REPEATED
 	)
-	pkg := "keyward.test." + strings.ToLower(service)
+	pkg := "keyward.test" + strings.ToLower(rand.Text())
 	request := "." + pkg + ".Request"
 	method := &descriptorpb.MethodDescriptorProto{Name: proto.String("Do"), InputType: &request, OutputType: &request, Options: &descriptorpb.MethodOptions{}}
 	change(method)
@@ -46,7 +48,7 @@ func register(t *testing.T, service string, change func(*descriptorpb.MethodDesc
 			field("number", 3, number, one, ""),
 			field("inner", 4, message, one, request),
 		}}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: &service, Method: []*descriptorpb.MethodDescriptorProto{method}}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("Service"), Method: []*descriptorpb.MethodDescriptorProto{method}}},
 	}, protoregistry.GlobalFiles)
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +56,7 @@ func register(t *testing.T, service string, change func(*descriptorpb.MethodDesc
 	if err := protoregistry.GlobalFiles.RegisterFile(file); err != nil {
 		t.Fatal(err)
 	}
+	return pkg + ".Service"
 }
 
 func access(field string, roles ...accessv1.Role) func(*descriptorpb.MethodDescriptorProto) {
@@ -66,35 +69,34 @@ func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 	t.Parallel()
 	const owner = accessv1.Role_ROLE_OWNER
 	for _, tt := range []struct {
-		service string
-		change  func(*descriptorpb.MethodDescriptorProto)
-		why     string
+		name   string
+		change func(*descriptorpb.MethodDescriptorProto)
+		why    string
 	}{
-		{"HasNoOption", func(*descriptorpb.MethodDescriptorProto) {}, "no access option"},
-		{"HasNoRole", access("name"), "names no role"},
-		{"HasUnspecifiedRole", access("name", owner, accessv1.Role_ROLE_UNSPECIFIED), "unknown role"},
-		{"HasInventedRole", access("name", owner, 99), "unknown role"},
-		{"HasNoField", access("", owner), "no single field"},
-		{"HasUnknownField", access("nome", owner), "no single field"},
-		{"HasUnknownInnerField", access("inner.nome", owner), "no single field"},
-		{"HasListField", access("tags", owner), "no single field"},
-		{"HasNumberField", access("number", owner), "end at a string"},
-		{"HasMessageField", access("inner", owner), "end at a string"},
-		{"HasFieldBelowString", access("name.name", owner), "no message"},
-		{"HasTrailingDot", access("name.", owner), "no message"},
-		{"StreamsUp", func(m *descriptorpb.MethodDescriptorProto) {
+		{"no option", func(*descriptorpb.MethodDescriptorProto) {}, "no access option"},
+		{"no role", access("name"), "names no role"},
+		{"an unspecified role", access("name", owner, accessv1.Role_ROLE_UNSPECIFIED), "unknown role"},
+		{"an invented role", access("name", owner, 99), "unknown role"},
+		{"no field", access("", owner), "no single field"},
+		{"an unknown field", access("nome", owner), "no single field"},
+		{"an unknown inner field", access("inner.nome", owner), "no single field"},
+		{"a list for a field", access("tags", owner), "no single field"},
+		{"a number for a field", access("number", owner), "end at a string"},
+		{"a message for a field", access("inner", owner), "end at a string"},
+		{"a field below a string", access("name.name", owner), "no message"},
+		{"a dot at the end of the path", access("name.", owner), "no message"},
+		{"a stream of requests", func(m *descriptorpb.MethodDescriptorProto) {
 			access("name", owner)(m)
 			m.ClientStreaming = proto.Bool(true)
 		}, "streams"},
-		{"StreamsDown", func(m *descriptorpb.MethodDescriptorProto) {
+		{"a stream of responses", func(m *descriptorpb.MethodDescriptorProto) {
 			access("name", owner)(m)
 			m.ServerStreaming = proto.Bool(true)
 		}, "streams"},
 	} {
-		t.Run(tt.service, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			register(t, tt.service, tt.change)
-			full := "keyward.test." + strings.ToLower(tt.service) + "." + tt.service
+			full := register(t, tt.change)
 			_, err := auth.NewGuard(map[string]grpc.ServiceInfo{full: {Methods: []grpc.MethodInfo{{Name: "Do"}}}})
 			if err == nil || !strings.Contains(err.Error(), "/"+full+"/Do") || !strings.Contains(err.Error(), tt.why) {
 				t.Errorf("NewGuard = %v, want it to name the method and say %q", err, tt.why)
@@ -105,8 +107,8 @@ func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 
 func TestMethodsWithUsableAccessOption(t *testing.T) {
 	t.Parallel()
-	register(t, "IsFine", access("inner.inner.name", accessv1.Role_ROLE_OWNER))
-	services := map[string]grpc.ServiceInfo{"keyward.test.isfine.IsFine": {Methods: []grpc.MethodInfo{{Name: "Do"}}}}
+	full := register(t, access("inner.inner.name", accessv1.Role_ROLE_OWNER))
+	services := map[string]grpc.ServiceInfo{full: {Methods: []grpc.MethodInfo{{Name: "Do"}}}}
 	if _, err := auth.NewGuard(services); err != nil {
 		t.Errorf("NewGuard = %v", err)
 	}
@@ -114,7 +116,7 @@ func TestMethodsWithUsableAccessOption(t *testing.T) {
 		"a method the contract does not know": {Name: "Undo"},
 		"a method that streams unlike it":     {Name: "Do", IsServerStream: true},
 	} {
-		services["keyward.test.isfine.IsFine"] = grpc.ServiceInfo{Methods: []grpc.MethodInfo{info}}
+		services[full] = grpc.ServiceInfo{Methods: []grpc.MethodInfo{info}}
 		if _, err := auth.NewGuard(services); err == nil {
 			t.Errorf("NewGuard takes %s", name)
 		}

@@ -128,20 +128,27 @@ func TestTokensThatAreRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := w.authn.Authenticate(bearing(t.Context(), "authorization", "Bearer "+tt.token))
-			if !fault.Is(err, fault.CredentialsInvalid) {
-				t.Fatalf("Authenticate = %v, want CREDENTIALS_INVALID", err)
-			}
-			if !strings.Contains(err.Error(), tt.why) {
-				t.Errorf("cause %q does not say %q", err, tt.why)
-			}
-			if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), tt.token) {
-				t.Errorf("cause %q quotes the token", err)
-			}
-			if f, _ := fault.From(err); f.Message != "the credentials are not accepted" || f.Metadata != nil || f.Violations != nil {
-				t.Errorf("the caller is told %+v", f)
-			}
+			refuses(t, w, tt.token, tt.why)
 		})
+	}
+}
+
+// refuses sends a token that must be refused. The log learns why; nobody is told
+// what was in it.
+func refuses(t *testing.T, w *world, token, why string) {
+	t.Helper()
+	_, err := w.authn.Authenticate(bearing(t.Context(), "authorization", "Bearer "+token))
+	if !fault.Is(err, fault.CredentialsInvalid) {
+		t.Fatalf("Authenticate = %v, want CREDENTIALS_INVALID", err)
+	}
+	if !strings.Contains(err.Error(), why) {
+		t.Errorf("cause %q does not say %q", err, why)
+	}
+	if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), token) {
+		t.Errorf("cause %q quotes the token", err)
+	}
+	if f, _ := fault.From(err); f.Message != "the credentials are not accepted" || f.Metadata != nil || f.Violations != nil {
+		t.Errorf("the caller is told %+v", f)
 	}
 }
 

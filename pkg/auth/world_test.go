@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -76,6 +77,8 @@ func serveIssuer(t testing.TB, authority *localid.Authority) *issuerServer {
 	}
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
 	s.URL = "https://" + server.Listener.Addr().String()
+	// Clients that go away, or that must not trust this server, are what tests are about.
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.rotate(t)
 	server.StartTLS()
 	t.Cleanup(server.Close)
