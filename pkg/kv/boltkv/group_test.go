@@ -270,7 +270,7 @@ func TestATransactionEndsWithItsFunction(t *testing.T) {
 			}
 		}
 		if tx, ok := r.(kv.Tx); ok {
-			if err := errors.Join(tx.Put([]byte("a"), nil)); err == nil {
+			if err := tx.Put([]byte("a"), nil); err == nil {
 				t.Error("Put after the end succeeds")
 			}
 		}
