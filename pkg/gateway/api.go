@@ -77,7 +77,7 @@ func (g *gateway) admit(next runtime.HandlerFunc) runtime.HandlerFunc {
 			c.route = rt
 			return
 		}
-		checked, refused := g.check(rt, w, c.outer, in, path)
+		checked, refused := g.check(rt, c.outer, in, path)
 		if refused != nil {
 			g.refuse(in.Context(), w, refused)
 			return
@@ -97,7 +97,7 @@ func exactIDs(path map[string]string) bool {
 	return true
 }
 
-func (g *gateway) check(rt *route, w http.ResponseWriter, r, in *http.Request, path map[string]string) (*http.Request, *refusal) {
+func (g *gateway) check(rt *route, r, in *http.Request, path map[string]string) (*http.Request, *refusal) {
 	if refused := checkCredentials(r); refused != nil {
 		return nil, refused
 	}
@@ -105,7 +105,7 @@ func (g *gateway) check(rt *route, w http.ResponseWriter, r, in *http.Request, p
 	if refused != nil {
 		return nil, refused
 	}
-	body, refused := g.readBody(rt, w, r)
+	body, refused := g.readBody(rt, r)
 	if refused != nil {
 		return nil, refused
 	}

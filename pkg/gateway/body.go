@@ -20,11 +20,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// drainBytes is how much of a body that is too large is read and thrown away.
-const drainBytes = 32 << 20
-
 // readBody returns the body of a request to the route, or why it is refused.
-func (g *gateway) readBody(rt *route, w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+func (g *gateway) readBody(rt *route, r *http.Request) ([]byte, *refusal) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
@@ -40,13 +37,11 @@ func (g *gateway) readBody(rt *route, w http.ResponseWriter, r *http.Request) ([
 	limit := g.cfg.MaxBodyBytes
 	tooLarge := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
 	if r.ContentLength > limit {
-		drain(w, r)
 		return nil, tooLarge
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case int64(len(body)) > limit:
-		drain(w, r)
 		return nil, tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, deadline(http.StatusRequestTimeout)
@@ -54,19 +49,6 @@ func (g *gateway) readBody(rt *route, w http.ResponseWriter, r *http.Request) ([
 		return nil, malformedJSON("")
 	}
 	return body, nil
-}
-
-// drain lets a client send what it cannot be kept from sending: one that sends without
-// looking would else be cut off before it reads the answer. HTTP/2 has other means, and
-// a client that asks first (Expect: 100-continue) has not begun.
-func drain(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor > 1 {
-		return
-	}
-	w.Header().Set("Connection", "close")
-	if r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
-	}
 }
 
 // checkMedia wants JSON or no word about it. Anything else, such as a form, is

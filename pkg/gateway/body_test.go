@@ -259,6 +259,33 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 	e.gotNothing(t)
 }
 
+func TestClientsThatSendWithoutLookingGetTheirAnswer(t *testing.T) {
+	t.Parallel()
+	e := start(t, func(c *gateway.Config) { c.AllowedHosts = []string{"127.0.0.1"} })
+	body := strings.Repeat("x", 20<<20)
+	tests := []struct {
+		name, method, path string
+		headers            []string
+		code               int
+		reason             string
+	}{
+		{"without credentials", "POST", secrets, []string{"Authorization", ""}, 401, "CREDENTIALS_MISSING"},
+		{"to no route", "POST", "/v1/nowhere", nil, 404, "ROUTE_NOT_FOUND"},
+		{"to no path", "POST", "/nowhere", nil, 404, "ROUTE_NOT_FOUND"},
+		{"with a wrong method", "PUT", secret, nil, 405, "METHOD_NOT_ALLOWED"},
+		{"as a form", "POST", secrets, []string{"Content-Type", "", "Content-Type", "application/x-www-form-urlencoded"}, 415, "INVALID_FIELD"},
+		{"where no body belongs", "GET", secret, nil, 400, "INVALID_FIELD"},
+		{"with an unknown parameter", "POST", secrets + "?x=1", nil, 400, "INVALID_FIELD"},
+		{"with a large header", "POST", secrets, []string{"X-A", strings.Repeat("x", 40_000)}, 431, "MESSAGE_TOO_LARGE"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			wantProblem(t, e.do(t, tc.method, tc.path, body, tc.headers...), tc.code, tc.reason)
+		})
+	}
+	e.gotNothing(t)
+}
+
 func TestClientsThatAskAreToldBeforeTheySend(t *testing.T) {
 	t.Parallel()
 	e := start(t)

@@ -33,7 +33,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx := telemetry.WithRequestID(r.Context(), id)
 	r = r.WithContext(ctx)
-	out := &response{ResponseWriter: w}
+	out := &response{ResponseWriter: w, request: r}
 	harden(out.Header(), r)
 	out.Header().Set(requestIDHeader, id)
 	defer g.catch(ctx, out)
@@ -126,14 +126,25 @@ func options(w http.ResponseWriter, allow string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// drainBytes is how much of a body that nobody wants is read and thrown away.
+const drainBytes = 32 << 20
+
 // A response remembers whether an answer has begun.
 type response struct {
 	http.ResponseWriter
-	begun bool
+	request *http.Request
+	begun   bool
 }
 
-// WriteHeader begins the answer.
+// WriteHeader begins the answer. Before it begins an error, it lets the client send
+// what it cannot be kept from sending: net/http would cut off one that sends without
+// looking, and it would never read the answer. HTTP/2 has other means, and a client
+// that asks first (Expect: 100-continue) has not begun to send.
 func (w *response) WriteHeader(status int) {
+	r := w.request
+	if !w.begun && status >= http.StatusBadRequest && r.ProtoMajor == 1 && r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // it is thrown away, however it ends
+	}
 	w.begun = true
 	w.ResponseWriter.WriteHeader(status)
 }
