@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -61,9 +63,17 @@ func (s site) tls(t testing.TB) *tls.Config {
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
 }
 
-func (s site) dial(t testing.TB, address string, who person) *grpc.ClientConn {
+func (s site) dial(t testing.TB, address string, who person, defaults ...grpc.CallOption) *grpc.ClientConn {
 	t.Helper()
-	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(s.tls(t)))}
+	options := []grpc.DialOption{
+		grpc.WithDefaultCallOptions(defaults...),
+		grpc.WithTransportCredentials(credentials.NewTLS(s.tls(t))),
+		// A killed server is back in a moment: do not back off for long.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 500 * time.Millisecond},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+	}
 	if who != nobody {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(s.token(t, who))))
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -36,7 +37,12 @@ func kills(t testing.TB) int {
 func TestKilledProgramsLoseNothing(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
-	w := &writers{t: t, vault: c.vaultAs(t, owner), allowlist: c.allowlistAs(t, owner)}
+	// Writers wait for a server that is being started again, or they would only fail.
+	w := &writers{
+		t:         t,
+		vault:     vaultv1.NewVaultServiceClient(c.dial(t, c.vault, owner, grpc.WaitForReady(true))),
+		allowlist: allowlistv1.NewAllowlistServiceClient(c.dial(t, c.allowlist, owner, grpc.WaitForReady(true))),
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	secrets, endpoints := make([]*secretWriter, 3), make([]*endpointWriter, 3)

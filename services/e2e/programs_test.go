@@ -160,14 +160,18 @@ func eventually(t testing.TB, within time.Duration, what string, check func(cont
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil {
+			last = err // the end of the time tells nothing
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %v: %v", what, within, err)
+			t.Fatalf("%s: not within %v: %v", what, within, last)
 		case <-tick.C:
 		}
 	}
