@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -52,7 +51,7 @@ func (c *catalogue) RegisterService(desc *grpc.ServiceDesc, impl any) {
 // registerWith registers all services with the server.
 func (c *catalogue) registerWith(s *grpc.Server) {
 	for _, e := range c.entries {
-		s.RegisterService(tolerant(e.desc), e.impl)
+		s.RegisterService(receivedLate(e.desc), e.impl)
 	}
 }
 
@@ -108,9 +107,3 @@ func fullName(service, method string) string { return "/" + service + "/" + meth
 // unknownMethod is what logs and metrics call all methods that the server has not: a
 // method's name is input, too.
 var unknownMethod = methodName{"unknown", "unknown"}
-
-// serviceOf returns the name of the service of a full method name.
-func serviceOf(full string) string {
-	service, _, _ := strings.Cut(strings.TrimPrefix(full, "/"), "/")
-	return service
-}

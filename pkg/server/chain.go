@@ -26,6 +26,7 @@ func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 		unary(s.bounded),
 		s.steps.authenticator.Unary,
 		unary(recognized),
+		s.receive,
 		s.steps.guard.Unary,
 		s.steps.validator.unary,
 	}
@@ -146,7 +147,13 @@ func (s *Server) known(ctx context.Context, method string, next func(context.Con
 func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.draining, cancel)()
+	go func() {
+		select {
+		case <-s.draining:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	return next(ctx)
 }
 

@@ -111,6 +111,11 @@ func (c Config) Check() error {
 	if c.TLS.ClientTrust == "" && len(c.Auth.Issuers) == 0 {
 		errs = append(errs, errors.New("auth.issuers, tls.client_trust: nobody could call without one of them"))
 	}
+	for i, issuer := range c.Auth.Issuers {
+		if err := issuer.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("auth.issuers[%d]: %w", i, err))
+		}
+	}
 	if c.Auth.CacheSize < 0 {
 		errs = append(errs, errors.New("auth.cache_size: must not be negative"))
 	}

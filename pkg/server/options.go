@@ -21,16 +21,16 @@ const (
 	maxHandshake = 10 * time.Second
 	// courtesy is how much above its methods' limits a server reads a request, so
 	// that it can refuse it with a reason. What is larger the library refuses
-	// itself, in its own words and before the chain.
+	// itself, in its own words.
 	courtesy = 3 << 20
 	// goodbye is how long the requests on a connection that grew old may take.
 	goodbye = time.Minute
 )
 
 // options returns the settings of the gRPC server.
-func (s *Server) options(t *telemetry.Telemetry, sizes map[string]int) []grpc.ServerOption {
+func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 	largest := s.limits.MaxReceiveBytes
-	for _, size := range sizes {
+	for _, size := range s.sizes {
 		largest = max(largest, size)
 	}
 	options := []grpc.ServerOption{
@@ -42,6 +42,7 @@ func (s *Server) options(t *telemetry.Telemetry, sizes map[string]int) []grpc.Se
 		grpc.ChainUnaryInterceptor(s.unaryChain()...),
 		grpc.ChainStreamInterceptor(s.streamChain()...),
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(largest + courtesy),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(s.limits.MaxConcurrentStreams),
@@ -71,8 +72,8 @@ func (s *Server) tracing(t *telemetry.Telemetry) stats.Handler {
 	)
 }
 
-// sizes returns the size of the largest request of each method of the contract.
-func (s *Server) sizes(services []Service) map[string]int {
+// requestSizes returns the size of the largest request of each method of the contract.
+func (s *Server) requestSizes(services []Service) map[string]int {
 	sizes := make(map[string]int, len(s.methods))
 	for full, name := range s.methods {
 		if s.contract[name.service] {

@@ -11,6 +11,7 @@
 //	status        faults, other errors and panics become what the caller gets
 //	deadline      each request has one
 //	authenticate  who is it
+//	receive       only now the request is read
 //	authorize     may they
 //	validate      is the request well-formed
 //
@@ -71,13 +72,13 @@ type Server struct {
 
 	methods  map[string]methodName // by full name: all there are
 	contract map[string]bool       // the services that are neither health nor reflection
+	sizes    map[string]int        // the largest requests, by full method name
 	identity atomic.Pointer[tls.Config]
 	policies *auth.Policies
 	steps    steps
 	health   *health.Server
 	grpc     *grpc.Server
-	draining context.Context // ends when the drain begins, and with it the streams
-	endAll   context.CancelFunc
+	draining chan struct{} // closed when the drain begins
 }
 
 // steps are the parts of the chain that have something to remember.
@@ -94,25 +95,26 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check server configuration: %w", err)
 	}
-	s := &Server{config: cfg, limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer()}
-	s.draining, s.endAll = context.WithCancel(context.Background())
-	s.policies = auth.NewPolicies(nil)
+	s := &Server{
+		config: cfg, limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
+		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
+	}
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
 	c := newCatalogue(services, s.health)
 	s.methods, s.contract = c.methods(), c.contract
-	sizes := s.sizes(services)
+	s.sizes = s.requestSizes(services)
 	var err error
-	if s.steps, err = newSteps(cfg.Auth, s.policies, c, sizes, t.Metrics); err != nil {
+	if s.steps, err = newSteps(cfg.Auth, s.policies, c, t.Metrics); err != nil {
 		return nil, err
 	}
-	s.grpc = grpc.NewServer(s.options(t, sizes)...)
+	s.grpc = grpc.NewServer(s.options(t)...)
 	c.registerWith(s.grpc)
 	return s, nil
 }
 
-func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, sizes map[string]int, metrics prometheus.Registerer) (s steps, err error) {
+func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, metrics prometheus.Registerer) (s steps, err error) {
 	s.authenticator, err = auth.NewAuthenticator(auth.Config{
 		Issuers: cfg.Issuers, Policies: policies, CacheSize: cfg.CacheSize,
 	})
@@ -126,7 +128,7 @@ func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, sizes map[s
 	if err != nil {
 		return s, err
 	}
-	if s.validator, err = newValidator(requests, sizes); err != nil {
+	if s.validator, err = newValidator(requests); err != nil {
 		return s, err
 	}
 	if s.requests, err = telemetry.NewRequests(metrics); err != nil {
@@ -136,8 +138,8 @@ func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, sizes map[s
 }
 
 // Serve serves on the listeners until ctx ends or one of them fails. Then it takes
-// no new requests, lets those under way finish for as long as Limits.Drain, ends the
-// rest, and returns.
+// no new requests, lets those under way finish for as long as Limits.Drain, cancels
+// the rest, and returns when no handler runs any more.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, lis := range listeners {
@@ -165,7 +167,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 // drain lets the requests under way finish, up to a limit.
 func (s *Server) drain(ctx context.Context) {
 	s.health.Shutdown() // load balancers look elsewhere from now on
-	s.endAll()          // streams have no end of their own
+	close(s.draining)   // streams have no end of their own
 	begin, finished := time.Now(), make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

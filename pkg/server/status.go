@@ -95,6 +95,15 @@ func late(ctx context.Context, err error, code codes.Code) bool {
 	return ctx.Err() != nil && status.Code(err) == code
 }
 
+// unread returns the fault for a request that could not be read: it is larger than
+// the server reads at all, or was not sent to its end.
+func unread(err error) error {
+	if status.Code(err) == codes.ResourceExhausted {
+		return fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request is larger than the server reads").Because(err)
+	}
+	return fault.New(fault.Canceled, fault.Cancelled, "the request did not arrive").Because(err)
+}
+
 func codeOf(kind fault.Kind) codes.Code {
 	switch kind {
 	case fault.InvalidArgument:

@@ -21,14 +21,11 @@ import (
 // A validator checks requests against the rules that the contract states next to
 // its fields. It comes after authorisation: who may not call learns nothing of
 // what a request should look like.
-type validator struct {
-	rules  protovalidate.Validator
-	limits map[string]int // largest request by full method name, for those below the server's
-}
+type validator struct{ rules protovalidate.Validator }
 
 // newValidator compiles the rules of all requests, so that a rule that does not
 // compile stops the start, and the first request is as quick as the next.
-func newValidator(requests []protoreflect.MessageDescriptor, limits map[string]int) (*validator, error) {
+func newValidator(requests []protoreflect.MessageDescriptor) (*validator, error) {
 	rules, err := protovalidate.New(
 		protovalidate.WithMessageDescriptors(requests...), protovalidate.WithDisableLazy())
 	if err != nil {
@@ -40,20 +37,16 @@ func newValidator(requests []protoreflect.MessageDescriptor, limits map[string]i
 			return nil, fmt.Errorf("compile rules of %s: %w", request.FullName(), err)
 		}
 	}
-	return &validator{rules: rules, limits: limits}, nil
+	return &validator{rules: rules}, nil
 }
 
-func (v *validator) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if malformed(ctx) {
-		return nil, fault.New(fault.InvalidArgument, fault.InvalidField, "the request is not the message that the method takes")
+func (v *validator) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err := problem(ctx); err != nil {
+		return nil, err
 	}
 	msg, ok := req.(proto.Message)
 	if !ok {
 		return nil, fmt.Errorf("request of type %T is no message", req)
-	}
-	if limit, ok := v.limits[info.FullMethod]; ok && proto.Size(msg) > limit {
-		return nil, fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request is larger than the method takes").
-			With("limit_bytes", strconv.Itoa(limit))
 	}
 	if err := v.check(msg); err != nil {
 		return nil, err

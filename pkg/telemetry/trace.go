@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
@@ -25,9 +26,9 @@ type TraceConfig struct {
 	Endpoint string `yaml:"endpoint"`
 	// Insecure sends spans without TLS.
 	Insecure bool `yaml:"insecure"`
-	// CA is a file with the certificates (PEM) that the collector's is checked
-	// against. Empty: the system's.
-	CA string `yaml:"ca"`
+	// CAFile is a PEM file with the authorities that vouch for the collector's TLS
+	// certificate. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
 	// Ratio is how many of the traces that begin here are kept, from 0 to 1.
 	// Traces that began elsewhere are kept if they are there. Unset: all.
 	Ratio *float64 `yaml:"ratio"`
@@ -43,8 +44,8 @@ func (c TraceConfig) check() error {
 	if c.Ratio != nil && (*c.Ratio < 0 || *c.Ratio > 1) {
 		errs = append(errs, errors.New("traces.ratio: must be from 0 to 1"))
 	}
-	if c.Insecure && c.CA != "" {
-		errs = append(errs, errors.New("traces: insecure and ca exclude each other"))
+	if c.Insecure && c.CAFile != "" {
+		errs = append(errs, errors.New("traces: insecure and ca_file exclude each other"))
 	}
 	return errors.Join(errs...)
 }
@@ -62,21 +63,21 @@ func (c TraceConfig) security() (otlptracegrpc.Option, error) {
 		return otlptracegrpc.WithInsecure(), nil
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("read traces.ca: %w", err)
+			return nil, fmt.Errorf("read traces.ca_file: %w", err)
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("traces.ca: holds no certificate")
+			return nil, errors.New("traces.ca_file: holds no certificate")
 		}
 	}
 	return otlptracegrpc.WithTLSCredentials(credentials.NewTLS(cfg)), nil
 }
 
 // newTracer does not wait for the collector: a service runs without it.
-func newTracer(ctx context.Context, cfg TraceConfig, service string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
 	security, err := cfg.security()
 	if err != nil {
 		return nil, err
@@ -85,7 +86,12 @@ func newTracer(ctx context.Context, cfg TraceConfig, service string, log *slog.L
 	if err != nil {
 		return nil, fmt.Errorf("set up trace export: %w", err)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "traces are exported", slog.String("endpoint", cfg.Endpoint))
+	// What goes wrong on the way to the collector would else be printed by package log.
+	lasting := context.WithoutCancel(ctx)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		logger.LogAttrs(lasting, slog.LevelWarn, "traces are lost", slog.Any("cause", err))
+	}))
+	logger.LogAttrs(ctx, slog.LevelInfo, "traces are exported", slog.String("endpoint", cfg.Endpoint))
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(cfg.sampler()),
