@@ -90,10 +90,11 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Allowlist, erro
 }
 
 // surroundings are what tests replace: the clock, the pace of the background
-// tasks, and what happens between the steps of a save.
+// tasks, how the store behaves, and what happens between the steps of a save.
 type surroundings struct {
 	now       func() time.Time
 	intervals endpoint.Intervals
+	wrap      func(kv.Store) kv.Store // nil: as it is
 	step      func(string) error
 }
 
@@ -118,19 +119,21 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	a := &Allowlist{store: store, conn: conn}
-	if err := a.assemble(ctx, store, keys, logger, around); err != nil {
+	if around.wrap != nil {
+		a.store = around.wrap(store)
+	}
+	if a.log, err = changelog.New(keys.Derive("change log"), purpose, around.now); err != nil {
+		return nil, errors.Join(fmt.Errorf("open change log: %w", err), store.Close(), conn.Close())
+	}
+	store.Attach(changelog.Name, a.log)
+	if err := a.assemble(ctx, keys, logger, around); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	return a, nil
 }
 
 // assemble puts the allowlist together over an open store and starts its tasks.
-func (a *Allowlist) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
-	log, err := changelog.New(keys.Derive("change log"), purpose, around.now)
-	if err != nil {
-		return fmt.Errorf("open change log: %w", err)
-	}
-	store.Attach(changelog.Name, log)
+func (a *Allowlist) assemble(ctx context.Context, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
 	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
@@ -138,7 +141,7 @@ func (a *Allowlist) assemble(ctx context.Context, store *boltkv.DB, keys *keyrin
 	ledger := replay.NewLedger(keys.Derive("request ids"), around.now)
 	vault := resolver.New(a.conn)
 	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
-		Store: store, Log: log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
+		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
 	})
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)
@@ -147,7 +150,7 @@ func (a *Allowlist) assemble(ctx context.Context, store *boltkv.DB, keys *keyrin
 	if err != nil {
 		return err
 	}
-	a.log, a.api = log, api.New(endpoints, exchanges, ledger, pages, around.now)
+	a.api = api.New(endpoints, exchanges, ledger, pages, around.now)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop = stop
 	a.tasks.Go(func() { endpoints.Run(background, around.intervals) })

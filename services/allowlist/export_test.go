@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
@@ -14,6 +15,10 @@ type Around struct {
 	Now func() time.Time
 	// Pace is the time between two looks of each background task.
 	Pace time.Duration
+	// Reconcile is the time between two comparisons with the vault; zero: none.
+	Reconcile time.Duration
+	// Wrap makes the store behave otherwise.
+	Wrap func(kv.Store) kv.Store
 	// Step is called between the steps of a save.
 	Step func(string) error
 }
@@ -21,7 +26,7 @@ type Around struct {
 // Open is New in the surroundings of a test.
 func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (*Allowlist, error) {
 	return open(ctx, cfg, logger, surroundings{
-		now: around.Now, step: around.Step,
-		intervals: endpoint.Intervals{Sweep: around.Pace, Reconcile: around.Pace, Retry: around.Pace},
+		now: around.Now, wrap: around.Wrap, step: around.Step,
+		intervals: endpoint.Intervals{Sweep: around.Pace, Reconcile: around.Reconcile, Retry: around.Pace},
 	})
 }

@@ -2,7 +2,6 @@ package allowlist_test
 
 import (
 	"bytes"
-	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/kvtest"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -32,8 +33,12 @@ type kit struct {
 	env                        *servertest.Env
 	vaultConfig                vault.Config
 	config                     allowlist.Config
+	listen                     string
+	reconcile                  time.Duration
 	clock                      *clock
 	steps                      *steps
+	store                      *kvtest.FaultyStore
+	allowlist                  *allowlist.Allowlist
 	vaultServer, server        *servertest.Running
 	owner, member, admin       client
 	sender                     client
@@ -47,20 +52,29 @@ type client struct {
 
 func newKit(t testing.TB) *kit {
 	t.Helper()
+	return makeKit(t, 0)
+}
+
+// newReconcilingKit is a kit whose allowlist compares itself with the vault all the
+// time. Other tests go without, so that what it would repair cannot hide in it.
+func newReconcilingKit(t testing.TB) *kit {
+	t.Helper()
+	return makeKit(t, pace)
+}
+
+func makeKit(t testing.TB, reconcile time.Duration) *kit {
+	t.Helper()
 	folder := t.TempDir()
-	// The vault comes back at the same address after a pause.
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := lis.Addr().String()
-	must(t, lis.Close())
-	vaultEnvironment := func(c *server.Config) { c.Limits.Drain = 100 * time.Millisecond }
-	k := &kit{env: servertest.New(t, vaultEnvironment), clock: new(clock), steps: new(steps)}
+	k := &kit{clock: new(clock), steps: new(steps), listen: "127.0.0.1:0", reconcile: reconcile}
+	k.env = servertest.New(t, func(c *server.Config) {
+		c.Listen, c.Limits.Drain = k.listen, 100*time.Millisecond
+	})
 	k.vaultConfig = vault.Config{Store: filepath.Join(folder, "vault.db"), KeyFile: filepath.Join(folder, "vault.key")}
 	must(t, vault.CreateKey(k.vaultConfig.KeyFile))
 	cert, key := k.env.Files(t, k.env.Resolver(t))
 	k.config = allowlist.Config{
 		Store: filepath.Join(folder, "allowlist.db"), KeyFile: filepath.Join(folder, "allowlist.key"),
-		Vault: allowlist.VaultConfig{Address: address, CA: k.env.TrustFile(), Certificate: cert, Key: key},
+		Vault: allowlist.VaultConfig{CA: k.env.TrustFile(), Certificate: cert, Key: key},
 	}
 	must(t, allowlist.CreateKey(k.config.KeyFile))
 	k.startVault(t)
@@ -68,13 +82,16 @@ func newKit(t testing.TB) *kit {
 	return k
 }
 
-// startVault opens the vault, for the first time or again.
+// startVault opens the vault, for the first time or again, and then where it was.
 func (k *kit) startVault(t testing.TB) {
 	t.Helper()
 	v, err := vault.New(t.Context(), k.vaultConfig, k.env.Logger)
 	must(t, err)
+	if k.vaultServer != nil {
+		k.listen = k.vaultServer.Addr
+	}
 	k.vaultServer = k.env.Start(t, v)
-	k.config.Vault.Address = k.vaultServer.Addr
+	k.listen, k.config.Vault.Address = "127.0.0.1:0", k.vaultServer.Addr
 	k.secrets = vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.Owner(t, "acme")))
 	k.vaultSA = vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.SuperAdmin(t)))
 	k.bindings = vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.Resolver(t)))
@@ -83,9 +100,15 @@ func (k *kit) startVault(t testing.TB) {
 // start opens the allowlist, for the first time or again.
 func (k *kit) start(t testing.TB) {
 	t.Helper()
-	a, err := allowlist.Open(t.Context(), k.config, k.env.Logger, allowlist.Around{Now: k.clock.now, Pace: pace, Step: k.steps.step})
+	a, err := allowlist.Open(t.Context(), k.config, k.env.Logger, allowlist.Around{
+		Now: k.clock.now, Pace: pace, Reconcile: k.reconcile, Step: k.steps.step,
+		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and may be made to fail
+			k.store = kvtest.Faulty(kvtest.Rerun(store))
+			return k.store
+		},
+	})
 	must(t, err)
-	k.server = k.env.Start(t, a)
+	k.allowlist, k.server = a, k.env.Start(t, a)
 	k.owner = k.as(t, k.env.Owner(t, "acme"))
 	k.member = k.as(t, k.env.Member(t, "acme"))
 	k.admin = k.as(t, k.env.SuperAdmin(t))

@@ -208,33 +208,3 @@ func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
 	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
 	k.settle(t, secret, 1)
 }
-
-func TestReconcileSwitchesOffWhatLostItsSecret(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(secret))
-	_, err := k.vaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret, Force: true, Reason: "leaked"})
-	must(t, err)
-	eventually(t, func() bool {
-		return k.owner.get(t, "orders").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
-	}, "the endpoint is still on")
-}
-
-func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(secret))
-	operation := k.held(t, secret)[0].GetOperationId()
-	_, err := k.bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
-	})
-	must(t, err)
-	_, err = k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
-	must(t, err)
-	eventually(t, func() bool {
-		held := k.held(t, secret)
-		return len(held) == 1 && held[0].GetOperationId() == operation
-	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
-}

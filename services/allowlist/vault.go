@@ -50,7 +50,7 @@ func (c VaultConfig) check() error {
 	}{
 		{"address", c.Address, false}, {"ca", c.CA, true}, {"certificate", c.Certificate, true}, {"key", c.Key, true},
 	} {
-		if field.value == "" && !(field.file && c.TLS != nil) {
+		if field.value == "" && (!field.file || c.TLS == nil) {
 			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
 		}
 	}

@@ -15,7 +15,7 @@ import (
 type Intervals struct {
 	// Sweep is the time between two looks for intents that crashes left.
 	Sweep time.Duration
-	// Reconcile is the time between two comparisons with the vault.
+	// Reconcile is the time between two comparisons with the vault. Zero: none.
 	Reconcile time.Duration
 	// Retry is the longest wait before something that failed is tried again.
 	Retry time.Duration
@@ -31,7 +31,9 @@ func DefaultIntervals() Intervals {
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
-	tasks.Go(func() { r.runReconcile(ctx, every) })
+	if every.Reconcile > 0 {
+		tasks.Go(func() { r.runReconcile(ctx, every) })
+	}
 	r.runSweep(ctx, every)
 	tasks.Wait()
 }

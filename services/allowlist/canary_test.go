@@ -1,0 +1,151 @@
+package allowlist_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// A slot puts a text into one place of a message, and makes what is on the way.
+type slot struct {
+	path string
+	fill func(m protoreflect.Message, text string)
+}
+
+// slots returns all places for texts and bytes below a message.
+func slots(desc protoreflect.MessageDescriptor) []slot {
+	var all []slot
+	for i := range desc.Fields().Len() {
+		field := desc.Fields().Get(i)
+		name := string(field.Name())
+		add := func(path string, fill func(protoreflect.Message, string)) { all = append(all, slot{path, fill}) }
+		switch {
+		case field.IsMap():
+			add(name+" key", func(m protoreflect.Message, text string) {
+				entries := m.Mutable(field).Map()
+				entries.Set(protoreflect.ValueOfString(text).MapKey(), entries.NewValue())
+			})
+			if field.MapValue().Kind() == protoreflect.StringKind {
+				add(name+" value", func(m protoreflect.Message, text string) {
+					m.Mutable(field).Map().Set(protoreflect.ValueOfString("a").MapKey(), protoreflect.ValueOfString(text))
+				})
+			}
+		case field.Message() != nil:
+			for _, inner := range slots(field.Message()) {
+				add(name+"."+inner.path, func(m protoreflect.Message, text string) {
+					inner.fill(child(m, field), text)
+				})
+			}
+		case field.Kind() == protoreflect.StringKind || field.Kind() == protoreflect.BytesKind:
+			add(name, func(m protoreflect.Message, text string) {
+				value := protoreflect.ValueOfString(text)
+				if field.Kind() == protoreflect.BytesKind {
+					value = protoreflect.ValueOfBytes([]byte(text))
+				}
+				if field.IsList() {
+					m.Mutable(field).List().Append(value)
+					return
+				}
+				m.Set(field, value)
+			})
+		}
+	}
+	return all
+}
+
+// child returns the message in a field, or the first of a list of them.
+func child(m protoreflect.Message, field protoreflect.FieldDescriptor) protoreflect.Message {
+	if !field.IsList() {
+		return m.Mutable(field).Message()
+	}
+	list := m.Mutable(field).List()
+	if list.Len() == 0 {
+		list.AppendMutable()
+	}
+	return list.Get(0).Message()
+}
+
+// requests returns a good request for each method.
+func requests(secret string) map[string]proto.Message {
+	name := nameOf("orders")
+	update := draft(secret)
+	update.Name = name
+	update.Headers = []*allowlistv1.Parameter{header("X-Partner", "acme")}
+	return map[string]proto.Message{
+		"CreateEndpoint":      &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: draft(secret)},
+		"GetEndpoint":         &allowlistv1.GetEndpointRequest{Name: name},
+		"ListEndpoints":       &allowlistv1.ListEndpointsRequest{Parent: workspace},
+		"UpdateEndpoint":      &allowlistv1.UpdateEndpointRequest{Endpoint: update},
+		"DeleteEndpoint":      &allowlistv1.DeleteEndpointRequest{Name: nameOf("none")},
+		"ListEndpointHistory": &allowlistv1.ListEndpointHistoryRequest{Name: name},
+		"ApproveEndpoint":     &allowlistv1.ApproveEndpointRequest{Name: name},
+		"ActivateEndpoint":    &allowlistv1.ActivateEndpointRequest{Name: name},
+		"DeactivateEndpoint":  &allowlistv1.DeactivateEndpointRequest{Name: name},
+		"Encrypt":             &allowlistv1.EncryptRequest{Name: name},
+		"Decrypt":             &allowlistv1.DecryptRequest{Name: name},
+	}
+}
+
+func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	k.activate(t, "orders")
+	admin := k.env.Dial(t, k.server.Addr, k.env.SuperAdmin(t))
+	sender := k.env.Dial(t, k.server.Addr, k.env.Sender(t))
+	good := requests(secret)
+	service := allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")
+	var refused, tried []string
+	for i := range service.Methods().Len() {
+		method := service.Methods().Get(i)
+		conn := admin
+		if method.Name() == "Encrypt" || method.Name() == "Decrypt" {
+			conn = sender
+		}
+		for _, s := range slots(method.Input()) {
+			canary := fmt.Sprintf("sesame%dopen/%d", len(tried), i)
+			tried = append(tried, canary)
+			req := proto.Clone(good[string(method.Name())])
+			s.fill(req.ProtoReflect(), canary)
+			if err := invoke(t, conn, method, req); err != nil {
+				refused = append(refused, canary)
+				what := string(method.Name()) + " with a canary in " + s.path
+				servertest.MustNotHold(t, what, err.Error()+fmt.Sprint(servertest.Violations(err), servertest.Metadata(err)), canary)
+			}
+		}
+	}
+	if len(tried) < 100 || len(refused) < 60 {
+		t.Fatalf("only %d places tried and %d refused", len(tried), len(refused))
+	}
+	log := k.env.Log.String()
+	k.server.Stop()
+	stored, err := os.ReadFile(k.config.Store)
+	must(t, err)
+	for _, canary := range tried {
+		servertest.MustNotHold(t, "the log", log, canary)
+	}
+	for _, canary := range refused {
+		if strings.Contains(string(stored), canary) {
+			t.Errorf("%s was refused and is in the store", canary)
+		}
+	}
+}
+
+// invoke calls a method and drops the answer.
+func invoke(t testing.TB, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, req proto.Message) error {
+	t.Helper()
+	output, err := protoregistry.GlobalTypes.FindMessageByName(method.Output().FullName())
+	must(t, err)
+	full := fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name())
+	return conn.Invoke(t.Context(), full, req, output.New().Interface())
+}

@@ -1,0 +1,311 @@
+package allowlist_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+func header(name, value string) *allowlistv1.Parameter {
+	return &allowlistv1.Parameter{Name: name, Source: &allowlistv1.Parameter_Value{Value: value}}
+}
+
+func TestTheLifeOfAnEndpoint(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	want := &allowlistv1.Endpoint{
+		DisplayName: "Orders", Description: "Where orders go", Labels: map[string]string{"env": "prod"},
+		Methods: []string{"POST", "PUT"}, Url: "HTTPS://API.Partner.example.:443/v1/./orders", ContentType: "application/json",
+		Headers:         []*allowlistv1.Parameter{header("X-Partner", "acme")},
+		QueryParameters: []*allowlistv1.Parameter{header("version", "2")},
+		Encryption:      encrypted(secret),
+		Uid:             "mine", State: allowlistv1.Endpoint_STATE_ACTIVE, // output-only: ignored
+	}
+	created := k.owner.create(t, "orders", want)
+	want.Name, want.Url = nameOf("orders"), "https://api.partner.example/v1/orders"
+	want.State, want.Etag, want.Uid = allowlistv1.Endpoint_STATE_PENDING, "1", created.GetUid()
+	if diff := cmp.Diff(want, created, protocmp.Transform(), protocmp.IgnoreFields(want, "create_time", "update_time")); diff != "" {
+		t.Errorf("CreateEndpoint differs (-want +got):\n%s", diff)
+	}
+	if len(created.GetUid()) != 26 || !created.GetCreateTime().IsValid() || !created.GetUpdateTime().IsValid() {
+		t.Errorf("CreateEndpoint = uid %q, times %v, %v", created.GetUid(), created.GetCreateTime(), created.GetUpdateTime())
+	}
+	if diff := cmp.Diff(created, k.owner.get(t, "orders"), protocmp.Transform()); diff != "" {
+		t.Errorf("GetEndpoint differs from what was created:\n%s", diff)
+	}
+	_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: draft()})
+	wantError(t, "CreateEndpoint again", err, codes.AlreadyExists, "ENDPOINT_EXISTS")
+
+	k.owner.delete(t, "orders")
+	_, err = k.owner.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: nameOf("orders")})
+	wantError(t, "GetEndpoint after deletion", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
+	again := k.owner.create(t, "orders", draft())
+	if again.GetUid() == created.GetUid() || again.GetEtag() != "1" {
+		t.Errorf("the second life has uid %q and etag %q", again.GetUid(), again.GetEtag())
+	}
+	actions := []allowlistv1.EndpointChange_Action{}
+	for _, change := range k.owner.history(t, nameOf("orders")) {
+		actions = append(actions, change.GetAction())
+	}
+	if want := []allowlistv1.EndpointChange_Action{1, 3, 1}; !slices.Equal(actions, want) {
+		t.Errorf("history = %v, want %v", actions, want)
+	}
+}
+
+func TestStatesFollowTheirRules(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft())
+	name := nameOf("orders")
+	activate := func() (*allowlistv1.ActivateEndpointResponse, error) {
+		return k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name, Reason: "go"})
+	}
+	_, err := activate()
+	wantError(t, "ActivateEndpoint before approval", err, codes.FailedPrecondition, "ENDPOINT_NOT_VERIFIED")
+	off, err := k.owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
+	must(t, err)
+	if off.GetEndpoint().GetEtag() != "1" {
+		t.Errorf("DeactivateEndpoint of what is not on = %v, want no change", off.GetEndpoint())
+	}
+	approved, err := k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name})
+	must(t, err)
+	if v := approved.GetEndpoint().GetVerification(); v.GetMethod() != allowlistv1.Verification_METHOD_MANUAL || v.GetActor() != k.admin.subject || !v.GetTime().IsValid() {
+		t.Errorf("ApproveEndpoint = verification %v", v)
+	}
+	if got := approved.GetEndpoint().GetState(); got != allowlistv1.Endpoint_STATE_PENDING {
+		t.Errorf("ApproveEndpoint = %v, want PENDING still", got)
+	}
+	again, err := k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name})
+	must(t, err)
+	if diff := cmp.Diff(approved.GetEndpoint(), again.GetEndpoint(), protocmp.Transform()); diff != "" {
+		t.Errorf("approving again changes it:\n%s", diff)
+	}
+	on, err := activate()
+	must(t, err)
+	if got := on.GetEndpoint(); got.GetState() != allowlistv1.Endpoint_STATE_ACTIVE || got.GetStateReason() != "" {
+		t.Errorf("ActivateEndpoint = %v %q", got.GetState(), got.GetStateReason())
+	}
+	still, err := activate()
+	must(t, err)
+	if still.GetEndpoint().GetEtag() != on.GetEndpoint().GetEtag() {
+		t.Error("activating what is active changes it")
+	}
+	_, err = k.owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
+	must(t, err)
+	_, err = activate()
+	must(t, err)
+	same, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example:443/v1"}, "url")
+	must(t, err)
+	if same.GetState() != allowlistv1.Endpoint_STATE_ACTIVE {
+		t.Errorf("the same URL in another spelling makes it %v", same.GetState())
+	}
+	moved, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example/v2"}, "url")
+	must(t, err)
+	if moved.GetState() != allowlistv1.Endpoint_STATE_PENDING || moved.GetVerification().GetMethod() != 0 || moved.GetStateReason() == "" {
+		t.Errorf("a new URL = %v, verification %v, reason %q", moved.GetState(), moved.GetVerification(), moved.GetStateReason())
+	}
+}
+
+func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	full := func() *allowlistv1.Endpoint {
+		return &allowlistv1.Endpoint{
+			Name: nameOf("orders"), DisplayName: "new", Description: "new", Labels: map[string]string{"a": "b"},
+			Methods: []string{"GET"}, ContentType: "text/plain", Encryption: encrypted(secret, secret),
+			Headers: []*allowlistv1.Parameter{header("a", "b")}, QueryParameters: []*allowlistv1.Parameter{header("c", "d")},
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		paths []string
+		want  []string // changed fields on the log; nil: refused
+	}{
+		{"one field", []string{"display_name"}, []string{"display_name"}},
+		{"name and etag, which identify", []string{"name", "etag", "description"}, []string{"description"}},
+		{"a label", []string{"labels.a"}, []string{"labels"}},
+		{"a leaf of the encryption", []string{"encryption.request.cipher.algorithm"}, []string{"encryption"}},
+		{"what is left", nil, []string{"methods", "headers", "query_parameters", "content_type"}},
+		{"an output-only field", []string{"state"}, nil},
+		{"everything", []string{"*"}, nil},
+		{"a field below another", []string{"methods.x"}, nil},
+		{"the request's own path", []string{"endpoint.description"}, nil},
+	} {
+		_, err := k.owner.update(t, full(), tt.paths...)
+		if tt.want == nil {
+			wantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
+			continue
+		}
+		must(t, err)
+		if got := k.owner.history(t, nameOf("orders"))[0].GetChangedFields(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: changed fields = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	before := k.owner.get(t, "orders").GetEtag()
+	after, err := k.owner.update(t, full())
+	must(t, err)
+	if after.GetEtag() != before {
+		t.Errorf("an update that changes nothing moves the etag from %s to %s", before, after.GetEtag())
+	}
+	for _, path := range []string{"url", "methods"} {
+		_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders")}, path)
+		wantError(t, "an update that empties "+path, err, codes.InvalidArgument, "INVALID_FIELD")
+	}
+}
+
+func TestEtagsGuardEveryChange(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft())
+	k.activate(t, "orders") // the etag is 3 now
+	name := nameOf("orders")
+	for what, call := range map[string]func(etag string) error{
+		"UpdateEndpoint": func(etag string) error {
+			_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Etag: etag, Description: "new"})
+			return err
+		},
+		"DeleteEndpoint": func(etag string) error {
+			_, err := k.owner.DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: name, Etag: etag})
+			return err
+		},
+		"ApproveEndpoint": func(etag string) error {
+			_, err := k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name, Etag: etag})
+			return err
+		},
+		"ActivateEndpoint": func(etag string) error {
+			_, err := k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name, Etag: etag})
+			return err
+		},
+		"DeactivateEndpoint": func(etag string) error {
+			_, err := k.owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name, Etag: etag})
+			return err
+		},
+	} {
+		err := call("2")
+		wantError(t, what+" with a stale etag", err, codes.Aborted, "ETAG_MISMATCH")
+		if got := servertest.Metadata(err)["etag"]; got != "3" {
+			t.Errorf("%s: metadata etag = %q, want 3", what, got)
+		}
+	}
+	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Etag: "3", Description: "new"})
+	must(t, err)
+}
+
+func TestRequestIDsMakeRetriesSafe(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	create := &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: draft(secret), RequestId: "r1"}
+	first, err := k.owner.CreateEndpoint(t.Context(), create)
+	must(t, err)
+	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Description: "later"})
+	must(t, err)
+	again, err := k.owner.CreateEndpoint(t.Context(), create)
+	must(t, err)
+	if got := again.GetEndpoint(); got.GetUid() != first.GetEndpoint().GetUid() || got.GetDescription() != "later" {
+		t.Errorf("the replay answers %v, want the current state of the same life", got)
+	}
+	create.Endpoint.Description = "other"
+	_, err = k.owner.CreateEndpoint(t.Context(), create)
+	wantError(t, "the same id for another request", err, codes.InvalidArgument, "REQUEST_ID_REUSED")
+	_, err = k.admin.CreateEndpoint(t.Context(), create)
+	wantError(t, "the same id of another caller", err, codes.AlreadyExists, "ENDPOINT_EXISTS")
+
+	update := &allowlistv1.UpdateEndpointRequest{
+		Endpoint: &allowlistv1.Endpoint{Name: nameOf("orders"), Etag: "2", DisplayName: "x"}, RequestId: "r1",
+	}
+	for range 2 { // the etag is stale the second time, but it is the same request
+		resp, err := k.owner.UpdateEndpoint(t.Context(), update)
+		must(t, err)
+		if resp.GetEndpoint().GetEtag() != "3" {
+			t.Errorf("UpdateEndpoint = etag %s, want 3", resp.GetEndpoint().GetEtag())
+		}
+	}
+	remove := &allowlistv1.DeleteEndpointRequest{Name: nameOf("orders"), RequestId: "r1"}
+	for range 2 {
+		_, err := k.owner.DeleteEndpoint(t.Context(), remove)
+		must(t, err)
+	}
+	k.owner.create(t, "orders", draft())
+	_, err = k.owner.UpdateEndpoint(t.Context(), update)
+	wantError(t, "a replay for a life that is over", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
+}
+
+func TestMalformedEndpointsAreRefusedWithAllFindings(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	foreign := k.secretIn(t, "workspaces/other", "key", 1)
+	for _, tt := range []struct {
+		name   string
+		change func(*allowlistv1.Endpoint)
+		reason string
+		fields []string
+	}{
+		{"no URL and no methods", func(e *allowlistv1.Endpoint) { e.Url, e.Methods = "", nil }, "INVALID_FIELD", []string{"endpoint.methods", "endpoint.url"}},
+		{"a URL in the clear", func(e *allowlistv1.Endpoint) { e.Url = "http://a.example" }, "INVALID_FIELD", []string{"endpoint.url"}},
+		{"a content type with a line break", func(e *allowlistv1.Endpoint) { e.ContentType = "a\r\nb: c" }, "INVALID_FIELD", []string{"endpoint.content_type"}},
+		{
+			"credentials in parameters, and a bad URL", func(e *allowlistv1.Endpoint) {
+				e.Url = "x"
+				e.Headers = []*allowlistv1.Parameter{header("a", "b"), header("X-Api-Key", "k")}
+				e.QueryParameters = []*allowlistv1.Parameter{header("access_token", "k")}
+			},
+			"DIRECT_KEY_NOT_SUPPORTED",
+			[]string{"endpoint.url", "endpoint.headers[1].value", "endpoint.query_parameters[0].value"},
+		},
+		{
+			"a key in the place of a reference", func(e *allowlistv1.Endpoint) { e.Encryption = encrypted("c2VjcmV0IGtleQ==") },
+			"DIRECT_KEY_NOT_SUPPORTED",
+			[]string{"endpoint.encryption.request.cipher.shared_key.keys[0].name"},
+		},
+		{
+			"a secret of another workspace", func(e *allowlistv1.Endpoint) { e.Encryption = encrypted(foreign) },
+			"INVALID_FIELD",
+			[]string{"endpoint.encryption.request.cipher.shared_key.keys[0].name"},
+		},
+	} {
+		e := draft()
+		tt.change(e)
+		_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "bad", Endpoint: e})
+		wantError(t, tt.name, err, codes.InvalidArgument, tt.reason)
+		var fields []string
+		for _, v := range servertest.Violations(err) {
+			fields = append(fields, v.Field)
+		}
+		if !slices.Equal(fields, tt.fields) {
+			t.Errorf("%s: fields = %v, want %v", tt.name, fields, tt.fields)
+		}
+	}
+	e := draft(k.secret(t, "key"))
+	e.Encryption.Request.GetCipher().Algorithm = allowlistv1.Cipher_ALGORITHM_AES_256_CBC
+	_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "bad", Endpoint: e})
+	wantError(t, "CBC that nobody answers for", err, codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED")
+	if got := servertest.Metadata(err)["flags"]; got != "UNAUTHENTICATED_CBC" {
+		t.Errorf("metadata flags = %q", got)
+	}
+}
+
+func TestMalformedNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, id := range []string{"", "-", ".a", "a/b", "a b", strings.Repeat("a", 129), "ä"} {
+		_, err := k.admin.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: id, Endpoint: draft()})
+		wantError(t, fmt.Sprintf("CreateEndpoint(%q)", id), err, codes.InvalidArgument, "INVALID_FIELD")
+		_, err = k.admin.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: nameOf(id)})
+		if code := status.Code(err); code != codes.InvalidArgument {
+			t.Errorf("GetEndpoint(%q) = %v, want InvalidArgument", id, err)
+		}
+	}
+}

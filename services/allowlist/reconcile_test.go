@@ -1,0 +1,38 @@
+package allowlist_test
+
+import (
+	"testing"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+func TestReconcileSwitchesOffWhatLostItsSecret(t *testing.T) {
+	t.Parallel()
+	k := newReconcilingKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	_, err := k.vaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret, Force: true, Reason: "leaked"})
+	must(t, err)
+	eventually(t, func() bool {
+		return k.owner.get(t, "orders").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
+	}, "the endpoint is still on")
+}
+
+func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	k := newReconcilingKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	operation := k.held(t, secret)[0].GetOperationId()
+	_, err := k.bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
+		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
+	})
+	must(t, err)
+	_, err = k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
+	must(t, err)
+	eventually(t, func() bool {
+		held := k.held(t, secret)
+		return len(held) == 1 && held[0].GetOperationId() == operation
+	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
+}

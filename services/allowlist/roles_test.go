@@ -1,0 +1,107 @@
+package allowlist_test
+
+import (
+	"slices"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// calls are one call of each method, on an endpoint that is not there.
+func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
+	name := nameOf("none")
+	e := &allowlistv1.Endpoint{Name: name, Url: "https://a.example/", Methods: []string{"GET"}}
+	client := allowlistv1.NewAllowlistServiceClient
+	return map[string]func(*testing.T, *grpc.ClientConn) error{
+		"CreateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: ".", Endpoint: e})
+			return err
+		},
+		"GetEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: name})
+			return err
+		},
+		"ListEndpoints": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace})
+			return err
+		},
+		"UpdateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).UpdateEndpoint(t.Context(), &allowlistv1.UpdateEndpointRequest{Endpoint: e})
+			return err
+		},
+		"DeleteEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: name})
+			return err
+		},
+		"ListEndpointHistory": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("-")})
+			return err
+		},
+		"ApproveEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name})
+			return err
+		},
+		"ActivateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name})
+			return err
+		},
+		"DeactivateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
+			return err
+		},
+		"Encrypt": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: name})
+			return err
+		},
+		"Decrypt": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: name})
+			return err
+		},
+	}
+}
+
+func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	callers := map[string]servertest.Caller{
+		"owner": k.env.Owner(t, "acme"), "owner of another": k.env.Owner(t, "other"), "member": k.env.Member(t, "acme"),
+		"member of another": k.env.Member(t, "other"), "super admin": k.env.SuperAdmin(t), "stranger": k.env.Stranger(t),
+		"sender": k.env.Sender(t), "sender of another": k.env.Workload(t, "elsewhere", "sender", "other"),
+		"sender of another endpoint": k.env.EndpointSender(t, "acme", "orders"),
+		"resolver":                   k.env.Resolver(t), "proxy": k.env.Proxy(t), "nobody": {},
+	}
+	people := []string{"owner", "super admin"}
+	open := map[string][]string{
+		"CreateEndpoint": people, "UpdateEndpoint": people, "DeleteEndpoint": people, "ListEndpointHistory": people,
+		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
+		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
+		"Encrypt": {"sender"}, "Decrypt": {"sender"},
+	}
+	methods := allowlistv1.AllowlistService_ServiceDesc.Methods
+	if len(methods) != len(open) {
+		t.Errorf("the service has %d methods, the table %d", len(methods), len(open))
+	}
+	all := calls()
+	for who, caller := range callers {
+		conn := k.env.Dial(t, k.server.Addr, caller)
+		for _, method := range methods {
+			err := all[method.MethodName](t, conn)
+			got := status.Code(err)
+			switch {
+			case who == "nobody" || who == "proxy":
+				wantError(t, method.MethodName+" by "+who, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+			case slices.Contains(open[method.MethodName], who):
+				if got != codes.OK && got != codes.NotFound && got != codes.InvalidArgument {
+					t.Errorf("%s by %s = %v, want it to get through", method.MethodName, who, err)
+				}
+			default:
+				wantError(t, method.MethodName+" by "+who, err, codes.PermissionDenied, "PERMISSION_DENIED")
+			}
+		}
+	}
+}
