@@ -8,11 +8,11 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// parallel runs call from the given number of goroutines for each processor.
+// parallel runs call from several numbers of goroutines.
 func parallel(b *testing.B, call func(n int64) error) {
 	b.Helper()
 	for _, callers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+		b.Run(fmt.Sprintf("callers per processor=%d", callers), func(b *testing.B) {
 			var n atomic.Int64
 			b.SetParallelism(callers) // times GOMAXPROCS
 			b.RunParallel(func(pb *testing.PB) {

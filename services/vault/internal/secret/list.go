@@ -201,8 +201,15 @@ func (s *Store) bySubstring(q Query) iter.Seq2[candidate, error] {
 				return
 			}
 		}
-		for _, id := range s.index.Find(q.Workspace, q.Substring, after, q.Descending, maxExamined+1) {
-			if !yield(candidate{position: prefix.Text(id), id: id}, nil) {
+		// In pieces: a page that is soon full needs few of the ids there may be.
+		for piece := min(q.Limit, maxExamined) + 1; ; {
+			ids := s.index.Find(q.Workspace, q.Substring, after, q.Descending, piece)
+			for _, after = range ids {
+				if !yield(candidate{position: prefix.Text(after), id: after}, nil) {
+					return
+				}
+			}
+			if len(ids) < piece {
 				return
 			}
 		}
