@@ -70,11 +70,18 @@ func checkMedia(h http.Header) *refusal {
 }
 
 // checkBody decodes a body the way the generated code will, because that one repeats
-// input in its errors. It adds to the query what a PATCH changes. An empty body is left
-// to the backend: there are methods whose fields are all optional.
+// input in its errors. It adds to the query what a PATCH changes. Where the body is the
+// whole request it may be empty: there are methods whose fields are all optional. Where
+// it is a resource it may not: the generated code would make an empty resource of it.
 func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) *refusal {
-	if !rt.takesBody || len(bytes.TrimSpace(body)) == 0 {
+	if !rt.takesBody {
 		return nil
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		if rt.body == nil {
+			return nil
+		}
+		return malformedJSON("1:1")
 	}
 	msg := rt.newBody()
 	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {

@@ -143,7 +143,7 @@ func TestBodiesWhereNoneBelongsAreRefused(t *testing.T) {
 	e.gotNothing(t)
 }
 
-func TestEmptyBodiesAreForTheBackendToJudge(t *testing.T) {
+func TestEmptyBodiesAreEmptyRequestsButNoResources(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	for _, body := range []string{"", " \n\t"} {
@@ -152,7 +152,10 @@ func TestEmptyBodiesAreForTheBackendToJudge(t *testing.T) {
 		if diff := cmp.Diff(proto.Message(want), e.got(t).req, protocmp.Transform()); diff != "" {
 			t.Errorf("body %q (-want +got):\n%s", body, diff)
 		}
+		wantProblem(t, e.do(t, "POST", secrets+"?secretId=a", body), http.StatusBadRequest, "MALFORMED_JSON")
+		wantProblem(t, e.do(t, "PATCH", secret, body), http.StatusBadRequest, "MALFORMED_JSON")
 	}
+	e.gotNothing(t)
 }
 
 func TestNamesInTheBodyAgreeWithThePath(t *testing.T) {
