@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// roles are the callers of standalone with their role in workspace demo.
+var roles = map[person]accessv1.Role{
+	admin:  accessv1.Role_ROLE_SUPER_ADMIN,
+	owner:  accessv1.Role_ROLE_OWNER,
+	member: accessv1.Role_ROLE_MEMBER,
+	sender: accessv1.Role_ROLE_SENDER,
+}
+
+// open are the roles that reach each method, as the product promises them. A method
+// that is missing here fails the test.
+var open = map[string][]person{
+	"CreateSecret":        {owner, admin},
+	"GetSecret":           {owner, admin},
+	"ListSecrets":         {owner, admin},
+	"UpdateSecret":        {owner, admin},
+	"DeleteSecret":        {owner, admin},
+	"ListSecretHistory":   {owner, admin},
+	"ListSecretVersions":  {owner, admin},
+	"ListSecretBindings":  {owner, admin},
+	"BindSecret":          {},
+	"UnbindSecret":        {},
+	"ResolveSecret":       {},
+	"CreateEndpoint":      {owner, admin},
+	"GetEndpoint":         {owner, admin, member},
+	"ListEndpoints":       {owner, admin, member},
+	"UpdateEndpoint":      {owner, admin},
+	"DeleteEndpoint":      {owner, admin},
+	"ListEndpointHistory": {owner, admin},
+	"ApproveEndpoint":     {admin},
+	"ActivateEndpoint":    {owner, admin},
+	"DeactivateEndpoint":  {owner, admin},
+	"Encrypt":             {sender},
+	"Decrypt":             {sender},
+}
+
+func methods(t testing.TB) []protoreflect.MethodDescriptor {
+	t.Helper()
+	var all []protoreflect.MethodDescriptor
+	for _, file := range []protoreflect.FileDescriptor{
+		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
+	} {
+		list := file.Services().Get(0).Methods()
+		for i := range list.Len() {
+			all = append(all, list.Get(i))
+		}
+	}
+	return all
+}
+
+// TestEachRoleReachesItsMethodsOverJSON sends an otherwise valid request for
+// something that does not exist to every method, as everybody, in the caller's own
+// workspace and in another one.
+func TestEachRoleReachesItsMethodsOverJSON(t *testing.T) {
+	t.Parallel()
+	s, _ := standalone(t, t.TempDir())
+	for _, method := range methods(t) {
+		name := string(method.Name())
+		allowed, ok := open[name]
+		if !ok {
+			t.Errorf("%s is not in the table", name)
+			continue
+		}
+		rule, _ := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+		if rule == nil {
+			continue // over gRPC only
+		}
+		for _, workspace := range []string{"demo", "foreign"} {
+			verb, path, body := requestFor(rule, workspace)
+			for who := range roles {
+				want := slices.Contains(allowed, who) && (workspace == "demo" || who == admin || who == sender)
+				got := s.call(t, who, verb, path, body)
+				switch {
+				case want && (got.status == http.StatusForbidden || got.status == http.StatusUnauthorized):
+					t.Errorf("%s %s as %s = %d %s, want it to be let in", verb, path, who, got.status, got.body)
+				case !want && (got.status != http.StatusForbidden || got.reason() != "PERMISSION_DENIED"):
+					t.Errorf("%s %s as %s = %d %s, want 403 PERMISSION_DENIED", verb, path, who, got.status, got.body)
+				}
+			}
+			if got := s.call(t, nobody, verb, path, body); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
+				t.Errorf("%s %s as nobody = %d %s, want 401 CREDENTIALS_MISSING", verb, path, got.status, got.body)
+			}
+		}
+	}
+}
+
+// requestFor returns a request for a method's HTTP rule.
+func requestFor(rule *annotations.HttpRule, workspace string) (verb, path, body string) {
+	switch pattern := rule.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		verb, path = http.MethodGet, pattern.Get
+	case *annotations.HttpRule_Post:
+		verb, path, body = http.MethodPost, pattern.Post, "{}"
+	case *annotations.HttpRule_Patch:
+		verb, path, body = http.MethodPatch, pattern.Patch, "{}"
+	case *annotations.HttpRule_Delete:
+		verb, path = http.MethodDelete, pattern.Delete
+	}
+	before, rest, _ := strings.Cut(path, "{")
+	variable, after, _ := strings.Cut(rest, "}")
+	_, resource, _ := strings.Cut(variable, "=")
+	resource = strings.Replace(resource, "workspaces/*", "workspaces/"+workspace, 1)
+	return verb, before + strings.ReplaceAll(resource, "*", "absent") + after, body
+}
