@@ -26,7 +26,7 @@ func TestMalformedJSONIsAnsweredWithItsPositionOnly(t *testing.T) {
 	tests := []struct{ name, body, position string }{
 		{"an unknown field", `{"CANARY":1}`, "1:2"},
 		{"an unknown field further down", "{\n \"value\":{\n  \"CANARY\":\"x\"}}", "3:3"},
-		{"an unknown field with what looks like a position", `{"(line 9:9): CANARY":1}`, "1:2"},
+		{"an unknown field with what looks like a position", `{" (line 9:9): CANARY":1}`, "1:2"},
 		{"a duplicate field", `{"description":"a","description":"CANARY"}`, "1:20"},
 		{"a duplicate field in its other spelling", `{"allowedHosts":[],"allowed_hosts":["CANARY"]}`, "1:20"},
 		{"two values of one choice", `{"value":{"text":"CANARY","data":"eA=="}}`, "1:27"},
