@@ -24,7 +24,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How the bytes of a secret become a key.
+// How the bytes of a secret become a key. ASCII white space around a text is
+// ignored, such as the new line at the end of a pasted file; RAW takes the bytes as
+// they are.
 type Decoding int32
 
 const (
@@ -599,10 +601,10 @@ type Profile struct {
 	//
 	//	*Profile_Cipher
 	Kind isProfile_Kind `protobuf_oneof:"kind"`
-	// Which part of the body is encrypted. Unset: the whole body.
+	// Which part of the body is encrypted. Unset: the whole body. Only with a cipher.
 	Selection *Selection `protobuf:"bytes,5,opt,name=selection,proto3" json:"selection,omitempty"`
 	// How the encrypted bytes are written. Unset: IV, ciphertext and tag in this
-	// order, base64, as text.
+	// order, base64, as text. Only with a cipher.
 	Envelope *Envelope `protobuf:"bytes,6,opt,name=envelope,proto3" json:"envelope,omitempty"`
 	// Acknowledges, flag by flag, the unsafe choices that this profile makes. A
 	// choice that is not acknowledged is LEGACY_NOT_ACKNOWLEDGED; an
@@ -1082,12 +1084,15 @@ func (*WholeBody) Descriptor() ([]byte, []int) {
 }
 
 // Fields selects values inside a JSON body. Each is replaced by a JSON string
-// that holds the envelope's text.
+// that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
+// at most 65,536 selected values; a member name that occurs twice on the way to one
+// is refused.
 type Fields struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by `.name`,
-	// `['name']`, `[index]` from 0, and `[*]`. No path may lie inside another. At
-	// most 256 bytes each.
+	// 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by one or more of
+	// `.name`, `['name']`, `[index]` from 0, and `[*]`, which stands for all elements
+	// or members. No two paths may select the same value or one inside the other's.
+	// At most 256 bytes each.
 	Paths []string `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
 	// The form of the values.
 	ValueForm Fields_ValueForm `protobuf:"varint,2,opt,name=value_form,json=valueForm,proto3,enum=keyward.allowlist.v1.Fields_ValueForm" json:"value_form,omitempty"`
@@ -1246,14 +1251,18 @@ type isEnvelope_Body interface {
 }
 
 type Envelope_Text struct {
-	// A text, such as `${data}` or `${iv}.${data}`. At most 4,096 bytes.
+	// A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
+	// with a character that the blob's encoding cannot hold. When read, ASCII white
+	// space around the whole is ignored; there is none inside, so base64 that a
+	// tool has wrapped does not open. At most 4,096 bytes.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
 }
 
 type Envelope_Json struct {
 	// A JSON document whose strings may hold blobs, such as
 	// `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
-	// in any layout and member order, with no other members. For whole bodies
+	// in any layout and member order, with no other members; numbers are
+	// compared as written. `\u0024{` stands for a literal `${`. For whole bodies
 	// only. At most 4,096 bytes.
 	Json string `protobuf:"bytes,3,opt,name=json,proto3,oneof"`
 }
@@ -1400,7 +1409,8 @@ type Signing struct {
 	// The keys, exactly 1.
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
 	// The headers to add, by name. Each value holds `${signature}` exactly once,
-	// such as `sha256=${signature}`. 1-8.
+	// such as `sha256=${signature}`. 1-8. Headers that HTTP itself needs, such as
+	// `Content-Type`, `Content-Length` and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The encoding of the signature. HEX unless given.
 	Encoding      Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`

@@ -309,7 +309,8 @@ type Secret struct {
 	EncryptedValue *EncryptedValue `protobuf:"bytes,8,opt,name=encrypted_value,json=encryptedValue,proto3" json:"encrypted_value,omitempty"`
 	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
 	// lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
-	// empty for all other usages. At most 32. Changes are on the log.
+	// empty for all other usages. At most 32. Changes are on the log. A host in use
+	// cannot be removed.
 	AllowedHosts []string `protobuf:"bytes,9,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The number of the version that is used now. Starts at 1.
 	CurrentVersion uint32 `protobuf:"varint,10,opt,name=current_version,json=currentVersion,proto3" json:"current_version,omitempty"`

@@ -434,9 +434,9 @@ type UpdateSecretRequest struct {
 	// The secret with the new field values. `name` is required; a non-empty `etag`
 	// must be the current one.
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
-	// Which fields to change: `description`, `labels`, `value` (or a field below
-	// it) and `allowed_hosts`. Empty means: the fields that are set. Any other
-	// path is refused.
+	// Which fields to change: `description`, `labels`, `value` (each or a field
+	// below it, which means the whole) and `allowed_hosts`. `name` and `etag` change
+	// nothing. Empty means: the fields that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

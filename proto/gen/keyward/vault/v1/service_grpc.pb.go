@@ -62,7 +62,9 @@ type VaultServiceClient interface {
 	// workspace without secrets is an empty list.
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current,
-	// also when the same value is stored again.
+	// also when the same value is stored again. Fails with SECRET_IN_USE if a host
+	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
+	// differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -219,7 +221,9 @@ type VaultServiceServer interface {
 	// workspace without secrets is an empty list.
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current,
-	// also when the same value is stored again.
+	// also when the same value is stored again. Fails with SECRET_IN_USE if a host
+	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
+	// differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
