@@ -80,6 +80,7 @@ type Allowlist struct {
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
+	close func() error // shut, once
 }
 
 // New opens the allowlist. The logger hears of trouble in the background. Close
@@ -152,7 +153,7 @@ func (a *Allowlist) assemble(ctx context.Context, keys *keyring.Keyring, logger 
 	}
 	a.api = api.New(endpoints, exchanges, ledger, pages, around.now)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stop = stop
+	a.stop, a.close = stop, sync.OnceValue(a.shut)
 	a.tasks.Go(func() { endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	return nil
@@ -180,15 +181,17 @@ func (a *Allowlist) Verify(ctx context.Context) error {
 }
 
 // Close stops the background tasks, waits for changes under way and closes the
-// store and the connection to the vault.
-func (a *Allowlist) Close() error {
+// store and the connection to the vault. It may be called again, to no effect.
+func (a *Allowlist) Close() error { return a.close() }
+
+func (a *Allowlist) shut() error {
 	a.stop()
 	a.tasks.Wait()
 	var errs []error
 	if err := a.store.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close store: %w", err))
 	}
-	if err := a.conn.Close(); err != nil && !isClosing(err) {
+	if err := a.conn.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close connection to the vault: %w", err))
 	}
 	return errors.Join(errs...)

@@ -208,3 +208,23 @@ func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
 	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
 	k.settle(t, secret, 1)
 }
+
+func TestWhatPointsAtAWrongSetUpIsOpaque(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.owner.create(t, "orders", draft(secret))
+	k.activate(t, "orders")
+	_, err := k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{
+		Name: secret, OperationId: k.held(t, secret)[0].GetOperationId(),
+	})
+	must(t, err)
+	_, err = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	wantError(t, "Encrypt without a binding", err, codes.Internal, "INTERNAL")
+	if !strings.Contains(k.env.Log.String(), "no binding of this workload") {
+		t.Error("the log does not say that the binding is missing")
+	}
+	if e := k.owner.get(t, "orders"); e.GetState() != allowlistv1.Endpoint_STATE_ACTIVE {
+		t.Errorf("a missing binding switches the endpoint %v", e.GetState())
+	}
+}
