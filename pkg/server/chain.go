@@ -22,7 +22,7 @@ func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 		unary(s.recovered),
 		unary(identified),
 		unary(s.observed),
-		unary(answered),
+		unary(s.answered),
 		unary(s.bounded),
 		s.steps.authenticator.Unary,
 		unary(recognized),
@@ -39,7 +39,7 @@ func (s *Server) streamChain() []grpc.StreamServerInterceptor {
 		stream(s.recovered),
 		stream(identified),
 		stream(s.observed),
-		stream(answered),
+		stream(s.answered),
 		stream(s.known),
 		stream(s.untilDrain),
 		s.steps.authenticator.Stream,
@@ -108,16 +108,20 @@ func identified(ctx context.Context, _ string, next func(context.Context) error)
 
 // answered turns what went wrong further in, panics included, into the answer. It
 // stands inside of what logs and counts, so that a panic is logged and counted.
-func answered(ctx context.Context, _ string, next func(context.Context) error) (err error) {
+func (s *Server) answered(ctx context.Context, method string, next func(context.Context) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = answerTo(ctx, panicked(value))
 		}
 	}()
-	if err := next(ctx); err != nil {
+	switch err := next(ctx); {
+	case err == nil:
+		return nil
+	case auth.Open(method):
+		return answerOf(ctx, err)
+	default:
 		return answerTo(ctx, err)
 	}
-	return nil
 }
 
 // bounded gives every request a deadline: the caller's up to the maximum, the

@@ -69,6 +69,16 @@ func answerTo(ctx context.Context, err error) *answer {
 	return a
 }
 
+// answerOf returns the answer of health and reflection, which are the library's and
+// speak in status codes. The code stays as it is, the text could quote the request.
+func answerOf(ctx context.Context, err error) *answer {
+	st, ok := status.FromError(err)
+	if _, ours := fault.From(err); ours || !ok {
+		return answerTo(ctx, err)
+	}
+	return &answer{status: status.New(st.Code(), "the request was not served")}
+}
+
 // translate returns the fault for an error that is none, and whether it is the
 // caller's to understand.
 func translate(ctx context.Context, err error) (f *fault.Error, known bool) {

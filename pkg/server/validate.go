@@ -26,8 +26,7 @@ type validator struct{ rules protovalidate.Validator }
 // newValidator compiles the rules of all requests, so that a rule that does not
 // compile stops the start, and the first request is as quick as the next.
 func newValidator(requests []protoreflect.MessageDescriptor) (*validator, error) {
-	rules, err := protovalidate.New(
-		protovalidate.WithMessageDescriptors(requests...), protovalidate.WithDisableLazy())
+	rules, err := protovalidate.New(protovalidate.WithMessageDescriptors(requests...))
 	if err != nil {
 		return nil, fmt.Errorf("set up validation: %w", err)
 	}
@@ -100,7 +99,7 @@ func describeRule(w *protovalidate.Violation) string {
 		text = w.Proto.GetMessage()
 	}
 	if w.Proto.GetForKey() {
-		return "every key " + text
+		return "key: " + text
 	}
 	return text
 }
