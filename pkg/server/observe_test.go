@@ -160,6 +160,7 @@ func BenchmarkRequest(b *testing.B) {
 	env := servertest.New(b, func(c *server.Config) { c.Telemetry.Log.Level = "warn" })
 	client := vaultv1.NewVaultServiceClient(env.Dial(b, env.Serve(b, &fake{}), env.Owner(b, "acme")))
 	b.ReportAllocs()
+	b.SetParallelism(8) // callers per core
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := client.GetSecret(b.Context(), &vaultv1.GetSecretRequest{Name: name}); err != nil {
