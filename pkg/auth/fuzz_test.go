@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 func FuzzParseBearer(f *testing.F) {
@@ -43,7 +45,7 @@ func FuzzParseTarget(f *testing.F) {
 			}
 			return
 		}
-		if segments := strings.Split(name, "/"); segments[1] != got.workspace || len(segments)%2 != 0 || !validID(got.workspace) {
+		if segments := strings.Split(name, "/"); segments[1] != got.workspace || len(segments)%2 != 0 || !resource.ValidID(got.workspace) {
 			t.Errorf("parseTarget(%q) = %v", name, got)
 		}
 	})

@@ -1,11 +1,12 @@
 package auth
 
-import "strings"
+import (
+	"strings"
 
-const (
-	maxID   = 128
-	maxName = 1024
+	"github.com/keyward/keyward/pkg/resource"
 )
+
+const maxName = 1024
 
 // target is the part of a resource name on which access depends.
 type target struct {
@@ -24,7 +25,7 @@ func parseTarget(name string) (target, bool) {
 	}
 	var t target
 	var more bool
-	if t.workspace, rest, more = strings.Cut(rest, "/"); !validID(t.workspace) {
+	if t.workspace, rest, more = strings.Cut(rest, "/"); !resource.ValidID(t.workspace) {
 		return target{}, false
 	}
 	for more {
@@ -32,7 +33,7 @@ func parseTarget(name string) (target, bool) {
 		if collection, rest, more = strings.Cut(rest, "/"); !more || !validCollection(collection) {
 			return target{}, false
 		}
-		if id, rest, more = strings.Cut(rest, "/"); id != "-" && !validID(id) {
+		if id, rest, more = strings.Cut(rest, "/"); id != resource.Any && !resource.ValidID(id) {
 			return target{}, false
 		}
 		if collection == "endpoints" {
@@ -42,32 +43,15 @@ func parseTarget(name string) (target, bool) {
 	return t, true
 }
 
-// validID reports whether s can be the id of a workspace or of what is in one.
-func validID(s string) bool {
-	if s == "" || len(s) > maxID || !alphanumeric(s[0]) || !alphanumeric(s[len(s)-1]) {
-		return false
-	}
-	for i := range len(s) {
-		if !alphanumeric(s[i]) && !strings.ContainsRune("-_.", rune(s[i])) {
-			return false
-		}
-	}
-	return true
-}
-
 // validCollection reports whether s can name a collection below a workspace.
 func validCollection(s string) bool {
-	if s == "" || len(s) > maxID || s == "workspaces" {
+	if s == "" || len(s) > resource.MaxID || s == "workspaces" {
 		return false
 	}
 	for i := range len(s) {
-		if !alphanumeric(s[i]) {
+		if !resource.Alphanumeric(s[i]) {
 			return false
 		}
 	}
 	return true
-}
-
-func alphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }

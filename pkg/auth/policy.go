@@ -13,6 +13,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/keyward/keyward/pkg/resource"
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
@@ -207,13 +208,13 @@ func inWorkspaces(role accessv1.Role, workspaces, endpoints []string, finding fu
 		finding("workspaces: must name at least one")
 	}
 	for _, id := range endpoints {
-		if !validID(id) {
+		if !resource.ValidID(id) {
 			finding("endpoints: must be ids of endpoints")
 		}
 	}
 	grants := make([]Grant, 0, len(workspaces))
 	for _, workspace := range workspaces {
-		if workspace != Everywhere && !validID(workspace) {
+		if workspace != Everywhere && !resource.ValidID(workspace) {
 			finding("workspaces: must be ids of workspaces")
 		}
 		grants = append(grants, Grant{Role: role, Workspace: workspace, Endpoints: endpoints})

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"unicode"
+
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // maxToken bounds a token. Those of issuers that put groups into them have a few KiB.
@@ -39,7 +41,7 @@ func parseBearer(values []string) (string, error) {
 }
 
 func notOfToken(r rune) bool {
-	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !alphanumeric(byte(r)))
+	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !resource.Alphanumeric(byte(r)))
 }
 
 // previewToken reads the header and the issuer of a token, unverified.

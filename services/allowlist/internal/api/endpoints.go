@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
 // CreateEndpoint registers an endpoint.
 func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndpointRequest) (*allowlistv1.CreateEndpointResponse, error) {
-	workspace, err := endpoint.ParseParent(req.GetParent())
+	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
 		return nil, at("parent", err)
 	}
@@ -51,7 +52,7 @@ func (s *Server) GetEndpoint(ctx context.Context, req *allowlistv1.GetEndpointRe
 
 // ListEndpoints returns a page of a workspace's endpoints.
 func (s *Server) ListEndpoints(ctx context.Context, req *allowlistv1.ListEndpointsRequest) (*allowlistv1.ListEndpointsResponse, error) {
-	workspace, err := endpoint.ParseParent(req.GetParent())
+	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
 		return nil, at("parent", err)
 	}

@@ -3,14 +3,13 @@ package api
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
@@ -26,45 +25,12 @@ func changeable() []string {
 
 // changeFromProto reads the fields that a mask names.
 func changeFromProto(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask, workspace string, now time.Time) (endpoint.Change, error) {
-	fields, err := maskedFields(pb, mask)
+	fields, err := resource.MaskedFields(pb, mask, changeable()...)
 	if err != nil {
 		return endpoint.Change{}, err
 	}
 	settings, err := settingsFromProto(pb, workspace, fields, now)
 	return endpoint.Change{Fields: fields, Settings: settings, Etag: pb.GetEtag()}, err
-}
-
-// maskedFields returns the fields that a mask names, each once, or, for an empty
-// mask, the fields that are set. The JSON front door derives a mask from the body
-// that names leaves, such as `labels.env`, and what identifies the endpoint:
-// `name` and `etag` are no changes and may be there.
-func maskedFields(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask) ([]string, error) {
-	if len(mask.GetPaths()) == 0 {
-		return setFields(pb), nil
-	}
-	var fields []string
-	for _, path := range mask.GetPaths() {
-		field, _, leaf := strings.Cut(path, ".")
-		switch {
-		case !leaf && (path == "name" || path == "etag"):
-			continue
-		case leaf && (field == endpoint.FieldLabels || field == endpoint.FieldEncryption):
-		case !leaf && slices.Contains(changeable(), field):
-		default:
-			return nil, fault.Field("update_mask", "must name fields only that can be changed")
-		}
-		if !slices.Contains(fields, field) {
-			fields = append(fields, field)
-		}
-	}
-	return fields, nil
-}
-
-func setFields(pb *allowlistv1.Endpoint) []string {
-	m := pb.ProtoReflect()
-	return slices.DeleteFunc(changeable(), func(field string) bool {
-		return !m.Has(m.Descriptor().Fields().ByName(protoreflect.Name(field)))
-	})
 }
 
 // settingsFromProto reads the given fields. All findings come back at once.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // A LogEntry is one change of an endpoint, as the change log keeps it.
@@ -20,11 +21,11 @@ type LogEntry struct {
 }
 
 // History returns the changes of an endpoint, or of all endpoints of a workspace
-// if the name's ID is [Any], the newest first, all lives included. Before, if not
+// if the name's ID is [resource.Any], the newest first, all lives included. Before, if not
 // nil, is the sequence to stop short of. More reports whether there are older ones.
 func (r *Registry) History(ctx context.Context, name Name, before *uint64, limit int) (history []LogEntry, more bool, err error) {
 	q := changelog.Query{Resource: name.String(), Before: before, Limit: limit + 1}
-	if name.ID == Any {
+	if name.ID == resource.Any {
 		q.Resource, q.Scope = "", name.Parent()
 	}
 	var entries []changelog.Entry

@@ -2,21 +2,13 @@ package endpoint
 
 import (
 	"errors"
-	"regexp"
-	"strings"
+
+	"github.com/keyward/keyward/pkg/resource"
 )
 
-// Any is the id that stands for all endpoints of a workspace, in a history.
-const Any = "-"
+const collection = "endpoints"
 
-var (
-	errName   = errors.New("must be workspaces/{workspace}/endpoints/{endpoint}")
-	errParent = errors.New("must be workspaces/{workspace}")
-	errID     = errors.New("must be 1-128 characters of A-Za-z0-9, -, _ and ., the first and the last alphanumeric")
-
-	// idPattern is the rule for the ids of workspaces, endpoints and secrets.
-	idPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
-)
+var errName = errors.New("must be workspaces/{workspace}/endpoints/{endpoint}")
 
 // A Name is the resource name of an endpoint.
 type Name struct {
@@ -28,44 +20,32 @@ type Name struct {
 
 // ParseName reads `workspaces/{workspace}/endpoints/{endpoint}`.
 func ParseName(text string) (Name, error) {
-	workspace, id, found := strings.Cut(strings.TrimPrefix(text, "workspaces/"), "/endpoints/")
-	if !strings.HasPrefix(text, "workspaces/") || !found || !idPattern.MatchString(workspace) || !idPattern.MatchString(id) {
+	workspace, id, ok := resource.Cut(text, collection)
+	if !ok {
 		return Name{}, errName
 	}
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
-// ParsePattern reads a name whose endpoint may be `-` for all.
+// ParsePattern reads a name whose endpoint may be [resource.Any] for all.
 func ParsePattern(text string) (Name, error) {
-	if parent, found := strings.CutSuffix(text, "/endpoints/"+Any); found {
-		workspace, err := ParseParent(parent)
-		if err != nil {
-			return Name{}, errName
-		}
-		return Name{Workspace: workspace, ID: Any}, nil
+	workspace, id, ok := resource.CutAny(text, collection)
+	if !ok {
+		return Name{}, errName
 	}
-	return ParseName(text)
-}
-
-// ParseParent reads `workspaces/{workspace}` and returns the workspace's id.
-func ParseParent(text string) (string, error) {
-	workspace, found := strings.CutPrefix(text, "workspaces/")
-	if !found || !idPattern.MatchString(workspace) {
-		return "", errParent
-	}
-	return workspace, nil
+	return Name{Workspace: workspace, ID: id}, nil
 }
 
 // NewName returns the name of an endpoint in a workspace that was parsed before.
 func NewName(workspace, id string) (Name, error) {
-	if !idPattern.MatchString(id) {
-		return Name{}, errID
+	if !resource.ValidID(id) {
+		return Name{}, resource.ErrID
 	}
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
 // Parent returns the resource name of the workspace.
-func (n Name) Parent() string { return "workspaces/" + n.Workspace }
+func (n Name) Parent() string { return resource.WorkspaceName(n.Workspace) }
 
 // String returns the resource name.
-func (n Name) String() string { return n.Parent() + "/endpoints/" + n.ID }
+func (n Name) String() string { return n.Parent() + "/" + collection + "/" + n.ID }

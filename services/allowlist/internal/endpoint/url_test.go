@@ -3,6 +3,8 @@ package endpoint
 import (
 	"strings"
 	"testing"
+
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 func TestURLsAreBroughtToTheirNormalForm(t *testing.T) {
@@ -141,8 +143,8 @@ func FuzzParseName(f *testing.F) {
 		if err == nil && pattern.String() != text {
 			t.Errorf("ParsePattern(%q) = %q", text, pattern)
 		}
-		if workspace, err := ParseParent(text); err == nil && "workspaces/"+workspace != text {
-			t.Errorf("ParseParent(%q) = %q", text, workspace)
+		if workspace, err := resource.ParseWorkspace(text); err == nil && "workspaces/"+workspace != text {
+			t.Errorf("resource.ParseWorkspace(%q) = %q", text, workspace)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
@@ -77,7 +78,7 @@ func (c codec) mayHold(b byte) bool {
 	switch {
 	case c.isHex():
 		return '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
-	case alphanumeric(b) || b == '=':
+	case resource.Alphanumeric(b) || b == '=':
 		return true
 	case c.write == base64.RawURLEncoding:
 		return b == '-' || b == '_'

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // The limits of a selection.
@@ -70,7 +72,7 @@ func cutShorthand(text string) (s segment, rest string, ok bool) {
 	i := 0
 	for i < len(text) {
 		c := text[i]
-		first := c == '_' || c >= utf8.RuneSelf || alphanumeric(c) && (c < '0' || c > '9')
+		first := c == '_' || c >= utf8.RuneSelf || resource.Alphanumeric(c) && (c < '0' || c > '9')
 		if !first && (i == 0 || c < '0' || c > '9') {
 			break
 		}

@@ -2,10 +2,10 @@ package payload
 
 import (
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
@@ -61,7 +61,7 @@ func (f *findings) references(pb *allowlistv1.Encryption) {
 			f.add(field, "is required")
 			return
 		}
-		workspace, ok := parseSecretName(ref.GetName())
+		workspace, _, ok := resource.Cut(ref.GetName(), "secrets")
 		switch {
 		case !ok:
 			f.addDirectKey(field)
@@ -89,32 +89,4 @@ func (f *findings) known(pb *allowlistv1.Encryption) {
 			}
 		}
 	})
-}
-
-// parseSecretName returns the workspace of a secret's resource name.
-func parseSecretName(name string) (workspace string, ok bool) {
-	rest, ok := strings.CutPrefix(name, "workspaces/")
-	if !ok {
-		return "", false
-	}
-	workspace, secret, ok := strings.Cut(rest, "/secrets/")
-	return workspace, ok && validID(workspace) && validID(secret)
-}
-
-// validID reports whether id is 1-128 of letters, digits, `-`, `_` and `.`, with
-// a letter or digit at both ends.
-func validID(id string) bool {
-	if id == "" || len(id) > 128 || !alphanumeric(id[0]) || !alphanumeric(id[len(id)-1]) {
-		return false
-	}
-	for i := range len(id) {
-		if c := id[i]; !alphanumeric(c) && c != '-' && c != '_' && c != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-func alphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }

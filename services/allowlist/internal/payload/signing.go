@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
@@ -87,7 +88,7 @@ func validHeaderName(name string) bool {
 		return false
 	}
 	for i := range len(name) {
-		if !alphanumeric(name[i]) && name[i] != '-' {
+		if !resource.Alphanumeric(name[i]) && name[i] != '-' {
 			return false
 		}
 	}

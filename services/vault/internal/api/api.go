@@ -18,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -56,7 +57,7 @@ func (s *Server) call(ctx context.Context, method, workspace string, req change)
 	if err != nil {
 		return secret.Call{}, err
 	}
-	author := server.Author(ctx, secret.WorkspaceName(workspace), req.GetReason())
+	author := server.Author(ctx, resource.WorkspaceName(workspace), req.GetReason())
 	return secret.Call{Author: author, Request: request}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -81,5 +82,5 @@ func holder(ctx context.Context) string { return auth.FromContext(ctx).Subject }
 // workloadCall describes a change by a workload, which gives no reason and is
 // idempotent by operation id instead of request id.
 func workloadCall(ctx context.Context, name secret.Name) secret.Call {
-	return secret.Call{Author: server.Author(ctx, secret.WorkspaceName(name.Workspace), "")}
+	return secret.Call{Author: server.Author(ctx, resource.WorkspaceName(name.Workspace), "")}
 }

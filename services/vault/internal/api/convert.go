@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/resource"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -39,7 +40,7 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 
 // changeFromProto takes over the value, if the mask names it.
 func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Change, error) {
-	fields, err := changedFields(pb, mask)
+	fields, err := resource.MaskedFields(pb, mask, changeable()...)
 	if err != nil {
 		return secret.Change{}, err
 	}
@@ -67,51 +68,8 @@ func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Ch
 	return change, nil
 }
 
-// changedFields returns the fields that a mask names, each once, or, for an empty
-// mask, the fields that are set. The JSON front door derives a mask from the body
-// that names leaves, such as `value.text`, and what identifies the secret: `name`
-// and `etag` are no changes and may be there.
-func changedFields(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) ([]string, error) {
-	if len(mask.GetPaths()) == 0 {
-		return setFields(pb), nil
-	}
-	var fields []string
-	for _, path := range mask.GetPaths() {
-		field, _, leaf := strings.Cut(path, ".")
-		switch {
-		case !leaf && (path == "name" || path == "etag"):
-			continue
-		case leaf && (field == secret.FieldLabels || field == secret.FieldValue):
-		case !leaf && slices.Contains(changeable(), field):
-		default:
-			return nil, fault.Field("update_mask", "must name description, labels, value and allowed_hosts only")
-		}
-		if !slices.Contains(fields, field) {
-			fields = append(fields, field)
-		}
-	}
-	return fields, nil
-}
-
 func changeable() []string {
 	return []string{secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldValue}
-}
-
-func setFields(pb *vaultv1.Secret) []string {
-	var fields []string
-	if pb.GetDescription() != "" {
-		fields = append(fields, secret.FieldDescription)
-	}
-	if len(pb.GetLabels()) > 0 {
-		fields = append(fields, secret.FieldLabels)
-	}
-	if len(pb.GetAllowedHosts()) > 0 {
-		fields = append(fields, secret.FieldAllowedHosts)
-	}
-	if pb.GetValue() != nil {
-		fields = append(fields, secret.FieldValue)
-	}
-	return fields
 }
 
 func hostsFromProto(texts []string) ([]string, error) {

@@ -5,13 +5,14 @@ import (
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/resource"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
 // CreateSecret stores a secret.
 func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {
-	workspace, err := secret.ParseWorkspace(req.GetParent())
+	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
 		return nil, at("parent", err)
 	}
@@ -51,7 +52,7 @@ func (s *Server) GetSecret(ctx context.Context, req *vaultv1.GetSecretRequest) (
 
 // ListSecrets returns a page of a workspace's secrets.
 func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsRequest) (*vaultv1.ListSecretsResponse, error) {
-	workspace, err := secret.ParseWorkspace(req.GetParent())
+	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
 		return nil, at("parent", err)
 	}

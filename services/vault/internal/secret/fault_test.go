@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -35,7 +36,7 @@ func (f *fixture) found(t testing.TB, substring string) int {
 
 func (f *fixture) logged(t testing.TB) int {
 	t.Helper()
-	events, _, err := f.History(t.Context(), name(secret.Wildcard), secret.Page{Limit: 100})
+	events, _, err := f.History(t.Context(), name(resource.Any), secret.Page{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // What is done, as the change log words it.
@@ -53,11 +54,11 @@ type Event struct {
 }
 
 // History returns a page of the changes of a name, all its lives, newest first. The
-// [Wildcard] stands for all secrets of the workspace, those that are gone included.
+// [resource.Any] stands for all secrets of the workspace, those that are gone included.
 func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event, next []byte, err error) {
 	q := changelog.Query{Resource: name.String(), Limit: p.Limit + 1}
-	if name.ID == Wildcard {
-		q.Resource, q.Scope = "", WorkspaceName(name.Workspace)
+	if name.ID == resource.Any {
+		q.Resource, q.Scope = "", resource.WorkspaceName(name.Workspace)
 	}
 	if len(p.Cursor) > 0 {
 		if len(p.Cursor) != 8 {
@@ -123,7 +124,7 @@ func (s *Store) record(tx kv.Tx, call Call, sec Secret, e entry, state []byte) e
 	}
 	err = s.log.Append(tx, changelog.Entry{
 		Time: e.at, Actor: call.Author.Actor, Action: e.action,
-		Scope: WorkspaceName(sec.Name.Workspace), Resource: sec.Name.String(),
+		Scope: resource.WorkspaceName(sec.Name.Workspace), Resource: sec.Name.String(),
 		UID: sec.UID, Version: e.version, Fields: e.fields, Detail: detail,
 		Reason: call.Author.Reason, RequestID: call.Author.RequestID,
 	}, state)

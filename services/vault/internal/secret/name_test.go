@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
@@ -54,7 +55,7 @@ func TestParseName(t *testing.T) {
 func TestHistoryNameMayBeTheWildcard(t *testing.T) {
 	t.Parallel()
 	got, err := secret.ParseHistoryName("workspaces/acme/secrets/-")
-	if want := (secret.Name{Workspace: "acme", ID: secret.Wildcard}); err != nil || got != want {
+	if want := (secret.Name{Workspace: "acme", ID: resource.Any}); err != nil || got != want {
 		t.Errorf("ParseHistoryName(wildcard) = %v, %v, want %v", got, err, want)
 	}
 	if _, err := secret.ParseHistoryName("workspaces/-/secrets/-"); err == nil {

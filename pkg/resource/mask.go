@@ -1,0 +1,42 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/keyward/keyward/pkg/fault"
+)
+
+// MaskedFields returns the fields that an update is about, each once: those that its
+// mask names, or, for an empty mask, those that are set. All of them are changeable.
+//
+// A path below a field with fields of its own, such as `labels.env`, means the whole
+// field: masks that are derived from a JSON body name leaves. `name` and `etag`,
+// which identify what is changed, may be named and change nothing.
+func MaskedFields(res proto.Message, mask *fieldmaskpb.FieldMask, changeable ...string) ([]string, error) {
+	m := res.ProtoReflect()
+	field := func(name string) protoreflect.FieldDescriptor {
+		return m.Descriptor().Fields().ByName(protoreflect.Name(name))
+	}
+	if len(mask.GetPaths()) == 0 {
+		return slices.DeleteFunc(slices.Clone(changeable), func(name string) bool { return !m.Has(field(name)) }), nil
+	}
+	var fields []string
+	for _, path := range mask.GetPaths() {
+		name, _, below := strings.Cut(path, ".")
+		if !below && (name == "name" || name == "etag") {
+			continue
+		}
+		if !slices.Contains(changeable, name) || (below && (field(name).Message() == nil || field(name).IsList())) {
+			return nil, fault.Field("update_mask", "must name only "+strings.Join(changeable, ", "))
+		}
+		if !slices.Contains(fields, name) {
+			fields = append(fields, name)
+		}
+	}
+	return fields, nil
+}
