@@ -22,13 +22,13 @@ func TestNothingPrintsTheValue(t *testing.T) {
 		list   []sensitive.Bytes
 	}{value, value, []sensitive.Bytes{value}}
 
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("test", "value", value, "holder", holder)
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("test", "value", value, "holder", holder)
 	text, err := json.Marshal(holder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outputs := map[string]string{"slog": log.String(), "json": string(text)}
+	outputs := map[string]string{"slog": logged.String(), "json": string(text)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
 		outputs[verb] = fmt.Sprintf(verb, value)
 		outputs["struct "+verb] = fmt.Sprintf(verb, holder)
@@ -36,7 +36,7 @@ func TestNothingPrintsTheValue(t *testing.T) {
 		outputs["pointer to struct "+verb] = fmt.Sprintf(verb, &holder)
 	}
 	for how, output := range outputs {
-		for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprint([]byte(canary))} {
+		for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%d", []byte(canary))} {
 			if strings.Contains(strings.ToLower(output), strings.Trim(form, "[]")) {
 				t.Errorf("%s prints the value: %s", how, output)
 			}

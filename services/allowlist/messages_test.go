@@ -65,6 +65,37 @@ func TestWhatIsEncryptedComesBack(t *testing.T) {
 	wantError(t, "Decrypt of what is not ours", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 }
 
+func TestWhatGoesWithEachRequestIsReturned(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	value := func(name, value string) *allowlistv1.Parameter {
+		return &allowlistv1.Parameter{Name: name, Source: &allowlistv1.Parameter_Value{Value: value}}
+	}
+	mac := k.secret(t, "mac")
+	e := draft(mac)
+	e.ContentType = "application/json"
+	e.Headers = []*allowlistv1.Parameter{value("X-Partner", "acme"), value("x-signature", "none")}
+	e.QueryParameters = []*allowlistv1.Parameter{value("channel", "web")}
+	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{Signing: &allowlistv1.Signing{
+		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
+		Keys:    []*allowlistv1.SecretRef{{Name: mac}},
+		Headers: map[string]string{"X-Signature": "${signature}"},
+	}}}
+	k.owner.create(t, "orders", e)
+	k.activate(t, "orders")
+
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte(`{}`)})
+	if h := sent.GetHeaders(); len(h) != 2 || h[0].GetName() != "X-Partner" || h[1].GetName() != "X-Signature" {
+		t.Errorf("headers = %v, want the endpoint's, and the signature in place of the one of its name", h)
+	}
+	if q := sent.GetQueryParameters(); len(q) != 1 || q[0].GetName() != "channel" || q[0].GetValue() != "web" {
+		t.Errorf("query parameters = %v, want the endpoint's", q)
+	}
+	if got := sent.GetContentType(); got != "application/json" {
+		t.Errorf("content type of a body that is only signed = %q, want the endpoint's", got)
+	}
+}
+
 func TestAnExchangePinsTheVersion(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

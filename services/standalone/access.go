@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/localid"
@@ -42,7 +43,7 @@ func (h *home) writePolicy() error {
 }
 
 // renewForever renews what expires now and then until ctx ends.
-func (h *home) renewForever(ctx context.Context, log *slog.Logger) error {
+func (h *home) renewForever(ctx context.Context, logger *slog.Logger) error {
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
 	for {
@@ -51,7 +52,7 @@ func (h *home) renewForever(ctx context.Context, log *slog.Logger) error {
 			return nil
 		case <-tick.C:
 			if err := h.renew(); err != nil {
-				log.LogAttrs(ctx, slog.LevelError, "renew tokens and certificate", slog.Any("cause", err))
+				logger.LogAttrs(ctx, slog.LevelError, "renew tokens and certificate", slog.Any("cause", err))
 			}
 		}
 	}
@@ -107,13 +108,14 @@ func replaceFile(path string, text []byte) error {
 }
 
 // greet tells where to reach the services, and what to try.
-func greet(out io.Writer, h *home, p *ports) {
+func greet(out io.Writer, h *home, p *ports) error {
+	var text strings.Builder
 	json := "https://" + p.json.Addr().String()
-	fmt.Fprintf(out, "gRPC     %s\nJSON     %s\n", p.grpc.Addr(), json)
+	fmt.Fprintf(&text, "gRPC     %s\nJSON     %s\n", p.grpc.Addr(), json)
 	if p.metrics != nil {
-		fmt.Fprintf(out, "metrics  http://%s/metrics\n", p.metrics.Addr())
+		fmt.Fprintf(&text, "metrics  http://%s/metrics\n", p.metrics.Addr())
 	}
-	fmt.Fprintf(out, `tokens   %[1]s (renewed every %[2]v; whoever reads them is you)
+	fmt.Fprintf(&text, `tokens   %[1]s (renewed every %[2]v; whoever reads them is you)
          admin: every workspace; owner, member: workspace demo; sender: encrypts
 
 Try:
@@ -125,4 +127,8 @@ Try:
 
 Keyward is ready. Stop it with Ctrl-C; the data stays in %[6]s.
 `, h.access("*.token"), renewal, h.access(""), json, p.grpc.Addr(), h.dir)
+	if _, err := io.WriteString(out, text.String()); err != nil {
+		return fmt.Errorf("print addresses: %w", err)
+	}
+	return nil
 }

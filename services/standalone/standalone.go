@@ -118,7 +118,7 @@ func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out i
 	group.Go(func() error { return grpc.Serve(ctx, p.grpc) })
 	group.Go(func() error { return frontdoor.Serve(ctx, p.json, door, h.doorTLS(), t.Log) })
 	group.Go(func() error { return h.renewForever(ctx, t.Log) })
-	greet(out, h, p)
+	group.Go(func() error { return greet(out, h, p) })
 	return group.Wait()
 }
 

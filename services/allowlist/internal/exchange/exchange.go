@@ -11,10 +11,13 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -74,6 +77,8 @@ type Message struct {
 // An Encrypted is what to send.
 type Encrypted struct {
 	payload.Message
+	// Query are the endpoint's query parameters.
+	Query []endpoint.Parameter
 	// Exchange goes with the answer, if one is to be expected.
 	Exchange string
 }
@@ -97,16 +102,26 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	headers := make([]payload.Header, 0, len(l.endpoint.Headers)+len(message.Headers))
-	for _, h := range l.endpoint.Headers {
-		headers = append(headers, payload.Header(h))
-	}
-	message.Headers = append(headers, message.Headers...)
-	e := Encrypted{Message: message}
+	message.Headers = withSignature(l.endpoint.Headers, message.Headers)
+	// Without a cipher the body is what it was, and so is its type.
+	message.ContentType = cmp.Or(message.ContentType, l.endpoint.ContentType)
+	e := Encrypted{Message: message, Query: l.endpoint.Query}
 	if m.Direction == payload.Request {
 		e.Exchange, err = s.seal(l, m.Caller, opening)
 	}
 	return e, err
+}
+
+// withSignature returns the endpoint's own headers and those of the signature, which
+// replace what the endpoint has under the same name.
+func withSignature(own []endpoint.Parameter, signature []payload.Header) []payload.Header {
+	headers := make([]payload.Header, 0, len(own)+len(signature))
+	for _, h := range own {
+		if !slices.ContainsFunc(signature, func(s payload.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
+			headers = append(headers, payload.Header(h))
+		}
+	}
+	return append(headers, signature...)
 }
 
 // Decrypt decrypts a body as the endpoint's configuration says.

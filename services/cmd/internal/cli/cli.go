@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/pkg/config"
+	"github.com/keyward/keyward/pkg/telemetry"
 )
 
 // Main runs a program until it is done or is asked to end, and exits.
@@ -24,6 +25,7 @@ func Main(name, short string, commands ...*cobra.Command) {
 
 // Run runs a command until it is done or is asked to end, and exits.
 func Run(root *cobra.Command) {
+	telemetry.SilenceGRPC()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root.ExecuteContext(ctx)
 	stop()

@@ -230,7 +230,7 @@ type Endpoint struct {
 	Headers []*Parameter `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Query parameters that go with every request. At most 32. The same names are refused.
 	QueryParameters []*Parameter `protobuf:"bytes,9,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
-	// The content type of request bodies before encryption, for information.
+	// The content type of bodies before encryption.
 	ContentType string `protobuf:"bytes,10,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	// Whether the endpoint is in use.
 	State Endpoint_State `protobuf:"varint,11,opt,name=state,proto3,enum=keyward.allowlist.v1.Endpoint_State" json:"state,omitempty"`
