@@ -111,6 +111,13 @@ const (
 	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 34
 	// INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
 	ErrorReason_ERROR_REASON_MALFORMED_JSON ErrorReason = 35
+	// FAILED_PRECONDITION. The proof of verification was not found or is not right.
+	// Metadata: `finding`, one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS,
+	// EXPIRED.
+	ErrorReason_ERROR_REASON_VERIFICATION_FAILED ErrorReason = 36
+	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
+	// requests in a second, or has too many under way.
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
 )
 
 // Enum value maps for ErrorReason.
@@ -152,6 +159,8 @@ var (
 		33: "ERROR_REASON_ROUTE_NOT_FOUND",
 		34: "ERROR_REASON_METHOD_NOT_ALLOWED",
 		35: "ERROR_REASON_MALFORMED_JSON",
+		36: "ERROR_REASON_VERIFICATION_FAILED",
+		37: "ERROR_REASON_RATE_LIMITED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -190,6 +199,8 @@ var (
 		"ERROR_REASON_ROUTE_NOT_FOUND":           33,
 		"ERROR_REASON_METHOD_NOT_ALLOWED":        34,
 		"ERROR_REASON_MALFORMED_JSON":            35,
+		"ERROR_REASON_VERIFICATION_FAILED":       36,
+		"ERROR_REASON_RATE_LIMITED":              37,
 	}
 )
 
@@ -224,7 +235,8 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xf8\t\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xbd\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -262,7 +274,9 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x15ERROR_REASON_INTERNAL\x10 \x12 \n" +
 	"\x1cERROR_REASON_ROUTE_NOT_FOUND\x10!\x12#\n" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\"\x12\x1f\n" +
-	"\x1bERROR_REASON_MALFORMED_JSON\x10#BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x1bERROR_REASON_MALFORMED_JSON\x10#\x12$\n" +
+	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10%BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

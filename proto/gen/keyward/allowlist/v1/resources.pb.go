@@ -89,6 +89,12 @@ const (
 	Verification_METHOD_UNSPECIFIED Verification_Method = 0
 	// A super admin approved it.
 	Verification_METHOD_MANUAL Verification_Method = 1
+	// A DNS TXT record.
+	Verification_METHOD_DNS Verification_Method = 2
+	// A file below `/.well-known/`.
+	Verification_METHOD_FILE Verification_Method = 3
+	// An answer to a nonce.
+	Verification_METHOD_WEB_TOKEN Verification_Method = 4
 )
 
 // Enum value maps for Verification_Method.
@@ -96,10 +102,16 @@ var (
 	Verification_Method_name = map[int32]string{
 		0: "METHOD_UNSPECIFIED",
 		1: "METHOD_MANUAL",
+		2: "METHOD_DNS",
+		3: "METHOD_FILE",
+		4: "METHOD_WEB_TOKEN",
 	}
 	Verification_Method_value = map[string]int32{
 		"METHOD_UNSPECIFIED": 0,
 		"METHOD_MANUAL":      1,
+		"METHOD_DNS":         2,
+		"METHOD_FILE":        3,
+		"METHOD_WEB_TOKEN":   4,
 	}
 )
 
@@ -127,7 +139,61 @@ func (x Verification_Method) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verification_Method.Descriptor instead.
 func (Verification_Method) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// How the last check went. Approval by hand is not checked again.
+type Verification_Health int32
+
+const (
+	// Not checked again.
+	Verification_HEALTH_UNSPECIFIED Verification_Health = 0
+	// The proof is in place.
+	Verification_HEALTH_OK Verification_Health = 1
+	// The proof was not found when last looked for. The endpoint stays in use until
+	// `grace_time`.
+	Verification_HEALTH_DEGRADED Verification_Health = 2
+)
+
+// Enum value maps for Verification_Health.
+var (
+	Verification_Health_name = map[int32]string{
+		0: "HEALTH_UNSPECIFIED",
+		1: "HEALTH_OK",
+		2: "HEALTH_DEGRADED",
+	}
+	Verification_Health_value = map[string]int32{
+		"HEALTH_UNSPECIFIED": 0,
+		"HEALTH_OK":          1,
+		"HEALTH_DEGRADED":    2,
+	}
+)
+
+func (x Verification_Health) Enum() *Verification_Health {
+	p := new(Verification_Health)
+	*p = x
+	return p
+}
+
+func (x Verification_Health) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verification_Health) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_resources_proto_enumTypes[2].Descriptor()
+}
+
+func (Verification_Health) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_resources_proto_enumTypes[2]
+}
+
+func (x Verification_Health) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verification_Health.Descriptor instead.
+func (Verification_Health) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4, 1}
 }
 
 // What was done.
@@ -148,6 +214,12 @@ const (
 	EndpointChange_ACTION_ACTIVATED EndpointChange_Action = 5
 	// The endpoint was switched off.
 	EndpointChange_ACTION_DEACTIVATED EndpointChange_Action = 6
+	// The endpoint was verified by a proof.
+	EndpointChange_ACTION_VERIFIED EndpointChange_Action = 7
+	// The proof was not found any more.
+	EndpointChange_ACTION_DEGRADED EndpointChange_Action = 8
+	// The proof was found again.
+	EndpointChange_ACTION_RECOVERED EndpointChange_Action = 9
 )
 
 // Enum value maps for EndpointChange_Action.
@@ -160,6 +232,9 @@ var (
 		4: "ACTION_APPROVED",
 		5: "ACTION_ACTIVATED",
 		6: "ACTION_DEACTIVATED",
+		7: "ACTION_VERIFIED",
+		8: "ACTION_DEGRADED",
+		9: "ACTION_RECOVERED",
 	}
 	EndpointChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
@@ -169,6 +244,9 @@ var (
 		"ACTION_APPROVED":    4,
 		"ACTION_ACTIVATED":   5,
 		"ACTION_DEACTIVATED": 6,
+		"ACTION_VERIFIED":    7,
+		"ACTION_DEGRADED":    8,
+		"ACTION_RECOVERED":   9,
 	}
 )
 
@@ -183,11 +261,11 @@ func (x EndpointChange_Action) String() string {
 }
 
 func (EndpointChange_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_resources_proto_enumTypes[2].Descriptor()
+	return file_keyward_allowlist_v1_resources_proto_enumTypes[3].Descriptor()
 }
 
 func (EndpointChange_Action) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_resources_proto_enumTypes[2]
+	return &file_keyward_allowlist_v1_resources_proto_enumTypes[3]
 }
 
 func (x EndpointChange_Action) Number() protoreflect.EnumNumber {
@@ -196,7 +274,7 @@ func (x EndpointChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndpointChange_Action.Descriptor instead.
 func (EndpointChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // An Endpoint is a partner's HTTP endpoint that the platform may talk to.
@@ -226,7 +304,7 @@ type Endpoint struct {
 	// Headers that go with every request. At most 32. Names that usually carry a
 	// credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
 	// and all that end in `key`, `token` or `secret`) are refused here as key
-	// material (DIRECT_KEY_NOT_SUPPORTED).
+	// material (DIRECT_KEY_NOT_SUPPORTED): they take a `secret`.
 	Headers []*Parameter `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Query parameters that go with every request. At most 32. The same names are refused.
 	QueryParameters []*Parameter `protobuf:"bytes,9,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
@@ -247,7 +325,14 @@ type Endpoint struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes with every change of the endpoint. Send it back to act only on what
 	// you saw; a mismatch is ABORTED, ETAG_MISMATCH. Empty means: whatever is there.
-	Etag          string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Values put into each JSON request body, before it is encrypted, from CREDENTIAL
+	// secrets. At most 16.
+	BodyValues []*BodyValue `protobuf:"bytes,18,rep,name=body_values,json=bodyValues,proto3" json:"body_values,omitempty"`
+	// What proves that the endpoint is the partner's: publish one of these and call
+	// VerifyEndpoint. Set by GetEndpoint only, while there is something to prove, and
+	// not shown to members.
+	Challenge     *Challenge `protobuf:"bytes,19,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +486,172 @@ func (x *Endpoint) GetEtag() string {
 	return ""
 }
 
+func (x *Endpoint) GetBodyValues() []*BodyValue {
+	if x != nil {
+		return x.BodyValues
+	}
+	return nil
+}
+
+func (x *Endpoint) GetChallenge() *Challenge {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+// A BodyValue is a credential inside a JSON request body.
+type BodyValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. What is
+	// there is replaced; the object that holds it must be there. At most 256 bytes.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// The secret: a CREDENTIAL of the endpoint's workspace that allows its host. Its
+	// text becomes a JSON string.
+	Secret        *SecretRef `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BodyValue) Reset() {
+	*x = BodyValue{}
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BodyValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BodyValue) ProtoMessage() {}
+
+func (x *BodyValue) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BodyValue.ProtoReflect.Descriptor instead.
+func (*BodyValue) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BodyValue) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *BodyValue) GetSecret() *SecretRef {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// A Challenge is what a partner publishes to prove that an endpoint is theirs. It is
+// the same for all endpoints of a workspace on one host, until it expires.
+type Challenge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of a DNS TXT record, `_keyward-challenge.{host}`. Proves the host.
+	DnsName string `protobuf:"bytes,1,opt,name=dns_name,json=dnsName,proto3" json:"dns_name,omitempty"`
+	// The text of that record.
+	DnsValue string `protobuf:"bytes,2,opt,name=dns_value,json=dnsValue,proto3" json:"dns_value,omitempty"`
+	// The URL of a file, `https://{host}/.well-known/keyward-challenge/{id}`, on the
+	// endpoint's port. Proves the host.
+	FileUrl string `protobuf:"bytes,3,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// The content of that file; white space around it is ignored.
+	FileContent string `protobuf:"bytes,4,opt,name=file_content,json=fileContent,proto3" json:"file_content,omitempty"`
+	// For a web token: a GET of the endpoint's URL with the query parameter
+	// `keyward-nonce` must answer with lower-case hexadecimal
+	// HMAC-SHA256(token, nonce) as the whole body. Proves that URL.
+	WebToken string `protobuf:"bytes,5,opt,name=web_token,json=webToken,proto3" json:"web_token,omitempty"`
+	// Until when it can be used; after that there is another one.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Challenge) Reset() {
+	*x = Challenge{}
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Challenge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Challenge) ProtoMessage() {}
+
+func (x *Challenge) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
+func (*Challenge) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Challenge) GetDnsName() string {
+	if x != nil {
+		return x.DnsName
+	}
+	return ""
+}
+
+func (x *Challenge) GetDnsValue() string {
+	if x != nil {
+		return x.DnsValue
+	}
+	return ""
+}
+
+func (x *Challenge) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *Challenge) GetFileContent() string {
+	if x != nil {
+		return x.FileContent
+	}
+	return ""
+}
+
+func (x *Challenge) GetWebToken() string {
+	if x != nil {
+		return x.WebToken
+	}
+	return ""
+}
+
+func (x *Challenge) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // A Parameter is a header or query parameter with its value.
 type Parameter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -410,6 +661,7 @@ type Parameter struct {
 	//
 	// Types that are valid to be assigned to Source:
 	//
+	//	*Parameter_Secret
 	//	*Parameter_Value
 	Source        isParameter_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
@@ -418,7 +670,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +682,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +695,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Parameter) GetName() string {
@@ -456,6 +708,15 @@ func (x *Parameter) GetName() string {
 func (x *Parameter) GetSource() isParameter_Source {
 	if x != nil {
 		return x.Source
+	}
+	return nil
+}
+
+func (x *Parameter) GetSecret() *SecretRef {
+	if x != nil {
+		if x, ok := x.Source.(*Parameter_Secret); ok {
+			return x.Secret
+		}
 	}
 	return nil
 }
@@ -473,11 +734,19 @@ type isParameter_Source interface {
 	isParameter_Source()
 }
 
+type Parameter_Secret struct {
+	// A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's
+	// host. Senders get its value in the answer of Encrypt; people never see it.
+	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3,oneof"`
+}
+
 type Parameter_Value struct {
 	// The value itself: printable ASCII, at most 1,024 characters. Everyone who
 	// sees the endpoint sees it.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3,oneof"`
 }
+
+func (*Parameter_Secret) isParameter_Source() {}
 
 func (*Parameter_Value) isParameter_Source() {}
 
@@ -490,14 +759,20 @@ type Verification struct {
 	// Who verified it.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// How the last check went.
+	Health Verification_Health `protobuf:"varint,4,opt,name=health,proto3,enum=keyward.allowlist.v1.Verification_Health" json:"health,omitempty"`
+	// When the proof was last looked for.
+	CheckTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	// When a degraded endpoint is switched off.
+	GraceTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=grace_time,json=graceTime,proto3" json:"grace_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +784,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +797,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Verification) GetMethod() Verification_Method {
@@ -542,6 +817,27 @@ func (x *Verification) GetActor() string {
 func (x *Verification) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *Verification) GetHealth() Verification_Health {
+	if x != nil {
+		return x.Health
+	}
+	return Verification_HEALTH_UNSPECIFIED
+}
+
+func (x *Verification) GetCheckTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckTime
+	}
+	return nil
+}
+
+func (x *Verification) GetGraceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GraceTime
 	}
 	return nil
 }
@@ -588,7 +884,7 @@ type EndpointChange struct {
 
 func (x *EndpointChange) Reset() {
 	*x = EndpointChange{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +896,7 @@ func (x *EndpointChange) String() string {
 func (*EndpointChange) ProtoMessage() {}
 
 func (x *EndpointChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +909,7 @@ func (x *EndpointChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointChange.ProtoReflect.Descriptor instead.
 func (*EndpointChange) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EndpointChange) GetSequence() uint64 {
@@ -746,7 +1042,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +1054,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +1067,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Actor) GetSubject() string {
@@ -806,7 +1102,8 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x88\t\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x98\n" +
+	"\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12+\n" +
@@ -829,7 +1126,10 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x1a9\n" +
+	"\x04etag\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12J\n" +
+	"\vbody_values\x18\x12 \x03(\v2\x1f.keyward.allowlist.v1.BodyValueB\b\xbaH\x05\x92\x01\x02\x10\x10R\n" +
+	"bodyValues\x12B\n" +
+	"\tchallenge\x18\x13 \x01(\v2\x1f.keyward.allowlist.v1.ChallengeB\x03\xe0A\x03R\tchallenge\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
@@ -837,18 +1137,43 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x02\x12\x12\n" +
-	"\x0eSTATE_INACTIVE\x10\x03\"}\n" +
+	"\x0eSTATE_INACTIVE\x10\x03\"r\n" +
+	"\tBodyValue\x12!\n" +
+	"\x04path\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x02\x18\x80\x02R\x04path\x12B\n" +
+	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\"\xdb\x01\n" +
+	"\tChallenge\x12\x19\n" +
+	"\bdns_name\x18\x01 \x01(\tR\adnsName\x12\x1b\n" +
+	"\tdns_value\x18\x02 \x01(\tR\bdnsValue\x12\x19\n" +
+	"\bfile_url\x18\x03 \x01(\tR\afileUrl\x12!\n" +
+	"\ffile_content\x18\x04 \x01(\tR\vfileContent\x12\x1b\n" +
+	"\tweb_token\x18\x05 \x01(\tR\bwebToken\x12;\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xb8\x01\n" +
 	"\tParameter\x123\n" +
-	"\x04name\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x04name\x12*\n" +
+	"\x04name\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x04name\x129\n" +
+	"\x06secret\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefH\x00R\x06secret\x12*\n" +
 	"\x05value\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b2\b^[ -~]*$H\x00R\x05valueB\x0f\n" +
-	"\x06source\x12\x05\xbaH\x02\b\x01\"\xcc\x01\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
 	"\fVerification\x12A\n" +
 	"\x06method\x18\x01 \x01(\x0e2).keyward.allowlist.v1.Verification.MethodR\x06method\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"3\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12A\n" +
+	"\x06health\x18\x04 \x01(\x0e2).keyward.allowlist.v1.Verification.HealthR\x06health\x129\n" +
+	"\n" +
+	"check_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x129\n" +
+	"\n" +
+	"grace_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tgraceTime\"j\n" +
 	"\x06Method\x12\x16\n" +
 	"\x12METHOD_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rMETHOD_MANUAL\x10\x01\"\xc4\a\n" +
+	"\rMETHOD_MANUAL\x10\x01\x12\x0e\n" +
+	"\n" +
+	"METHOD_DNS\x10\x02\x12\x0f\n" +
+	"\vMETHOD_FILE\x10\x03\x12\x14\n" +
+	"\x10METHOD_WEB_TOKEN\x10\x04\"D\n" +
+	"\x06Health\x12\x16\n" +
+	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tHEALTH_OK\x10\x01\x12\x13\n" +
+	"\x0fHEALTH_DEGRADED\x10\x02\"\x84\b\n" +
 	"\x0eEndpointChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
@@ -875,7 +1200,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9f\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdf\x01\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -883,7 +1208,10 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x0eACTION_DELETED\x10\x03\x12\x13\n" +
 	"\x0fACTION_APPROVED\x10\x04\x12\x14\n" +
 	"\x10ACTION_ACTIVATED\x10\x05\x12\x16\n" +
-	"\x12ACTION_DEACTIVATED\x10\x06\"y\n" +
+	"\x12ACTION_DEACTIVATED\x10\x06\x12\x13\n" +
+	"\x0fACTION_VERIFIED\x10\a\x12\x13\n" +
+	"\x0fACTION_DEGRADED\x10\b\x12\x14\n" +
+	"\x10ACTION_RECOVERED\x10\t\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -902,44 +1230,56 @@ func file_keyward_allowlist_v1_resources_proto_rawDescGZIP() []byte {
 	return file_keyward_allowlist_v1_resources_proto_rawDescData
 }
 
-var file_keyward_allowlist_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_keyward_allowlist_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_keyward_allowlist_v1_resources_proto_goTypes = []any{
 	(Endpoint_State)(0),           // 0: keyward.allowlist.v1.Endpoint.State
 	(Verification_Method)(0),      // 1: keyward.allowlist.v1.Verification.Method
-	(EndpointChange_Action)(0),    // 2: keyward.allowlist.v1.EndpointChange.Action
-	(*Endpoint)(nil),              // 3: keyward.allowlist.v1.Endpoint
-	(*Parameter)(nil),             // 4: keyward.allowlist.v1.Parameter
-	(*Verification)(nil),          // 5: keyward.allowlist.v1.Verification
-	(*EndpointChange)(nil),        // 6: keyward.allowlist.v1.EndpointChange
-	(*Actor)(nil),                 // 7: keyward.allowlist.v1.Actor
-	nil,                           // 8: keyward.allowlist.v1.Endpoint.LabelsEntry
-	nil,                           // 9: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	nil,                           // 10: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	(*Encryption)(nil),            // 11: keyward.allowlist.v1.Encryption
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(Verification_Health)(0),      // 2: keyward.allowlist.v1.Verification.Health
+	(EndpointChange_Action)(0),    // 3: keyward.allowlist.v1.EndpointChange.Action
+	(*Endpoint)(nil),              // 4: keyward.allowlist.v1.Endpoint
+	(*BodyValue)(nil),             // 5: keyward.allowlist.v1.BodyValue
+	(*Challenge)(nil),             // 6: keyward.allowlist.v1.Challenge
+	(*Parameter)(nil),             // 7: keyward.allowlist.v1.Parameter
+	(*Verification)(nil),          // 8: keyward.allowlist.v1.Verification
+	(*EndpointChange)(nil),        // 9: keyward.allowlist.v1.EndpointChange
+	(*Actor)(nil),                 // 10: keyward.allowlist.v1.Actor
+	nil,                           // 11: keyward.allowlist.v1.Endpoint.LabelsEntry
+	nil,                           // 12: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	nil,                           // 13: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	(*Encryption)(nil),            // 14: keyward.allowlist.v1.Encryption
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*SecretRef)(nil),             // 16: keyward.allowlist.v1.SecretRef
 }
 var file_keyward_allowlist_v1_resources_proto_depIdxs = []int32{
-	8,  // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
-	4,  // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
-	4,  // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	11, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
+	7,  // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
+	7,  // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	0,  // 3: keyward.allowlist.v1.Endpoint.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	5,  // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
-	11, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
-	12, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	12, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
-	12, // 9: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
-	12, // 10: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
-	7,  // 11: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
-	2,  // 12: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
-	9,  // 13: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	10, // 14: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	8,  // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
+	14, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
+	15, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	15, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: keyward.allowlist.v1.Endpoint.body_values:type_name -> keyward.allowlist.v1.BodyValue
+	6,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
+	16, // 10: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
+	15, // 11: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 12: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
+	1,  // 13: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
+	15, // 14: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
+	2,  // 15: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
+	15, // 16: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
+	15, // 17: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
+	15, // 18: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
+	10, // 19: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
+	3,  // 20: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
+	12, // 21: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	13, // 22: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_resources_proto_init() }
@@ -948,7 +1288,8 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 		return
 	}
 	file_keyward_allowlist_v1_encryption_proto_init()
-	file_keyward_allowlist_v1_resources_proto_msgTypes[1].OneofWrappers = []any{
+	file_keyward_allowlist_v1_resources_proto_msgTypes[3].OneofWrappers = []any{
+		(*Parameter_Secret)(nil),
 		(*Parameter_Value)(nil),
 	}
 	type x struct{}
@@ -956,8 +1297,8 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_resources_proto_rawDesc), len(file_keyward_allowlist_v1_resources_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   8,
+			NumEnums:      4,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

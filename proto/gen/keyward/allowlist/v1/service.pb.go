@@ -95,6 +95,83 @@ func (MessageKind) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{0}
 }
 
+// What was found.
+type CheckUrlResponse_Verdict int32
+
+const (
+	// Never returned.
+	CheckUrlResponse_VERDICT_UNSPECIFIED CheckUrlResponse_Verdict = 0
+	// An active endpoint allows it.
+	CheckUrlResponse_VERDICT_ALLOWED CheckUrlResponse_Verdict = 1
+	// No endpoint has this scheme, host, port and path.
+	CheckUrlResponse_VERDICT_NO_ENDPOINT CheckUrlResponse_Verdict = 2
+	// The most specific endpoint does not allow the method.
+	CheckUrlResponse_VERDICT_METHOD_NOT_ALLOWED CheckUrlResponse_Verdict = 3
+	// The most specific endpoint is not in use.
+	CheckUrlResponse_VERDICT_NOT_ACTIVE CheckUrlResponse_Verdict = 4
+	// The URL cannot be of any endpoint: it is not https, has user info, or does not parse.
+	CheckUrlResponse_VERDICT_INVALID_URL CheckUrlResponse_Verdict = 5
+	// The host resolves to addresses only that must not be connected to.
+	CheckUrlResponse_VERDICT_FORBIDDEN_ADDRESS CheckUrlResponse_Verdict = 6
+	// The host does not resolve.
+	CheckUrlResponse_VERDICT_UNRESOLVED CheckUrlResponse_Verdict = 7
+	// The calling sender does not serve the endpoint.
+	CheckUrlResponse_VERDICT_NOT_SERVED CheckUrlResponse_Verdict = 8
+)
+
+// Enum value maps for CheckUrlResponse_Verdict.
+var (
+	CheckUrlResponse_Verdict_name = map[int32]string{
+		0: "VERDICT_UNSPECIFIED",
+		1: "VERDICT_ALLOWED",
+		2: "VERDICT_NO_ENDPOINT",
+		3: "VERDICT_METHOD_NOT_ALLOWED",
+		4: "VERDICT_NOT_ACTIVE",
+		5: "VERDICT_INVALID_URL",
+		6: "VERDICT_FORBIDDEN_ADDRESS",
+		7: "VERDICT_UNRESOLVED",
+		8: "VERDICT_NOT_SERVED",
+	}
+	CheckUrlResponse_Verdict_value = map[string]int32{
+		"VERDICT_UNSPECIFIED":        0,
+		"VERDICT_ALLOWED":            1,
+		"VERDICT_NO_ENDPOINT":        2,
+		"VERDICT_METHOD_NOT_ALLOWED": 3,
+		"VERDICT_NOT_ACTIVE":         4,
+		"VERDICT_INVALID_URL":        5,
+		"VERDICT_FORBIDDEN_ADDRESS":  6,
+		"VERDICT_UNRESOLVED":         7,
+		"VERDICT_NOT_SERVED":         8,
+	}
+)
+
+func (x CheckUrlResponse_Verdict) Enum() *CheckUrlResponse_Verdict {
+	p := new(CheckUrlResponse_Verdict)
+	*p = x
+	return p
+}
+
+func (x CheckUrlResponse_Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckUrlResponse_Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_service_proto_enumTypes[1].Descriptor()
+}
+
+func (CheckUrlResponse_Verdict) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_service_proto_enumTypes[1]
+}
+
+func (x CheckUrlResponse_Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckUrlResponse_Verdict.Descriptor instead.
+func (CheckUrlResponse_Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{17, 0}
+}
+
 // Asks to register an endpoint.
 type CreateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,6 +1013,281 @@ func (x *ApproveEndpointResponse) GetEndpoint() *Endpoint {
 	return nil
 }
 
+// Asks to look for a proof.
+type VerifyEndpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/endpoints/{endpoint}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Which proof to look for: DNS, FILE or WEB_TOKEN.
+	Method Verification_Method `protobuf:"varint,2,opt,name=method,proto3,enum=keyward.allowlist.v1.Verification_Method" json:"method,omitempty"`
+	// If not empty, must be the current etag.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why, for the change log. At most 512 characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyEndpointRequest) Reset() {
+	*x = VerifyEndpointRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyEndpointRequest) ProtoMessage() {}
+
+func (x *VerifyEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyEndpointRequest.ProtoReflect.Descriptor instead.
+func (*VerifyEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *VerifyEndpointRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VerifyEndpointRequest) GetMethod() Verification_Method {
+	if x != nil {
+		return x.Method
+	}
+	return Verification_METHOD_UNSPECIFIED
+}
+
+func (x *VerifyEndpointRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *VerifyEndpointRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Answers VerifyEndpoint.
+type VerifyEndpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint after the change.
+	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyEndpointResponse) Reset() {
+	*x = VerifyEndpointResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyEndpointResponse) ProtoMessage() {}
+
+func (x *VerifyEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyEndpointResponse.ProtoReflect.Descriptor instead.
+func (*VerifyEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *VerifyEndpointResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+// Asks whether a method and URL are allowed.
+type CheckUrlRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspace, `workspaces/{workspace}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The HTTP method, such as `POST`.
+	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	// The absolute URL. Its query and fragment are ignored; user info is refused. At
+	// most 8,192 bytes.
+	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	// Whether to resolve the host and return the addresses that may be connected to.
+	Resolve       bool `protobuf:"varint,4,opt,name=resolve,proto3" json:"resolve,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUrlRequest) Reset() {
+	*x = CheckUrlRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUrlRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUrlRequest) ProtoMessage() {}
+
+func (x *CheckUrlRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUrlRequest.ProtoReflect.Descriptor instead.
+func (*CheckUrlRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CheckUrlRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CheckUrlRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *CheckUrlRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *CheckUrlRequest) GetResolve() bool {
+	if x != nil {
+		return x.Resolve
+	}
+	return false
+}
+
+// Answers CheckUrl.
+type CheckUrlResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it is allowed.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Why, or why not.
+	Verdict CheckUrlResponse_Verdict `protobuf:"varint,2,opt,name=verdict,proto3,enum=keyward.allowlist.v1.CheckUrlResponse_Verdict" json:"verdict,omitempty"`
+	// The most specific endpoint that matches, allowed or not. Empty: none.
+	Endpoint string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// The URL as it was compared.
+	NormalizedUrl string `protobuf:"bytes,4,opt,name=normalized_url,json=normalizedUrl,proto3" json:"normalized_url,omitempty"`
+	// With `resolve`: the addresses that passed the guard.
+	Addresses     []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUrlResponse) Reset() {
+	*x = CheckUrlResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUrlResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUrlResponse) ProtoMessage() {}
+
+func (x *CheckUrlResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUrlResponse.ProtoReflect.Descriptor instead.
+func (*CheckUrlResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CheckUrlResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *CheckUrlResponse) GetVerdict() CheckUrlResponse_Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return CheckUrlResponse_VERDICT_UNSPECIFIED
+}
+
+func (x *CheckUrlResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *CheckUrlResponse) GetNormalizedUrl() string {
+	if x != nil {
+		return x.NormalizedUrl
+	}
+	return ""
+}
+
+func (x *CheckUrlResponse) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // Asks to switch an endpoint on.
 type ActivateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -951,7 +1303,7 @@ type ActivateEndpointRequest struct {
 
 func (x *ActivateEndpointRequest) Reset() {
 	*x = ActivateEndpointRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1315,7 @@ func (x *ActivateEndpointRequest) String() string {
 func (*ActivateEndpointRequest) ProtoMessage() {}
 
 func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1328,7 @@ func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActivateEndpointRequest) GetName() string {
@@ -1011,7 +1363,7 @@ type ActivateEndpointResponse struct {
 
 func (x *ActivateEndpointResponse) Reset() {
 	*x = ActivateEndpointResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1375,7 @@ func (x *ActivateEndpointResponse) String() string {
 func (*ActivateEndpointResponse) ProtoMessage() {}
 
 func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1388,7 @@ func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActivateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1061,7 +1413,7 @@ type DeactivateEndpointRequest struct {
 
 func (x *DeactivateEndpointRequest) Reset() {
 	*x = DeactivateEndpointRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1425,7 @@ func (x *DeactivateEndpointRequest) String() string {
 func (*DeactivateEndpointRequest) ProtoMessage() {}
 
 func (x *DeactivateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1438,7 @@ func (x *DeactivateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeactivateEndpointRequest) GetName() string {
@@ -1121,7 +1473,7 @@ type DeactivateEndpointResponse struct {
 
 func (x *DeactivateEndpointResponse) Reset() {
 	*x = DeactivateEndpointResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1485,7 @@ func (x *DeactivateEndpointResponse) String() string {
 func (*DeactivateEndpointResponse) ProtoMessage() {}
 
 func (x *DeactivateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1498,7 @@ func (x *DeactivateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeactivateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1174,7 +1526,7 @@ type EncryptRequest struct {
 
 func (x *EncryptRequest) Reset() {
 	*x = EncryptRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1538,7 @@ func (x *EncryptRequest) String() string {
 func (*EncryptRequest) ProtoMessage() {}
 
 func (x *EncryptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1551,7 @@ func (x *EncryptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptRequest.ProtoReflect.Descriptor instead.
 func (*EncryptRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EncryptRequest) GetName() string {
@@ -1251,7 +1603,7 @@ type EncryptResponse struct {
 
 func (x *EncryptResponse) Reset() {
 	*x = EncryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1615,7 @@ func (x *EncryptResponse) String() string {
 func (*EncryptResponse) ProtoMessage() {}
 
 func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1628,7 @@ func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptResponse.ProtoReflect.Descriptor instead.
 func (*EncryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EncryptResponse) GetBody() []byte {
@@ -1332,7 +1684,7 @@ type DecryptRequest struct {
 
 func (x *DecryptRequest) Reset() {
 	*x = DecryptRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1696,7 @@ func (x *DecryptRequest) String() string {
 func (*DecryptRequest) ProtoMessage() {}
 
 func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1709,7 @@ func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptRequest.ProtoReflect.Descriptor instead.
 func (*DecryptRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecryptRequest) GetName() string {
@@ -1402,7 +1754,7 @@ type DecryptResponse struct {
 
 func (x *DecryptResponse) Reset() {
 	*x = DecryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1766,7 @@ func (x *DecryptResponse) String() string {
 func (*DecryptResponse) ProtoMessage() {}
 
 func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1779,7 @@ func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptResponse.ProtoReflect.Descriptor instead.
 func (*DecryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DecryptResponse) GetBody() []byte {
@@ -1504,7 +1856,35 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"U\n" +
 	"\x17ApproveEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"q\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xc3\x01\n" +
+	"\x15VerifyEndpointRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12R\n" +
+	"\x06method\x18\x02 \x01(\x0e2).keyward.allowlist.v1.Verification.MethodB\x0f\xe0A\x02\xbaH\t\x82\x01\x06\x18\x02\x18\x03\x18\x04R\x06method\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"T\n" +
+	"\x16VerifyEndpointResponse\x12:\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\x9a\x01\n" +
+	"\x0fCheckUrlRequest\x12\x1b\n" +
+	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12/\n" +
+	"\x06method\x18\x02 \x01(\tB\x17\xe0A\x02\xbaH\x11r\x0f2\r^[A-Z]{1,16}$R\x06method\x12\x1f\n" +
+	"\x03url\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80@R\x03url\x12\x18\n" +
+	"\aresolve\x18\x04 \x01(\bR\aresolve\"\xca\x03\n" +
+	"\x10CheckUrlResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x12H\n" +
+	"\averdict\x18\x02 \x01(\x0e2..keyward.allowlist.v1.CheckUrlResponse.VerdictR\averdict\x12\x1a\n" +
+	"\bendpoint\x18\x03 \x01(\tR\bendpoint\x12%\n" +
+	"\x0enormalized_url\x18\x04 \x01(\tR\rnormalizedUrl\x12\x1c\n" +
+	"\taddresses\x18\x05 \x03(\tR\taddresses\"\xf0\x01\n" +
+	"\aVerdict\x12\x17\n" +
+	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fVERDICT_ALLOWED\x10\x01\x12\x17\n" +
+	"\x13VERDICT_NO_ENDPOINT\x10\x02\x12\x1e\n" +
+	"\x1aVERDICT_METHOD_NOT_ALLOWED\x10\x03\x12\x16\n" +
+	"\x12VERDICT_NOT_ACTIVE\x10\x04\x12\x17\n" +
+	"\x13VERDICT_INVALID_URL\x10\x05\x12\x1d\n" +
+	"\x19VERDICT_FORBIDDEN_ADDRESS\x10\x06\x12\x16\n" +
+	"\x12VERDICT_UNRESOLVED\x10\a\x12\x16\n" +
+	"\x12VERDICT_NOT_SERVED\x10\b\"q\n" +
 	"\x17ActivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
@@ -1540,7 +1920,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
-	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xeb\x0f\n" +
+	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xce\x12\n" +
 	"\x10AllowlistService\x12\xbc\x01\n" +
 	"\x0eCreateEndpoint\x12+.keyward.allowlist.v1.CreateEndpointRequest\x1a,.keyward.allowlist.v1.CreateEndpointResponse\"O\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x029:\bendpointb\bendpoint\"#/v1/{parent=workspaces/*}/endpoints\x12\xa8\x01\n" +
@@ -1557,7 +1937,12 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02-\x12+/v1/{name=workspaces/*/endpoints/*}/history\x12\xbd\x01\n" +
 	"\x0fApproveEndpoint\x12,.keyward.allowlist.v1.ApproveEndpointRequest\x1a-.keyward.allowlist.v1.ApproveEndpointResponse\"M\xb2\xe1\x18\t\n" +
-	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02::\x01*b\bendpoint\"+/v1/{name=workspaces/*/endpoints/*}:approve\x12\xc2\x01\n" +
+	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02::\x01*b\bendpoint\"+/v1/{name=workspaces/*/endpoints/*}:approve\x12\xba\x01\n" +
+	"\x0eVerifyEndpoint\x12+.keyward.allowlist.v1.VerifyEndpointRequest\x1a,.keyward.allowlist.v1.VerifyEndpointResponse\"M\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x029:\x01*b\bendpoint\"*/v1/{name=workspaces/*/endpoints/*}:verify\x12\xa3\x01\n" +
+	"\bCheckUrl\x12%.keyward.allowlist.v1.CheckUrlRequest\x1a&.keyward.allowlist.v1.CheckUrlResponse\"H\xb2\xe1\x18\r\n" +
+	"\x03\x05\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=workspaces/*}/endpoints:checkUrl\x12\xc2\x01\n" +
 	"\x10ActivateEndpoint\x12-.keyward.allowlist.v1.ActivateEndpointRequest\x1a..keyward.allowlist.v1.ActivateEndpointResponse\"O\xb2\xe1\x18\n" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02;:\x01*b\bendpoint\",/v1/{name=workspaces/*/endpoints/*}:activate\x12\xca\x01\n" +
@@ -1581,82 +1966,95 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_allowlist_v1_service_proto_rawDescData
 }
 
-var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                    // 0: keyward.allowlist.v1.MessageKind
-	(*CreateEndpointRequest)(nil),       // 1: keyward.allowlist.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil),      // 2: keyward.allowlist.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),          // 3: keyward.allowlist.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),         // 4: keyward.allowlist.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),        // 5: keyward.allowlist.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),       // 6: keyward.allowlist.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),       // 7: keyward.allowlist.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil),      // 8: keyward.allowlist.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),       // 9: keyward.allowlist.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil),      // 10: keyward.allowlist.v1.DeleteEndpointResponse
-	(*ListEndpointHistoryRequest)(nil),  // 11: keyward.allowlist.v1.ListEndpointHistoryRequest
-	(*ListEndpointHistoryResponse)(nil), // 12: keyward.allowlist.v1.ListEndpointHistoryResponse
-	(*ApproveEndpointRequest)(nil),      // 13: keyward.allowlist.v1.ApproveEndpointRequest
-	(*ApproveEndpointResponse)(nil),     // 14: keyward.allowlist.v1.ApproveEndpointResponse
-	(*ActivateEndpointRequest)(nil),     // 15: keyward.allowlist.v1.ActivateEndpointRequest
-	(*ActivateEndpointResponse)(nil),    // 16: keyward.allowlist.v1.ActivateEndpointResponse
-	(*DeactivateEndpointRequest)(nil),   // 17: keyward.allowlist.v1.DeactivateEndpointRequest
-	(*DeactivateEndpointResponse)(nil),  // 18: keyward.allowlist.v1.DeactivateEndpointResponse
-	(*EncryptRequest)(nil),              // 19: keyward.allowlist.v1.EncryptRequest
-	(*EncryptResponse)(nil),             // 20: keyward.allowlist.v1.EncryptResponse
-	(*DecryptRequest)(nil),              // 21: keyward.allowlist.v1.DecryptRequest
-	(*DecryptResponse)(nil),             // 22: keyward.allowlist.v1.DecryptResponse
-	(*Endpoint)(nil),                    // 23: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                 // 24: keyward.allowlist.v1.Endpoint.State
-	(*fieldmaskpb.FieldMask)(nil),       // 25: google.protobuf.FieldMask
-	(*EndpointChange)(nil),              // 26: keyward.allowlist.v1.EndpointChange
-	(*Parameter)(nil),                   // 27: keyward.allowlist.v1.Parameter
+	(CheckUrlResponse_Verdict)(0),       // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
+	(*CreateEndpointRequest)(nil),       // 2: keyward.allowlist.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),      // 3: keyward.allowlist.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),          // 4: keyward.allowlist.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),         // 5: keyward.allowlist.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),        // 6: keyward.allowlist.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),       // 7: keyward.allowlist.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),       // 8: keyward.allowlist.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),      // 9: keyward.allowlist.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),       // 10: keyward.allowlist.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),      // 11: keyward.allowlist.v1.DeleteEndpointResponse
+	(*ListEndpointHistoryRequest)(nil),  // 12: keyward.allowlist.v1.ListEndpointHistoryRequest
+	(*ListEndpointHistoryResponse)(nil), // 13: keyward.allowlist.v1.ListEndpointHistoryResponse
+	(*ApproveEndpointRequest)(nil),      // 14: keyward.allowlist.v1.ApproveEndpointRequest
+	(*ApproveEndpointResponse)(nil),     // 15: keyward.allowlist.v1.ApproveEndpointResponse
+	(*VerifyEndpointRequest)(nil),       // 16: keyward.allowlist.v1.VerifyEndpointRequest
+	(*VerifyEndpointResponse)(nil),      // 17: keyward.allowlist.v1.VerifyEndpointResponse
+	(*CheckUrlRequest)(nil),             // 18: keyward.allowlist.v1.CheckUrlRequest
+	(*CheckUrlResponse)(nil),            // 19: keyward.allowlist.v1.CheckUrlResponse
+	(*ActivateEndpointRequest)(nil),     // 20: keyward.allowlist.v1.ActivateEndpointRequest
+	(*ActivateEndpointResponse)(nil),    // 21: keyward.allowlist.v1.ActivateEndpointResponse
+	(*DeactivateEndpointRequest)(nil),   // 22: keyward.allowlist.v1.DeactivateEndpointRequest
+	(*DeactivateEndpointResponse)(nil),  // 23: keyward.allowlist.v1.DeactivateEndpointResponse
+	(*EncryptRequest)(nil),              // 24: keyward.allowlist.v1.EncryptRequest
+	(*EncryptResponse)(nil),             // 25: keyward.allowlist.v1.EncryptResponse
+	(*DecryptRequest)(nil),              // 26: keyward.allowlist.v1.DecryptRequest
+	(*DecryptResponse)(nil),             // 27: keyward.allowlist.v1.DecryptResponse
+	(*Endpoint)(nil),                    // 28: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                 // 29: keyward.allowlist.v1.Endpoint.State
+	(*fieldmaskpb.FieldMask)(nil),       // 30: google.protobuf.FieldMask
+	(*EndpointChange)(nil),              // 31: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),            // 32: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                   // 33: keyward.allowlist.v1.Parameter
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	23, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	23, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	23, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	24, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	23, // 4: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	23, // 5: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	25, // 6: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 7: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	26, // 8: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	23, // 9: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	23, // 10: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	23, // 11: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	0,  // 12: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	27, // 13: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	27, // 14: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	0,  // 15: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	1,  // 16: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	3,  // 17: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	5,  // 18: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	7,  // 19: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	9,  // 20: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	11, // 21: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	13, // 22: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	15, // 23: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	17, // 24: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	19, // 25: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	21, // 26: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	2,  // 27: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	4,  // 28: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	6,  // 29: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	8,  // 30: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	10, // 31: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	12, // 32: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	14, // 33: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	16, // 34: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	18, // 35: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	20, // 36: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	22, // 37: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	27, // [27:38] is the sub-list for method output_type
-	16, // [16:27] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	28, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	28, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	28, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	29, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	28, // 4: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	28, // 5: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	30, // 6: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 7: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	31, // 8: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	28, // 9: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	32, // 10: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	28, // 11: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	1,  // 12: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
+	28, // 13: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	28, // 14: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	0,  // 15: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	33, // 16: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	33, // 17: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	0,  // 18: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	2,  // 19: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 20: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 21: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 22: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 23: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 24: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 25: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 26: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 27: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 28: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 29: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	24, // 30: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	26, // 31: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	3,  // 32: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 33: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 34: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 35: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 36: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 37: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 38: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 39: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 40: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 41: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 42: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	25, // 43: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	27, // 44: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	32, // [32:45] is the sub-list for method output_type
+	19, // [19:32] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -1670,8 +2068,8 @@ func file_keyward_allowlist_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

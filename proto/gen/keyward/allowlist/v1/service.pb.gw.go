@@ -418,6 +418,96 @@ func local_request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
+func request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq VerifyEndpointRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.VerifyEndpoint(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq VerifyEndpointRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.VerifyEndpoint(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq CheckUrlRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.CheckUrl(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq CheckUrlRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	msg, err := server.CheckUrl(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ActivateEndpointRequest
@@ -744,6 +834,46 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		}
 		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_VerifyEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint", runtime.WithHTTPPathPattern("/v1/{name=workspaces/*/endpoints/*}:verify"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_AllowlistService_VerifyEndpoint_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckUrl_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/CheckUrl", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/endpoints:checkUrl"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_AllowlistService_CheckUrl_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_CheckUrl_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_ActivateEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -983,6 +1113,40 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_VerifyEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint", runtime.WithHTTPPathPattern("/v1/{name=workspaces/*/endpoints/*}:verify"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_AllowlistService_VerifyEndpoint_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckUrl_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/CheckUrl", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/endpoints:checkUrl"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_AllowlistService_CheckUrl_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_CheckUrl_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_ActivateEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1090,6 +1254,15 @@ func (m response_AllowlistService_ApproveEndpoint_0) XXX_ResponseBody() interfac
 	return response.Endpoint
 }
 
+type response_AllowlistService_VerifyEndpoint_0 struct {
+	*VerifyEndpointResponse
+}
+
+func (m response_AllowlistService_VerifyEndpoint_0) XXX_ResponseBody() interface{} {
+	response := m.VerifyEndpointResponse
+	return response.Endpoint
+}
+
 type response_AllowlistService_ActivateEndpoint_0 struct {
 	*ActivateEndpointResponse
 }
@@ -1116,6 +1289,8 @@ var (
 	pattern_AllowlistService_DeleteEndpoint_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, ""))
 	pattern_AllowlistService_ListEndpointHistory_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "workspaces", "endpoints", "name", "history"}, ""))
 	pattern_AllowlistService_ApproveEndpoint_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "approve"))
+	pattern_AllowlistService_VerifyEndpoint_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "verify"))
+	pattern_AllowlistService_CheckUrl_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "workspaces", "parent", "endpoints"}, "checkUrl"))
 	pattern_AllowlistService_ActivateEndpoint_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "activate"))
 	pattern_AllowlistService_DeactivateEndpoint_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "deactivate"))
 	pattern_AllowlistService_Encrypt_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "encrypt"))
@@ -1130,6 +1305,8 @@ var (
 	forward_AllowlistService_DeleteEndpoint_0      = runtime.ForwardResponseMessage
 	forward_AllowlistService_ListEndpointHistory_0 = runtime.ForwardResponseMessage
 	forward_AllowlistService_ApproveEndpoint_0     = runtime.ForwardResponseMessage
+	forward_AllowlistService_VerifyEndpoint_0      = runtime.ForwardResponseMessage
+	forward_AllowlistService_CheckUrl_0            = runtime.ForwardResponseMessage
 	forward_AllowlistService_ActivateEndpoint_0    = runtime.ForwardResponseMessage
 	forward_AllowlistService_DeactivateEndpoint_0  = runtime.ForwardResponseMessage
 	forward_AllowlistService_Encrypt_0             = runtime.ForwardResponseMessage

@@ -43,6 +43,8 @@ const (
 	AllowlistService_DeleteEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/DeleteEndpoint"
 	AllowlistService_ListEndpointHistory_FullMethodName = "/keyward.allowlist.v1.AllowlistService/ListEndpointHistory"
 	AllowlistService_ApproveEndpoint_FullMethodName     = "/keyward.allowlist.v1.AllowlistService/ApproveEndpoint"
+	AllowlistService_VerifyEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint"
+	AllowlistService_CheckUrl_FullMethodName            = "/keyward.allowlist.v1.AllowlistService/CheckUrl"
 	AllowlistService_ActivateEndpoint_FullMethodName    = "/keyward.allowlist.v1.AllowlistService/ActivateEndpoint"
 	AllowlistService_DeactivateEndpoint_FullMethodName  = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
 	AllowlistService_Encrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Encrypt"
@@ -74,6 +76,13 @@ type AllowlistServiceClient interface {
 	// Verifies an endpoint by hand: a super admin vouches that it is the partner's.
 	// Approving an endpoint that is verified already changes nothing.
 	ApproveEndpoint(ctx context.Context, in *ApproveEndpointRequest, opts ...grpc.CallOption) (*ApproveEndpointResponse, error)
+	// Looks for one of the proofs of the endpoint's challenge and, if it is in place,
+	// verifies the endpoint. Fails with VERIFICATION_FAILED.
+	VerifyEndpoint(ctx context.Context, in *VerifyEndpointRequest, opts ...grpc.CallOption) (*VerifyEndpointResponse, error)
+	// Tells whether a method and URL may be talked to, and by which endpoint. It
+	// protects a caller only that connects to one of the returned addresses; one that
+	// resolves the host again may get another answer.
+	CheckUrl(ctx context.Context, in *CheckUrlRequest, opts ...grpc.CallOption) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
@@ -164,6 +173,26 @@ func (c *allowlistServiceClient) ApproveEndpoint(ctx context.Context, in *Approv
 	return out, nil
 }
 
+func (c *allowlistServiceClient) VerifyEndpoint(ctx context.Context, in *VerifyEndpointRequest, opts ...grpc.CallOption) (*VerifyEndpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyEndpointResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_VerifyEndpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) CheckUrl(ctx context.Context, in *CheckUrlRequest, opts ...grpc.CallOption) (*CheckUrlResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckUrlResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_CheckUrl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *allowlistServiceClient) ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ActivateEndpointResponse)
@@ -229,6 +258,13 @@ type AllowlistServiceServer interface {
 	// Verifies an endpoint by hand: a super admin vouches that it is the partner's.
 	// Approving an endpoint that is verified already changes nothing.
 	ApproveEndpoint(context.Context, *ApproveEndpointRequest) (*ApproveEndpointResponse, error)
+	// Looks for one of the proofs of the endpoint's challenge and, if it is in place,
+	// verifies the endpoint. Fails with VERIFICATION_FAILED.
+	VerifyEndpoint(context.Context, *VerifyEndpointRequest) (*VerifyEndpointResponse, error)
+	// Tells whether a method and URL may be talked to, and by which endpoint. It
+	// protects a caller only that connects to one of the returned addresses; one that
+	// resolves the host again may get another answer.
+	CheckUrl(context.Context, *CheckUrlRequest) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
@@ -269,6 +305,12 @@ func (UnimplementedAllowlistServiceServer) ListEndpointHistory(context.Context, 
 }
 func (UnimplementedAllowlistServiceServer) ApproveEndpoint(context.Context, *ApproveEndpointRequest) (*ApproveEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApproveEndpoint not implemented")
+}
+func (UnimplementedAllowlistServiceServer) VerifyEndpoint(context.Context, *VerifyEndpointRequest) (*VerifyEndpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyEndpoint not implemented")
+}
+func (UnimplementedAllowlistServiceServer) CheckUrl(context.Context, *CheckUrlRequest) (*CheckUrlResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckUrl not implemented")
 }
 func (UnimplementedAllowlistServiceServer) ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ActivateEndpoint not implemented")
@@ -429,6 +471,42 @@ func _AllowlistService_ApproveEndpoint_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllowlistService_VerifyEndpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyEndpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).VerifyEndpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_VerifyEndpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).VerifyEndpoint(ctx, req.(*VerifyEndpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_CheckUrl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckUrlRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).CheckUrl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_CheckUrl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).CheckUrl(ctx, req.(*CheckUrlRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AllowlistService_ActivateEndpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ActivateEndpointRequest)
 	if err := dec(in); err != nil {
@@ -535,6 +613,14 @@ var AllowlistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ApproveEndpoint",
 			Handler:    _AllowlistService_ApproveEndpoint_Handler,
+		},
+		{
+			MethodName: "VerifyEndpoint",
+			Handler:    _AllowlistService_VerifyEndpoint_Handler,
+		},
+		{
+			MethodName: "CheckUrl",
+			Handler:    _AllowlistService_CheckUrl_Handler,
 		},
 		{
 			MethodName: "ActivateEndpoint",

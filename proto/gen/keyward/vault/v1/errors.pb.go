@@ -85,6 +85,12 @@ const (
 	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 25
 	// INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
 	ErrorReason_ERROR_REASON_MALFORMED_JSON ErrorReason = 26
+	// OUT_OF_RANGE. The position of a watch is too old or of another epoch. Drop what
+	// is kept and begin without a position.
+	ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE ErrorReason = 27
+	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
+	// requests in a second, or has too many under way.
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
 )
 
 // Enum value maps for ErrorReason.
@@ -117,35 +123,39 @@ var (
 		24: "ERROR_REASON_ROUTE_NOT_FOUND",
 		25: "ERROR_REASON_METHOD_NOT_ALLOWED",
 		26: "ERROR_REASON_MALFORMED_JSON",
+		27: "ERROR_REASON_POSITION_OUT_OF_RANGE",
+		28: "ERROR_REASON_RATE_LIMITED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":         0,
-		"ERROR_REASON_INVALID_FIELD":       1,
-		"ERROR_REASON_INVALID_PAGE_TOKEN":  2,
-		"ERROR_REASON_REQUEST_ID_REUSED":   3,
-		"ERROR_REASON_CREDENTIALS_MISSING": 4,
-		"ERROR_REASON_CREDENTIALS_INVALID": 5,
-		"ERROR_REASON_PERMISSION_DENIED":   6,
-		"ERROR_REASON_SECRET_NOT_FOUND":    7,
-		"ERROR_REASON_VERSION_NOT_FOUND":   8,
-		"ERROR_REASON_SECRET_EXISTS":       9,
-		"ERROR_REASON_ETAG_MISMATCH":       10,
-		"ERROR_REASON_CONTENTION":          11,
-		"ERROR_REASON_SECRET_IN_USE":       12,
-		"ERROR_REASON_VERSION_DISABLED":    13,
-		"ERROR_REASON_VERSION_DESTROYED":   14,
-		"ERROR_REASON_USAGE_NOT_ALLOWED":   15,
-		"ERROR_REASON_HOST_NOT_ALLOWED":    16,
-		"ERROR_REASON_NOT_BOUND":           17,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":   18,
-		"ERROR_REASON_OVERLOADED":          19,
-		"ERROR_REASON_DEADLINE":            20,
-		"ERROR_REASON_CANCELLED":           21,
-		"ERROR_REASON_UNAVAILABLE":         22,
-		"ERROR_REASON_INTERNAL":            23,
-		"ERROR_REASON_ROUTE_NOT_FOUND":     24,
-		"ERROR_REASON_METHOD_NOT_ALLOWED":  25,
-		"ERROR_REASON_MALFORMED_JSON":      26,
+		"ERROR_REASON_UNSPECIFIED":           0,
+		"ERROR_REASON_INVALID_FIELD":         1,
+		"ERROR_REASON_INVALID_PAGE_TOKEN":    2,
+		"ERROR_REASON_REQUEST_ID_REUSED":     3,
+		"ERROR_REASON_CREDENTIALS_MISSING":   4,
+		"ERROR_REASON_CREDENTIALS_INVALID":   5,
+		"ERROR_REASON_PERMISSION_DENIED":     6,
+		"ERROR_REASON_SECRET_NOT_FOUND":      7,
+		"ERROR_REASON_VERSION_NOT_FOUND":     8,
+		"ERROR_REASON_SECRET_EXISTS":         9,
+		"ERROR_REASON_ETAG_MISMATCH":         10,
+		"ERROR_REASON_CONTENTION":            11,
+		"ERROR_REASON_SECRET_IN_USE":         12,
+		"ERROR_REASON_VERSION_DISABLED":      13,
+		"ERROR_REASON_VERSION_DESTROYED":     14,
+		"ERROR_REASON_USAGE_NOT_ALLOWED":     15,
+		"ERROR_REASON_HOST_NOT_ALLOWED":      16,
+		"ERROR_REASON_NOT_BOUND":             17,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":     18,
+		"ERROR_REASON_OVERLOADED":            19,
+		"ERROR_REASON_DEADLINE":              20,
+		"ERROR_REASON_CANCELLED":             21,
+		"ERROR_REASON_UNAVAILABLE":           22,
+		"ERROR_REASON_INTERNAL":              23,
+		"ERROR_REASON_ROUTE_NOT_FOUND":       24,
+		"ERROR_REASON_METHOD_NOT_ALLOWED":    25,
+		"ERROR_REASON_MALFORMED_JSON":        26,
+		"ERROR_REASON_POSITION_OUT_OF_RANGE": 27,
+		"ERROR_REASON_RATE_LIMITED":          28,
 	}
 )
 
@@ -180,7 +190,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x8b\a\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xd2\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -209,7 +219,9 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\x15ERROR_REASON_INTERNAL\x10\x17\x12 \n" +
 	"\x1cERROR_REASON_ROUTE_NOT_FOUND\x10\x18\x12#\n" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x19\x12\x1f\n" +
-	"\x1bERROR_REASON_MALFORMED_JSON\x10\x1aB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x1bERROR_REASON_MALFORMED_JSON\x10\x1a\x12&\n" +
+	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10\x1cB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

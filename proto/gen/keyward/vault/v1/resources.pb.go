@@ -159,18 +159,39 @@ const (
 	Generate_KIND_HMAC_SHA512 Generate_Kind = 5
 	// 32 characters of `A-Za-z0-9`, about 190 bits, as text.
 	Generate_KIND_PASSWORD Generate_Kind = 6
+	// A private RSA key of 2,048 bits, as PEM of PKCS #8 (RFC 5958); so are all that follow.
+	Generate_KIND_RSA_2048 Generate_Kind = 7
+	// A private RSA key of 3,072 bits.
+	Generate_KIND_RSA_3072 Generate_Kind = 8
+	// A private RSA key of 4,096 bits.
+	Generate_KIND_RSA_4096 Generate_Kind = 9
+	// A private key on the curve P-256 (FIPS 186-5).
+	Generate_KIND_EC_P256 Generate_Kind = 10
+	// A private key on the curve P-384.
+	Generate_KIND_EC_P384 Generate_Kind = 11
+	// A private Ed25519 key (RFC 8032).
+	Generate_KIND_ED25519 Generate_Kind = 12
+	// A private X25519 key (RFC 7748).
+	Generate_KIND_X25519 Generate_Kind = 13
 )
 
 // Enum value maps for Generate_Kind.
 var (
 	Generate_Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_AES_128",
-		2: "KIND_AES_192",
-		3: "KIND_AES_256",
-		4: "KIND_HMAC_SHA256",
-		5: "KIND_HMAC_SHA512",
-		6: "KIND_PASSWORD",
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_AES_128",
+		2:  "KIND_AES_192",
+		3:  "KIND_AES_256",
+		4:  "KIND_HMAC_SHA256",
+		5:  "KIND_HMAC_SHA512",
+		6:  "KIND_PASSWORD",
+		7:  "KIND_RSA_2048",
+		8:  "KIND_RSA_3072",
+		9:  "KIND_RSA_4096",
+		10: "KIND_EC_P256",
+		11: "KIND_EC_P384",
+		12: "KIND_ED25519",
+		13: "KIND_X25519",
 	}
 	Generate_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -180,6 +201,13 @@ var (
 		"KIND_HMAC_SHA256": 4,
 		"KIND_HMAC_SHA512": 5,
 		"KIND_PASSWORD":    6,
+		"KIND_RSA_2048":    7,
+		"KIND_RSA_3072":    8,
+		"KIND_RSA_4096":    9,
+		"KIND_EC_P256":     10,
+		"KIND_EC_P384":     11,
+		"KIND_ED25519":     12,
+		"KIND_X25519":      13,
 	}
 )
 
@@ -207,7 +235,7 @@ func (x Generate_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Generate_Kind.Descriptor instead.
 func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // What was done.
@@ -276,7 +304,7 @@ func (x SecretChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretChange_Action.Descriptor instead.
 func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // A Secret is a value that was stored once and is never shown again, together
@@ -327,8 +355,12 @@ type Secret struct {
 	// How many distinct referrers (endpoints) hold bindings to this secret,
 	// counted up to 1,000. A secret with any cannot be deleted.
 	ReferenceCount uint32 `protobuf:"varint,15,opt,name=reference_count,json=referenceCount,proto3" json:"reference_count,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The public part of the current version, where the value is a private key in PEM
+	// (PKCS #8, PKCS #1 or SEC 1, not encrypted) of a kind that can be generated, or a
+	// public key or certificate. Unset otherwise. Set by GetSecret only.
+	PublicKey     *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -466,6 +498,86 @@ func (x *Secret) GetReferenceCount() uint32 {
 	return 0
 }
 
+func (x *Secret) GetPublicKey() *PublicKey {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+// A PublicKey is the public part of an asymmetric key, to hand to a partner.
+type PublicKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind and size, such as `RSA-2048`, `EC-P256`, `Ed25519`, `X25519`.
+	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	// PEM of the SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
+	Pem string `protobuf:"bytes,2,opt,name=pem,proto3" json:"pem,omitempty"`
+	// The JWK (RFC 7517) as JSON, with `kid`, the thumbprint.
+	Jwk string `protobuf:"bytes,3,opt,name=jwk,proto3" json:"jwk,omitempty"`
+	// The SHA-256 of the DER of the SubjectPublicKeyInfo, in lower-case hexadecimal.
+	Fingerprint   string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicKey) Reset() {
+	*x = PublicKey{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicKey) ProtoMessage() {}
+
+func (x *PublicKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicKey.ProtoReflect.Descriptor instead.
+func (*PublicKey) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PublicKey) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *PublicKey) GetPem() string {
+	if x != nil {
+		return x.Pem
+	}
+	return ""
+}
+
+func (x *PublicKey) GetJwk() string {
+	if x != nil {
+		return x.Jwk
+	}
+	return ""
+}
+
+func (x *PublicKey) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
 // A SecretValue is a value on its way into the vault: exactly one of its fields.
 // 1 byte to 64 KiB.
 type SecretValue struct {
@@ -484,7 +596,7 @@ type SecretValue struct {
 
 func (x *SecretValue) Reset() {
 	*x = SecretValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +608,7 @@ func (x *SecretValue) String() string {
 func (*SecretValue) ProtoMessage() {}
 
 func (x *SecretValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +621,7 @@ func (x *SecretValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretValue.ProtoReflect.Descriptor instead.
 func (*SecretValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SecretValue) GetSource() isSecretValue_Source {
@@ -582,7 +694,7 @@ type Generate struct {
 
 func (x *Generate) Reset() {
 	*x = Generate{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +706,7 @@ func (x *Generate) String() string {
 func (*Generate) ProtoMessage() {}
 
 func (x *Generate) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +719,7 @@ func (x *Generate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generate.ProtoReflect.Descriptor instead.
 func (*Generate) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Generate) GetKind() Generate_Kind {
@@ -634,7 +746,7 @@ type EncryptedValue struct {
 
 func (x *EncryptedValue) Reset() {
 	*x = EncryptedValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +758,7 @@ func (x *EncryptedValue) String() string {
 func (*EncryptedValue) ProtoMessage() {}
 
 func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +771,7 @@ func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptedValue.ProtoReflect.Descriptor instead.
 func (*EncryptedValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EncryptedValue) GetCiphertext() []byte {
@@ -705,7 +817,7 @@ type SecretVersion struct {
 
 func (x *SecretVersion) Reset() {
 	*x = SecretVersion{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +829,7 @@ func (x *SecretVersion) String() string {
 func (*SecretVersion) ProtoMessage() {}
 
 func (x *SecretVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +842,7 @@ func (x *SecretVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
 func (*SecretVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SecretVersion) GetName() string {
@@ -802,7 +914,7 @@ type Binding struct {
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +926,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +939,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Binding) GetSecret() string {
@@ -931,7 +1043,7 @@ type SecretChange struct {
 
 func (x *SecretChange) Reset() {
 	*x = SecretChange{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1055,7 @@ func (x *SecretChange) String() string {
 func (*SecretChange) ProtoMessage() {}
 
 func (x *SecretChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1068,7 @@ func (x *SecretChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretChange.ProtoReflect.Descriptor instead.
 func (*SecretChange) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SecretChange) GetSequence() uint64 {
@@ -1095,7 +1207,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1219,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1232,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1155,7 +1267,7 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\a\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\a\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12*\n" +
@@ -1174,18 +1286,25 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12,\n" +
-	"\x0freference_count\x18\x0f \x01(\rB\x03\xe0A\x03R\x0ereferenceCount\x1a9\n" +
+	"\x0freference_count\x18\x0f \x01(\rB\x03\xe0A\x03R\x0ereferenceCount\x12?\n" +
+	"\n" +
+	"public_key\x18\x10 \x01(\v2\x1b.keyward.vault.v1.PublicKeyB\x03\xe0A\x03R\tpublicKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8e\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
+	"\tPublicKey\x12\x1c\n" +
+	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
+	"\x03pem\x18\x02 \x01(\tR\x03pem\x12\x10\n" +
+	"\x03jwk\x18\x03 \x01(\tR\x03jwk\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\x8e\x01\n" +
 	"\vSecretValue\x12\x19\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04text\x12\x19\n" +
 	"\x04data\x18\x02 \x01(\fB\x03\x80\x01\x01H\x00R\x04data\x128\n" +
 	"\bgenerate\x18\x03 \x01(\v2\x1a.keyward.vault.v1.GenerateH\x00R\bgenerateB\x0f\n" +
-	"\x06source\x12\x05\xbaH\x02\b\x01\"\xdf\x01\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\xdf\x02\n" +
 	"\bGenerate\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.keyward.vault.v1.Generate.KindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\x91\x01\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\x91\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_AES_128\x10\x01\x12\x10\n" +
@@ -1193,7 +1312,15 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\fKIND_AES_256\x10\x03\x12\x14\n" +
 	"\x10KIND_HMAC_SHA256\x10\x04\x12\x14\n" +
 	"\x10KIND_HMAC_SHA512\x10\x05\x12\x11\n" +
-	"\rKIND_PASSWORD\x10\x06\"e\n" +
+	"\rKIND_PASSWORD\x10\x06\x12\x11\n" +
+	"\rKIND_RSA_2048\x10\a\x12\x11\n" +
+	"\rKIND_RSA_3072\x10\b\x12\x11\n" +
+	"\rKIND_RSA_4096\x10\t\x12\x10\n" +
+	"\fKIND_EC_P256\x10\n" +
+	"\x12\x10\n" +
+	"\fKIND_EC_P384\x10\v\x12\x10\n" +
+	"\fKIND_ED25519\x10\f\x12\x0f\n" +
+	"\vKIND_X25519\x10\r\"e\n" +
 	"\x0eEncryptedValue\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
@@ -1283,49 +1410,51 @@ func file_keyward_vault_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(Usage)(0),                    // 0: keyward.vault.v1.Usage
 	(VersionState)(0),             // 1: keyward.vault.v1.VersionState
 	(Generate_Kind)(0),            // 2: keyward.vault.v1.Generate.Kind
 	(SecretChange_Action)(0),      // 3: keyward.vault.v1.SecretChange.Action
 	(*Secret)(nil),                // 4: keyward.vault.v1.Secret
-	(*SecretValue)(nil),           // 5: keyward.vault.v1.SecretValue
-	(*Generate)(nil),              // 6: keyward.vault.v1.Generate
-	(*EncryptedValue)(nil),        // 7: keyward.vault.v1.EncryptedValue
-	(*SecretVersion)(nil),         // 8: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),               // 9: keyward.vault.v1.Binding
-	(*SecretChange)(nil),          // 10: keyward.vault.v1.SecretChange
-	(*Actor)(nil),                 // 11: keyward.vault.v1.Actor
-	nil,                           // 12: keyward.vault.v1.Secret.LabelsEntry
-	nil,                           // 13: keyward.vault.v1.SecretChange.OldLabelsEntry
-	nil,                           // 14: keyward.vault.v1.SecretChange.NewLabelsEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*PublicKey)(nil),             // 5: keyward.vault.v1.PublicKey
+	(*SecretValue)(nil),           // 6: keyward.vault.v1.SecretValue
+	(*Generate)(nil),              // 7: keyward.vault.v1.Generate
+	(*EncryptedValue)(nil),        // 8: keyward.vault.v1.EncryptedValue
+	(*SecretVersion)(nil),         // 9: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),               // 10: keyward.vault.v1.Binding
+	(*SecretChange)(nil),          // 11: keyward.vault.v1.SecretChange
+	(*Actor)(nil),                 // 12: keyward.vault.v1.Actor
+	nil,                           // 13: keyward.vault.v1.Secret.LabelsEntry
+	nil,                           // 14: keyward.vault.v1.SecretChange.OldLabelsEntry
+	nil,                           // 15: keyward.vault.v1.SecretChange.NewLabelsEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
-	12, // 0: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
+	13, // 0: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
 	0,  // 1: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
-	5,  // 2: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
-	7,  // 3: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
+	6,  // 2: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
+	8,  // 3: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
 	1,  // 4: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
-	15, // 5: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	15, // 6: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 7: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	2,  // 8: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	1,  // 9: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	15, // 10: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 11: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	15, // 12: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	15, // 13: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	11, // 14: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	3,  // 15: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	13, // 16: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	14, // 17: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 5: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	16, // 6: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 7: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
+	7,  // 8: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	2,  // 9: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	1,  // 10: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	16, // 11: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 12: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	16, // 13: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	16, // 14: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	12, // 15: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	3,  // 16: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	14, // 17: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	15, // 18: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }
@@ -1333,7 +1462,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 	if File_keyward_vault_v1_resources_proto != nil {
 		return
 	}
-	file_keyward_vault_v1_resources_proto_msgTypes[1].OneofWrappers = []any{
+	file_keyward_vault_v1_resources_proto_msgTypes[2].OneofWrappers = []any{
 		(*SecretValue_Text)(nil),
 		(*SecretValue_Data)(nil),
 		(*SecretValue_Generate)(nil),
@@ -1344,7 +1473,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_resources_proto_rawDesc), len(file_keyward_vault_v1_resources_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

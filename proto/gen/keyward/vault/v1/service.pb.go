@@ -1326,7 +1326,10 @@ type ResolveSecretResponse struct {
 	// What the secret may be used for. The caller checks it again.
 	Usage Usage `protobuf:"varint,3,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
 	// The hosts that a CREDENTIAL may be sent to.
-	AllowedHosts  []string `protobuf:"bytes,4,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
+	AllowedHosts []string `protobuf:"bytes,4,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
+	// The position of the change log that the answer is of: all changes before it are
+	// in it. An answer that is older than the last event of a watch is to be dropped.
+	Position      *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1387,6 +1390,253 @@ func (x *ResolveSecretResponse) GetAllowedHosts() []string {
 		return x.AllowedHosts
 	}
 	return nil
+}
+
+func (x *ResolveSecretResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// Asks to be told of changes.
+type WatchSecretsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}`, or `workspaces/-` for all, which needs the role in all.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Begin behind this position. Unset: now.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchSecretsRequest) Reset() {
+	*x = WatchSecretsRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchSecretsRequest) ProtoMessage() {}
+
+func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
+func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *WatchSecretsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *WatchSecretsRequest) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// A Position is a place in the change log of one life of the store.
+type Position struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifies the life of the store: another one after a restore.
+	Epoch string `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// How many changes come before this place.
+	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Position) Reset() {
+	*x = Position{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Position) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Position) ProtoMessage() {}
+
+func (x *Position) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Position.ProtoReflect.Descriptor instead.
+func (*Position) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Position) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+func (x *Position) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// A part of the answer to WatchSecrets.
+type WatchSecretsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What changed since the message before, in the order of the log. Empty: nothing,
+	// this is a heartbeat.
+	Events []*SecretEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Resume here.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchSecretsResponse) Reset() {
+	*x = WatchSecretsResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchSecretsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchSecretsResponse) ProtoMessage() {}
+
+func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
+func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchSecretsResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// A SecretEvent says that what is kept of a secret is no longer right: a version was
+// added, the current one changed, a state changed, hosts changed, or the secret is gone.
+type SecretEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret's resource name.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The secret's uid.
+	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The position of the change in the log.
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Whether the secret is gone.
+	Deleted       bool `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretEvent) Reset() {
+	*x = SecretEvent{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretEvent) ProtoMessage() {}
+
+func (x *SecretEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
+func (*SecretEvent) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SecretEvent) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *SecretEvent) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *SecretEvent) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *SecretEvent) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
 }
 
 var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
@@ -1476,12 +1726,27 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x14ResolveSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
 	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\rR\aversion\"\xa0\x01\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\"\xd8\x01\n" +
 	"\x15ResolveSecretResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
 	"\x05usage\x18\x03 \x01(\x0e2\x17.keyward.vault.v1.UsageR\x05usage\x12#\n" +
-	"\rallowed_hosts\x18\x04 \x03(\tR\fallowedHosts2\xa1\r\n" +
+	"\rallowed_hosts\x18\x04 \x03(\tR\fallowedHosts\x126\n" +
+	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"j\n" +
+	"\x13WatchSecretsRequest\x12\x1b\n" +
+	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
+	"\bPosition\x12\x1d\n" +
+	"\x05epoch\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05epoch\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x85\x01\n" +
+	"\x14WatchSecretsResponse\x125\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.keyward.vault.v1.SecretEventR\x06events\x126\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"m\n" +
+	"\vSecretEvent\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x93\x0e\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -1508,7 +1773,9 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\fUnbindSecret\x12%.keyward.vault.v1.UnbindSecretRequest\x1a&.keyward.vault.v1.UnbindSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12o\n" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
-	"\x01\x04\x12\x04nameB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x01\x04\x12\x04name\x12p\n" +
+	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
+	"\x01\x04\x12\x06parent0\x01B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_service_proto_rawDescOnce sync.Once
@@ -1522,7 +1789,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),        // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),       // 1: keyward.vault.v1.CreateSecretResponse
@@ -1546,57 +1813,67 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*UnbindSecretResponse)(nil),       // 19: keyward.vault.v1.UnbindSecretResponse
 	(*ResolveSecretRequest)(nil),       // 20: keyward.vault.v1.ResolveSecretRequest
 	(*ResolveSecretResponse)(nil),      // 21: keyward.vault.v1.ResolveSecretResponse
-	(*Secret)(nil),                     // 22: keyward.vault.v1.Secret
-	(VersionState)(0),                  // 23: keyward.vault.v1.VersionState
-	(Usage)(0),                         // 24: keyward.vault.v1.Usage
-	(*fieldmaskpb.FieldMask)(nil),      // 25: google.protobuf.FieldMask
-	(*SecretChange)(nil),               // 26: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),              // 27: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                    // 28: keyward.vault.v1.Binding
+	(*WatchSecretsRequest)(nil),        // 22: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                   // 23: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),       // 24: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                // 25: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                     // 26: keyward.vault.v1.Secret
+	(VersionState)(0),                  // 27: keyward.vault.v1.VersionState
+	(Usage)(0),                         // 28: keyward.vault.v1.Usage
+	(*fieldmaskpb.FieldMask)(nil),      // 29: google.protobuf.FieldMask
+	(*SecretChange)(nil),               // 30: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),              // 31: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                    // 32: keyward.vault.v1.Binding
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	22, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	22, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	22, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	23, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	24, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	22, // 5: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	22, // 6: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	25, // 7: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 8: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	26, // 9: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	27, // 10: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	28, // 11: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	24, // 12: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	28, // 13: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	24, // 14: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	0,  // 15: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	2,  // 16: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	4,  // 17: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	6,  // 18: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	8,  // 19: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	10, // 20: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	12, // 21: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	14, // 22: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	16, // 23: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	18, // 24: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	20, // 25: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	1,  // 26: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 27: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 28: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 29: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 30: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 31: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 32: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 33: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	17, // 34: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	19, // 35: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	21, // 36: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	26, // [26:37] is the sub-list for method output_type
-	15, // [15:26] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	26, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	26, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	26, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	27, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	28, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	26, // 5: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	26, // 6: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	29, // 7: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 8: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	30, // 9: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	31, // 10: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	32, // 11: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	28, // 12: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	32, // 13: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	28, // 14: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	23, // 15: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	23, // 16: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	25, // 17: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	23, // 18: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 19: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	2,  // 20: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	4,  // 21: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	6,  // 22: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	8,  // 23: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	10, // 24: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	12, // 25: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	14, // 26: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	16, // 27: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	18, // 28: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	20, // 29: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	22, // 30: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 31: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	3,  // 32: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	5,  // 33: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	7,  // 34: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	9,  // 35: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	11, // 36: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	13, // 37: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	15, // 38: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	17, // 39: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	19, // 40: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	21, // 41: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	24, // 42: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	31, // [31:43] is the sub-list for method output_type
+	19, // [19:31] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -1611,7 +1888,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

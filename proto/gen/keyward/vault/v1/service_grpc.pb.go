@@ -46,6 +46,7 @@ const (
 	VaultService_BindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/BindSecret"
 	VaultService_UnbindSecret_FullMethodName       = "/keyward.vault.v1.VaultService/UnbindSecret"
 	VaultService_ResolveSecret_FullMethodName      = "/keyward.vault.v1.VaultService/ResolveSecret"
+	VaultService_WatchSecrets_FullMethodName       = "/keyward.vault.v1.VaultService/WatchSecrets"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -87,6 +88,15 @@ type VaultServiceClient interface {
 	// Returns a value to a workload that holds a binding to the secret. This is
 	// the only method that returns plaintext, and no person's role reaches it.
 	ResolveSecret(ctx context.Context, in *ResolveSecretRequest, opts ...grpc.CallOption) (*ResolveSecretResponse, error)
+	// Tells a resolver what changes, so that it may keep values in memory. The stream
+	// begins with a message without events, which gives the position, and has one at
+	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
+	// nothing for longer must no longer rely on what it keeps.
+	//
+	// A caller that lost the stream resumes at its last position. A position that is
+	// too old, or of another epoch (the store was restored from a backup), ends with
+	// POSITION_OUT_OF_RANGE: drop all and begin without one.
+	WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error)
 }
 
 type vaultServiceClient struct {
@@ -207,6 +217,25 @@ func (c *vaultServiceClient) ResolveSecret(ctx context.Context, in *ResolveSecre
 	return out, nil
 }
 
+func (c *vaultServiceClient) WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &VaultService_ServiceDesc.Streams[0], VaultService_WatchSecrets_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchSecretsRequest, WatchSecretsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VaultService_WatchSecretsClient = grpc.ServerStreamingClient[WatchSecretsResponse]
+
 // VaultServiceServer is the server API for VaultService service.
 // All implementations must embed UnimplementedVaultServiceServer
 // for forward compatibility.
@@ -246,6 +275,15 @@ type VaultServiceServer interface {
 	// Returns a value to a workload that holds a binding to the secret. This is
 	// the only method that returns plaintext, and no person's role reaches it.
 	ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error)
+	// Tells a resolver what changes, so that it may keep values in memory. The stream
+	// begins with a message without events, which gives the position, and has one at
+	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
+	// nothing for longer must no longer rely on what it keeps.
+	//
+	// A caller that lost the stream resumes at its last position. A position that is
+	// too old, or of another epoch (the store was restored from a backup), ends with
+	// POSITION_OUT_OF_RANGE: drop all and begin without one.
+	WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error
 	mustEmbedUnimplementedVaultServiceServer()
 }
 
@@ -288,6 +326,9 @@ func (UnimplementedVaultServiceServer) UnbindSecret(context.Context, *UnbindSecr
 }
 func (UnimplementedVaultServiceServer) ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchSecrets not implemented")
 }
 func (UnimplementedVaultServiceServer) mustEmbedUnimplementedVaultServiceServer() {}
 func (UnimplementedVaultServiceServer) testEmbeddedByValue()                      {}
@@ -508,6 +549,17 @@ func _VaultService_ResolveSecret_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_WatchSecrets_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchSecretsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(VaultServiceServer).WatchSecrets(m, &grpc.GenericServerStream[WatchSecretsRequest, WatchSecretsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VaultService_WatchSecretsServer = grpc.ServerStreamingServer[WatchSecretsResponse]
+
 // VaultService_ServiceDesc is the grpc.ServiceDesc for VaultService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -560,6 +612,12 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _VaultService_ResolveSecret_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchSecrets",
+			Handler:       _VaultService_WatchSecrets_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "keyward/vault/v1/service.proto",
 }
