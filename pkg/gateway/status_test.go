@@ -221,7 +221,7 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 		{"nothing is an empty object", "DELETE", secret, "{}\n"},
 		{
 			"bytes are base64", "POST", endpoint + ":encrypt",
-			`{"body":"AP8=","headers":[{"name":"X-Sig","value":"v"}],"contentType":"","exchange":""}` + "\n",
+			`{"body":"AP8=","headers":[{"name":"X-Sig","value":"v"}],"contentType":"","exchange":"","queryParameters":[]}` + "\n",
 		},
 	}
 	for _, tc := range tests {
