@@ -78,10 +78,11 @@ func readRule(service string, info grpc.MethodInfo) (rule, error) {
 	if method == nil {
 		return rule{}, errors.New("the contract does not know the method")
 	}
-	// The request of a stream is not at hand when the stream is let in. The first
-	// method that streams will have to bring the check of its messages along.
-	if info.IsClientStream || info.IsServerStream || method.IsStreamingClient() || method.IsStreamingServer() {
-		return rule{}, errors.New("access to streams cannot be checked")
+	if info.IsClientStream || method.IsStreamingClient() {
+		return rule{}, errors.New("access of streams of requests cannot be checked")
+	}
+	if info.IsServerStream != method.IsStreamingServer() {
+		return rule{}, errors.New("the contract does not say that it streams, or says that it does")
 	}
 	access, ok := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
 	if !ok || len(access.GetRoles()) == 0 {
@@ -126,14 +127,6 @@ func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		return nil, denied()
 	}
 	return handler(ctx, req)
-}
-
-// Stream is the interceptor for streams, of which only the open services' pass.
-func (g *Guard) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if !Open(info.FullMethod) {
-		return denied()
-	}
-	return handler(srv, stream)
 }
 
 // admits reports whether the principal may send the request to the method. What

@@ -89,7 +89,7 @@ func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 			access("name", owner)(m)
 			m.ClientStreaming = proto.Bool(true)
 		}, "streams"},
-		{"a stream of responses", func(m *descriptorpb.MethodDescriptorProto) {
+		{"a stream of responses that the server does not know for one", func(m *descriptorpb.MethodDescriptorProto) {
 			access("name", owner)(m)
 			m.ServerStreaming = proto.Bool(true)
 		}, "streams"},

@@ -45,7 +45,8 @@ func FuzzParseTarget(f *testing.F) {
 			}
 			return
 		}
-		if segments := strings.Split(name, "/"); segments[1] != got.workspace || len(segments)%2 != 0 || !resource.ValidID(got.workspace) {
+		if segments := strings.Split(name, "/"); segments[1] != got.workspace || len(segments)%2 != 0 ||
+			got.workspace != resource.Any && !resource.ValidID(got.workspace) {
 			t.Errorf("parseTarget(%q) = %v", name, got)
 		}
 	})

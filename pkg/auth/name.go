@@ -16,8 +16,8 @@ type target struct {
 }
 
 // parseTarget reads a resource name: pairs of a collection and an id, of which
-// the first is the workspace. The id `-` stands for any, but not for any
-// workspace.
+// the first is the workspace. The id `-` stands for any; for any workspace, it is
+// covered by a grant for all of them only.
 func parseTarget(name string) (target, bool) {
 	rest, ok := strings.CutPrefix(name, "workspaces/")
 	if !ok || len(name) > maxName {
@@ -25,7 +25,7 @@ func parseTarget(name string) (target, bool) {
 	}
 	var t target
 	var more bool
-	if t.workspace, rest, more = strings.Cut(rest, "/"); !resource.ValidID(t.workspace) {
+	if t.workspace, rest, more = strings.Cut(rest, "/"); t.workspace != resource.Any && !resource.ValidID(t.workspace) {
 		return target{}, false
 	}
 	for more {

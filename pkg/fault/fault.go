@@ -28,6 +28,7 @@ const (
 	NotFound
 	AlreadyExists
 	Aborted
+	OutOfRange
 	FailedPrecondition
 	ResourceExhausted
 	Unavailable

@@ -128,6 +128,8 @@ func codeOf(kind fault.Kind) codes.Code {
 		return codes.AlreadyExists
 	case fault.Aborted:
 		return codes.Aborted
+	case fault.OutOfRange:
+		return codes.OutOfRange
 	case fault.FailedPrecondition:
 		return codes.FailedPrecondition
 	case fault.ResourceExhausted:
