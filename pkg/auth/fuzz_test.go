@@ -143,7 +143,7 @@ func TestNamesThatSayWhereAccessIsMeant(t *testing.T) {
 		"":                                           {},
 		"workspaces":                                 {},
 		"workspaces/":                                {},
-		"workspaces/-":                               {},
+		"workspaces/-":                               {workspace: "-"},
 		"workspaces/*":                               {},
 		"workspaces/acme/":                           {},
 		"workspaces/acme/secrets":                    {},
