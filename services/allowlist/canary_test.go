@@ -92,6 +92,8 @@ func requests(secret string) map[string]proto.Message {
 		"DeactivateEndpoint":  &allowlistv1.DeactivateEndpointRequest{Name: name},
 		"Encrypt":             &allowlistv1.EncryptRequest{Name: name},
 		"Decrypt":             &allowlistv1.DecryptRequest{Name: name},
+		"VerifyEndpoint":      &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
+		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
 	}
 }
 

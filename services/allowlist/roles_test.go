@@ -62,6 +62,14 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: name})
 			return err
 		},
+		"VerifyEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).VerifyEndpoint(t.Context(), &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS})
+			return err
+		},
+		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"})
+			return err
+		},
 	}
 }
 
@@ -80,7 +88,8 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 		"CreateEndpoint": people, "UpdateEndpoint": people, "DeleteEndpoint": people, "ListEndpointHistory": people,
 		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
-		"Encrypt": {"sender"}, "Decrypt": {"sender"},
+		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifyEndpoint": people,
+		"CheckUrl": {"owner", "super admin", "sender"},
 	}
 	methods := allowlistv1.AllowlistService_ServiceDesc.Methods
 	if len(methods) != len(open) {
