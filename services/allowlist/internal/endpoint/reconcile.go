@@ -15,6 +15,27 @@ import (
 // A grant is a binding as a comparison sees it.
 type grant struct{ secret, uid, operation string }
 
+// A Repair is what a comparison found and put right.
+type Repair string
+
+// The repairs.
+const (
+	// GivenUp is a binding that nothing needed.
+	GivenUp Repair = "GIVEN_UP"
+	// BoundAgain is a reference whose binding was missing.
+	BoundAgain Repair = "BOUND_AGAIN"
+	// SwitchedOff is an endpoint whose secret is gone.
+	SwitchedOff Repair = "SWITCHED_OFF"
+)
+
+// A Finding is one difference between the endpoints and the bindings.
+type Finding struct {
+	Repair Repair
+	// Secret and Referrer are the names of the secret and of what refers to it, or
+	// was bound to it.
+	Secret, Referrer string
+}
+
 // Reconcile compares the bindings that the vault holds with the endpoints, both
 // ways, and repairs what differs: after a restored backup, or anything else that
 // the steps of a save do not foresee.
@@ -27,18 +48,21 @@ type grant struct{ secret, uid, operation string }
 //
 // The bindings are read before the own store is: a binding is made after its
 // intent was written, so what is unknown by then is not a save under way.
-func (r *Registry) Reconcile(ctx context.Context) error {
+//
+// It tells each difference once that is put right. One comparison runs at a time.
+func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
+	r.reconciling.Lock()
+	defer r.reconciling.Unlock()
 	held := make(map[grant]bool)
-	failures := []error{r.reconcileBindings(ctx, held), nil}
-	if failures[0] == nil {
-		failures[1] = r.reconcileEndpoints(ctx, held)
+	if err := r.reconcileBindings(ctx, held, tell); err != nil {
+		return err
 	}
-	return errors.Join(failures...)
+	return r.reconcileEndpoints(ctx, held, tell)
 }
 
 // reconcileBindings goes through the secrets that were ever bound, gives up the
 // bindings that nothing needs, and adds the others to held.
-func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) error {
+func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool, tell func(Finding)) error {
 	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
 		secret, err := lastText(boundSpace(), key)
 		if err != nil {
@@ -61,6 +85,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) e
 			if err := r.vault.Unbind(ctx, secret, b.Operation); err != nil {
 				return fmt.Errorf("unbind: %w", err)
 			}
+			tell(Finding{GivenUp, secret, b.Referrer})
 		}
 		if kept {
 			return nil
@@ -116,7 +141,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 }
 
 // reconcileEndpoints looks for endpoints that refer to what is not bound.
-func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) error {
+func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool, tell func(Finding)) error {
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err != nil {
@@ -133,8 +158,12 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) 
 			if held[grant{reference.Secret, reference.UID, e.Operation}] {
 				continue
 			}
-			if err := r.restore(ctx, e, reference); err != nil {
+			repair, err := r.restore(ctx, e, reference)
+			if err != nil {
 				return err
+			}
+			if repair != "" {
+				tell(Finding{repair, reference.Secret, e.Name.String()})
 			}
 		}
 		return nil
@@ -142,32 +171,42 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) 
 }
 
 // restore binds a reference again under the operation of its save, or switches
-// the endpoint off if the secret it knew is gone.
-func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference) error {
+// the endpoint off if the secret it knew is gone. It returns which of the two, or
+// nothing if the endpoint was saved again meanwhile.
+func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference) (Repair, error) {
 	err := r.kv.Update(ctx, func(tx kv.Tx) error { return tx.Put(boundKey(reference.Secret), nil) })
 	if err != nil {
-		return fmt.Errorf("remember secret: %w", err)
+		return "", fmt.Errorf("remember secret: %w", err)
 	}
-	b, err := r.vault.Bind(ctx, reference.Secret, e.Name.String(), e.Operation)
+	b, err := r.vault.Bind(ctx, resolver.Use{Secret: reference.Secret, Referrer: e.Name.String(), Operation: e.Operation})
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound):
-		_, err := r.Lose(ctx, e)
-		return err
+		return r.lose(ctx, e)
 	case err != nil:
-		return fmt.Errorf("bind again: %w", err)
+		return "", fmt.Errorf("bind again: %w", err)
 	}
 	// A save may have replaced the operation meanwhile, and a secret of the same
 	// name may be another one: then this binding is not needed.
-	if needed, err := r.needed(ctx, reference.Secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation}); err != nil || needed {
-		return err
+	needed, err := r.needed(ctx, reference.Secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
+	if err != nil || needed {
+		return BoundAgain, err
 	}
 	if err := r.vault.Unbind(ctx, reference.Secret, e.Operation); err != nil {
-		return fmt.Errorf("unbind: %w", err)
+		return "", fmt.Errorf("unbind: %w", err)
 	}
 	if b.UID != reference.UID {
-		_, err = r.Lose(ctx, e)
+		return r.lose(ctx, e)
 	}
-	return err
+	return "", nil
+}
+
+// lose is [Registry.Lose] for a comparison.
+func (r *Registry) lose(ctx context.Context, e Endpoint) (Repair, error) {
+	now, err := r.Lose(ctx, e)
+	if err != nil || !now.Lost {
+		return "", err
+	}
+	return SwitchedOff, nil
 }
 
 // Lose switches an endpoint off because a secret that it refers to is gone,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -44,6 +45,8 @@ type Registry struct {
 	hook    func(step string) error
 	index   *search.Index
 	kick    chan struct{} // holds one element while bindings wait to be given up
+
+	reconciling sync.Mutex // held by a comparison
 }
 
 // NewRegistry returns the registry that lives in a store. No save is under way

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/bits"
 	"sync"
 	"time"
@@ -71,8 +72,12 @@ func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
 func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
 	failures := 0
 	for {
-		err := r.Reconcile(ctx)
+		found := 0
+		err := r.Reconcile(ctx, func(Finding) { found++ })
 		r.logFailure(ctx, "reconcile", err)
+		if found > 0 {
+			r.logger.WarnContext(ctx, "references and bindings differed and were repaired", slog.Int("repairs", found))
+		}
 		pause := every.Reconcile
 		if failures++; err == nil {
 			failures = 0
