@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // # The life of a save
@@ -158,7 +159,7 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, secrets []string
 	}
 	references := make([]Reference, 0, len(secrets))
 	for _, secret := range secrets {
-		b, err := r.vault.Bind(ctx, secret, s.name.String(), s.operation)
+		b, err := r.vault.Bind(ctx, resolver.Use{Secret: secret, Referrer: s.name.String(), Operation: s.operation})
 		if err != nil {
 			return Endpoint{}, placed(err, s.by.Places[secret])
 		}

@@ -56,7 +56,7 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonUsageNotAllowed:
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
-		return fault.New(fault.FailedPrecondition, reason, "a referenced credential may not be sent to the endpoint's host")
+		return hostNotAllowed()
 	case reasonNotBound:
 		return fmt.Errorf("%s: %w", operation, ErrNotBound)
 	}
@@ -71,7 +71,7 @@ func translate(ctx context.Context, operation string, err error) error {
 }
 
 func usageNotAllowed(usage string) error {
-	f := fault.New(fault.FailedPrecondition, ReasonUsageNotAllowed, "a referenced secret may not be used as a key")
+	f := fault.New(fault.FailedPrecondition, ReasonUsageNotAllowed, "a referenced secret may not be used for this")
 	for value := range vaultv1.Usage_name {
 		// Only what the contract knows is passed on.
 		if name := usageName(vaultv1.Usage(value)); name == usage {
@@ -79,6 +79,11 @@ func usageNotAllowed(usage string) error {
 		}
 	}
 	return f
+}
+
+func hostNotAllowed() *fault.Error {
+	return fault.New(fault.FailedPrecondition, ReasonHostNotAllowed,
+		"a referenced credential may not be sent to the endpoint's host")
 }
 
 func usageName(usage vaultv1.Usage) string {

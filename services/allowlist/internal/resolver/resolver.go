@@ -1,5 +1,5 @@
 // Package resolver is the allowlist's way to the vault: it binds secrets, gives
-// bindings up, and resolves keys, over gRPC and with the allowlist's own identity.
+// bindings up, and resolves what is bound, over gRPC and with the allowlist's own identity.
 //
 // It is the only place of the allowlist that looks at gRPC status codes. What the
 // vault refuses comes back as a fault of the allowlist's own contract, in its own
@@ -11,6 +11,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,18 @@ func New(conn grpc.ClientConnInterface) *Vault {
 	return &Vault{client: vaultv1.NewVaultServiceClient(conn)}
 }
 
+// A Use is what a secret is bound for.
+type Use struct {
+	// Secret is the resource name of the secret.
+	Secret string
+	// Host is where a credential is sent, as [Want] has it. Empty: it is a key.
+	Host string
+	// Referrer is the resource name of what refers to the secret.
+	Referrer string
+	// Operation names the save that needs the binding.
+	Operation string
+}
+
 // A Binding is a grant of the vault to resolve a secret.
 type Binding struct {
 	// UID identifies the secret that was bound: its name may have another by now.
@@ -44,12 +57,13 @@ type Binding struct {
 	Operation string
 }
 
-// Bind binds a secret as a key for a referrer under an operation.
-func (v *Vault) Bind(ctx context.Context, secret, referrer, operation string) (Binding, error) {
+// Bind binds a secret for a use. The vault refuses a use that the secret is not for,
+// and a host that a credential may not be sent to.
+func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: referrer, OperationId: operation,
+		Name: use.Secret, Usage: usageFor(use.Host), Host: use.Host, Referrer: use.Referrer, OperationId: use.Operation,
 	})
 	if err != nil {
 		return Binding{}, translate(ctx, "bind", err)
@@ -101,15 +115,39 @@ func bindingFromProto(b *vaultv1.Binding) Binding {
 	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId()}
 }
 
-// A Want is a key to resolve.
+// A Want is a secret to resolve.
 type Want struct {
 	// Secret and UID are as they were bound.
 	Secret, UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
+	// Host is where a credential is sent: a DNS name or an IP address without
+	// brackets or port. Empty: the secret is used as a key.
+	Host string
 }
 
-// A Key is a resolved key. Who gets it zeroes it after use.
+// check fails unless a secret of the usage, with the hosts that it may be sent to,
+// may be used so. The vault has checked it when it bound; the allowlist checks it
+// again, with every use.
+func (w Want) check(usage vaultv1.Usage, hosts []string) error {
+	if usage != usageFor(w.Host) {
+		return usageNotAllowed(usageName(usage))
+	}
+	if w.Host != "" && !slices.Contains(hosts, w.Host) {
+		return hostNotAllowed()
+	}
+	return nil
+}
+
+// usageFor returns what a secret must be for to be sent to a host, or for no host.
+func usageFor(host string) vaultv1.Usage {
+	if host == "" {
+		return vaultv1.Usage_USAGE_KEY
+	}
+	return vaultv1.Usage_USAGE_CREDENTIAL
+}
+
+// A Key is a resolved secret. Who gets it zeroes it after use.
 type Key struct {
 	Value sensitive.Bytes
 	// Version is the version that Value belongs to.
@@ -145,10 +183,9 @@ func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
 		return Key{}, translate(ctx, "resolve", err)
 	}
 	key := Key{Value: sensitive.New(resp.GetValue()), Version: resp.GetVersion()}
-	// The vault has checked this when it bound; the allowlist checks it again.
-	if resp.GetUsage() != vaultv1.Usage_USAGE_KEY {
+	if err := want.check(resp.GetUsage(), resp.GetAllowedHosts()); err != nil {
 		key.Value.Zero()
-		return Key{}, usageNotAllowed(usageName(resp.GetUsage()))
+		return Key{}, err
 	}
 	if want.Version != 0 && key.Version != want.Version {
 		key.Value.Zero()
