@@ -137,15 +137,17 @@ func (g *Guard) admits(p Principal, method string, req any) bool {
 	}
 	r, known := g.rules[method]
 	message, ok := req.(proto.Message)
-	if !known || !ok {
-		return false
-	}
+	return known && ok && r.admits(p, r.name(message))
+}
+
+// admits reports whether the principal may call the method on what a name says.
+func (r rule) admits(p Principal, name string) bool {
 	// All workspaces are a super admin's, so that it does not matter which the
 	// request means, or whether it means one: the handler says what is wrong with it.
 	if p.SuperAdmin() && slices.Contains(r.roles, accessv1.Role_ROLE_SUPER_ADMIN) {
 		return true
 	}
-	t, ok := parseTarget(r.name(message))
+	t, ok := parseTarget(name)
 	return ok && slices.ContainsFunc(p.Grants, func(g Grant) bool {
 		return slices.Contains(r.roles, g.Role) && g.covers(t)
 	})
@@ -161,12 +163,14 @@ func (r rule) name(message proto.Message) string {
 	return m.Get(r.path[last]).String()
 }
 
-// covers reports whether the grant reaches to what the request names.
+// covers reports whether the grant reaches to what the request names. One that is
+// narrowed to endpoints also reaches to what is no endpoint: a method that names the
+// workspace alone narrows its answer itself.
 func (g Grant) covers(t target) bool {
 	if g.Workspace != t.workspace && g.Workspace != Everywhere {
 		return false
 	}
-	return len(g.Endpoints) == 0 || slices.Contains(g.Endpoints, t.endpoint)
+	return len(g.Endpoints) == 0 || t.endpoint == "" || slices.Contains(g.Endpoints, t.endpoint)
 }
 
 // denied is the one answer to all that may not be done: it does not tell a role

@@ -281,6 +281,28 @@ func TestMalformedNamesAreDeniedButToSuperAdmins(t *testing.T) {
 	}
 }
 
+func TestANarrowedSenderReachesItsEndpointsAndTheWorkspaceItself(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	conn := d.dial(t, d.certificate(t, "/narrow"))
+	for _, tt := range []struct {
+		method, name string
+		want         codes.Code
+	}{
+		{"CheckUrl", "workspaces/acme", codes.Unimplemented},
+		{"CheckUrl", "workspaces/other", codes.PermissionDenied},
+		{"CheckUrl", "workspaces/-", codes.PermissionDenied},
+		{"ListEndpoints", "workspaces/acme", codes.PermissionDenied},
+		{"Encrypt", "workspaces/acme/endpoints/refunds", codes.Unimplemented},
+		{"Encrypt", "workspaces/acme/endpoints/payments", codes.PermissionDenied},
+		{"Encrypt", "workspaces/acme/endpoints/-", codes.PermissionDenied},
+	} {
+		if got := call(t, conn, d.method(t, tt.method), tt.name); got != tt.want {
+			t.Errorf("%s(%q) = %v, want %v", tt.method, tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestOpenServicesAskForNothing(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t)

@@ -89,7 +89,7 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
 		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifyEndpoint": people,
-		"CheckUrl": {"owner", "super admin", "sender"},
+		"CheckUrl": {"owner", "super admin", "sender", "sender of another endpoint"},
 	}
 	methods := allowlistv1.AllowlistService_ServiceDesc.Methods
 	if len(methods) != len(open) {
