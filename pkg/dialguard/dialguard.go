@@ -107,7 +107,10 @@ func (g *Guard) Resolve(ctx context.Context, host string) (allowed []netip.Addr,
 		return nil, err
 	}
 	if name == "" {
-		return []netip.Addr{addr}, g.Check(addr)
+		if err := g.Check(addr); err != nil {
+			return nil, err
+		}
+		return []netip.Addr{addr}, nil
 	}
 	found, err := g.lookUp(ctx, name)
 	if err != nil {
