@@ -12,6 +12,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/resource"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/publickey"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
@@ -107,22 +108,21 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 }
 
 func kindFromProto(kind vaultv1.Generate_Kind) secret.Kind {
-	switch kind {
-	case vaultv1.Generate_KIND_AES_128:
-		return secret.AES128
-	case vaultv1.Generate_KIND_AES_192:
-		return secret.AES192
-	case vaultv1.Generate_KIND_AES_256:
-		return secret.AES256
-	case vaultv1.Generate_KIND_HMAC_SHA256:
-		return secret.HMACSHA256
-	case vaultv1.Generate_KIND_HMAC_SHA512:
-		return secret.HMACSHA512
-	case vaultv1.Generate_KIND_PASSWORD:
-		return secret.Password
-	default:
-		return 0
-	}
+	return map[vaultv1.Generate_Kind]secret.Kind{
+		vaultv1.Generate_KIND_AES_128:     secret.AES128,
+		vaultv1.Generate_KIND_AES_192:     secret.AES192,
+		vaultv1.Generate_KIND_AES_256:     secret.AES256,
+		vaultv1.Generate_KIND_HMAC_SHA256: secret.HMACSHA256,
+		vaultv1.Generate_KIND_HMAC_SHA512: secret.HMACSHA512,
+		vaultv1.Generate_KIND_PASSWORD:    secret.Password,
+		vaultv1.Generate_KIND_RSA_2048:    secret.RSA2048,
+		vaultv1.Generate_KIND_RSA_3072:    secret.RSA3072,
+		vaultv1.Generate_KIND_RSA_4096:    secret.RSA4096,
+		vaultv1.Generate_KIND_EC_P256:     secret.ECP256,
+		vaultv1.Generate_KIND_EC_P384:     secret.ECP384,
+		vaultv1.Generate_KIND_ED25519:     secret.Ed25519,
+		vaultv1.Generate_KIND_X25519:      secret.X25519,
+	}[kind]
 }
 
 func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.Page) secret.Query {
@@ -165,6 +165,18 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 
 func sealedToProto(s keyring.Sealed) *vaultv1.EncryptedValue {
 	return &vaultv1.EncryptedValue{Ciphertext: s.Ciphertext, KeyId: s.KeyID, Algorithm: s.Algorithm}
+}
+
+// publicToProto returns nothing for a value without a public part.
+func publicToProto(spki []byte) (*vaultv1.PublicKey, error) {
+	if len(spki) == 0 {
+		return nil, nil
+	}
+	key, err := publickey.Parse(spki)
+	if err != nil {
+		return nil, fmt.Errorf("read public key: %w", err)
+	}
+	return &vaultv1.PublicKey{Algorithm: key.Algorithm, Pem: key.PEM, Jwk: key.JWK, Fingerprint: key.Fingerprint}, nil
 }
 
 func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {

@@ -35,18 +35,21 @@ func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequ
 	return &vaultv1.CreateSecretResponse{Secret: secretToProto(created)}, nil
 }
 
-// GetSecret returns a secret with its encrypted representation.
+// GetSecret returns a secret with its encrypted representation and its public key.
 func (s *Server) GetSecret(ctx context.Context, req *vaultv1.GetSecretRequest) (*vaultv1.GetSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())
 	if err != nil {
 		return nil, at("name", err)
 	}
-	got, sealed, err := s.secrets.Get(ctx, name)
+	got, stored, err := s.secrets.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	pb := secretToProto(got)
-	pb.EncryptedValue = sealedToProto(sealed)
+	pb.EncryptedValue = sealedToProto(stored.Sealed)
+	if pb.PublicKey, err = publicToProto(stored.Public); err != nil {
+		return nil, err
+	}
 	return &vaultv1.GetSecretResponse{Secret: pb}, nil
 }
 

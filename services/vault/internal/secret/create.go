@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -26,7 +25,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
 		return Secret{}, err
 	}
-	sec, sealed, err := s.prepare(name, draft)
+	sec, stored, err := s.prepare(ctx, name, draft)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -41,7 +40,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 			return err
 		}
 		created = sec
-		return s.insert(tx, call, sec, sealed)
+		return s.insert(tx, call, sec, stored)
 	})
 	if err := s.settle(ctx, name, err); err != nil {
 		return Secret{}, err
@@ -50,10 +49,10 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 }
 
 // prepare does what needs no transaction: it draws the uid and the value, and seals.
-func (s *Store) prepare(name Name, draft Draft) (Secret, keyring.Sealed, error) {
+func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, Stored, error) {
 	uid, err := s.newUID()
 	if err != nil {
-		return Secret{}, keyring.Sealed{}, err
+		return Secret{}, Stored{}, err
 	}
 	now := s.timestamp()
 	sec := Secret{
@@ -63,17 +62,17 @@ func (s *Store) prepare(name Name, draft Draft) (Secret, keyring.Sealed, error) 
 		Current: 1, Last: 1, State: Enabled,
 		Created: now, Updated: now,
 	}
-	plain, err := draft.Value.plaintext(s.random)
+	drawn, err := s.draw(ctx, draft.Value)
 	if err != nil {
-		return Secret{}, keyring.Sealed{}, err
+		return Secret{}, Stored{}, err
 	}
-	defer plain.Zero()
-	sealed, err := s.seal(sec, sec.Current, plain)
-	return sec, sealed, err
+	defer drawn.plain.Zero()
+	stored, err := s.seal(sec, sec.Current, drawn)
+	return sec, stored, err
 }
 
 // insert writes a new secret.
-func (s *Store) insert(tx kv.Tx, call Call, sec Secret, sealed keyring.Sealed) error {
+func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 	switch _, err := tx.Get(secretKey(sec.Name)); {
 	case err == nil:
 		return fault.New(fault.AlreadyExists, Exists, "there is a secret of this name")
@@ -84,7 +83,7 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, sealed keyring.Sealed) e
 	if err != nil {
 		return err
 	}
-	if err := putVersion(tx, sec, sec.Created, sealed); err != nil {
+	if err := putVersion(tx, sec, sec.Created, stored); err != nil {
 		return err
 	}
 	fields, detail := differences(Secret{}, sec)
@@ -112,16 +111,16 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 }
 
 // putVersion writes the secret's last version.
-func putVersion(tx kv.Tx, sec Secret, at time.Time, sealed keyring.Sealed) error {
-	v := Version{State: Enabled, Created: at, KeyID: sealed.KeyID}
+func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
+	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
 	}
-	stored, err := sealed.Marshal()
+	sealed, err := stored.Sealed.Marshal()
 	if err != nil {
 		return fmt.Errorf("encode value: %w", err)
 	}
-	if err := tx.Put(valueKey(sec.UID, sec.Last), stored); err != nil {
+	if err := tx.Put(valueKey(sec.UID, sec.Last), sealed); err != nil {
 		return fmt.Errorf("write value: %w", err)
 	}
 	return nil

@@ -11,16 +11,29 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// Get returns a secret and its current value, sealed.
-func (s *Store) Get(ctx context.Context, name Name) (sec Secret, sealed keyring.Sealed, err error) {
+// A Stored is what the store holds of a version's value.
+type Stored struct {
+	// Sealed is the value.
+	Sealed keyring.Sealed
+	// Public is the SubjectPublicKeyInfo in DER if the value is an asymmetric key.
+	Public []byte
+}
+
+// Get returns a secret and what is stored of its current value.
+func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		if sec, err = loadSecret(r, name); err != nil {
 			return err
 		}
-		sealed, err = loadValue(r, sec, sec.Current)
+		v, err := loadVersion(r, sec, sec.Current)
+		if err != nil {
+			return err
+		}
+		stored.Public = v.Public
+		stored.Sealed, err = loadValue(r, sec, sec.Current)
 		return err
 	})
-	return sec, sealed, err
+	return sec, stored, err
 }
 
 // A Resolved is a value for a workload. Whoever got it zeroes Plain.

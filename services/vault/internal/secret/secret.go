@@ -20,6 +20,10 @@
 // Version numbers start at 1 and only grow. A number is never used twice within a
 // uid, so a reader who remembers (uid, number) is never handed another value.
 //
+// Where the value of a KEY is an asymmetric key, drawn here or brought along, its
+// public part is taken out while the value passes by and is kept with the version, in
+// the clear: to hand it to a partner the private part need not be opened again.
+//
 // # Deletion
 //
 // A delete is one transaction that takes the name away and queues the uid as
@@ -122,6 +126,10 @@ type Version struct {
 	Created time.Time `json:"created"`
 	// KeyID is the id of the key that wraps the version's data key.
 	KeyID string `json:"key_id"`
+	// Public is the SubjectPublicKeyInfo of a KEY that is an asymmetric key, in DER
+	// and in the clear. Versions that were stored before there was such a field, and
+	// all others, have none.
+	Public []byte `json:"public,omitempty"`
 }
 
 // A Binding lets its holder resolve one uid, and keeps the secret from being

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,6 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
-	"github.com/keyward/keyward/pkg/sensitive"
 )
 
 // Config is what a [Store] stands on. KV, Keys, Log and Ledger are required.
@@ -53,6 +53,7 @@ type Store struct {
 
 	index *search.Index
 
+	drawing chan struct{} // holds one for each private key that is being drawn
 	garbage chan struct{} // a hint that there is some; holds one
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -71,6 +72,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		kv: cfg.KV, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
 		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
 		index:   search.NewIndex(),
+		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1),
 	}
 	if s.now == nil {
@@ -208,12 +210,12 @@ func firstRevision(uid string) uint64 {
 func (s *Store) timestamp() time.Time { return s.now().UTC().Round(0) }
 
 // seal seals a value for one version of a secret.
-func (s *Store) seal(sec Secret, number uint32, plain sensitive.Bytes) (keyring.Sealed, error) {
-	sealed, err := s.keys.SealValue(plain, boundTo(sec, number))
+func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) {
+	sealed, err := s.keys.SealValue(drawn.plain, boundTo(sec, number))
 	if err != nil {
-		return keyring.Sealed{}, fmt.Errorf("seal version: %w", err)
+		return Stored{}, fmt.Errorf("seal version: %w", err)
 	}
-	return sealed, nil
+	return Stored{Sealed: sealed, Public: drawn.publicFor(sec.Usage)}, nil
 }
 
 // boundTo returns what a sealed value cannot be separated from.

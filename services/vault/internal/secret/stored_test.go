@@ -160,3 +160,29 @@ func TestPageLooksAtABoundedNumberOfSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionFromBeforeThereWerePublicKeysIsRead(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	drawn, err := secret.NewRandom(secret.ECP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: drawn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stored, err := f.Get(t.Context(), name("key")); err != nil || len(stored.Public) == 0 {
+		t.Fatalf("Get returns %d bytes of public key, %v", len(stored.Public), err)
+	}
+	f.rewrite(t, kv.NewKey("version").Text(made.UID).Uint(1), func(stored []byte) []byte {
+		before, _, found := bytes.Cut(stored, []byte(`,"public":`))
+		if !found {
+			t.Errorf("the version is stored as %s, without a public key at its end", stored)
+		}
+		return append(bytes.Clone(before), '}')
+	})
+	if _, stored, err := f.Get(t.Context(), name("key")); err != nil || stored.Public != nil {
+		t.Errorf("Get returns %d bytes of public key, %v, want none", len(stored.Public), err)
+	}
+}

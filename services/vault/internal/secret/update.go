@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/sensitive"
 )
 
 // A Change is what an update makes different. What is nil, or the zero Value,
@@ -26,13 +25,13 @@ type Change struct {
 // fails with SECRET_NOT_FOUND, with ETAG_MISMATCH, and with SECRET_IN_USE if a host
 // would no longer be allowed to which a binding sends the credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
-	var plain sensitive.Bytes
+	var drawn material
 	if change.Value.present() {
 		var err error
-		if plain, err = change.Value.plaintext(s.random); err != nil {
+		if drawn, err = s.draw(ctx, change.Value); err != nil {
 			return Secret{}, err
 		}
-		defer plain.Zero()
+		defer drawn.plain.Zero()
 	}
 	now := s.timestamp()
 	var updated Secret
@@ -56,7 +55,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		if err != nil {
 			return err
 		}
-		updated, err = s.replace(tx, call, before, after, plain, now)
+		updated, err = s.replace(tx, call, before, after, drawn, now)
 		return err
 	})
 	if err != nil {
@@ -86,12 +85,12 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	return after, nil
 }
 
-// replace writes what an update made of a secret, with a new version if there is a
-// plaintext, and returns the secret as it is then.
-func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, plain sensitive.Bytes, now time.Time) (Secret, error) {
+// replace writes what an update made of a secret, with a new version if there is
+// material for one, and returns the secret as it is then.
+func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, drawn material, now time.Time) (Secret, error) {
 	fields, detail := differences(before, after)
 	e := entry{action: Updated, fields: fields, detail: detail}
-	if plain.Len() > 0 {
+	if drawn.plain.Len() > 0 {
 		after.Last++
 		after.Current, after.State = after.Last, Enabled
 		e.version, e.fields = after.Last, append(fields, FieldValue)
@@ -102,13 +101,13 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, plain sensiti
 	after.Revision++
 	after.Updated = later(before.Updated, now)
 	e.at = after.Updated
-	if plain.Len() > 0 {
+	if drawn.plain.Len() > 0 {
 		// The number is known in here only. Sealing costs microseconds.
-		sealed, err := s.seal(after, after.Last, plain)
+		stored, err := s.seal(after, after.Last, drawn)
 		if err != nil {
 			return Secret{}, err
 		}
-		if err := putVersion(tx, after, after.Updated, sealed); err != nil {
+		if err := putVersion(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
 	}

@@ -27,6 +27,13 @@ const (
 	HMACSHA256
 	HMACSHA512
 	Password
+	RSA2048
+	RSA3072
+	RSA4096
+	ECP256
+	ECP384
+	Ed25519
+	X25519
 )
 
 const (
@@ -51,7 +58,7 @@ func NewValue(b []byte) (Value, error) {
 
 // NewRandom returns a value that the store will draw.
 func NewRandom(kind Kind) (Value, error) {
-	if kind < AES128 || kind > Password {
+	if kind < AES128 || kind > X25519 {
 		return Value{}, errKind
 	}
 	return Value{kind: kind}, nil
@@ -60,13 +67,19 @@ func NewRandom(kind Kind) (Value, error) {
 // present reports whether there is a value at all.
 func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 }
 
+// asymmetric reports whether the value is a private key that is yet to be drawn.
+func (v Value) asymmetric() bool { return v.kind >= RSA2048 }
+
 // plaintext returns the value itself. Its caller zeroes it.
 func (v Value) plaintext(random io.Reader) (sensitive.Bytes, error) {
 	if v.kind == 0 {
 		return v.given, nil
 	}
-	if v.kind == Password {
+	switch {
+	case v.kind == Password:
 		return drawPassword(random)
+	case v.asymmetric():
+		return drawPrivateKey(v.kind, random)
 	}
 	lengths := map[Kind]int{AES128: 16, AES192: 24, AES256: 32, HMACSHA256: 32, HMACSHA512: 64}
 	drawn := make([]byte, lengths[v.kind])

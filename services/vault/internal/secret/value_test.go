@@ -33,7 +33,7 @@ func TestRandomValueHasTheLengthOfItsKind(t *testing.T) {
 			t.Errorf("kind %d draws the same value twice, %v", kind, err)
 		}
 	}
-	for _, kind := range []Kind{0, Password + 1, -1} {
+	for _, kind := range []Kind{0, X25519 + 1, -1} {
 		if _, err := NewRandom(kind); err == nil {
 			t.Errorf("NewRandom(%d) succeeds", kind)
 		}

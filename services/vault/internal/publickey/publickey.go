@@ -1,0 +1,121 @@
+// Package publickey finds the public part of a stored asymmetric key and writes it
+// in the forms that partners ask for.
+//
+// [Of] looks into a value that is on its way into the vault and returns the DER of
+// the SubjectPublicKeyInfo, which is what the vault keeps. [Parse] makes of that, at
+// any later time, what people are shown: PEM, JWK and fingerprint. Nothing of the
+// private part is in either.
+//
+// Only kinds that the vault can generate are recognised: RSA of 2,048, 3,072 and
+// 4,096 bits, the curves P-256 and P-384, Ed25519 and X25519. Whatever else a value
+// is, among it every encrypted key, has no public part as far as the vault is
+// concerned; that is not an error.
+package publickey
+
+import (
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// A Key is the public part of an asymmetric key, as people are shown it.
+type Key struct {
+	// Algorithm is the kind and size, such as `RSA-2048`.
+	Algorithm string
+	// PEM holds the SubjectPublicKeyInfo.
+	PEM string
+	// JWK is the key as JSON (RFC 7517), with its thumbprint (RFC 7638) as the kid.
+	JWK string
+	// Fingerprint is the SHA-256 of the SubjectPublicKeyInfo in hexadecimal.
+	Fingerprint string
+}
+
+// errKind is what a key ends with that is not of a kind the vault can generate.
+var errKind = errors.New("the key is not of a kind that can be generated")
+
+// Parse returns the key of a SubjectPublicKeyInfo in DER.
+func Parse(spki []byte) (Key, error) {
+	public, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse public key: %w", err)
+	}
+	algorithm, members, err := describe(public)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse public key: %w", err)
+	}
+	jwk, err := encodeJWK(members)
+	if err != nil {
+		return Key{}, err
+	}
+	digest := sha256.Sum256(spki)
+	return Key{
+		Algorithm:   algorithm,
+		PEM:         string(pem.EncodeToMemory(&pem.Block{Type: typePublic, Bytes: spki})),
+		JWK:         jwk,
+		Fingerprint: hex.EncodeToString(digest[:]),
+	}, nil
+}
+
+// describe names the kind of a key and returns the members of its JWK that the
+// thumbprint is made of (RFC 7518 section 6, RFC 8037 section 2).
+func describe(public any) (algorithm string, members map[string]string, err error) {
+	text := base64.RawURLEncoding.EncodeToString
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		switch bits := key.N.BitLen(); bits {
+		case 2048, 3072, 4096:
+			exponent := binary.BigEndian.AppendUint64(nil, uint64(key.E))
+			for len(exponent) > 1 && exponent[0] == 0 {
+				exponent = exponent[1:]
+			}
+			return fmt.Sprintf("RSA-%d", bits), map[string]string{"kty": "RSA", "n": text(key.N.Bytes()), "e": text(exponent)}, nil
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() && key.Curve != elliptic.P384() {
+			break
+		}
+		point, err := key.Bytes() // 4, then x and y in full length
+		if err != nil {
+			return "", nil, fmt.Errorf("encode point: %w", err)
+		}
+		size := len(point) / 2
+		name := key.Params().Name
+		members := map[string]string{"kty": "EC", "crv": name, "x": text(point[1 : 1+size]), "y": text(point[1+size:])}
+		return "EC-P" + name[len("P-"):], members, nil
+	case ed25519.PublicKey:
+		return "Ed25519", map[string]string{"kty": "OKP", "crv": "Ed25519", "x": text(key)}, nil
+	case *ecdh.PublicKey:
+		if key.Curve() == ecdh.X25519() {
+			return "X25519", map[string]string{"kty": "OKP", "crv": "X25519", "x": text(key.Bytes())}, nil
+		}
+	}
+	return "", nil, errKind
+}
+
+// encodeJWK returns a JWK of the members, with its thumbprint as the kid.
+func encodeJWK(members map[string]string) (string, error) {
+	// Maps are encoded in the order of their keys and without blanks, which is the
+	// form that the thumbprint is made of.
+	canonical, err := json.Marshal(members)
+	if err != nil {
+		return "", fmt.Errorf("encode JWK: %w", err)
+	}
+	thumbprint := sha256.Sum256(canonical)
+	members["kid"] = base64.RawURLEncoding.EncodeToString(thumbprint[:])
+	jwk, err := json.Marshal(members)
+	if err != nil {
+		return "", fmt.Errorf("encode JWK: %w", err)
+	}
+	return string(jwk), nil
+}

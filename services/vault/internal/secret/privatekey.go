@@ -1,0 +1,91 @@
+package secret
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/vault/internal/publickey"
+)
+
+// A material is what becomes a version: the value, and its public part if it is an
+// asymmetric key.
+type material struct {
+	plain  sensitive.Bytes
+	public []byte
+}
+
+// draw returns the material of a value. Its caller zeroes the plaintext. It is made
+// before the transaction: a large RSA key takes a second or more.
+//
+// Few callers draw private keys at a time. The others wait, so that some requests for
+// large keys do not keep everybody else from the processors.
+func (s *Store) draw(ctx context.Context, v Value) (material, error) {
+	if v.asymmetric() {
+		select {
+		case s.drawing <- struct{}{}:
+			defer func() { <-s.drawing }()
+		case <-ctx.Done():
+			return material{}, fmt.Errorf("wait to draw a private key: %w", ctx.Err())
+		}
+	}
+	plain, err := v.plaintext(s.random)
+	if err != nil {
+		return material{}, err
+	}
+	return material{plain: plain, public: publickey.Of(plain.Reveal())}, nil
+}
+
+// publicFor returns the public part, which is kept of a KEY only: what else looks
+// like a key is meant to be sent as it is.
+func (m material) publicFor(usage Usage) []byte {
+	if usage != Key {
+		return nil
+	}
+	return m.public
+}
+
+// drawPrivateKey draws a private key and returns it as PEM of PKCS #8. The generators
+// of some kinds take no other source of randomness than the system's.
+func drawPrivateKey(kind Kind, random io.Reader) (sensitive.Bytes, error) {
+	key, err := generate(kind, random)
+	if err != nil {
+		return sensitive.Bytes{}, fmt.Errorf("draw private key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return sensitive.Bytes{}, fmt.Errorf("encode private key: %w", err)
+	}
+	defer clear(der)
+	return sensitive.New(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
+}
+
+func generate(kind Kind, random io.Reader) (any, error) {
+	switch kind {
+	case RSA2048:
+		return rsa.GenerateKey(random, 2048)
+	case RSA3072:
+		return rsa.GenerateKey(random, 3072)
+	case RSA4096:
+		return rsa.GenerateKey(random, 4096)
+	case ECP256:
+		return ecdsa.GenerateKey(elliptic.P256(), random)
+	case ECP384:
+		return ecdsa.GenerateKey(elliptic.P384(), random)
+	case Ed25519:
+		_, key, err := ed25519.GenerateKey(random)
+		return key, err
+	case X25519:
+		return ecdh.X25519().GenerateKey(random)
+	default:
+		return nil, errKind
+	}
+}

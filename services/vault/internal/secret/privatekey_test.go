@@ -1,0 +1,69 @@
+package secret
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"testing"
+
+	"github.com/keyward/keyward/services/vault/internal/publickey"
+)
+
+// newDrawer returns a store that can do nothing but draw, so many private keys at a time.
+func newDrawer(places int) *Store {
+	return &Store{random: rand.Reader, drawing: make(chan struct{}, places)}
+}
+
+func TestDrawnPrivateKeyIsOfItsKind(t *testing.T) {
+	t.Parallel()
+	s := newDrawer(1)
+	for kind, want := range map[Kind]string{
+		RSA2048: "RSA-2048", RSA3072: "RSA-3072", RSA4096: "RSA-4096",
+		ECP256: "EC-P256", ECP384: "EC-P384", Ed25519: "Ed25519", X25519: "X25519",
+	} {
+		value, err := NewRandom(kind)
+		if err != nil {
+			t.Fatalf("NewRandom(%d) = %v", kind, err)
+		}
+		drawn, err := s.draw(t.Context(), value)
+		if err != nil {
+			t.Fatalf("draw of %s = %v", want, err)
+		}
+		if got, err := publickey.Parse(drawn.public); err != nil || got.Algorithm != want {
+			t.Errorf("the key is of kind %q, %v, want %s", got.Algorithm, err, want)
+		}
+		if n := drawn.plain.Len(); n > MaxValue {
+			t.Errorf("%s has %d bytes, more than a value may", want, n)
+		}
+	}
+}
+
+func TestPublicPartIsKeptOfKeysOnly(t *testing.T) {
+	t.Parallel()
+	m := material{public: []byte("SPKI")}
+	for usage, want := range map[Usage]string{Key: "SPKI", Parameter: "", Credential: ""} {
+		if got := string(m.publicFor(usage)); got != want {
+			t.Errorf("publicFor(%s) = %q, want %q", usage, got, want)
+		}
+	}
+}
+
+// TestDrawingWaitsForItsTurn holds the only place: a private key waits until the caller
+// has had enough, a random value does not wait at all.
+func TestDrawingWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	s := newDrawer(1)
+	s.drawing <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.draw(ctx, Value{kind: Ed25519}); !errors.Is(err, context.Canceled) {
+		t.Errorf("draw without a free place = %v, want %v", err, context.Canceled)
+	}
+	if _, err := s.draw(ctx, Value{kind: AES256}); err != nil {
+		t.Errorf("draw of a random value = %v", err)
+	}
+	<-s.drawing
+	if _, err := s.draw(t.Context(), Value{kind: Ed25519}); err != nil || len(s.drawing) != 0 {
+		t.Errorf("draw with a free place = %v, and keeps %d places", err, len(s.drawing))
+	}
+}
