@@ -52,6 +52,7 @@ const (
 	Contention         Reason = "CONTENTION"
 	MessageTooLarge    Reason = "MESSAGE_TOO_LARGE"
 	Overloaded         Reason = "OVERLOADED"
+	RateLimited        Reason = "RATE_LIMITED"
 	Deadline           Reason = "DEADLINE"
 	Cancelled          Reason = "CANCELLED"
 	Unreachable        Reason = "UNAVAILABLE"
