@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -19,7 +21,7 @@ const kekSize = 32
 
 // ErrKeyFileMode is in the chain of the error for a key file that others than its
 // owner may use.
-var ErrKeyFileMode = errors.New("keyring: key file must be a regular file of mode 0600 or stricter")
+var ErrKeyFileMode = errors.New("keyring: key file must be a regular file of mode 0600 or stricter, or root's of mode 0640 or stricter")
 
 // ErrKeyFileFormat is in the chain of the error for a file that is no key file.
 var ErrKeyFileFormat = errors.New("keyring: key file must hold one line, the base64 of 32 bytes")
@@ -27,7 +29,8 @@ var ErrKeyFileFormat = errors.New("keyring: key file must hold one line, the bas
 // FileKEK returns the key-encryption key that a file holds: one line with 32
 // bytes in base64 (standard alphabet, padded), as [CreateFileKEK] and
 // `openssl rand -base64 32` write it. Nobody but its owner may have any
-// permission on the file.
+// permission on the file, except that root may let a group read a file of its own:
+// Kubernetes hands secrets over in that way, and systemd credentials.
 func FileKEK(path string) (tink.AEAD, error) {
 	text, err := readPrivate(path)
 	if err != nil {
@@ -96,10 +99,19 @@ func readPrivate(path string) (text []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&^0o600 != 0 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&^allowedMode(info) != 0 {
 		return nil, fmt.Errorf("%s has mode %v: %w", path, info.Mode(), ErrKeyFileMode)
 	}
 	return io.ReadAll(io.LimitReader(file, 1024))
+}
+
+// allowedMode returns the permissions that a key file may have at most. A group
+// that may read a file of root's is one that root chose.
+func allowedMode(info fs.FileInfo) fs.FileMode {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == 0 {
+		return 0o640
+	}
+	return 0o600
 }
 
 // parseKey decodes the text of a key file. Its errors do not repeat the text.

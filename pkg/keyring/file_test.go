@@ -68,21 +68,15 @@ func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
 	for mode, want := range map[fs.FileMode]error{
 		0o600: nil,
 		0o400: nil,
+		0o404: keyring.ErrKeyFileMode,
 		0o604: keyring.ErrKeyFileMode,
-		0o640: keyring.ErrKeyFileMode,
 		0o620: keyring.ErrKeyFileMode,
+		0o660: keyring.ErrKeyFileMode,
 		0o602: keyring.ErrKeyFileMode,
 		0o644: keyring.ErrKeyFileMode,
 		0o700: keyring.ErrKeyFileMode,
 	} {
-		path := filepath.Join(t.TempDir(), "key")
-		if err := keyring.CreateFileKEK(path); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := keyring.FileKEK(path); !errors.Is(err, want) {
+		if err := openWithMode(t, mode, os.Geteuid()); !errors.Is(err, want) {
 			t.Errorf("FileKEK(mode %v) = %v, want %v", mode, err, want)
 		}
 	}
@@ -92,6 +86,37 @@ func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
 	if _, err := keyring.FileKEK(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("FileKEK(no file) = %v, want ErrNotExist", err)
 	}
+}
+
+// TestOnlyRootLendsAKeyFileToAGroup: Kubernetes and systemd hand files over as
+// root's, readable by a group that they chose.
+func TestOnlyRootLendsAKeyFileToAGroup(t *testing.T) {
+	t.Parallel()
+	owners := map[int]error{os.Geteuid(): keyring.ErrKeyFileMode}
+	if os.Geteuid() == 0 { // nobody else can give files away
+		owners = map[int]error{0: nil, 65532: keyring.ErrKeyFileMode}
+	}
+	for owner, want := range owners {
+		for _, mode := range []fs.FileMode{0o440, 0o640} {
+			if err := openWithMode(t, mode, owner); !errors.Is(err, want) {
+				t.Errorf("FileKEK(mode %v, owner %d) = %v, want %v", mode, owner, err, want)
+			}
+		}
+	}
+}
+
+// openWithMode returns what becomes of a key file with the mode and the owner.
+func openWithMode(t *testing.T, mode fs.FileMode, owner int) error {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := keyring.CreateFileKEK(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chown(path, owner, -1), os.Chmod(path, mode)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := keyring.FileKEK(path)
+	return err
 }
 
 func TestKeyFileFormat(t *testing.T) {
