@@ -216,27 +216,6 @@ func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServ
 	return handler(NewContext(ctx, p), req)
 }
 
-// Stream is the same for streams.
-func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if Open(info.FullMethod) {
-		return handler(srv, stream)
-	}
-	p, err := a.Authenticate(stream.Context())
-	if err != nil {
-		return err
-	}
-	return handler(srv, authenticated{stream, NewContext(stream.Context(), p)})
-}
-
-// authenticated is a stream whose context carries the principal.
-type authenticated struct {
-	grpc.ServerStream
-	ctx context.Context
-}
-
-// Context returns the context that carries the principal.
-func (s authenticated) Context() context.Context { return s.ctx }
-
 // refused is the one answer to all bad credentials. Why is for the log.
 func refused(why string) *fault.Error {
 	return fault.New(fault.Unauthenticated, fault.CredentialsInvalid, "the credentials are not accepted").

@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -32,8 +34,9 @@ func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 	}
 }
 
-// streamChain is the same for streams, which have no deadline: health and
-// reflection. The contract has none, and the guard does not start with one.
+// streamChain is the same for streams, which have no deadline but the caller's own,
+// and end when the server begins to stop. Their one request is read, checked and
+// validated when the method receives it.
 func (s *Server) streamChain() []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		stream(s.recovered),
@@ -44,7 +47,9 @@ func (s *Server) streamChain() []grpc.StreamServerInterceptor {
 		stream(s.untilDrain),
 		s.steps.authenticator.Stream,
 		stream(recognized),
+		s.receiveFirst,
 		s.steps.guard.Stream,
+		s.steps.validator.stream,
 	}
 }
 
@@ -147,18 +152,24 @@ func (s *Server) known(ctx context.Context, method string, next func(context.Con
 	return next(ctx)
 }
 
-// untilDrain ends a stream when the server begins to stop.
+// untilDrain ends a stream when the server begins to stop. It is not the caller who
+// went away then, and another server, or this one in a moment, can go on.
 func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	drained := fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second)
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	go func() {
 		select {
 		case <-s.draining:
-			cancel()
-		case <-ctx.Done():
+			cancel(drained)
+		case <-within.Done():
 		}
 	}()
-	return next(ctx)
+	err := next(within)
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(within), drained) {
+		return drained
+	}
+	return err
 }
 
 // recognized tells the steps outside, which log, who the caller turned out to be.

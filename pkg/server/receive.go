@@ -57,27 +57,67 @@ func (s *Server) receive(ctx context.Context, req any, info *grpc.UnaryServerInf
 	if !ok || r.into != req {
 		return nil, errors.New("the handler has read its request itself")
 	}
+	wrong, err := s.read(r.read, req, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	if wrong != nil {
+		ctx = context.WithValue(ctx, problemKey{}, wrong)
+	}
+	return handler(ctx, req)
+}
+
+// read reads a request of a method, and returns what is wrong with it.
+func (s *Server) read(read func(any) error, req any, method string) (wrong, err error) {
 	f := frame{into: req}
-	if err := r.read(&f); err != nil {
+	if err := read(&f); err != nil {
 		// The library has answered already; this is for the log.
 		return nil, unread(err)
 	}
 	if f.broken {
-		return handler(context.WithValue(ctx, problemKey{}, malformed()), req)
+		return malformed(), nil
 	}
-	if limit := s.sizes[info.FullMethod]; limit > 0 && f.size > limit {
-		return handler(context.WithValue(ctx, problemKey{}, tooLarge(limit)), req)
+	if limit := s.sizes[method]; limit > 0 && f.size > limit {
+		return tooLarge(limit), nil
 	}
-	return handler(ctx, req)
+	return nil, nil
 }
+
+// receiveFirst is the step that reads the request of a stream, in the same way but
+// when the method asks for it. Health and reflection read theirs themselves.
+func (s *Server) receiveFirst(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if !s.contract[s.nameOf(info.FullMethod).service] {
+		return handler(srv, ss)
+	}
+	wrong := new(error)
+	ctx := context.WithValue(ss.Context(), problemKey{}, wrong)
+	return handler(srv, &firstReceived{within{ss, ctx}, func(req any) (err error) {
+		*wrong, err = s.read(ss.RecvMsg, req, info.FullMethod)
+		return err
+	}})
+}
+
+// firstReceived is a stream whose messages are received by a function.
+type firstReceived struct {
+	within
+	receive func(any) error
+}
+
+// RecvMsg receives a message.
+func (r *firstReceived) RecvMsg(req any) error { return r.receive(req) }
 
 type problemKey struct{}
 
 // problem returns what was wrong with the request of ctx when it was read, or nil.
 // Whoever may not call is not told, so it waits in the context for the validator.
 func problem(ctx context.Context) error {
-	err, _ := ctx.Value(problemKey{}).(error)
-	return err
+	switch found := ctx.Value(problemKey{}).(type) {
+	case error:
+		return found
+	case *error: // of a stream, whose request is read after the context was made
+		return *found
+	}
+	return nil
 }
 
 func malformed() error {

@@ -15,6 +15,10 @@
 //	authorize     may they
 //	validate      is the request well-formed
 //
+// A stream of responses passes the same steps but for the deadline: it ends with its
+// caller, with the server, or with the right to it, which is looked at again before
+// each response.
+//
 // Who a caller is and what they may do is decided before their request is looked
 // at, so a stranger with a malformed request is told UNAUTHENTICATED. Panics of
 // handlers are caught by the status step, so that they are logged and counted as

@@ -19,10 +19,12 @@ const name = "workspaces/acme/secrets/x"
 // handler is what a test has the server do with GetSecret.
 type handler func(context.Context) error
 
-// fake is a vault at the far edge: GetSecret is the test's, CreateSecret does nothing.
+// fake is a vault at the far edge: GetSecret and WatchSecrets are the test's,
+// CreateSecret does nothing.
 type fake struct {
 	vaultv1.UnimplementedVaultServiceServer
 	get   handler
+	watch func(grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error
 	sizes map[string]int
 }
 
@@ -43,6 +45,13 @@ func (f *fake) GetSecret(ctx context.Context, _ *vaultv1.GetSecretRequest) (*vau
 
 func (f *fake) CreateSecret(context.Context, *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {
 	return &vaultv1.CreateSecretResponse{}, nil
+}
+
+func (f *fake) WatchSecrets(_ *vaultv1.WatchSecretsRequest, stream grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
+	if f.watch == nil {
+		return nil
+	}
+	return f.watch(stream)
 }
 
 // serve starts a server with the handler and returns a client of the caller's.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 )
 
@@ -40,17 +41,43 @@ func newValidator(requests []protoreflect.MessageDescriptor) (*validator, error)
 }
 
 func (v *validator) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := problem(ctx); err != nil {
-		return nil, err
-	}
-	msg, ok := req.(proto.Message)
-	if !ok {
-		return nil, fmt.Errorf("request of type %T is no message", req)
-	}
-	if err := v.check(msg); err != nil {
+	if err := v.request(ctx, req); err != nil {
 		return nil, err
 	}
 	return handler(ctx, req)
+}
+
+func (v *validator) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if auth.Open(info.FullMethod) {
+		return handler(srv, ss)
+	}
+	return handler(srv, validated{ss, v})
+}
+
+// validated is a stream whose requests are validated.
+type validated struct {
+	grpc.ServerStream
+	by *validator
+}
+
+// RecvMsg receives a request that is well-formed.
+func (s validated) RecvMsg(req any) error {
+	if err := s.ServerStream.RecvMsg(req); err != nil {
+		return err
+	}
+	return s.by.request(s.Context(), req)
+}
+
+// request checks a request, and what was noted when it was read.
+func (v *validator) request(ctx context.Context, req any) error {
+	if err := problem(ctx); err != nil {
+		return err
+	}
+	msg, ok := req.(proto.Message)
+	if !ok {
+		return fmt.Errorf("request of type %T is no message", req)
+	}
+	return v.check(msg)
 }
 
 func (v *validator) check(msg proto.Message) error {
