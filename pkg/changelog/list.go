@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -42,7 +40,7 @@ func List(r kv.Reader, q Query) ([]Entry, error) {
 	}
 	entries := make([]Entry, 0, len(sequences))
 	for _, sequence := range sequences {
-		_, leaf, err := readStored(r, sequence)
+		leaf, err := readLeaf(r, sequence)
 		if err != nil {
 			return nil, fmt.Errorf("list change log: %w", err)
 		}
@@ -78,11 +76,12 @@ func scanIndex(r kv.Reader, within kv.Range, prefix int) ([]uint64, error) {
 	return sequences, nil
 }
 
-// readStored returns the hashes and the leaf of one entry.
-func readStored(r kv.Reader, sequence uint64) (hashes []tlog.Hash, leaf []byte, err error) {
+// readLeaf returns the leaf of one entry.
+func readLeaf(r kv.Reader, sequence uint64) ([]byte, error) {
 	value, err := r.Get(entryKey(sequence))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read entry: %w", err)
+		return nil, fmt.Errorf("read entry: %w", err)
 	}
-	return decodeStored(value)
+	_, leaf, err := decodeStored(value)
+	return leaf, err
 }
