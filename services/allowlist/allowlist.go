@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
@@ -143,6 +144,7 @@ func (a *Allowlist) assemble(ctx context.Context, keys *keyring.Keyring, logger 
 	vault := resolver.New(a.conn)
 	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
+		Guard: dialguard.New(dialguard.Options{}),
 	})
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)

@@ -183,14 +183,15 @@ func (c *collector) page() Page {
 	return Page{Endpoints: c.endpoints, Cursor: c.cursor}
 }
 
-// fillIndex puts the ids of all endpoints into the search index.
-func (r *Registry) fillIndex(ctx context.Context) error {
+// fillIndexes puts all endpoints into the search index and the matcher. Nothing
+// changes them yet.
+func (r *Registry) fillIndexes(ctx context.Context) error {
 	start := []byte(allEndpoints())
 	for {
-		var names []Name
+		var found []Endpoint
 		var last []byte
 		err := r.kv.View(ctx, func(reader kv.Reader) error {
-			names = nil
+			found = nil
 			for pair, err := range reader.Scan(kv.Range{Start: start, End: kv.After(allEndpoints()), Limit: maxExamined}) {
 				if err != nil {
 					return fmt.Errorf("scan endpoints: %w", err)
@@ -199,38 +200,45 @@ func (r *Registry) fillIndex(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				names, last = append(names, name), pair.Key
+				e, err := decodeEndpoint(name, pair.Value)
+				if err != nil {
+					return err
+				}
+				found, last = append(found, e), pair.Key
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if err := r.index.Set(name.Workspace, name.ID, func() (bool, error) { return true, nil }); err != nil {
+		for _, e := range found {
+			if err := r.index.Set(e.Name.Workspace, e.Name.ID, func() (bool, error) { return true, nil }); err != nil {
+				return err
+			}
+			if err := r.matches.set(e.Name, func() (*Endpoint, error) { return &e, nil }); err != nil {
 				return err
 			}
 		}
-		if len(names) < maxExamined {
+		if len(found) < maxExamined {
 			return nil
 		}
 		start = append(last, 0)
 	}
 }
 
-// follow makes the search index agree with the store about a name, after a commit.
+// follow makes the search index and the matcher agree with the store about a name,
+// after a change of it.
 func (r *Registry) follow(ctx context.Context, name Name) {
 	ctx = context.WithoutCancel(ctx) // the change is made, whether or not the caller still waits
-	err := r.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
-		err = r.kv.View(ctx, func(reader kv.Reader) error {
-			e, err := find(reader, name)
-			present = e != nil
-			return err
-		})
-		return present, err
+	err := r.index.Set(name.Workspace, name.ID, func() (bool, error) {
+		e, err := r.present(ctx, name)
+		return e != nil, err
 	})
 	if err != nil {
 		r.logger.WarnContext(ctx, "search index is behind until the next start", slog.Any("error", err))
+	}
+	if err := r.followMatch(ctx, name); err != nil {
+		r.logger.WarnContext(ctx, "URLs are not checked until the change can be looked at", slog.Any("error", err))
 	}
 	r.wake() // the commit may have queued bindings
 }

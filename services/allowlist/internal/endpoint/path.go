@@ -7,11 +7,16 @@ import (
 // Wildcard is the end of a path that stands for everything below it.
 const wildcard = "/*"
 
-// parsePath brings a path that starts with a slash to its normal form.
+// parsePath brings the path of an endpoint to its normal form.
 func parsePath(text string) (string, error) {
 	if stars := strings.Count(text, "*"); stars > 1 || (stars == 1 && !strings.HasSuffix(text, wildcard)) {
 		return "", errWildcard
 	}
+	return normalPath(text)
+}
+
+// normalPath brings a path that starts with a slash to its normal form.
+func normalPath(text string) (string, error) {
 	encoded, err := normalEncoding(text)
 	if err != nil {
 		return "", err

@@ -213,6 +213,7 @@ func (r *Registry) lose(ctx context.Context, e Endpoint) (Repair, error) {
 // unless it was saved with other references since e was read. It returns the
 // endpoint as it is now.
 func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
+	defer r.follow(ctx, e.Name)
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
 		old, err := read(tx, e.Name)

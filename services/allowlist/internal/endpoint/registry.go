@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
@@ -28,6 +29,8 @@ type Options struct {
 	Vault   *resolver.Vault
 	Logger  *slog.Logger
 	Now     func() time.Time
+	// Guard finds the addresses of hosts that may be connected to.
+	Guard *dialguard.Guard
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -44,6 +47,8 @@ type Registry struct {
 	now     func() time.Time
 	hook    func(step string) error
 	index   *search.Index
+	matches *matcher
+	guard   *dialguard.Guard
 	kick    chan struct{} // holds one element while bindings wait to be given up
 
 	reconciling sync.Mutex // held by a comparison
@@ -54,10 +59,10 @@ type Registry struct {
 func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, logger: o.Logger,
-		now: o.Now, hook: o.Step, index: search.NewIndex(), kick: make(chan struct{}, 1),
+		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard, kick: make(chan struct{}, 1),
 	}
-	if err := r.fillIndex(ctx); err != nil {
-		return nil, fmt.Errorf("fill search index: %w", err)
+	if err := r.fillIndexes(ctx); err != nil {
+		return nil, fmt.Errorf("fill indexes: %w", err)
 	}
 	if err := r.sweep(ctx, func(intent) bool { return true }); err != nil {
 		return nil, fmt.Errorf("sweep after start: %w", err)
@@ -150,7 +155,8 @@ func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, by By
 // Delete removes an endpoint and queues its bindings to be given up, in one
 // transaction.
 func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) error {
-	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+	defer r.follow(ctx, name)
+	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		if _, seen, err := r.replays.Lookup(tx, by.Request); err != nil || seen {
 			return err
 		}
@@ -163,11 +169,6 @@ func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) er
 		}
 		return r.remove(tx, old, by)
 	})
-	if err != nil {
-		return err
-	}
-	r.follow(ctx, name)
-	return nil
 }
 
 func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {

@@ -57,17 +57,16 @@ type saving struct {
 func (r *Registry) save(ctx context.Context, name Name, action string, by By, change edit) (Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
+	// Also after an error: a commit whose answer was lost is a commit.
+	defer r.follow(ctx, name)
 	s := saving{operation: newID(), name: name, action: action, change: change, by: by}
 	e, secrets, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
 	}
 	if len(secrets) > 0 {
-		if e, err = r.rebind(ctx, s, secrets); err != nil {
-			return Endpoint{}, err
-		}
+		return r.rebind(ctx, s, secrets)
 	}
-	r.follow(ctx, name)
 	return e, nil
 }
 

@@ -28,24 +28,47 @@ var (
 // same if and only if they are equal. The zero URL is none.
 type URL struct{ host, text string }
 
-// ParseURL reads a URL and brings it to its normal form: scheme and host in lower
-// case, an internationalised host in its ASCII form, no trailing dot, no default
-// port, no dot segments, no needless percent-encoding and upper-case digits in
-// the rest. A path that ends in `/*` stands for everything below it. User
+// ParseURL reads the URL of an endpoint and brings it to its normal form: scheme
+// and host in lower case, an internationalised host in its ASCII form, no trailing
+// dot, no default port, no dot segments, no needless percent-encoding and upper-case
+// digits in the rest. A path that ends in `/*` stands for everything below it. User
 // information, query and fragment are refused.
 func ParseURL(text string) (URL, error) {
 	if len(text) > MaxURL {
 		return URL{}, errURLSize
 	}
-	const scheme = "https://"
-	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
-		return URL{}, errScheme
-	}
-	rest := text[len(scheme):]
-	if strings.ContainsAny(rest, "?#") {
+	if strings.ContainsAny(text, "?#") && hasScheme(text) {
 		return URL{}, errQuery
 	}
-	authority, path, _ := strings.Cut(rest, "/")
+	u, err := parseURL(text, parsePath)
+	if err == nil && len(u.text) > MaxURL {
+		return URL{}, errURLSize
+	}
+	return u, err
+}
+
+// ParseTarget reads the URL of a request and brings it to the same normal form, so
+// that the two can be compared. Query and fragment are dropped, a `*` is a character
+// like others, and the length is the caller's affair.
+func ParseTarget(text string) (URL, error) {
+	if end := strings.IndexAny(text, "?#"); end >= 0 {
+		text = text[:end]
+	}
+	return parseURL(text, normalPath)
+}
+
+const scheme = "https://"
+
+func hasScheme(text string) bool {
+	return len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme)
+}
+
+// parseURL reads a URL without query and fragment, and its path by parse.
+func parseURL(text string, parse func(string) (string, error)) (URL, error) {
+	if !hasScheme(text) {
+		return URL{}, errScheme
+	}
+	authority, path, _ := strings.Cut(text[len(scheme):], "/")
 	if strings.Contains(authority, "@") {
 		return URL{}, errUserInfo
 	}
@@ -53,15 +76,11 @@ func ParseURL(text string) (URL, error) {
 	if err != nil {
 		return URL{}, err
 	}
-	path, err = parsePath("/" + path)
+	path, err = parse("/" + path)
 	if err != nil {
 		return URL{}, err
 	}
-	u := URL{host: host, text: scheme + host + port + path}
-	if len(u.text) > MaxURL {
-		return URL{}, errURLSize
-	}
-	return u, nil
+	return URL{host: host, text: scheme + host + port + path}, nil
 }
 
 // String returns the URL in its normal form.
