@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/quota"
 )
 
 // AddressHeader is the metadata in which a gateway says where a request came
@@ -37,6 +38,9 @@ type Config struct {
 	Policies *Policies
 	// CacheSize is how many verified tokens are remembered. Default 10,000.
 	CacheSize int
+	// Failures, if not nil, limits how many credentials that do not verify are
+	// looked at for one address.
+	Failures *quota.Limiter
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
 }
@@ -47,6 +51,7 @@ type Authenticator struct {
 	issuers  map[string]*issuer
 	policies *Policies
 	verified *lru.Cache[[sha256.Size]byte, remembered]
+	failures *quota.Limiter
 	now      func() time.Time
 }
 
@@ -59,7 +64,7 @@ type remembered struct {
 // NewAuthenticator returns an authenticator. It does not call the issuers, which
 // need not be up yet.
 func NewAuthenticator(cfg Config) (*Authenticator, error) {
-	a := &Authenticator{issuers: make(map[string]*issuer), policies: cfg.Policies, now: cfg.Now}
+	a := &Authenticator{issuers: make(map[string]*issuer), policies: cfg.Policies, failures: cfg.Failures, now: cfg.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -91,6 +96,7 @@ func NewAuthenticator(cfg Config) (*Authenticator, error) {
 // them now, which may be nothing. A request without credentials fails with
 // CREDENTIALS_MISSING; one with credentials that do not verify, or with more
 // than one, with CREDENTIALS_INVALID. Why is for the log and does not quote them.
+// An address that sent too many such is refused with RATE_LIMITED for a while.
 func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	policy := a.policies.current.Load()
 	certificate, err := certificateID(ctx)
@@ -116,34 +122,27 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	if err != nil {
 		return Principal{}, refused(err.Error())
 	}
-	who, err := a.verify(ctx, token)
+	from := address(ctx, proxied)
+	who, err := a.verify(ctx, token, from)
 	if err != nil {
 		return Principal{}, err
 	}
 	return Principal{
 		Subject:        who.subject,
 		Authentication: ByOIDC,
-		Address:        address(ctx, proxied),
+		Address:        from,
 		Grants:         policy.claimGrants(who.issuer, who.claims),
 	}, nil
 }
 
 // verify returns who a token is for. It remembers tokens it has verified, never
 // those it has refused.
-func (a *Authenticator) verify(ctx context.Context, token string) (*identity, error) {
+func (a *Authenticator) verify(ctx context.Context, token, from string) (*identity, error) {
 	hash := sha256.Sum256([]byte(token))
 	if known, ok := a.verified.Get(hash); ok && a.now().Before(known.until) {
 		return known.who, nil
 	}
-	p, err := previewToken(token)
-	if err != nil {
-		return nil, refused(err.Error())
-	}
-	i := a.issuers[p.issuer]
-	if i == nil {
-		return nil, refused("the token is of an issuer that is not configured")
-	}
-	who, err := i.verify(ctx, token, p)
+	who, err := a.examine(ctx, token, from)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +152,19 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*identity, er
 	}
 	a.verified.Add(hash, remembered{who: who, until: until})
 	return who, nil
+}
+
+// inspect returns who a token is for, from nothing but the token.
+func (a *Authenticator) inspect(ctx context.Context, token string) (*identity, error) {
+	p, err := previewToken(token)
+	if err != nil {
+		return nil, refused(err.Error())
+	}
+	i := a.issuers[p.issuer]
+	if i == nil {
+		return nil, refused("the token is of an issuer that is not configured")
+	}
+	return i.verify(ctx, token, p)
 }
 
 // certificateID returns the SPIFFE id that the connection was made with, or

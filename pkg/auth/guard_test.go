@@ -53,9 +53,10 @@ type door struct {
 	seen chan auth.Principal
 }
 
-func openDoor(t *testing.T) *door {
+func openDoor(t *testing.T, configure ...func(*auth.Config)) *door {
 	t.Helper()
 	d := &door{world: newWorld(t), seen: make(chan auth.Principal, 1)}
+	d.authn = d.authenticator(t, configure...)
 	cert, err := d.authority.ServerCertificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func statusOf(err error) error {
 	}
 	code := map[fault.Kind]codes.Code{
 		fault.Unauthenticated: codes.Unauthenticated, fault.PermissionDenied: codes.PermissionDenied,
-		fault.Unavailable: codes.Unavailable,
+		fault.Unavailable: codes.Unavailable, fault.ResourceExhausted: codes.ResourceExhausted,
 	}[f.Kind]
 	return status.Error(code, f.Message)
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -60,20 +61,26 @@ func (c IssuerConfig) algorithms() []string {
 	return []string{oidc.ES256, oidc.RS256, oidc.EdDSA, oidc.PS256}
 }
 
-// client returns an HTTP client for this issuer alone: no proxy, no redirect, no
-// waiting, and no more than a megabyte.
-func (c IssuerConfig) client() (*http.Client, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		data, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(data) {
-			return nil, errors.New("read ca_file: there is no certificate in it")
-		}
+// authorities reads the file of those that vouch for the issuer. Nil are the system's.
+func (c IssuerConfig) authorities() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return nil, nil
 	}
+	data, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, errors.New("read ca_file: there is no certificate in it")
+	}
+	return pool, nil
+}
+
+// newClient returns an HTTP client for one issuer alone: no proxy, no redirect, no
+// waiting, and no more than a megabyte.
+func newClient(authorities *x509.CertPool) *http.Client {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: bounded{&http.Transport{
@@ -86,7 +93,7 @@ func (c IssuerConfig) client() (*http.Client, error) {
 			ForceAttemptHTTP2:      true,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	}
 }
 
 // bounded limits what is read of responses.
@@ -103,28 +110,45 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // issuer verifies the tokens of one issuer.
 type issuer struct {
+	cfg        IssuerConfig
 	url        string
 	audience   string
 	algorithms []string
 	keys       *keySet
 	now        func() time.Time
+
+	mu      sync.Mutex
+	trusted *x509.CertPool // whom the client of keys trusts; nil: the system's
 }
 
 func newIssuer(cfg IssuerConfig, now func() time.Time) (*issuer, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	client, err := cfg.client()
+	trusted, err := cfg.authorities()
 	if err != nil {
 		return nil, err
 	}
 	return &issuer{
+		cfg:        cfg,
 		url:        cfg.URL,
 		audience:   cfg.Audience,
 		algorithms: cfg.algorithms(),
-		keys:       newKeySet(cfg.URL, client, now),
+		keys:       newKeySet(cfg.URL, newClient(trusted), now),
 		now:        now,
+		trusted:    trusted,
 	}, nil
+}
+
+// trust has the issuer's keys fetched from whom the authorities vouch for, from now on.
+func (i *issuer) trust(authorities *x509.CertPool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if authorities.Equal(i.trusted) {
+		return
+	}
+	i.trusted = authorities
+	i.keys.fetchWith(newClient(authorities))
 }
 
 // verify returns who a token is for, or why it is refused. The refusals quote

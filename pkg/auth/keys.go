@@ -46,11 +46,12 @@ const (
 // and never forgets one that was withdrawn.
 type keySet struct {
 	issuer string
-	client *http.Client
 	now    func() time.Time
 	flight singleflight.Group
 
 	mu        sync.Mutex
+	client    *http.Client
+	doubted   bool // fetched with another client than the next fetch will use
 	keys      []jose.JSONWebKey
 	fetched   time.Time // of keys
 	attempted time.Time
@@ -59,6 +60,15 @@ type keySet struct {
 
 func newKeySet(issuer string, client *http.Client, now func() time.Time) *keySet {
 	return &keySet{issuer: issuer, client: client, now: now}
+}
+
+// fetchWith has keys fetched with another client, and soon: those that are there came
+// from whom the old one trusted. Until then they are used as if they were old, so
+// that a wrong file of authorities does not lock everybody out at once.
+func (k *keySet) fetchWith(client *http.Client) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.client, k.doubted, k.attempted = client, true, time.Time{}
 }
 
 // find returns the keys that a token with this key id and algorithm can be
@@ -93,7 +103,11 @@ func (k *keySet) state() (keys []jose.JSONWebKey, age time.Duration, due bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.now()
-	return k.keys, now.Sub(k.fetched), now.Sub(k.attempted) >= fetchInterval
+	age = now.Sub(k.fetched)
+	if k.doubted {
+		age = max(age, freshKeys)
+	}
+	return k.keys, age, now.Sub(k.attempted) >= fetchInterval
 }
 
 // fetch asks the issuer for its keys and remembers how that went. It takes no
@@ -101,19 +115,22 @@ func (k *keySet) state() (keys []jose.JSONWebKey, age time.Duration, due bool) {
 func (k *keySet) fetch() (any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	keys, err := k.download(ctx)
+	k.mu.Lock()
+	client := k.client
+	k.mu.Unlock()
+	keys, err := k.download(ctx, client)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.attempted, k.failed = k.now(), err
 	if err == nil {
-		k.keys, k.fetched = keys, k.attempted
+		k.keys, k.fetched, k.doubted = keys, k.attempted, client != k.client
 	}
 	return nil, nil
 }
 
 // download reads the discovery document and the key set it points to.
-func (k *keySet) download(ctx context.Context) ([]jose.JSONWebKey, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, k.client), k.issuer)
+func (k *keySet) download(ctx context.Context, client *http.Client) ([]jose.JSONWebKey, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), k.issuer)
 	if err != nil {
 		return nil, withoutBody("read discovery document", err)
 	}
@@ -127,7 +144,7 @@ func (k *keySet) download(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if err != nil {
 		return nil, errors.New("read key set: its URL is malformed")
 	}
-	resp, err := k.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, withoutBody("read key set", err)
 	}

@@ -120,17 +120,22 @@ func newWorld(t testing.TB) *world {
 }
 
 // authenticator returns another one that believes the same, and remembers nothing yet.
-func (w *world) authenticator(t testing.TB) *auth.Authenticator {
+// The functions change its configuration.
+func (w *world) authenticator(t testing.TB, configure ...func(*auth.Config)) *auth.Authenticator {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := w.authority.WriteTrust(ca); err != nil {
 		t.Fatal(err)
 	}
-	authn, err := auth.NewAuthenticator(auth.Config{
+	cfg := auth.Config{
 		Issuers:  []auth.IssuerConfig{{URL: w.issuer.URL, Audience: audience, CAFile: ca}},
 		Policies: w.policies,
 		Now:      w.clock.Now,
-	})
+	}
+	for _, change := range configure {
+		change(&cfg)
+	}
+	authn, err := auth.NewAuthenticator(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,9 +167,9 @@ func (r *Reloader) look() fingerprint {
 	for _, path := range r.files {
 		content, err := digest(path)
 		if err != nil {
-			content = []byte("unreadable")
+			content = make([]byte, sha256.Size) // as no content has it
 		}
-		fmt.Fprintf(all, "%x\n", content)
+		all.Write(content)
 	}
 	return fingerprint(all.Sum(nil))
 }
