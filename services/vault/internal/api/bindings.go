@@ -73,6 +73,7 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 		Version:      got.Version,
 		Usage:        usageToProto(got.Usage),
 		AllowedHosts: got.AllowedHosts,
+		Position:     positionToProto(got.Position),
 	}, nil
 }
 

@@ -42,6 +42,8 @@ type Resolved struct {
 	Version      uint32
 	Usage        Usage
 	AllowedHosts []string
+	// Position is where in the change log all this was read.
+	Position Position
 }
 
 // Resolve returns the value of a version, 0 being the current one, to a holder of
@@ -50,7 +52,11 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 	var sec Secret
 	var sealed keyring.Sealed
 	var wanted uint32
+	var at Position
 	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
+		if at, err = s.position(r); err != nil {
+			return err
+		}
 		if sec, err = loadLife(r, name, uid); err != nil {
 			return err
 		}
@@ -77,7 +83,7 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 	if err != nil {
 		return Resolved{}, fmt.Errorf("open version: %w", err)
 	}
-	return Resolved{Plain: plain, Version: wanted, Usage: sec.Usage, AllowedHosts: sec.AllowedHosts}, nil
+	return Resolved{Plain: plain, Version: wanted, Usage: sec.Usage, AllowedHosts: sec.AllowedHosts, Position: at}, nil
 }
 
 // usable fails unless the version's value may be resolved.

@@ -32,6 +32,12 @@
 // right after, in bounded transactions, and goes on at the next start if the
 // process dies in between.
 //
+// # Watching
+//
+// [Store.Watch] follows the change log and tells of what makes a resolved value
+// outdated. [Store.Resolve] says at which position of the same log it read, so that
+// who keeps values can tell which of the two was later.
+//
 // The package knows nothing of gRPC or of permissions.
 package secret
 
@@ -53,6 +59,8 @@ const (
 	UsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	HostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	NotBound         fault.Reason = "NOT_BOUND"
+
+	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
 
 // A Usage is what a secret may be used for. It never changes.

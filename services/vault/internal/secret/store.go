@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -38,6 +39,8 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of trouble in the background; silence if nil.
 	Logger *slog.Logger
+	// Reach is how many changes a watcher may be behind; 100,000 if 0.
+	Reach uint64
 }
 
 // A Store keeps secrets. It may be used from many goroutines. Close it before the
@@ -52,6 +55,10 @@ type Store struct {
 	logger *slog.Logger
 
 	index *search.Index
+
+	epoch   string // identifies this run, see Position
+	commits *commits
+	reach   uint64
 
 	drawing chan struct{} // holds one for each private key that is being drawn
 	garbage chan struct{} // a hint that there is some; holds one
@@ -68,10 +75,12 @@ type Call struct {
 // NewStore returns a store over cfg.KV. It reads all names, so that they can be
 // searched, and starts to collect what deletions left behind.
 func NewStore(ctx context.Context, cfg Config) (*Store, error) {
+	commits := new(commits)
 	s := &Store{
-		kv: cfg.KV, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
+		kv: noticed{cfg.KV, commits}, commits: commits, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
 		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
 		index:   search.NewIndex(),
+		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1),
 	}
@@ -83,6 +92,10 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.epoch, err = s.newUID(); err != nil {
+		return nil, err
 	}
 	if err := s.fillIndex(ctx); err != nil {
 		return nil, fmt.Errorf("read names: %w", err)

@@ -31,6 +31,7 @@ type fixture struct {
 	log    *changelog.Log
 	clock  *clock
 	logger *slog.Logger
+	reach  uint64
 }
 
 // A clock is set by hand.
@@ -69,7 +70,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {
