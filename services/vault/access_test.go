@@ -1,6 +1,8 @@
 package vault_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +73,10 @@ func rights() map[string]right {
 			func(id string) proto.Message { return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u"} },
 			new(vaultv1.ResolveSecretResponse), workloads, codes.NotFound,
 		},
+		"WatchSecrets": {
+			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
+			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,
+		},
 	}
 }
 
@@ -89,6 +95,22 @@ func (k *kit) callers(t testing.TB) map[string]servertest.Caller {
 		unknownWorkload:  k.env.Workload(t, "unknown", ""),
 		nobody:           {},
 	}
+}
+
+// invoke calls a method, and takes the first response of one that streams.
+func invoke(ctx context.Context, conn *grpc.ClientConn, path string, req, res proto.Message) error {
+	if path != vaultv1.VaultService_WatchSecrets_FullMethodName {
+		return conn.Invoke(ctx, path, req, res)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, path)
+	if err != nil {
+		return err
+	}
+	// Whatever the server thought of the stream is in what it answers.
+	_ = errors.Join(stream.SendMsg(req), stream.CloseSend())
+	return stream.RecvMsg(res)
 }
 
 func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
@@ -111,7 +133,7 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 		path := "/" + string(service.FullName()) + "/" + method
 		for who, conn := range conns {
 			id := strings.ReplaceAll(method+" "+who, " ", "-") // CreateSecret makes one each
-			err := conn.Invoke(t.Context(), path, r.request(id), r.response)
+			err := invoke(t.Context(), conn, path, r.request(id), r.response)
 			what := method + " by " + who
 			switch {
 			case slices.Contains(r.callers, who):
@@ -122,7 +144,7 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 				wantError(t, what, err, codes.Unauthenticated, vaultv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 			default:
 				wantError(t, what, err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
-				there := conn.Invoke(t.Context(), path, r.request("present"), r.response)
+				there := invoke(t.Context(), conn, path, r.request("present"), r.response)
 				if there.Error() != err.Error() || len(servertest.Metadata(there)) != 0 {
 					t.Errorf("%s is told apart whether the secret exists: %v, %v", what, err, there)
 				}

@@ -131,7 +131,7 @@ func TestMisplacedValueIsNotRepeated(t *testing.T) {
 		for _, req := range misplaced(rights()[method].request("present"), pasted) {
 			for _, conn := range conns {
 				res := rights()[method].response
-				err := conn.Invoke(t.Context(), "/"+string(service.FullName())+"/"+method, req, res)
+				err := invoke(t.Context(), conn, "/"+string(service.FullName())+"/"+method, req, res)
 				a.add(res, err)
 				tried++
 			}
