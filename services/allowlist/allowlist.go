@@ -6,7 +6,8 @@
 // chain (package server) authenticates and authorises.
 //
 //	server's chain → api: parse, convert ┬→ endpoint: one transaction → pkg/kv
-//	                                     │        └→ resolver: bind    → the vault
+//	                                     │        ├→ resolver: bind    → the vault
+//	                                     │        └→ verify: look      → the partner
 //	                                     └→ exchange: one message
 //	                                              ├→ resolver: resolve → the vault
 //	                                              └→ payload: encrypt, decrypt
@@ -26,7 +27,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
-	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
@@ -37,6 +37,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
 // purpose names the allowlist in all that its keyring makes.
@@ -55,6 +56,8 @@ type Config struct {
 	KeyFile string `yaml:"key_file"`
 	// Vault says where the vault is and how to reach it.
 	Vault VaultConfig `yaml:"vault"`
+	// Verification says how partners' hosts are reached and looked at.
+	Verification VerificationConfig `yaml:"verification"`
 }
 
 // Check returns all that is wrong with the configuration, without opening a file.
@@ -66,7 +69,7 @@ func (c Config) Check() error {
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
-	return errors.Join(append(errs, c.Vault.check())...)
+	return errors.Join(append(errs, c.Vault.check(), c.Verification.check())...)
 }
 
 // CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
@@ -128,23 +131,30 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 		return nil, errors.Join(fmt.Errorf("open change log: %w", err), store.Close(), conn.Close())
 	}
 	store.Attach(changelog.Name, a.log)
-	if err := a.assemble(ctx, keys, logger, around); err != nil {
+	if err := a.assemble(ctx, cfg, keys, logger, around); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	return a, nil
 }
 
 // assemble puts the allowlist together over an open store and starts its tasks.
-func (a *Allowlist) assemble(ctx context.Context, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
+func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
 	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), around.now)
+	out, err := cfg.Verification.open()
+	if err != nil {
+		return err
+	}
 	vault := resolver.New(a.conn)
 	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
-		Guard: dialguard.New(dialguard.Options{}),
+		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
+		Proofs: verify.NewChecker(verify.Options{
+			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
+		}),
 	})
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)

@@ -43,7 +43,7 @@ func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, err
 		Name: e.Name.String(), Uid: e.UID, DisplayName: e.DisplayName, Description: e.Description,
 		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), Headers: parametersToProto(e.Headers),
 		QueryParameters: parametersToProto(e.Query), ContentType: e.ContentType,
-		State: stateToProto(e.State), StateReason: e.StateReason, Verification: verificationToProto(e.Verification),
+		State: stateToProto(e.State), StateReason: e.StateReason, Verification: verificationToProto(e),
 		Encryption: encryption, CreateTime: timestamppb.New(e.Created), UpdateTime: timestamppb.New(e.Updated), Etag: e.Etag(),
 	}, nil
 }
@@ -80,15 +80,6 @@ func headersToProto(headers []payload.Header) []*allowlistv1.Parameter {
 
 func parameterToProto(name, value string) *allowlistv1.Parameter {
 	return &allowlistv1.Parameter{Name: name, Source: &allowlistv1.Parameter_Value{Value: value}}
-}
-
-func verificationToProto(v endpoint.Verification) *allowlistv1.Verification {
-	if v.Method != endpoint.ByApproval {
-		return nil
-	}
-	return &allowlistv1.Verification{
-		Method: allowlistv1.Verification_METHOD_MANUAL, Actor: v.Actor, Time: timestamppb.New(v.Time),
-	}
 }
 
 func stateToProto(s endpoint.State) allowlistv1.Endpoint_State {

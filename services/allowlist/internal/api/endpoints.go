@@ -46,8 +46,15 @@ func (s *Server) GetEndpoint(ctx context.Context, req *allowlistv1.GetEndpointRe
 	if err != nil {
 		return nil, err
 	}
-	pb, err := view(ctx, name.Workspace).endpointToProto(got)
-	return &allowlistv1.GetEndpointResponse{Endpoint: pb}, err
+	v := view(ctx, name.Workspace)
+	pb, err := v.endpointToProto(got)
+	if err != nil {
+		return nil, err
+	}
+	if challenge, any := s.endpoints.Challenge(got); any && v.secrets {
+		pb.Challenge = challengeToProto(challenge)
+	}
+	return &allowlistv1.GetEndpointResponse{Endpoint: pb}, nil
 }
 
 // ListEndpoints returns a page of a workspace's endpoints.

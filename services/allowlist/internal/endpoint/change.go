@@ -30,6 +30,9 @@ const (
 	ActionApproved    = "approved"
 	ActionActivated   = "activated"
 	ActionDeactivated = "deactivated"
+	ActionVerified    = "verified"
+	ActionDegraded    = "degraded"
+	ActionRecovered   = "recovered"
 )
 
 // A Change is an update: the fields to change and their new values.
@@ -69,9 +72,10 @@ func (c Change) apply(e Endpoint) Endpoint {
 }
 
 // moved returns the endpoint at a URL. Another URL is nothing that anyone has
-// vouched for yet.
+// vouched for yet, unless what was proven is the whole host.
 func (e Endpoint) moved(to URL) Endpoint {
-	if e.URL == to {
+	if e.Verification.covers(e.URL, to) {
+		e.URL = to
 		return e
 	}
 	e.URL, e.Verification, e.State = to, Verification{}, Pending

@@ -9,16 +9,18 @@
 //
 // # States
 //
-// A new endpoint is PENDING. A super admin approves it, which records the
-// verification and leaves the state alone; a verified endpoint can be activated,
-// deactivated and activated again. A change of the URL undoes the verification
-// and makes it PENDING. An endpoint that lost a secret, because a super admin
-// deleted it by force, is switched off by the system and stays off until its
-// encryption is saved again.
+// A new endpoint is PENDING. A super admin approves it, or a proof is found, which
+// records the verification and leaves the state alone; a verified endpoint can be
+// activated, deactivated and activated again. A change of the URL undoes the
+// verification, unless that covers the new URL too, and makes it PENDING. A proof is
+// looked for again (proof.go): an endpoint that lost it is switched off by the
+// system, after a grace, and needs to be verified again. One that lost a secret,
+// because a super admin deleted it by force, is switched off at once and stays off
+// until its encryption is saved again.
 //
-//	PENDING ──approve, activate──▶ ACTIVE ◀──activate, deactivate──▶ INACTIVE
-//	   ▲                             │                                  │
-//	   └──────────URL changed────────┴──────────────────────────────────┘
+//	PENDING ──approve or verify, activate──▶ ACTIVE ◀──activate, deactivate──▶ INACTIVE
+//	   ▲                                       │                                  │
+//	   └───────────────URL changed─────────────┴──────────────────────────────────┘
 //
 // The package knows nothing of protocols, of permissions or of cryptography: a
 // compiled configuration is bytes with the names of the secrets it refers to.
@@ -39,10 +41,6 @@ const (
 	Inactive State = "INACTIVE"
 )
 
-// ByApproval is the verification method of an endpoint that a super admin
-// vouched for.
-const ByApproval = "manual"
-
 // An Endpoint is a partner's HTTP endpoint that the platform may talk to.
 type Endpoint struct {
 	Settings
@@ -54,6 +52,9 @@ type Endpoint struct {
 	State        State
 	StateReason  string
 	Verification Verification
+	// Checked is when the proof was last looked for; zero without a proof. It is no
+	// part of the state that the log commits to.
+	Checked time.Time
 	// Operation is the save that bound the references; empty without references.
 	Operation string
 	// References are the secrets that the encryption refers to, as bound.
@@ -100,17 +101,6 @@ type Encryption struct {
 
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
-
-// A Verification says how it was established that an endpoint is the partner's.
-// The zero Verification means that it was not.
-type Verification struct {
-	Method string    `json:"method"`
-	Actor  string    `json:"actor"`
-	Time   time.Time `json:"time"`
-}
-
-// Done reports whether the endpoint is verified.
-func (v Verification) Done() bool { return v.Method != "" }
 
 // A Reference is a secret as the vault knew it when it was bound: by name and uid.
 type Reference struct {

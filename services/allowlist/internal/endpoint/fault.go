@@ -14,6 +14,7 @@ const (
 	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
 	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
 	ReasonDirectKey   fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
+	ReasonRateLimited fault.Reason = "RATE_LIMITED"
 )
 
 func notFound() error {
@@ -26,7 +27,11 @@ func exists() error {
 
 func notVerified() error {
 	return fault.New(fault.FailedPrecondition, ReasonNotVerified,
-		"only a verified endpoint can be activated; have a super admin approve it")
+		"only a verified endpoint can be activated; prove that it is yours, or have a super admin approve it")
+}
+
+func tooSoon(wait time.Duration) error {
+	return fault.New(fault.ResourceExhausted, ReasonRateLimited, "the endpoint was verified a moment ago").Retry(wait)
 }
 
 func secretGone() error {

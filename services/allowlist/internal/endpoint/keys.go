@@ -14,6 +14,8 @@ import (
 //	intent/{operation}                           → a save under way        save.go
 //	unbind/{operation}                           → bindings to give up     unbind.go
 //	bound/{secret}                               → nothing                 reconcile.go
+//	proof/{workspace}/{id}                       → when it is looked for   proof.go
+//	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
 //
 // Times are nanoseconds since 1970. A value starts with a byte for its format.
 
@@ -40,6 +42,31 @@ func unbindSpace() kv.Key { return kv.NewKey("unbind") }
 func boundKey(secret string) kv.Key { return boundSpace().Text(secret) }
 
 func boundSpace() kv.Key { return kv.NewKey("bound") }
+
+func proofKey(n Name) kv.Key { return kv.NewKey("proof").Text(n.Workspace).Text(n.ID) }
+
+func dueKey(n Name, due time.Time) kv.Key {
+	return dueSpace().Uint(uint64(due.UnixNano())).Text(n.Workspace).Text(n.ID)
+}
+
+// dueUntil is where the keys of what is due at a time end.
+func dueUntil(now time.Time) kv.Key { return dueSpace().Uint(uint64(now.UnixNano()) + 1) }
+
+func dueSpace() kv.Key { return kv.NewKey("proof-due") }
+
+// dueName reads the name back from the key of a proof that is due.
+func dueName(key []byte) (Name, error) {
+	_, rest, err := kv.CutUint(key[len(dueSpace()):])
+	if err != nil {
+		return Name{}, err
+	}
+	workspace, rest, err := kv.CutText(rest)
+	if err != nil {
+		return Name{}, err
+	}
+	id, _, err := kv.CutText(rest)
+	return Name{Workspace: workspace, ID: id}, err
+}
 
 // endpointName reads the name back from an endpoint's key.
 func endpointName(key []byte) (Name, error) {

@@ -52,8 +52,10 @@ func (r *Registry) List(ctx context.Context, q Query) (Page, error) {
 	}
 	var p Page
 	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		p, err = scan(reader, q)
-		return err
+		if p, err = scan(reader, q); err != nil {
+			return err
+		}
+		return p.addChecks(reader)
 	})
 	return p, err
 }
@@ -61,8 +63,9 @@ func (r *Registry) List(ctx context.Context, q Query) (Page, error) {
 // find answers from the search index.
 func (r *Registry) find(ctx context.Context, q Query) (Page, error) {
 	ids := r.index.Find(q.Workspace, q.Substring, string(q.Cursor), q.Descending, maxExamined)
-	page := collector{query: q}
+	var p Page
 	err := r.kv.View(ctx, func(reader kv.Reader) error {
+		page := collector{query: q}
 		for _, id := range ids {
 			name := Name{Workspace: q.Workspace, ID: id}
 			value, err := reader.Get(endpointKey(name))
@@ -72,14 +75,30 @@ func (r *Registry) find(ctx context.Context, q Query) (Page, error) {
 			if err != nil {
 				return fmt.Errorf("read endpoint: %w", err)
 			}
-			if full, err := page.offer(name, value, []byte(id)); err != nil || full {
+			full, err := page.offer(name, value, []byte(id))
+			if err != nil {
 				return err
+			}
+			if full {
+				p = page.page()
+				return p.addChecks(reader)
 			}
 		}
 		page.end = len(ids) < maxExamined
-		return nil
+		p = page.page()
+		return p.addChecks(reader)
 	})
-	return page.page(), err
+	return p, err
+}
+
+// addChecks adds to the endpoints when their proofs were last looked for.
+func (p Page) addChecks(reader kv.Reader) error {
+	for i := range p.Endpoints {
+		if err := addCheck(reader, &p.Endpoints[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scan answers from the keys of the order that is asked for. The cursor is the

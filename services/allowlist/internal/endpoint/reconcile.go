@@ -227,17 +227,17 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 		next := old
 		next.Lost, next.State = true, Inactive
 		next.StateReason = "a secret that the encryption refers to was deleted; save the encryption again"
-		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system()})
+		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system("a secret that the encryption refers to is gone")})
 		return err
 	})
 	return now, err
 }
 
-// system is the author of what the registry does by itself.
-func system() changelog.Author {
+// system is the author of what the registry does by itself, and why.
+func system(reason string) changelog.Author {
 	return changelog.Author{
 		Actor:  changelog.Actor{Subject: "system", Authentication: "system"},
-		Reason: "a secret that the encryption refers to is gone",
+		Reason: reason,
 	}
 }
 

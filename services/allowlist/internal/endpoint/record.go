@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -72,19 +73,19 @@ func read(r kv.Reader, name Name) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("read endpoint: %w", err)
 	}
-	return decodeEndpoint(name, value)
+	e, err := decodeEndpoint(name, value)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return e, addCheck(r, &e)
 }
 
 // find is read for those who expect that there may be none: it returns nil.
 func find(r kv.Reader, name Name) (*Endpoint, error) {
-	value, err := r.Get(endpointKey(name))
-	if errors.Is(err, kv.ErrNotFound) {
+	e, err := read(r, name)
+	if fault.Is(err, ReasonNotFound) {
 		return nil, nil //nolint:nilnil // nil is the endpoint that is not there
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read endpoint: %w", err)
-	}
-	e, err := decodeEndpoint(name, value)
 	return &e, err
 }
 

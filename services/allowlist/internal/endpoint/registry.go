@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
 // SaveBound is how long a save may take from its intent to its commit. An intent
@@ -31,6 +32,11 @@ type Options struct {
 	Now     func() time.Time
 	// Guard finds the addresses of hosts that may be connected to.
 	Guard *dialguard.Guard
+	// Proofs makes challenges and looks for proofs.
+	Proofs *verify.Checker
+	// Recheck is the time between two looks for a proof, and Grace how long an
+	// endpoint without its proof stays in use.
+	Recheck, Grace time.Duration
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -49,6 +55,10 @@ type Registry struct {
 	index   *search.Index
 	matches *matcher
 	guard   *dialguard.Guard
+	proofs  *verify.Checker
+	recheck time.Duration
+	grace   time.Duration
+	pace    *pace
 	kick    chan struct{} // holds one element while bindings wait to be given up
 
 	reconciling sync.Mutex // held by a comparison
@@ -59,7 +69,8 @@ type Registry struct {
 func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, logger: o.Logger,
-		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard, kick: make(chan struct{}, 1),
+		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
+		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 	}
 	if err := r.fillIndexes(ctx); err != nil {
 		return nil, fmt.Errorf("fill indexes: %w", err)
@@ -181,6 +192,9 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
 	if err := r.release(tx, &old, ""); err != nil {
 		return err
 	}
+	if err := unschedule(tx, old.Name); err != nil {
+		return err
+	}
 	gone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
 	change, err := entry(ActionDeleted, old, gone, by.Author)
 	if err != nil {
@@ -230,11 +244,17 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by
 	if err := r.release(tx, old, e.Operation); err != nil {
 		return Endpoint{}, err
 	}
+	if err := r.reschedule(tx, before, e); err != nil {
+		return Endpoint{}, err
+	}
 	change, err := entry(action, before, e, by.Author)
 	if err != nil {
 		return Endpoint{}, err
 	}
 	if err := r.log.Append(tx, change, state); err != nil {
+		return Endpoint{}, err
+	}
+	if err := addCheck(tx, &e); err != nil {
 		return Endpoint{}, err
 	}
 	return e, r.replays.Record(tx, by.Request, e.UID)

@@ -14,7 +14,8 @@ import (
 
 // Intervals are how often the background tasks run.
 type Intervals struct {
-	// Sweep is the time between two looks for intents that crashes left.
+	// Sweep is the time between two looks for intents that crashes left, and for
+	// proofs that are due.
 	Sweep time.Duration
 	// Reconcile is the time between two comparisons with the vault. Zero: none.
 	Reconcile time.Duration
@@ -27,11 +28,12 @@ func DefaultIntervals() Intervals {
 	return Intervals{Sweep: 10 * time.Second, Reconcile: time.Hour, Retry: 5 * time.Second}
 }
 
-// Run does the background tasks until the context ends: it sweeps, unbinds and
-// reconciles.
+// Run does the background tasks until the context ends: it sweeps, unbinds,
+// reconciles and looks for proofs.
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
+	tasks.Go(func() { r.runProofs(ctx, every) })
 	if every.Reconcile > 0 {
 		tasks.Go(func() { r.runReconcile(ctx, every) })
 	}

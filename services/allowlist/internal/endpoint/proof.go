@@ -1,0 +1,235 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/verify"
+)
+
+// # The life of a proof
+//
+// A proof that verified an endpoint is looked for again, for as long as the endpoint
+// rests on it:
+//
+//	OK ──gone──▶ DEGRADED ──still gone when the grace is over──▶ not verified, INACTIVE
+//	▲               │
+//	└─────found─────┘
+//
+// A degraded endpoint is in use as before; it is looked at more often. Each arrow is
+// a change like those that people make, with the system as its author. A look that
+// finds what was there before changes nothing about the endpoint: when it took place
+// is kept beside it.
+//
+// Which proofs are due is read from an index by time. So a round costs what is due
+// and no more, and what a crash interrupted is due still.
+
+const (
+	// looksAtOnce is how many proofs a round looks for at the same time.
+	looksAtOnce = 8
+	// degradedShare is how many times as often the proof of a degraded endpoint is
+	// looked for.
+	degradedShare = 24
+)
+
+// A proof says when the proof of an endpoint was looked for and when it will be.
+type proof struct {
+	Checked time.Time `json:"checked"`
+	Due     time.Time `json:"due"`
+}
+
+// schedule notes that the proof of an endpoint was looked for now.
+func (r *Registry) schedule(tx kv.Tx, e Endpoint) error {
+	if err := unschedule(tx, e.Name); err != nil {
+		return err
+	}
+	now := r.now().UTC()
+	p := proof{Checked: now, Due: now.Add(jitter(r.recheck, e.UID))}
+	if v := e.Verification; v.Degraded() {
+		p.Due = now.Add(jitter(r.recheck/degradedShare, e.UID))
+		if v.Grace.After(now) && v.Grace.Before(p.Due) {
+			p.Due = v.Grace
+		}
+	}
+	value, err := encode(p)
+	if err != nil {
+		return err
+	}
+	if err := tx.Put(proofKey(e.Name), value); err != nil {
+		return fmt.Errorf("schedule proof: %w", err)
+	}
+	if err := tx.Put(dueKey(e.Name, p.Due), nil); err != nil {
+		return fmt.Errorf("schedule proof: %w", err)
+	}
+	return nil
+}
+
+func unschedule(tx kv.Tx, name Name) error {
+	p, err := readProof(tx, name)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.Delete(dueKey(name, p.Due)); err != nil {
+		return fmt.Errorf("unschedule proof: %w", err)
+	}
+	if err := tx.Delete(proofKey(name)); err != nil {
+		return fmt.Errorf("unschedule proof: %w", err)
+	}
+	return nil
+}
+
+// reschedule is the part of a commit that concerns the proof: what verifies an
+// endpoint anew, and each step of a proof's life, comes right from a look.
+func (r *Registry) reschedule(tx kv.Tx, before, e Endpoint) error {
+	switch {
+	case before.Verification == e.Verification:
+		return nil
+	case e.Verification.Proven():
+		return r.schedule(tx, e)
+	default:
+		return unschedule(tx, e.Name)
+	}
+}
+
+func readProof(reader kv.Reader, name Name) (proof, error) {
+	value, err := reader.Get(proofKey(name))
+	if err != nil {
+		return proof{}, fmt.Errorf("read proof: %w", err)
+	}
+	var p proof
+	return p, decode(value, &p)
+}
+
+// addCheck adds to an endpoint when its proof was last looked for.
+func addCheck(reader kv.Reader, e *Endpoint) error {
+	if !e.Verification.Proven() {
+		return nil
+	}
+	p, err := readProof(reader, e.Name)
+	e.Checked = p.Checked
+	return err
+}
+
+// jitter returns a time within a tenth of d, another one for each uid, so that what
+// was verified together does not stay together.
+func jitter(d time.Duration, uid string) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(uid)) // never fails
+	const steps = 1000
+	return d*9/10 + d/5*time.Duration(hash.Sum32()%steps)/steps
+}
+
+func (r *Registry) runProofs(ctx context.Context, every Intervals) {
+	for wait(ctx, every.Sweep, nil) {
+		r.logFailure(ctx, "look for proofs", r.CheckProofs(ctx))
+	}
+}
+
+// CheckProofs looks for the proofs that are due, and takes each endpoint a step
+// further where that is called for.
+func (r *Registry) CheckProofs(ctx context.Context) error {
+	start, end := []byte(dueSpace()), []byte(dueUntil(r.now()))
+	for {
+		names, last, err := r.due(ctx, start, end)
+		if err != nil {
+			return err
+		}
+		var looks errgroup.Group
+		looks.SetLimit(looksAtOnce)
+		for _, name := range names {
+			looks.Go(func() error { return r.checkProof(ctx, name) })
+		}
+		if err := looks.Wait(); err != nil || len(names) < batch {
+			return err
+		}
+		start = append(last, 0)
+	}
+}
+
+// due returns the names of a batch of endpoints whose proofs are due.
+func (r *Registry) due(ctx context.Context, start, end []byte) (names []Name, last []byte, err error) {
+	err = r.kv.View(ctx, func(reader kv.Reader) error {
+		names = nil
+		for pair, err := range reader.Scan(kv.Range{Start: start, End: end, Limit: batch}) {
+			if err != nil {
+				return fmt.Errorf("scan proofs: %w", err)
+			}
+			name, err := dueName(pair.Key)
+			if err != nil {
+				return err
+			}
+			names, last = append(names, name), pair.Key
+		}
+		return nil
+	})
+	return names, last, err
+}
+
+// checkProof looks for the proof of one endpoint.
+func (r *Registry) checkProof(ctx context.Context, name Name) error {
+	seen, err := r.Get(ctx, name)
+	if fault.Is(err, ReasonNotFound) || (err == nil && !seen.Verification.Proven()) {
+		return nil // it changed a moment ago
+	}
+	if err != nil {
+		return err
+	}
+	v := seen.Verification
+	period, err := r.proofs.Check(ctx, verify.Method(v.Method), seen.subject(), v.Period)
+	if err != nil && !fault.Is(err, verify.ReasonFailed) {
+		return fmt.Errorf("look for proof: %w", err)
+	}
+	return r.conclude(ctx, seen, period, err == nil)
+}
+
+// conclude draws the consequences of a look at the proof of an endpoint as it was
+// seen then. What was verified otherwise meanwhile was looked at since.
+func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Period, found bool) error {
+	defer r.follow(ctx, seen.Name)
+	return r.kv.Update(ctx, func(tx kv.Tx) error {
+		old, err := find(tx, seen.Name)
+		if err != nil || old == nil || old.UID != seen.UID || old.Verification != seen.Verification {
+			return err
+		}
+		next, action, reason := r.consequence(*old, period, found)
+		if action == "" {
+			return r.schedule(tx, *old)
+		}
+		_, err = r.commit(tx, action, old, next, By{Author: system(reason)})
+		return err
+	})
+}
+
+// consequence returns an endpoint after a look at its proof. No action means that
+// there is nothing to change.
+func (r *Registry) consequence(e Endpoint, period verify.Period, found bool) (next Endpoint, action, reason string) {
+	v := &e.Verification
+	switch {
+	case found && v.Degraded():
+		v.Grace, v.Period = time.Time{}, period
+		return e, ActionRecovered, "the proof of verification is in place again"
+	case found && v.Period != period:
+		v.Period = period
+		return e, ActionVerified, "the proof of verification was renewed"
+	case found:
+		return e, "", ""
+	case !v.Degraded():
+		v.Grace = r.now().UTC().Add(r.grace)
+		return e, ActionDegraded, "the proof of verification was not found"
+	case r.now().Before(v.Grace):
+		return e, "", ""
+	}
+	*v = Verification{}
+	e.State, e.StateReason = Inactive, "the proof of verification is gone; verify the endpoint again and activate it"
+	return e, ActionDeactivated, "the proof of verification was not found for the whole of the grace time"
+}

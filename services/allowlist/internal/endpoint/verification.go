@@ -1,0 +1,130 @@
+package endpoint
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/keyward/keyward/services/allowlist/internal/verify"
+)
+
+// ByApproval is the verification method of an endpoint that a super admin
+// vouched for. The others are the methods of package verify.
+const ByApproval = "manual"
+
+// VerifyEvery is the time between two looks for a proof that callers ask for, of
+// one endpoint: each is a call to somebody else's host.
+const VerifyEvery = 2 * time.Second
+
+// A Verification says how it was established that an endpoint is the partner's.
+// The zero Verification means that it was not.
+type Verification struct {
+	Method string    `json:"method"`
+	Actor  string    `json:"actor"`
+	Time   time.Time `json:"time"`
+	// Period is that of the token in the proof, which stays good for this endpoint.
+	Period verify.Period `json:"period,omitempty"`
+	// Grace is when an endpoint whose proof is gone is switched off; zero while the
+	// proof is in place.
+	Grace time.Time `json:"grace,omitzero"`
+}
+
+// Done reports whether the endpoint is verified.
+func (v Verification) Done() bool { return v.Method != "" }
+
+// Proven reports whether the endpoint is verified by a proof, which is looked for
+// again.
+func (v Verification) Proven() bool { return v.Done() && v.Method != ByApproval }
+
+// Degraded reports whether the proof was not there when last looked for.
+func (v Verification) Degraded() bool { return !v.Grace.IsZero() }
+
+// covers reports whether what was established about one URL holds for another one.
+func (v Verification) covers(from, to URL) bool {
+	switch verify.Method(v.Method) {
+	case verify.DNS, verify.File:
+		return from.origin() == to.origin()
+	default:
+		return from == to
+	}
+}
+
+// origin returns the scheme, the host and the port, unless that is the default.
+func (u URL) origin() string {
+	authority, _, _ := strings.Cut(u.text[len(scheme):], "/")
+	return scheme + authority
+}
+
+func (e Endpoint) subject() verify.Subject {
+	return verify.Subject{Workspace: e.Name.Workspace, Host: e.URL.host, Origin: e.URL.origin(), URL: e.URL.text}
+}
+
+// Challenge returns what proves an endpoint. There is none while nothing needs to
+// be proven.
+func (r *Registry) Challenge(e Endpoint) (verify.Challenge, bool) {
+	if e.Verification.Done() && !e.Verification.Degraded() {
+		return verify.Challenge{}, false
+	}
+	return r.proofs.Challenge(e.subject()), true
+}
+
+// Verify looks for a proof and, if it is in place, records the verification in the
+// place of any other. It leaves the state alone, as Approve does. It fails with
+// VERIFICATION_FAILED, and with RATE_LIMITED if it was tried a moment ago.
+func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, etag string, by By) (Endpoint, error) {
+	seen, err := r.Get(ctx, name)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if err := checkEtag(etag, seen.Revision); err != nil {
+		return Endpoint{}, err
+	}
+	if wait := r.pace.take(name, r.now()); wait > 0 {
+		return Endpoint{}, tooSoon(wait)
+	}
+	period, err := r.proofs.Check(ctx, method, seen.subject(), 0)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return r.save(ctx, name, ActionVerified, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+		if e.UID != seen.UID || e.URL != seen.URL {
+			return Endpoint{}, contention() // the proof is one for something else
+		}
+		e.Verification = Verification{
+			Method: string(method), Actor: by.Author.Actor.Subject, Time: r.now().UTC(), Period: period,
+		}
+		if e.State == Pending {
+			e.StateReason = "verified"
+		}
+		return e, nil
+	}))
+}
+
+// A pace remembers when something was last done to endpoints, for so many of them.
+type pace struct {
+	every time.Duration
+	mu    sync.Mutex
+	last  *lru.LRU[Name, time.Time]
+}
+
+func newPace(every time.Duration) *pace {
+	last, _ := lru.NewLRU[Name, time.Time](10_000, nil) // fails only for sizes below 1
+	return &pace{every: every, last: last}
+}
+
+// take returns zero and remembers the moment if it is time, or else how long to wait.
+func (p *pace) take(name Name, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last, known := p.last.Get(name); known {
+		// A clock that was put back does not lock anyone out.
+		if passed := now.Sub(last); passed >= 0 && passed < p.every {
+			return p.every - passed
+		}
+	}
+	p.last.Add(name, now)
+	return 0
+}

@@ -1,0 +1,126 @@
+package allowlist
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/keyward/keyward/pkg/dialguard"
+)
+
+// VerificationConfig is how proofs are looked for that an endpoint is the partner's,
+// and which hosts' addresses may be talked to. The zero configuration is good: it
+// opens nothing.
+type VerificationConfig struct {
+	// Resolvers are the addresses of the DNS servers to ask, `10.0.0.2` or
+	// `10.0.0.2:53`. Empty: those of the system.
+	Resolvers []string `yaml:"resolvers"`
+	// AllowRanges are networks, such as `10.20.0.0/16`, that may be talked to though
+	// they are not of the Internet at large. All addresses in them are, metadata
+	// services and the machine itself included.
+	AllowRanges []string `yaml:"allow_ranges"`
+	// Recheck is the time between two looks for the proof of a verified endpoint.
+	// Zero: 24 hours.
+	Recheck time.Duration `yaml:"recheck"`
+	// Grace is how long an endpoint stays in use after its proof was not found.
+	// Zero: 72 hours.
+	Grace time.Duration `yaml:"grace"`
+	// CAFile is a PEM file with the authorities of partners' certificates. Empty:
+	// those of the system.
+	CAFile string `yaml:"ca_file"`
+}
+
+const (
+	defaultRecheck = 24 * time.Hour
+	defaultGrace   = 72 * time.Hour
+	// leastRecheck keeps partners from being called all the time.
+	leastRecheck = time.Minute
+)
+
+func (c VerificationConfig) check() error {
+	_, servers := c.servers()
+	_, ranges := c.ranges()
+	errs := []error{servers, ranges}
+	if c.Recheck != 0 && c.Recheck < leastRecheck {
+		errs = append(errs, errors.New("verification.recheck: must be at least a minute, or 0"))
+	}
+	if c.Grace < 0 {
+		errs = append(errs, errors.New("verification.grace: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c VerificationConfig) servers() ([]netip.AddrPort, error) {
+	var all []netip.AddrPort
+	for _, text := range c.Resolvers {
+		server, err := netip.ParseAddrPort(text)
+		if addr, bare := netip.ParseAddr(text); bare == nil {
+			server, err = netip.AddrPortFrom(addr, 53), nil
+		}
+		if err != nil {
+			return nil, errors.New("verification.resolvers: must be IP addresses, each with a port or without")
+		}
+		all = append(all, server)
+	}
+	return all, nil
+}
+
+func (c VerificationConfig) ranges() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range c.AllowRanges {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil || prefix != prefix.Masked() {
+			return nil, errors.New("verification.allow_ranges: must be networks such as 10.20.0.0/16")
+		}
+		all = append(all, prefix)
+	}
+	return all, nil
+}
+
+// An outside is how the allowlist reaches partners' hosts.
+type outside struct {
+	guard    *dialguard.Guard
+	resolver *net.Resolver
+	roots    *x509.CertPool // nil: the system's
+}
+
+// open prepares the way outside. The configuration was checked before.
+func (c VerificationConfig) open() (outside, error) {
+	servers, err := c.servers()
+	if err != nil {
+		return outside{}, err
+	}
+	ranges, err := c.ranges()
+	if err != nil {
+		return outside{}, err
+	}
+	resolver := dialguard.NewResolver(servers...)
+	o := outside{resolver: resolver, guard: dialguard.New(dialguard.Options{Open: ranges, Resolver: resolver})}
+	if c.CAFile == "" {
+		return o, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return outside{}, fmt.Errorf("read verification.ca_file: %w", err)
+	}
+	o.roots = x509.NewCertPool()
+	if !o.roots.AppendCertsFromPEM(pem) {
+		return outside{}, errors.New("read verification.ca_file: there is no certificate in the file")
+	}
+	return o, nil
+}
+
+func (c VerificationConfig) recheck() time.Duration { return orDefault(c.Recheck, defaultRecheck) }
+
+func (c VerificationConfig) grace() time.Duration { return orDefault(c.Grace, defaultGrace) }
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
