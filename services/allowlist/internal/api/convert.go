@@ -41,8 +41,8 @@ func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, err
 	}
 	return &allowlistv1.Endpoint{
 		Name: e.Name.String(), Uid: e.UID, DisplayName: e.DisplayName, Description: e.Description,
-		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), Headers: parametersToProto(e.Headers),
-		QueryParameters: parametersToProto(e.Query), ContentType: e.ContentType,
+		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), Headers: v.parametersToProto(e.Headers),
+		QueryParameters: v.parametersToProto(e.Query), ContentType: e.ContentType, BodyValues: v.bodyValuesToProto(e.BodyValues),
 		State: stateToProto(e.State), StateReason: e.StateReason, Verification: verificationToProto(e),
 		Encryption: encryption, CreateTime: timestamppb.New(e.Created), UpdateTime: timestamppb.New(e.Updated), Etag: e.Etag(),
 	}, nil
@@ -60,14 +60,6 @@ func (v viewer) encryptionToProto(e endpoint.Encryption) (*allowlistv1.Encryptio
 		return config.Proto(), nil
 	}
 	return config.Redacted(), nil
-}
-
-func parametersToProto(parameters []endpoint.Parameter) []*allowlistv1.Parameter {
-	pbs := make([]*allowlistv1.Parameter, 0, len(parameters))
-	for _, p := range parameters {
-		pbs = append(pbs, parameterToProto(p.Name, p.Value))
-	}
-	return pbs
 }
 
 func headersToProto(headers []payload.Header) []*allowlistv1.Parameter {

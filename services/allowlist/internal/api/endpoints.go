@@ -27,7 +27,7 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	if err != nil {
 		return nil, err
 	}
-	author.Places = placesOf(req.GetEndpoint().GetEncryption())
+	author.Places = placesOf(req.GetEndpoint())
 	created, err := s.endpoints.Create(ctx, name, settings, author)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	if err != nil {
 		return nil, err
 	}
-	author.Places = placesOf(req.GetEndpoint().GetEncryption())
+	author.Places = placesOf(req.GetEndpoint())
 	updated, err := s.endpoints.Update(ctx, name, change, author)
 	if err != nil {
 		return nil, err

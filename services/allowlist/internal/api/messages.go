@@ -24,7 +24,7 @@ func (s *Server) Encrypt(ctx context.Context, req *allowlistv1.EncryptRequest) (
 		return nil, err
 	}
 	return &allowlistv1.EncryptResponse{
-		Body: sent.Body, Headers: headersToProto(sent.Headers), QueryParameters: parametersToProto(sent.Query),
+		Body: sent.Body, Headers: headersToProto(sent.Headers), QueryParameters: headersToProto(sent.Query),
 		ContentType: sent.ContentType, Exchange: sent.Exchange,
 	}, nil
 }

@@ -3,16 +3,21 @@ package api
 import (
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
-// placesOf returns for each secret that an encryption refers to the path in the
-// request where it does so first.
-func placesOf(pb *allowlistv1.Encryption) map[string]string {
-	places := make(map[string]string)
-	collect(places, "endpoint.encryption", pb.ProtoReflect())
+// placesOf returns for each secret that an endpoint refers to the path in the request
+// where it does so first: as a key in its encryption, as a credential elsewhere.
+func placesOf(pb *allowlistv1.Endpoint) endpoint.Places {
+	places := endpoint.Places{Keys: make(map[string]string), Credentials: make(map[string]string)}
+	collect(places.Keys, "endpoint.encryption", pb.GetEncryption().ProtoReflect())
+	others := proto.CloneOf(pb)
+	others.Encryption = nil
+	collect(places.Credentials, "endpoint", others.ProtoReflect())
 	return places
 }
 

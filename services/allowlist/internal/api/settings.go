@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,6 +19,7 @@ func changeable() []string {
 	return []string{
 		endpoint.FieldDisplayName, endpoint.FieldDescription, endpoint.FieldLabels, endpoint.FieldMethods,
 		endpoint.FieldURL, endpoint.FieldHeaders, endpoint.FieldQuery, endpoint.FieldContentType, endpoint.FieldEncryption,
+		endpoint.FieldBodyValues,
 	}
 }
 
@@ -39,7 +39,7 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
 	}
-	var found [5]error
+	var found [6]error
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
@@ -52,11 +52,13 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 				found[1] = at("endpoint.url", err)
 			}
 		case endpoint.FieldHeaders:
-			s.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders())
+			s.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders(), workspace)
 		case endpoint.FieldQuery:
-			s.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters())
+			s.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace)
 		case endpoint.FieldEncryption:
 			s.Encryption, found[4] = encryptionFromProto(pb.GetEncryption(), workspace, now)
+		case endpoint.FieldBodyValues:
+			s.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace)
 		}
 	}
 	return s, gravest(append(found[:], contentType(s.ContentType))...)
@@ -70,44 +72,30 @@ func contentType(text string) error {
 	return nil
 }
 
-func parametersFromProto(field string, pbs []*allowlistv1.Parameter) ([]endpoint.Parameter, error) {
-	parameters := make([]endpoint.Parameter, 0, len(pbs))
-	var violations []fault.Violation
-	for i, pb := range pbs {
-		if endpoint.CarriesCredential(pb.GetName()) {
-			violations = append(violations, fault.Violation{
-				Field:       fmt.Sprintf("%s[%d].value", field, i),
-				Description: "must not be a value: a parameter of this name carries a credential",
-			})
-		}
-		parameters = append(parameters, endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue()})
-	}
-	if violations == nil {
-		return parameters, nil
-	}
-	f := fault.New(fault.InvalidArgument, endpoint.ReasonDirectKey, "key material stands where only a reference may")
-	f.Violations = violations
-	return nil, f
-}
-
 func encryptionFromProto(pb *allowlistv1.Encryption, workspace string, now time.Time) (endpoint.Encryption, error) {
 	if pb == nil {
 		return endpoint.Encryption{}, nil
 	}
 	config, err := payload.Parse(pb, workspace, now)
-	if f, ok := fault.From(err); ok {
-		inEndpoint := *f
-		inEndpoint.Violations = nil
-		for _, v := range f.Violations {
-			inEndpoint.Violations = append(inEndpoint.Violations, fault.Violation{Field: "endpoint." + v.Field, Description: v.Description})
-		}
-		return endpoint.Encryption{}, &inEndpoint
-	}
 	if err != nil {
-		return endpoint.Encryption{}, err
+		return endpoint.Encryption{}, inEndpoint(err)
 	}
 	stored, err := config.Marshal()
 	return endpoint.Encryption{Stored: stored, Secrets: config.Secrets()}, err
+}
+
+// inEndpoint names the fields of a fault of package payload from the request on.
+func inEndpoint(err error) error {
+	f, ok := fault.From(err)
+	if !ok {
+		return err
+	}
+	named := *f
+	named.Violations = nil
+	for _, v := range f.Violations {
+		named.Violations = append(named.Violations, fault.Violation{Field: "endpoint." + v.Field, Description: v.Description})
+	}
+	return &named
 }
 
 // gravest returns what several parsers found as one error: the gravest reason,

@@ -20,6 +20,7 @@ const (
 	FieldQuery       = "query_parameters"
 	FieldContentType = "content_type"
 	FieldEncryption  = "encryption"
+	FieldBodyValues  = "body_values"
 )
 
 // The actions on the change log.
@@ -45,7 +46,8 @@ type Change struct {
 }
 
 // apply returns the endpoint as the change makes it.
-func (c Change) apply(e Endpoint) Endpoint {
+func (c Change) apply(before Endpoint) Endpoint {
+	e := before
 	for _, field := range c.Fields {
 		switch field {
 		case FieldDisplayName:
@@ -65,10 +67,12 @@ func (c Change) apply(e Endpoint) Endpoint {
 		case FieldContentType:
 			e.ContentType = c.Settings.ContentType
 		case FieldEncryption:
-			e = e.reencrypted(c.Settings.Encryption)
+			e.Encryption = c.Settings.Encryption
+		case FieldBodyValues:
+			e.BodyValues = c.Settings.BodyValues
 		}
 	}
-	return e
+	return e.rebound(before, c.refers())
 }
 
 // moved returns the endpoint at a URL. Another URL is nothing that anyone has
@@ -83,16 +87,25 @@ func (e Endpoint) moved(to URL) Endpoint {
 	return e
 }
 
-// reencrypted returns the endpoint with an encryption. Unless it is the one it
-// has, and whole, the secrets need to be bound anew: the operation is empty.
-func (e Endpoint) reencrypted(to Encryption) Endpoint {
-	if bytes.Equal(e.Encryption.Stored, to.Stored) && !e.Lost {
+// refers reports whether the change saves references.
+func (c Change) refers() bool {
+	saved := func(field string, refers bool) bool { return refers && slices.Contains(c.Fields, field) }
+	return saved(FieldEncryption, true) || saved(FieldBodyValues, true) ||
+		saved(FieldHeaders, refersTo(c.Settings.Headers)) || saved(FieldQuery, refersTo(c.Settings.Query))
+}
+
+// rebound returns the endpoint, changed from what it was before. Unless it refers to
+// the same secrets for the same uses, its secrets need to be bound anew: the operation
+// is empty. So they are if one was lost and references are saved again.
+func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
+	same := bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.uses(), before.uses())
+	if same && !(again && before.Lost) {
 		return e
 	}
 	if e.Lost && e.State == Inactive {
-		e.StateReason = "the encryption was saved again; activate the endpoint to use it"
+		e.StateReason = "its secrets were bound again; activate the endpoint to use it"
 	}
-	e.Encryption, e.Operation, e.References, e.Lost = to, "", nil, false
+	e.Operation, e.References, e.Lost = "", nil, false
 	return e
 }
 
@@ -132,9 +145,10 @@ func difference(old, e Endpoint) ([]string, detail) {
 	differs(FieldHeaders, !slices.Equal(old.Headers, e.Headers))
 	differs(FieldQuery, !slices.Equal(old.Query, e.Query))
 	differs(FieldContentType, old.ContentType != e.ContentType)
-	// A save that only binds the same secrets anew changes the encryption, too.
-	if differs(FieldEncryption, !bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) || old.Operation != e.Operation) {
-		d.Secrets = e.Encryption.Secrets
+	differs(FieldEncryption, !bytes.Equal(old.Encryption.Stored, e.Encryption.Stored))
+	differs(FieldBodyValues, !slices.Equal(old.BodyValues, e.BodyValues))
+	if old.Operation != e.Operation {
+		d.Secrets = secretsOf(e.uses())
 	}
 	differs("state", old.State != e.State)
 	differs("state_reason", old.StateReason != e.StateReason || old.Lost != e.Lost)

@@ -57,7 +57,7 @@ type Endpoint struct {
 	Checked time.Time
 	// Operation is the save that bound the references; empty without references.
 	Operation string
-	// References are the secrets that the encryption refers to, as bound.
+	// References are the secrets that the endpoint refers to, as bound.
 	References []Reference
 	// Lost reports that a referenced secret is gone.
 	Lost             bool
@@ -88,6 +88,7 @@ type Settings struct {
 	Query       []Parameter
 	ContentType string
 	Encryption  Encryption
+	BodyValues  []BodyValue
 }
 
 // An Encryption is a configuration that was checked and compiled elsewhere. The
@@ -102,8 +103,9 @@ type Encryption struct {
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 
-// A Reference is a secret as the vault knew it when it was bound: by name and uid.
+// A Reference is a secret as it was bound: for a use, and by the uid that the name
+// had in the vault.
 type Reference struct {
-	Secret string `json:"secret"`
-	UID    string `json:"uid"`
+	Use
+	UID string `json:"uid"`
 }

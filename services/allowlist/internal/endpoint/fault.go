@@ -36,7 +36,7 @@ func tooSoon(wait time.Duration) error {
 
 func secretGone() error {
 	return fault.New(fault.NotFound, resolver.ReasonSecretNotFound,
-		"a secret that the endpoint refers to was deleted; save the encryption again")
+		"a secret that the endpoint refers to is gone; save what refers to it again")
 }
 
 // contention is the answer to a save whose intent is gone, or whose endpoint

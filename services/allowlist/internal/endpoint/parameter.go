@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// A Parameter is a header or a query parameter with the value that everyone who
-// sees the endpoint sees.
+// A Parameter is a header or a query parameter. It has a value, which everyone who
+// sees the endpoint sees, or refers to a credential.
 type Parameter struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name       string     `json:"name"`
+	Value      string     `json:"value"`
+	Credential Credential `json:"credential,omitzero"`
 }
 
 // CarriesCredential reports whether a header or query parameter of this name

@@ -171,16 +171,17 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool, 
 }
 
 // restore binds a reference again under the operation of its save, or switches
-// the endpoint off if the secret it knew is gone. It returns which of the two, or
-// nothing if the endpoint was saved again meanwhile.
+// the endpoint off if the secret it knew is gone or may no longer be used so. It
+// returns which of the two, or nothing if the endpoint was saved again meanwhile.
 func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference) (Repair, error) {
 	err := r.kv.Update(ctx, func(tx kv.Tx) error { return tx.Put(boundKey(reference.Secret), nil) })
 	if err != nil {
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
-	b, err := r.vault.Bind(ctx, resolver.Use{Secret: reference.Secret, Referrer: e.Name.String(), Operation: e.Operation})
+	b, err := r.bind(ctx, reference.Use, e.Name, e.Operation)
 	switch {
-	case fault.Is(err, resolver.ReasonSecretNotFound):
+	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
+		fault.Is(err, resolver.ReasonHostNotAllowed):
 		return r.lose(ctx, e)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
@@ -226,8 +227,8 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 		}
 		next := old
 		next.Lost, next.State = true, Inactive
-		next.StateReason = "a secret that the encryption refers to was deleted; save the encryption again"
-		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system("a secret that the encryption refers to is gone")})
+		next.StateReason = "a secret that the endpoint refers to is gone, or for another use; save what refers to it again"
+		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system("a secret that the endpoint refers to is gone")})
 		return err
 	})
 	return now, err

@@ -88,8 +88,8 @@ type By struct {
 	// Request makes the change safe to repeat; the zero Request does not.
 	Request replay.Request
 	// Places says where in the request each secret is referred to, so that a
-	// refusal of the vault can name the field. It may be nil.
-	Places map[string]string
+	// refusal of the vault can name the field.
+	Places Places
 }
 
 // Get returns an endpoint, or ENDPOINT_NOT_FOUND.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -18,7 +19,7 @@ import (
 // save that changes the references goes through these steps:
 //
 //	(a) begin   own store   an intent {operation, endpoint, secrets, time}
-//	(b) bind    vault       BindSecret for each secret, under the operation
+//	(b) bind    vault       BindSecret for each secret and use, under the operation
 //	(c) finish  own store   requires the intent; writes the endpoint with its
 //	                        references, deletes the intent, queues the bindings
 //	                        of the save before for unbinding, log, request id
@@ -29,7 +30,9 @@ import (
 // an entry of the unbinding queue, in one transaction of the own store. A save
 // that crashed leaves its intent, which the sweeper cancels when it is older than
 // SaveBound. Cancelling and finishing both consume the intent, so only one of
-// them happens: a save that was cancelled under its feet ends with CONTENTION.
+// them happens: a save that was cancelled under its feet ends with CONTENTION. So
+// does one that finds, at (c), an endpoint that needs other bindings than it made:
+// another save has changed the references that it leaves alone, or the host.
 //
 // A BindSecret that is still on its way while its save is cancelled may arrive
 // after the unbinding. Therefore what was cancelled is unbound twice, the second
@@ -60,23 +63,23 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 	// Also after an error: a commit whose answer was lost is a commit.
 	defer r.follow(ctx, name)
 	s := saving{operation: newID(), name: name, action: action, change: change, by: by}
-	e, secrets, err := r.begin(ctx, s)
+	e, uses, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if len(secrets) > 0 {
-		return r.rebind(ctx, s, secrets)
+	if len(uses) > 0 {
+		return r.rebind(ctx, s, uses)
 	}
 	return e, nil
 }
 
 // begin applies the edit if it needs no new bindings, and returns the result.
-// Otherwise it writes the intent and returns the secrets to bind.
-func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []string, error) {
+// Otherwise it writes the intent and returns what to bind.
+func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error) {
 	var saved Endpoint
-	var secrets []string
+	var uses []Use
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		saved, secrets = Endpoint{}, nil
+		saved, uses = Endpoint{}, nil
 		if e, err := r.replayed(tx, s); err != nil {
 			return err
 		} else if e != nil {
@@ -91,14 +94,14 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []string, err
 		if err != nil {
 			return err
 		}
-		if next.Operation == "" && len(next.Encryption.Secrets) > 0 {
-			secrets = next.Encryption.Secrets
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secrets, Time: r.now()})
+		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
+			uses = wanted
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(uses), Time: r.now()})
 		}
 		saved, err = r.commit(tx, s.action, old, next, s.by)
 		return err
 	})
-	return saved, secrets, err
+	return saved, uses, err
 }
 
 // replayed returns the endpoint as it is now if the same request made it so
@@ -137,8 +140,8 @@ func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
 }
 
 // rebind is steps (b) and (c), and the cancelling if they fail.
-func (r *Registry) rebind(ctx context.Context, s saving, secrets []string) (Endpoint, error) {
-	e, err := r.bindAndFinish(ctx, s, secrets)
+func (r *Registry) rebind(ctx context.Context, s saving, uses []Use) (Endpoint, error) {
+	e, err := r.bindAndFinish(ctx, s, uses)
 	var crash *stopped
 	if err == nil || errors.As(err, &crash) {
 		return e, err
@@ -152,17 +155,17 @@ func (r *Registry) rebind(ctx context.Context, s saving, secrets []string) (Endp
 	return Endpoint{}, err
 }
 
-func (r *Registry) bindAndFinish(ctx context.Context, s saving, secrets []string) (Endpoint, error) {
+func (r *Registry) bindAndFinish(ctx context.Context, s saving, uses []Use) (Endpoint, error) {
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
-	references := make([]Reference, 0, len(secrets))
-	for _, secret := range secrets {
-		b, err := r.vault.Bind(ctx, resolver.Use{Secret: secret, Referrer: s.name.String(), Operation: s.operation})
+	references := make([]Reference, 0, len(uses))
+	for _, use := range uses {
+		b, err := r.bind(ctx, use, s.name, s.operation)
 		if err != nil {
-			return Endpoint{}, placed(err, s.by.Places[secret])
+			return Endpoint{}, placed(err, s.by.Places.of(use))
 		}
-		references = append(references, Reference{Secret: secret, UID: b.UID})
+		references = append(references, Reference{Use: use, UID: b.UID})
 		if err := r.step("bound"); err != nil {
 			return Endpoint{}, err
 		}
@@ -174,37 +177,56 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, secrets []string
 	return e, r.step("saved")
 }
 
-// finish commits the save, unless its intent is gone.
+func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
+	return r.vault.Bind(ctx, resolver.Use{
+		Secret: use.Secret, Host: use.Host, Referrer: name.String(), Operation: operation,
+	})
+}
+
+// finish commits the save, unless its intent is gone or its bindings are not those
+// that are needed by now.
 func (r *Registry) finish(ctx context.Context, s saving, references []Reference) (Endpoint, error) {
 	var saved Endpoint
-	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		// The same request may have been finished by another call meanwhile; then
-		// this one's bindings are not needed.
-		if e, err := r.replayed(tx, s); err != nil {
-			return err
-		} else if e != nil {
-			saved = *e
-			return r.retire(tx, s.operation)
-		}
-		if err := r.consume(tx, s.operation); err != nil {
-			return err
-		}
-		old, err := find(tx, s.name)
-		if err != nil {
-			return err
-		}
-		next, err := s.change(old)
-		if err != nil {
-			return err
-		}
-		next.Operation, next.References = s.operation, references
-		saved, err = r.commit(tx, s.action, old, next, s.by)
+	err := r.kv.Update(ctx, func(tx kv.Tx) (err error) {
+		saved, err = r.complete(tx, s, references)
 		return err
 	})
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
 		return Endpoint{}, contention()
 	}
 	return saved, err
+}
+
+func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoint, error) {
+	// The same request may have been finished by another call meanwhile; then this
+	// one's bindings are not needed.
+	if e, err := r.replayed(tx, s); err != nil {
+		return Endpoint{}, err
+	} else if e != nil {
+		return *e, r.retire(tx, s.operation)
+	}
+	old, err := find(tx, s.name)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	next, err := s.change(old)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if next.Operation != "" { // another save has bound the same meanwhile
+		if err := r.retire(tx, s.operation); err != nil {
+			return Endpoint{}, err
+		}
+		return r.commit(tx, s.action, old, next, s.by)
+	}
+	if err := r.consume(tx, s.operation); err != nil {
+		return Endpoint{}, err
+	}
+	if !slices.EqualFunc(next.uses(), references, func(u Use, bound Reference) bool { return u == bound.Use }) {
+		return Endpoint{}, contention()
+	}
+	next.Operation, next.References = s.operation, references
+	return r.commit(tx, s.action, old, next, s.by)
 }
 
 // consume deletes an intent. One that is gone, or too old, has lost the race.

@@ -90,6 +90,9 @@ func (u URL) String() string { return u.text }
 // address, in brackets if it is of version 6.
 func (u URL) Host() string { return u.host }
 
+// BareHost returns the host as the vault knows it: without brackets.
+func (u URL) BareHost() string { return strings.Trim(u.host, "[]") }
+
 // parseAuthority returns the host and the port, the latter with its colon, or
 // empty for the default port.
 func parseAuthority(text string) (host, port string, err error) {

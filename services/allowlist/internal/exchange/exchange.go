@@ -78,7 +78,7 @@ type Message struct {
 type Encrypted struct {
 	payload.Message
 	// Query are the endpoint's query parameters.
-	Query []endpoint.Parameter
+	Query []payload.Header
 	// Exchange goes with the answer, if one is to be expected.
 	Exchange string
 }
@@ -91,21 +91,28 @@ type Decrypted struct {
 }
 
 // Encrypt encrypts and signs a body as the endpoint's configuration says. The
-// headers of the result begin with those of the endpoint itself.
+// headers of the result begin with those of the endpoint itself. A request carries
+// the endpoint's credentials; see credentials.go.
 func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	l, err := s.load(ctx, m, opening, (*payload.Pipeline).EncryptReferences)
 	if err != nil {
 		return Encrypted{}, err
 	}
 	defer resolver.Zero(l.keys)
-	message, err := l.pipeline.Encrypt(s.now(), rand.Reader, l.payloadKeys(), m.Body)
+	headers, query, err := l.parameters()
 	if err != nil {
 		return Encrypted{}, err
 	}
-	message.Headers = withSignature(l.endpoint.Headers, message.Headers)
+	message, err := l.withBodyValues(m.Body, func(body []byte) (payload.Message, error) {
+		return l.pipeline.Encrypt(s.now(), rand.Reader, l.payloadKeys(), body)
+	})
+	if err != nil {
+		return Encrypted{}, err
+	}
+	message.Headers = withSignature(headers, message.Headers)
 	// Without a cipher the body is what it was, and so is its type.
 	message.ContentType = cmp.Or(message.ContentType, l.endpoint.ContentType)
-	e := Encrypted{Message: message, Query: l.endpoint.Query}
+	e := Encrypted{Message: message, Query: query}
 	if m.Direction == payload.Request {
 		e.Exchange, err = s.seal(l, m.Caller, opening)
 	}
@@ -114,11 +121,11 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 
 // withSignature returns the endpoint's own headers and those of the signature, which
 // replace what the endpoint has under the same name.
-func withSignature(own []endpoint.Parameter, signature []payload.Header) []payload.Header {
+func withSignature(own, signature []payload.Header) []payload.Header {
 	headers := make([]payload.Header, 0, len(own)+len(signature))
 	for _, h := range own {
 		if !slices.ContainsFunc(signature, func(s payload.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
-			headers = append(headers, payload.Header(h))
+			headers = append(headers, h)
 		}
 	}
 	return append(headers, signature...)
@@ -146,15 +153,17 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 type loaded struct {
 	endpoint endpoint.Endpoint
 	pipeline *payload.Pipeline
-	keys     []resolver.Key
+	// keys are the keys of the pipeline, and then the credentials.
+	keys        []resolver.Key
+	credentials []endpoint.Credential
 	// versions are the versions of the keys by the uid of their secrets.
 	versions map[string]uint32
 }
 
 func (l loaded) payloadKeys() payload.Keys {
-	keys := make(payload.Keys, len(l.keys))
-	for i, key := range l.keys {
-		keys[i] = key.Value
+	keys := make(payload.Keys, len(l.keys)-len(l.credentials))
+	for i := range keys {
+		keys[i] = l.keys[i].Value
 	}
 	return keys
 }
@@ -204,7 +213,10 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 	}
 	l.pipeline = config.Pipeline(m.Direction)
 	wants := wantsOf(e, references(l.pipeline), pinned)
-	if l.keys, err = s.vault.Resolve(ctx, wants); err != nil {
+	if answer == opening && m.Direction == payload.Request {
+		l.credentials = e.Credentials()
+	}
+	if l.keys, err = s.vault.Resolve(ctx, append(wants, credentialWants(e, l.credentials)...)); err != nil {
 		return l, err
 	}
 	for i, want := range wants {
