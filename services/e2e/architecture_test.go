@@ -25,6 +25,7 @@ type layer struct {
 var layers = []layer{
 	{"the contract stands alone", []string{"proto/..."}, nil},
 	{"the kit's test kits may use the kit", []string{"pkg/server/servertest", "pkg/kv/kvtest"}, []string{"pkg/..."}},
+	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},

@@ -1,0 +1,156 @@
+package client_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/client"
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// A script is a service behind the real server that answers as the test says. What it
+// stands for is the server that is away, or refuses, at the moment that matters.
+type script struct {
+	vaultv1.UnimplementedVaultServiceServer
+	allowlistv1.UnimplementedAllowlistServiceServer
+
+	mu      sync.Mutex
+	answers []error
+	seen    []proto.Message
+	secret  *vaultv1.Secret
+}
+
+// Register adds both services.
+func (s *script) Register(r grpc.ServiceRegistrar) {
+	vaultv1.RegisterVaultServiceServer(r, s)
+	allowlistv1.RegisterAllowlistServiceServer(r, s)
+}
+
+// Close does nothing.
+func (s *script) Close() error { return nil }
+
+// fail sets the errors of the next calls; after them, calls succeed.
+func (s *script) fail(errs ...error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers, s.seen = errs, nil
+}
+
+// answerWith sets what GetSecret returns.
+func (s *script) answerWith(secret *vaultv1.Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret = secret
+}
+
+// take keeps a request and returns the next error.
+func (s *script) take(req proto.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, proto.Clone(req))
+	if len(s.answers) == 0 {
+		return nil
+	}
+	err := s.answers[0]
+	s.answers = s.answers[1:]
+	return err
+}
+
+func (s *script) requests() []proto.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+func (s *script) CreateSecret(_ context.Context, req *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {
+	return &vaultv1.CreateSecretResponse{Secret: &vaultv1.Secret{Name: "created"}}, s.take(req)
+}
+
+func (s *script) UpdateSecret(_ context.Context, req *vaultv1.UpdateSecretRequest) (*vaultv1.UpdateSecretResponse, error) {
+	return &vaultv1.UpdateSecretResponse{Secret: &vaultv1.Secret{Name: "updated"}}, s.take(req)
+}
+
+func (s *script) GetSecret(_ context.Context, req *vaultv1.GetSecretRequest) (*vaultv1.GetSecretResponse, error) {
+	err := s.take(req)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &vaultv1.GetSecretResponse{Secret: s.secret}, err
+}
+
+func (s *script) ActivateEndpoint(_ context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
+	return &allowlistv1.ActivateEndpointResponse{Endpoint: &allowlistv1.Endpoint{}}, s.take(req)
+}
+
+func (s *script) VerifyEndpoint(_ context.Context, req *allowlistv1.VerifyEndpointRequest) (*allowlistv1.VerifyEndpointResponse, error) {
+	return &allowlistv1.VerifyEndpointResponse{Endpoint: &allowlistv1.Endpoint{}}, s.take(req)
+}
+
+// ListSecrets has three pages: of two secrets, of none, and of one.
+func (s *script) ListSecrets(_ context.Context, req *vaultv1.ListSecretsRequest) (*vaultv1.ListSecretsResponse, error) {
+	if err := s.take(req); err != nil {
+		return nil, err
+	}
+	return map[string]*vaultv1.ListSecretsResponse{
+		"":       {Secrets: []*vaultv1.Secret{{Name: "a"}, {Name: "b"}}, NextPageToken: "second"},
+		"second": {NextPageToken: "third"},
+		"third":  {Secrets: []*vaultv1.Secret{{Name: "c"}}},
+	}[req.GetPageToken()], nil
+}
+
+// A kit is the script behind a server, with what is needed to call it.
+type kit struct {
+	env    *servertest.Env
+	script *script
+	config client.Config // as the owner of the workspace acme
+}
+
+func newKit(t *testing.T) *kit {
+	t.Helper()
+	k := &kit{env: servertest.New(t), script: &script{}}
+	k.config = client.Config{
+		Address: k.env.Serve(t, k.script), CA: k.env.TrustFile(),
+		Token: client.StaticToken(k.env.Owner(t, "acme").Token),
+	}
+	return k
+}
+
+func dial(t *testing.T, cfg client.Config) *grpc.ClientConn {
+	t.Helper()
+	conn, err := client.Dial(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func (k *kit) vault(t *testing.T) client.Vault {
+	t.Helper()
+	return client.NewVault(dial(t, k.config))
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	write(t, path, text)
+	return path
+}
+
+const secretName = "workspaces/acme/secrets/key"
+
+func get() *vaultv1.GetSecretRequest { return &vaultv1.GetSecretRequest{Name: secretName} }

@@ -1,0 +1,171 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/keyward/keyward/pkg/client"
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+var (
+	// A change that ends so may have been carried out.
+	errStopping = fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping").Retry(time.Millisecond)
+	errBusy     = fault.New(fault.Aborted, fault.Contention, "too many changes at once").Retry(time.Millisecond)
+	errTaken    = fault.New(fault.AlreadyExists, "SECRET_EXISTS", "there is a secret of this name")
+)
+
+func TestCallsAreRepeatedWhereThatIsSafe(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	conn := dial(t, k.config)
+	vault, allowlist := client.NewVault(conn), client.NewAllowlist(conn)
+	const endpoint = "workspaces/acme/endpoints/bank"
+	read := func(ctx context.Context) error { _, err := vault.GetSecret(ctx, get()); return err }
+	create := func(ctx context.Context) error {
+		_, err := vault.CreateSecret(ctx, &vaultv1.CreateSecretRequest{
+			Parent: "workspaces/acme", SecretId: "key", Secret: &vaultv1.Secret{Value: client.Text("v")},
+		})
+		return err
+	}
+	activate := func(etag string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := allowlist.ActivateEndpoint(ctx, &allowlistv1.ActivateEndpointRequest{Name: endpoint, Etag: etag})
+			return err
+		}
+	}
+	verify := func(ctx context.Context) error {
+		_, err := allowlist.VerifyEndpoint(ctx, &allowlistv1.VerifyEndpointRequest{
+			Name: endpoint, Method: allowlistv1.Verification_METHOD_DNS,
+		})
+		return err
+	}
+	tests := []struct {
+		name  string
+		fails []error
+		call  func(context.Context) error
+		made  int
+		want  error
+	}{
+		{"what reads is repeated", []error{errStopping, errStopping}, read, 3, nil},
+		{"what has a request id is repeated", []error{errStopping, errBusy}, create, 3, nil},
+		{"what changes nothing the second time is repeated", []error{errStopping}, activate(""), 2, nil},
+		{"with an etag, the second time is another", []error{errStopping}, activate("7"), 1, client.ErrUnavailable},
+		{"what is not known to be repeatable is not", []error{errStopping}, verify, 1, client.ErrUnavailable},
+		{"what was refused unread is repeated whatever it is", []error{errBusy}, verify, 2, nil},
+		{"an answer is an answer", []error{errTaken}, create, 1, client.ErrExists},
+	}
+	for _, tt := range tests { // in order: they share the script
+		k.script.fail(tt.fails...)
+		if err := tt.call(t.Context()); !errors.Is(err, tt.want) {
+			t.Errorf("%s: the call ends with %v, want %v", tt.name, err, tt.want)
+		}
+		if got := len(k.script.requests()); got != tt.made {
+			t.Errorf("%s: the call is made %d times, want %d", tt.name, got, tt.made)
+		}
+	}
+}
+
+func TestRepetitionsEndWithTheAttempts(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.config.Attempts = 2
+	k.script.fail(errStopping, errStopping, errStopping)
+	if _, err := k.vault(t).GetSecret(t.Context(), get()); !errors.Is(err, client.ErrUnavailable) {
+		t.Errorf("GetSecret = %v, want %v", err, client.ErrUnavailable)
+	}
+	if got := len(k.script.requests()); got != 2 {
+		t.Errorf("the call is made %d times, want 2", got)
+	}
+}
+
+func TestRepetitionDoesNotOutlastTheDeadline(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	k.script.fail(fault.New(fault.ResourceExhausted, fault.Overloaded, "too much").Retry(time.Minute))
+	began := time.Now()
+	_, err := k.vault(t).GetSecret(ctx, get())
+	if client.Reason(err) != string(fault.Overloaded) || time.Since(began) > 5*time.Second {
+		t.Errorf("GetSecret ends after %v with %v, want the refusal at once: its wait is too long", time.Since(began), err)
+	}
+}
+
+func TestRepetitionsOfAChangeCarryOneRequestID(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	vault := k.vault(t)
+	req := &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secretName, Description: "d"}}
+	seen := make(map[string]int)
+	for range 2 {
+		k.script.fail(errStopping, errStopping)
+		if _, err := vault.UpdateSecret(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range k.script.requests() {
+			got, ok := m.(*vaultv1.UpdateSecretRequest)
+			if !ok || got.GetSecret().GetDescription() != "d" {
+				t.Fatalf("the server gets %v", m)
+			}
+			seen[got.GetRequestId()]++
+		}
+	}
+	if len(seen) != 2 || seen[""] != 0 {
+		t.Errorf("two changes made three times each carry the ids %v, want two ids, three times each", seen)
+	}
+	if req.GetRequestId() != "" {
+		t.Error("the caller's message was changed: sent again, it would be taken for a repetition")
+	}
+	req.RequestId = "mine"
+	k.script.fail(errStopping)
+	if _, err := vault.UpdateSecret(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range k.script.requests() {
+		if got, ok := m.(*vaultv1.UpdateSecretRequest); !ok || got.GetRequestId() != "mine" {
+			t.Errorf("the server gets the request id %q, want the caller's", got.GetRequestId())
+		}
+	}
+}
+
+// TestEveryMethodOfTheContractIsKnown fails on a method of which nobody said whether it
+// may be repeated.
+func TestEveryMethodOfTheContractIsKnown(t *testing.T) {
+	t.Parallel()
+	once := map[string]bool{ // looks at a partner's server each time
+		allowlistv1.AllowlistService_VerifyEndpoint_FullMethodName: true,
+	}
+	for _, file := range []protoreflect.FileDescriptor{
+		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
+	} {
+		service := file.Services().Get(0)
+		for i := range service.Methods().Len() {
+			method := service.Methods().Get(i)
+			full := "/" + string(service.FullName()) + "/" + string(method.Name())
+			if method.IsStreamingServer() {
+				continue
+			}
+			if got, want := client.Repeatable(full, newRequest(t, method)), !once[full]; got != want {
+				t.Errorf("%s is repeatable: %v, want %v", full, got, want)
+			}
+		}
+	}
+}
+
+func newRequest(t *testing.T, method protoreflect.MethodDescriptor) proto.Message {
+	t.Helper()
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(method.Input().FullName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind.New().Interface()
+}
