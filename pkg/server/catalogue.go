@@ -26,8 +26,9 @@ type entry struct {
 	impl any
 }
 
-// newCatalogue lists the methods of the services, health and reflection.
-func newCatalogue(services []Service, h *health.Server) *catalogue {
+// newCatalogue lists the methods of the services, of health, and of reflection unless
+// that is off.
+func newCatalogue(services []Service, h *health.Server, reflects string) *catalogue {
 	c := &catalogue{contract: make(map[string]bool)}
 	for _, svc := range services {
 		svc.Register(c)
@@ -37,6 +38,9 @@ func newCatalogue(services []Service, h *health.Server) *catalogue {
 		h.SetServingStatus(e.desc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	}
 	healthv1.RegisterHealthServer(c, h)
+	if reflects == reflectionOff {
+		return c
+	}
 	options := reflection.ServerOptions{Services: c}
 	reflectionv1.RegisterServerReflectionServer(c, reflection.NewServerV1(options))
 	reflectionv1alpha.RegisterServerReflectionServer(c, reflection.NewServer(options))

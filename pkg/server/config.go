@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -18,19 +20,30 @@ import (
 type Config struct {
 	// Listen is the address of the gRPC port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// MetricsListen is the address for /metrics, /healthz and /readyz over plain
-	// HTTP, such as `127.0.0.1:9090`. Nothing there names a caller or a resource.
-	// Empty: none.
-	MetricsListen string `yaml:"metrics_listen"`
+	// Metrics is where metrics are served, and to whom.
+	Metrics telemetry.MetricsConfig `yaml:",inline"`
+	// Reflection is who may ask the server what its methods are: `open`, everybody;
+	// `authenticated`, whomever the policy gives a role; `off`, nobody. Default open.
+	Reflection string `yaml:"reflection"`
 	// TLS is how the server proves who it is and which workloads it believes.
 	TLS TLSConfig `yaml:"tls"`
 	// Auth is who may call.
 	Auth AuthConfig `yaml:"auth"`
+	// ReloadInterval is the time between two looks at the files of the policy, the
+	// certificates and the authorities. A change is in force after two. Default 1 s.
+	ReloadInterval time.Duration `yaml:"reload_interval"`
 	// Limits bounds what a caller can ask of the server.
 	Limits Limits `yaml:"limits"`
 	// Telemetry is what is logged and traced.
 	Telemetry telemetry.Config `yaml:",inline"`
 }
+
+// The values of [Config.Reflection].
+const (
+	reflectionOpen          = "open"
+	reflectionAuthenticated = "authenticated"
+	reflectionOff           = "off"
+)
 
 // TLSConfig names the files of the server's TLS, all PEM. There is no port without TLS.
 type TLSConfig struct {
@@ -56,52 +69,30 @@ type AuthConfig struct {
 	CacheSize int `yaml:"cache_size"`
 }
 
-// Limits bounds what a caller can ask of the server. Zero means the default.
-type Limits struct {
-	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
-	// whose contract says so take larger ones.
-	MaxReceiveBytes int `yaml:"max_receive_bytes"`
-	// DefaultDeadline is how long a request may take whose caller does not say.
-	// Default 10 s.
-	DefaultDeadline time.Duration `yaml:"default_deadline"`
-	// MaxDeadline is how long a request may take whatever its caller says. Default 60 s.
-	MaxDeadline time.Duration `yaml:"max_deadline"`
-	// MaxConcurrentStreams is how many requests one connection may have under way.
-	// Default 1,000.
-	MaxConcurrentStreams uint32 `yaml:"max_concurrent_streams"`
-	// MaxConnectionAge is when a connection is asked to end, so that callers spread
-	// over replicas and certificates are checked anew. Default 1 h.
-	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
-	// MinPing is how often a client may ping at most. Default 30 s.
-	MinPing time.Duration `yaml:"min_ping"`
-	// Drain is how long requests under way may take to finish when the server
-	// stops. Default 10 s.
-	Drain time.Duration `yaml:"drain"`
-}
-
-// withDefaults returns the limits with the defaults in the place of zeros.
-func (l Limits) withDefaults() Limits {
-	return Limits{
-		MaxReceiveBytes:      cmp.Or(l.MaxReceiveBytes, 1<<20),
-		DefaultDeadline:      cmp.Or(l.DefaultDeadline, 10*time.Second),
-		MaxDeadline:          cmp.Or(l.MaxDeadline, time.Minute),
-		MaxConcurrentStreams: cmp.Or(l.MaxConcurrentStreams, 1000),
-		MaxConnectionAge:     cmp.Or(l.MaxConnectionAge, time.Hour),
-		MinPing:              cmp.Or(l.MinPing, 30*time.Second),
-		Drain:                cmp.Or(l.Drain, 10*time.Second),
-	}
+// withDefaults returns the configuration with the defaults in the place of what is
+// not set. Limits have their own.
+func (c Config) withDefaults() Config {
+	c.Reflection = cmp.Or(c.Reflection, reflectionOpen)
+	c.ReloadInterval = cmp.Or(c.ReloadInterval, reload.Interval)
+	return c
 }
 
 // Check returns all that is wrong with the configuration, without opening a file.
 func (c Config) Check() error {
 	errs := []error{
-		checkAddress("listen", c.Listen, true),
-		checkAddress("metrics_listen", c.MetricsListen, false),
+		checkAddress("listen", c.Listen),
+		c.Metrics.Check(),
 		required("tls.certificate", c.TLS.Certificate),
 		required("tls.key", c.TLS.Key),
 		required("auth.policy", c.Auth.Policy),
 		c.Limits.check(),
 		c.Telemetry.Check(),
+	}
+	if !slices.Contains([]string{"", reflectionOpen, reflectionAuthenticated, reflectionOff}, c.Reflection) {
+		errs = append(errs, errors.New("reflection: must be open, authenticated or off"))
+	}
+	if c.ReloadInterval < 0 {
+		errs = append(errs, errors.New("reload_interval: must not be negative"))
 	}
 	if c.TLS.ClientTrust != "" {
 		if _, err := spiffeid.TrustDomainFromString(c.TLS.TrustDomain); err != nil {
@@ -122,27 +113,7 @@ func (c Config) Check() error {
 	return errors.Join(errs...)
 }
 
-func (l Limits) check() error {
-	var errs []error
-	for name, value := range map[string]int64{
-		"max_receive_bytes": int64(l.MaxReceiveBytes), "default_deadline": int64(l.DefaultDeadline),
-		"max_deadline": int64(l.MaxDeadline), "max_connection_age": int64(l.MaxConnectionAge),
-		"min_ping": int64(l.MinPing), "drain": int64(l.Drain),
-	} {
-		if value < 0 {
-			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", name))
-		}
-	}
-	if d := l.withDefaults(); d.DefaultDeadline > d.MaxDeadline {
-		errs = append(errs, errors.New("limits.default_deadline: must not be longer than limits.max_deadline"))
-	}
-	return errors.Join(errs...)
-}
-
-func checkAddress(field, address string, needed bool) error {
-	if address == "" && !needed {
-		return nil
-	}
+func checkAddress(field, address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return fmt.Errorf("%s: must be an address such as 127.0.0.1:8443", field)
 	}

@@ -32,7 +32,15 @@ auth:
   issuers: [{url: https://issuer.example, audience: keyward}]
   policy: policy.yaml
   cache_size: 5
-limits: {max_receive_bytes: 1000, default_deadline: 5s, drain: 1m}
+reload_interval: 10s
+reflection: authenticated
+limits:
+  max_receive_bytes: 1000
+  default_deadline: 5s
+  drain: 1m
+  per_principal: {requests_per_second: 50, burst: 100, concurrent: 10}
+  per_resolver: {requests_per_second: 0, concurrent: 0}
+  failures_per_address: 0.5
 log: {level: debug}
 traces: {endpoint: "127.0.0.1:4317", insecure: true, ratio: 0.5}
 `)
@@ -55,7 +63,15 @@ tls: {client_trust: t.pem}
 auth:
   issuers: [{url: "http://issuer.example"}]
   cache_size: -1
-limits: {max_receive_bytes: -1, default_deadline: 2m}
+limits:
+  max_receive_bytes: -1
+  default_deadline: 2m
+  max_connection_age: 61m
+  per_principal: {requests_per_second: -1}
+  per_resolver: {burst: 5}
+  failures_per_address: -1
+reflection: maybe
+reload_interval: -1s
 log: {level: loud}
 traces: {endpoint: nowhere, insecure: true, ca_file: ca.pem, ratio: 2}
 `)
@@ -69,6 +85,8 @@ traces: {endpoint: nowhere, insecure: true, ca_file: ca.pem, ratio: 2}
 	for _, want := range []string{
 		"listen:", "metrics_listen:", "tls.certificate:", "tls.key:", "tls.trust_domain:", "auth.policy:", "auth.cache_size:",
 		"auth.issuers[0]: url:", "audience:", "limits.max_receive_bytes:", "limits.default_deadline:", "log.level:",
+		"limits.max_connection_age:", "limits.per_principal:", "limits.per_resolver:", "limits.failures_per_address:",
+		"reflection:", "reload_interval:",
 		"traces.endpoint:", "traces.ratio:", "traces: insecure and ca_file",
 	} {
 		if !strings.Contains(err.Error(), want) {

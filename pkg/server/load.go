@@ -1,22 +1,50 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/reload"
+	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// Reload reads the policy, the server's certificate and the workloads' authorities
-// anew. The policy acts on the next request, the rest on the next connection. If
-// anything is wrong with any of them, all stay as they were. The rest of the
-// configuration is read at start only.
-func (s *Server) Reload() error {
+// Reload reads the policy, the server's certificate, the workloads' and the issuers'
+// authorities and the token of the metrics anew. The policy acts on the next request,
+// the rest on the next connection. If anything is wrong with any of them, all stay as
+// they were. The rest of the configuration is read at start only.
+//
+// While the server serves it does so by itself when one of the files changes, and at
+// SIGHUP.
+func (s *Server) Reload() error { return s.files.Reload() }
+
+// newFiles loads the files for the first time.
+func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
+	if s.expiry, err = telemetry.NewExpiry(metrics, "server"); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	if s.config.Metrics.TokenFile != "" {
+		s.token = new(telemetry.Token)
+	}
+	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy, s.config.TLS.Certificate, s.config.TLS.Key)
+	for _, optional := range []string{s.config.TLS.ClientTrust, s.config.Metrics.TokenFile} {
+		if optional != "" {
+			files = append(files, optional)
+		}
+	}
+	s.files, err = reload.New(reload.Options{Name: "server", Files: files, Load: s.load, Log: s.log, Metrics: metrics})
+	return err
+}
+
+// load reads all files and then puts all in force.
+func (s *Server) load() error {
 	policy, err := loadPolicy(s.config.Auth.Policy)
 	if err != nil {
 		return err
@@ -25,9 +53,34 @@ func (s *Server) Reload() error {
 	if err != nil {
 		return err
 	}
+	adopt, err := s.steps.authenticator.LoadTrust()
+	if err != nil {
+		return fmt.Errorf("load auth.issuers: %w", err)
+	}
+	if s.token != nil {
+		if err := s.token.Load(s.config.Metrics.TokenFile); err != nil {
+			return err
+		}
+	}
 	s.policies.Swap(policy)
 	s.identity.Store(identity)
+	s.expiry.Set(identity.Certificates[0])
+	adopt()
 	return nil
+}
+
+// follow reloads the files when they change until the function it returns is called.
+func (s *Server) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.files.Run(ctx, s.config.ReloadInterval)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 func loadPolicy(path string) (*auth.Policy, error) {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -42,6 +43,9 @@ func (s *Server) observed(ctx context.Context, method string, next func(context.
 	if err != nil && !errors.As(err, &a) {
 		a = answerTo(ctx, err) // a step between here and there must answer, too
 		err = a
+	}
+	if a != nil && a.reason == fault.RateLimited {
+		s.steps.requests.Limited()
 	}
 	s.logAnswer(ctx, name, c, a, took)
 	return err

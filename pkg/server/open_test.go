@@ -44,6 +44,42 @@ func TestReflectionIsOpen(t *testing.T) {
 	}
 }
 
+func TestReflectionIsOpenToWhomTheConfigurationSays(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"authenticated", "off"} {
+		env := servertest.New(t, func(c *server.Config) { c.Reflection = mode })
+		member, stranger, proxy := env.Member(t, "acme"), env.Stranger(t), env.Proxy(t)
+		addr := env.Serve(t, &fake{})
+		for _, tt := range []struct {
+			name   string
+			caller servertest.Caller
+			code   codes.Code
+			reason string
+		}{
+			{"nobody", servertest.Caller{}, codes.Unauthenticated, "CREDENTIALS_MISSING"},
+			{"somebody with a bad token", servertest.Caller{Token: canary}, codes.Unauthenticated, "CREDENTIALS_INVALID"},
+			{"a stranger", stranger, codes.PermissionDenied, "PERMISSION_DENIED"},
+			{"a proxy without a token", proxy, codes.Unauthenticated, "CREDENTIALS_MISSING"},
+			{"a member", member, codes.OK, ""},
+		} {
+			if mode == "off" {
+				tt.code, tt.reason = codes.Unimplemented, "METHOD_NOT_ALLOWED"
+			}
+			for _, version := range []string{"v1", "v1alpha"} {
+				got, err := listServices(t, env.Dial(t, addr, tt.caller), version)
+				if status.Code(err) != tt.code || servertest.Reason(err) != tt.reason || (err == nil && len(got) == 0) {
+					t.Errorf("%s: ListServices() of %s by %s = %v, %v %q, want %v %q", mode, version, tt.name,
+						got, err, servertest.Reason(err), tt.code, tt.reason)
+				}
+			}
+		}
+		health := healthv1.NewHealthClient(env.Dial(t, addr, servertest.Caller{}))
+		if _, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
+			t.Errorf("%s: Check() by nobody = %v, want OK: health stays open", mode, err)
+		}
+	}
+}
+
 // listServices asks for the names of all services. The versions differ by name only.
 func listServices(t *testing.T, conn *grpc.ClientConn, version string) (names []string, err error) {
 	t.Helper()

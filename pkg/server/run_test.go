@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/server/servertest"
@@ -59,11 +61,14 @@ func addresses(t *testing.T, env *servertest.Env) (grpc, metrics string) {
 	return grpc, metrics
 }
 
-func get(t *testing.T, url string) (int, string) {
+func get(t *testing.T, url string, header ...string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -79,7 +84,7 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestRunServesUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
-	env := servertest.New(t, func(c *server.Config) { c.MetricsListen = "127.0.0.1:0" })
+	env := servertest.New(t, func(c *server.Config) { c.Metrics.Listen = "127.0.0.1:0" })
 	owner := env.Owner(t, "acme")
 	observed, err := telemetry.New(t.Context(), telemetry.Config{}, "test", env.Log)
 	if err != nil {
@@ -116,6 +121,51 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 		t.Errorf("Run() = %v, want nil", err)
 	}
 	<-svc.closed
+}
+
+func TestMetricsAskForTheTokenOfTheMoment(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first-" + canary)
+	env := servertest.New(t, func(c *server.Config) {
+		c.Metrics.Listen, c.Metrics.TokenFile, c.ReloadInterval = "127.0.0.1:0", path, 5*time.Millisecond
+	})
+	observed, err := telemetry.New(t.Context(), telemetry.Config{}, "test", env.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx, env.Config(), observed, &fake{}) }()
+	_, metrics := addresses(t, env)
+	scrape := func(token string) int {
+		code, _ := get(t, "http://"+metrics+"/metrics", "Authorization", "Bearer "+token)
+		return code
+	}
+	if code, _ := get(t, "http://"+metrics+"/metrics"); code != http.StatusUnauthorized {
+		t.Errorf("GET /metrics without a token = %d, want 401", code)
+	}
+	if code := scrape("first-" + canary); code != http.StatusOK {
+		t.Errorf("GET /metrics with the token = %d, want 200", code)
+	}
+	write("second-" + canary)
+	eventually(t, "the new token", func() bool { return scrape("second-"+canary) == http.StatusOK })
+	if code := scrape("first-" + canary); code != http.StatusUnauthorized {
+		t.Errorf("GET /metrics with the token before = %d, want 401", code)
+	}
+	if code, _ := get(t, "http://"+metrics+"/readyz"); code != http.StatusNoContent {
+		t.Errorf("GET /readyz without a token = %d, want 204", code)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run() = %v, want nil", err)
+	}
+	servertest.MustNotHold(t, "the log", env.Log.String(), canary)
 }
 
 func TestRunClosesServicesItCannotServe(t *testing.T) {

@@ -11,6 +11,7 @@
 //	status        faults, other errors and panics become what the caller gets
 //	deadline      each request has one
 //	authenticate  who is it
+//	share         do they leave something for others
 //	receive       only now the request is read
 //	authorize     may they
 //	validate      is the request well-formed
@@ -23,6 +24,12 @@
 // at, so a stranger with a malformed request is told UNAUTHENTICATED. Panics of
 // handlers are caught by the status step, so that they are logged and counted as
 // what they become. Status codes are written in one file, status.go.
+//
+// # Changing files
+//
+// The policy, certificates and authorities are read again when they change (package
+// reload). A change of the policy acts on the next request. What a connection was
+// made with acts for as long as it lives, which is an hour at most.
 //
 // # Fitting in
 //
@@ -48,6 +55,8 @@ import (
 	"google.golang.org/grpc/health"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/quota"
+	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -77,7 +86,10 @@ type Server struct {
 	methods  map[string]methodName // by full name: all there are
 	contract map[string]bool       // the services that are neither health nor reflection
 	sizes    map[string]int        // the largest requests, by full method name
+	files    *reload.Reloader
 	identity atomic.Pointer[tls.Config]
+	expiry   *telemetry.Expiry
+	token    *telemetry.Token // nil: none is asked for
 	policies *auth.Policies
 	steps    steps
 	health   *health.Server
@@ -89,6 +101,7 @@ type Server struct {
 type steps struct {
 	requests      *telemetry.Requests
 	authenticator *auth.Authenticator
+	shares        shares
 	guard         *auth.Guard
 	validator     *validator
 }
@@ -100,17 +113,17 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		return nil, fmt.Errorf("check server configuration: %w", err)
 	}
 	s := &Server{
-		config: cfg, limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
+		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
 		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
 	}
-	if err := s.Reload(); err != nil {
-		return nil, err
-	}
-	c := newCatalogue(services, s.health)
+	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
 	s.sizes = s.requestSizes(services)
 	var err error
-	if s.steps, err = newSteps(cfg.Auth, s.policies, c, t.Metrics); err != nil {
+	if s.steps, err = newSteps(cfg, s.policies, c, t.Metrics); err != nil {
+		return nil, err
+	}
+	if err := s.newFiles(t.Metrics); err != nil {
 		return nil, err
 	}
 	s.grpc = grpc.NewServer(s.options(t)...)
@@ -118,12 +131,19 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	return s, nil
 }
 
-func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, metrics prometheus.Registerer) (s steps, err error) {
+func newSteps(cfg Config, policies *auth.Policies, c *catalogue, metrics prometheus.Registerer) (s steps, err error) {
+	failures, err := quota.New(cfg.Limits.failures(), time.Now)
+	if err != nil {
+		return s, fmt.Errorf("set up authentication: %w", err)
+	}
 	s.authenticator, err = auth.NewAuthenticator(auth.Config{
-		Issuers: cfg.Issuers, Policies: policies, CacheSize: cfg.CacheSize,
+		Issuers: cfg.Auth.Issuers, Policies: policies, CacheSize: cfg.Auth.CacheSize, Failures: failures,
 	})
 	if err != nil {
 		return s, fmt.Errorf("set up authentication: %w", err)
+	}
+	if s.shares, err = newShares(cfg.Limits); err != nil {
+		return s, fmt.Errorf("set up limits: %w", err)
 	}
 	if s.guard, err = auth.NewGuard(c.GetServiceInfo()); err != nil {
 		return s, fmt.Errorf("set up authorization: %w", err)
@@ -143,9 +163,11 @@ func newSteps(cfg AuthConfig, policies *auth.Policies, c *catalogue, metrics pro
 
 // Serve serves on the listeners until ctx ends or one of them fails. Then it takes
 // no new requests, lets those under way finish for as long as Limits.Drain, cancels
-// the rest, and returns when no handler runs any more.
+// the rest, and returns when no handler runs any more. Meanwhile it reloads its files
+// when they change.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
+	defer s.follow(ctx)()
 	for _, lis := range listeners {
 		go func() { failed <- s.grpc.Serve(lis) }()
 	}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"crypto/tls"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ type Requests struct {
 	handled  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
+	limited  prometheus.Counter
 }
 
 // NewRequests returns the metrics, registered. Each program has one.
@@ -32,8 +34,12 @@ func NewRequests(r prometheus.Registerer) (*Requests, error) {
 			Name: "grpc_server_in_flight",
 			Help: "Requests that wait for their answer, by service and method.",
 		}, []string{"grpc_service", "grpc_method"}),
+		limited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "keyward_rate_limited_total",
+			Help: "Requests that were refused because their caller, or their address, makes too many.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{q.handled, q.seconds, q.inFlight} {
+	for _, c := range []prometheus.Collector{q.handled, q.seconds, q.inFlight, q.limited} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -50,5 +56,29 @@ func (q *Requests) Begin(service, method string) (end func(code string, took tim
 		waiting.Dec()
 		q.handled.WithLabelValues(service, method, code).Inc()
 		q.seconds.WithLabelValues(service, method).Observe(took.Seconds())
+	}
+}
+
+// Limited notes that a request was refused because its caller makes too many.
+func (q *Requests) Limited() { q.limited.Inc() }
+
+// Expiry shows when a certificate expires, so that an alarm can go off before.
+type Expiry struct{ gauge prometheus.Gauge }
+
+// NewExpiry returns the metric, registered. The name says whose certificate it is,
+// such as `server`.
+func NewExpiry(r prometheus.Registerer, name string) (*Expiry, error) {
+	e := &Expiry{gauge: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "keyward_certificate_expiry_timestamp_seconds",
+		Help:        "When the certificate that is shown to others expires, in seconds since 1970.",
+		ConstLabels: prometheus.Labels{"certificate": name},
+	})}
+	return e, r.Register(e.gauge)
+}
+
+// Set notes the certificate that is in use from now on.
+func (e *Expiry) Set(cert tls.Certificate) {
+	if cert.Leaf != nil {
+		e.gauge.Set(float64(cert.Leaf.NotAfter.Unix()))
 	}
 }

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/keyward/keyward/pkg/quota"
+)
+
+// maxConnectionAge bounds how long a connection may outlive the certificate, and the
+// authority, that it was made with.
+const maxConnectionAge = time.Hour
+
+// Limits bounds what a caller can ask of the server. Zero means the default, but
+// where a field says otherwise.
+type Limits struct {
+	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
+	// whose contract says so take larger ones.
+	MaxReceiveBytes int `yaml:"max_receive_bytes"`
+	// DefaultDeadline is how long a request may take whose caller does not say.
+	// Default 10 s.
+	DefaultDeadline time.Duration `yaml:"default_deadline"`
+	// MaxDeadline is how long a request may take whatever its caller says. Default 60 s.
+	MaxDeadline time.Duration `yaml:"max_deadline"`
+	// MaxConcurrentStreams is how many requests one connection may have under way.
+	// Default 1,000.
+	MaxConcurrentStreams uint32 `yaml:"max_concurrent_streams"`
+	// MaxConnectionAge is when a connection is asked to end, so that callers spread
+	// over replicas and certificates are checked anew. Default and maximum 1 h.
+	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
+	// MinPing is how often a client may ping at most. Default 30 s.
+	MinPing time.Duration `yaml:"min_ping"`
+	// Drain is how long requests under way may take to finish when the server
+	// stops. Default 10 s.
+	Drain time.Duration `yaml:"drain"`
+	// PerPrincipal bounds what each person and each workload but resolvers can take.
+	// Default 10,000 requests a second, 1,000 under way.
+	PerPrincipal Share `yaml:"per_principal"`
+	// PerResolver is the same for workloads with the role resolver. Default no
+	// bound: an allowlist asks on behalf of callers whom it has counted itself.
+	PerResolver Share `yaml:"per_resolver"`
+	// FailuresPerAddress is how many tokens a second that turn out bad are looked at
+	// for one address. Default 50; 0 means no bound.
+	FailuresPerAddress *float64 `yaml:"failures_per_address"`
+}
+
+// A Share is what one caller can take of a server. Who wants more gets RATE_LIMITED,
+// with the time to wait.
+type Share struct {
+	// RequestsPerSecond is the number of requests in the long run. 0 means no bound.
+	RequestsPerSecond *float64 `yaml:"requests_per_second"`
+	// Burst is the number of requests at once. Default twice RequestsPerSecond.
+	Burst int `yaml:"burst"`
+	// Concurrent is the number of requests under way, streams included. 0 means no bound.
+	Concurrent *int `yaml:"concurrent"`
+}
+
+const (
+	defaultRate       = 10_000
+	defaultConcurrent = 1000
+	defaultFailures   = 50
+)
+
+// quota returns the limits, with these in the place of what is not set.
+func (s Share) quota(rate float64, concurrent int) quota.Limits {
+	if s.RequestsPerSecond != nil {
+		rate = *s.RequestsPerSecond
+	}
+	if s.Concurrent != nil {
+		concurrent = *s.Concurrent
+	}
+	return quota.Limits{Rate: rate, Burst: cmp.Or(s.Burst, twice(rate)), Concurrent: concurrent}
+}
+
+func twice(rate float64) int { return int(math.Ceil(2 * rate)) }
+
+// withDefaults returns the limits with the defaults in the place of zeros.
+func (l Limits) withDefaults() Limits {
+	l.MaxReceiveBytes = cmp.Or(l.MaxReceiveBytes, 1<<20)
+	l.DefaultDeadline = cmp.Or(l.DefaultDeadline, 10*time.Second)
+	l.MaxDeadline = cmp.Or(l.MaxDeadline, time.Minute)
+	l.MaxConcurrentStreams = cmp.Or(l.MaxConcurrentStreams, 1000)
+	l.MaxConnectionAge = cmp.Or(l.MaxConnectionAge, maxConnectionAge)
+	l.MinPing = cmp.Or(l.MinPing, 30*time.Second)
+	l.Drain = cmp.Or(l.Drain, 10*time.Second)
+	return l
+}
+
+func (l Limits) principals() quota.Limits {
+	return l.PerPrincipal.quota(defaultRate, defaultConcurrent)
+}
+
+func (l Limits) resolvers() quota.Limits { return l.PerResolver.quota(0, 0) }
+
+func (l Limits) failures() quota.Limits {
+	return Share{RequestsPerSecond: l.FailuresPerAddress}.quota(defaultFailures, 0)
+}
+
+func (l Limits) check() error {
+	var errs []error
+	for name, value := range map[string]int64{
+		"max_receive_bytes": int64(l.MaxReceiveBytes), "default_deadline": int64(l.DefaultDeadline),
+		"max_deadline": int64(l.MaxDeadline), "max_connection_age": int64(l.MaxConnectionAge),
+		"min_ping": int64(l.MinPing), "drain": int64(l.Drain),
+	} {
+		if value < 0 {
+			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", name))
+		}
+	}
+	if d := l.withDefaults(); d.DefaultDeadline > d.MaxDeadline {
+		errs = append(errs, errors.New("limits.default_deadline: must not be longer than limits.max_deadline"))
+	}
+	if l.MaxConnectionAge > maxConnectionAge {
+		errs = append(errs, errors.New("limits.max_connection_age: must not be longer than 1h"))
+	}
+	for name, limits := range map[string]quota.Limits{
+		"per_principal": l.principals(), "per_resolver": l.resolvers(), "failures_per_address": l.failures(),
+	} {
+		if err := limits.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("limits.%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

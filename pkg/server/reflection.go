@@ -1,0 +1,25 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+)
+
+// reflected lets reflection pass as far as the configuration opens it. Where it is
+// off, there is no such method.
+func (s *Server) reflected(ctx context.Context, method string, next func(context.Context) error) error {
+	if s.config.Reflection != reflectionAuthenticated || !strings.HasPrefix(method, "/grpc.reflection.") {
+		return next(ctx)
+	}
+	p, err := s.steps.authenticator.Authenticate(ctx)
+	if err != nil {
+		return err
+	}
+	if len(p.Grants) == 0 {
+		return fault.New(fault.PermissionDenied, fault.Denied, "the caller may not do this")
+	}
+	return next(auth.NewContext(ctx, p))
+}

@@ -1,0 +1,162 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// minToken is the length of the shortest token that opens /metrics.
+const minToken = 16
+
+// MetricsConfig is where metrics are served, and to whom.
+type MetricsConfig struct {
+	// Listen is the address for /metrics, /healthz and /readyz over plain HTTP,
+	// such as `127.0.0.1:9090`. Nothing there names a caller or a resource.
+	// Empty: none.
+	Listen string `yaml:"metrics_listen"`
+	// Public allows Listen to be beyond the loopback interface, with /metrics open
+	// to whoever can connect.
+	Public bool `yaml:"metrics_public"`
+	// TokenFile is a file with a token of 16 characters or more. Whoever asks for
+	// /metrics must show it as a bearer token, and Listen may be beyond the
+	// loopback interface. /healthz and /readyz stay open. Empty: no token.
+	TokenFile string `yaml:"metrics_token_file"`
+}
+
+// Check returns all that is wrong with the configuration, without opening a file.
+func (c MetricsConfig) Check() error {
+	if c.Listen == "" {
+		if c.Public || c.TokenFile != "" {
+			return errors.New("metrics_listen: is required with metrics_public and metrics_token_file")
+		}
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		return errors.New("metrics_listen: must be an address such as 127.0.0.1:9090")
+	case c.Public && c.TokenFile != "":
+		return errors.New("metrics_public, metrics_token_file: exclude each other")
+	case !c.Public && c.TokenFile == "" && !loopback(host):
+		return errors.New("metrics_listen: must be on the loopback interface, or have metrics_token_file or metrics_public beside it")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// A Monitor tells machines how a program does. All but Token is required.
+type Monitor struct {
+	// Metrics is what /metrics shows.
+	Metrics prometheus.Gatherer
+	// Ready reports whether requests are taken.
+	Ready func(context.Context) bool
+	// Token, if not nil, is what /metrics asks for.
+	Token *Token
+	// Log hears of trouble.
+	Log *slog.Logger
+}
+
+// Serve serves /metrics, /healthz and /readyz until the function it returns is called.
+func (m Monitor) Serve(ctx context.Context, lis net.Listener) (stop func()) {
+	srv := &http.Server{
+		Handler:           m.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it quotes requests
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := srv.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+			m.Log.LogAttrs(ctx, slog.LevelError, "metrics are not served any more", slog.Any("cause", err))
+		}
+	}()
+	m.Log.LogAttrs(ctx, slog.LevelInfo, "serving metrics", slog.String("listen", lis.Addr().String()))
+	return func() {
+		if err := srv.Close(); err != nil {
+			m.Log.LogAttrs(ctx, slog.LevelWarn, "close metrics listener", slog.Any("cause", err))
+		}
+		<-ended
+	}
+}
+
+// handler answers /healthz as long as the process can, and /readyz as long as
+// requests are taken.
+func (m Monitor) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.Token.guard(promhttp.HandlerFor(m.Metrics, promhttp.HandlerOpts{})))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if !m.Ready(r.Context()) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// A Token is what opens /metrics. It is kept as a digest and may be replaced while
+// it is in use.
+type Token struct {
+	digest atomic.Pointer[[sha256.Size]byte]
+}
+
+// Load reads the token of a file.
+func (t *Token) Load(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read metrics_token_file: %w", err)
+	}
+	text = bytes.TrimSpace(text)
+	if len(text) < minToken {
+		return errors.New("read metrics_token_file: it must hold 16 characters or more")
+	}
+	digest := sha256.Sum256(text)
+	t.digest.Store(&digest)
+	return nil
+}
+
+// admits compares in constant time.
+func (t *Token) admits(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	want, got := t.digest.Load(), sha256.Sum256([]byte(token))
+	return strings.EqualFold(scheme, "bearer") && want != nil && subtle.ConstantTimeCompare(want[:], got[:]) == 1
+}
+
+// guard asks for the token. A nil Token asks for nothing.
+func (t *Token) guard(next http.Handler) http.Handler {
+	if t == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !t.admits(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
