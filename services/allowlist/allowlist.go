@@ -9,11 +9,13 @@
 //	                                     │        ├→ resolver: bind    → the vault
 //	                                     │        └→ verify: look      → the partner
 //	                                     └→ exchange: one message
-//	                                              ├→ resolver: resolve → the vault
+//	                                              ├→ resolver: resolve → memory, the vault
 //	                                              └→ payload: encrypt, decrypt
 //
-// The allowlist starts and serves while the vault is down, and says so in its log:
-// what needs a key is then answered with VAULT_UNAVAILABLE. It recovers by itself.
+// The allowlist starts and serves while the vault is down, and says so in its log.
+// Secrets that it has resolved before it keeps in memory and goes on to use for as
+// long as [VaultConfig.MaxStale] says; what needs another one, or comes later, is
+// answered with VAULT_UNAVAILABLE. It recovers by itself.
 package allowlist
 
 import (
@@ -24,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -87,17 +90,19 @@ type Allowlist struct {
 	close func() error // shut, once
 }
 
-// New opens the allowlist. The logger hears of trouble in the background. Close
-// the allowlist after the server that it is registered with has stopped; ctx
-// bounds the opening only.
-func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Allowlist, error) {
-	return open(ctx, cfg, logger, surroundings{now: time.Now, intervals: endpoint.DefaultIntervals()})
+// New opens the allowlist. The logger hears of trouble in the background, and the
+// metrics, which may be nil, show how fresh the secrets in memory are. Close the
+// allowlist after the server that it is registered with has stopped; ctx bounds the
+// opening only.
+func New(ctx context.Context, cfg Config, logger *slog.Logger, metrics prometheus.Registerer) (*Allowlist, error) {
+	return open(ctx, cfg, logger, surroundings{now: time.Now, metrics: metrics, intervals: endpoint.DefaultIntervals()})
 }
 
 // surroundings are what tests replace: the clock, the pace of the background
 // tasks, how the store behaves, and what happens between the steps of a save.
 type surroundings struct {
 	now       func() time.Time
+	metrics   prometheus.Registerer
 	intervals endpoint.Intervals
 	wrap      func(kv.Store) kv.Store // nil: as it is
 	step      func(string) error
@@ -148,7 +153,12 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	vault := resolver.New(a.conn)
+	vault, err := resolver.NewCached(a.conn, resolver.Freshness{
+		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
@@ -168,6 +178,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.stop, a.close = stop, sync.OnceValue(a.shut)
 	a.tasks.Go(func() { endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
+	a.tasks.Go(func() { vault.Watch(background, logger) })
 	return nil
 }
 

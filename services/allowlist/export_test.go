@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
@@ -19,6 +21,8 @@ type Around struct {
 	Reconcile time.Duration
 	// Wrap makes the store behave otherwise.
 	Wrap func(kv.Store) kv.Store
+	// Metrics registers what there is to see.
+	Metrics prometheus.Registerer
 	// Step is called between the steps of a save.
 	Step func(string) error
 }
@@ -26,7 +30,7 @@ type Around struct {
 // Open is New in the surroundings of a test.
 func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (*Allowlist, error) {
 	return open(ctx, cfg, logger, surroundings{
-		now: around.Now, wrap: around.Wrap, step: around.Step,
+		now: around.Now, wrap: around.Wrap, step: around.Step, metrics: around.Metrics,
 		intervals: endpoint.Intervals{Sweep: around.Pace, Reconcile: around.Reconcile, Retry: around.Pace},
 	})
 }

@@ -35,6 +35,23 @@ type VaultConfig struct {
 	// Key is the file with that certificate's private key. Required. Both files
 	// are read anew for each connection, so they can be renewed in place.
 	Key string `yaml:"key"`
+	// MaxStale is how long secrets in memory are used while the vault is not heard,
+	// so also how long it may take until a version that was disabled or destroyed is
+	// no longer used then. At most 1 h; 0 keeps nothing in memory. Default 60 s.
+	MaxStale *time.Duration `yaml:"max_stale"`
+}
+
+// The bounds of [VaultConfig.MaxStale].
+const (
+	defaultMaxStale = time.Minute
+	longestMaxStale = time.Hour
+)
+
+func (c VaultConfig) maxStale() time.Duration {
+	if c.MaxStale == nil {
+		return defaultMaxStale
+	}
+	return *c.MaxStale
 }
 
 func (c VaultConfig) check() error {
@@ -45,6 +62,9 @@ func (c VaultConfig) check() error {
 		if field.value == "" {
 			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
 		}
+	}
+	if c.maxStale() < 0 || c.maxStale() > longestMaxStale {
+		errs = append(errs, errors.New("vault.max_stale: must be from 0 to 1h"))
 	}
 	return errors.Join(errs...)
 }
@@ -108,7 +128,7 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 			conn.Connect()
 		case state == connectivity.TransientFailure && reachable:
 			reachable = false
-			logger.WarnContext(ctx, "the vault cannot be reached; what needs a key is refused until it can")
+			logger.WarnContext(ctx, "the vault cannot be reached; what needs a secret that is not in memory is refused until it can")
 		case state == connectivity.Ready && !reachable:
 			reachable = true
 			logger.InfoContext(ctx, "the vault can be reached again")

@@ -90,7 +90,7 @@ func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]ser
 			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
 			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),
 		},
-	}, t.Log)
+	}, t.Log, t.Metrics)
 	if err != nil {
 		return []server.Service{v}, err
 	}

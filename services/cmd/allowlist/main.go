@@ -31,7 +31,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
-	a, err := allowlist.New(ctx, cfg.Allowlist, t.Log)
+	a, err := allowlist.New(ctx, cfg.Allowlist, t.Log, t.Metrics)
 	if err != nil {
 		return err
 	}

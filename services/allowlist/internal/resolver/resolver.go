@@ -6,15 +6,23 @@
 // words and without a name; what points at a wrong set-up, such as a role that is
 // missing from the vault's policy, is opaque, so that callers learn nothing and
 // the log all.
+//
+// # Freshness
+//
+// Resolved secrets are kept in memory (cache.go) while the vault says, over a stream
+// (watch.go), what becomes outdated: a rotation is in use at once, and what was
+// resolved once goes on for a while without the vault.
 package resolver
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/sensitive"
@@ -28,11 +36,42 @@ const callBound = 5 * time.Second
 const bindingPage = 1000
 
 // A Vault is the vault as the allowlist sees it. It may be used from many goroutines.
-type Vault struct{ client vaultv1.VaultServiceClient }
+type Vault struct {
+	client vaultv1.VaultServiceClient
+	cache  *cache // nil: each secret is resolved anew
+}
 
 // New returns the vault at the other end of a connection.
 func New(conn grpc.ClientConnInterface) *Vault {
 	return &Vault{client: vaultv1.NewVaultServiceClient(conn)}
+}
+
+// Freshness is how long resolved secrets are kept in memory.
+type Freshness struct {
+	// MaxStale is how long the vault may be silent until what is kept is no longer
+	// served. Zero: nothing is kept.
+	MaxStale time.Duration
+	// Now tells the time.
+	Now func() time.Time
+	// Metrics registers what there is to see; nil: nobody looks.
+	Metrics prometheus.Registerer
+}
+
+// NewCached is New for a vault of which resolved secrets are kept in memory while
+// [Vault.Watch] runs.
+func NewCached(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
+	v := New(conn)
+	if f.MaxStale == 0 {
+		return v, nil
+	}
+	m, err := newMetrics(f.Metrics, f.Now)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics of kept secrets: %w", err)
+	}
+	if v.cache, err = newCache(f.MaxStale, f.Now, m); err != nil {
+		return nil, fmt.Errorf("prepare keeping secrets: %w", err)
+	}
+	return v, nil
 }
 
 // A Use is what a secret is bound for.
@@ -77,6 +116,9 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	_, err := v.client.UnbindSecret(ctx, &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
+	if v.cache != nil {
+		v.cache.forget(secret) // it may have been the last grant
+	}
 	if err == nil || reasonOf(err) == string(ReasonSecretNotFound) {
 		return nil
 	}
@@ -154,8 +196,8 @@ type Key struct {
 	Version uint32
 }
 
-// Resolve returns the keys for wants, in their order, asked for at the same time
-// and anew each time. If one fails, all do, and what did come is zeroed.
+// Resolve returns the keys for wants, in their order. Those that are not in memory
+// are asked for at the same time. If one fails, all do, and what did come is zeroed.
 func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
@@ -163,6 +205,10 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	failures := make([]error, len(wants))
 	var calls sync.WaitGroup
 	for i, want := range wants {
+		if a, ok := v.kept(want); ok {
+			keys[i], failures[i] = want.take(a)
+			continue
+		}
 		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
 	}
 	calls.Wait()
@@ -175,23 +221,57 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	resp, err := v.client.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
-		Name: want.Secret, Uid: want.UID, Version: want.Version,
-	})
-	if err != nil {
-		return Key{}, translate(ctx, "resolve", err)
+// kept returns the answer to a want that is in memory.
+func (v *Vault) kept(want Want) (answer, bool) {
+	if v.cache == nil {
+		return answer{}, false
 	}
-	key := Key{Value: sensitive.New(resp.GetValue()), Version: resp.GetVersion()}
-	if err := want.check(resp.GetUsage(), resp.GetAllowedHosts()); err != nil {
-		key.Value.Zero()
+	return v.cache.get(want.subject())
+}
+
+func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
+	var a answer
+	var err error
+	if v.cache == nil {
+		a, err = v.ask(ctx, want.subject())
+	} else {
+		a, err = v.cache.fetch(ctx, want.subject(), v.ask)
+	}
+	if err != nil {
 		return Key{}, err
 	}
-	if want.Version != 0 && key.Version != want.Version {
-		key.Value.Zero()
-		return Key{}, errors.New("the vault answers with another version than was asked for")
+	return want.take(a)
+}
+
+// ask asks the vault.
+func (v *Vault) ask(ctx context.Context, about subject) (answer, error) {
+	resp, err := v.client.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
+		Name: about.secret, Uid: about.uid, Version: about.version,
+	})
+	if err != nil {
+		return answer{}, translate(ctx, "resolve", err)
 	}
-	return key, nil
+	a := answer{
+		value: sensitive.New(resp.GetValue()), version: resp.GetVersion(),
+		usage: resp.GetUsage(), hosts: resp.GetAllowedHosts(), at: positionFromProto(resp.GetPosition()),
+	}
+	if about.version != 0 && a.version != about.version {
+		a.value.Zero()
+		return answer{}, errors.New("the vault answers with another version than was asked for")
+	}
+	return a, nil
+}
+
+// subject returns what the vault is asked about.
+func (w Want) subject() subject { return subject{secret: w.Secret, uid: w.UID, version: w.Version} }
+
+// take makes a key of an answer, or zeroes it.
+func (w Want) take(a answer) (Key, error) {
+	if err := w.check(a.usage, a.hosts); err != nil {
+		a.value.Zero()
+		return Key{}, err
+	}
+	return Key{Value: a.value, Version: a.version}, nil
 }
 
 // Zero overwrites keys.
