@@ -1,15 +1,13 @@
 package frontdoor
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"time"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
-
-	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/reload"
+	"github.com/keyward/keyward/pkg/telemetry"
 )
 
 // A Config is what an operator decides about the front door. Files are PEM.
@@ -29,6 +27,11 @@ type Config struct {
 	Client Files `yaml:"client"`
 	// CA is the file with the authorities of the services' certificates. Required.
 	CA string `yaml:"ca"`
+	// ReloadInterval is the time between two looks at all these files. A change is
+	// in force after two, for new connections. Default 1 s.
+	ReloadInterval time.Duration `yaml:"reload_interval"`
+	// Metrics is where metrics are served, and to whom.
+	Metrics telemetry.MetricsConfig `yaml:",inline"`
 }
 
 // Files names a certificate and its key.
@@ -56,27 +59,10 @@ func (c Config) Check() error {
 			errs = append(errs, fmt.Errorf("%s: is required", required.name))
 		}
 	}
-	return errors.Join(errs...)
+	if c.ReloadInterval < 0 {
+		errs = append(errs, errors.New("reload_interval: must not be negative"))
+	}
+	return errors.Join(append(errs, c.Metrics.Check())...)
 }
 
-// load reads the files: how the door speaks TLS to people, and to the services.
-func (c Config) load() (server, client *tls.Config, err error) {
-	own, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read tls: %w", err)
-	}
-	proxy, err := tls.LoadX509KeyPair(c.Client.Certificate, c.Client.Key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read client: %w", err)
-	}
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, nil, errors.New("read ca: the file holds no certificate")
-	}
-	server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}
-	return server, auth.ClientTLSConfig(&proxy, roots, spiffeid.ID{}), nil
-}
+func (c Config) reloadInterval() time.Duration { return cmp.Or(c.ReloadInterval, reload.Interval) }

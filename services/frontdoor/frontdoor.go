@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/gateway"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/proto"
@@ -46,9 +46,10 @@ func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handle
 		})
 }
 
-// Dial returns a connection to a service, made when it is first used.
-func Dial(address string, cfg *tls.Config) (*grpc.ClientConn, error) {
-	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(credentials.NewTLS(cfg)))
+// Dial returns a connection to a service, made when it is first used. It asks for the
+// configuration each time that it connects.
+func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) {
+	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))
 	conn, err := grpc.NewClient(address, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
@@ -56,18 +57,19 @@ func Dial(address string, cfg *tls.Config) (*grpc.ClientConn, error) {
 	return conn, nil
 }
 
-// Run serves the door by its configuration until ctx ends.
+// Run serves the door by its configuration until ctx ends. Meanwhile it reloads its
+// files when they change, and at SIGHUP.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
-	tlsConfig, clientTLS, err := cfg.load()
+	id, err := newIdentity(cfg, t)
 	if err != nil {
 		return err
 	}
-	vault, err := Dial(cfg.Vault, clientTLS)
+	vault, err := Dial(cfg.Vault, id.client.Load)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, vault.Close()) }()
-	allowlist, err := Dial(cfg.Allowlist, clientTLS)
+	allowlist, err := Dial(cfg.Allowlist, id.client.Load)
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,16 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	return Serve(ctx, listener, handler, tlsConfig, t.Log)
+	if cfg.Metrics.Listen != "" {
+		observed, err := listen.Listen(ctx, "tcp", cfg.Metrics.Listen)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
+		}
+		ready := func(context.Context) bool { return ctx.Err() == nil }
+		defer telemetry.Monitor{Metrics: t.Metrics, Ready: ready, Token: id.token, Log: t.Log}.Serve(ctx, observed)()
+	}
+	defer id.follow(ctx)()
+	return Serve(ctx, listener, handler, id.server(), t.Log)
 }
 
 // Serve serves the handler over TLS until ctx ends, and lets requests under way finish.

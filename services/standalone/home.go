@@ -107,7 +107,8 @@ func (h *home) serverConfig(p *ports) server.Config {
 
 // door returns the front door's handler, with the issuer beside it.
 func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), error) {
-	conn, err := frontdoor.Dial(p.grpc.Addr().String(), h.clientTLS(gatewayID))
+	own := h.clientTLS(gatewayID)
+	conn, err := frontdoor.Dial(p.grpc.Addr().String(), func() *tls.Config { return own })
 	if err != nil {
 		return nil, nil, err
 	}
