@@ -85,6 +85,8 @@ type Allowlist struct {
 	conn  *grpc.ClientConn
 	api   *api.Server
 
+	endpoints *endpoint.Registry
+
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 	close func() error // shut, once
@@ -106,6 +108,7 @@ type surroundings struct {
 	intervals endpoint.Intervals
 	wrap      func(kv.Store) kv.Store // nil: as it is
 	step      func(string) error
+	idle      bool // nothing runs in the background
 }
 
 func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundings) (*Allowlist, error) {
@@ -159,8 +162,12 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	endpoints, err := endpoint.NewRegistry(ctx, endpoint.Options{
-		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Logger: logger, Now: around.now, Step: around.step,
+	self, err := cfg.Vault.identity()
+	if err != nil {
+		return err
+	}
+	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
+		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: self, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
@@ -169,14 +176,17 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)
 	}
-	exchanges, err := exchange.New(endpoints, vault, keys, around.now)
+	exchanges, err := exchange.New(a.endpoints, vault, keys, around.now)
 	if err != nil {
 		return err
 	}
-	a.api = api.New(endpoints, exchanges, ledger, pages, around.now)
+	a.api = api.New(a.endpoints, exchanges, ledger, pages, around.now)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop, a.close = stop, sync.OnceValue(a.shut)
-	a.tasks.Go(func() { endpoints.Run(background, around.intervals) })
+	if around.idle {
+		return nil
+	}
+	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background, logger) })
 	return nil

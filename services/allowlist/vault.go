@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -67,6 +68,20 @@ func (c VaultConfig) check() error {
 		errs = append(errs, errors.New("vault.max_stale: must be from 0 to 1h"))
 	}
 	return errors.Join(errs...)
+}
+
+// identity returns the SPIFFE id that the allowlist shows, which is how the vault
+// knows it.
+func (c VaultConfig) identity() (string, error) {
+	cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return "", fmt.Errorf("read vault.certificate and vault.key: %w", err)
+	}
+	id, err := x509svid.IDFromCert(cert.Leaf)
+	if err != nil {
+		return "", errors.New("read vault.certificate: it does not name exactly one workload")
+	}
+	return id.String(), nil
 }
 
 // dial prepares the connection. It is made when it is first needed, and again

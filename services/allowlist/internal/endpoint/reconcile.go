@@ -41,8 +41,7 @@ type Finding struct {
 // the steps of a save do not foresee.
 //
 //   - A binding that neither an endpoint nor an intent nor the queue knows is
-//     given up. Giving up what another holder bound does nothing, so whose a
-//     binding is need not be known.
+//     given up, if it is this allowlist's.
 //   - An endpoint whose binding is missing is bound again under the same
 //     operation. If the secret is gone, the endpoint is switched off.
 //
@@ -68,9 +67,9 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool, t
 		if err != nil {
 			return err
 		}
-		bindings, err := r.vault.Bindings(ctx, secret)
+		bindings, err := r.bindings(ctx, secret)
 		if err != nil {
-			return fmt.Errorf("list bindings: %w", err)
+			return err
 		}
 		kept := false
 		for _, b := range bindings {

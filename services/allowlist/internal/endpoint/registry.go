@@ -28,8 +28,10 @@ type Options struct {
 	Log     *changelog.Log
 	Replays *replay.Ledger
 	Vault   *resolver.Vault
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Holder is who the vault knows this allowlist as. Bindings of others are left alone.
+	Holder string
+	Logger *slog.Logger
+	Now    func() time.Time
 	// Guard finds the addresses of hosts that may be connected to.
 	Guard *dialguard.Guard
 	// Proofs makes challenges and looks for proofs.
@@ -49,6 +51,7 @@ type Registry struct {
 	log     *changelog.Log
 	replays *replay.Ledger
 	vault   *resolver.Vault
+	holder  string
 	logger  *slog.Logger
 	now     func() time.Time
 	hook    func(step string) error
@@ -68,7 +71,7 @@ type Registry struct {
 // yet, so it takes every intent that it finds for the remains of a crash.
 func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
-		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, logger: o.Logger,
+		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 	}

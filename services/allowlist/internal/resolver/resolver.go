@@ -94,6 +94,8 @@ type Binding struct {
 	Referrer string
 	// Operation names the save that made the binding.
 	Operation string
+	// Holder is the workload that the binding is of, as the vault knows it.
+	Holder string
 }
 
 // Bind binds a secret for a use. The vault refuses a use that the secret is not for,
@@ -154,7 +156,7 @@ func (v *Vault) bindings(ctx context.Context, req *vaultv1.ListSecretBindingsReq
 }
 
 func bindingFromProto(b *vaultv1.Binding) Binding {
-	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId()}
+	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder()}
 }
 
 // A Want is a secret to resolve.

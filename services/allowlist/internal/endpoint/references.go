@@ -1,0 +1,148 @@
+package endpoint
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// A LinkState says whether a reference and a binding belong together.
+type LinkState string
+
+// The states.
+const (
+	// Bound is a reference with its binding.
+	Bound LinkState = "BOUND"
+	// Unbound is a reference without a binding.
+	Unbound LinkState = "UNBOUND"
+	// Unneeded is a binding without a reference.
+	Unneeded LinkState = "UNNEEDED"
+	// Settling is the binding of a save under way, or one that waits to be given up.
+	Settling LinkState = "SETTLING"
+	// Lost is the reference of an endpoint that is off because a secret of its is gone.
+	Lost LinkState = "LOST"
+)
+
+// Sound reports whether a comparison would leave the link as it is.
+func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded }
+
+// A Link is what ties a secret to what refers to it.
+type Link struct {
+	// Secret and Referrer are resource names.
+	Secret, Referrer string
+	State            LinkState
+}
+
+// reference is one of an endpoint, with what tells whether it is bound.
+type reference struct {
+	referrer string
+	grant    grant
+	lost     bool
+}
+
+// Links tells every reference and every binding of this allowlist, by secret and
+// then by referrer, and changes nothing. It takes memory in proportion to the
+// references.
+func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
+	references, err := r.references(ctx)
+	if err != nil {
+		return err
+	}
+	for _, secret := range slices.Sorted(maps.Keys(references)) {
+		if err := r.linksOf(ctx, secret, references[secret], tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// references returns those of all endpoints by secret. A secret that was bound and
+// that no endpoint refers to has none.
+func (r *Registry) references(ctx context.Context) (map[string][]reference, error) {
+	all := make(map[string][]reference)
+	err := r.eachKey(ctx, boundSpace(), func(key []byte) error {
+		secret, err := lastText(boundSpace(), key)
+		all[secret] = nil
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = r.eachKey(ctx, allEndpoints(), func(key []byte) error {
+		name, err := endpointName(key)
+		if err != nil {
+			return err
+		}
+		e, err := r.Get(ctx, name)
+		if fault.Is(err, ReasonNotFound) {
+			return nil
+		}
+		for _, ref := range e.References {
+			all[ref.Secret] = append(all[ref.Secret], reference{
+				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost,
+			})
+		}
+		return err
+	})
+	return all, err
+}
+
+// linksOf tells the links of one secret.
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, tell func(Link)) error {
+	bindings, err := r.bindings(ctx, secret)
+	if err != nil {
+		return err
+	}
+	held := make(map[grant]bool)
+	for _, b := range bindings {
+		held[grant{secret, b.UID, b.Operation}] = true
+	}
+	var links []Link
+	for _, ref := range references {
+		state := Unbound
+		switch {
+		case held[ref.grant]:
+			state = Bound
+		case ref.lost:
+			state = Lost
+		}
+		links = append(links, Link{secret, ref.referrer, state})
+	}
+	for _, b := range bindings {
+		referred := slices.ContainsFunc(references, func(ref reference) bool {
+			return ref.grant == grant{secret, b.UID, b.Operation}
+		})
+		if referred {
+			continue
+		}
+		needed, err := r.needed(ctx, secret, b)
+		if err != nil {
+			return err
+		}
+		state := Unneeded
+		if needed {
+			state = Settling
+		}
+		links = append(links, Link{secret, b.Referrer, state})
+	}
+	slices.SortFunc(links, func(a, b Link) int { return cmp.Compare(a.Referrer, b.Referrer) })
+	for _, link := range slices.Compact(links) { // a secret may be used twice by one endpoint
+		tell(link)
+	}
+	return nil
+}
+
+// bindings returns the bindings of a secret that are this allowlist's.
+func (r *Registry) bindings(ctx context.Context, secret string) ([]resolver.Binding, error) {
+	all, err := r.vault.Bindings(ctx, secret)
+	if err != nil {
+		return nil, fmt.Errorf("list bindings: %w", err)
+	}
+	others := func(b resolver.Binding) bool { return b.Holder != r.holder }
+	return slices.DeleteFunc(all, others), nil
+}
