@@ -117,7 +117,7 @@ func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), err
 	}
 	handler, err := frontdoor.Handler(gateway.Config{
 		AllowedHosts: []string{"localhost", "127.0.0.1", "::1", host},
-		Fallback:     h.issuer.Handler(),
+		Pages:        h.issuer.Page,
 		Logger:       t.Log,
 	}, conn, conn)
 	if err != nil {

@@ -39,7 +39,7 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
 	}
-	var found [5]error
+	var found [6]error
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
@@ -57,9 +57,11 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 			s.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters())
 		case endpoint.FieldEncryption:
 			s.Encryption, found[4] = encryptionFromProto(pb.GetEncryption(), workspace, now)
+		case endpoint.FieldContentType:
+			found[5] = contentType(s.ContentType)
 		}
 	}
-	return s, gravest(append(found[:], contentType(s.ContentType))...)
+	return s, gravest(found[:]...)
 }
 
 // contentType refuses what could not stand in a header.
@@ -72,7 +74,7 @@ func contentType(text string) error {
 
 func parametersFromProto(field string, pbs []*allowlistv1.Parameter) ([]endpoint.Parameter, error) {
 	parameters := make([]endpoint.Parameter, 0, len(pbs))
-	var violations []fault.Violation
+	var violations, reserved []fault.Violation
 	for i, pb := range pbs {
 		if endpoint.CarriesCredential(pb.GetName()) {
 			violations = append(violations, fault.Violation{
@@ -80,13 +82,22 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter) ([]endpoint
 				Description: "must not be a value: a parameter of this name carries a credential",
 			})
 		}
+		if field == "endpoint.headers" && payload.ReservedHeader(pb.GetName()) {
+			reserved = append(reserved, fault.Violation{
+				Field:       fmt.Sprintf("%s[%d].name", field, i),
+				Description: "must not be a header that frames the message or names its receiver",
+			})
+		}
 		parameters = append(parameters, endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue()})
 	}
 	if violations == nil {
+		if reserved != nil {
+			return nil, fault.Fields(reserved...)
+		}
 		return parameters, nil
 	}
 	f := fault.New(fault.InvalidArgument, endpoint.ReasonDirectKey, "key material stands where only a reference may")
-	f.Violations = violations
+	f.Violations = append(violations, reserved...)
 	return nil, f
 }
 

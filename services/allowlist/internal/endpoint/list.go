@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/search"
 )
@@ -218,10 +219,15 @@ func (r *Registry) fillIndex(ctx context.Context) error {
 	}
 }
 
-// follow makes the search index agree with the store about a name, after a commit.
-func (r *Registry) follow(ctx context.Context, name Name) {
+// settle makes the search index agree with the store about a name, after an attempt to
+// change it. Only a refusal is sure to have changed nothing: after any other error the
+// change may be there, although nobody heard of it.
+func (r *Registry) settle(ctx context.Context, name Name, err error) {
+	if _, refused := fault.From(err); refused {
+		return
+	}
 	ctx = context.WithoutCancel(ctx) // the change is made, whether or not the caller still waits
-	err := r.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
+	failed := r.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
 		err = r.kv.View(ctx, func(reader kv.Reader) error {
 			e, err := find(reader, name)
 			present = e != nil
@@ -229,8 +235,8 @@ func (r *Registry) follow(ctx context.Context, name Name) {
 		})
 		return present, err
 	})
-	if err != nil {
-		r.logger.WarnContext(ctx, "search index is behind until the next start", slog.Any("error", err))
+	if failed != nil {
+		r.logger.WarnContext(ctx, "search index is behind until the next start", slog.Any("error", failed))
 	}
 	r.wake() // the commit may have queued bindings
 }

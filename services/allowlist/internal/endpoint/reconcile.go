@@ -27,18 +27,33 @@ type grant struct{ secret, uid, operation string }
 //
 // The bindings are read before the own store is: a binding is made after its
 // intent was written, so what is unknown by then is not a save under way.
+//
+// What fails for one secret or endpoint does not keep the others from being
+// compared; only a vault out of reach ends the comparison.
 func (r *Registry) Reconcile(ctx context.Context) error {
-	held := make(map[grant]bool)
-	failures := []error{r.reconcileBindings(ctx, held), nil}
-	if failures[0] == nil {
-		failures[1] = r.reconcileEndpoints(ctx, held)
+	seen := comparison{held: make(map[grant]bool), unknown: make(map[string]bool)}
+	err := r.reconcileBindings(ctx, seen)
+	if ends(ctx, err) {
+		return err
 	}
-	return errors.Join(failures...)
+	return errors.Join(err, r.reconcileEndpoints(ctx, seen))
+}
+
+// A comparison is what the first half of a reconciliation found for the second.
+type comparison struct {
+	held map[grant]bool
+	// unknown are the secrets whose bindings could not be listed.
+	unknown map[string]bool
+}
+
+// ends reports whether an error is one that everything after it would meet, too.
+func ends(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || fault.Is(err, resolver.ReasonVaultUnavailable)
 }
 
 // reconcileBindings goes through the secrets that were ever bound, gives up the
 // bindings that nothing needs, and adds the others to held.
-func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) error {
+func (r *Registry) reconcileBindings(ctx context.Context, found comparison) error {
 	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
 		secret, err := lastText(boundSpace(), key)
 		if err != nil {
@@ -46,6 +61,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) e
 		}
 		bindings, err := r.vault.Bindings(ctx, secret)
 		if err != nil {
+			found.unknown[secret] = true
 			return fmt.Errorf("list bindings: %w", err)
 		}
 		kept := false
@@ -55,7 +71,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool) e
 				return err
 			}
 			if needed {
-				kept, held[grant{secret, b.UID, b.Operation}] = true, true
+				kept, found.held[grant{secret, b.UID, b.Operation}] = true, true
 				continue
 			}
 			if err := r.vault.Unbind(ctx, secret, b.Operation); err != nil {
@@ -116,7 +132,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 }
 
 // reconcileEndpoints looks for endpoints that refer to what is not bound.
-func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) error {
+func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison) error {
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err != nil {
@@ -130,7 +146,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool) 
 			return err
 		}
 		for _, reference := range e.References {
-			if held[grant{reference.Secret, reference.UID, e.Operation}] {
+			if found.unknown[reference.Secret] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 				continue
 			}
 			if err := r.restore(ctx, e, reference); err != nil {
@@ -150,7 +166,8 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	}
 	b, err := r.vault.Bind(ctx, reference.Secret, e.Name.String(), e.Operation)
 	switch {
-	case fault.Is(err, resolver.ReasonSecretNotFound):
+	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed):
+		// A usage never changes: a secret of another one is another life of the name.
 		_, err := r.Lose(ctx, e)
 		return err
 	case err != nil:
@@ -201,8 +218,10 @@ func system() changelog.Author {
 	}
 }
 
-// eachKey calls fn for each key of a space, outside any transaction.
+// eachKey calls fn for each key of a space, outside any transaction. It goes on after
+// an error, unless everything else would fail, too, and returns all.
 func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte) error) error {
+	var failures []error
 	start := []byte(space)
 	for {
 		var keys [][]byte
@@ -217,15 +236,19 @@ func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte
 			return nil
 		})
 		if err != nil {
-			return err
+			return errors.Join(append(failures, err)...)
 		}
 		for _, key := range keys {
-			if err := fn(key); err != nil {
+			err := fn(key)
+			if ends(ctx, err) {
 				return err
+			}
+			if err != nil {
+				failures = append(failures, err)
 			}
 		}
 		if len(keys) < batch {
-			return nil
+			return errors.Join(failures...)
 		}
 		start = append(keys[len(keys)-1], 0)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/search"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
@@ -160,11 +161,8 @@ func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) er
 		}
 		return r.remove(tx, old, by)
 	})
-	if err != nil {
-		return err
-	}
-	r.follow(ctx, name)
-	return nil
+	r.settle(ctx, name, err)
+	return err
 }
 
 func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
@@ -217,7 +215,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by
 	}
 	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
 	if old == nil {
-		e.Created = e.Updated
+		e.Revision, e.Created = resource.FirstRevision(e.UID), e.Updated
 	}
 	state, err := write(tx, old, e)
 	if err != nil {

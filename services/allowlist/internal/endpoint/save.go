@@ -58,15 +58,13 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 	defer cancel()
 	s := saving{operation: newID(), name: name, action: action, change: change, by: by}
 	e, secrets, err := r.begin(ctx, s)
+	if err == nil && len(secrets) > 0 {
+		e, err = r.rebind(ctx, s, secrets)
+	}
+	r.settle(ctx, name, err)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if len(secrets) > 0 {
-		if e, err = r.rebind(ctx, s, secrets); err != nil {
-			return Endpoint{}, err
-		}
-	}
-	r.follow(ctx, name)
 	return e, nil
 }
 

@@ -223,7 +223,9 @@ type Endpoint struct {
 	// host in its ASCII form, no default port, no dot segments, upper-case
 	// percent-encoding. At most 2,048 bytes.
 	Url string `protobuf:"bytes,7,opt,name=url,proto3" json:"url,omitempty"`
-	// Headers that go with every request. At most 32. Names that usually carry a
+	// Headers that go with every request. At most 32. Headers that frame a message or
+	// name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
+	// and their like) are refused. Names that usually carry a
 	// credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
 	// and all that end in `key`, `token` or `secret`) are refused here as key
 	// material (DIRECT_KEY_NOT_SUPPORTED).

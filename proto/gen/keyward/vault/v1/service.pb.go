@@ -1042,7 +1042,8 @@ type BindSecretRequest struct {
 	// The host that a CREDENTIAL is sent to; empty for other usages.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
-	// `_`, `.`. Binding again under the same id changes nothing.
+	// `_`, `.`. Binding again under the same id changes nothing; for another referrer
+	// or host it is refused.
 	OperationId   string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
