@@ -24,6 +24,7 @@ package vaultv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2/options"
 	_ "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1395,7 +1396,7 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\"\xab\x02\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xab\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
@@ -1510,7 +1511,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\fUnbindSecret\x12%.keyward.vault.v1.UnbindSecretRequest\x1a&.keyward.vault.v1.UnbindSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12o\n" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
-	"\x01\x04\x12\x04nameB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x01\x04\x12\x04nameB\xb4\x03\x92A\xf1\x02\x12\xe6\x01\n" +
+	"\aKeyward\x12\x9b\x01Keeps secrets that nobody reads back, and encrypts for partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
+	"\n" +
+	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZQ\n" +
+	"O\n" +
+	"\x06bearer\x12E\b\x02\x120`Bearer ` and a JWT of a configured OIDC issuer.\x1a\rAuthorization \x02b\f\n" +
+	"\n" +
+	"\n" +
+	"\x06bearer\x12\x00Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_service_proto_rawDescOnce sync.Once
