@@ -31,7 +31,8 @@ type Config struct {
 	CA string `yaml:"ca"`
 }
 
-// Files names a certificate and its key.
+// Files names a certificate and its key. Both are read anew for each connection, so
+// that they can be renewed in place.
 type Files struct {
 	// Certificate is the file with the certificate chain.
 	Certificate string `yaml:"certificate"`
@@ -59,15 +60,20 @@ func (c Config) Check() error {
 	return errors.Join(errs...)
 }
 
+func (f Files) load() (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate and key: %w", err)
+	}
+	return &cert, nil
+}
+
 // load reads the files: how the door speaks TLS to people, and to the services.
 func (c Config) load() (server, client *tls.Config, err error) {
-	own, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read tls: %w", err)
-	}
-	proxy, err := tls.LoadX509KeyPair(c.Client.Certificate, c.Client.Key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read client: %w", err)
+	for _, files := range []Files{c.TLS, c.Client} {
+		if _, err := files.load(); err != nil {
+			return nil, nil, err
+		}
 	}
 	pem, err := os.ReadFile(c.CA)
 	if err != nil {
@@ -77,6 +83,11 @@ func (c Config) load() (server, client *tls.Config, err error) {
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, nil, errors.New("read ca: the file holds no certificate")
 	}
-	server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}
-	return server, auth.ClientTLSConfig(&proxy, roots, spiffeid.ID{}), nil
+	server = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.TLS.load() },
+	}
+	client = auth.ClientTLSConfig(nil, roots, spiffeid.ID{})
+	client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.Client.load() }
+	return server, client, nil
 }
