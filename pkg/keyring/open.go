@@ -18,6 +18,10 @@ import (
 // open the stored keyset: it is another key, or the keyset was tampered with.
 var ErrWrongKey = errors.New("keyring: the key-encryption key does not open the stored keys")
 
+// ErrWrongStore is in the chain of the error for a store that holds the keyring of
+// another service.
+var ErrWrongStore = errors.New("keyring: the store is another service's")
+
 // format is the first byte of both records.
 const format = 1
 
@@ -37,7 +41,9 @@ type records struct {
 // Open opens the keyring that the store holds for a purpose, or makes one if it
 // holds none. The purpose names the service and is part of all that is sealed.
 //
-// It fails with [ErrWrongKey] if kek is not the key that the keyring was made with.
+// It fails with [ErrWrongKey] if kek is not the key that the keyring was made with, and
+// with [ErrWrongStore] if the store holds the keyring of another purpose: it is then
+// another service's, put in the wrong place.
 func Open(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (*Keyring, error) {
 	var stored records
 	err := store.View(ctx, func(r kv.Reader) (err error) {
@@ -62,6 +68,13 @@ func Open(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (*
 func read(r kv.Reader, purpose string) (records, error) {
 	wrapped, err := r.Get(keysetKey(purpose))
 	absent := errors.Is(err, kv.ErrNotFound)
+	if absent {
+		for pair, err := range r.Scan(kv.Prefix(kv.NewKey("keyring"), 1)) {
+			if err != nil || !bytes.Equal(pair.Key, rootKey(purpose)) {
+				return records{}, errors.Join(ErrWrongStore, err)
+			}
+		}
+	}
 	if err != nil && !absent {
 		return records{}, fmt.Errorf("read keyset: %w", err)
 	}

@@ -91,8 +91,8 @@ func TestWrongKeyIsToldAndChangesNothing(t *testing.T) {
 
 func TestPurposesAreApart(t *testing.T) {
 	t.Parallel()
-	store, kek := newStore(t), newKEK(t)
-	vault, allowlist := openRing(t, store, kek, "vault"), openRing(t, store, kek, "allowlist")
+	kek := newKEK(t)
+	vault, allowlist := openRing(t, newStore(t), kek, "vault"), openRing(t, newStore(t), kek, "allowlist")
 
 	if vault.Derive("x") == allowlist.Derive("x") {
 		t.Error("two keyrings derive the same key")
@@ -316,5 +316,16 @@ func damage(t testing.TB, store kv.Store, how func(tx kv.Tx, keyset, root kv.Pai
 	}
 	if err := store.Update(t.Context(), func(tx kv.Tx) error { return how(tx, pairs[0], pairs[1]) }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAnotherServicesStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	store, kek := newStore(t), newKEK(t)
+	if _, err := keyring.Open(t.Context(), store, kek, "allowlist"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Open(t.Context(), store, kek, "vault"); !errors.Is(err, keyring.ErrWrongStore) {
+		t.Errorf("Open(store of another service) = %v, want ErrWrongStore", err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // mask names, or, for an empty mask, those that are set. All of them are changeable.
 //
 // A path below a field with fields of its own, such as `labels.env`, means the whole
-// field: masks that are derived from a JSON body name leaves. `name` and `etag`,
-// which identify what is changed, may be named and change nothing.
+// field: masks that are derived from a JSON body name leaves. It has to exist, except
+// that a map may have any key. `name` and `etag`, which identify what is changed, may
+// be named and change nothing.
 func MaskedFields(res proto.Message, mask *fieldmaskpb.FieldMask, changeable ...string) ([]string, error) {
 	m := res.ProtoReflect()
 	field := func(name string) protoreflect.FieldDescriptor {
@@ -31,7 +32,7 @@ func MaskedFields(res proto.Message, mask *fieldmaskpb.FieldMask, changeable ...
 		if !below && (name == "name" || name == "etag") {
 			continue
 		}
-		if !slices.Contains(changeable, name) || (below && (field(name).Message() == nil || field(name).IsList())) {
+		if !slices.Contains(changeable, name) || !exists(m.Descriptor(), path) {
 			return nil, fault.Field("update_mask", "must name only "+strings.Join(changeable, ", "))
 		}
 		if !slices.Contains(fields, name) {
@@ -39,4 +40,21 @@ func MaskedFields(res proto.Message, mask *fieldmaskpb.FieldMask, changeable ...
 		}
 	}
 	return fields, nil
+}
+
+// exists reports whether a message has a field at the path.
+func exists(message protoreflect.MessageDescriptor, path string) bool {
+	for {
+		name, rest, below := strings.Cut(path, ".")
+		field := message.Fields().ByName(protoreflect.Name(name))
+		switch {
+		case field == nil:
+			return false
+		case !below, field.IsMap():
+			return true
+		case field.Message() == nil, field.IsList():
+			return false
+		}
+		message, path = field.Message(), rest
+	}
 }

@@ -7,6 +7,7 @@
 package resource
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 )
@@ -106,4 +107,12 @@ func validCollection(text string) bool {
 		}
 	}
 	return text != ""
+}
+
+// FirstRevision returns the revision that a life of a name starts with, from its uid.
+// It differs from life to life, so that an etag of an earlier one does not fit.
+func FirstRevision(uid string) uint64 {
+	var text [8]byte
+	copy(text[3:], uid)
+	return binary.BigEndian.Uint64(text[:])
 }

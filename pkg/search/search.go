@@ -15,14 +15,21 @@ import (
 	"github.com/tidwall/btree"
 )
 
+// pieceSize is how many ids a search examines before it lets writers in.
+const pieceSize = 10_000
+
 // An Index holds the ids of all workspaces. It may be used from many goroutines.
 type Index struct {
 	mu         sync.RWMutex
-	workspaces map[string]*btree.Set[string]
+	workspaces map[string]*ids
 }
 
+// ids maps ids to what a query is compared with. For an id that is in lower case,
+// both are the same string, and take the memory of one.
+type ids = btree.Map[string, string]
+
 // NewIndex returns an empty index.
-func NewIndex() *Index { return &Index{workspaces: make(map[string]*btree.Set[string])} }
+func NewIndex() *Index { return &Index{workspaces: make(map[string]*ids)} }
 
 // Set makes the index agree with the store about one id. Exists is called under
 // the lock and tells whether the store has the id now; if it fails, nothing changes.
@@ -33,17 +40,17 @@ func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 	if err != nil {
 		return err
 	}
-	ids := x.workspaces[workspace]
+	set := x.workspaces[workspace]
 	switch {
-	case present && ids == nil:
-		ids = new(btree.Set[string])
-		x.workspaces[workspace] = ids
-		ids.Insert(id)
+	case present && set == nil:
+		set = new(ids)
+		x.workspaces[workspace] = set
+		set.Set(id, fold(id))
 	case present:
-		ids.Insert(id)
-	case ids != nil:
-		ids.Delete(id)
-		if ids.Len() == 0 {
+		set.Set(id, fold(id))
+	case set != nil:
+		set.Delete(id)
+		if set.Len() == 0 {
 			delete(x.workspaces, workspace)
 		}
 	}
@@ -52,38 +59,70 @@ func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 
 // Find returns the ids that contain query, in order, or in reverse order, at most
 // limit of them. They start behind after, unless after is empty.
+//
+// A search through many ids lets changes in now and then: an id that comes or goes
+// meanwhile may be in what is found or not.
 func (x *Index) Find(workspace, query, after string, reverse bool, limit int) []string {
 	if limit <= 0 {
 		return nil
 	}
-	query = strings.ToLower(query)
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	ids := x.workspaces[workspace]
-	if ids == nil {
-		return nil
+	s := &search{query: fold(query), last: after, reverse: reverse, limit: limit}
+	for x.piece(workspace, s) {
 	}
-	var found []string
-	visit := func(id string) bool {
-		if id == after || !Matches(id, query) {
-			return true
-		}
-		found = append(found, id)
-		return len(found) < limit
-	}
-	switch {
-	case reverse && after == "":
-		ids.Reverse(visit)
-	case reverse:
-		ids.Descend(after, visit)
-	default:
-		ids.Ascend(after, visit)
-	}
-	return found
+	return s.found
 }
 
+// piece takes a search further by a bounded number of ids, and reports whether that
+// was not all.
+func (x *Index) piece(workspace string, s *search) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	set := x.workspaces[workspace]
+	if set == nil {
+		return false
+	}
+	s.examined, s.stopped = 0, false
+	switch {
+	case s.reverse && s.last == "":
+		set.Reverse(s.visit)
+	case s.reverse:
+		set.Descend(s.last, s.visit)
+	default:
+		set.Ascend(s.last, s.visit)
+	}
+	return s.stopped && len(s.found) < s.limit
+}
+
+// A search is what is looked for, and how far it has come.
+type search struct {
+	query   string
+	reverse bool
+	limit   int
+
+	last     string // the id examined last
+	found    []string
+	examined int // in this piece
+	stopped  bool
+}
+
+// visit examines an id, and reports whether the piece goes on.
+func (s *search) visit(id, folded string) bool {
+	if id == s.last {
+		return true
+	}
+	s.last = id
+	s.examined++
+	if strings.Contains(folded, s.query) {
+		s.found = append(s.found, id)
+	}
+	s.stopped = len(s.found) == s.limit || s.examined == pieceSize
+	return !s.stopped
+}
+
+// Ids are ASCII, so folding is lower-casing. What is in lower case stays the same string.
+func fold(text string) string { return strings.ToLower(text) }
+
 // Matches reports whether an id contains a query that is in lower case already.
-// Ids are ASCII, so folding is lower-casing.
 func Matches(id, query string) bool {
-	return query == "" || strings.Contains(strings.ToLower(id), query)
+	return query == "" || strings.Contains(fold(id), query)
 }

@@ -115,6 +115,84 @@ func TestIndexFollowsConcurrentChanges(t *testing.T) {
 	}
 }
 
+// The ids of a large workspace are searched in pieces.
+func TestFindGoesThroughLargeWorkspaces(t *testing.T) {
+	t.Parallel()
+	const count = 25_000
+	index := newLargeIndex(t, count)
+	first, last := largeID(0), largeID(count-1)
+	tests := []struct {
+		name         string
+		query, after string
+		reverse      bool
+		limit        int
+		want         []string
+	}{
+		{"the last", "id-24999", "", false, 3, []string{last}},
+		{"the first, backwards", "id-00000", "", true, 3, []string{first}},
+		{"in several pieces", "-00-", "", false, 3, nil},
+		{"in several pieces, from the middle", "9999", "", false, 3, []string{largeID(9999), largeID(19999)}},
+		{"the same backwards", "9999", "", true, 3, []string{largeID(19999), largeID(9999)}},
+		{"at the end of a piece", "", largeID(9998), false, 2, []string{largeID(9999), largeID(10000)}},
+		{"behind", "id-24999", last, false, 3, nil},
+	}
+	for _, tt := range tests {
+		if got := index.Find("w", tt.query, tt.after, tt.reverse, tt.limit); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: Find(%q) = %q, want %q", tt.name, tt.query, got, tt.want)
+		}
+	}
+	if got := index.Find("w", "id", "", true, count+1); len(got) != count || got[0] != last {
+		t.Errorf("Find() of all returns %d ids, want %d", len(got), count)
+	}
+}
+
+// A writer waits for a piece of a search and not for all of it.
+func TestChangesGetInDuringASearch(t *testing.T) {
+	t.Parallel()
+	const searches = 3
+	index := newLargeIndex(t, 200_000)
+	stop, sets := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				sets <- n
+				return
+			default:
+				_ = index.Set("w", "other", func() (bool, error) { return n%2 == 0, nil })
+			}
+		}
+	}()
+	for range searches {
+		if got := index.Find("w", "nothing", "", false, 1); got != nil {
+			t.Errorf("Find() = %q, want nothing", got)
+		}
+	}
+	close(stop)
+	if n := <-sets; n < 5*searches {
+		t.Errorf("%d changes got in during %d searches of 20 pieces, want one in each piece, or almost", n, searches)
+	}
+}
+
+// Not parallel: allocations are counted for the whole process.
+func TestFindFoldsNoIDAnew(t *testing.T) {
+	index := newLargeIndex(t, 1000)
+	if n := testing.AllocsPerRun(10, func() { index.Find("w", "NOTHING", "", false, 1) }); n > 10 {
+		t.Errorf("a search of 1,000 ids allocates %.0f times, want as often as one of none", n)
+	}
+}
+
+func largeID(i int) string { return fmt.Sprintf("ID-%05d", i) }
+
+func newLargeIndex(t testing.TB, count int) *search.Index {
+	t.Helper()
+	index := search.NewIndex()
+	for i := range count {
+		set(t, index, "w", largeID(i), true)
+	}
+	return index
+}
+
 func newIndex(t testing.TB, workspace string, ids ...string) *search.Index {
 	t.Helper()
 	index := search.NewIndex()

@@ -33,7 +33,7 @@ func TestTheLifeOfAnEndpoint(t *testing.T) {
 	}
 	created := k.owner.create(t, "orders", want)
 	want.Name, want.Url = nameOf("orders"), "https://api.partner.example/v1/orders"
-	want.State, want.Etag, want.Uid = allowlistv1.Endpoint_STATE_PENDING, "1", created.GetUid()
+	want.State, want.Etag, want.Uid = allowlistv1.Endpoint_STATE_PENDING, created.GetEtag(), created.GetUid()
 	if diff := cmp.Diff(want, created, protocmp.Transform(), protocmp.IgnoreFields(want, "create_time", "update_time")); diff != "" {
 		t.Errorf("CreateEndpoint differs (-want +got):\n%s", diff)
 	}
@@ -50,7 +50,7 @@ func TestTheLifeOfAnEndpoint(t *testing.T) {
 	_, err = k.owner.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: nameOf("orders")})
 	wantError(t, "GetEndpoint after deletion", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
 	again := k.owner.create(t, "orders", draft())
-	if again.GetUid() == created.GetUid() || again.GetEtag() != "1" {
+	if again.GetUid() == created.GetUid() || again.GetEtag() == created.GetEtag() {
 		t.Errorf("the second life has uid %q and etag %q", again.GetUid(), again.GetEtag())
 	}
 	actions := []allowlistv1.EndpointChange_Action{}
@@ -72,9 +72,10 @@ func TestStatesFollowTheirRules(t *testing.T) {
 	}
 	_, err := activate()
 	wantError(t, "ActivateEndpoint before approval", err, codes.FailedPrecondition, "ENDPOINT_NOT_VERIFIED")
+	before := k.owner.get(t, "orders")
 	off, err := k.owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
 	must(t, err)
-	if off.GetEndpoint().GetEtag() != "1" {
+	if off.GetEndpoint().GetEtag() != before.GetEtag() {
 		t.Errorf("DeactivateEndpoint of what is not on = %v, want no change", off.GetEndpoint())
 	}
 	approved, err := k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name})
@@ -168,8 +169,9 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 func TestEtagsGuardEveryChange(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.owner.create(t, "orders", draft())
-	k.activate(t, "orders") // the etag is 3 now
+	stale := k.owner.create(t, "orders", draft()).GetEtag()
+	k.activate(t, "orders")
+	current := k.owner.get(t, "orders").GetEtag()
 	name := nameOf("orders")
 	for what, call := range map[string]func(etag string) error{
 		"UpdateEndpoint": func(etag string) error {
@@ -193,13 +195,13 @@ func TestEtagsGuardEveryChange(t *testing.T) {
 			return err
 		},
 	} {
-		err := call("2")
+		err := call(stale)
 		wantError(t, what+" with a stale etag", err, codes.Aborted, "ETAG_MISMATCH")
-		if got := servertest.Metadata(err)["etag"]; got != "3" {
-			t.Errorf("%s: metadata etag = %q, want 3", what, got)
+		if got := servertest.Metadata(err)["etag"]; got != current {
+			t.Errorf("%s: metadata etag = %q, want %s", what, got, current)
 		}
 	}
-	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Etag: "3", Description: "new"})
+	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Etag: current, Description: "new"})
 	must(t, err)
 }
 
@@ -210,7 +212,7 @@ func TestRequestIDsMakeRetriesSafe(t *testing.T) {
 	create := &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: draft(secret), RequestId: "r1"}
 	first, err := k.owner.CreateEndpoint(t.Context(), create)
 	must(t, err)
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Description: "later"})
+	later, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Description: "later"})
 	must(t, err)
 	again, err := k.owner.CreateEndpoint(t.Context(), create)
 	must(t, err)
@@ -224,14 +226,16 @@ func TestRequestIDsMakeRetriesSafe(t *testing.T) {
 	wantError(t, "the same id of another caller", err, codes.AlreadyExists, "ENDPOINT_EXISTS")
 
 	update := &allowlistv1.UpdateEndpointRequest{
-		Endpoint: &allowlistv1.Endpoint{Name: nameOf("orders"), Etag: "2", DisplayName: "x"}, RequestId: "r1",
+		Endpoint: &allowlistv1.Endpoint{Name: nameOf("orders"), Etag: later.GetEtag(), DisplayName: "x"}, RequestId: "r1",
 	}
+	var etags []string
 	for range 2 { // the etag is stale the second time, but it is the same request
 		resp, err := k.owner.UpdateEndpoint(t.Context(), update)
 		must(t, err)
-		if resp.GetEndpoint().GetEtag() != "3" {
-			t.Errorf("UpdateEndpoint = etag %s, want 3", resp.GetEndpoint().GetEtag())
-		}
+		etags = append(etags, resp.GetEndpoint().GetEtag())
+	}
+	if etags[0] != etags[1] || etags[0] == later.GetEtag() {
+		t.Errorf("UpdateEndpoint twice = etags %v after %s, want one change", etags, later.GetEtag())
 	}
 	remove := &allowlistv1.DeleteEndpointRequest{Name: nameOf("orders"), RequestId: "r1"}
 	for range 2 {
@@ -307,5 +311,28 @@ func TestMalformedNamesAreRefused(t *testing.T) {
 		if code := status.Code(err); code != codes.InvalidArgument {
 			t.Errorf("GetEndpoint(%q) = %v, want InvalidArgument", id, err)
 		}
+	}
+}
+
+func TestAnEtagOfAnEarlierLifeDoesNotFit(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	first := k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	_, err := k.owner.DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: nameOf("orders")})
+	must(t, err)
+	second := draft(k.secret(t, "other"))
+	k.owner.create(t, "orders", second)
+	_, err = k.owner.DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: nameOf("orders"), Etag: first.GetEtag()})
+	wantError(t, "DeleteEndpoint with the etag of an earlier life", err, codes.Aborted, "ETAG_MISMATCH")
+}
+
+func TestHeadersThatNameTheReceiverAreRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, name := range []string{"Host", "host", "Content-Length", "Transfer-Encoding", "Connection", "Content-Type"} {
+		e := draft(k.secret(t, "key-"+name))
+		e.Headers = []*allowlistv1.Parameter{{Name: name, Source: &allowlistv1.Parameter_Value{Value: "elsewhere.example"}}}
+		_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: e})
+		wantError(t, "CreateEndpoint with a header "+name, err, codes.InvalidArgument, "INVALID_FIELD")
 	}
 }

@@ -259,3 +259,32 @@ func TestWhatPointsAtAWrongSetUpIsOpaque(t *testing.T) {
 		t.Errorf("a missing binding switches the endpoint %v", e.GetState())
 	}
 }
+
+func TestAnExchangePinsOnlyWhatFollowsTheCurrentVersion(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	e := draft(secret)
+	e.Encryption.Request.Signing = &allowlistv1.Signing{
+		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
+		Keys:    []*allowlistv1.SecretRef{{Name: secret, Version: 1}},
+		Headers: map[string]string{"X-Signature": "${signature}"},
+	}
+	k.owner.create(t, "orders", e)
+	k.activate(t, "orders")
+	_, err := k.secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{
+		Name: secret, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{
+			Generate: &vaultv1.Generate{Kind: vaultv1.Generate_KIND_AES_256},
+		}},
+	}})
+	must(t, err)
+
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("orders"), Body: sent.GetBody(), Exchange: sent.GetExchange(),
+	})
+	must(t, err)
+	if got := string(opened.GetBody()); got != "hello" {
+		t.Errorf("Decrypt with a signature under another version of the key = %q, want hello", got)
+	}
+}

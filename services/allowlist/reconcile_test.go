@@ -36,3 +36,24 @@ func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) 
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
 }
+
+func TestOneBadReferenceDoesNotKeepOthersFromBeingRestored(t *testing.T) {
+	t.Parallel()
+	k := newReconcilingKit(t)
+	first, second := k.secret(t, "a"), k.secret(t, "b")
+	k.owner.create(t, "aaa", draft(first))
+	k.owner.create(t, "bbb", draft(second))
+	operation := k.held(t, second)[0].GetOperationId()
+
+	// The first endpoint's secret comes back as something that is no key.
+	_, err := k.vaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: first, Force: true, Reason: "leaked"})
+	must(t, err)
+	k.secretIn(t, workspace, "a", vaultv1.Usage_USAGE_PARAMETER)
+	_, err = k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: second, OperationId: operation})
+	must(t, err)
+
+	eventually(t, func() bool { return len(k.held(t, second)) == 1 }, "the second endpoint's binding is not restored")
+	eventually(t, func() bool {
+		return k.owner.get(t, "aaa").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
+	}, "the endpoint whose secret is another one now is still on")
+}

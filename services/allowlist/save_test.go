@@ -135,8 +135,10 @@ func TestACrashAnywhereInACreateLeavesAllOrNothing(t *testing.T) {
 				Parent: workspace, EndpointId: "orders", Endpoint: draft(secret), RequestId: "r1",
 			})
 			must(t, err)
-			if got := created.GetEndpoint().GetEtag(); got != "1" {
-				t.Errorf("CreateEndpoint again = etag %q, want 1", got)
+			history, err := k.owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("orders")})
+			must(t, err)
+			if len(history.GetChanges()) != 1 || history.GetChanges()[0].GetUid() != created.GetEndpoint().GetUid() {
+				t.Errorf("CreateEndpoint again = uid %s, want the one life of %v", created.GetEndpoint().GetUid(), history.GetChanges())
 			}
 			k.consistent(t, []string{secret}, "orders")
 		})

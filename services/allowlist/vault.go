@@ -141,7 +141,7 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 		switch {
 		case state == connectivity.Idle:
 			conn.Connect()
-		case state == connectivity.TransientFailure && reachable:
+		case state == connectivity.TransientFailure && reachable && away(ctx, conn):
 			reachable = false
 			logger.WarnContext(ctx, "the vault cannot be reached; what needs a secret that is not in memory is refused until it can")
 		case state == connectivity.Ready && !reachable:
@@ -152,4 +152,20 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 			return
 		}
 	}
+}
+
+// away reports whether the vault stays out of reach for a while. A restart, or our own
+// stop right after the vault's, is nothing to speak of.
+func away(ctx context.Context, conn *grpc.ClientConn) bool {
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if state == connectivity.Idle {
+			conn.Connect()
+		}
+		if !conn.WaitForStateChange(soon, state) {
+			return ctx.Err() == nil
+		}
+	}
+	return false
 }

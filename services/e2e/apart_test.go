@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/keyward/keyward/pkg/localid"
 )
@@ -56,8 +58,13 @@ func apart(t testing.TB) *constellation {
 	}
 	for _, name := range []string{"vault", "allowlist", "gateway"} {
 		c.run(name, "check", "--config", c.path(name+".yaml"))
-		c.start(name)
 	}
+	// The allowlist starts without the vault, but then tells its first callers so.
+	c.start("vault")
+	_, err = healthv1.NewHealthClient(c.dial(t, c.vault, nobody)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
+	check(t, err)
+	c.start("allowlist")
+	c.start("gateway")
 	c.waitReady()
 	return c
 }

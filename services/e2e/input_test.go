@@ -51,6 +51,10 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"an encoded slash before history", owner, "GET", secrets + "/a%2Fhistory", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"a trailing slash", owner, "GET", secrets + "/", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"an unknown route", owner, "GET", "/v1/nothing", "", nil, 404, "ROUTE_NOT_FOUND"},
+		{"a path outside of the API", nobody, "GET", "/CANARY", "", nil, 404, "ROUTE_NOT_FOUND"},
+		{"a path that begins with two slashes", owner, "GET", "//v1/CANARY", "", nil, 404, "ROUTE_NOT_FOUND"},
+		{"a path below the issuer", nobody, "GET", "/issuer/CANARY", "", nil, 404, "ROUTE_NOT_FOUND"},
+		{"a change of the issuer's keys", nobody, "POST", "/issuer/keys", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"a wrong method", owner, "PUT", secrets + "/a", `{}`, nil, 405, "METHOD_NOT_ALLOWED"},
 		{"a method override", owner, "POST", secrets + "/a", "", []string{"X-Http-Method-Override", "GET"}, 405, "METHOD_NOT_ALLOWED"},
 		{"a form", owner, "POST", secrets + "?secretId=c", `a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, ""},
@@ -72,6 +76,9 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 			}
 			if got.header.Get("Cache-Control") != "no-store" || !json.Valid(got.body) {
 				t.Errorf("%s %.80s: the answer is not JSON that nobody stores: %v %s", tt.method, tt.path, got.header, got.body)
+			}
+			if strings.Contains(fmt.Sprint(got.header, string(got.body)), "CANARY") {
+				t.Errorf("%s %.80s: the answer repeats the path: %v %s", tt.method, tt.path, got.header, got.body)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -185,5 +186,21 @@ func TestAForeignHostHeaderIsRefused(t *testing.T) {
 	got := s.call(t, owner, http.MethodGet, "/v1/workspaces/demo/secrets", "", "Host", "attacker.example")
 	if got.status < 400 || got.status >= 500 {
 		t.Errorf("a request to a foreign host = %d, want a refusal", got.status)
+	}
+}
+
+func TestAMissingKeyIsNotReplacedByANewOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, p := standalone(t, dir)
+	p.stop()
+	check(t, os.Remove(filepath.Join(dir, "keys", "vault.kek")))
+	again := start(t, "standalone", "--dir", dir, "--grpc", "127.0.0.1:0", "--json", "127.0.0.1:0", "--metrics", "")
+	<-again.exited
+	if again.err == nil || !strings.Contains(again.output(), "vault.kek is missing") {
+		t.Errorf("standalone without its key ended with %v and said %q, want it to name the missing key", again.err, again.output())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "keys", "vault.kek")); err == nil {
+		t.Error("standalone made another key beside the data that it does not open")
 	}
 }

@@ -55,15 +55,25 @@ func openHome(dir string, p *ports) (*home, error) {
 	if err := h.renew(); err != nil {
 		return nil, err
 	}
-	for path, create := range map[string]func(string) error{
-		h.key("vault.kek"):     vault.CreateKey,
-		h.key("allowlist.kek"): allowlist.CreateKey,
-	} {
-		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
+	err := errors.Join(
+		createKey(h.key("vault.kek"), h.data("vault.db"), vault.CreateKey),
+		createKey(h.key("allowlist.kek"), h.data("allowlist.db"), allowlist.CreateKey))
+	if err != nil {
+		return nil, err
 	}
 	return h, h.writePolicy()
+}
+
+// createKey makes a key file, unless there is one. Beside a store that exists already a
+// new key would open nothing and hide that the old one is missing.
+func createKey(path, store string, create func(string) error) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(store); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s is missing; without it %s does not open", path, store), err)
+	}
+	return create(path)
 }
 
 // identify loads the authority and the issuer, and issues the server's certificate
@@ -118,7 +128,7 @@ func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), err
 	}
 	handler, err := frontdoor.Handler(gateway.Config{
 		AllowedHosts: []string{"localhost", "127.0.0.1", "::1", host},
-		Fallback:     h.issuer.Handler(),
+		Pages:        h.issuer.Page,
 		Logger:       t.Log,
 	}, conn, conn)
 	if err != nil {

@@ -115,8 +115,13 @@ func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out i
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return grpc.Serve(ctx, p.grpc) })
-	group.Go(func() error { return frontdoor.Serve(ctx, p.json, door, h.doorTLS(), t.Log) })
+	// The door closes before what is behind it, so that nobody at the door is cut off.
+	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return grpc.Serve(behind, p.grpc) })
+	group.Go(func() error {
+		defer closeBehind()
+		return frontdoor.Serve(ctx, p.json, door, h.doorTLS(), t.Log)
+	})
 	group.Go(func() error { return h.renewForever(ctx, t.Log) })
 	group.Go(func() error { return greet(out, h, p) })
 	return group.Wait()

@@ -166,3 +166,33 @@ func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 	_, err = k.owner.ListSecretHistory(t.Context(), &vaultv1.ListSecretHistoryRequest{Name: workspace + "/secrets/-", PageToken: token})
 	wantError(t, "another method", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }
+
+func TestPagesStayWithinWhatClientsReceive(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	labels := make(map[string]string)
+	for i := range 64 {
+		labels[fmt.Sprintf("l%02d-%s", i, strings.Repeat("k", 56))] = strings.Repeat("v", 63)
+	}
+	const secrets = 500
+	for i := range secrets {
+		k.owner.create(t, fmt.Sprintf("s%03d", i), &vaultv1.Secret{Labels: labels})
+	}
+	seen, token := 0, ""
+	for {
+		resp, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace, PageSize: 1000, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := proto.Size(resp); size > 3<<20 {
+			t.Errorf("a page has %d bytes, too many for a client with the usual limit of 4 MiB", size)
+		}
+		seen += len(resp.GetSecrets())
+		if token = resp.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if seen != secrets {
+		t.Errorf("the pages list %d secrets, want %d", seen, secrets)
+	}
+}

@@ -21,6 +21,8 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 		p := endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue()}
 		var err error
 		switch {
+		case field == "endpoint.headers" && payload.ReservedHeader(pb.GetName()):
+			err = fault.Field(at+".name", "must not be a header that frames the message or names its receiver")
 		case pb.GetSecret() != nil:
 			p.Credential, err = credentialFromProto(at+".secret", pb.GetSecret(), workspace)
 		case endpoint.CarriesCredential(pb.GetName()):

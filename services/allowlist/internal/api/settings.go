@@ -39,7 +39,7 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
 	}
-	var found [6]error
+	var found [7]error
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
@@ -59,9 +59,11 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 			s.Encryption, found[4] = encryptionFromProto(pb.GetEncryption(), workspace, now)
 		case endpoint.FieldBodyValues:
 			s.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace)
+		case endpoint.FieldContentType:
+			found[6] = contentType(s.ContentType)
 		}
 	}
-	return s, gravest(append(found[:], contentType(s.ContentType))...)
+	return s, gravest(found[:]...)
 }
 
 // contentType refuses what could not stand in a header.

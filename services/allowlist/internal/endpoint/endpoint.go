@@ -47,7 +47,8 @@ type Endpoint struct {
 	Name Name
 	// UID tells apart two lives of one name.
 	UID string
-	// Revision counts the changes of this life from 1; it is the etag.
+	// Revision grows with each change of this life; it is the etag. It begins where
+	// no other life of the name does.
 	Revision     uint64
 	State        State
 	StateReason  string

@@ -48,20 +48,35 @@ type Finding struct {
 // The bindings are read before the own store is: a binding is made after its
 // intent was written, so what is unknown by then is not a save under way.
 //
-// It tells each difference once that is put right. One comparison runs at a time.
+// What fails for one secret or endpoint does not keep the others from being
+// compared; only a vault out of reach ends the comparison. It tells each difference
+// once that is put right. One comparison runs at a time.
 func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
-	held := make(map[grant]bool)
-	if err := r.reconcileBindings(ctx, held, tell); err != nil {
+	seen := comparison{held: make(map[grant]bool), unknown: make(map[string]bool)}
+	err := r.reconcileBindings(ctx, seen, tell)
+	if ends(ctx, err) {
 		return err
 	}
-	return r.reconcileEndpoints(ctx, held, tell)
+	return errors.Join(err, r.reconcileEndpoints(ctx, seen, tell))
+}
+
+// A comparison is what the first half of a reconciliation found for the second.
+type comparison struct {
+	held map[grant]bool
+	// unknown are the secrets whose bindings could not be listed.
+	unknown map[string]bool
+}
+
+// ends reports whether an error is one that everything after it would meet, too.
+func ends(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || fault.Is(err, resolver.ReasonVaultUnavailable)
 }
 
 // reconcileBindings goes through the secrets that were ever bound, gives up the
 // bindings that nothing needs, and adds the others to held.
-func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool, tell func(Finding)) error {
+func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Finding)) error {
 	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
 		secret, err := lastText(boundSpace(), key)
 		if err != nil {
@@ -69,6 +84,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool, t
 		}
 		bindings, err := r.bindings(ctx, secret)
 		if err != nil {
+			found.unknown[secret] = true
 			return err
 		}
 		kept := false
@@ -78,7 +94,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, held map[grant]bool, t
 				return err
 			}
 			if needed {
-				kept, held[grant{secret, b.UID, b.Operation}] = true, true
+				kept, found.held[grant{secret, b.UID, b.Operation}] = true, true
 				continue
 			}
 			if err := r.vault.Unbind(ctx, secret, b.Operation); err != nil {
@@ -140,7 +156,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 }
 
 // reconcileEndpoints looks for endpoints that refer to what is not bound.
-func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool, tell func(Finding)) error {
+func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Finding)) error {
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err != nil {
@@ -154,7 +170,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, held map[grant]bool, 
 			return err
 		}
 		for _, reference := range e.References {
-			if held[grant{reference.Secret, reference.UID, e.Operation}] {
+			if found.unknown[reference.Secret] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 				continue
 			}
 			repair, err := r.restore(ctx, e, reference)
@@ -181,6 +197,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
 		fault.Is(err, resolver.ReasonHostNotAllowed):
+		// A usage never changes: a secret of another one is another life of the name.
 		return r.lose(ctx, e)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
@@ -241,8 +258,10 @@ func system(reason string) changelog.Author {
 	}
 }
 
-// eachKey calls fn for each key of a space, outside any transaction.
+// eachKey calls fn for each key of a space, outside any transaction. It goes on after
+// an error, unless everything else would fail, too, and returns all.
 func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte) error) error {
+	var failures []error
 	start := []byte(space)
 	for {
 		var keys [][]byte
@@ -257,15 +276,19 @@ func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte
 			return nil
 		})
 		if err != nil {
-			return err
+			return errors.Join(append(failures, err)...)
 		}
 		for _, key := range keys {
-			if err := fn(key); err != nil {
+			err := fn(key)
+			if ends(ctx, err) {
 				return err
+			}
+			if err != nil {
+				failures = append(failures, err)
 			}
 		}
 		if len(keys) < batch {
-			return nil
+			return errors.Join(failures...)
 		}
 		start = append(keys[len(keys)-1], 0)
 	}

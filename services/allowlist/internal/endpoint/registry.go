@@ -13,6 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/search"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
@@ -238,7 +239,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by
 	}
 	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
 	if old == nil {
-		e.Created = e.Updated
+		e.Revision, e.Created = resource.FirstRevision(e.UID), e.Updated
 	}
 	state, err := write(tx, old, e)
 	if err != nil {

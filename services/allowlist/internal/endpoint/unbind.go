@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // batch is how many records one look into the store takes at most.
@@ -78,7 +80,8 @@ func (r *Registry) wake() {
 
 // Unbind works through the queue: it gives up what is due and returns when the
 // next entry falls due, or the zero time for an empty queue. An entry that fails
-// does not hold up the others; it stays, and its error is among those returned.
+// does not hold up the others, unless the vault is out of reach; it stays, and its
+// error is among those returned.
 func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 	var failures []error
 	start := []byte(unbindSpace())
@@ -91,6 +94,9 @@ func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 			due, err := r.unbind(ctx, operation, entries[i])
 			if err != nil {
 				failures = append(failures, err)
+			}
+			if fault.Is(err, resolver.ReasonVaultUnavailable) {
+				return next, errors.Join(failures...) // so would be all the others
 			}
 			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
 				next = due

@@ -156,7 +156,8 @@ type loaded struct {
 	// keys are the keys of the pipeline, and then the credentials.
 	keys        []resolver.Key
 	credentials []endpoint.Credential
-	// versions are the versions of the keys by the uid of their secrets.
+	// versions are those of the keys that follow the current one, by the uid of their
+	// secrets.
 	versions map[string]uint32
 }
 
@@ -212,15 +213,19 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 		return l, err
 	}
 	l.pipeline = config.Pipeline(m.Direction)
-	wants := wantsOf(e, references(l.pipeline), pinned)
+	refs := references(l.pipeline)
+	wants := wantsOf(e, refs, pinned)
 	if answer == opening && m.Direction == payload.Request {
 		l.credentials = e.Credentials()
 	}
 	if l.keys, err = s.vault.Resolve(ctx, append(wants, credentialWants(e, l.credentials)...)); err != nil {
 		return l, err
 	}
-	for i, want := range wants {
-		l.versions[want.UID] = l.keys[i].Version
+	for i, ref := range refs {
+		// A reference with a version of its own needs no pin, and must not pin others.
+		if ref.Version == 0 {
+			l.versions[wants[i].UID] = l.keys[i].Version
+		}
 	}
 	return l, nil
 }

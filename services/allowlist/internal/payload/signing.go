@@ -76,15 +76,22 @@ func (f *findings) headers(path string, headers map[string]string) []headerTempl
 	return made
 }
 
-// validHeaderName reports whether a header may carry a signature. The name is in
-// lower case. Headers that frame the message or name its receiver may not.
-func validHeaderName(name string) bool {
-	switch name {
-	case "connection", "content-encoding", "content-length", "content-type", "host",
-		"keep-alive", "te", "trailer", "transfer-encoding", "upgrade":
-		return false
+// ReservedHeader reports whether a header, in whatever case, frames the message or
+// names its receiver. What a configuration adds to a message may not be one: it could
+// send what was approved for one host to another.
+func ReservedHeader(name string) bool {
+	switch strings.ToLower(name) {
+	case "connection", "content-encoding", "content-length", "content-type", "expect", "host",
+		"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
 	}
-	if name == "" || len(name) > 64 {
+	return false
+}
+
+// validHeaderName reports whether a header may carry a signature. The name is in
+// lower case.
+func validHeaderName(name string) bool {
+	if name == "" || len(name) > 64 || ReservedHeader(name) {
 		return false
 	}
 	for i := range len(name) {

@@ -59,10 +59,13 @@ func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
 		},
 	}
 	check := &cobra.Command{
-		Use: "check", Short: "Check the configuration file and do nothing else", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := load(path)
-			return err
+		Use: "check", Short: "Check the configuration file, but open nothing that it names", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := load(path); err != nil {
+				return err
+			}
+			cmd.Println("the configuration is well-formed; the files that it names were not opened")
+			return nil
 		},
 	}
 	for _, cmd := range []*cobra.Command{serve, check} {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
@@ -101,7 +102,7 @@ func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequ
 	if err != nil {
 		return nil, at("name", err)
 	}
-	if req.GetForce() && req.GetReason() == "" {
+	if req.GetForce() && strings.TrimSpace(req.GetReason()) == "" {
 		return nil, fault.Field("reason", "must say why the deletion is forced")
 	}
 	call, err := s.call(ctx, vaultv1.VaultService_DeleteSecret_FullMethodName, name.Workspace, req)

@@ -39,8 +39,11 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
 		present, err := loadBinding(tx, &bound)
-		if err != nil || present {
+		if err != nil {
 			return err
+		}
+		if present {
+			return use.sameAs(bound)
 		}
 		bound.Usage, bound.Referrer, bound.Host, bound.Created = use.Usage, use.Referrer, use.Host, now
 		state, err := put(tx, bindingKey(bound), bound)
@@ -54,6 +57,15 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		return s.record(tx, call, sec, e, state)
 	})
 	return bound, err
+}
+
+// sameAs refuses an operation id that was used for another binding of the secret: the
+// caller would rely on a grant that it does not have.
+func (u Use) sameAs(b Binding) error {
+	if u.Referrer != b.Referrer || u.Host != b.Host {
+		return fault.Field("operation_id", "must not be that of a binding for another referrer or host")
+	}
+	return nil
 }
 
 // Unbind gives up what the holder bound under an operation. It does nothing if

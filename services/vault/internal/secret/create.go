@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // A Draft is a secret to be created.
@@ -22,6 +23,7 @@ type Draft struct {
 // Create stores a secret with its first version. It fails with SECRET_EXISTS if the
 // name is taken. A repeated request returns the secret as it is now.
 func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (Secret, error) {
+	defer draft.Value.Zero()
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
 		return Secret{}, err
 	}
@@ -56,7 +58,7 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 	}
 	now := s.timestamp()
 	sec := Secret{
-		Name: name, UID: uid, Revision: firstRevision(uid),
+		Name: name, UID: uid, Revision: resource.FirstRevision(uid),
 		Description: draft.Description, Labels: draft.Labels,
 		Usage: draft.Usage, AllowedHosts: draft.AllowedHosts,
 		Current: 1, Last: 1, State: Enabled,

@@ -75,18 +75,18 @@ func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event,
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(entries) > p.Limit {
-		entries = entries[:p.Limit]
-		next = binary.BigEndian.AppendUint64(nil, entries[p.Limit-1].Sequence)
-	}
-	events = make([]Event, len(entries))
+	size := 0
 	for i, e := range entries {
-		events[i].Entry = e
-		if err := json.Unmarshal(e.Detail, &events[i].Detail); err != nil {
+		if size += len(e.Detail); i == p.Limit || (i > 0 && size > maxPageBytes) {
+			return events, binary.BigEndian.AppendUint64(nil, entries[i-1].Sequence), nil
+		}
+		event := Event{Entry: e}
+		if err := json.Unmarshal(e.Detail, &event.Detail); err != nil {
 			return nil, nil, fmt.Errorf("decode log detail: %w", err)
 		}
+		events = append(events, event)
 	}
-	return events, next, nil
+	return events, nil, nil
 }
 
 // differences names the fields that people see and that differ, with both sides.

@@ -16,6 +16,10 @@ import (
 // pass gives short pages, not slow ones.
 const maxExamined = 5000
 
+// maxPageBytes bounds the stored size of the secrets or changes on one page, so that
+// an answer stays within the 4 MiB that gRPC clients receive.
+const maxPageBytes = 1 << 20
+
 // A Page is which part of a list is wanted.
 type Page struct {
 	// Cursor is what the page before returned as next; nil is the start.
@@ -62,7 +66,7 @@ type Query struct {
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		found, next = nil, nil
-		examined := 0
+		examined, size := 0, 0
 		var last []byte
 		for c, err := range s.candidates(r, q) {
 			if err != nil {
@@ -73,14 +77,18 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 				return nil
 			}
 			examined++
-			last = c.position
-			sec, present, err := c.load(r, q)
+			sec, bytes, err := c.load(r, q)
 			if err != nil {
 				return err
 			}
-			if present && q.admits(sec) {
+			if bytes > 0 && q.admits(sec) {
+				if size += bytes; len(found) > 0 && size > maxPageBytes {
+					next = last
+					return nil
+				}
 				found = append(found, sec)
 			}
+			last = c.position
 		}
 		return nil
 	})
@@ -109,25 +117,25 @@ type candidate struct {
 	stored []byte
 }
 
-// load returns the candidate's secret, unless the query does not want its id. One
-// that is gone by now is not there either.
-func (c candidate) load(r kv.Reader, q Query) (sec Secret, present bool, err error) {
+// load returns the candidate's secret and its stored size, which is 0 if the query does
+// not want its id. One that is gone by now is not there either.
+func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
-		return Secret{}, false, nil
+		return Secret{}, 0, nil
 	}
 	name := Name{Workspace: q.Workspace, ID: c.id}
 	stored := c.stored
 	if stored == nil {
 		stored, err = r.Get(secretKey(name))
 		if errors.Is(err, kv.ErrNotFound) {
-			return Secret{}, false, nil
+			return Secret{}, 0, nil
 		}
 		if err != nil {
-			return Secret{}, false, fmt.Errorf("read secret: %w", err)
+			return Secret{}, 0, fmt.Errorf("read secret: %w", err)
 		}
 	}
 	sec, err = completeSecret(r, name, stored)
-	return sec, err == nil, err
+	return sec, len(stored), err
 }
 
 // candidates yields a few more secrets than a page examines, in the query's order.

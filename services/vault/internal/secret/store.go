@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -208,14 +207,6 @@ func (s *Store) newUID() (string, error) {
 		return "", fmt.Errorf("draw uid: %w", err)
 	}
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(drawn[:])), nil
-}
-
-// firstRevision returns the revision a life starts with. It differs from life to
-// life, so that an etag of an earlier one does not fit by chance.
-func firstRevision(uid string) uint64 {
-	var text [8]byte
-	copy(text[3:], uid)
-	return binary.BigEndian.Uint64(text[:])
 }
 
 // timestamp returns the time of a change that is made now, without the part that

@@ -64,6 +64,9 @@ func NewRandom(kind Kind) (Value, error) {
 	return Value{kind: kind}, nil
 }
 
+// Zero overwrites a given value. A change that is refused before it is stored calls it.
+func (v Value) Zero() { v.given.Zero() }
+
 // present reports whether there is a value at all.
 func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 }
 

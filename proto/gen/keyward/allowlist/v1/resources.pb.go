@@ -286,9 +286,10 @@ type Endpoint struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Identifies this life of the name. 26 characters, chosen by the server.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// A name for people. At most 128 characters.
+	// A name for people. At most 128 characters, none a control character.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What the endpoint is, in words. At most 1,024 characters.
+	// What the endpoint is, in words. At most 1,024 characters, of control characters
+	// tabs and line ends only.
 	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
 	// Free labels. At most 64; keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`,
 	// `.` and start with a letter; values are at most 63 of `A-Za-z0-9`, `-`, `_`, `.`.
@@ -301,7 +302,9 @@ type Endpoint struct {
 	// host in its ASCII form, no default port, no dot segments, upper-case
 	// percent-encoding. At most 2,048 bytes.
 	Url string `protobuf:"bytes,7,opt,name=url,proto3" json:"url,omitempty"`
-	// Headers that go with every request. At most 32. Names that usually carry a
+	// Headers that go with every request. At most 32. Headers that frame a message or
+	// name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
+	// and their like) are refused. Names that usually carry a
 	// credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
 	// and all that end in `key`, `token` or `secret`) are refused here as key
 	// material (DIRECT_KEY_NOT_SUPPORTED): they take a `secret`.
@@ -1102,13 +1105,12 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x98\n" +
-	"\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x8f\v\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
-	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12+\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vdisplayName\x12*\n" +
-	"\vdescription\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\x86\x01\n" +
+	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12b\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0125^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdisplayName\x12j\n" +
+	"\vdescription\x18\x04 \x01(\tBH\xbaHErC\x18\x80\b2>^[^\\x00-\\x08\\x0b-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdescription\x12\x86\x01\n" +
 	"\x06labels\x18\x05 \x03(\v2*.keyward.allowlist.v1.Endpoint.LabelsEntryBB\xbaH?\x9a\x01<\x10@\"\x1cr\x1a2\x18^[a-z][a-z0-9_.-]{0,62}$*\x1ar\x182\x16^[A-Za-z0-9_.-]{0,63}$R\x06labels\x12V\n" +
 	"\amethods\x18\x06 \x03(\tB<\xbaH9\x92\x016\x10\b\x18\x01\"0r.R\x03GETR\x04POSTR\x03PUTR\x05PATCHR\x06DELETER\x04HEADR\aOPTIONSR\amethods\x12\x1d\n" +
 	"\x03url\x18\a \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\x80\x10R\x03url\x12C\n" +

@@ -184,7 +184,7 @@ type CreateEndpointRequest struct {
 	Endpoint *Endpoint `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -563,7 +563,7 @@ type UpdateEndpointRequest struct {
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -680,7 +680,7 @@ type DeleteEndpointRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -910,7 +910,7 @@ type ApproveEndpointRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1295,7 +1295,7 @@ type ActivateEndpointRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1405,7 +1405,7 @@ type DeactivateEndpointRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1516,7 +1516,8 @@ type EncryptRequest struct {
 	// REQUEST unless given. RESPONSE answers a partner's request.
 	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
 	// The body in the clear (base64 in JSON). At most 16 MiB over gRPC; the JSON
-	// front door takes 1 MiB requests.
+	// front door takes 1 MiB requests. What comes out is larger, in base64 by a third:
+	// raise your client's limit of 4 MiB for answers, and mind that Decrypt takes 16 MiB.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// For RESPONSE: the exchange that Decrypt returned with the partner's request.
 	Exchange      string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
@@ -1800,15 +1801,15 @@ var File_keyward_allowlist_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a$keyward/allowlist/v1/resources.proto\"\x84\x02\n" +
+	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a$keyward/allowlist/v1/resources.proto\"\xbb\x02\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x03\xe0A\x02R\n" +
 	"endpointId\x12E\n" +
 	"\bendpoint\x18\x03 \x01(\v2\x1e.keyward.allowlist.v1.EndpointB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bendpoint\x12?\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12 \n" +
-	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"T\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
+	"\x06reason\x18\x05 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
 	"\x16CreateEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"-\n" +
 	"\x12GetEndpointRequest\x12\x17\n" +
@@ -1826,20 +1827,20 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05label\x18\a \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\"}\n" +
 	"\x15ListEndpointsResponse\x12<\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1e.keyward.allowlist.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n" +
 	"\x15UpdateEndpointRequest\x12E\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bendpoint\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12?\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"T\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
+	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
 	"\x16UpdateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xb0\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xe7\x01\n" +
 	"\x15DeleteEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"\x18\n" +
 	"\x16DeleteEndpointResponse\"\x84\x01\n" +
@@ -1850,11 +1851,11 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
 	"\x1bListEndpointHistoryResponse\x12>\n" +
 	"\achanges\x18\x01 \x03(\v2$.keyward.allowlist.v1.EndpointChangeR\achanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"p\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
 	"\x16ApproveEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"U\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"U\n" +
 	"\x17ApproveEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xc3\x01\n" +
 	"\x15VerifyEndpointRequest\x12\x17\n" +
@@ -1884,17 +1885,17 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x13VERDICT_INVALID_URL\x10\x05\x12\x1d\n" +
 	"\x19VERDICT_FORBIDDEN_ADDRESS\x10\x06\x12\x16\n" +
 	"\x12VERDICT_UNRESOLVED\x10\a\x12\x16\n" +
-	"\x12VERDICT_NOT_SERVED\x10\b\"q\n" +
+	"\x12VERDICT_NOT_SERVED\x10\b\"\xa8\x01\n" +
 	"\x17ActivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"V\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"V\n" +
 	"\x18ActivateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"s\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xaa\x01\n" +
 	"\x19DeactivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"X\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"X\n" +
 	"\x1aDeactivateEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xb3\x01\n" +
 	"\x0eEncryptRequest\x12\x17\n" +

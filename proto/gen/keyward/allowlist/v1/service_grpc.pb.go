@@ -91,7 +91,8 @@ type AllowlistServiceClient interface {
 	// Encrypts and signs a body as the endpoint's configuration says.
 	Encrypt(ctx context.Context, in *EncryptRequest, opts ...grpc.CallOption) (*EncryptResponse, error)
 	// Decrypts a body as the endpoint's configuration says. What does not open is
-	// DECRYPTION_FAILED, whatever the cause.
+	// DECRYPTION_FAILED, whatever the cause. Signatures are not looked at: where a
+	// profile only signs, the body comes back as it is and proves nothing.
 	Decrypt(ctx context.Context, in *DecryptRequest, opts ...grpc.CallOption) (*DecryptResponse, error)
 }
 
@@ -273,7 +274,8 @@ type AllowlistServiceServer interface {
 	// Encrypts and signs a body as the endpoint's configuration says.
 	Encrypt(context.Context, *EncryptRequest) (*EncryptResponse, error)
 	// Decrypts a body as the endpoint's configuration says. What does not open is
-	// DECRYPTION_FAILED, whatever the cause.
+	// DECRYPTION_FAILED, whatever the cause. Signatures are not looked at: where a
+	// profile only signs, the body comes back as it is and proves nothing.
 	Decrypt(context.Context, *DecryptRequest) (*DecryptResponse, error)
 	mustEmbedUnimplementedAllowlistServiceServer()
 }

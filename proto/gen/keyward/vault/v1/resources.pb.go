@@ -318,8 +318,8 @@ type Secret struct {
 	// Identifies this life of the name: a secret that is deleted and created again
 	// under the same name has another uid. 26 characters, chosen by the server.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// What the secret is for, in words. At most 1,024 characters. Shown to people
-	// and kept in the change log: never put a value here.
+	// What the secret is for, in words. At most 1,024 characters, of control characters
+	// tabs and line ends only. Shown to people and kept in the change log: never put a value here.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// Free labels to filter by. At most 64; keys are 1-63 characters of `a-z`,
 	// `0-9`, `-`, `_`, `.` and start with a letter; values are at most 63
@@ -1267,11 +1267,11 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\a\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\b\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
-	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12*\n" +
-	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\x80\x01\n" +
+	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12j\n" +
+	"\vdescription\x18\x03 \x01(\tBH\xbaHErC\x18\x80\b2>^[^\\x00-\\x08\\x0b-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdescription\x12\x80\x01\n" +
 	"\x06labels\x18\x04 \x03(\v2$.keyward.vault.v1.Secret.LabelsEntryBB\xbaH?\x9a\x01<\x10@\"\x1cr\x1a2\x18^[a-z][a-z0-9_.-]{0,62}$*\x1ar\x182\x16^[A-Za-z0-9_.-]{0,63}$R\x06labels\x12:\n" +
 	"\x05usage\x18\x05 \x01(\x0e2\x17.keyward.vault.v1.UsageB\v\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12;\n" +
 	"\x05value\x18\x06 \x01(\v2\x1d.keyward.vault.v1.SecretValueB\x06\xe0A\x04\x80\x01\x01R\x05value\x12&\n" +

@@ -24,6 +24,7 @@ package vaultv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2/options"
 	_ "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -53,7 +54,7 @@ type CreateSecretRequest struct {
 	Secret *Secret `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -440,7 +441,7 @@ type UpdateSecretRequest struct {
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -557,11 +558,12 @@ type DeleteSecretRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Delete although the secret is in use, and drop its bindings. Super admins
-	// only (PERMISSION_DENIED to others), needs a `reason`, and switches off the
-	// endpoints that refer to the secret.
+	// only (PERMISSION_DENIED to others), needs a `reason`. Endpoints that refer to the
+	// secret are refused its value at once; they are switched off when they next need
+	// it, and at the latest when the allowlist next compares, within the hour.
 	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1042,7 +1044,8 @@ type BindSecretRequest struct {
 	// The host that a CREDENTIAL is sent to; empty for other usages.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
-	// `_`, `.`. Binding again under the same id changes nothing.
+	// `_`, `.`. Binding again under the same id changes nothing; for another referrer
+	// or host it is refused.
 	OperationId   string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1643,14 +1646,14 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\"\xf4\x01\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xab\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
 	"\x06secret\x18\x03 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12?\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12 \n" +
-	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"H\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
+	"\x06reason\x18\x05 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
 	"\x14CreateSecretResponse\x120\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"+\n" +
 	"\x10GetSecretRequest\x12\x17\n" +
@@ -1669,20 +1672,20 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\"q\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf2\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa9\x02\n" +
 	"\x13UpdateSecretRequest\x12;\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12?\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"H\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
+	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
 	"\x14UpdateSecretResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xc4\x01\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xfb\x01\n" +
 	"\x13DeleteSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\x12\x14\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x14\n" +
 	"\x05force\x18\x04 \x01(\bR\x05force\x12?\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"\x16\n" +
@@ -1775,7 +1778,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12p\n" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
-	"\x01\x04\x12\x06parent0\x01B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x01\x04\x12\x06parent0\x01B\xb4\x03\x92A\xf1\x02\x12\xe6\x01\n" +
+	"\aKeyward\x12\x9b\x01Keeps secrets that nobody reads back, and encrypts for partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
+	"\n" +
+	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZQ\n" +
+	"O\n" +
+	"\x06bearer\x12E\b\x02\x120`Bearer ` and a JWT of a configured OIDC issuer.\x1a\rAuthorization \x02b\f\n" +
+	"\n" +
+	"\n" +
+	"\x06bearer\x12\x00Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_service_proto_rawDescOnce sync.Once
