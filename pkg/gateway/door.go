@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
-	"runtime/debug"
 	"strings"
 
 	"github.com/keyward/keyward/pkg/auth"
@@ -48,14 +47,23 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.page(out, r, g.cfg.OpenAPI)
 	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
 		g.api(out, r)
-	case g.cfg.Fallback != nil:
-		g.cfg.Fallback.ServeHTTP(out, r)
 	default:
-		g.refuse(ctx, out, routeNotFound())
+		g.other(out, r)
 	}
 }
 
-// harden sets the headers of every response. A fallback that serves pages sets its own
+// other serves what is neither the API nor the gateway's own.
+func (g *gateway) other(w http.ResponseWriter, r *http.Request) {
+	if g.cfg.Pages != nil {
+		if handler := g.cfg.Pages(r); handler != nil {
+			handler.ServeHTTP(w, r)
+			return
+		}
+	}
+	g.refuse(r.Context(), w, routeNotFound())
+}
+
+// harden sets the headers of every response. A handler that serves pages sets its own
 // content security policy and cache rules over them.
 func harden(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
@@ -170,7 +178,7 @@ func (g *gateway) catch(ctx context.Context, w *response) {
 	}
 	g.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked",
 		slog.String("panic", fmt.Sprintf("%T", cause)),
-		slog.String("stack", string(debug.Stack())),
+		slog.Any("stack", telemetry.Stack(1)),
 		slog.String("request_id", telemetry.RequestID(ctx)))
 	if w.begun {
 		panic(http.ErrAbortHandler) // net/http cuts the answer off and logs nothing

@@ -46,14 +46,23 @@ func TestPagesBesideTheAPI(t *testing.T) {
 	wantProblem(t, bare.do(t, "GET", "/openapi.json", ""), http.StatusNotFound, "ROUTE_NOT_FOUND")
 }
 
-func TestTheFallbackGetsWhatIsNotAPI(t *testing.T) {
+func TestPagesAreWhatIsNotAPI(t *testing.T) {
 	t.Parallel()
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'")
 		w.Header().Set("Cache-Control", "max-age=60")
 		http.ServeContent(w, r, "index.html", time.Time{}, strings.NewReader("<html>"+r.URL.Path))
 	})
-	e := start(t, func(c *gateway.Config) { c.Fallback = pages })
+	beside := func(c *gateway.Config) {
+		c.AllowedHosts = []string{"127.0.0.1"}
+		c.Pages = func(r *http.Request) http.Handler {
+			if strings.HasPrefix(r.URL.Path, "/secrets/") {
+				return pages
+			}
+			return nil
+		}
+	}
+	e := start(t, beside)
 	a := e.do(t, "GET", "/secrets/db", "", "Authorization", "")
 	if a.code != http.StatusOK || a.body != "<html>/secrets/db" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
 		t.Errorf("GET = %d %q %q", a.code, a.header.Get("Content-Type"), a.body)
@@ -61,8 +70,15 @@ func TestTheFallbackGetsWhatIsNotAPI(t *testing.T) {
 	if a.header.Get("Content-Security-Policy") != "default-src 'self'" || a.header.Get("Cache-Control") != "max-age=60" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers = %v", a.header)
 	}
-	for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1%2Fworkspaces"} {
-		wantProblem(t, e.do(t, "GET", path, ""), http.StatusNotFound, "ROUTE_NOT_FOUND")
+	for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1%2Fworkspaces", "/", "/" + canary, "//v1/" + canary} {
+		a := e.do(t, "GET", path, "")
+		wantProblem(t, a, http.StatusNotFound, "ROUTE_NOT_FOUND")
+		if strings.Contains(fmt.Sprint(a), canary) {
+			t.Errorf("GET %s: the answer repeats the path: %v", path, a)
+		}
+	}
+	if a := record(e.handler(t, e.dial(t), beside), httptest.NewRequest("GET", "http://evil.example/secrets/db", nil)); a.code != http.StatusMisdirectedRequest {
+		t.Errorf("GET of a page by a foreign host name = %d, want %d", a.code, http.StatusMisdirectedRequest)
 	}
 }
 
@@ -191,7 +207,7 @@ func TestPanicsAreAnsweredAndNotDescribed(t *testing.T) {
 		}
 		panic(fmt.Errorf("%s", canary))
 	})
-	e := start(t, func(c *gateway.Config) { c.Fallback = pages })
+	e := start(t, func(c *gateway.Config) { c.Pages = func(*http.Request) http.Handler { return pages } })
 	a := e.do(t, "GET", "/early", "")
 	wantProblem(t, a, http.StatusInternalServerError, "INTERNAL")
 	req, err := http.NewRequestWithContext(t.Context(), "GET", e.url+"/late", nil)
@@ -209,6 +225,9 @@ func TestPanicsAreAnsweredAndNotDescribed(t *testing.T) {
 	}
 	if log := e.log.String(); strings.Contains(log, canary) || strings.Contains(a.body, canary) || !strings.Contains(log, "handler panicked") {
 		t.Errorf("answer %s\nlog %s", a.body, log)
+	}
+	if log := e.log.String(); strings.Contains(log, "0x") || strings.Contains(log, "goroutine ") || !strings.Contains(log, "TestPanicsAreAnsweredAndNotDescribed") {
+		t.Errorf("the stack should name functions and show no argument: %s", log)
 	}
 }
 

@@ -55,8 +55,9 @@ type Config struct {
 	AllowedHosts []string
 	// OpenAPI is served as /openapi.json. Without it there is no such page.
 	OpenAPI []byte
-	// Fallback answers what is not below /v1/. Without it, that is not found.
-	Fallback http.Handler
+	// Pages returns the handler for what is not below /v1/; nil, or a nil func, means
+	// not found. A handler that refuses by itself does so in its own words.
+	Pages func(*http.Request) http.Handler
 	// Timeout limits each call to a backend. 30 s if zero.
 	Timeout time.Duration
 	// MaxBodyBytes limits request bodies. 1 MiB if zero.

@@ -53,6 +53,25 @@ var (
 	ErrCorrupt = errors.New("kv: stored value is corrupt")
 )
 
+// A PanicError is the value of a panic that a function given to Update raised in a
+// goroutine of the store, where its stack has been lost when the caller sees it. Its
+// text does not repeat the value, which could hold anything.
+type PanicError struct {
+	// Value is what the function panicked with.
+	Value any
+	// Stack is where, as runtime.Callers tells it.
+	Stack []uintptr
+}
+
+// Error implements error, so that a runtime.Error in it is found by errors.As.
+func (*PanicError) Error() string { return "panic in a transaction" }
+
+// Unwrap returns the value if it is an error.
+func (p *PanicError) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
 // A Store is an ordered key-value store. It may be used from many goroutines.
 type Store interface {
 	// View runs fn on a consistent snapshot and returns its error.
@@ -61,7 +80,8 @@ type Store interface {
 	// Update runs fn and commits what it wrote, unless fn returns an error, which
 	// Update then returns. A context that ends before the commit began means that
 	// nothing was written; the error is then the context's. A panic of fn is
-	// raised again in the calling goroutine. fn may run more than once. It must
+	// raised again in the calling goroutine, as a [*PanicError] if fn ran in another
+	// one. fn may run more than once. It must
 	// not call Update of the same store.
 	//
 	// An error of the store itself (not fn's, and not one of this package) may

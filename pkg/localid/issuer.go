@@ -100,17 +100,35 @@ func (i *Issuer) URL() string { return i.url }
 // Handler serves the discovery document and the key set, below the path of the
 // issuer's URL.
 func (i *Issuer) Handler() http.Handler {
-	mux := http.NewServeMux()
-	serve := func(document []byte) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			// A client that went away is nobody's error.
-			_, _ = w.Write(document)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page := i.Page(r); page != nil {
+			page.ServeHTTP(w, r)
+			return
 		}
+		http.NotFound(w, r)
+	})
+}
+
+// Page returns the handler for the discovery document or the key set if the request
+// reads one of them by its exact path, and nil otherwise.
+func (i *Issuer) Page(r *http.Request) http.Handler {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
 	}
-	mux.HandleFunc("GET "+i.path+"/.well-known/openid-configuration", serve(i.discovery))
-	mux.HandleFunc("GET "+i.path+"/keys", serve(i.keys))
-	return mux
+	var document []byte
+	switch r.URL.EscapedPath() {
+	case i.path + "/.well-known/openid-configuration":
+		document = i.discovery
+	case i.path + "/keys":
+		document = i.keys
+	default:
+		return nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		// A client that went away is nobody's error.
+		_, _ = w.Write(document)
+	})
 }
 
 // Sign returns a token for the subject that is good for the audience from now on

@@ -312,6 +312,35 @@ func TestIssuerServesPublicKeysOnly(t *testing.T) {
 	}
 }
 
+func TestIssuerServesExactPathsOnly(t *testing.T) {
+	t.Parallel()
+	issuer, err := NewIssuer("https://localhost:1/issuer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		method, target string
+		served         bool
+	}{
+		{"GET", "/issuer/keys", true},
+		{"HEAD", "/issuer/keys", true},
+		{"GET", "/issuer/.well-known/openid-configuration", true},
+		{"POST", "/issuer/keys", false},
+		{"GET", "/issuer/keys/", false},
+		{"GET", "//issuer/keys", false},
+		{"GET", "/issuer%2Fkeys", false},
+		{"GET", "/issuer/../issuer/keys", false},
+		{"GET", "/keys", false},
+		{"GET", "/", false},
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest(tt.method, "https://localhost:1"+tt.target, nil)
+		if got := issuer.Page(r) != nil; got != tt.served {
+			t.Errorf("Page(%s %s) = %v, want %v", tt.method, tt.target, got, tt.served)
+		}
+	}
+}
+
 func FuzzParseAuthority(f *testing.F) {
 	own, err := newAuthority(time.Now())
 	if err != nil {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,9 @@ func TestDrainHasAnEnd(t *testing.T) {
 	go func() { answer <- getSecret(t, client) }()
 	<-entered
 	running.Stop()
+	if log := env.Log.String(); !strings.Contains(log, `"drain_ms":`) || strings.Contains(log, `"drained":`) {
+		t.Errorf("the log does not say how many milliseconds the drain took:\n%s", log)
+	}
 	if err := <-answer; status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled {
 		t.Errorf("the request that took too long = %v, want an end", err)
 	}

@@ -208,7 +208,7 @@ func (s *Server) drain(ctx context.Context) {
 		s.grpc.Stop()
 		<-finished
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Duration("drained", time.Since(begin)))
+	s.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Int64("drain_ms", time.Since(begin).Milliseconds()))
 }
 
 func addresses(listeners []net.Listener) []string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -171,8 +170,7 @@ func describe(st *status.Status, f *fault.Error, requestID string) *status.Statu
 
 // A panicError is a panic as the log may see it. The value of a panic could be or
 // hold anything, so only its type is kept, and the text of those that the runtime
-// makes. A stack as the runtime prints it shows the words of arguments, which may
-// be those of a key; this one has functions and lines.
+// makes. Of the stack there are functions and lines: see [telemetry.Stack].
 type panicError struct {
 	what  string
 	stack []string
@@ -182,18 +180,16 @@ func (p *panicError) Error() string { return "panic: " + p.what }
 
 // panicked describes the panic that the calling deferred function recovered.
 func panicked(value any) error {
-	p := &panicError{what: fmt.Sprintf("value of type %T", value)}
+	p := &panicError{stack: telemetry.Stack(2)}
+	var elsewhere *kv.PanicError
+	if err, ok := value.(error); ok && errors.As(err, &elsewhere) {
+		// It was raised in a goroutine of the store, and again where its caller waited.
+		value, p.stack = elsewhere.Value, append(telemetry.Frames(elsewhere.Stack), p.stack...)
+	}
+	p.what = fmt.Sprintf("value of type %T", value)
 	var crash runtime.Error
 	if err, ok := value.(error); ok && errors.As(err, &crash) {
 		p.what = crash.Error()
 	}
-	pcs := make([]uintptr, 48)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	for {
-		frame, more := frames.Next()
-		p.stack = append(p.stack, fmt.Sprintf("%s:%d", strings.TrimPrefix(frame.Function, "github.com/keyward/keyward/"), frame.Line))
-		if !more {
-			return p
-		}
-	}
+	return p
 }

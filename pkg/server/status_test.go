@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/server/servertest"
 )
 
@@ -123,11 +125,12 @@ func TestManyViolationsFitIntoAnAnswer(t *testing.T) {
 func TestPanicIsInternalAndKeepsItsValue(t *testing.T) {
 	t.Parallel()
 	type holder struct{ Secret string }
-	tests := []struct {
+	type panicCase struct {
 		name string
 		do   func()
 		want string // in the log
-	}{
+	}
+	tests := []panicCase{
 		{"with a text", func() { panic(canary) }, "value of type string"},
 		{"with an error", func() { panic(errors.New(canary)) }, "value of type *errors.errorString"},
 		{"with a struct", func() { panic(holder{canary}) }, "value of type server_test.holder"},
@@ -135,6 +138,17 @@ func TestPanicIsInternalAndKeepsItsValue(t *testing.T) {
 		{"with a key among the arguments", func() { keyed([16]byte([]byte(canary))) }, "server_test.keyed"},
 	}
 	env := servertest.New(t)
+	store, err := boltkv.Open(filepath.Join(t.TempDir(), "store"), boltkv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	update := func(key [16]byte) {
+		_ = store.Update(t.Context(), func(kv.Tx) error { inTransaction(key); return nil })
+	}
+	key := [16]byte([]byte(canary))
+	tests = append(tests, panicCase{"in a transaction", func() { update(key) }, "value of type [16]uint8"},
+		panicCase{"in a transaction, with its place", func() { update(key) }, "server_test.inTransaction:"})
 	next := make(chan func(), 1)
 	client := serve(t, env, env.Owner(t, "acme"), func(context.Context) error { (<-next)(); return nil })
 	for _, tt := range tests {
@@ -154,3 +168,6 @@ func TestPanicIsInternalAndKeepsItsValue(t *testing.T) {
 
 //go:noinline
 func keyed(key [16]byte) { panic(key) }
+
+//go:noinline
+func inTransaction(key [16]byte) { panic(key) }

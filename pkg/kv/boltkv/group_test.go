@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -232,6 +235,37 @@ func TestAFailedCommitFailsItsGroupOnly(t *testing.T) {
 		t.Errorf("%d keys are stored, want 1", got)
 	}
 }
+
+// The caller of Update sees what a function panicked with, and where.
+func TestAPanicTellsWhereItWasRaised(t *testing.T) {
+	t.Parallel()
+	db := open(t, filepath.Join(t.TempDir(), "store"), boltkv.Options{})
+	defer func() {
+		raised, ok := recover().(*kv.PanicError)
+		if !ok {
+			t.Fatal("Update does not panic with a *kv.PanicError")
+		}
+		var crash runtime.Error
+		if !errors.As(raised, &crash) || raised.Value != error(crash) { //nolint:errorlint // the very value
+			t.Errorf("Update panics with %v, want the error of the runtime", raised.Value)
+		}
+		var stack []string
+		frames := runtime.CallersFrames(raised.Stack)
+		for more := true; more; {
+			var frame runtime.Frame
+			frame, more = frames.Next()
+			stack = append(stack, frame.Function)
+		}
+		if !slices.ContainsFunc(stack, func(name string) bool { return strings.HasSuffix(name, ".outOfRange") }) {
+			t.Errorf("stack = %q, want outOfRange in it", stack)
+		}
+	}()
+	err := db.Update(t.Context(), outOfRange)
+	t.Errorf("Update = %v, want a panic", err)
+}
+
+//go:noinline
+func outOfRange(tx kv.Tx) error { return tx.Put([]byte{}[1:][:5:5], nil) }
 
 // A panickyLog panics at the first record.
 type panickyLog struct{}

@@ -3,6 +3,7 @@ package boltkv
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -16,6 +17,9 @@ const (
 	maxGroupBytes = 8 << 20
 )
 
+// maxStack is how many frames of a panic are kept.
+const maxStack = 48
+
 // A request is one call of Update. Until it is begun it belongs to the caller,
 // then to the writer until done is closed, then to the caller again.
 type request struct {
@@ -25,7 +29,7 @@ type request struct {
 	done  chan struct{}
 
 	err      error
-	panicked any
+	panicked *kv.PanicError
 	exited   bool
 }
 
@@ -48,9 +52,14 @@ func (r *request) call(t *tx) {
 		if returned {
 			return
 		}
-		if r.panicked = recover(); r.panicked == nil {
+		value := recover()
+		if value == nil {
 			r.exited = true
+			return
 		}
+		stack := make([]uintptr, maxStack)
+		// Without Callers and this function. What panicked is still on the stack.
+		r.panicked = &kv.PanicError{Value: value, Stack: stack[:runtime.Callers(2, stack)]}
 	}()
 	r.err = r.fn(t)
 	returned = true

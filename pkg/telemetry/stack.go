@@ -1,0 +1,36 @@
+package telemetry
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+const maxFrames = 48
+
+// Stack returns the functions, and the lines in them, that the caller of Stack was
+// called by, innermost first. It leaves out the innermost skip ones; 0 begins with the
+// caller of Stack itself.
+//
+// Unlike what package debug prints, it shows no words of arguments, which may be those
+// of a key.
+func Stack(skip int) []string {
+	pcs := make([]uintptr, maxFrames)
+	return Frames(pcs[:runtime.Callers(skip+2, pcs)])
+}
+
+// Frames is [Stack] for the stack that runtime.Callers recorded elsewhere.
+func Frames(pcs []uintptr) []string {
+	if len(pcs) == 0 {
+		return nil
+	}
+	var stack []string
+	frames := runtime.CallersFrames(pcs)
+	for {
+		frame, more := frames.Next()
+		stack = append(stack, fmt.Sprintf("%s:%d", strings.TrimPrefix(frame.Function, "github.com/keyward/keyward/"), frame.Line))
+		if !more {
+			return stack
+		}
+	}
+}
