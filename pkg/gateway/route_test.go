@@ -43,6 +43,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":deactivate", `{"reason":"r"}`, "DeactivateEndpoint"},
 		{"POST", endpoint + ":encrypt", `{"body":"eA=="}`, "Encrypt"},
 		{"POST", endpoint + ":decrypt", `{"body":"eA=="}`, "Decrypt"},
+		{"POST", endpoint + ":verify", `{"method":"METHOD_DNS"}`, "VerifyEndpoint"},
+		{"POST", "/v1/workspaces/acme/endpoints:checkUrl", `{"method":"GET","url":"https://a.example/"}`, "CheckUrl"},
 	}
 	e := start(t)
 	for _, tc := range tests {
@@ -56,7 +58,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-2 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-2, want)
 	}

@@ -109,7 +109,10 @@ func TestAnExchangePinsTheVersion(t *testing.T) {
 		}},
 	}})
 	must(t, err)
-	_, err = k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: sent.GetBody()})
+	eventually(t, func() bool {
+		_, err = k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: sent.GetBody()})
+		return err != nil
+	}, "the old version is still the current one")
 	wantError(t, "Decrypt with the current version", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
 		Name: nameOf("orders"), Body: sent.GetBody(), Exchange: sent.GetExchange(),
