@@ -314,6 +314,43 @@ func TestKeysAreDecodedAsConfigured(t *testing.T) {
 	}
 }
 
+func TestAKeyThatIsNotUsableIsNamedByItsPlace(t *testing.T) {
+	t.Parallel()
+	own := config(t, gcmTwo+mac+"} response { "+gcmTwo)
+	mirrored := config(t, gcmTwo+mac)
+	tests := []struct {
+		name   string
+		config *payload.Config
+		of     payload.Direction
+		opens  bool
+		short  int // the key that is too short
+		want   string
+	}{
+		{"the key that encrypts a request", own, payload.Request, false, 0, "request.cipher.shared_key.keys[0]"},
+		{"the key that signs a request", own, payload.Request, false, 1, "request.signing.keys[0]"},
+		{"a key that opens a request", own, payload.Request, true, 1, "request.cipher.shared_key.keys[1]"},
+		{"a key that opens a response", own, payload.Response, true, 1, "response.cipher.shared_key.keys[1]"},
+		{"a key of the request that opens a response", mirrored, payload.Response, true, 1, "request.cipher.shared_key.keys[1]"},
+	}
+	for _, tt := range tests {
+		p := tt.config.Pipeline(tt.of)
+		refs := p.EncryptReferences()
+		if tt.opens {
+			refs = p.DecryptReferences()
+		}
+		keys := resolve(refs)
+		keys[tt.short] = sensitive.New([]byte("short"))
+		_, err := p.Encrypt(now, rand.Reader, keys, []byte("body"))
+		if tt.opens {
+			_, err = p.Decrypt(now, keys, []byte("body"))
+		}
+		f, ok := fault.From(err)
+		if !ok || f.Reason != payload.KeyNotUsable || f.Metadata["field"] != tt.want {
+			t.Errorf("%s: %v with %v, want KEY_NOT_USABLE with field %s", tt.name, err, f.Metadata, tt.want)
+		}
+	}
+}
+
 func TestMissingKeysAndRandomnessAreErrors(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, gcm+mac)
