@@ -178,7 +178,11 @@ func (s site) tryCall(t testing.TB, who person, method, path, body string, heade
 		}
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: s.tls(t), DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: s.tls(t), DisableKeepAlives: true}, Timeout: patience,
+		// The door redirects nobody, which following it would hide.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, err

@@ -76,7 +76,7 @@ func (f *findings) cipher(path string, c *allowlistv1.Cipher) (suite, []keySourc
 	}
 	keys := make([]keySource, len(refs))
 	for i, ref := range refs {
-		keys[i] = newKeySource(ref)
+		keys[i] = newKeySource(fmt.Sprintf("%s.shared_key.keys[%d]", path, i), ref)
 	}
 	return s, keys
 }

@@ -3,6 +3,7 @@ package payload
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
@@ -18,17 +19,19 @@ var (
 type keySource struct {
 	Reference
 	decoding allowlistv1.Decoding
+	field    string // where it stands in the configuration, which is not named itself
 }
 
-func newKeySource(ref *allowlistv1.SecretRef) keySource {
+func newKeySource(path string, ref *allowlistv1.SecretRef) keySource {
 	return keySource{
+		field:     strings.TrimPrefix(path, root+"."),
 		Reference: Reference{Secret: ref.GetName(), Version: ref.GetVersion()},
 		decoding:  ref.GetDecoding(),
 	}
 }
 
 // use decodes the stored bytes, hands the key to f and zeroes it. What f refuses
-// is KEY_NOT_USABLE.
+// is KEY_NOT_USABLE, which names the field of the reference.
 //
 // A text may be pasted with a line end or copied with blanks: ASCII white space
 // around it is not part of it. Raw bytes are taken as they are.
@@ -40,7 +43,8 @@ func (k keySource) use(stored sensitive.Bytes, f func(key []byte) error) error {
 		err = f(key)
 	}
 	if err != nil {
-		return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").Because(err)
+		return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
+			With("field", k.field).Because(err)
 	}
 	return nil
 }

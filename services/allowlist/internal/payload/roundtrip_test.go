@@ -261,59 +261,6 @@ func TestEachLiveKeyOpens(t *testing.T) {
 	}
 }
 
-func TestKeysAreDecodedAsConfigured(t *testing.T) {
-	t.Parallel()
-	key := unhex(t, keyA)
-	want := base64.RawURLEncoding.EncodeToString(key)
-	tests := []struct {
-		name, decoding, stored string
-		usable                 bool
-	}{
-		{"raw bytes", "DECODING_RAW", string(key), true},
-		{"raw bytes by default", "DECODING_UNSPECIFIED", string(key), true},
-		{"raw bytes keep their white space", "DECODING_RAW", string(key) + "\n", false},
-		{"upper case hexadecimal", "DECODING_HEX", strings.ToUpper(keyA), true},
-		{"hexadecimal with a line end", "DECODING_HEX", " " + keyA + "\r\n", true},
-		{"hexadecimal with a blank inside", "DECODING_HEX", keyA[:2] + " " + keyA[2:], false},
-		{"base64 with padding", "DECODING_BASE64", base64.StdEncoding.EncodeToString(key), true},
-		{"base64 without padding", "DECODING_BASE64", base64.RawStdEncoding.EncodeToString(key), true},
-		{"base64url with padding", "DECODING_BASE64URL", base64.URLEncoding.EncodeToString(key) + "\n", true},
-		{"base64url without padding", "DECODING_BASE64URL", want, true},
-		{"base64 with a line end inside", "DECODING_BASE64", want[:4] + "\n" + want[4:], false},
-		{"a text of another encoding", "DECODING_HEX", want, false},
-		{"a key that is too short", "DECODING_HEX", keyA[2:], false},
-		{"a key that is too long", "DECODING_HEX", keyA + "00", false},
-		{"the key of another algorithm", "DECODING_HEX", keyA[:32], false},
-		{"nothing", "DECODING_RAW", "", false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			p := pipeline(t, strings.Replace(gcm, "DECODING_HEX", test.decoding, 1))
-			stored := sensitive.New([]byte(test.stored))
-			sent, err := p.Encrypt(now, rand.Reader, payload.Keys{stored}, []byte("body"))
-			if test.usable && err != nil || !test.usable && !fault.Is(err, payload.KeyNotUsable) {
-				t.Fatalf("Encrypt: %v, want it usable: %v", err, test.usable)
-			}
-			if string(stored.Reveal()) != test.stored {
-				t.Error("Encrypt changed the stored bytes")
-			}
-			if err == nil {
-				if got := decrypt(t, pipeline(t, gcm), string(sent.Body)); got != "body" {
-					t.Errorf("the key decodes to another one: %q", got)
-				}
-			} else if test.stored != "" && strings.Contains(err.Error(), test.stored) {
-				t.Errorf("the error repeats the key: %v", err)
-			}
-		})
-	}
-	p := pipeline(t, mac)
-	_, err := p.Encrypt(now, rand.Reader, payload.Keys{sensitive.New([]byte(keyB[:30]))}, nil)
-	if !fault.Is(err, payload.KeyNotUsable) {
-		t.Errorf("Encrypt with a MAC key of 15 bytes: %v, want KEY_NOT_USABLE", err)
-	}
-}
-
 func TestMissingKeysAndRandomnessAreErrors(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, gcm+mac)

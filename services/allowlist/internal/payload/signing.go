@@ -39,7 +39,7 @@ func (f *findings) signing(path string, signing *allowlistv1.Signing) *signer {
 		f.add(path+".keys", "must hold exactly 1 key")
 		return nil
 	}
-	s := &signer{key: newKeySource(signing.GetKeys()[0]), codec: newCodec(signing.GetEncoding())}
+	s := &signer{key: newKeySource(path+".keys[0]", signing.GetKeys()[0]), codec: newCodec(signing.GetEncoding())}
 	if signing.GetEncoding() == allowlistv1.Encoding_ENCODING_UNSPECIFIED {
 		s.codec = newCodec(allowlistv1.Encoding_ENCODING_HEX)
 	}

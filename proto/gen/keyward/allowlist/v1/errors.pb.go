@@ -81,7 +81,10 @@ const (
 	// FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host.
 	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 21
 	// FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
-	// does not decode, or has the wrong length.
+	// does not decode, or has the wrong length. Metadata: `field`, the reference's
+	// place in the endpoint's `encryption`, such as
+	// `request.cipher.shared_key.keys[1]`; without a profile for responses, theirs
+	// are those of the request.
 	ErrorReason_ERROR_REASON_KEY_NOT_USABLE ErrorReason = 22
 	// INVALID_ARGUMENT. The body is not JSON, or a selected field is missing. Metadata: `path`.
 	ErrorReason_ERROR_REASON_BODY_NOT_ENCRYPTABLE ErrorReason = 23
