@@ -5,10 +5,10 @@ BIN     := $(CURDIR)/.bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build gen check-gen breaking lint fuzz interop readme modules bench clean
+.PHONY: help run test build gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Build and start everything in one process on this machine. Data stays in .keyward.
 	@exec bin/standalone --dir .keyward
@@ -45,6 +45,9 @@ interop: ## Check payloads against openssl and node, both ways. Needs both.
 readme: $(BIN)/grpcurl ## Run the commands that README.md shows. Needs curl, jq, openssl.
 	go test -count=1 -tags readme -run Readme ./services/e2e/...
 
+deploy-check: $(BIN)/helm $(BIN)/containers $(BIN)/promtool $(BIN)/grpcurl ## Check deploy/. Needs root, bash, curl, jq, openssl, strace, systemd.
+	go test -count=1 -tags deploy -run Deploy ./services/e2e/...
+
 modules: ## Build each module alone, without the workspace.
 	@for module in $(MODULES); do echo "build $$module"; (cd $$module && GOWORK=off go build ./... && GOWORK=off go vet ./...) || exit 1; done
 
@@ -66,3 +69,15 @@ $(BIN)/golangci-lint: tools/lint/go.mod
 $(BIN)/grpcurl: tools/client/go.mod
 	GOWORK=off GOBIN=$(BIN) go -C tools/client install tool
 	@touch $@
+
+$(BIN)/helm: tools/helm/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C tools/helm install tool
+	@touch $@
+
+$(BIN)/containers: tools/containers/go.mod tools/containers/main.go
+	GOWORK=off GOBIN=$(BIN) go -C tools/containers install tool
+	@touch $@
+
+# Debian's package, unpacked and not installed: that would start a server.
+$(BIN)/promtool:
+	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $@ && rm -r $$d
