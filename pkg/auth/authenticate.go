@@ -55,7 +55,8 @@ type Authenticator struct {
 	now      func() time.Time
 }
 
-// remembered is a verified token, and until when that is worth something.
+// remembered is a verified token, and until when that is worth something, unless it
+// ends before.
 type remembered struct {
 	who   *identity
 	until time.Time
@@ -139,18 +140,16 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 // those it has refused.
 func (a *Authenticator) verify(ctx context.Context, token, from string) (*identity, error) {
 	hash := sha256.Sum256([]byte(token))
-	if known, ok := a.verified.Get(hash); ok && a.now().Before(known.until) {
+	// The token's end is looked at each time. The time until which it is remembered
+	// goes by the monotonic clock, which stands still while a machine sleeps.
+	if known, ok := a.verified.Get(hash); ok && a.now().Before(known.until) && a.now().Before(known.who.expiry) {
 		return known.who, nil
 	}
 	who, err := a.examine(ctx, token, from)
 	if err != nil {
 		return nil, err
 	}
-	until := a.now().Add(cacheTime)
-	if who.expiry.Before(until) {
-		until = who.expiry
-	}
-	a.verified.Add(hash, remembered{who: who, until: until})
+	a.verified.Add(hash, remembered{who: who, until: a.now().Add(cacheTime)})
 	return who, nil
 }
 

@@ -254,3 +254,24 @@ func dump(t testing.TB, store kv.Store) (pairs []kv.Pair) {
 	}
 	return pairs
 }
+
+func TestClockThatIsSetBackForgetsNothing(t *testing.T) {
+	t.Parallel()
+	ledger, clock := newLedger()
+	store := newStore(t)
+	req := request(t, ledger, "ann", "Create", "id-1", "value")
+	record(t, store, ledger, req, "secrets/a")
+	*clock = noon.Add(-3 * replay.Lifetime)
+	early := request(t, ledger, "ann", "Create", "id-2", "value")
+	record(t, store, ledger, early, "secrets/b")
+	for _, r := range []replay.Request{req, early} {
+		if _, seen := lookup(t, store, ledger, r); !seen {
+			t.Error("Lookup() while the clock is wrong does not recognise the request")
+		}
+	}
+	*clock = noon
+	record(t, store, ledger, request(t, ledger, "ann", "Create", "id-3", "value"), "secrets/c")
+	if _, seen := lookup(t, store, ledger, req); !seen {
+		t.Error("Lookup() after the clock was set right does not recognise the request")
+	}
+}
