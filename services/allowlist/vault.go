@@ -48,6 +48,13 @@ const (
 	longestMaxStale = time.Hour
 )
 
+// How long nothing may come from the vault until it is asked for a sign of life, and
+// how long that may take. A half-open connection lasts for both.
+const (
+	silence = 10 * time.Second // the library's least
+	pong    = 2 * time.Second
+)
+
 func (c VaultConfig) maxStale() time.Duration {
 	if c.MaxStale == nil {
 		return defaultMaxStale
@@ -99,7 +106,9 @@ func (c VaultConfig) dial() (*grpc.ClientConn, error) {
 			},
 			MinConnectTimeout: 2 * time.Second,
 		}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 5 * time.Second}),
+		// The watch is heard all the time. So a ping is sent only on a connection that
+		// went silent, and one that does not answer it is given up.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: silence, Timeout: pong}),
 		// Neither the environment nor the DNS has a say in how the vault is reached.
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
