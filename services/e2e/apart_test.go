@@ -30,6 +30,7 @@ type constellation struct {
 	t       testing.TB
 	dir     string
 	running map[string]*process
+	metrics string // address of the allowlist's metrics, where a test has asked for them
 }
 
 // apart starts the three programs. Their ports stay the same over restarts.
