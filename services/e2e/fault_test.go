@@ -244,28 +244,7 @@ func TestAnIssuerThatIsDownKeepsOutNobodyWhoIsKnown(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	endpoint := register(t, c.site, "demo", "payments")
-	authority, err := localid.LoadOrCreate(c.path("ca"))
-	check(t, err)
-	cert, err := authority.ServerCertificate("127.0.0.1")
-	check(t, err)
-	server := httptest.NewUnstartedServer(nil)
-	between := newLine(t, server.Listener.Addr().String())
-	first, err := localid.NewIssuer("https://" + between.address)
-	check(t, err)
-	second, err := localid.NewIssuer("https://" + between.address) // the same with a new key
-	check(t, err)
-	var rotated atomic.Bool
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
-	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rotated.Load() {
-			second.Handler().ServeHTTP(w, r)
-		} else {
-			first.Handler().ServeHTTP(w, r)
-		}
-	})
-	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // cut connections are meant
-	server.StartTLS()
-	t.Cleanup(server.Close)
+	between, first, second, rotated := c.startRotatingIssuer()
 	policy, err := os.ReadFile(c.path("policy.yaml"))
 	check(t, err)
 	check(t, os.WriteFile(c.path("policy.yaml"),
@@ -287,6 +266,35 @@ func TestAnIssuerThatIsDownKeepsOutNobodyWhoIsKnown(t *testing.T) {
 	rotated.Store(true)
 	between.mend()
 	c.waitEncrypt(unknown, endpoint, codes.OK, "")
+}
+
+// startRotatingIssuer serves an issuer over a line. It has the first key until it is
+// told that it has rotated to the second one.
+func (c *constellation) startRotatingIssuer() (between *line, first, second *localid.Issuer, rotated *atomic.Bool) {
+	c.t.Helper()
+	authority, err := localid.LoadOrCreate(c.path("ca"))
+	check(c.t, err)
+	cert, err := authority.ServerCertificate("127.0.0.1")
+	check(c.t, err)
+	server := httptest.NewUnstartedServer(nil)
+	between = newLine(c.t, server.Listener.Addr().String())
+	first, err = localid.NewIssuer("https://" + between.address)
+	check(c.t, err)
+	second, err = localid.NewIssuer("https://" + between.address)
+	check(c.t, err)
+	rotated = new(atomic.Bool)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		issuer := first
+		if rotated.Load() {
+			issuer = second
+		}
+		issuer.Handler().ServeHTTP(w, r)
+	})
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // cut connections are meant
+	server.StartTLS()
+	c.t.Cleanup(server.Close)
+	return between, first, second, rotated
 }
 
 // bearing returns the allowlist as a sender sees it who has a new token of an issuer.
