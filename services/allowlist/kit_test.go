@@ -62,7 +62,8 @@ func newReconcilingKit(t testing.TB) *kit {
 	return makeKit(t, pace)
 }
 
-func makeKit(t testing.TB, reconcile time.Duration) *kit {
+// makeKit starts a kit. Configure is called before the allowlist starts.
+func makeKit(t testing.TB, reconcile time.Duration, configure ...func(*kit)) *kit {
 	t.Helper()
 	folder := t.TempDir()
 	k := &kit{clock: new(clock), steps: new(steps), listen: "127.0.0.1:0", reconcile: reconcile}
@@ -78,6 +79,9 @@ func makeKit(t testing.TB, reconcile time.Duration) *kit {
 	}
 	must(t, allowlist.CreateKey(k.config.KeyFile))
 	k.startVault(t)
+	for _, change := range configure {
+		change(k)
+	}
 	k.start(t)
 	return k
 }
