@@ -1,0 +1,412 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/client"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+var errAway = status.Error(codes.Unavailable, "away")
+
+func TestSecretIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	together := make(chan struct{})
+	k.vault.answering = func() { <-together }
+	var callers sync.WaitGroup
+	for range 64 {
+		callers.Go(func() { k.wants(t, "together", ref("key"), 1) })
+	}
+	await(t, "all to wait for one answer", func() bool {
+		k.memory.mu.Lock()
+		defer k.memory.mu.Unlock()
+		f := k.memory.flights[ref("key")]
+		return f != nil && f.waiting == 64
+	})
+	close(together)
+	callers.Wait() // each zeroes what it got, which is its own
+	k.wants(t, "later", ref("key"), 1)
+	k.wants(t, "the version by its number", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
+	k.wantAsks(t, "all in all", 1)
+	k.Forget("key")
+	k.wants(t, "forgotten", ref("key"), 1)
+	k.wantAsks(t, "forgotten", 2)
+}
+
+func TestRotationIsSeen(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("other")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.wants(t, "before", ref("other"), 1)
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "after", ref("key"), 2)
+	k.wants(t, "the old version", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
+	asked := k.vault.asks()
+	k.wants(t, "the other", ref("other"), 1)
+	k.wantAsks(t, "a secret that did not change", asked)
+}
+
+// TestAnswerFromBeforeAnEventIsNotKept holds an answer back that was read before a
+// rotation, until the rotation has been heard.
+func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	read, release := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	k.vault.answering = func() {
+		if held.CompareAndSwap(false, true) { // the first only
+			close(read)
+			<-release
+		}
+	}
+	var early sync.WaitGroup
+	early.Go(func() { k.wants(t, "asked before the rotation", ref("key"), 1) })
+	<-read
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "asked after the rotation, while the old answer is on its way", ref("key"), 2)
+	close(release)
+	early.Wait()
+	k.wants(t, "asked after the old answer came", ref("key"), 2)
+	k.wantAsks(t, "all in all", 2)
+}
+
+func TestWatchThatBreaksMissesNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("other")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.wants(t, "before", ref("other"), 1)
+	k.vault.set(func() { k.vault.refuse = errAway })
+	k.vault.hangUp()
+	k.vault.rotate("key")
+	k.wants(t, "served while the vault is away", ref("key"), 1)
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.caughtUp(t)
+	k.wants(t, "after the vault is back", ref("key"), 2)
+	k.wants(t, "after the vault is back", ref("other"), 1)
+	k.wantAsks(t, "all in all", 3)
+}
+
+func TestNewEpochDropsAll(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("key")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 2)
+	k.vault.set(func() { // a backup from before the last change
+		k.vault.versions["key"], k.vault.log = 1, k.vault.log[:1]
+	})
+	k.vault.restart("second")
+	k.caughtUp(t)
+	k.wants(t, "after", ref("key"), 1)
+}
+
+func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.vault.set(func() { k.vault.refuse = errAway })
+	k.vault.hangUp()
+	await(t, "the watch to be refused", func() bool { return k.vault.watches() > 1 })
+	k.clock.advance(time.Minute - time.Second)
+	k.wants(t, "silent for less than it may be", ref("key"), 1)
+	k.clock.advance(time.Second)
+	if _, err := k.Resolve(t.Context(), ref("key")); status.Code(err) != codes.Unavailable {
+		t.Errorf("Resolve of what is too old = %v, want the vault's error", err)
+	}
+	await(t, "what is kept to be dropped", func() bool {
+		k.memory.mu.Lock()
+		defer k.memory.mu.Unlock()
+		return k.memory.kept.Len() == 0 && k.memory.bytes == 0
+	})
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.caughtUp(t)
+	k.wants(t, "after the vault is back", ref("key"), 1)
+}
+
+func TestMachineThatSleptTrustsNothing(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	for name, now := range map[string]time.Time{
+		"both clocks went on":         began.Add(time.Minute),
+		"only the wall clock went on": began.Round(0).Add(time.Minute),
+	} {
+		m := &memory{maxStale: time.Minute, now: func() time.Time { return now }, heard: position{epoch: "e"}, beat: began}
+		if !m.stale() {
+			t.Errorf("%s: what was heard a minute ago is relied on", name)
+		}
+	}
+}
+
+func TestStreamOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.vault.set(func() { k.vault.silent = true })
+	await(t, "another stream", func() bool { return k.vault.watches() > 1 })
+	k.vault.set(func() { k.vault.silent = false })
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "on the new stream", ref("key"), 2)
+}
+
+func TestRefusalsAreNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.vault.set(func() { k.vault.refuse = status.Error(codes.PermissionDenied, "not bound") })
+	if _, err := k.Resolve(t.Context(), ref("key")); !errors.Is(client.Describe(err), client.ErrDenied) {
+		t.Errorf("Resolve = %v, want the refusal", err)
+	}
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.wants(t, "afterwards", ref("key"), 1)
+}
+
+func TestCallerThatLeavesTakesNothingFromOthers(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	k.vault.answering = func() { close(asked); <-release }
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := k.Resolve(ctx, ref("key"))
+		left <- err
+	}()
+	<-asked
+	var other sync.WaitGroup
+	other.Go(func() { k.wants(t, "who stays", ref("key"), 1) })
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("Resolve of who left = %v, want %v", err, context.Canceled)
+	}
+	close(release)
+	other.Wait()
+	k.wantAsks(t, "all in all", 1)
+}
+
+func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]*kit{
+		"max stale of 0":             newKit(t, Config{}),
+		"a watch that never started": newKit(t, Config{MaxStale: time.Minute}),
+	} {
+		k.vault.rotate("key")
+		for range 3 {
+			k.wants(t, name, ref("key"), 1)
+		}
+		k.wantAsks(t, name, 3)
+	}
+	k := newKit(t, Config{})
+	k.Run(t.Context()) // returns: there is nothing to do
+	k.Forget("key")
+	for _, stale := range []time.Duration{-1, MaxMaxStale + 1} {
+		if _, err := New(k.Cache.vault, Config{MaxStale: stale}); err == nil {
+			t.Errorf("New with a max stale of %v succeeds", stale)
+		}
+	}
+}
+
+func TestMemoryIsBoundedAndOverwritten(t *testing.T) {
+	t.Parallel()
+	shown, err := newMetrics(nil, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newMemory(time.Minute, time.Now, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 1 << 20
+	var first sensitive.Bytes
+	for i := range maxBytes/size + 10 {
+		value := make([]byte, size)
+		for j := range value {
+			value[j] = 1
+		}
+		r := Ref{Secret: fmt.Sprint(i), UID: "uid", Version: 1}
+		m.keep(r, answer{Value: Value{Plain: sensitive.New(value), Version: 1}})
+		if i == 0 {
+			a, _ := m.kept.Peek(r)
+			first = a.Plain
+		}
+	}
+	if m.bytes > maxBytes || m.kept.Len() != maxBytes/size || len(m.about) != m.kept.Len() {
+		t.Errorf("%d bytes are kept in %d answers about %d secrets", m.bytes, m.kept.Len(), len(m.about))
+	}
+	for _, b := range first.Reveal() {
+		if b != 0 {
+			t.Fatal("the value that had to go is still in memory")
+		}
+	}
+	for i := range maxKept + 10 {
+		m.keep(Ref{Secret: "many", UID: "uid", Version: uint32(i + 1)}, answer{Value: Value{Plain: sensitive.New([]byte{1})}})
+	}
+	if m.kept.Len() != maxKept || m.bytes != maxKept {
+		t.Errorf("%d answers of %d bytes are kept, want %d", m.kept.Len(), m.bytes, maxKept)
+	}
+}
+
+func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	at := func(sequence uint64) position { return position{epoch: "e", sequence: sequence} }
+	begin := func(resumed bool, p position) error { return k.memory.begin(resumed, p) }
+	hear := func(p position, events ...event) error { return k.memory.hear(events, p) }
+	for _, tt := range []struct {
+		name string
+		err  error
+		ok   bool
+	}{
+		{"no epoch", begin(false, position{}), false},
+		{"a first position", begin(false, at(5)), true},
+		{"resumed elsewhere", begin(true, at(6)), false},
+		{"resumed there", begin(true, at(5)), true},
+		{"going on", hear(at(7), event{"key", 5}, event{"key", 6}), true},
+		{"going back", hear(at(6)), false},
+		{"another epoch", hear(position{epoch: "f", sequence: 8}), false},
+		{"an event from before", hear(at(9), event{"key", 6}), false},
+		{"an event from beyond", hear(at(9), event{"key", 9}), false},
+	} {
+		if ok := tt.err == nil; ok != tt.ok {
+			t.Errorf("%s: %v, want it to be believed: %v", tt.name, tt.err, tt.ok)
+		}
+	}
+}
+
+func TestMetricsTellHowTheCacheDoes(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	k := newKit(t, Config{MaxStale: time.Minute, Metrics: registry})
+	k.vault.rotate("key")
+	k.run(t)
+	for range 3 {
+		k.wants(t, "resolved", ref("key"), 1)
+	}
+	k.clock.advance(7 * time.Second)
+	got := make(map[string]float64)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		m := f.GetMetric()[0]
+		got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+	}
+	if got["keyward_key_cache_hits_total"] != 2 || got["keyward_key_cache_misses_total"] != 1 || got["keyward_vault_watch_connected"] != 1 {
+		t.Errorf("metrics = %v, want 2 hits, 1 miss, connected", got)
+	}
+	if _, ok := got["keyward_key_cache_stale_seconds"]; !ok {
+		t.Error("there is no metric of the silence")
+	}
+	if _, err := New(k.Cache.vault, Config{MaxStale: time.Minute, Metrics: registry}); err == nil {
+		t.Error("metrics are registered twice")
+	}
+}
+
+// TestNoChangeIsEverMissed rotates, breaks the watch and begins epochs at random while
+// others resolve. Whenever the cache has heard all, it serves what is current.
+func TestNoChangeIsEverMissed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Hour})
+	secrets := []string{"a", "b", "c", "d"}
+	for _, s := range secrets {
+		k.vault.rotate(s)
+	}
+	k.vault.answering = func() { <-time.After(time.Duration(draw(t, 2000)) * time.Microsecond) }
+	k.run(t)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := k.Resolve(t.Context(), ref(secrets[draw(t, len(secrets))]))
+				if err != nil {
+					t.Errorf("Resolve = %v", err)
+					return
+				}
+				got.Plain.Zero()
+			}
+		})
+	}
+	for round := range 40 {
+		for range draw(t, 20) {
+			switch draw(t, 8) {
+			case 0:
+				k.vault.hangUp()
+			case 1:
+				k.vault.restart(fmt.Sprint("epoch ", round, draw(t, 1000)))
+			default:
+				k.vault.rotate(secrets[draw(t, len(secrets))])
+			}
+		}
+		k.caughtUp(t)
+		for _, s := range secrets {
+			k.wants(t, fmt.Sprint("round ", round), ref(s), k.vault.current(s))
+		}
+	}
+	close(stop)
+	readers.Wait()
+}
+
+func draw(t testing.TB, below int) int {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	return int(n.Int64())
+}
+
+func BenchmarkResolveFromMemory(b *testing.B) {
+	k := newKit(b, Config{MaxStale: time.Hour})
+	k.vault.rotate("key")
+	k.run(b)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			got, err := k.Resolve(b.Context(), ref("key"))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			got.Plain.Zero()
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package cache
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics show how the cache does.
+type metrics struct {
+	hits, misses prometheus.Counter
+	connected    prometheus.Gauge
+	beat         atomic.Int64 // when something was heard last, in nanoseconds since 1970
+}
+
+// newMetrics returns the metrics, registered; a nil registry is none.
+func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error) {
+	m := &metrics{
+		hits: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "keyward_key_cache_hits_total",
+			Help: "Secrets that were needed and were in memory.",
+		}),
+		misses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "keyward_key_cache_misses_total",
+			Help: "Secrets that were needed and had to be resolved at the vault.",
+		}),
+		connected: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keyward_vault_watch_connected",
+			Help: "1 while the vault tells of changes, 0 while it does not.",
+		}),
+	}
+	m.beat.Store(now().UnixNano())
+	stale := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "keyward_key_cache_stale_seconds",
+		Help: "Time since the vault last said that the secrets in memory are right, or since the start.",
+	}, func() float64 { return time.Duration(now().UnixNano() - m.beat.Load()).Seconds() })
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.hits, m.misses, m.connected, stale} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// asked notes that a secret was needed.
+func (m *metrics) asked(kept bool) {
+	if kept {
+		m.hits.Inc()
+		return
+	}
+	m.misses.Inc()
+}
