@@ -19,8 +19,9 @@
 // was first:
 //
 //   - An event drops the answers about its secret that were read before it.
-//   - An answer that is on its way while an event about its secret comes in is kept
-//     only if it was read after the event. Who asks after the event asks anew.
+//   - An answer that is on its way while an event about its secret comes in reaches
+//     who asked for it, but is not kept. Nor is one that was read before an event that
+//     came in before the question.
 //   - A watch that begins again does so where it was, and is told what came meanwhile
 //     before the first heartbeat. Where it cannot (another epoch, or too far behind),
 //     all is dropped, and so is what is on its way.

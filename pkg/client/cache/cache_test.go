@@ -92,6 +92,40 @@ func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
 	k.wantAsks(t, "all in all", 2)
 }
 
+// TestAnswerThatTwoEventsOvertakeIsNotKept holds an answer back that was read between
+// two rotations.
+func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	began, read, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var asked atomic.Int32
+	k.vault.reading = func() {
+		if asked.Add(1) == 1 { // the first is slow before it reads, and after
+			close(began)
+			<-read
+		}
+	}
+	k.vault.answering = func() {
+		if asked.Load() == 1 {
+			<-release
+		}
+	}
+	var early sync.WaitGroup
+	early.Go(func() { k.wants(t, "asked before both rotations", ref("key"), 2) })
+	<-began
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	close(read)
+	await(t, "the vault to have read", func() bool { return k.vault.asks() == 1 })
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	close(release)
+	early.Wait()
+	k.wants(t, "asked after both", ref("key"), 3)
+}
+
 func TestWatchThatBreaksMissesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})

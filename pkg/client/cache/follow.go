@@ -65,8 +65,10 @@ func (m *memory) outdate(e event) {
 	}
 	for ref, f := range m.flights {
 		if ref.Secret == e.secret {
-			f.least = max(f.least, e.sequence+1)
-			delete(m.flights, ref) // who asks from now on wants to know of the event
+			// Who asks from now on wants to know of the event, and asks anew. Of this
+			// flight later events are not told, so its answer may not be kept.
+			f.least = never
+			delete(m.flights, ref)
 		}
 	}
 }

@@ -176,6 +176,17 @@ func (m *memory) fly(ctx context.Context, ref Ref, f *flight, ask func(context.C
 // keep keeps a copy of an answer; one about the current version is also one about
 // that version.
 func (m *memory) keep(ref Ref, a answer) {
+	m.add(ref, a)
+	if ref.Version == 0 {
+		ref.Version = a.Version
+		m.add(ref, a)
+	}
+	for m.bytes > maxBytes {
+		m.kept.RemoveOldest()
+	}
+}
+
+func (m *memory) add(ref Ref, a answer) {
 	m.kept.Remove(ref) // Add would not zero the one before
 	m.kept.Add(ref, a.copied())
 	m.bytes += a.Plain.Len()
@@ -183,13 +194,6 @@ func (m *memory) keep(ref Ref, a answer) {
 		m.about[ref.Secret] = make(map[Ref]struct{})
 	}
 	m.about[ref.Secret][ref] = struct{}{}
-	for m.bytes > maxBytes {
-		m.kept.RemoveOldest()
-	}
-	if ref.Version == 0 {
-		ref.Version = a.Version
-		m.keep(ref, a)
-	}
 }
 
 // evicted is called when an answer leaves kept, however it does.

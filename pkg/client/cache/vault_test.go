@@ -34,8 +34,9 @@ type fakeVault struct {
 	changed  chan struct{}
 	cut      chan struct{} // closed to end the streams
 	silent   bool
-	// answering, if not nil, is called by ResolveSecret after it has read.
-	answering func()
+	// reading and answering, if not nil, are called by ResolveSecret before and after it
+	// has read.
+	reading, answering func()
 }
 
 func newFakeVault() *fakeVault {
@@ -95,6 +96,12 @@ func (v *fakeVault) position() *vaultv1.Position {
 }
 
 func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+	v.mu.Lock()
+	reading := v.reading
+	v.mu.Unlock()
+	if reading != nil {
+		reading()
+	}
 	v.mu.Lock()
 	v.asked++
 	version := v.versions[req.GetName()]
