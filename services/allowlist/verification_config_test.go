@@ -47,7 +47,7 @@ func TestAnAuthorityFileThatCannotBeReadStopsTheStart(t *testing.T) {
 	must(t, os.WriteFile(empty, []byte("nothing"), 0o600))
 	for _, path := range []string{empty, empty + ".none"} {
 		k.config.Verification.CAFile = path
-		if a, err := allowlist.New(t.Context(), k.config, k.env.Logger); err == nil || !strings.Contains(err.Error(), "verification.ca_file") {
+		if a, err := allowlist.New(t.Context(), k.config, k.env.Logger, nil); err == nil || !strings.Contains(err.Error(), "verification.ca_file") {
 			t.Errorf("New with %s = %v, %v, want an error about it", path, a, err)
 		}
 	}

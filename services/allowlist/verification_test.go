@@ -25,11 +25,6 @@ const (
 
 var proofs = []allowlistv1.Verification_Method{byDNS, byFile, byWeb}
 
-// at is an endpoint at a URL.
-func at(url string) *allowlistv1.Endpoint {
-	return &allowlistv1.Endpoint{Methods: []string{"POST"}, Url: url}
-}
-
 // verify asks for a look at a proof, not too soon after the last one.
 func (k *kit) verify(t testing.TB, id string, method allowlistv1.Verification_Method) (*allowlistv1.Endpoint, error) {
 	t.Helper()
