@@ -63,8 +63,9 @@ func (a answer) copied() answer {
 // what the watch tells of. So of an answer and an event it is known which was first:
 //
 //   - An event drops the answers about its secret that were read before it.
-//   - An answer that is on its way while an event about its secret comes in is kept
-//     only if it was read after the event.
+//   - An answer that is on its way while an event about its secret comes in reaches
+//     who asked for it, but is not kept. Nor is one that was read before an event that
+//     came in before the question.
 //   - A watch that begins again does so where it was, and is told what came
 //     meanwhile before the first heartbeat. Where it cannot (another epoch, or too
 //     far behind), all is dropped, and so is what is on its way.
@@ -207,6 +208,17 @@ func (c *cache) fly(ctx context.Context, about subject, f *flight, ask func(cont
 // keep keeps a copy of an answer; one about the current version is also one about
 // that version.
 func (c *cache) keep(about subject, a answer) {
+	c.add(about, a)
+	if about.version == 0 {
+		about.version = a.version
+		c.add(about, a)
+	}
+	for c.bytes > maxBytes {
+		c.kept.RemoveOldest()
+	}
+}
+
+func (c *cache) add(about subject, a answer) {
 	c.kept.Remove(about) // Add would not zero the one before
 	c.kept.Add(about, a.copied())
 	c.bytes += a.value.Len()
@@ -214,13 +226,6 @@ func (c *cache) keep(about subject, a answer) {
 		c.about[about.secret] = make(map[subject]struct{})
 	}
 	c.about[about.secret][about] = struct{}{}
-	for c.bytes > maxBytes {
-		c.kept.RemoveOldest()
-	}
-	if about.version == 0 {
-		about.version = a.version
-		c.keep(about, a)
-	}
 }
 
 // evicted is called when an answer leaves kept, however it does.
@@ -310,7 +315,7 @@ func (c *cache) outdate(e event) {
 	}
 	for about, f := range c.flights {
 		if about.secret == e.secret {
-			f.least = max(f.least, e.sequence+1)
+			f.least = never
 			delete(c.flights, about) // who asks from now on wants to know of the event
 		}
 	}

@@ -257,7 +257,7 @@ func (v *Vault) ask(ctx context.Context, about subject) (answer, error) {
 		value: sensitive.New(resp.GetValue()), version: resp.GetVersion(),
 		usage: resp.GetUsage(), hosts: resp.GetAllowedHosts(), at: positionFromProto(resp.GetPosition()),
 	}
-	if about.version != 0 && a.version != about.version {
+	if a.version == 0 || about.version != 0 && a.version != about.version {
 		a.value.Zero()
 		return answer{}, errors.New("the vault answers with another version than was asked for")
 	}
