@@ -23,9 +23,9 @@ import (
 // partnerHost is the name of the partner's host. Only the partner's DNS knows it.
 const partnerHost = "partner.localhost"
 
-// A partner is the other side: a DNS server and an HTTPS server of its own, on the
+// A counterpart is the partner: a DNS server and an HTTPS server of its own, on the
 // loopback interface.
-type partner struct {
+type counterpart struct {
 	port string // of the HTTPS server
 	dns  string // address of the DNS server
 
@@ -38,9 +38,9 @@ type partner struct {
 	answer    http.HandlerFunc // nil: 404
 }
 
-func newPartner(t testing.TB, k *kit) *partner {
+func newCounterpart(t testing.TB, k *kit) *counterpart {
 	t.Helper()
-	p := &partner{addresses: [][]string{{"127.0.0.1"}}, texts: make(map[string][]string)}
+	p := &counterpart{addresses: [][]string{{"127.0.0.1"}}, texts: make(map[string][]string)}
 	p.serveDNS(t)
 	cert, err := k.env.Authority.ServerCertificate(partnerHost, "127.0.0.1")
 	must(t, err)
@@ -54,7 +54,7 @@ func newPartner(t testing.TB, k *kit) *partner {
 	return p
 }
 
-func (p *partner) serveDNS(t testing.TB) {
+func (p *counterpart) serveDNS(t testing.TB) {
 	t.Helper()
 	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	must(t, err)
@@ -70,7 +70,7 @@ func (p *partner) serveDNS(t testing.TB) {
 	})
 }
 
-func (p *partner) resolve(w dns.ResponseWriter, q *dns.Msg) {
+func (p *counterpart) resolve(w dns.ResponseWriter, q *dns.Msg) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.questions++
@@ -101,7 +101,7 @@ func (p *partner) resolve(w dns.ResponseWriter, q *dns.Msg) {
 	_ = w.WriteMsg(m) // a client that has gone does not matter
 }
 
-func (p *partner) serveHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *counterpart) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.calls++
 	answer := p.answer
@@ -113,35 +113,35 @@ func (p *partner) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
-func (p *partner) set(change func()) {
+func (p *counterpart) set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
 }
 
 // asked returns how many questions and calls there were so far.
-func (p *partner) asked() int {
+func (p *counterpart) asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.questions + p.calls
 }
 
 // reached returns how many calls there were so far.
-func (p *partner) reached() int {
+func (p *counterpart) reached() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls
 }
 
-func (p *partner) url(path string) string { return "https://" + partnerHost + ":" + p.port + path }
+func (p *counterpart) url(path string) string { return "https://" + partnerHost + ":" + p.port + path }
 
 // publishText puts text into the DNS.
-func (p *partner) publishText(name string, texts ...string) {
+func (p *counterpart) publishText(name string, texts ...string) {
 	p.set(func() { p.texts[name+"."] = texts })
 }
 
 // publish puts everything in place that a challenge asks for.
-func (p *partner) publish(c *allowlistv1.Challenge) {
+func (p *counterpart) publish(c *allowlistv1.Challenge) {
 	p.publishText(c.GetDnsName(), "v=spf1 -all", c.GetDnsValue())
 	p.serve(func(w http.ResponseWriter, r *http.Request) {
 		nonce := r.URL.Query().Get("keyward-nonce")
@@ -157,14 +157,14 @@ func (p *partner) publish(c *allowlistv1.Challenge) {
 }
 
 // withdraw takes everything away.
-func (p *partner) withdraw() {
+func (p *counterpart) withdraw() {
 	p.set(func() { p.texts, p.answer = make(map[string][]string), nil })
 }
 
-func (p *partner) serve(answer http.HandlerFunc) { p.set(func() { p.answer = answer }) }
+func (p *counterpart) serve(answer http.HandlerFunc) { p.set(func() { p.answer = answer }) }
 
 // body serves the same body everywhere.
-func (p *partner) body(text string) {
+func (p *counterpart) body(text string) {
 	p.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 }
 
@@ -176,17 +176,17 @@ func answerTo(nonce, token string) string {
 }
 
 // newPartnerKit is a kit with a partner that the allowlist may talk to.
-func newPartnerKit(t testing.TB) (*kit, *partner) {
+func newPartnerKit(t testing.TB) (*kit, *counterpart) {
 	t.Helper()
 	return newGuardedKit(t, "127.0.0.0/8")
 }
 
 // newGuardedKit is a kit with a partner, whose DNS the allowlist asks, and some
 // ranges that it may talk to.
-func newGuardedKit(t testing.TB, ranges ...string) (k *kit, p *partner) {
+func newGuardedKit(t testing.TB, ranges ...string) (k *kit, p *counterpart) {
 	t.Helper()
 	k = makeKit(t, 0, func(k *kit) {
-		p = newPartner(t, k)
+		p = newCounterpart(t, k)
 		k.config.Verification = allowlist.VerificationConfig{
 			Resolvers: []string{p.dns}, AllowRanges: ranges, CAFile: k.env.TrustFile(),
 		}

@@ -20,7 +20,7 @@ const (
 )
 
 // proven registers an endpoint, encrypted, verifies it by a proof and switches it on.
-func (k *kit) proven(t testing.TB, p *partner, id string, method allowlistv1.Verification_Method) {
+func (k *kit) proven(t testing.TB, p *counterpart, id string, method allowlistv1.Verification_Method) {
 	t.Helper()
 	e := draft(k.secret(t, id))
 	e.Url = p.url("/" + id)
@@ -123,7 +123,7 @@ func TestTheLifeOfAProof(t *testing.T) {
 
 // verified returns the challenge that an endpoint was verified by, which it no longer
 // shows: that of another one on the same host.
-func (k *kit) verified(t testing.TB, p *partner, id string) *allowlistv1.Challenge {
+func (k *kit) verified(t testing.TB, p *counterpart, id string) *allowlistv1.Challenge {
 	t.Helper()
 	k.owner.create(t, id+"-2", at(p.url("/"+id+"-2")))
 	return k.owner.get(t, id+"-2").GetChallenge()
