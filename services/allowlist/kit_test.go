@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -38,6 +39,7 @@ type kit struct {
 	clock                      *clock
 	steps                      *steps
 	store                      *kvtest.FaultyStore
+	metrics                    *prometheus.Registry
 	allowlist                  *allowlist.Allowlist
 	vaultServer, server        *servertest.Running
 	owner, member, admin       client
@@ -104,8 +106,9 @@ func (k *kit) startVault(t testing.TB) {
 // start opens the allowlist, for the first time or again.
 func (k *kit) start(t testing.TB) {
 	t.Helper()
+	k.metrics = prometheus.NewRegistry()
 	a, err := allowlist.Open(t.Context(), k.config, k.env.Logger, allowlist.Around{
-		Now: k.clock.now, Pace: pace, Reconcile: k.reconcile, Step: k.steps.step,
+		Now: k.clock.now, Metrics: k.metrics, Pace: pace, Reconcile: k.reconcile, Step: k.steps.step,
 		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and may be made to fail
 			k.store = kvtest.Faulty(kvtest.Rerun(store))
 			return k.store
