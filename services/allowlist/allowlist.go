@@ -156,8 +156,8 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	vault, err := resolver.NewCached(a.conn, resolver.Freshness{
-		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics,
+	vault, err := resolver.New(a.conn, resolver.Freshness{
+		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	}
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
-	a.tasks.Go(func() { vault.Watch(background, logger) })
+	a.tasks.Go(func() { vault.Watch(background) })
 	return nil
 }
 

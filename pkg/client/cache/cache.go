@@ -129,17 +129,26 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 }
 
 // Resolve returns a secret, from memory or from the vault. Errors are the vault's own,
-// such as NOT_BOUND or VERSION_DISABLED.
+// such as NOT_BOUND or VERSION_DISABLED; package client describes them.
 func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	if c.memory == nil {
 		a, err := c.ask(ctx, ref)
 		return a.Value, err
 	}
-	if a, ok := c.memory.get(ref); ok {
-		return a.Value, nil
+	if kept, ok := c.Kept(ref); ok {
+		return kept, nil
 	}
 	a, err := c.memory.fetch(ctx, ref, c.ask)
 	return a.Value, err
+}
+
+// Kept returns a secret if it is in memory and may be relied on. It does not wait.
+func (c *Cache) Kept(ref Ref) (Value, bool) {
+	if c.memory == nil {
+		return Value{}, false
+	}
+	a, ok := c.memory.get(ref)
+	return a.Value, ok
 }
 
 // Forget drops what is kept of a secret. Whoever gives up a binding forgets the secret:
@@ -165,7 +174,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		},
 		at: positionFromProto(res.GetPosition()),
 	}
-	if ref.Version != 0 && a.Version != ref.Version {
+	if a.Version == 0 || ref.Version != 0 && a.Version != ref.Version {
 		a.Plain.Zero()
 		return answer{}, errors.New("the vault answers with another version than was asked for")
 	}

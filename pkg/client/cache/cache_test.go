@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/sensitive"
 )
 
 var errAway = status.Error(codes.Unavailable, "away")
@@ -185,20 +184,6 @@ func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
 	k.wants(t, "after the vault is back", ref("key"), 1)
 }
 
-func TestMachineThatSleptTrustsNothing(t *testing.T) {
-	t.Parallel()
-	began := time.Now()
-	for name, now := range map[string]time.Time{
-		"both clocks went on":         began.Add(time.Minute),
-		"only the wall clock went on": began.Round(0).Add(time.Minute),
-	} {
-		m := &memory{maxStale: time.Minute, now: func() time.Time { return now }, heard: position{epoch: "e"}, beat: began}
-		if !m.stale() {
-			t.Errorf("%s: what was heard a minute ago is relied on", name)
-		}
-	}
-}
-
 func TestStreamOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
@@ -268,73 +253,6 @@ func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
 	for _, stale := range []time.Duration{-1, MaxMaxStale + 1} {
 		if _, err := New(k.Cache.vault, Config{MaxStale: stale}); err == nil {
 			t.Errorf("New with a max stale of %v succeeds", stale)
-		}
-	}
-}
-
-func TestMemoryIsBoundedAndOverwritten(t *testing.T) {
-	t.Parallel()
-	shown, err := newMetrics(nil, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := newMemory(time.Minute, time.Now, shown)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const size = 1 << 20
-	var first sensitive.Bytes
-	for i := range maxBytes/size + 10 {
-		value := make([]byte, size)
-		for j := range value {
-			value[j] = 1
-		}
-		r := Ref{Secret: fmt.Sprint(i), UID: "uid", Version: 1}
-		m.keep(r, answer{Value: Value{Plain: sensitive.New(value), Version: 1}})
-		if i == 0 {
-			a, _ := m.kept.Peek(r)
-			first = a.Plain
-		}
-	}
-	if m.bytes > maxBytes || m.kept.Len() != maxBytes/size || len(m.about) != m.kept.Len() {
-		t.Errorf("%d bytes are kept in %d answers about %d secrets", m.bytes, m.kept.Len(), len(m.about))
-	}
-	for _, b := range first.Reveal() {
-		if b != 0 {
-			t.Fatal("the value that had to go is still in memory")
-		}
-	}
-	for i := range maxKept + 10 {
-		m.keep(Ref{Secret: "many", UID: "uid", Version: uint32(i + 1)}, answer{Value: Value{Plain: sensitive.New([]byte{1})}})
-	}
-	if m.kept.Len() != maxKept || m.bytes != maxKept {
-		t.Errorf("%d answers of %d bytes are kept, want %d", m.kept.Len(), m.bytes, maxKept)
-	}
-}
-
-func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
-	t.Parallel()
-	k := newKit(t, Config{MaxStale: time.Minute})
-	at := func(sequence uint64) position { return position{epoch: "e", sequence: sequence} }
-	begin := func(resumed bool, p position) error { return k.memory.begin(resumed, p) }
-	hear := func(p position, events ...event) error { return k.memory.hear(events, p) }
-	for _, tt := range []struct {
-		name string
-		err  error
-		ok   bool
-	}{
-		{"no epoch", begin(false, position{}), false},
-		{"a first position", begin(false, at(5)), true},
-		{"resumed elsewhere", begin(true, at(6)), false},
-		{"resumed there", begin(true, at(5)), true},
-		{"going on", hear(at(7), event{"key", 5}, event{"key", 6}), true},
-		{"going back", hear(at(6)), false},
-		{"another epoch", hear(position{epoch: "f", sequence: 8}), false},
-		{"an event from before", hear(at(9), event{"key", 6}), false},
-		{"an event from beyond", hear(at(9), event{"key", 9}), false},
-	} {
-		if ok := tt.err == nil; ok != tt.ok {
-			t.Errorf("%s: %v, want it to be believed: %v", tt.name, tt.err, tt.ok)
 		}
 	}
 }

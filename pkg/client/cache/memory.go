@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
@@ -88,9 +90,7 @@ func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*m
 func (m *memory) get(ref Ref) (answer, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, ok := m.look(ref)
-	m.metrics.asked(ok)
-	return a, ok
+	return m.look(ref)
 }
 
 func (m *memory) look(ref Ref) (answer, bool) {
@@ -101,6 +101,7 @@ func (m *memory) look(ref Ref) (answer, bool) {
 	if !ok {
 		return answer{}, false
 	}
+	m.metrics.hits.Inc()
 	return a.copied(), true
 }
 
@@ -112,6 +113,7 @@ func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, R
 		m.mu.Unlock()
 		return a, nil
 	}
+	m.metrics.misses.Inc()
 	f, ok := m.flights[ref]
 	if !ok {
 		f = &flight{done: make(chan struct{}), least: m.heard.sequence}
@@ -140,7 +142,7 @@ func (f *flight) leave(ctx context.Context) (answer, error) {
 	select {
 	case <-f.done:
 	default:
-		return answer{}, ctx.Err()
+		return answer{}, client.Describe(status.FromContextError(ctx.Err()).Err())
 	}
 	if f.err != nil {
 		return answer{}, f.err

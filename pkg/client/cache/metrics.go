@@ -45,12 +45,3 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 	}
 	return m, nil
 }
-
-// asked notes that a secret was needed.
-func (m *metrics) asked(kept bool) {
-	if kept {
-		m.hits.Inc()
-		return
-	}
-	m.misses.Inc()
-}

@@ -46,7 +46,7 @@ func (c *Cache) Run(ctx context.Context) {
 			c.memory.reset()
 			c.logger.InfoContext(ctx, "the vault begins a new watch; the secrets in memory are dropped")
 		case isDenied(err) && !denied:
-			c.logger.ErrorContext(ctx, "the vault does not let its changes be watched: its policy must make this workload a resolver; each secret is resolved anew until then")
+			c.logger.ErrorContext(ctx, "the vault does not let its changes be watched: its policy must make this workload a resolver of what it watches; each secret is resolved anew until then")
 		}
 		denied = isDenied(err)
 		if c.memory.expire() {

@@ -114,7 +114,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.vault, err = resolver.NewCached(conn, resolver.Freshness{
+	b.vault, err = resolver.New(conn, resolver.Freshness{
+		Logger:   slog.New(slog.NewTextHandler(b.log, nil)),
 		MaxStale: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
 	})
 	if err != nil {
@@ -123,7 +124,7 @@ func newBench(t *testing.T) *bench {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
-		b.vault.Watch(ctx, slog.New(slog.NewTextHandler(b.log, nil)))
+		b.vault.Watch(ctx)
 		close(done)
 	}()
 	t.Cleanup(func() {
@@ -339,7 +340,7 @@ func TestWithoutTheRightToWatchEachSecretIsResolvedAnew(t *testing.T) {
 			t.Errorf("resolve %d = %q", i, got)
 		}
 	}
-	if got := strings.Count(b.log.String(), "lets its changes not be watched"); got != 1 {
+	if got := strings.Count(b.log.String(), "does not let its changes be watched"); got != 1 {
 		t.Errorf("the log says so %d times, want once: %s", got, b.log)
 	}
 }

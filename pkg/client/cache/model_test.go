@@ -1,4 +1,4 @@
-package resolver
+package cache
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type model struct {
 	t     *testing.T
 	dice  dice
 	now   time.Time
-	cache *cache
+	cache *memory
 
 	epoch   int
 	log     []change          // all changes of this epoch
@@ -52,7 +52,7 @@ type change struct {
 // A question is one that the vault reads when it is told, and answers when it is
 // told once more.
 type question struct {
-	about    subject
+	ref      Ref
 	read     *answer
 	answered chan answer
 	got      chan answer
@@ -67,7 +67,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.cache, err = newCache(time.Minute, m.clock, watched); err != nil {
+	if m.cache, err = newMemory(time.Minute, m.clock, watched); err != nil {
 		t.Fatal(err)
 	}
 	for i := range secrets {
@@ -128,21 +128,21 @@ func (m *model) restart() {
 
 // ask asks for the current version, and checks what is served from memory.
 func (m *model) ask(secret string) {
-	about := subject{secret: secret, uid: "uid"}
-	if a, ok := m.cache.get(about); ok {
+	ref := Ref{Secret: secret, UID: "uid"}
+	if a, ok := m.cache.get(ref); ok {
 		m.check(secret, a)
 		return
 	}
-	q := &question{about: about, answered: make(chan answer), got: make(chan answer, 1)}
+	q := &question{ref: ref, answered: make(chan answer), got: make(chan answer, 1)}
 	joined := make(chan struct{})
 	m.cache.mu.Lock()
-	_, under := m.cache.flights[about]
+	_, under := m.cache.flights[ref]
 	m.cache.mu.Unlock()
 	if under {
 		return // it would wait for a question that is in asked already
 	}
 	go func() {
-		a, err := m.cache.fetch(context.Background(), about, func(context.Context, subject) (answer, error) {
+		a, err := m.cache.fetch(context.Background(), ref, func(context.Context, Ref) (answer, error) {
 			close(joined)
 			return <-q.answered, nil
 		})
@@ -158,16 +158,16 @@ func (m *model) ask(secret string) {
 // check checks an answer from memory: a heartbeat has said that it is right, unless
 // the last one is of an epoch before.
 func (m *model) check(secret string, a answer) {
-	if a.at.epoch == m.head().epoch && a.version < m.floor[secret] {
-		m.t.Errorf("version %d of %s is served although %d was heard of", a.version, secret, m.floor[secret])
+	if a.at.epoch == m.head().epoch && a.Version < m.floor[secret] {
+		m.t.Errorf("version %d of %s is served although %d was heard of", a.Version, secret, m.floor[secret])
 	}
-	if got := binary.BigEndian.Uint32(a.value.Reveal()); got != a.version {
-		m.t.Errorf("version %d of %s has the value of %d", a.version, secret, got)
+	if got := binary.BigEndian.Uint32(a.Plain.Reveal()); got != a.Version {
+		m.t.Errorf("version %d of %s has the value of %d", a.Version, secret, got)
 	}
 	if silence := m.now.Sub(m.beaten); silence >= time.Minute {
 		m.t.Errorf("a secret is served %v after the last heartbeat", silence)
 	}
-	a.value.Zero()
+	a.Plain.Zero()
 }
 
 // read is the moment at which the vault looks at its store for a question.
@@ -177,10 +177,13 @@ func (m *model) read() {
 	}
 	q := m.asked[m.dice.roll(len(m.asked))]
 	if q.read == nil {
-		version := m.current[q.about.secret]
+		version := m.current[q.ref.Secret]
 		q.read = &answer{
-			value: sensitive.New(binary.BigEndian.AppendUint32(nil, version)), version: version,
-			usage: vaultv1.Usage_USAGE_KEY, at: m.head(),
+			Value: Value{
+				Plain: sensitive.New(binary.BigEndian.AppendUint32(nil, version)), Version: version,
+				Usage: vaultv1.Usage_USAGE_KEY,
+			},
+			at: m.head(),
 		}
 	}
 }
@@ -192,7 +195,7 @@ func (m *model) answer() {
 			m.asked = append(m.asked[:i], m.asked[i+1:]...)
 			q.answered <- *q.read
 			a := <-q.got
-			a.value.Zero()
+			a.Plain.Zero()
 			return
 		}
 	}
@@ -258,7 +261,7 @@ func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 			served := 0
 			for range 2000 {
 				m.step()
-				if a, ok := m.cache.get(subject{secret: "secret 0", uid: "uid"}); ok {
+				if a, ok := m.cache.get(Ref{Secret: "secret 0", UID: "uid"}); ok {
 					m.check("secret 0", a)
 					served++
 				}
@@ -275,7 +278,7 @@ func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 }
 
 // still is a cache whose watch has begun and whose time stands still.
-func still(t *testing.T) (*cache, *time.Time) {
+func still(t *testing.T) (*memory, *time.Time) {
 	t.Helper()
 	now := time.Now()
 	clock := func() time.Time { return now }
@@ -283,7 +286,7 @@ func still(t *testing.T) (*cache, *time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := newCache(time.Minute, clock, watched)
+	c, err := newMemory(time.Minute, clock, watched)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,28 +296,28 @@ func still(t *testing.T) (*cache, *time.Time) {
 	return c, &now
 }
 
-func (c *cache) put(t *testing.T, about subject, value []byte) {
+func (m *memory) put(t *testing.T, ref Ref, value []byte) {
 	t.Helper()
-	a, err := c.fetch(t.Context(), about, func(context.Context, subject) (answer, error) {
-		return answer{value: sensitive.New(value), version: max(about.version, 1), at: position{"epoch", 10}}, nil
+	a, err := m.fetch(t.Context(), ref, func(context.Context, Ref) (answer, error) {
+		return answer{Value: Value{Plain: sensitive.New(value), Version: max(ref.Version, 1)}, at: position{"epoch", 10}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.value.Zero()
+	a.Plain.Zero()
 }
 
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	t.Parallel()
 	c, _ := still(t)
 	for i := range maxKept + 10 {
-		c.put(t, subject{secret: fmt.Sprint(i), version: 1}, []byte("value"))
+		c.put(t, Ref{Secret: fmt.Sprint(i), Version: 1}, []byte("value"))
 	}
 	if got := c.kept.Len(); got != maxKept {
 		t.Errorf("%d answers are kept, want %d", got, maxKept)
 	}
 	for i := range maxBytes/(64<<10) + 10 {
-		c.put(t, subject{secret: fmt.Sprint("large", i), version: 1}, make([]byte, 64<<10))
+		c.put(t, Ref{Secret: fmt.Sprint("large", i), Version: 1}, make([]byte, 64<<10))
 	}
 	if c.bytes > maxBytes || c.bytes < maxBytes-(64<<10) {
 		t.Errorf("%d bytes are kept, want about %d", c.bytes, maxBytes)
@@ -330,30 +333,30 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 
 func TestWhatIsDroppedIsZeroed(t *testing.T) {
 	t.Parallel()
-	about := subject{secret: "s", uid: "u", version: 1}
-	for name, drop := range map[string]func(c *cache, now *time.Time){
-		"by an event": func(c *cache, _ *time.Time) {
+	ref := Ref{Secret: "s", UID: "u", Version: 1}
+	for name, drop := range map[string]func(c *memory, now *time.Time){
+		"by an event": func(c *memory, _ *time.Time) {
 			_ = c.hear([]event{{secret: "s", sequence: 10}}, position{"epoch", 11})
 		},
-		"by a new watch":    func(c *cache, _ *time.Time) { _ = c.begin(false, position{"epoch 2", 1}) },
-		"by a reset":        func(c *cache, _ *time.Time) { c.reset() },
-		"by being given up": func(c *cache, _ *time.Time) { c.forget("s") },
-		"by age": func(c *cache, now *time.Time) {
+		"by a new watch":    func(c *memory, _ *time.Time) { _ = c.begin(false, position{"epoch 2", 1}) },
+		"by a reset":        func(c *memory, _ *time.Time) { c.reset() },
+		"by being given up": func(c *memory, _ *time.Time) { c.forget("s") },
+		"by age": func(c *memory, now *time.Time) {
 			*now = now.Add(time.Minute)
 			c.expire()
 		},
-		"by another answer": func(c *cache, _ *time.Time) {
-			c.keep(about, answer{value: sensitive.New([]byte("other")), version: 1})
+		"by another answer": func(c *memory, _ *time.Time) {
+			c.keep(ref, answer{Value: Value{Plain: sensitive.New([]byte("other")), Version: 1}})
 		},
 	} {
 		c, now := still(t)
-		c.put(t, about, []byte("value"))
-		kept, ok := c.kept.Peek(about)
+		c.put(t, ref, []byte("value"))
+		kept, ok := c.kept.Peek(ref)
 		if !ok {
 			t.Fatalf("%s: nothing is kept", name)
 		}
 		drop(c, now)
-		if got := string(kept.value.Reveal()); got != "\x00\x00\x00\x00\x00" {
+		if got := string(kept.Plain.Reveal()); got != "\x00\x00\x00\x00\x00" {
 			t.Errorf("%s: the value is still in memory", name)
 		}
 	}
@@ -361,7 +364,7 @@ func TestWhatIsDroppedIsZeroed(t *testing.T) {
 
 func TestSetOrSleepingClocksMakeStale(t *testing.T) {
 	t.Parallel()
-	about := subject{secret: "s", uid: "u", version: 1}
+	ref := Ref{Secret: "s", UID: "u", Version: 1}
 	for name, tt := range map[string]struct {
 		later func(time.Time) time.Time
 		want  bool
@@ -372,9 +375,9 @@ func TestSetOrSleepingClocksMakeStale(t *testing.T) {
 		"the wall clock was set back an hour": {func(t time.Time) time.Time { return t.Round(0).Add(-time.Hour) }, true},
 	} {
 		c, now := still(t)
-		c.put(t, about, []byte("value"))
+		c.put(t, ref, []byte("value"))
 		*now = tt.later(*now)
-		if _, ok := c.get(about); ok != tt.want {
+		if _, ok := c.get(ref); ok != tt.want {
 			t.Errorf("%s: served %v, want %v", name, ok, tt.want)
 		}
 	}
@@ -382,13 +385,13 @@ func TestSetOrSleepingClocksMakeStale(t *testing.T) {
 
 func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	for name, tell := range map[string]func(c *cache) error{
-		"another epoch":          func(c *cache) error { return c.hear(nil, position{"epoch 2", 10}) },
-		"a position before":      func(c *cache) error { return c.hear(nil, position{"epoch", 9}) },
-		"an event before":        func(c *cache) error { return c.hear([]event{{"s", 9}}, position{"epoch", 12}) },
-		"an event to come":       func(c *cache) error { return c.hear([]event{{"s", 12}}, position{"epoch", 12}) },
-		"another place to begin": func(c *cache) error { return c.begin(true, position{"epoch", 11}) },
-		"no epoch":               func(c *cache) error { return c.begin(false, position{}) },
+	for name, tell := range map[string]func(c *memory) error{
+		"another epoch":          func(c *memory) error { return c.hear(nil, position{"epoch 2", 10}) },
+		"a position before":      func(c *memory) error { return c.hear(nil, position{"epoch", 9}) },
+		"an event before":        func(c *memory) error { return c.hear([]event{{"s", 9}}, position{"epoch", 12}) },
+		"an event to come":       func(c *memory) error { return c.hear([]event{{"s", 12}}, position{"epoch", 12}) },
+		"another place to begin": func(c *memory) error { return c.begin(true, position{"epoch", 11}) },
+		"no epoch":               func(c *memory) error { return c.begin(false, position{}) },
 	} {
 		c, _ := still(t)
 		if err := tell(c); err == nil {
