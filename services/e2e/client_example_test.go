@@ -19,7 +19,7 @@ import (
 
 // rotateKey is what an owner's program does: it stores a key, rotates it, and shows
 // the partner the public part.
-func rotateKey(ctx context.Context, config client.Config) error {
+func rotateKey(ctx context.Context, config client.Config, out io.Writer) error {
 	conn, err := client.Dial(config)
 	if err != nil {
 		return err
@@ -35,29 +35,29 @@ func rotateKey(ctx context.Context, config client.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("version", rotated.GetCurrentVersion())
+	fmt.Fprintln(out, "version", rotated.GetCurrentVersion())
 
 	got, err := vault.GetSecret(ctx, &vaultv1.GetSecretRequest{Name: name})
 	if err != nil {
 		return err
 	}
-	fmt.Println(got.GetSecret().GetMaskedValue(), got.GetSecret().GetPublicKey().GetAlgorithm())
+	fmt.Fprintln(out, got.GetSecret().GetMaskedValue(), got.GetSecret().GetPublicKey().GetAlgorithm())
 
 	for change, err := range vault.History(ctx, name) {
 		if err != nil {
 			return err
 		}
-		fmt.Println(change.GetAction(), change.GetReason())
+		fmt.Fprintln(out, change.GetAction(), change.GetReason())
 	}
 
 	_, err = vault.GetSecret(ctx, &vaultv1.GetSecretRequest{Name: "workspaces/demo/secrets/absent"})
-	fmt.Println(errors.Is(err, client.ErrNotFound), client.Reason(err))
+	fmt.Fprintln(out, errors.Is(err, client.ErrNotFound), client.Reason(err))
 	return nil
 }
 
 // pay is what a sender's program does: it has a request encrypted, sends it, and has
 // the answer decrypted.
-func pay(ctx context.Context, config client.Config, partner string) error {
+func pay(ctx context.Context, config client.Config, partner string, out io.Writer) error {
 	conn, err := client.Dial(config)
 	if err != nil {
 		return err
@@ -87,14 +87,14 @@ func pay(ctx context.Context, config client.Config, partner string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("the partner answers", string(plain))
+	fmt.Fprintln(out, "the partner answers", string(plain))
 	return nil
 }
 
 func Example_owner() {
 	s := raise()
 	defer s.end()
-	check(s, rotateKey(s.Context(), s.config(owner)))
+	check(s, rotateKey(s.Context(), s.config(owner), os.Stdout))
 	// Output:
 	// version 2
 	// •••••••• EC-P256
@@ -111,7 +111,7 @@ func Example_sender() {
 		_, _ = io.Copy(w, r.Body) // the same, under the same key
 	}))
 	defer partner.Close()
-	check(s, pay(s.Context(), s.config(sender), partner.URL))
+	check(s, pay(s.Context(), s.config(sender), partner.URL, os.Stdout))
 	// Output:
 	// the partner answers {"amount":100}
 }
