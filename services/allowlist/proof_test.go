@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/keyward/keyward/pkg/kv"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
@@ -212,9 +213,30 @@ func TestOnlyProofsAreLookedForAgain(t *testing.T) {
 	if diff := cmp.Diff(approved, k.owner.get(t, "approved"), protocmp.Transform()); diff != "" {
 		t.Errorf("an approved endpoint changed:\n%s", diff)
 	}
+	for _, space := range []string{"proof", "proof-due"} {
+		if n := k.count(t, kv.NewKey(space)); n != 1 {
+			t.Errorf("%d keys of %s are kept, want that of the one proof", n, space)
+		}
+	}
 	if again := k.owner.create(t, "deleted", at(p.url("/deleted"))); again.GetVerification() != nil {
 		t.Errorf("the next life of a name is verified: %v", again.GetVerification())
 	}
+}
+
+// count returns how many keys of a space the store holds.
+func (k *kit) count(t testing.TB, space kv.Key) (n int) {
+	t.Helper()
+	must(t, k.store.View(t.Context(), func(r kv.Reader) error {
+		n = 0
+		for _, err := range r.Scan(kv.Prefix(space, 100)) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	}))
+	return n
 }
 
 func TestManyProofsAreLookedForInTurn(t *testing.T) {
