@@ -89,6 +89,9 @@ func TestTheLifeOfAProof(t *testing.T) {
 			p.withdraw()
 			e := k.later(t, "orders", overADay)
 			wantHealth(t, "without the proof", e, degraded)
+			if e.GetChallenge() == nil {
+				t.Error("a degraded endpoint shows no challenge")
+			}
 			grace := e.GetVerification().GetGraceTime().AsTime()
 			if left := grace.Sub(k.clock.now()); left < 71*time.Hour || left > 72*time.Hour {
 				t.Errorf("the grace ends in %v, want 72 hours", left)
