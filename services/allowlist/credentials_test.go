@@ -283,7 +283,8 @@ func TestACredentialIsBoundForTheHostOfItsEndpoint(t *testing.T) {
 	}
 	first := bound(partner)
 	for _, keep := range []*allowlistv1.Endpoint{
-		{Url: "https://api.partner.example:8443/v2/*"}, {Description: "new"},
+		{Url: "https://api.partner.example:8443/v2/*"},
+		{Description: "new"},
 		{Headers: []*allowlistv1.Parameter{referring("X-Api-Key", secret)}},
 	} {
 		keep.Name = nameOf("orders")
