@@ -35,6 +35,11 @@
 // Verified claims are remembered for some minutes, because verifying a signature
 // costs more than the rest of a request. Roles are never remembered: they come
 // from the policy of the moment, so that a policy that is swapped acts at once.
+//
+// # Guessing
+//
+// Bad credentials are looked at for one address at a limited rate, if the operator
+// wants it so. Behind a gateway that is the address of the person, not the gateway's.
 package auth
 
 import (

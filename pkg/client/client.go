@@ -115,7 +115,7 @@ func Dial(cfg Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	all := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithChainUnaryInterceptor(
-			describeUnary, deadline(cfg.Timeout), identify, retrier{attempts: cfg.Attempts, wait: wait}.unary,
+			describeUnary, deadline(cfg.Timeout), identify, retrier(cfg.Attempts).unary,
 		),
 		grpc.WithChainStreamInterceptor(describeStream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)),

@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/client/internal/pause"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -21,26 +20,21 @@ const (
 	longWait  = 2 * time.Second
 )
 
-// A retrier makes calls again that failed for a moment.
-type retrier struct {
-	// attempts is how often a call is made at most.
-	attempts int
-	// wait returns after the time, or false if the context ends first.
-	wait func(ctx context.Context, d time.Duration) bool
-}
+// A retrier makes calls again that failed for a moment, so many times at most.
+type retrier int
 
 func (r retrier) unary(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	for attempt := 1; ; attempt++ {
 		err := invoke(ctx, method, req, res, conn, opts...)
-		if err == nil || attempt >= r.attempts || !again(method, req, err) {
+		if err == nil || attempt >= int(r) || !again(method, req, err) {
 			return err
 		}
-		pause := backoffOf(attempt, err)
+		wait := backoffOf(attempt, err)
 		// A wait that the deadline cuts short ends in an error that says less.
-		if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
+		if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 			return err
 		}
-		if !r.wait(ctx, pause) {
+		if !pause.For(ctx, wait) {
 			return err
 		}
 	}
@@ -96,22 +90,9 @@ func backoffOf(attempt int, err error) time.Duration {
 	for range attempt - 1 {
 		longest = min(2*longest, longWait)
 	}
-	var drawn [8]byte
-	_, _ = rand.Read(drawn[:]) // never fails
-	pause := longest/2 + time.Duration(binary.BigEndian.Uint64(drawn[:])%uint64(longest/2))
+	wait := pause.About(longest)
 	if e := (*Error)(nil); errors.As(Describe(err), &e) {
-		pause = max(pause, e.RetryAfter)
+		wait = max(wait, e.RetryAfter)
 	}
-	return pause
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return wait
 }

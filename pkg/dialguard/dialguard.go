@@ -14,7 +14,7 @@
 //     private, loopback, link-local, shared (carrier-grade NAT), multicast,
 //     broadcast, unspecified, documentation, benchmarking and reserved ranges, the
 //     metadata addresses of clouds, the machine's own addresses, and each way of
-//     writing an IPv4 address inside an IPv6 one. Address.go has the list.
+//     writing an IPv4 address inside an IPv6 one; the list is in address.go.
 //   - Addresses with a zone, and names that some programs read as an IPv4 address
 //     in an odd spelling (`2130706433`, `0x7f.1`), are refused as they are.
 //   - Only [Options.Open] opens a range, and nothing but that range. An IPv6

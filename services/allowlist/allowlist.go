@@ -34,6 +34,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
+	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
@@ -83,6 +84,7 @@ type Allowlist struct {
 	store kv.Store
 	log   *changelog.Log
 	conn  *grpc.ClientConn
+	self  *identity
 	api   *api.Server
 
 	endpoints *endpoint.Registry
@@ -119,7 +121,11 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, err
 	}
-	conn, err := cfg.Vault.dial()
+	self, err := newIdentity(cfg.Vault, logger, around.metrics)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := cfg.Vault.dial(self.current.Load)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the way to the vault: %w", err)
 	}
@@ -131,7 +137,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
-	a := &Allowlist{store: store, conn: conn}
+	a := &Allowlist{store: store, conn: conn, self: self}
 	if around.wrap != nil {
 		a.store = around.wrap(store)
 	}
@@ -156,18 +162,14 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	vault, err := resolver.NewCached(a.conn, resolver.Freshness{
-		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics,
+	vault, err := resolver.New(a.conn, resolver.Freshness{
+		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
-	self, err := cfg.Vault.identity()
-	if err != nil {
-		return err
-	}
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
-		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: self, Logger: logger, Now: around.now, Step: around.step,
+		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
@@ -187,8 +189,9 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return nil
 	}
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
+	a.tasks.Go(func() { a.self.files.Run(background, reload.Interval) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
-	a.tasks.Go(func() { vault.Watch(background, logger) })
+	a.tasks.Go(func() { vault.Watch(background) })
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -38,6 +39,7 @@ type kit struct {
 	clock                      *clock
 	steps                      *steps
 	store                      *kvtest.FaultyStore
+	metrics                    *prometheus.Registry
 	allowlist                  *allowlist.Allowlist
 	vaultServer, server        *servertest.Running
 	owner, member, admin       client
@@ -62,7 +64,8 @@ func newReconcilingKit(t testing.TB) *kit {
 	return makeKit(t, pace)
 }
 
-func makeKit(t testing.TB, reconcile time.Duration) *kit {
+// makeKit starts a kit. Configure is called before the allowlist starts.
+func makeKit(t testing.TB, reconcile time.Duration, configure ...func(*kit)) *kit {
 	t.Helper()
 	folder := t.TempDir()
 	k := &kit{clock: new(clock), steps: new(steps), listen: "127.0.0.1:0", reconcile: reconcile}
@@ -78,6 +81,9 @@ func makeKit(t testing.TB, reconcile time.Duration) *kit {
 	}
 	must(t, allowlist.CreateKey(k.config.KeyFile))
 	k.startVault(t)
+	for _, change := range configure {
+		change(k)
+	}
 	k.start(t)
 	return k
 }
@@ -100,8 +106,9 @@ func (k *kit) startVault(t testing.TB) {
 // start opens the allowlist, for the first time or again.
 func (k *kit) start(t testing.TB) {
 	t.Helper()
+	k.metrics = prometheus.NewRegistry()
 	a, err := allowlist.Open(t.Context(), k.config, k.env.Logger, allowlist.Around{
-		Now: k.clock.now, Pace: pace, Reconcile: k.reconcile, Step: k.steps.step,
+		Now: k.clock.now, Metrics: k.metrics, Pace: pace, Reconcile: k.reconcile, Step: k.steps.step,
 		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and may be made to fail
 			k.store = kvtest.Faulty(kvtest.Rerun(store))
 			return k.store

@@ -3,19 +3,14 @@ package allowlist
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
-	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/keyward/keyward/pkg/auth"
@@ -33,8 +28,8 @@ type VaultConfig struct {
 	// Certificate is the file with the allowlist's own certificate chain, whose
 	// SPIFFE id the vault's policy makes a resolver. Required.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with that certificate's private key. Required. Both files
-	// are read anew for each connection, so they can be renewed in place.
+	// Key is the file with that certificate's private key. Required. The three
+	// files are read anew when they change, so they can be renewed in place.
 	Key string `yaml:"key"`
 	// MaxStale is how long secrets in memory are used while the vault is not heard,
 	// so also how long it may take until a version that was disabled or destroyed is
@@ -77,29 +72,11 @@ func (c VaultConfig) check() error {
 	return errors.Join(errs...)
 }
 
-// identity returns the SPIFFE id that the allowlist shows, which is how the vault
-// knows it.
-func (c VaultConfig) identity() (string, error) {
-	cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-	if err != nil {
-		return "", fmt.Errorf("read vault.certificate and vault.key: %w", err)
-	}
-	id, err := x509svid.IDFromCert(cert.Leaf)
-	if err != nil {
-		return "", errors.New("read vault.certificate: it does not name exactly one workload")
-	}
-	return id.String(), nil
-}
-
 // dial prepares the connection. It is made when it is first needed, and again
 // after it broke, a few seconds after the vault is back at the latest.
-func (c VaultConfig) dial() (*grpc.ClientConn, error) {
-	tlsConfig, err := c.tls()
-	if err != nil {
-		return nil, err
-	}
+func (c VaultConfig) dial(current func() *tls.Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient(c.Address,
-		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
+		grpc.WithTransportCredentials(auth.ClientCredentials(current)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second,
@@ -113,32 +90,6 @@ func (c VaultConfig) dial() (*grpc.ClientConn, error) {
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 	)
-}
-
-func (c VaultConfig) tls() (*tls.Config, error) {
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, fmt.Errorf("read vault.ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("read vault.ca: there is no certificate in the file")
-	}
-	var id spiffeid.ID
-	name := c.ServerName
-	if parsed, err := spiffeid.FromString(c.ServerName); err == nil {
-		id, name = parsed, ""
-	}
-	if _, err := tls.LoadX509KeyPair(c.Certificate, c.Key); err != nil {
-		return nil, fmt.Errorf("read vault.certificate and vault.key: %w", err)
-	}
-	config := auth.ClientTLSConfig(nil, roots, id)
-	config.ServerName = name
-	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-		return &cert, err
-	}
-	return config, nil
 }
 
 // watch keeps the connection to the vault up and says in the log when it goes and

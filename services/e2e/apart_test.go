@@ -234,3 +234,40 @@ func TestTheAllowlistStartsWithoutTheVaultAndRecovers(t *testing.T) {
 		return nil
 	})
 }
+
+func TestTheAllowlistGoesOnWithoutTheVaultAndHearsOfChangesAgain(t *testing.T) {
+	t.Parallel()
+	c := apart(t)
+	metrics := c.observe("allowlist")
+	endpoint := register(t, c.site, "demo", "payments")
+	encrypt := func() (answer, error) {
+		return c.tryCall(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
+	}
+	connected := func(yes string) {
+		eventually(t, patience, "the watch of the vault is "+yes, func(ctx context.Context) error {
+			return showsMetric(ctx, metrics, "keyward_vault_watch_connected "+yes)
+		})
+	}
+	works := func(when string) {
+		if got, err := encrypt(); err != nil || got.status != http.StatusOK {
+			t.Fatalf("Encrypt %s = %d %s, %v", when, got.status, got.body, err)
+		}
+	}
+	connected("1")
+	works("with the vault")
+	c.running["vault"].kill()
+	connected("0")
+	works("without the vault")
+	c.start("vault")
+	connected("1")
+	works("with the vault again")
+
+	// A value of another length is no key for the cipher, which shows that it is used.
+	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"value":{"text":"00"}}`)
+	eventually(t, time.Second, "the new version is in use", func(context.Context) error {
+		if got, err := encrypt(); err != nil || got.status != http.StatusBadRequest {
+			return fmt.Errorf("Encrypt = %d %s, %v", got.status, got.body, err) //nolint:errorlint // it may be none
+		}
+		return nil
+	})
+}

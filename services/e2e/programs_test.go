@@ -65,8 +65,13 @@ func start(t testing.TB, name string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, name: name, exited: make(chan struct{}), lines: make(chan string, 1024)}
-	p.cmd = exec.Command(filepath.Join(folder, name), args...)
+	return startCommand(t, name, exec.Command(filepath.Join(folder, name), args...))
+}
+
+// startCommand runs a command of the given name until the test ends, at the latest.
+func startCommand(t testing.TB, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, name: name, cmd: cmd, exited: make(chan struct{}), lines: make(chan string, 1024)}
 	p.cmd.Stderr = writerFunc(func(b []byte) (int, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()

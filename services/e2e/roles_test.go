@@ -37,6 +37,7 @@ var open = map[string][]person{
 	"BindSecret":          {},
 	"UnbindSecret":        {},
 	"ResolveSecret":       {},
+	"WatchSecrets":        {},
 	"CreateEndpoint":      {owner, admin},
 	"GetEndpoint":         {owner, admin, member},
 	"ListEndpoints":       {owner, admin, member},
@@ -46,6 +47,8 @@ var open = map[string][]person{
 	"ApproveEndpoint":     {admin},
 	"ActivateEndpoint":    {owner, admin},
 	"DeactivateEndpoint":  {owner, admin},
+	"VerifyEndpoint":      {owner, admin},
+	"CheckUrl":            {owner, admin, sender},
 	"Encrypt":             {sender},
 	"Decrypt":             {sender},
 }

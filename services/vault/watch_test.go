@@ -2,7 +2,6 @@ package vault_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -148,7 +147,6 @@ func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 	var watchers, writing sync.WaitGroup
 	for i := range heard {
 		heard[i] = make(map[uint64]string)
-		random := rand.New(rand.NewPCG(uint64(i), 7)) // #nosec G404 -- it draws moments, not keys
 		receive, end := k.resolver.watch(t, workspace, nil)
 		first, err := receive()
 		if err != nil {
@@ -156,7 +154,7 @@ func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 		}
 		watchers.Go(func() {
 			defer end()
-			k.listen(t, random, first.GetPosition(), heard[i], uint64(len(ids)+writers*rotations))
+			k.listen(t, dice(i), first.GetPosition(), heard[i], uint64(len(ids)+writers*rotations))
 		})
 	}
 	for _, id := range ids[:writers] {
@@ -180,11 +178,22 @@ func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 	}
 }
 
+// dice are random enough for a test, and the same in every run (SplitMix64).
+type dice uint64
+
+func (d *dice) roll(sides int) int {
+	*d += 0x9e3779b97f4a7c15
+	z := uint64(*d)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return int((z ^ z>>31) % uint64(sides))
+}
+
 // listen notes what it hears, and reconnects at random, until a position.
-func (k *kit) listen(t *testing.T, random *rand.Rand, at *vaultv1.Position, heard map[uint64]string, until uint64) {
+func (k *kit) listen(t *testing.T, d dice, at *vaultv1.Position, heard map[uint64]string, until uint64) {
 	for at.GetSequence() < until {
 		receive, end := k.resolver.watch(t, workspace, at)
-		for range 1 + random.IntN(6) {
+		for range 1 + d.roll(6) {
 			m, err := receive()
 			if err != nil {
 				t.Errorf("WatchSecrets = %v", err)

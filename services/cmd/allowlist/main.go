@@ -21,7 +21,9 @@ type config struct {
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey))
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey),
+		cli.Configured("references", "List which endpoints refer to which secrets, and whether the vault knows", references),
+		cli.Configured("reconcile", "Compare the endpoints with the bindings of the vault, and repair what differs", reconcile))
 	cli.Main("allowlist", "Keeps endpoints, and encrypts and decrypts for them", commands...)
 }
 
@@ -35,5 +37,6 @@ func serve(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return err
 	}
+	defer reconcileOnSignal(ctx, a, t.Log)()
 	return server.Run(ctx, cfg.Server, t, a)
 }

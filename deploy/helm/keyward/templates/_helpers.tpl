@@ -86,6 +86,8 @@ key_file: {{ printf "/etc/keyward/key/%s" (index .root.Values .service).key.item
 {{- define "keyward.gatewayConfig" -}}
 {{- $name := include "keyward.fullname" . -}}
 listen: 0.0.0.0:8443
+metrics_listen: 0.0.0.0:9090
+metrics_public: true # the network policy says who
 tls: {certificate: /etc/keyward/tls/tls.crt, key: /etc/keyward/tls/tls.key}
 {{- with .Values.gateway.allowedHosts }}
 allowed_hosts: {{- toYaml . | nindent 2 }}

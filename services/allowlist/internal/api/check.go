@@ -11,6 +11,8 @@ import (
 )
 
 // CheckUrl tells whether a method and URL may be talked to.
+//
+//nolint:revive // the contract names the method
 func (s *Server) CheckUrl(ctx context.Context, req *allowlistv1.CheckUrlRequest) (*allowlistv1.CheckUrlResponse, error) {
 	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {

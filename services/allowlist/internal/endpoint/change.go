@@ -98,8 +98,8 @@ func (c Change) refers() bool {
 // the same secrets for the same uses, its secrets need to be bound anew: the operation
 // is empty. So they are if one was lost and references are saved again.
 func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
-	same := bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.uses(), before.uses())
-	if same && !(again && before.Lost) {
+	mends := again && before.Lost
+	if !mends && bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.uses(), before.uses()) {
 		return e
 	}
 	if e.Lost && e.State == Inactive {

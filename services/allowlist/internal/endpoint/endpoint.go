@@ -16,11 +16,16 @@
 // looked for again (proof.go): an endpoint that lost it is switched off by the
 // system, after a grace, and needs to be verified again. One that lost a secret,
 // because a super admin deleted it by force, is switched off at once and stays off
-// until its encryption is saved again.
+// until what refers to it is saved again.
 //
 //	PENDING ──approve or verify, activate──▶ ACTIVE ◀──activate, deactivate──▶ INACTIVE
 //	   ▲                                       │                                  │
 //	   └───────────────URL changed─────────────┴──────────────────────────────────┘
+//
+// # Questions
+//
+// [Registry.Check] tells whether a method and URL may be talked to, and by which
+// endpoint. It costs the same however many endpoints there are; match.go says how.
 //
 // The package knows nothing of protocols, of permissions or of cryptography: a
 // compiled configuration is bytes with the names of the secrets it refers to.

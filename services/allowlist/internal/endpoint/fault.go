@@ -14,7 +14,6 @@ const (
 	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
 	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
 	ReasonDirectKey   fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
-	ReasonRateLimited fault.Reason = "RATE_LIMITED"
 )
 
 func notFound() error {
@@ -31,7 +30,7 @@ func notVerified() error {
 }
 
 func tooSoon(wait time.Duration) error {
-	return fault.New(fault.ResourceExhausted, ReasonRateLimited, "the endpoint was verified a moment ago").Retry(wait)
+	return fault.New(fault.ResourceExhausted, fault.RateLimited, "the endpoint was verified a moment ago").Retry(wait)
 }
 
 func secretGone() error {

@@ -1,7 +1,8 @@
 // Package exchange encrypts and decrypts single messages for endpoints.
 //
 // Each message reads its endpoint anew, resolves the keys that the endpoint's
-// configuration refers to, runs the configuration's pipeline and zeroes the keys.
+// configuration refers to, and for a request the credentials that go with it, runs the
+// configuration's pipeline and zeroes what was resolved.
 // Nothing of a message is stored. What a message and its answer have in common,
 // the versions of the keys, travels with the caller in a sealed token, the
 // exchange; see token.go.

@@ -44,7 +44,8 @@ func TestValuesGoWhereTheirPathsLead(t *testing.T) {
 		{"one replaced and one added", `{"b":0}`, []string{"$.a", "$.b"}, `{"b":"v1","a":"v0"}`},
 		{"below", `{"auth":{"id":7},"x":[]}`, []string{"$.auth.key"}, `{"auth":{"id":7,"key":"v0"},"x":[]}`},
 		{
-			"at several depths", `{"a":{"b":{}},"c":{"d":1}}`, []string{"$.a.b.k", "$.a.k", "$.k", "$.c.d"},
+			"at several depths", `{"a":{"b":{}},"c":{"d":1}}`,
+			[]string{"$.a.b.k", "$.a.k", "$.k", "$.c.d"},
 			`{"a":{"b":{"k":"v0"},"k":"v1"},"c":{"d":"v3"},"k":"v2"}`,
 		},
 		{"a name in quotes", `{"a b":{}}`, []string{`$['a b']['c\'"\n']`}, `{"a b":{"c'\"\n":"v0"}}`},

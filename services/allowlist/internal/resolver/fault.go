@@ -31,10 +31,6 @@ const (
 // binding to.
 const reasonNotBound = "NOT_BOUND"
 
-// reasonPositionOutOfRange is the vault's reason for a watch that cannot go on where
-// it was.
-const reasonPositionOutOfRange = "POSITION_OUT_OF_RANGE"
-
 // domain is the domain of the reasons in the vault's errors.
 const domain = "keyward.dev"
 

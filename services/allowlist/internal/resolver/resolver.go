@@ -9,15 +9,15 @@
 //
 // # Freshness
 //
-// Resolved secrets are kept in memory (cache.go) while the vault says, over a stream
-// (watch.go), what becomes outdated: a rotation is in use at once, and what was
-// resolved once goes on for a while without the vault.
+// Resolved secrets are kept in memory (package cache of the Go client) while the vault
+// says what becomes outdated: a rotation is in use at once, and what was resolved once
+// goes on for a while without the vault.
 package resolver
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/sensitive"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -38,12 +39,7 @@ const bindingPage = 1000
 // A Vault is the vault as the allowlist sees it. It may be used from many goroutines.
 type Vault struct {
 	client vaultv1.VaultServiceClient
-	cache  *cache // nil: each secret is resolved anew
-}
-
-// New returns the vault at the other end of a connection.
-func New(conn grpc.ClientConnInterface) *Vault {
-	return &Vault{client: vaultv1.NewVaultServiceClient(conn)}
+	cache  *cache.Cache
 }
 
 // Freshness is how long resolved secrets are kept in memory.
@@ -55,24 +51,24 @@ type Freshness struct {
 	Now func() time.Time
 	// Metrics registers what there is to see; nil: nobody looks.
 	Metrics prometheus.Registerer
+	// Logger hears when the vault tells of no changes.
+	Logger *slog.Logger
 }
 
-// NewCached is New for a vault of which resolved secrets are kept in memory while
-// [Vault.Watch] runs.
-func NewCached(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
-	v := New(conn)
-	if f.MaxStale == 0 {
-		return v, nil
-	}
-	m, err := newMetrics(f.Metrics, f.Now)
+// New returns the vault at the other end of a connection. Resolved secrets are kept in
+// memory while [Vault.Watch] runs.
+func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
+	client := vaultv1.NewVaultServiceClient(conn)
+	kept, err := cache.New(client, cache.Config{MaxStale: f.MaxStale, Now: f.Now, Metrics: f.Metrics, Logger: f.Logger})
 	if err != nil {
-		return nil, fmt.Errorf("register metrics of kept secrets: %w", err)
+		return nil, fmt.Errorf("keep secrets in memory: %w", err)
 	}
-	if v.cache, err = newCache(f.MaxStale, f.Now, m); err != nil {
-		return nil, fmt.Errorf("prepare keeping secrets: %w", err)
-	}
-	return v, nil
+	return &Vault{client: client, cache: kept}, nil
 }
+
+// Watch keeps what is kept right, until ctx ends. Without it, or while it does not
+// reach the vault for too long, each secret is resolved anew.
+func (v *Vault) Watch(ctx context.Context) { v.cache.Run(ctx) }
 
 // A Use is what a secret is bound for.
 type Use struct {
@@ -118,9 +114,7 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	_, err := v.client.UnbindSecret(ctx, &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
-	if v.cache != nil {
-		v.cache.forget(secret) // it may have been the last grant
-	}
+	v.cache.Forget(secret) // it may have been the last grant
 	if err == nil || reasonOf(err) == string(ReasonSecretNotFound) {
 		return nil
 	}
@@ -207,8 +201,8 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	failures := make([]error, len(wants))
 	var calls sync.WaitGroup
 	for i, want := range wants {
-		if a, ok := v.kept(want); ok {
-			keys[i], failures[i] = want.take(a)
+		if kept, ok := v.cache.Kept(want.ref()); ok {
+			keys[i], failures[i] = want.take(kept)
 			continue
 		}
 		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
@@ -223,57 +217,24 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-// kept returns the answer to a want that is in memory.
-func (v *Vault) kept(want Want) (answer, bool) {
-	if v.cache == nil {
-		return answer{}, false
-	}
-	return v.cache.get(want.subject())
-}
-
 func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	var a answer
-	var err error
-	if v.cache == nil {
-		a, err = v.ask(ctx, want.subject())
-	} else {
-		a, err = v.cache.fetch(ctx, want.subject(), v.ask)
-	}
+	got, err := v.cache.Resolve(ctx, want.ref())
 	if err != nil {
-		return Key{}, err
+		return Key{}, translate(ctx, "resolve", err)
 	}
-	return want.take(a)
+	return want.take(got)
 }
 
-// ask asks the vault.
-func (v *Vault) ask(ctx context.Context, about subject) (answer, error) {
-	resp, err := v.client.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
-		Name: about.secret, Uid: about.uid, Version: about.version,
-	})
-	if err != nil {
-		return answer{}, translate(ctx, "resolve", err)
-	}
-	a := answer{
-		value: sensitive.New(resp.GetValue()), version: resp.GetVersion(),
-		usage: resp.GetUsage(), hosts: resp.GetAllowedHosts(), at: positionFromProto(resp.GetPosition()),
-	}
-	if about.version != 0 && a.version != about.version {
-		a.value.Zero()
-		return answer{}, errors.New("the vault answers with another version than was asked for")
-	}
-	return a, nil
-}
-
-// subject returns what the vault is asked about.
-func (w Want) subject() subject { return subject{secret: w.Secret, uid: w.UID, version: w.Version} }
+// ref returns what the vault is asked about.
+func (w Want) ref() cache.Ref { return cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version} }
 
 // take makes a key of an answer, or zeroes it.
-func (w Want) take(a answer) (Key, error) {
-	if err := w.check(a.usage, a.hosts); err != nil {
-		a.value.Zero()
+func (w Want) take(got cache.Value) (Key, error) {
+	if err := w.check(got.Usage, got.AllowedHosts); err != nil {
+		got.Plain.Zero()
 		return Key{}, err
 	}
-	return Key{Value: a.value, Version: a.version}, nil
+	return Key{Value: got.Plain, Version: got.Version}, nil
 }
 
 // Zero overwrites keys.

@@ -1,5 +1,6 @@
 // Package cli is what the mains of the programs have in common: the commands
-// `serve`, `check` and `create-key`, and the way a program ends.
+// `serve`, `check` and `create-key`, what others are made of, and the way a program
+// ends.
 package cli
 
 import (
@@ -41,38 +42,35 @@ type Checker interface{ Check() error }
 // Serve returns the commands `serve`, which runs the program, and `check`, which
 // only looks at its configuration file.
 func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
-	load := func(path string) (cfg C, err error) {
-		if err := config.Load(path, &cfg); err != nil {
-			return cfg, err
-		}
-		return cfg, cfg.Check()
+	say := func(context.Context, C) error {
+		_, err := fmt.Println("the configuration is well-formed; the files that it names were not opened")
+		return err
 	}
+	return []*cobra.Command{
+		Configured("serve", "Serve until SIGINT or SIGTERM", run),
+		Configured("check", "Check the configuration file, but open nothing that it names", say),
+	}
+}
+
+// Configured returns a command that works with the configuration file.
+func Configured[C Checker](name, short string, run func(context.Context, C) error) *cobra.Command {
 	var path string
-	serve := &cobra.Command{
-		Use: "serve", Short: "Serve until SIGINT or SIGTERM", Args: cobra.NoArgs,
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(path)
-			if err != nil {
+			var cfg C
+			if err := config.Load(path, &cfg); err != nil {
+				return err
+			}
+			if err := cfg.Check(); err != nil {
 				return err
 			}
 			return run(cmd.Context(), cfg)
 		},
 	}
-	check := &cobra.Command{
-		Use: "check", Short: "Check the configuration file, but open nothing that it names", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := load(path); err != nil {
-				return err
-			}
-			cmd.Println("the configuration is well-formed; the files that it names were not opened")
-			return nil
-		},
-	}
-	for _, cmd := range []*cobra.Command{serve, check} {
-		cmd.Flags().StringVar(&path, "config", "", "path of the configuration file (YAML)")
-		_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
-	}
-	return []*cobra.Command{serve, check}
+	cmd.Flags().StringVar(&path, "config", "", "path of the configuration file (YAML)")
+	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	return cmd
 }
 
 // CreateKey returns the command that makes a key file.

@@ -1,4 +1,4 @@
-package resolver
+package cache
 
 import (
 	"sync/atomic"
@@ -44,13 +44,4 @@ func newMetrics(r prometheus.Registerer, now func() time.Time) (*metrics, error)
 		}
 	}
 	return m, nil
-}
-
-// asked notes that a secret was needed.
-func (m *metrics) asked(kept bool) {
-	if kept {
-		m.hits.Inc()
-		return
-	}
-	m.misses.Inc()
 }

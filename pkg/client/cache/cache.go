@@ -1,0 +1,182 @@
+// Package cache resolves secrets for a workload with the resolver role, and keeps them
+// in memory for as long as the vault says that they are right.
+//
+//	keys, err := cache.New(vault, cache.Config{MaxStale: time.Minute})
+//	...
+//	go keys.Run(ctx)
+//	...
+//	value, err := keys.Resolve(ctx, cache.Ref{Secret: name, UID: binding.GetUid()})
+//	...
+//	defer value.Plain.Zero()
+//
+// The workload must have bound the secret; the binding tells the uid. A rotation is
+// seen as soon as the vault tells of it, which takes milliseconds.
+//
+// # Why nothing outdated is served
+//
+// An answer of the vault says at which position of its change log it was read, and the
+// log is what [Cache.Run] is told of. So of an answer and an event it is known which
+// was first:
+//
+//   - An event drops the answers about its secret that were read before it.
+//   - An answer that is on its way while an event about its secret comes in reaches
+//     who asked for it, but is not kept. Nor is one that was read before an event that
+//     came in before the question.
+//   - A watch that begins again does so where it was, and is told what came meanwhile
+//     before the first heartbeat. Where it cannot (another epoch, or too far behind),
+//     all is dropped, and so is what is on its way.
+//
+// Only a heartbeat says that nothing is missing. When the last one is older than
+// MaxStale, nothing is served from memory: each call asks the vault, and fails if the
+// vault is away. What is kept is overwritten with zeros soon after. Refusals are not
+// kept.
+//
+// Values that are kept never leave: each caller gets a copy, which it zeroes.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// MaxMaxStale is the longest MaxStale.
+const MaxMaxStale = time.Hour
+
+// callBound is how long a call to the vault may take. It goes on for others when the
+// context of who began it ends.
+const callBound = 5 * time.Second
+
+// Config is what a [Cache] needs to know. The zero Config keeps nothing.
+type Config struct {
+	// MaxStale is how long the vault may be silent until what is kept is no longer
+	// served; at most an hour. Zero: nothing is kept, each call asks the vault.
+	MaxStale time.Duration
+	// Parent is what to be told of: `workspaces/{workspace}`, or empty for all, which
+	// needs the role in all.
+	Parent string
+	// Logger hears when the watch cannot be kept up; silence if nil.
+	Logger *slog.Logger
+	// Metrics registers what there is to see; nil: nobody looks.
+	Metrics prometheus.Registerer
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// A Ref names what to resolve.
+type Ref struct {
+	// Secret is the resource name of the secret.
+	Secret string
+	// UID is the uid that was bound: the name may have another by now.
+	UID string
+	// Version is the version, or 0 for the current one.
+	Version uint32
+}
+
+// A Value is a resolved secret. Whoever gets it zeroes Plain.
+type Value struct {
+	Plain sensitive.Bytes
+	// Version is the version that Plain belongs to.
+	Version uint32
+	// Usage is what the secret may be used for.
+	Usage vaultv1.Usage
+	// AllowedHosts are the hosts that a CREDENTIAL may be sent to.
+	AllowedHosts []string
+}
+
+// A Cache keeps resolved secrets. It may be used from many goroutines.
+type Cache struct {
+	vault  vaultv1.VaultServiceClient
+	parent string
+	logger *slog.Logger
+	memory *memory // nil: nothing is kept
+}
+
+// New returns a cache of what the vault answers. It keeps something while
+// [Cache.Run] runs.
+func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
+	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
+		return nil, errors.New("max stale: must be from 0 to 1 hour")
+	}
+	c := &Cache{vault: vault, parent: cfg.Parent, logger: cfg.Logger}
+	if c.parent == "" {
+		c.parent = "workspaces/-"
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxStale == 0 {
+		return c, nil
+	}
+	m, err := newMetrics(cfg.Metrics, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics of kept secrets: %w", err)
+	}
+	if c.memory, err = newMemory(cfg.MaxStale, cfg.Now, m); err != nil {
+		return nil, fmt.Errorf("prepare keeping secrets: %w", err)
+	}
+	return c, nil
+}
+
+// Resolve returns a secret, from memory or from the vault. Errors are the vault's own,
+// such as NOT_BOUND or VERSION_DISABLED; package client describes them.
+func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
+	if c.memory == nil {
+		a, err := c.ask(ctx, ref)
+		return a.Value, err
+	}
+	if kept, ok := c.Kept(ref); ok {
+		return kept, nil
+	}
+	a, err := c.memory.fetch(ctx, ref, c.ask)
+	return a.Value, err
+}
+
+// Kept returns a secret if it is in memory and may be relied on. It does not wait.
+func (c *Cache) Kept(ref Ref) (Value, bool) {
+	if c.memory == nil {
+		return Value{}, false
+	}
+	a, ok := c.memory.get(ref)
+	return a.Value, ok
+}
+
+// Forget drops what is kept of a secret. Whoever gives up a binding forgets the secret:
+// the vault tells of no binding that is given up.
+func (c *Cache) Forget(secret string) {
+	if c.memory != nil {
+		c.memory.forget(secret)
+	}
+}
+
+// ask asks the vault.
+func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
+	res, err := c.vault.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
+		Name: ref.Secret, Uid: ref.UID, Version: ref.Version,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{
+		Value: Value{
+			Plain: sensitive.New(res.GetValue()), Version: res.GetVersion(),
+			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(),
+		},
+		at: positionFromProto(res.GetPosition()),
+	}
+	if a.Version == 0 || ref.Version != 0 && a.Version != ref.Version {
+		a.Plain.Zero()
+		return answer{}, errors.New("the vault answers with another version than was asked for")
+	}
+	return a, nil
+}

@@ -1,0 +1,364 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/client"
+)
+
+var errAway = status.Error(codes.Unavailable, "away")
+
+func TestSecretIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	together := make(chan struct{})
+	k.vault.answering = func() { <-together }
+	var callers sync.WaitGroup
+	for range 64 {
+		callers.Go(func() { k.wants(t, "together", ref("key"), 1) })
+	}
+	await(t, "all to wait for one answer", func() bool {
+		k.memory.mu.Lock()
+		defer k.memory.mu.Unlock()
+		f := k.memory.flights[ref("key")]
+		return f != nil && f.waiting == 64
+	})
+	close(together)
+	callers.Wait() // each zeroes what it got, which is its own
+	k.wants(t, "later", ref("key"), 1)
+	k.wants(t, "the version by its number", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
+	k.wantAsks(t, "all in all", 1)
+	k.Forget("key")
+	k.wants(t, "forgotten", ref("key"), 1)
+	k.wantAsks(t, "forgotten", 2)
+}
+
+func TestRotationIsSeen(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("other")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.wants(t, "before", ref("other"), 1)
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "after", ref("key"), 2)
+	k.wants(t, "the old version", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
+	asked := k.vault.asks()
+	k.wants(t, "the other", ref("other"), 1)
+	k.wantAsks(t, "a secret that did not change", asked)
+}
+
+// TestAnswerFromBeforeAnEventIsNotKept holds an answer back that was read before a
+// rotation, until the rotation has been heard.
+func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	read, release := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	k.vault.answering = func() {
+		if held.CompareAndSwap(false, true) { // the first only
+			close(read)
+			<-release
+		}
+	}
+	var early sync.WaitGroup
+	early.Go(func() { k.wants(t, "asked before the rotation", ref("key"), 1) })
+	<-read
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "asked after the rotation, while the old answer is on its way", ref("key"), 2)
+	close(release)
+	early.Wait()
+	k.wants(t, "asked after the old answer came", ref("key"), 2)
+	k.wantAsks(t, "all in all", 2)
+}
+
+// TestAnswerThatTwoEventsOvertakeIsNotKept holds an answer back that was read between
+// two rotations.
+func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	began, read, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var asked atomic.Int32
+	k.vault.reading = func() {
+		if asked.Add(1) == 1 { // the first is slow before it reads, and after
+			close(began)
+			<-read
+		}
+	}
+	k.vault.answering = func() {
+		if asked.Load() == 1 {
+			<-release
+		}
+	}
+	var early sync.WaitGroup
+	early.Go(func() { k.wants(t, "asked before both rotations", ref("key"), 2) })
+	<-began
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	close(read)
+	await(t, "the vault to have read", func() bool { return k.vault.asks() == 1 })
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	close(release)
+	early.Wait()
+	k.wants(t, "asked after both", ref("key"), 3)
+}
+
+func TestWatchThatBreaksMissesNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("other")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.wants(t, "before", ref("other"), 1)
+	k.vault.set(func() { k.vault.refuse = errAway })
+	k.vault.hangUp()
+	k.vault.rotate("key")
+	k.wants(t, "served while the vault is away", ref("key"), 1)
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.caughtUp(t)
+	k.wants(t, "after the vault is back", ref("key"), 2)
+	k.wants(t, "after the vault is back", ref("other"), 1)
+	k.wantAsks(t, "all in all", 3)
+}
+
+func TestNewEpochDropsAll(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.vault.rotate("key")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 2)
+	k.vault.set(func() { // a backup from before the last change
+		k.vault.versions["key"], k.vault.log = 1, k.vault.log[:1]
+	})
+	k.vault.restart("second")
+	k.caughtUp(t)
+	k.wants(t, "after", ref("key"), 1)
+}
+
+func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.wants(t, "before", ref("key"), 1)
+	k.vault.set(func() { k.vault.refuse = errAway })
+	k.vault.hangUp()
+	await(t, "the watch to be refused", func() bool { return k.vault.watches() > 1 })
+	k.clock.advance(time.Minute - time.Second)
+	k.wants(t, "silent for less than it may be", ref("key"), 1)
+	k.clock.advance(time.Second)
+	if _, err := k.Resolve(t.Context(), ref("key")); status.Code(err) != codes.Unavailable {
+		t.Errorf("Resolve of what is too old = %v, want the vault's error", err)
+	}
+	await(t, "what is kept to be dropped", func() bool {
+		k.memory.mu.Lock()
+		defer k.memory.mu.Unlock()
+		return k.memory.kept.Len() == 0 && k.memory.bytes == 0
+	})
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.caughtUp(t)
+	k.wants(t, "after the vault is back", ref("key"), 1)
+}
+
+func TestStreamOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.vault.set(func() { k.vault.silent = true })
+	await(t, "another stream", func() bool { return k.vault.watches() > 1 })
+	k.vault.set(func() { k.vault.silent = false })
+	k.vault.rotate("key")
+	k.caughtUp(t)
+	k.wants(t, "on the new stream", ref("key"), 2)
+}
+
+func TestRefusalsAreNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	k.vault.set(func() { k.vault.refuse = status.Error(codes.PermissionDenied, "not bound") })
+	if _, err := k.Resolve(t.Context(), ref("key")); !errors.Is(client.Describe(err), client.ErrDenied) {
+		t.Errorf("Resolve = %v, want the refusal", err)
+	}
+	k.vault.set(func() { k.vault.refuse = nil })
+	k.wants(t, "afterwards", ref("key"), 1)
+}
+
+func TestCallerThatLeavesTakesNothingFromOthers(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	k.vault.answering = func() { close(asked); <-release }
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := k.Resolve(ctx, ref("key"))
+		left <- err
+	}()
+	<-asked
+	var other sync.WaitGroup
+	other.Go(func() { k.wants(t, "who stays", ref("key"), 1) })
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("Resolve of who left = %v, want %v", err, context.Canceled)
+	}
+	close(release)
+	other.Wait()
+	k.wantAsks(t, "all in all", 1)
+}
+
+func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]*kit{
+		"max stale of 0":             newKit(t, Config{}),
+		"a watch that never started": newKit(t, Config{MaxStale: time.Minute}),
+	} {
+		k.vault.rotate("key")
+		for range 3 {
+			k.wants(t, name, ref("key"), 1)
+		}
+		k.wantAsks(t, name, 3)
+	}
+	k := newKit(t, Config{})
+	k.Run(t.Context()) // returns: there is nothing to do
+	k.Forget("key")
+	for _, stale := range []time.Duration{-1, MaxMaxStale + 1} {
+		if _, err := New(k.Cache.vault, Config{MaxStale: stale}); err == nil {
+			t.Errorf("New with a max stale of %v succeeds", stale)
+		}
+	}
+}
+
+func TestMetricsTellHowTheCacheDoes(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	k := newKit(t, Config{MaxStale: time.Minute, Metrics: registry})
+	k.vault.rotate("key")
+	k.run(t)
+	for range 3 {
+		k.wants(t, "resolved", ref("key"), 1)
+	}
+	k.clock.advance(7 * time.Second)
+	got := make(map[string]float64)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		m := f.GetMetric()[0]
+		got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+	}
+	if got["keyward_key_cache_hits_total"] != 2 || got["keyward_key_cache_misses_total"] != 1 || got["keyward_vault_watch_connected"] != 1 {
+		t.Errorf("metrics = %v, want 2 hits, 1 miss, connected", got)
+	}
+	if _, ok := got["keyward_key_cache_stale_seconds"]; !ok {
+		t.Error("there is no metric of the silence")
+	}
+	if _, err := New(k.Cache.vault, Config{MaxStale: time.Minute, Metrics: registry}); err == nil {
+		t.Error("metrics are registered twice")
+	}
+}
+
+// TestNoChangeIsEverMissed rotates, breaks the watch and begins epochs at random while
+// others resolve. Whenever the cache has heard all, it serves what is current.
+func TestNoChangeIsEverMissed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Hour})
+	secrets := []string{"a", "b", "c", "d"}
+	for _, s := range secrets {
+		k.vault.rotate(s)
+	}
+	k.vault.answering = func() { <-time.After(time.Duration(draw(t, 2000)) * time.Microsecond) }
+	k.run(t)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := k.Resolve(t.Context(), ref(secrets[draw(t, len(secrets))]))
+				if err != nil {
+					t.Errorf("Resolve = %v", err)
+					return
+				}
+				got.Plain.Zero()
+			}
+		})
+	}
+	for round := range 40 {
+		for range draw(t, 20) {
+			switch draw(t, 8) {
+			case 0:
+				k.vault.hangUp()
+			case 1:
+				k.vault.restart(fmt.Sprint("epoch ", round, draw(t, 1000)))
+			default:
+				k.vault.rotate(secrets[draw(t, len(secrets))])
+			}
+		}
+		k.caughtUp(t)
+		for _, s := range secrets {
+			k.wants(t, fmt.Sprint("round ", round), ref(s), k.vault.current(s))
+		}
+	}
+	close(stop)
+	readers.Wait()
+}
+
+func draw(t testing.TB, below int) int {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	return int(n.Int64())
+}
+
+func BenchmarkResolveFromMemory(b *testing.B) {
+	k := newKit(b, Config{MaxStale: time.Hour})
+	k.vault.rotate("key")
+	k.run(b)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			got, err := k.Resolve(b.Context(), ref("key"))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			got.Plain.Zero()
+		}
+	})
+}

@@ -1,0 +1,285 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// A fakeVault is a vault that the test makes slow, silent, forgetful or absent at will.
+// What it says of positions follows the contract. The cache is tested with the real one
+// where the programs are.
+type fakeVault struct {
+	vaultv1.UnimplementedVaultServiceServer
+
+	mu       sync.Mutex
+	epoch    string
+	log      []string          // the secret of each change
+	versions map[string]uint32 // the current ones
+	asked    int
+	watched  int
+	refuse   error // of all calls, while not nil
+	changed  chan struct{}
+	cut      chan struct{} // closed to end the streams
+	silent   bool
+	// reading and answering, if not nil, are called by ResolveSecret before and after it
+	// has read.
+	reading, answering func()
+}
+
+func newFakeVault() *fakeVault {
+	return &fakeVault{epoch: "first", versions: make(map[string]uint32), changed: make(chan struct{}), cut: make(chan struct{})}
+}
+
+// set changes the vault and wakes who watches.
+func (v *fakeVault) set(change func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change()
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// rotate adds a version to a secret.
+func (v *fakeVault) rotate(secret string) {
+	v.set(func() {
+		v.versions[secret]++
+		v.log = append(v.log, secret)
+	})
+}
+
+// restart ends all streams and begins an epoch.
+func (v *fakeVault) restart(epoch string) {
+	v.set(func() { v.epoch = epoch })
+	v.hangUp()
+}
+
+func (v *fakeVault) hangUp() {
+	v.set(func() {
+		close(v.cut)
+		v.cut = make(chan struct{})
+	})
+}
+
+func (v *fakeVault) asks() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
+}
+
+func (v *fakeVault) watches() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.watched
+}
+
+func (v *fakeVault) current(secret string) uint32 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.versions[secret]
+}
+
+func (v *fakeVault) position() *vaultv1.Position {
+	return &vaultv1.Position{Epoch: v.epoch, Sequence: uint64(len(v.log))}
+}
+
+func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+	v.mu.Lock()
+	reading := v.reading
+	v.mu.Unlock()
+	if reading != nil {
+		reading()
+	}
+	v.mu.Lock()
+	v.asked++
+	version := v.versions[req.GetName()]
+	if req.GetVersion() != 0 {
+		version = req.GetVersion()
+	}
+	res := &vaultv1.ResolveSecretResponse{
+		Value: valueOf(req.GetName(), version), Version: version, Usage: vaultv1.Usage_USAGE_KEY, Position: v.position(),
+	}
+	refuse, answering := v.refuse, v.answering
+	v.mu.Unlock()
+	if answering != nil {
+		answering()
+	}
+	if refuse != nil {
+		return nil, refuse
+	}
+	return res, nil
+}
+
+func valueOf(secret string, version uint32) []byte {
+	return fmt.Appendf(nil, "%s of version %d", secret, version)
+}
+
+func (v *fakeVault) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
+	v.mu.Lock()
+	v.watched++
+	at, cut, refuse := v.position(), v.cut, v.refuse
+	v.mu.Unlock()
+	if refuse != nil {
+		return refuse
+	}
+	if from := req.GetPosition(); from != nil {
+		if from.GetEpoch() != at.GetEpoch() || from.GetSequence() > at.GetSequence() {
+			return outOfRange()
+		}
+		at = from
+	}
+	if err := stream.Send(&vaultv1.WatchSecretsResponse{Position: at}); err != nil {
+		return err
+	}
+	for {
+		v.mu.Lock()
+		m := &vaultv1.WatchSecretsResponse{Position: v.position()}
+		for i := at.GetSequence(); i < uint64(len(v.log)); i++ {
+			m.Events = append(m.Events, &vaultv1.SecretEvent{Secret: v.log[i], Uid: "uid", Sequence: i})
+		}
+		changed, silent := v.changed, v.silent
+		v.mu.Unlock()
+		if !silent {
+			if err := stream.Send(m); err != nil {
+				return err
+			}
+			at = m.GetPosition()
+		}
+		select {
+		case <-changed:
+		case <-time.After(10 * time.Millisecond): // a heartbeat
+		case <-cut:
+			return status.Error(codes.Unavailable, "cut")
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		}
+	}
+}
+
+func outOfRange() error {
+	st, err := status.New(codes.OutOfRange, "too old").
+		WithDetails(&errdetails.ErrorInfo{Reason: "POSITION_OUT_OF_RANGE", Domain: "keyward.dev"})
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
+// A clock is set by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) read() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// A kit is a cache that runs and its vault.
+type kit struct {
+	*Cache
+	vault *fakeVault
+	clock *clock
+}
+
+func newKit(t testing.TB, cfg Config) *kit {
+	t.Helper()
+	k := &kit{vault: newFakeVault(), clock: &clock{now: time.Now()}}
+	lis := bufconn.Listen(1 << 20)
+	srv := grpc.NewServer()
+	vaultv1.RegisterVaultServiceServer(srv, k.vault)
+	go func() { _ = srv.Serve(lis) }()
+	t.Cleanup(srv.Stop)
+	conn, err := grpc.NewClient("passthrough:///vault",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	cfg.Now = k.clock.read
+	if k.Cache, err = New(vaultv1.NewVaultServiceClient(conn), cfg); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// run runs the cache until the test ends, and returns when it has heard the vault.
+func (k *kit) run(t testing.TB) {
+	t.Helper()
+	var ended sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	ended.Go(func() { k.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		ended.Wait()
+	})
+	k.caughtUp(t)
+}
+
+// caughtUp waits until the cache has heard all that the vault has to tell.
+func (k *kit) caughtUp(t testing.TB) {
+	t.Helper()
+	await(t, "the cache to have heard all", func() bool {
+		k.vault.mu.Lock()
+		at := positionFromProto(k.vault.position())
+		k.vault.mu.Unlock()
+		k.memory.mu.Lock()
+		defer k.memory.mu.Unlock()
+		return k.memory.heard == at && !k.memory.stale()
+	})
+}
+
+func await(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+func ref(secret string) Ref { return Ref{Secret: secret, UID: "uid"} }
+
+// wants resolves a ref and compares what comes.
+func (k *kit) wants(t testing.TB, what string, r Ref, version uint32) {
+	t.Helper()
+	got, err := k.Resolve(t.Context(), r)
+	if err != nil {
+		t.Errorf("%s: Resolve = %v", what, err)
+		return
+	}
+	defer got.Plain.Zero()
+	if got.Version != version || string(got.Plain.Reveal()) != string(valueOf(r.Secret, version)) {
+		t.Errorf("%s: Resolve returns version %d with %q, want version %d", what, got.Version, got.Plain.Reveal(), version)
+	}
+}
+
+// wantAsks compares how often the vault was asked.
+func (k *kit) wantAsks(t testing.TB, what string, want int) {
+	t.Helper()
+	if got := k.vault.asks(); got != want {
+		t.Errorf("%s: the vault was asked %d times, want %d", what, got, want)
+	}
+}

@@ -1,0 +1,92 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/keyward/keyward/pkg/client"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// A workload shows a certificate. Both files are read anew for each connection.
+func ExampleDial_certificate() {
+	conn, err := client.Dial(client.Config{
+		Address:     "allowlist.internal:9443",
+		CA:          "/etc/keyward/ca.pem",
+		Certificate: "/etc/keyward/checkout.crt",
+		Key:         "/etc/keyward/checkout.key",
+	})
+	if err != nil {
+		return // what is wrong with the configuration
+	}
+	defer conn.Close()
+	_ = client.NewAllowlist(conn)
+}
+
+// A job shows a token. The file is read anew for each call.
+func ExampleDial_token() {
+	conn, err := client.Dial(client.Config{
+		Address: "vault.internal:9443",
+		CA:      "/etc/keyward/ca.pem",
+		Token:   client.FileToken("/var/run/secrets/tokens/keyward"),
+	})
+	if err != nil {
+		return // what is wrong with the configuration
+	}
+	defer conn.Close()
+	_ = client.NewVault(conn)
+}
+
+// A sender has a request encrypted, sends it, and has the answer decrypted.
+func ExampleAllowlist_EncryptRequest() {
+	call := func(ctx context.Context, allowlist client.Allowlist, send func(*http.Request) ([]byte, error)) ([]byte, error) {
+		const endpoint = "workspaces/payments/endpoints/example-bank"
+		message, err := allowlist.EncryptRequest(ctx, endpoint, []byte(`{"amount":100}`))
+		if err != nil {
+			return nil, err
+		}
+		req, err := message.Request(ctx, http.MethodPost, "https://api.example-bank.test/v2/payments")
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := send(req)
+		if err != nil {
+			return nil, err
+		}
+		return allowlist.DecryptResponse(ctx, endpoint, sealed, message.Exchange)
+	}
+	_ = call
+}
+
+// Whatever happens to the connection or the vault, a rotation makes one version.
+func ExampleVault_Rotate() {
+	rotate := func(ctx context.Context, vault client.Vault) error {
+		rotated, err := vault.Rotate(ctx, "workspaces/payments/secrets/signing-key",
+			client.Generate(vaultv1.Generate_KIND_ED25519), "yearly rotation")
+		if client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
+			return fmt.Errorf("the key has to be created first: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println("version", rotated.GetCurrentVersion())
+		return nil
+	}
+	_ = rotate
+}
+
+// An error comes last, as the error of a pair without a secret.
+func ExampleVault_Secrets() {
+	list := func(ctx context.Context, vault client.Vault) error {
+		req := &vaultv1.ListSecretsRequest{Parent: "workspaces/payments", Label: "partner=example-bank"}
+		for secret, err := range vault.Secrets(ctx, req) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(secret.GetName(), secret.GetUpdateTime().AsTime())
+		}
+		return nil
+	}
+	_ = list
+}

@@ -1,0 +1,128 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/replay"
+)
+
+// registryOf returns a registry of n endpoints of one workspace: half of them of a URL
+// each, half of everything below one, on a tenth as many hosts.
+func registryOf(b *testing.B, n int) *Registry {
+	b.Helper()
+	folder := b.TempDir()
+	store, err := boltkv.Open(filepath.Join(folder, "store.db"), boltkv.Options{})
+	check(b, err)
+	b.Cleanup(func() { check(b, store.Close()) })
+	check(b, keyring.CreateFileKEK(filepath.Join(folder, "key")))
+	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	check(b, err)
+	keys, err := keyring.Open(b.Context(), store, kek, "benchmark")
+	check(b, err)
+	log, err := changelog.New(keys.Derive("change log"), "benchmark", time.Now)
+	check(b, err)
+	store.Attach(changelog.Name, log)
+	r, err := NewRegistry(b.Context(), Options{
+		Store: store, Log: log, Replays: replay.NewLedger(keys.Derive("request ids"), time.Now),
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	check(b, err)
+	work, ctx := errgroup.WithContext(b.Context())
+	work.SetLimit(512)
+	for i := range n {
+		work.Go(func() error { return fill(ctx, r, i) })
+	}
+	check(b, work.Wait())
+	return r
+}
+
+// fill makes the endpoint of a number, and switches it on.
+func fill(ctx context.Context, r *Registry, i int) error {
+	u, err := ParseURL(urlOf(i))
+	if err != nil {
+		return err
+	}
+	name := Name{"acme", fmt.Sprintf("e%06d", i)}
+	_, err = r.save(ctx, name, ActionCreated, By{}, func(*Endpoint) (Endpoint, error) {
+		return Endpoint{Name: name, UID: name.ID, State: Active, Settings: Settings{URL: u, Methods: []string{"POST"}}}, nil
+	})
+	return err
+}
+
+func urlOf(i int) string {
+	text := fmt.Sprintf("https://host-%d.example/v1/partners/%d/orders", i/10, i)
+	if i%2 == 0 {
+		return text + "/*"
+	}
+	return text
+}
+
+func check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkAtScale compares the cost of questions to a registry of 100 endpoints with
+// that at 100,000. The two take turns, so that what else the machine does is equal.
+func BenchmarkAtScale(b *testing.B) {
+	const few, many = 100, 100_000
+	small, large := registryOf(b, few), registryOf(b, many)
+	for _, bm := range []struct {
+		name string
+		ask  func(r *Registry, i int) error
+	}{
+		{"check a URL", func(r *Registry, i int) error {
+			text := urlOf(i)
+			if i%2 == 0 {
+				text = text[:len(text)-1] + "7/lines?page=2"
+			}
+			a, err := r.Check(b.Context(), Question{Workspace: "acme", Method: "POST", URL: text})
+			if a.Verdict != Allowed {
+				return fmt.Errorf("Check(%s) = %s, %w", text, a.Verdict, err)
+			}
+			return err
+		}},
+		{"check an unknown URL", func(r *Registry, i int) error {
+			_, err := r.Check(b.Context(), Question{Workspace: "acme", Method: "POST", URL: fmt.Sprintf("https://host-%d.example/v2/a/b/c", i)})
+			return err
+		}},
+		{"list a page by name", func(r *Registry, i int) error {
+			_, err := r.List(b.Context(), Query{Workspace: "acme", Limit: 50})
+			return err
+		}},
+		{"list a page by update", func(r *Registry, i int) error {
+			_, err := r.List(b.Context(), Query{Workspace: "acme", Limit: 50, ByUpdate: true, Descending: true})
+			return err
+		}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			var spent [2]time.Duration
+			draw := new(draws)
+			for b.Loop() {
+				for which, r := range []*Registry{small, large} {
+					i := draw.below([]int{few, many}[which])
+					begun := time.Now()
+					if err := bm.ask(r, i); err != nil {
+						b.Fatal(err)
+					}
+					spent[which] += time.Since(begun)
+				}
+			}
+			b.ReportMetric(float64(spent[0].Nanoseconds())/float64(b.N), "ns/small")
+			b.ReportMetric(float64(spent[1].Nanoseconds())/float64(b.N), "ns/large")
+			b.ReportMetric(float64(spent[1])/float64(spent[0]), "large/small")
+		})
+	}
+}

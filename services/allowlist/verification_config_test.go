@@ -1,0 +1,54 @@
+package allowlist_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyward/keyward/services/allowlist"
+)
+
+func TestTheVerificationConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		config allowlist.VerificationConfig
+		want   string // in the error; empty: none
+	}{
+		{"nothing", allowlist.VerificationConfig{}, ""},
+		{"everything", allowlist.VerificationConfig{
+			Resolvers:   []string{"10.0.0.2", "10.0.0.2:5353", "fd00::2", "[fd00::2]:53"},
+			AllowRanges: []string{"10.20.0.0/16", "fd00::/8", "127.0.0.1/32"}, Recheck: time.Hour, Grace: time.Hour, CAFile: "ca.pem",
+		}, ""},
+		{"a resolver by name", allowlist.VerificationConfig{Resolvers: []string{"dns.example"}}, "verification.resolvers"},
+		{"a range without a length", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.0"}}, "verification.allow_ranges"},
+		{"a range whose length says other than its address", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.1/16"}}, "verification.allow_ranges"},
+		{"checks all the time", allowlist.VerificationConfig{Recheck: time.Second}, "verification.recheck"},
+		{"a negative time between checks", allowlist.VerificationConfig{Recheck: -time.Hour}, "verification.recheck"},
+		{"a negative grace", allowlist.VerificationConfig{Grace: -time.Hour}, "verification.grace"},
+	} {
+		err := allowlist.Config{
+			Store: "a", KeyFile: "b", Verification: tt.config,
+			Vault: allowlist.VaultConfig{Address: "c", CA: "d", Certificate: "e", Key: "f"},
+		}.Check()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Check = %v, want an error about %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestAnAuthorityFileThatCannotBeReadStopsTheStart(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	empty := filepath.Join(t.TempDir(), "ca.pem")
+	k.config.Store = filepath.Join(t.TempDir(), "allowlist.db")
+	must(t, os.WriteFile(empty, []byte("nothing"), 0o600))
+	for _, path := range []string{empty, empty + ".none"} {
+		k.config.Verification.CAFile = path
+		if a, err := allowlist.New(t.Context(), k.config, k.env.Logger, nil); err == nil || !strings.Contains(err.Error(), "verification.ca_file") {
+			t.Errorf("New with %s = %v, %v, want an error about it", path, a, err)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/allowlist"
+)
+
+// references prints a line for each reference and each binding: whether they belong
+// together, the secret, and what refers to it.
+func references(ctx context.Context, cfg config) error {
+	out, unsound := newTable(os.Stdout), 0
+	err := allowlist.References(ctx, cfg.Allowlist, commandLog(), func(l allowlist.Link) {
+		out.row(string(l.State), l.Secret, l.Referrer)
+		if !l.State.Sound() {
+			unsound++
+		}
+	})
+	if err := errors.Join(err, out.finish()); err != nil {
+		return err
+	}
+	if unsound > 0 {
+		return fmt.Errorf("%d of these do not belong together; reconcile repairs them", unsound)
+	}
+	return nil
+}
+
+// reconcile prints a line for each difference: how it was repaired, the secret, and
+// what refers or referred to it.
+func reconcile(ctx context.Context, cfg config) error {
+	out, repaired := newTable(os.Stdout), 0
+	err := allowlist.Reconcile(ctx, cfg.Allowlist, commandLog(), func(f allowlist.Finding) {
+		out.row(string(f.Repair), f.Secret, f.Referrer)
+		repaired++
+	})
+	if err := errors.Join(err, out.finish()); err != nil {
+		return err
+	}
+	if repaired > 0 {
+		return fmt.Errorf("%d differences were found and repaired", repaired)
+	}
+	return nil
+}
+
+// A table is lines of columns with tabs between them.
+type table struct{ out *bufio.Writer }
+
+func newTable(w io.Writer) table { return table{bufio.NewWriter(w)} }
+
+func (t table) row(columns ...string) {
+	_, _ = t.out.WriteString(strings.Join(columns, "\t") + "\n") // finish returns the first error
+}
+
+func (t table) finish() error { return t.out.Flush() }
+
+func commandLog() *slog.Logger { return telemetry.NewLogger(os.Stderr, slog.LevelWarn, "allowlist") }
+
+// reconcileOnSignal compares and repairs at each SIGUSR1 until the function it returns
+// is called. The log says how many differences there were and no names.
+func reconcileOnSignal(ctx context.Context, a *allowlist.Allowlist, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				report(ctx, a, logger)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		cancel()
+		<-ended
+	}
+}
+
+func report(ctx context.Context, a *allowlist.Allowlist, logger *slog.Logger) {
+	repairs, err := a.Reconcile(ctx)
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		logger.LogAttrs(ctx, slog.LevelError, "references were not compared to the end", slog.Int("repairs", repairs), slog.Any("cause", err))
+	case repairs > 0:
+		logger.LogAttrs(ctx, slog.LevelWarn, "references and bindings differed and were repaired", slog.Int("repairs", repairs))
+	case err == nil:
+		logger.LogAttrs(ctx, slog.LevelInfo, "references and bindings agree")
+	}
+}

@@ -1,0 +1,359 @@
+//go:build deploy
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/keyward/keyward/pkg/auth"
+)
+
+const chart = deployDir + "/helm/keyward"
+
+// An object is one object of Kubernetes, as far as it matters here.
+type object struct {
+	Kind     string
+	Metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	Data map[string]string
+	Spec struct {
+		Replicas    int
+		Selector    yaml.Node
+		PodSelector struct {
+			MatchLabels map[string]string `yaml:"matchLabels"`
+		} `yaml:"podSelector"`
+		Ports    []port
+		Template struct {
+			Metadata struct{ Labels map[string]string }
+			Spec     pod
+		}
+		Ingress              []struct{ Ports []port }
+		VolumeClaimTemplates []struct{ Metadata struct{ Name string } } `yaml:"volumeClaimTemplates"`
+	}
+}
+
+type port struct {
+	Name       string
+	Port       string
+	TargetPort string `yaml:"targetPort"`
+}
+
+type pod struct {
+	AutomountServiceAccountToken *bool `yaml:"automountServiceAccountToken"`
+	SecurityContext              struct {
+		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
+		SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
+	} `yaml:"securityContext"`
+	Containers []struct {
+		Name            string
+		Args            []string
+		Ports           []struct{ Name string }
+		SecurityContext struct {
+			AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+			ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+			Capabilities             struct{ Drop []string }
+		} `yaml:"securityContext"`
+		Resources      struct{ Limits, Requests map[string]string }
+		LivenessProbe  *probe `yaml:"livenessProbe"`
+		ReadinessProbe *probe `yaml:"readinessProbe"`
+		VolumeMounts   []struct {
+			Name      string
+			MountPath string `yaml:"mountPath"`
+			ReadOnly  bool   `yaml:"readOnly"`
+		} `yaml:"volumeMounts"`
+	}
+	Volumes []struct {
+		Name   string
+		Secret *struct {
+			DefaultMode int `yaml:"defaultMode"`
+		}
+	}
+}
+
+type probe struct {
+	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
+}
+
+// render returns the objects that the chart makes of a file of values.
+func render(t testing.TB, values string, more ...string) []object {
+	t.Helper()
+	args := append([]string{"template", "it", chart, "--namespace", "platform", "--kube-version", "1.30.0", "--values", values}, more...)
+	decoder := yaml.NewDecoder(strings.NewReader(command(t, "helm", args...)))
+	var all []object
+	for {
+		var o object
+		switch err := decoder.Decode(&o); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatalf("read what the chart makes of %s: %v", values, err)
+		}
+		if o.Kind != "" {
+			all = append(all, o)
+		}
+	}
+}
+
+func valueFiles(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
+	check(t, err)
+	if len(files) < 3 {
+		t.Fatalf("the chart has %d files of values to check, want 3", len(files))
+	}
+	return files
+}
+
+func TestDeployChartHasNoFindings(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		if _, err := try(t, "helm", "lint", "--strict", "--kube-version", "1.30.0", chart, "--values", values); err != nil {
+			t.Errorf("helm lint with %s: %v", values, err)
+		}
+	}
+}
+
+func TestDeployChartConfinesItsPods(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		workloads := 0
+		for _, o := range render(t, values) {
+			if o.Kind == "Secret" {
+				t.Errorf("%s: the chart makes the secret %s; secrets are only referred to", values, o.Metadata.Name)
+			}
+			if o.Kind != "StatefulSet" && o.Kind != "Deployment" {
+				continue
+			}
+			workloads++
+			if o.Kind == "StatefulSet" && o.Spec.Replicas != 1 {
+				t.Errorf("%s: %s has %d replicas, but one process holds the data", values, o.Metadata.Name, o.Spec.Replicas)
+			}
+			if err := o.Spec.Template.Spec.confined(); err != nil {
+				t.Errorf("%s: %s: %v", values, o.Metadata.Name, err)
+			}
+			var claims []string
+			for _, claim := range o.Spec.VolumeClaimTemplates {
+				claims = append(claims, claim.Metadata.Name)
+			}
+			if err := o.Spec.Template.Spec.consistent(claims); err != nil {
+				t.Errorf("%s: %s: %v", values, o.Metadata.Name, err)
+			}
+		}
+		if workloads < 2 {
+			t.Errorf("%s: %d workloads, want the vault and the allowlist at least", values, workloads)
+		}
+	}
+}
+
+// confined reports what a pod may do that it need not.
+func (p pod) confined() error {
+	var errs []error
+	if p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken {
+		errs = append(errs, errors.New("it gets a token of the cluster"))
+	}
+	if !p.SecurityContext.RunAsNonRoot || p.SecurityContext.SeccompProfile.Type != "RuntimeDefault" {
+		errs = append(errs, errors.New("it may be root, or has no seccomp profile"))
+	}
+	for _, c := range p.Containers {
+		s := c.SecurityContext
+		if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem || !slices.Equal(s.Capabilities.Drop, []string{"ALL"}) {
+			errs = append(errs, fmt.Errorf("container %s may do more than it must: %+v", c.Name, s))
+		}
+		if c.Resources.Limits["memory"] == "" || c.Resources.Requests["cpu"] == "" {
+			errs = append(errs, fmt.Errorf("container %s has no limits: %+v", c.Name, c.Resources))
+		}
+		for _, m := range c.VolumeMounts {
+			if !m.ReadOnly && m.Name != "data" {
+				errs = append(errs, fmt.Errorf("container %s may write to %s", c.Name, m.MountPath))
+			}
+		}
+	}
+	for _, v := range p.Volumes {
+		if v.Secret != nil && v.Secret.DefaultMode != 0o440 {
+			errs = append(errs, fmt.Errorf("secret %s has mode %o, want 440", v.Name, v.Secret.DefaultMode))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// consistent reports what a pod refers to that is not there.
+func (p pod) consistent(claims []string) error {
+	var errs []error
+	volumes := claims
+	for _, v := range p.Volumes {
+		volumes = append(volumes, v.Name)
+	}
+	for _, c := range p.Containers {
+		var ports []string
+		for _, port := range c.Ports {
+			ports = append(ports, port.Name)
+		}
+		for _, probe := range []*probe{c.LivenessProbe, c.ReadinessProbe} {
+			if probe == nil || !slices.Contains(ports, probe.HTTPGet.Port) {
+				errs = append(errs, fmt.Errorf("container %s is probed nowhere, or at a port that it has not", c.Name))
+			}
+		}
+		for _, m := range c.VolumeMounts {
+			if !slices.Contains(volumes, m.Name) {
+				errs = append(errs, fmt.Errorf("container %s mounts %s, which is not there", c.Name, m.Name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// TestDeployChartSelectsItsPods: a selector that selects nothing is no error in
+// Kubernetes; a network policy of it protects nobody.
+func TestDeployChartSelectsItsPods(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		objects := render(t, values)
+		for _, o := range objects {
+			selector := o.selector(t)
+			if selector == nil {
+				continue
+			}
+			var ports []string
+			for _, w := range objects {
+				if (w.Kind == "StatefulSet" || w.Kind == "Deployment") && selects(selector, w.Spec.Template.Metadata.Labels) {
+					for _, port := range w.Spec.Template.Spec.Containers[0].Ports {
+						ports = append(ports, port.Name)
+					}
+				}
+			}
+			wanted := []string{}
+			for _, port := range o.Spec.Ports {
+				wanted = append(wanted, port.TargetPort)
+			}
+			for _, rule := range o.Spec.Ingress {
+				for _, port := range rule.Ports {
+					wanted = append(wanted, port.Port)
+				}
+			}
+			for _, port := range wanted {
+				if !slices.Contains(ports, port) {
+					t.Errorf("%s: %s %s: the pods that it selects have no port %s", values, o.Kind, o.Metadata.Name, port)
+				}
+			}
+			if len(ports) == 0 {
+				t.Errorf("%s: %s %s selects no pod", values, o.Kind, o.Metadata.Name)
+			}
+		}
+	}
+}
+
+// selector returns what an object selects pods by, or nil if it does not.
+func (o object) selector(t testing.TB) map[string]string {
+	t.Helper()
+	var labels map[string]string
+	switch o.Kind {
+	case "Service":
+		check(t, o.Spec.Selector.Decode(&labels))
+	case "StatefulSet", "Deployment", "PodDisruptionBudget":
+		var s struct {
+			MatchLabels map[string]string `yaml:"matchLabels"`
+		}
+		check(t, o.Spec.Selector.Decode(&s))
+		labels = s.MatchLabels
+	case "NetworkPolicy":
+		labels = o.Spec.PodSelector.MatchLabels
+	}
+	return labels
+}
+
+func selects(selector, labels map[string]string) bool {
+	for key, value := range selector {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// TestDeployChartWritesConfigurationsThatAreAccepted also looks whether the files that
+// they name are where the pods have them.
+func TestDeployChartWritesConfigurationsThatAreAccepted(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		objects := render(t, values)
+		mounts := make(map[string][]string)
+		for _, o := range objects {
+			for _, c := range o.Spec.Template.Spec.Containers {
+				for _, m := range c.VolumeMounts {
+					mounts[c.Name] = append(mounts[c.Name], m.MountPath+"/")
+				}
+			}
+		}
+		for _, o := range objects {
+			for file, text := range o.Data {
+				program, _ := strings.CutSuffix(file, ".yaml")
+				switch {
+				case o.Kind != "ConfigMap" || program == file:
+				case program == "policy":
+					if _, err := auth.ParsePolicy([]byte(text)); err != nil {
+						t.Errorf("%s: the policy is refused: %v", values, err)
+					}
+				default:
+					path := filepath.Join(t.TempDir(), file)
+					check(t, os.WriteFile(path, []byte(text), 0o600))
+					if _, err := try(t, imageRoot(t, program)+"/keyward", "check", "--config", path); err != nil {
+						t.Errorf("%s: %s is refused: %v\n%s", values, file, err, text)
+					}
+					for _, path := range paths(t, text) {
+						if !slices.ContainsFunc(mounts[program], func(m string) bool { return strings.HasPrefix(path, m) }) {
+							t.Errorf("%s: %s names %s, which is in no volume", values, file, path)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// paths returns the absolute paths in a configuration.
+func paths(t testing.TB, text string) []string {
+	t.Helper()
+	var root yaml.Node
+	check(t, yaml.Unmarshal([]byte(text), &root))
+	var found []string
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		if strings.HasPrefix(n.Value, "/") {
+			found = append(found, n.Value)
+		}
+		for _, child := range n.Content {
+			walk(child)
+		}
+	}
+	walk(&root)
+	return found
+}
+
+func TestDeployChartSaysWhatIsMissing(t *testing.T) {
+	minimal := chart + "/ci/minimal-values.yaml"
+	cases := map[string]string{ // a setting, and what the refusal says
+		"trustDomain=":                   "trustDomain",
+		"issuers=null":                   "issuers",
+		"vault.tls.existingSecret=":      "vault.tls.existingSecret is required",
+		"vault.key.existingSecret=":      "vault.key.existingSecret is required",
+		"allowlist.key.existingSecret=":  "allowlist.key.existingSecret is required",
+		"gateway.client.existingSecret=": "gateway.client.existingSecret is required",
+		"vault.replicas=2":               "replicas",
+		"vault.persistance.size=1Gi":     "persistance",
+		"log.level=loud":                 "log/level",
+	}
+	for _, setting := range slices.Sorted(maps.Keys(cases)) {
+		_, err := try(t, "helm", "template", "it", chart, "--kube-version", "1.30.0", "--values", minimal, "--set", setting)
+		if err == nil || !strings.Contains(err.Error(), cases[setting]) {
+			t.Errorf("helm template --set %s = %v, want a refusal that says %q", setting, err, cases[setting])
+		}
+	}
+}
