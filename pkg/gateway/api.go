@@ -49,8 +49,13 @@ func (g *gateway) api(w http.ResponseWriter, r *http.Request) {
 
 // exactPath tells whether a path has as many segments as it seems to have. An encoded
 // slash would make one segment out of two, and the mux takes an empty segment for an id.
+// A path with a character that should be encoded is two paths: net/url then goes by the
+// decoded one, and the mux by the other.
 func exactPath(u *url.URL) bool {
 	escaped := strings.ToLower(u.EscapedPath())
+	if u.RawPath != "" && u.RawPath != u.EscapedPath() {
+		return false
+	}
 	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") || !utf8.ValidString(u.Path) {
 		return false
 	}

@@ -46,7 +46,7 @@ func FuzzBody(f *testing.F) {
 func FuzzTarget(f *testing.F) {
 	for _, seed := range []string{
 		"workspaces/acme/secrets", "workspaces/acme/secrets/a%2Fhistory", "workspaces/acme/secrets/a/history", "workspaces/a/endpoints/b:activate",
-		"workspaces/acme/secrets?pageSize=1", "workspaces/%ff/secrets", "workspaces/a/secrets/%2e%2e", "workspaces/a/secrets/b?CANARY=CANARY", "%00", "a%25b",
+		"workspaces/acme/secrets?pageSize=1", "workspaces/%ff/secrets", "workspaces/a/secrets/%2e%2e", "workspaces/a/secrets/b?CANARY=CANARY", "%00", "a%25b", "workspaces/acme/secrets/a%2F`b",
 	} {
 		f.Add(seed, uint8(0))
 	}
