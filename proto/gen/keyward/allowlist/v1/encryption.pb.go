@@ -705,12 +705,12 @@ func (*Profile_Cipher) isProfile_Kind() {}
 type SecretRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-	// the endpoint's own workspace. The secret's usage must be KEY. Shown as `set`
-	// to callers who may not see secrets.
+	// the endpoint's own workspace. The secret's usage must be KEY; CREDENTIAL for headers,
+	// query parameters and body values. Shown as `set` to callers who may not see secrets.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which version; 0 (the default) follows the current one.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// How the stored bytes become the key. RAW unless given.
+	// How the stored bytes become the key. RAW unless given; only RAW for a CREDENTIAL.
 	Decoding      Decoding `protobuf:"varint,3,opt,name=decoding,proto3,enum=keyward.allowlist.v1.Decoding" json:"decoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

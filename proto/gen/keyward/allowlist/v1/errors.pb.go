@@ -81,7 +81,8 @@ const (
 	// FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host.
 	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 21
 	// FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
-	// does not decode, or has the wrong length. Metadata: `field`, the reference's
+	// does not decode, or has the wrong length; or a credential is not text that can
+	// stand where it belongs. Metadata: `field`, the reference's
 	// place in the endpoint's `encryption`, such as
 	// `request.cipher.shared_key.keys[1]`; without a profile for responses, theirs
 	// are those of the request.

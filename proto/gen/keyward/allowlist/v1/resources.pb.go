@@ -564,7 +564,8 @@ func (x *BodyValue) GetSecret() *SecretRef {
 // the same for all endpoints of a workspace on one host, until it expires.
 type Challenge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name of a DNS TXT record, `_keyward-challenge.{host}`. Proves the host.
+	// The name of a DNS TXT record, `_keyward-challenge.{host}`. Proves the host. Empty
+	// for hosts that are addresses.
 	DnsName string `protobuf:"bytes,1,opt,name=dns_name,json=dnsName,proto3" json:"dns_name,omitempty"`
 	// The text of that record.
 	DnsValue string `protobuf:"bytes,2,opt,name=dns_value,json=dnsValue,proto3" json:"dns_value,omitempty"`
@@ -575,7 +576,8 @@ type Challenge struct {
 	FileContent string `protobuf:"bytes,4,opt,name=file_content,json=fileContent,proto3" json:"file_content,omitempty"`
 	// For a web token: a GET of the endpoint's URL with the query parameter
 	// `keyward-nonce` must answer with lower-case hexadecimal
-	// HMAC-SHA256(token, nonce) as the whole body. Proves that URL.
+	// HMAC-SHA256(token, nonce) as the whole body; the key is the token's text. A URL that
+	// ends in `/*` is asked without the star. Proves that URL.
 	WebToken string `protobuf:"bytes,5,opt,name=web_token,json=webToken,proto3" json:"web_token,omitempty"`
 	// Until when it can be used; after that there is another one.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -756,8 +758,9 @@ func (*Parameter_Value) isParameter_Source() {}
 // Verification says how it was established that an endpoint's host is the partner's.
 type Verification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The way; unspecified while the endpoint is not verified. A change of scheme,
-	// host, port or path undoes it.
+	// The way; unspecified while the endpoint is not verified. A change of scheme, host
+	// or port undoes it; where only the URL was vouched for or proven (MANUAL,
+	// WEB_TOKEN), so does a change of path.
 	Method Verification_Method `protobuf:"varint,1,opt,name=method,proto3,enum=keyward.allowlist.v1.Verification_Method" json:"method,omitempty"`
 	// Who verified it.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
@@ -875,7 +878,8 @@ type EndpointChange struct {
 	OldUrl string `protobuf:"bytes,12,opt,name=old_url,json=oldUrl,proto3" json:"old_url,omitempty"`
 	// The URL after the change; set if it changed.
 	NewUrl string `protobuf:"bytes,13,opt,name=new_url,json=newUrl,proto3" json:"new_url,omitempty"`
-	// The secrets that the endpoint refers to after the change; set if the encryption changed.
+	// The secrets that the endpoint refers to after the change; set if they or the
+	// encryption changed.
 	Secrets []string `protobuf:"bytes,14,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// Why, in the words of who made the change.
 	Reason string `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1142,13 +1146,13 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x0eSTATE_INACTIVE\x10\x03\"r\n" +
 	"\tBodyValue\x12!\n" +
 	"\x04path\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x02\x18\x80\x02R\x04path\x12B\n" +
-	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\"\xdb\x01\n" +
+	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\"\xe0\x01\n" +
 	"\tChallenge\x12\x19\n" +
 	"\bdns_name\x18\x01 \x01(\tR\adnsName\x12\x1b\n" +
 	"\tdns_value\x18\x02 \x01(\tR\bdnsValue\x12\x19\n" +
 	"\bfile_url\x18\x03 \x01(\tR\afileUrl\x12!\n" +
-	"\ffile_content\x18\x04 \x01(\tR\vfileContent\x12\x1b\n" +
-	"\tweb_token\x18\x05 \x01(\tR\bwebToken\x12;\n" +
+	"\ffile_content\x18\x04 \x01(\tR\vfileContent\x12 \n" +
+	"\tweb_token\x18\x05 \x01(\tB\x03\x80\x01\x01R\bwebToken\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\"\xb8\x01\n" +
 	"\tParameter\x123\n" +

@@ -557,7 +557,7 @@ type UpdateEndpointRequest struct {
 	// `etag` must be the current one.
 	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// Which fields to change: `display_name`, `description`, `labels`, `methods`,
-	// `url`, `headers`, `query_parameters`, `content_type`, `encryption` (or a
+	// `url`, `headers`, `query_parameters`, `body_values`, `content_type`, `encryption` (or a
 	// field below it: it is always replaced as a whole). Empty means: the fields
 	// that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1215,7 +1215,7 @@ type CheckUrlResponse struct {
 	Verdict CheckUrlResponse_Verdict `protobuf:"varint,2,opt,name=verdict,proto3,enum=keyward.allowlist.v1.CheckUrlResponse_Verdict" json:"verdict,omitempty"`
 	// The most specific endpoint that matches, allowed or not. Empty: none.
 	Endpoint string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// The URL as it was compared.
+	// The URL as it was compared. Empty with INVALID_URL.
 	NormalizedUrl string `protobuf:"bytes,4,opt,name=normalized_url,json=normalizedUrl,proto3" json:"normalized_url,omitempty"`
 	// With `resolve`: the addresses that passed the guard.
 	Addresses     []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`

@@ -57,16 +57,16 @@ const (
 //
 // AllowlistService keeps endpoints and encrypts and decrypts for them.
 type AllowlistServiceClient interface {
-	// Registers an endpoint. It starts PENDING. Binds the secrets that its
-	// encryption refers to, so that they cannot be deleted. Fails with
+	// Registers an endpoint. It starts PENDING. Binds the secrets that it refers to,
+	// so that they cannot be deleted. Fails with
 	// ENDPOINT_EXISTS if the name is taken.
 	CreateEndpoint(ctx context.Context, in *CreateEndpointRequest, opts ...grpc.CallOption) (*CreateEndpointResponse, error)
 	// Returns an endpoint. Members see each reference to a secret as `set`.
 	GetEndpoint(ctx context.Context, in *GetEndpointRequest, opts ...grpc.CallOption) (*GetEndpointResponse, error)
 	// Lists the endpoints of a workspace. Members see each reference as `set`.
 	ListEndpoints(ctx context.Context, in *ListEndpointsRequest, opts ...grpc.CallOption) (*ListEndpointsResponse, error)
-	// Changes what the mask names. A change of the URL undoes the verification and
-	// makes the endpoint PENDING.
+	// Changes what the mask names. A change of the URL that the verification does not
+	// cover undoes it and makes the endpoint PENDING.
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(ctx context.Context, in *DeleteEndpointRequest, opts ...grpc.CallOption) (*DeleteEndpointResponse, error)
@@ -240,16 +240,16 @@ func (c *allowlistServiceClient) Decrypt(ctx context.Context, in *DecryptRequest
 //
 // AllowlistService keeps endpoints and encrypts and decrypts for them.
 type AllowlistServiceServer interface {
-	// Registers an endpoint. It starts PENDING. Binds the secrets that its
-	// encryption refers to, so that they cannot be deleted. Fails with
+	// Registers an endpoint. It starts PENDING. Binds the secrets that it refers to,
+	// so that they cannot be deleted. Fails with
 	// ENDPOINT_EXISTS if the name is taken.
 	CreateEndpoint(context.Context, *CreateEndpointRequest) (*CreateEndpointResponse, error)
 	// Returns an endpoint. Members see each reference to a secret as `set`.
 	GetEndpoint(context.Context, *GetEndpointRequest) (*GetEndpointResponse, error)
 	// Lists the endpoints of a workspace. Members see each reference as `set`.
 	ListEndpoints(context.Context, *ListEndpointsRequest) (*ListEndpointsResponse, error)
-	// Changes what the mask names. A change of the URL undoes the verification and
-	// makes the endpoint PENDING.
+	// Changes what the mask names. A change of the URL that the verification does not
+	// cover undoes it and makes the endpoint PENDING.
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error)

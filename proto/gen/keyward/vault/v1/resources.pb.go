@@ -356,8 +356,8 @@ type Secret struct {
 	// counted up to 1,000. A secret with any cannot be deleted.
 	ReferenceCount uint32 `protobuf:"varint,15,opt,name=reference_count,json=referenceCount,proto3" json:"reference_count,omitempty"`
 	// The public part of the current version, where the value is a private key in PEM
-	// (PKCS #8, PKCS #1 or SEC 1, not encrypted) of a kind that can be generated, or a
-	// public key or certificate. Unset otherwise. Set by GetSecret only.
+	// (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
+	// the kinds that can be generated. Unset otherwise. Set by GetSecret only.
 	PublicKey     *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

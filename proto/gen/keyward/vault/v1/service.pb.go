@@ -1460,7 +1460,8 @@ func (x *WatchSecretsRequest) GetPosition() *Position {
 // A Position is a place in the change log of one life of the store.
 type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies the life of the store: another one after a restore.
+	// Identifies one run of the vault: another one after each start, and so after a
+	// restore.
 	Epoch string `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// How many changes come before this place.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`

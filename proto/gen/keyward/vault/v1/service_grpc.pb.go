@@ -94,7 +94,7 @@ type VaultServiceClient interface {
 	// nothing for longer must no longer rely on what it keeps.
 	//
 	// A caller that lost the stream resumes at its last position. A position that is
-	// too old, or of another epoch (the store was restored from a backup), ends with
+	// too old, or of another epoch (the vault was started again), ends with
 	// POSITION_OUT_OF_RANGE: drop all and begin without one.
 	WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error)
 }
@@ -281,7 +281,7 @@ type VaultServiceServer interface {
 	// nothing for longer must no longer rely on what it keeps.
 	//
 	// A caller that lost the stream resumes at its last position. A position that is
-	// too old, or of another epoch (the store was restored from a backup), ends with
+	// too old, or of another epoch (the vault was started again), ends with
 	// POSITION_OUT_OF_RANGE: drop all and begin without one.
 	WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error
 	mustEmbedUnimplementedVaultServiceServer()
