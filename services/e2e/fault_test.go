@@ -163,13 +163,13 @@ func TestAWorkloadCertificateIsRenewedInPlace(t *testing.T) {
 		c.start("vault")
 	}
 
-	const life = 8 * time.Second
-	expired := time.Now().Add(life)
-	c.writeWorkload("allowlist", life)
+	const life = 10 * time.Second
+	c.renew(life)
+	expired := time.Now().Add(life) // a little later than it is
 	restart()
 	c.waitWatched()
 	c.waitEncrypt(client, endpoint, codes.OK, "")
-	c.writeWorkload("allowlist", time.Hour)
+	c.renew(time.Hour)
 	eventually(t, patience, "the first certificate expires", func(ctx context.Context) error {
 		if _, err := encrypt(ctx, client, endpoint); err != nil {
 			t.Errorf("Encrypt while the certificate is renewed = %v", err)
@@ -182,31 +182,34 @@ func TestAWorkloadCertificateIsRenewedInPlace(t *testing.T) {
 	restart()
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 
-	c.writeWorkload("allowlist", -time.Second)
+	c.renew(-time.Second)
 	restart()
 	c.waitEncrypt(client, endpoint, codes.Unavailable, "VAULT_UNAVAILABLE")
-	c.writeWorkload("allowlist", time.Hour)
+	c.renew(time.Hour)
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 }
 
-// writeWorkload gives a program a certificate that lives for some time from now on.
-func (c *constellation) writeWorkload(name string, life time.Duration) {
+// renew gives the allowlist a certificate that lives for some time from now on, and
+// waits until it has noticed.
+func (c *constellation) renew(life time.Duration) {
 	c.t.Helper()
 	file := c.path("ca/authority.pem")
 	authority, err := tls.LoadX509KeyPair(file, file)
 	check(c.t, err)
+	end := time.Now().Add(life)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(c.t, err)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		NotBefore:    time.Now().Add(-time.Minute), NotAfter: time.Now().Add(life),
+		NotBefore:    time.Now().Add(-time.Minute), NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
-		URIs:                  []*url.URL{{Scheme: "spiffe", Host: apartDomain, Path: "/" + name}},
+		URIs:                  []*url.URL{{Scheme: "spiffe", Host: apartDomain, Path: "/allowlist"}},
 	}, authority.Leaf, key.Public(), authority.PrivateKey)
 	check(c.t, err)
 	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	check(c.t, localid.WriteCertificate(c.path(name+"-client.crt"), c.path(name+"-client.key"), cert))
+	check(c.t, localid.WriteCertificate(c.path("allowlist-client.crt"), c.path("allowlist-client.key"), cert))
+	c.waitMetric(fmt.Sprintf(`keyward_certificate_expiry_timestamp_seconds{certificate="vault_client"} %g`, float64(end.Unix())))
 }
 
 func TestABrokenPolicyIsNotFollowedAndSetsTheAlarm(t *testing.T) {
