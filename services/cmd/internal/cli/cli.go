@@ -43,7 +43,7 @@ type Checker interface{ Check() error }
 // only looks at its configuration file.
 func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
 	say := func(context.Context, C) error {
-		_, err := fmt.Println("the configuration is well-formed; the files that it names were not opened")
+		_, err := fmt.Fprintln(os.Stdout, "the configuration is well-formed; the files that it names were not opened")
 		return err
 	}
 	return []*cobra.Command{
