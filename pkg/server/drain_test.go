@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,20 @@ func TestWatcherOfHealthDoesNotHoldUpTheDrain(t *testing.T) {
 		t.Fatalf("Watch() = %v, %v, want SERVING", first, err)
 	}
 	running.Stop() // would take an hour
+}
+
+func TestServerThatIsStoppedBeforeItServesEndsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		s, _, _ := newServer(t)
+		lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Serve(ctx, lis); err != nil {
+			t.Fatalf("Serve() with a context that has ended = %v, want nil", err)
+		}
+	}
 }

@@ -37,7 +37,8 @@ type Limits struct {
 	// stops. Default 10 s.
 	Drain time.Duration `yaml:"drain"`
 	// PerPrincipal bounds what each person and each workload but resolvers can take.
-	// Default 10,000 requests a second, 1,000 under way.
+	// All replicas that share a SPIFFE id share what it can take. Default 20,000
+	// requests a second, 2,000 under way: room for a fleet, none for a runaway.
 	PerPrincipal Share `yaml:"per_principal"`
 	// PerResolver is the same for workloads with the role resolver. Default no
 	// bound: an allowlist asks on behalf of callers whom it has counted itself.
@@ -59,8 +60,8 @@ type Share struct {
 }
 
 const (
-	defaultRate       = 10_000
-	defaultConcurrent = 1000
+	defaultRate       = 20_000
+	defaultConcurrent = 2000
 	defaultFailures   = 50
 )
 

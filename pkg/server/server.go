@@ -182,7 +182,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	s.drain(ctx)
 	for ; ended < len(listeners); ended++ {
-		err = errors.Join(err, <-failed)
+		// The end may come before a listener was served at all.
+		if late := <-failed; !errors.Is(late, grpc.ErrServerStopped) {
+			err = errors.Join(err, late)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)

@@ -92,11 +92,12 @@ func reconcileOnSignal(ctx context.Context, a *allowlist.Allowlist, logger *slog
 func report(ctx context.Context, a *allowlist.Allowlist, logger *slog.Logger) {
 	repairs, err := a.Reconcile(ctx)
 	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
+	case ctx.Err() != nil: // the program ends; the next one compares when it starts
+	case err != nil:
 		logger.LogAttrs(ctx, slog.LevelError, "references were not compared to the end", slog.Int("repairs", repairs), slog.Any("cause", err))
 	case repairs > 0:
 		logger.LogAttrs(ctx, slog.LevelWarn, "references and bindings differed and were repaired", slog.Int("repairs", repairs))
-	case err == nil:
+	default:
 		logger.LogAttrs(ctx, slog.LevelInfo, "references and bindings agree")
 	}
 }
