@@ -117,3 +117,30 @@ func printed(pattern, output string) bool {
 	expression := "(?s)^" + strings.ReplaceAll(quoted, "…", ".*") + "$"
 	return regexp.MustCompile(expression).MatchString(strings.TrimSpace(output))
 }
+
+// TestReadmeConfigurationsAreAccepted gives the programs the configuration files that
+// README.md shows.
+func TestReadmeConfigurationsAreAccepted(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	check(t, err)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	configurations := make(map[string]string)
+	for _, block := range blocks {
+		switch text := block[1]; {
+		case strings.Contains(text, "key_file:"):
+			vault, _, _ := strings.Cut(text, "\nvault:")
+			configurations["vault"], configurations["allowlist"] = vault, text
+		case strings.Contains(text, "allowed_hosts:"):
+			configurations["gateway"] = text
+		}
+	}
+	folder, err := programs()
+	check(t, err)
+	for _, program := range []string{"vault", "allowlist", "gateway"} {
+		path := filepath.Join(t.TempDir(), program+".yaml")
+		check(t, os.WriteFile(path, []byte(configurations[program]), 0o600))
+		if out, err := exec.CommandContext(t.Context(), filepath.Join(folder, program), "check", "--config", path).CombinedOutput(); err != nil {
+			t.Errorf("%s check of README.md's configuration: %v\n%s", program, err, out)
+		}
+	}
+}
