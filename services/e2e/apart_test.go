@@ -57,9 +57,24 @@ func apart(t testing.TB) *constellation {
 	for _, name := range []string{"vault", "allowlist", "gateway"} {
 		c.run(name, "check", "--config", c.path(name+".yaml"))
 		c.start(name)
+		if name == "vault" {
+			c.waitForVault() // so that the allowlist finds it at once
+		}
 	}
 	c.waitReady()
 	return c
+}
+
+// waitForVault waits until the vault can be connected to.
+func (c *constellation) waitForVault() {
+	c.t.Helper()
+	eventually(c.t, patience, "the vault listens", func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.vault)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
 }
 
 func (c *constellation) path(name string) string { return filepath.Join(c.dir, name) }
