@@ -120,7 +120,8 @@ const (
 	// EXPIRED.
 	ErrorReason_ERROR_REASON_VERIFICATION_FAILED ErrorReason = 36
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way.
+	// requests in a second, or has too many under way, or too many credentials from its
+	// address were not accepted.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
 )
 

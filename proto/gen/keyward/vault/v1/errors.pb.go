@@ -89,7 +89,8 @@ const (
 	// is kept and begin without a position.
 	ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE ErrorReason = 27
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way.
+	// requests in a second, or has too many under way, or too many credentials from its
+	// address were not accepted.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
 )
 
