@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,6 +194,10 @@ func TestTheThreeProgramsRunApartOverMutualTLS(t *testing.T) {
 	if body := got.bytes(t, "body"); openGCM(t, body) != "hello" {
 		t.Error("the partner does not open what was sent")
 	}
+	for _, name := range []string{"gateway", "allowlist", "vault"} {
+		check(t, c.running[name].cmd.Process.Signal(syscall.SIGHUP)) // read files anew, and go on
+	}
+	c.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
 	for _, name := range []string{"gateway", "allowlist", "vault"} {
 		c.running[name].stop()
 	}

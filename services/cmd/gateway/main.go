@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -25,8 +23,6 @@ func main() {
 }
 
 func serve(ctx context.Context, cfg config) (err error) {
-	// It means to read files anew, which the gateway does for each connection.
-	signal.Ignore(syscall.SIGHUP)
 	t, err := telemetry.New(ctx, cfg.Telemetry, "gateway", os.Stderr)
 	if err != nil {
 		return err
