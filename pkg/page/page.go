@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/fault"
 )
@@ -76,6 +77,32 @@ func Bind(caller string, req proto.Message) (Binding, error) {
 		h.Write(part)
 	}
 	return h.Sum(nil), nil
+}
+
+// A ListRequest is a request for a page, as all of the contract's are.
+type ListRequest interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// Request opens the page token of a caller's list request. Seal makes the next one of
+// a cursor.
+func (s *Sealer) Request(caller string, req ListRequest) (cursor []byte, seal func(cursor []byte) string, err error) {
+	whole := proto.Clone(req)
+	m := whole.ProtoReflect()
+	for _, name := range []protoreflect.Name{"page_size", "page_token"} {
+		m.Clear(m.Descriptor().Fields().ByName(name))
+	}
+	binding, err := Bind(caller, whole)
+	if err != nil {
+		return nil, nil, err
+	}
+	cursor, err = s.Open(req.GetPageToken(), binding)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cursor, func(next []byte) string { return s.Seal(next, binding) }, nil
 }
 
 // Seal returns the token for a cursor; for an empty cursor the empty token, which

@@ -13,7 +13,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
@@ -63,29 +62,9 @@ func (s *Server) once(ctx context.Context, method, workspace, reason, id string,
 	return b, nil
 }
 
-// list is a request for a page.
-type list interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}
-
 // page opens the page token of a list request. Seal makes the next one of a cursor.
-func (s *Server) page(ctx context.Context, req list) (cursor []byte, seal func([]byte) string, err error) {
-	whole := proto.Clone(req)
-	m := whole.ProtoReflect()
-	for _, name := range []protoreflect.Name{"page_size", "page_token"} {
-		m.Clear(m.Descriptor().Fields().ByName(name))
-	}
-	binding, err := page.Bind(auth.FromContext(ctx).Subject, whole)
-	if err != nil {
-		return nil, nil, err
-	}
-	cursor, err = s.pages.Open(req.GetPageToken(), binding)
-	if err != nil {
-		return nil, nil, err
-	}
-	return cursor, func(next []byte) string { return s.pages.Seal(next, binding) }, nil
+func (s *Server) page(ctx context.Context, req page.ListRequest) (cursor []byte, seal func([]byte) string, err error) {
+	return s.pages.Request(auth.FromContext(ctx).Subject, req)
 }
 
 // view returns how the caller sees endpoints of a workspace.

@@ -12,7 +12,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
@@ -61,30 +60,10 @@ func (s *Server) call(ctx context.Context, method, workspace string, req change)
 	return secret.Call{Author: author, Request: request}, nil
 }
 
-// A list is a request for a page.
-type list interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}
-
 // page opens the page token of a list request. Seal makes the next one of a cursor.
-func (s *Server) page(ctx context.Context, req list) (p secret.Page, seal func(cursor []byte) string, err error) {
-	whole := proto.Clone(req)
-	m := whole.ProtoReflect()
-	for _, name := range []protoreflect.Name{"page_size", "page_token"} {
-		m.Clear(m.Descriptor().Fields().ByName(name))
-	}
-	binding, err := page.Bind(auth.FromContext(ctx).Subject, whole)
-	if err != nil {
-		return secret.Page{}, nil, err
-	}
-	cursor, err := s.pages.Open(req.GetPageToken(), binding)
-	if err != nil {
-		return secret.Page{}, nil, err
-	}
-	p = secret.Page{Cursor: cursor, Limit: page.Size(req.GetPageSize())}
-	return p, func(cursor []byte) string { return s.pages.Seal(cursor, binding) }, nil
+func (s *Server) page(ctx context.Context, req page.ListRequest) (p secret.Page, seal func(cursor []byte) string, err error) {
+	cursor, seal, err := s.pages.Request(auth.FromContext(ctx).Subject, req)
+	return secret.Page{Cursor: cursor, Limit: page.Size(req.GetPageSize())}, seal, err
 }
 
 // at names the field that a parser of package secret refused. The parsers' errors
