@@ -69,7 +69,7 @@ func (a *Authority) Certificate() []byte {
 }
 
 // WriteTrust writes the authority's own certificate to a file.
-func (a *Authority) WriteTrust(path string) error { return writeFile(path, a.Certificate()) }
+func (a *Authority) WriteTrust(path string) error { return WriteFile(path, a.Certificate()) }
 
 // Pool returns a new pool that holds the authority alone.
 func (a *Authority) Pool() *x509.CertPool {

@@ -30,10 +30,10 @@ func WriteCertificate(certFile, keyFile string, cert tls.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(keyFile, key); err != nil {
+	if err := WriteFile(keyFile, key); err != nil {
 		return err
 	}
-	return writeFile(certFile, chain)
+	return WriteFile(certFile, chain)
 }
 
 // newKey makes a private key on P-256, which every TLS and JOSE implementation knows.
@@ -86,7 +86,7 @@ func loadOrCreate(dir, name string, create func() ([]byte, error)) ([]byte, erro
 	if data, err = create(); err != nil {
 		return nil, err
 	}
-	return data, writeFile(path, data)
+	return data, WriteFile(path, data)
 }
 
 // readPrivate reads a file, unless others than its owner could have read it too.
@@ -105,9 +105,9 @@ func readPrivate(path string) ([]byte, error) {
 	return data, nil
 }
 
-// writeFile writes a file that only its owner can read. A crash leaves the old
+// WriteFile writes a file that only its owner can read. A crash leaves the old
 // content or the new, never a part.
-func writeFile(path string, data []byte) (err error) {
+func WriteFile(path string, data []byte) (err error) {
 	// CreateTemp makes the file with mode 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {

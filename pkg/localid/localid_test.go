@@ -141,8 +141,8 @@ func TestNothingIsLeftOfFileThatCannotBeNamed(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "taken", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(filepath.Join(dir, "taken"), []byte("key")); err == nil {
-		t.Error("writeFile replaces a folder")
+	if err := WriteFile(filepath.Join(dir, "taken"), []byte("key")); err == nil {
+		t.Error("WriteFile replaces a folder")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("%d entries are left, %v; want the folder alone", len(left), err)

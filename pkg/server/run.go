@@ -13,7 +13,7 @@ import (
 // closes them, the last one first. It owns the services from the call on and closes
 // them also when it fails to start.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Service) (err error) {
-	defer func() { err = errors.Join(err, closeAll(services)) }()
+	defer func() { err = errors.Join(err, CloseAll(services)) }()
 	s, err := New(cfg, t, services...) //nolint:contextcheck // requests bring their own contexts
 	if err != nil {
 		return err
@@ -33,7 +33,8 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Se
 	return s.Serve(ctx, lis)
 }
 
-func closeAll(services []Service) error {
+// CloseAll closes services, the last first.
+func CloseAll(services []Service) error {
 	var errs []error
 	for i := len(services) - 1; i >= 0; i-- {
 		errs = append(errs, services[i].Close())

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,7 +37,7 @@ workloads:
 
 func (h *home) writePolicy() error {
 	text := fmt.Sprintf(policy, h.issuer.URL(), allowlistID, gatewayID)
-	return replaceFile(h.access("policy.yaml"), []byte(text))
+	return localid.WriteFile(h.access("policy.yaml"), []byte(text))
 }
 
 // renewForever renews what expires now and then until ctx ends.
@@ -79,30 +77,9 @@ func (h *home) writeTokens() error {
 		if err != nil {
 			return err
 		}
-		if err := replaceFile(h.access(caller+".token"), []byte(token+"\n")); err != nil {
+		if err := localid.WriteFile(h.access(caller+".token"), []byte(token+"\n")); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// replaceFile writes a file for its owner's eyes only, so that a reader finds the
-// old one or the new one, whole.
-func replaceFile(path string, text []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	defer func() { _ = os.Remove(next.Name()) }() // gone already when all went well
-	_, err = next.Write(text)
-	if closeErr := next.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }

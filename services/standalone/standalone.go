@@ -70,7 +70,7 @@ func Run(ctx context.Context, cfg Config, out, log io.Writer) (err error) {
 		return err
 	}
 	services, err := open(ctx, h, ports, t)
-	defer func() { err = errors.Join(err, closeAll(services)) }()
+	defer func() { err = errors.Join(err, server.CloseAll(services)) }()
 	if err != nil {
 		return err
 	}
@@ -125,14 +125,6 @@ func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out i
 	group.Go(func() error { return h.renewForever(ctx, t.Log) })
 	group.Go(func() error { return greet(out, h, p) })
 	return group.Wait()
-}
-
-func closeAll(services []server.Service) error {
-	var errs []error
-	for i := len(services) - 1; i >= 0; i-- {
-		errs = append(errs, services[i].Close())
-	}
-	return errors.Join(errs...)
 }
 
 // ports are the open listeners.
