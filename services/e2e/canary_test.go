@@ -169,6 +169,38 @@ func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 	send("history", 200, owner, "GET", key+"/history", "")
 	send("versions", 200, owner, "GET", key+"/versions", "")
 
+	spreadOverBodies(value, canary, func(what, body string) {
+		send("create with "+what, 400, owner, "POST", secrets+"?secretId=wrong", body)
+	})
+
+	escaped := strings.ReplaceAll(percentAll(canary), "%2F", "-")
+	send("id", 400, owner, "POST", secrets+"?secretId="+escaped, `{"value":{"text":"x"}}`)
+	send("request id", 400, owner, "POST", secrets+"?secretId=x&requestId="+escaped, `{"value":{"text":"x"}}`)
+	send("query parameter", 400, owner, "GET", secrets+"?"+escaped+"=1", "")
+	send("order", 400, owner, "GET", secrets+"?orderBy="+escaped, "")
+	send("page token", 400, owner, "GET", secrets+"?pageToken="+escaped, "")
+	send("page size", 400, owner, "GET", secrets+"?pageSize="+escaped, "")
+	send("label filter", 400, owner, "GET", secrets+"?label="+escaped, "")
+	send("search", 200, owner, "GET", secrets+"?query="+escaped, "")
+	send("path", 0, owner, "GET", secrets+"/"+escaped, "")
+	send("unknown route", 404, owner, "GET", "/v1/"+escaped, "")
+	send("foreign workspace", 0, owner, "GET", "/v1/workspaces/"+escaped+"/secrets", "")
+	send("method", 0, owner, "PUT", secrets+"/"+escaped, "")
+	send("as token", 401, nobody, "GET", secrets, "", "Authorization", "Bearer "+base64.RawURLEncoding.EncodeToString([]byte(canary)))
+	send("as basic", 401, nobody, "GET", secrets, "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(canary)))
+	for _, header := range []string{"X-Request-Id", "Traceparent", "Tracestate", "Baggage", "Cookie", "X-Api-Key", "User-Agent", "Grpc-Metadata-X", "X-Forwarded-For", "Accept-Language", "Referer", "Content-Language"} {
+		send("header "+header, 0, owner, "GET", secrets, "", header, strings.Map(printable, canary))
+	}
+	spreadOverReferences(t, value, func(what, body string) {
+		send("reference "+what, 400, owner, "POST", endpoints+"?endpointId=wrong", body)
+	})
+	useCanary(t, s, send)
+	return answers
+}
+
+// spreadOverBodies types a value, quoted and bare, into each place of a body where it
+// does not belong.
+func spreadOverBodies(value, canary string, send func(what, body string)) {
 	for what, body := range map[string]string{
 		"unknown field":      `{"secretValue":` + value + `}`,
 		"value as key":       `{` + value + `:1}`,
@@ -194,32 +226,8 @@ func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 		"long description":   `{"description":"` + strings.Repeat(strings.Trim(value, `"`), 100) + `","value":{"text":"x"}}`,
 		"reason in the body": `{"reason":` + value + `}`,
 	} {
-		send("create with "+what, 400, owner, "POST", secrets+"?secretId=wrong", body)
+		send(what, body)
 	}
-
-	escaped := strings.ReplaceAll(percentAll(canary), "%2F", "-")
-	send("id", 400, owner, "POST", secrets+"?secretId="+escaped, `{"value":{"text":"x"}}`)
-	send("request id", 400, owner, "POST", secrets+"?secretId=x&requestId="+escaped, `{"value":{"text":"x"}}`)
-	send("query parameter", 400, owner, "GET", secrets+"?"+escaped+"=1", "")
-	send("order", 400, owner, "GET", secrets+"?orderBy="+escaped, "")
-	send("page token", 400, owner, "GET", secrets+"?pageToken="+escaped, "")
-	send("page size", 400, owner, "GET", secrets+"?pageSize="+escaped, "")
-	send("label filter", 400, owner, "GET", secrets+"?label="+escaped, "")
-	send("search", 200, owner, "GET", secrets+"?query="+escaped, "")
-	send("path", 0, owner, "GET", secrets+"/"+escaped, "")
-	send("unknown route", 404, owner, "GET", "/v1/"+escaped, "")
-	send("foreign workspace", 0, owner, "GET", "/v1/workspaces/"+escaped+"/secrets", "")
-	send("method", 0, owner, "PUT", secrets+"/"+escaped, "")
-	send("as token", 401, nobody, "GET", secrets, "", "Authorization", "Bearer "+base64.RawURLEncoding.EncodeToString([]byte(canary)))
-	send("as basic", 401, nobody, "GET", secrets, "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(canary)))
-	for _, header := range []string{"X-Request-Id", "Traceparent", "Tracestate", "Baggage", "Cookie", "X-Api-Key", "User-Agent", "Grpc-Metadata-X", "X-Forwarded-For", "Accept-Language", "Referer", "Content-Language"} {
-		send("header "+header, 0, owner, "GET", secrets, "", header, strings.Map(printable, canary))
-	}
-	spreadOverReferences(t, value, func(what, body string) {
-		send("reference "+what, 400, owner, "POST", endpoints+"?endpointId=wrong", body)
-	})
-	useCanary(t, s, send)
-	return answers
 }
 
 // useCanary has the value resolved, as a key of a signature.
