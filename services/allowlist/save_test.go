@@ -364,9 +364,10 @@ func TestWithoutTheVaultNothingIsHalfSaved(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(k.env.Log.String(), "the vault cannot be reached") },
 		"the log says nothing of a vault that is down")
 	k.startVault(t)
-	eventually(t, func() bool {
-		_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-		return err == nil
-	}, "the allowlist does not find the vault again")
+	// A call waits for the connection that is being made: it is not refused between two attempts.
+	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(secret)}, "encryption")
+	must(t, err)
+	_, err = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	must(t, err)
 	k.consistent(t, []string{secret, other}, "orders")
 }

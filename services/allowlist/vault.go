@@ -43,6 +43,11 @@ const (
 	longestMaxStale = time.Hour
 )
 
+// patience is how long a call waits for a connection that is being made: longer than
+// the longest pause between two attempts, so that a vault which has just started is
+// found.
+const patience = 1500 * time.Millisecond
+
 // How long nothing may come from the vault until it is asked for a sign of life, and
 // how long that may take. A half-open connection lasts for both.
 const (
@@ -79,10 +84,11 @@ func (c VaultConfig) dial(current func() *tls.Config) (*grpc.ClientConn, error) 
 		grpc.WithTransportCredentials(auth.ClientCredentials(current)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
-				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second,
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
 			},
 			MinConnectTimeout: 2 * time.Second,
 		}),
+		grpc.WithUnaryInterceptor(settle),
 		// The watch is heard all the time. So a ping is sent only on a connection that
 		// went silent, and one that does not answer it is given up.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: silence, Timeout: pong}),
@@ -90,6 +96,31 @@ func (c VaultConfig) dial(current func() *tls.Config) (*grpc.ClientConn, error) 
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 	)
+}
+
+// settle lets a call wait a moment for the connection. A vault that starts at the same
+// time, or starts again, is no reason to refuse; one that stays away is.
+func settle(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if conn.GetState() != connectivity.Ready {
+		soon, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		ready(soon, conn)
+	}
+	return invoke(ctx, method, req, reply, conn, opts...)
+}
+
+// ready waits until the connection is made, and reports whether it was before the
+// context ended.
+func ready(ctx context.Context, conn *grpc.ClientConn) bool {
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if state == connectivity.Idle {
+			conn.Connect()
+		}
+		if state == connectivity.Shutdown || !conn.WaitForStateChange(ctx, state) {
+			return false
+		}
+	}
+	return true
 }
 
 // watch keeps the connection to the vault up and says in the log when it goes and
@@ -119,13 +150,5 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 func away(ctx context.Context, conn *grpc.ClientConn) bool {
 	soon, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
-		if state == connectivity.Idle {
-			conn.Connect()
-		}
-		if !conn.WaitForStateChange(soon, state) {
-			return ctx.Err() == nil
-		}
-	}
-	return false
+	return !ready(soon, conn) && ctx.Err() == nil
 }
