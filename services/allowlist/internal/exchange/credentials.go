@@ -80,7 +80,7 @@ func printable(text []byte) bool {
 
 // withBodyValues has a body encrypted, with the credentials in it that it is to carry,
 // and overwrites what it made for that, unless it is the result.
-func (l loaded) withBodyValues(body []byte, encrypt func([]byte) (payload.Message, error)) (payload.Message, error) {
+func (l loaded) withBodyValues(body []byte, encrypt func([]byte) (payload.Output, error)) (payload.Output, error) {
 	var paths []string
 	var values []sensitive.Bytes
 	for _, v := range l.endpoint.BodyValues {
@@ -93,11 +93,11 @@ func (l loaded) withBodyValues(body []byte, encrypt func([]byte) (payload.Messag
 	}
 	insertion, err := payload.NewInsertion(paths)
 	if err != nil {
-		return payload.Message{}, err
+		return payload.Output{}, err
 	}
 	filled, err := insertion.Insert(body, values)
 	if err != nil {
-		return payload.Message{}, err
+		return payload.Output{}, err
 	}
 	message, err := encrypt(filled)
 	if err != nil || len(message.Body) == 0 || &message.Body[0] != &filled[0] {

@@ -77,7 +77,7 @@ type Message struct {
 
 // An Encrypted is what to send.
 type Encrypted struct {
-	payload.Message
+	payload.Output
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
 	// Exchange goes with the answer, if one is to be expected.
@@ -104,8 +104,8 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	message, err := l.withBodyValues(m.Body, func(body []byte) (payload.Message, error) {
-		return l.pipeline.Encrypt(s.now(), rand.Reader, l.payloadKeys(), body)
+	message, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
+		return l.pipeline.Encrypt(payload.Input{Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: body})
 	})
 	if err != nil {
 		return Encrypted{}, err
@@ -113,7 +113,7 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	message.Headers = withSignature(headers, message.Headers)
 	// Without a cipher the body is what it was, and so is its type.
 	message.ContentType = cmp.Or(message.ContentType, l.endpoint.ContentType)
-	e := Encrypted{Message: message, Query: query}
+	e := Encrypted{Output: message, Query: query}
 	if m.Direction == payload.Request {
 		e.Exchange, err = s.seal(l, m.Caller, opening)
 	}
@@ -139,11 +139,11 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 		return Decrypted{}, err
 	}
 	defer resolver.Zero(l.keys)
-	body, err := l.pipeline.Decrypt(s.now(), l.payloadKeys(), m.Body)
+	opened, err := l.pipeline.Decrypt(payload.Input{Now: s.now(), Keys: l.payloadKeys(), Body: m.Body})
 	if err != nil {
 		return Decrypted{}, err
 	}
-	d := Decrypted{Body: body}
+	d := Decrypted{Body: opened.Body}
 	if m.Direction == payload.Request {
 		d.Exchange, err = s.seal(l, m.Caller, sealing)
 	}
@@ -165,7 +165,7 @@ type loaded struct {
 func (l loaded) payloadKeys() payload.Keys {
 	keys := make(payload.Keys, len(l.keys)-len(l.credentials))
 	for i := range keys {
-		keys[i] = l.keys[i].Value
+		keys[i] = []payload.Key{{Value: l.keys[i].Value, Version: l.keys[i].Version}}
 	}
 	return keys
 }

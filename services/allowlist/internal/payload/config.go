@@ -94,6 +94,45 @@ func (c *Config) Secrets() []string {
 	return slices.Compact(names)
 }
 
+// References returns every reference of the configuration with the usage that its
+// secret must have, each place once, in the order of the proto.
+func (c *Config) References() []Reference {
+	var refs []Reference
+	eachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
+		refs = append(refs, newKeySource(path, ref).Reference)
+	})
+	return refs
+}
+
+// A LegacyUse is an unsafe choice that the configuration makes and acknowledges.
+type LegacyUse struct {
+	Flag        allowlistv1.LegacyAcknowledgement_Flag
+	Expires     time.Time
+	DecryptOnly bool
+}
+
+// Legacy returns the unsafe choices of the configuration, those of requests first.
+func (c *Config) Legacy() []LegacyUse {
+	var uses []LegacyUse
+	for _, profile := range []*allowlistv1.Profile{c.pb.GetRequest(), c.pb.GetResponse()} {
+		for _, ack := range profile.GetAllowLegacy() {
+			uses = append(uses, LegacyUse{Flag: ack.GetFlag(), Expires: ack.GetExpireTime().AsTime(), DecryptOnly: ack.GetDecryptOnly()})
+		}
+	}
+	return uses
+}
+
+// defaultGrace is for how long after a rotation the version before is good.
+const defaultGrace = 24 * time.Hour
+
+// Grace returns for how long after a rotation the version before is good.
+func (c *Config) Grace() time.Duration {
+	if c.pb.GetRotationGrace() == nil {
+		return defaultGrace
+	}
+	return c.pb.GetRotationGrace().AsDuration()
+}
+
 // Pipeline returns the compiled form of one direction. A response that is not
 // configured is protected as requests are, without the signing.
 func (c *Config) Pipeline(d Direction) *Pipeline { return c.pipelines[d] }

@@ -249,11 +249,15 @@ func TestRedactedShowsNoReference(t *testing.T) {
 func TestReferencesCarryVersions(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, strings.Replace(gcmTwo, "secrets/b\"", "secrets/b\" version: 7", 1)+mac)
-	wantEncrypt := []payload.Reference{{Secret: "workspaces/acme/secrets/a"}, {Secret: "workspaces/acme/secrets/b"}}
-	wantDecrypt := []payload.Reference{{Secret: "workspaces/acme/secrets/a"}, {Secret: "workspaces/acme/secrets/b", Version: 7}}
+	const cipher, signing = "request.cipher.shared_key.keys", "request.signing.keys"
+	a := payload.Reference{Secret: "workspaces/acme/secrets/a", Field: cipher + "[0]"}
+	wantEncrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Field: signing + "[0]"}}
 	if diff := cmp.Diff(wantEncrypt, p.EncryptReferences()); diff != "" {
 		t.Errorf("EncryptReferences (-want +got):\n%s", diff)
 	}
+	// Only what follows the current version has versions before it.
+	a.Live = true
+	wantDecrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Version: 7, Field: cipher + "[1]"}}
 	if diff := cmp.Diff(wantDecrypt, p.DecryptReferences()); diff != "" {
 		t.Errorf("DecryptReferences (-want +got):\n%s", diff)
 	}

@@ -1,6 +1,11 @@
 package payload
 
-import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+import (
+	"fmt"
+	"io"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
 
 // A blob is a list of parts that are concatenated and then encoded.
 type blob struct {
@@ -67,8 +72,8 @@ func (e *envelope) blobSize(b *blob, n int) int {
 	return total
 }
 
-// sealedLen returns the length of the text for a ciphertext of n bytes.
-func (e *envelope) sealedLen(n int) int {
+// textLen returns the length of the text for a ciphertext of n bytes.
+func (e *envelope) textLen(n int) int {
 	total := 0
 	for _, literal := range e.literals {
 		total += len(literal)
@@ -79,66 +84,91 @@ func (e *envelope) sealedLen(n int) int {
 	return total
 }
 
-// A sealer writes and opens envelopes. It owns memory that it uses again and
-// again; it serves one message.
-type sealer struct {
+// A scratch is memory that is used again and again. It serves one message.
+type scratch struct{ memory []byte }
+
+// A writer seals the values of one message.
+type writer struct {
 	*envelope
-	scratch []byte
+	scratch
+	box    box
+	random io.Reader
+	ivs    []byte // of the values to come
 }
 
+func (w *writer) prepare(values int) error {
+	w.ivs = make([]byte, values*w.suite.iv)
+	// A short read would leave a predictable one.
+	if _, err := io.ReadFull(w.random, w.ivs); err != nil {
+		return fmt.Errorf("draw iv: %w", err)
+	}
+	return nil
+}
+
+func (w *writer) sealedLen(n int) int { return w.textLen(w.box.sealedLen(n)) }
+
 // seal encrypts plaintext and appends the text of the envelope.
-func (s *sealer) seal(dst []byte, b box, iv, plaintext []byte) []byte {
-	n := b.sealedLen(len(plaintext))
-	l := s.layout(n)
-	raw := s.room(l.end + s.suite.tag)
+func (w *writer) seal(dst, plaintext []byte) ([]byte, error) {
+	iv := w.ivs[:w.suite.iv]
+	w.ivs = w.ivs[w.suite.iv:]
+	n := w.box.sealedLen(len(plaintext))
+	l := w.layout(n)
+	raw := w.room(l.end + w.suite.tag)
 
 	// The tag comes out behind the ciphertext, where another part may belong: it
 	// is put aside before the others take their places.
-	sealed := b.seal(raw[l.ciphertext:l.ciphertext], iv, plaintext)
+	sealed := w.box.seal(raw[l.ciphertext:l.ciphertext], iv, plaintext)
 	var tag [maxTag]byte
 	copy(tag[:], sealed[n:])
 	copy(raw[l.iv:], iv)
-	copy(raw[l.tag:], tag[:s.suite.tag])
+	copy(raw[l.tag:], tag[:w.suite.tag])
 
-	dst = append(dst, s.literals[0]...)
-	for i := range s.blobs {
-		size := s.blobSize(&s.blobs[i], n)
-		dst = s.blobs[i].codec.appendEncoded(dst, raw[:size])
-		dst = append(dst, s.literals[i+1]...)
+	dst = append(dst, w.literals[0]...)
+	for i := range w.blobs {
+		size := w.blobSize(&w.blobs[i], n)
+		dst = w.blobs[i].codec.appendEncoded(dst, raw[:size])
+		dst = append(dst, w.literals[i+1]...)
 		raw = raw[size:]
 	}
-	return dst
+	return dst, nil
+}
+
+// A parser opens the values of one message.
+type parser struct {
+	*envelope
+	scratch
+	boxes []box
 }
 
 // open reads an envelope and decrypts what is in it with the first of the boxes
 // that opens it. The plaintext is good until the next call.
-func (s *sealer) open(boxes []box, received []byte) ([]byte, error) {
+func (p *parser) open(received []byte) ([]byte, error) {
 	var places [maxBlobs][]byte
-	found := places[:len(s.blobs)]
-	if !s.reader.read(received, found) {
+	found := places[:len(p.blobs)]
+	if !p.reader.read(received, found) {
 		return nil, errEnvelope
 	}
-	raw, n, ok := s.decode(found, len(boxes) > 1)
+	raw, n, ok := p.decode(found, len(p.boxes) > 1)
 	if !ok {
-		return nil, errEncoding
+		return nil, errDecode
 	}
-	l := s.layout(n)
+	l := p.layout(n)
 	var (
 		iv  [maxIV]byte
 		tag [maxTag]byte
 	)
-	copy(iv[:s.suite.iv], raw[l.iv:])
-	copy(tag[:s.suite.tag], raw[l.tag:])
-	sealed := append(raw[:l.ciphertext+n], tag[:s.suite.tag]...)[l.ciphertext:]
+	copy(iv[:p.suite.iv], raw[l.iv:])
+	copy(tag[:p.suite.tag], raw[l.tag:])
+	sealed := append(raw[:l.ciphertext+n], tag[:p.suite.tag]...)[l.ciphertext:]
 
 	// One key opens in place. Of several, each but the last may spoil its
 	// output, so that this lies behind what is opened.
 	dst := sealed[:0]
-	if len(boxes) > 1 {
-		dst = raw[l.end+s.suite.tag : l.end+s.suite.tag]
+	if len(p.boxes) > 1 {
+		dst = raw[l.end+p.suite.tag : l.end+p.suite.tag]
 	}
-	for _, b := range boxes {
-		if plaintext, ok := b.open(dst, iv[:s.suite.iv], sealed); ok {
+	for _, b := range p.boxes {
+		if plaintext, ok := b.open(dst, iv[:p.suite.iv], sealed); ok {
 			return plaintext, nil
 		}
 	}
@@ -147,24 +177,24 @@ func (s *sealer) open(boxes []box, received []byte) ([]byte, error) {
 
 // decode decodes the blobs behind each other and returns them with the length of
 // the ciphertext. There is room behind them for a tag and, if wanted, a plaintext.
-func (s *sealer) decode(found [][]byte, spare bool) (raw []byte, n int, ok bool) {
+func (p *parser) decode(found [][]byte, spare bool) (raw []byte, n int, ok bool) {
 	size := 0
 	for i, text := range found {
-		size += s.blobs[i].codec.maxDecodedLen(len(text))
+		size += p.blobs[i].codec.maxDecodedLen(len(text))
 	}
 	if spare {
 		size *= 2
 	}
-	raw = s.room(size + s.suite.tag)[:0]
+	raw = p.room(size + p.suite.tag)[:0]
 	n = -1
 	for i, text := range found {
 		start := len(raw)
-		if raw, ok = s.blobs[i].codec.appendDecoded(raw, text); !ok {
+		if raw, ok = p.blobs[i].codec.appendDecoded(raw, text); !ok {
 			return nil, 0, false
 		}
-		fixed, got := s.blobSize(&s.blobs[i], 0), len(raw)-start
+		fixed, got := p.blobSize(&p.blobs[i], 0), len(raw)-start
 		switch {
-		case s.blobs[i].holdsCiphertext() && got >= fixed:
+		case p.blobs[i].holdsCiphertext() && got >= fixed:
 			n = got - fixed
 		case got != fixed:
 			return nil, 0, false
@@ -174,16 +204,16 @@ func (s *sealer) decode(found [][]byte, spare bool) (raw []byte, n int, ok bool)
 }
 
 // room returns n bytes of the scratch memory.
-func (s *sealer) room(n int) []byte {
-	if cap(s.scratch) < n {
-		clear(s.scratch[:cap(s.scratch)])
-		s.scratch = make([]byte, n)
+func (s *scratch) room(n int) []byte {
+	if cap(s.memory) < n {
+		clear(s.memory[:cap(s.memory)])
+		s.memory = make([]byte, n)
 	}
-	return s.scratch[:n]
+	return s.memory[:n]
 }
 
 // wipe zeroes the scratch memory, which may hold plaintext.
-func (s *sealer) wipe() { clear(s.scratch[:cap(s.scratch)]) }
+func (s *scratch) wipe() { clear(s.memory[:cap(s.memory)]) }
 
 func (b *blob) holdsCiphertext() bool {
 	for _, slot := range b.slots {

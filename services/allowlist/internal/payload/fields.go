@@ -1,7 +1,6 @@
 package payload
 
 import (
-	"io"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -18,30 +17,31 @@ type fields struct {
 	lenient bool     // a path may select nothing
 }
 
-func (f *fields) encrypt(s *sealer, b box, random io.Reader, body []byte) ([]byte, error) {
+func (f *fields) encrypt(s sealer, body []byte) ([]byte, error) {
 	values, err := f.selected(body)
 	if err != nil {
 		return nil, err
 	}
-	ivs := make([]byte, len(values)*s.suite.iv)
-	if err := drawIV(random, ivs); err != nil {
+	if err := s.prepare(len(values)); err != nil {
 		return nil, err
 	}
 	size := len(body)
 	for _, v := range values {
-		size += s.sealedLen(b.sealedLen(v.end-v.start)) - (v.end - v.start)
+		size += s.sealedLen(v.end-v.start) - (v.end - v.start)
 	}
 	out := make([]byte, 0, size)
 	var plain []byte
 	defer func() { clear(plain[:cap(plain)]) }()
 	done := 0
-	for i, v := range values {
+	for _, v := range values {
 		out = append(out, body[done:v.start]...)
 		value, ok := f.plaintext(&plain, body[v.start:v.end])
 		if !ok {
 			return nil, notEncryptable("a selected string holds half of a character", f.paths[v.path])
 		}
-		out = s.seal(out, b, ivs[i*s.suite.iv:(i+1)*s.suite.iv], value)
+		if out, err = s.seal(out, value); err != nil {
+			return nil, err
+		}
 		done = v.end
 	}
 	return append(out, body[done:]...), nil
@@ -80,17 +80,17 @@ func (f *fields) plaintext(buffer *[]byte, value []byte) ([]byte, bool) {
 	return text, ok
 }
 
-func (f *fields) decrypt(s *sealer, boxes []box, body []byte) ([]byte, error) {
-	defer s.wipe()
+func (f *fields) decrypt(o opener, body []byte) ([]byte, error) {
+	defer o.wipe()
 	l := locator{fields: f, scanner: scanner{text: body}}
 	if !utf8.Valid(body) || !l.locate() || l.missing() != 0 && !f.lenient {
-		return nil, errSelection
+		return nil, errSelect
 	}
 	out := make([]byte, 0, len(body))
 	done := 0
 	for _, v := range l.spans {
 		out = append(out, body[done:v.start]...)
-		plaintext, err := s.open(boxes, body[v.start:v.end])
+		plaintext, err := o.open(body[v.start:v.end])
 		if err != nil {
 			return nil, err
 		}

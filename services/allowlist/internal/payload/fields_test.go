@@ -108,12 +108,12 @@ func TestBodiesThatDoNotGoWithTheSelectionAreRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := p.Encrypt(now, strings.NewReader(strings.Repeat("r", 100)), keys, []byte(test.body))
+			got, err := encryptWith(p, now, strings.NewReader(strings.Repeat("r", 100)), keys, []byte(test.body))
 			f, ok := fault.From(err)
 			if !ok || f.Reason != payload.BodyNotEncryptable || f.Kind != fault.InvalidArgument || f.Metadata["path"] != test.path {
 				t.Errorf("Encrypt(%.40q) = %s, %v (%v), want BODY_NOT_ENCRYPTABLE with path %q", test.body, got.Body, err, f, test.path)
 			}
-			if _, err := p.Decrypt(now, keys, []byte(test.body)); !fault.Is(err, payload.DecryptionFailed) {
+			if _, err := decryptWith(p, now, keys, []byte(test.body)); !fault.Is(err, payload.DecryptionFailed) {
 				t.Errorf("Decrypt(%.40q): %v, want DECRYPTION_FAILED", test.body, err)
 			}
 		})
@@ -123,7 +123,7 @@ func TestBodiesThatDoNotGoWithTheSelectionAreRefused(t *testing.T) {
 func TestWildcardsRefuseNamesThatStandTwice(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, gcm+fields("", "$[*]"))
-	_, err := p.Encrypt(now, strings.NewReader(strings.Repeat("r", 100)), resolve(p.EncryptReferences()), []byte(`{"a":1,"a":2}`))
+	_, err := encryptWith(p, now, strings.NewReader(strings.Repeat("r", 100)), resolve(p.EncryptReferences()), []byte(`{"a":1,"a":2}`))
 	if !fault.Is(err, payload.BodyNotEncryptable) {
 		t.Errorf("Encrypt: %v, want BODY_NOT_ENCRYPTABLE", err)
 	}
@@ -144,7 +144,7 @@ func TestNumberOfSelectedValuesIsBounded(t *testing.T) {
 	p := pipeline(t, gcm+fields("", "$[*]"))
 	keys := resolve(p.EncryptReferences())
 	body := "[" + strings.Repeat("0,", 65536) + "0]"
-	if _, err := p.Encrypt(now, strings.NewReader(""), keys, []byte(body)); !fault.Is(err, payload.BodyNotEncryptable) {
+	if _, err := encryptWith(p, now, strings.NewReader(""), keys, []byte(body)); !fault.Is(err, payload.BodyNotEncryptable) {
 		t.Errorf("Encrypt of 65537 values: %v, want BODY_NOT_ENCRYPTABLE", err)
 	}
 }
@@ -169,7 +169,7 @@ func TestOpenedValuesMustFitIn(t *testing.T) {
 	for _, test := range tests {
 		p := pipeline(t, gcm+fields("value_form: "+test.form, "$.a"))
 		body := `{"a":` + strconv.Quote(string(encrypt(t, whole, test.plaintext).Body)) + `}`
-		got, err := p.Decrypt(now, resolve(p.DecryptReferences()), []byte(body))
+		got, err := decryptWith(p, now, resolve(p.DecryptReferences()), []byte(body))
 		if opens := err == nil; opens != test.opens || !opens && !fault.Is(err, payload.DecryptionFailed) {
 			t.Errorf("%s: Decrypt of %q = %s, %v, want it to open: %v", test.form, test.plaintext, got, err, test.opens)
 		}

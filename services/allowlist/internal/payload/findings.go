@@ -16,6 +16,7 @@ const (
 	KeyNotUsable          fault.Reason = "KEY_NOT_USABLE"
 	BodyNotEncryptable    fault.Reason = "BODY_NOT_ENCRYPTABLE"
 	DecryptionFailed      fault.Reason = "DECRYPTION_FAILED"
+	SignatureInvalid      fault.Reason = "SIGNATURE_INVALID"
 )
 
 // findings collects what is wrong with a configuration. Fields are named by the

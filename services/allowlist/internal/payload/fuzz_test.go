@@ -55,7 +55,7 @@ func FuzzParse(f *testing.F) {
 // and the body go with them.
 func bothWays(t *testing.T, to, from *payload.Pipeline, body []byte) {
 	t.Helper()
-	sent, err := to.Encrypt(now, rand.Reader, resolve(to.EncryptReferences()), body)
+	sent, err := encryptWith(to, now, rand.Reader, resolve(to.EncryptReferences()), body)
 	if err != nil {
 		if _, ok := fault.From(err); !ok {
 			t.Errorf("Encrypt: %v, which is no fault", err)
@@ -63,7 +63,7 @@ func bothWays(t *testing.T, to, from *payload.Pipeline, body []byte) {
 		return
 	}
 	keys := resolve(from.DecryptReferences())
-	opened, err := from.Decrypt(now, keys, sent.Body)
+	opened, err := decryptWith(from, now, keys, sent.Body)
 	if fault.Is(err, payload.KeyNotUsable) {
 		return // the other keys have decodings of their own
 	}
@@ -123,7 +123,7 @@ func FuzzDecrypt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, body []byte) {
 		p := pipelines[int(which)%len(pipelines)]
 		before := bytes.Clone(body)
-		_, err := p.Decrypt(now, resolve(p.DecryptReferences()), body)
+		_, err := decryptWith(p, now, resolve(p.DecryptReferences()), body)
 		if err != nil {
 			if diff := theAnswer(err); diff != "" {
 				t.Errorf("Decrypt(%q): %s", body, diff)
@@ -142,7 +142,7 @@ func FuzzFields(f *testing.F) {
 	}
 	p := pipeline(f, gcm+fields("missing: MISSING_SKIP", "$.a", "$.b[*].c"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sent, err := p.Encrypt(now, rand.Reader, resolve(p.EncryptReferences()), body)
+		sent, err := encryptWith(p, now, rand.Reader, resolve(p.EncryptReferences()), body)
 		if err != nil {
 			if !fault.Is(err, payload.BodyNotEncryptable) {
 				t.Errorf("Encrypt(%q): %v", body, err)

@@ -82,7 +82,7 @@ func (k kind) algorithm() string { return fmt.Sprintf("aes-%d-%s", k.bits, k.mod
 
 func (k kind) key() string { return keyA[:k.bits/4] }
 
-func (k kind) keys() payload.Keys { return payload.Keys{sensitive.New([]byte(k.key()))} }
+func (k kind) keys() payload.Keys { return keysOf(sensitive.New([]byte(k.key()))) }
 
 // pipeline is the profile for the kind with a template of the blobs i, c and t.
 func (k kind) pipeline(t *testing.T, selection, kind, template string) *payload.Pipeline {
@@ -144,7 +144,7 @@ func TestInteropNodeAndTheEngineOpenEachOther(t *testing.T) {
 			// Node's, for us to open.
 			check := func(p *payload.Pipeline, body string) {
 				t.Helper()
-				if opened, err := p.Decrypt(now, k.keys(), []byte(body)); err != nil || string(opened) != sample {
+				if opened, err := decryptWith(p, now, k.keys(), []byte(body)); err != nil || string(opened) != sample {
 					t.Errorf("Decrypt of what node made = %q, %v", opened, err)
 				}
 			}
@@ -157,7 +157,7 @@ func TestInteropNodeAndTheEngineOpenEachOther(t *testing.T) {
 
 func encryptWith(t *testing.T, p *payload.Pipeline, k kind, body string) string {
 	t.Helper()
-	sent, err := p.Encrypt(now, &counter{}, k.keys(), []byte(body))
+	sent, err := encryptWith(p, now, &counter{}, k.keys(), []byte(body))
 	if err != nil {
 		t.Fatalf("Encrypt: %v", err)
 	}
@@ -218,7 +218,7 @@ func TestInteropOpensslAndTheEngineOpenEachOther(t *testing.T) {
 				t.Errorf("openssl opens what Encrypt made as %q", got)
 			}
 			theirs := iv + ":" + hex.EncodeToString(openssl([]byte(sample), iv, "-e"))
-			if got, err := p.Decrypt(now, k.keys(), []byte(theirs)); err != nil || string(got) != sample {
+			if got, err := decryptWith(p, now, k.keys(), []byte(theirs)); err != nil || string(got) != sample {
 				t.Errorf("Decrypt of what openssl made = %q, %v", got, err)
 			}
 
@@ -226,7 +226,7 @@ func TestInteropOpensslAndTheEngineOpenEachOther(t *testing.T) {
 			usual := pipeline(t, fmt.Sprintf("cipher { algorithm: ALGORITHM_AES_%d_CBC shared_key { %s } } ", bits, ref)+ack)
 			raw := append(unhex(t, iv), openssl([]byte(sample), iv, "-e")...)
 			text := run(t, raw, "openssl", "base64", "-A")
-			if got, err := usual.Decrypt(now, k.keys(), append(text, '\n')); err != nil || string(got) != sample {
+			if got, err := decryptWith(usual, now, k.keys(), append(text, '\n')); err != nil || string(got) != sample {
 				t.Errorf("Decrypt of what openssl made = %q, %v", got, err)
 			}
 			sent, err := base64.StdEncoding.DecodeString(encryptWith(t, usual, k, sample))

@@ -19,13 +19,11 @@ var (
 type keySource struct {
 	Reference
 	decoding allowlistv1.Decoding
-	field    string // where it stands in the configuration, which is not named itself
 }
 
 func newKeySource(path string, ref *allowlistv1.SecretRef) keySource {
 	return keySource{
-		field:     strings.TrimPrefix(path, root+"."),
-		Reference: Reference{Secret: ref.GetName(), Version: ref.GetVersion()},
+		Reference: Reference{Secret: ref.GetName(), Version: ref.GetVersion(), Field: strings.TrimPrefix(path, root+".")},
 		decoding:  ref.GetDecoding(),
 	}
 }
@@ -44,7 +42,7 @@ func (k keySource) use(stored sensitive.Bytes, f func(key []byte) error) error {
 	}
 	if err != nil {
 		return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
-			With("field", k.field).Because(err)
+			With("field", k.Field).Because(err)
 	}
 	return nil
 }

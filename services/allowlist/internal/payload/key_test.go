@@ -41,7 +41,7 @@ func TestKeysAreDecodedAsConfigured(t *testing.T) {
 			t.Parallel()
 			p := pipeline(t, strings.Replace(gcm, "DECODING_HEX", test.decoding, 1))
 			stored := sensitive.New([]byte(test.stored))
-			sent, err := p.Encrypt(now, rand.Reader, payload.Keys{stored}, []byte("body"))
+			sent, err := encryptWith(p, now, rand.Reader, keysOf(stored), []byte("body"))
 			if test.usable && err != nil || !test.usable && !fault.Is(err, payload.KeyNotUsable) {
 				t.Fatalf("Encrypt: %v, want it usable: %v", err, test.usable)
 			}
@@ -58,7 +58,7 @@ func TestKeysAreDecodedAsConfigured(t *testing.T) {
 		})
 	}
 	p := pipeline(t, mac)
-	_, err := p.Encrypt(now, rand.Reader, payload.Keys{sensitive.New([]byte(keyB[:30]))}, nil)
+	_, err := encryptWith(p, now, rand.Reader, keysOf(sensitive.New([]byte(keyB[:30]))), nil)
 	if !fault.Is(err, payload.KeyNotUsable) {
 		t.Errorf("Encrypt with a MAC key of 15 bytes: %v, want KEY_NOT_USABLE", err)
 	}
@@ -89,10 +89,10 @@ func TestAKeyThatIsNotUsableIsNamedByItsPlace(t *testing.T) {
 			refs = p.DecryptReferences()
 		}
 		keys := resolve(refs)
-		keys[tt.short] = sensitive.New([]byte("short"))
-		_, err := p.Encrypt(now, rand.Reader, keys, []byte("body"))
+		keys[tt.short] = []payload.Key{{Value: sensitive.New([]byte("short"))}}
+		_, err := encryptWith(p, now, rand.Reader, keys, []byte("body"))
 		if tt.opens {
-			_, err = p.Decrypt(now, keys, []byte("body"))
+			_, err = decryptWith(p, now, keys, []byte("body"))
 		}
 		f, ok := fault.From(err)
 		if !ok || f.Reason != payload.KeyNotUsable || f.Metadata["field"] != tt.want {

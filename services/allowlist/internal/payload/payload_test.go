@@ -3,6 +3,7 @@ package payload_test
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"testing"
 	"time"
 
@@ -66,14 +67,32 @@ func resolve(refs []payload.Reference) payload.Keys {
 		if ref.Secret == "workspaces/acme/secrets/b" {
 			text = keyB
 		}
-		keys[i] = sensitive.New([]byte(text))
+		keys[i] = []payload.Key{{Value: sensitive.New([]byte(text)), Version: 1}}
 	}
 	return keys
 }
 
-func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Message {
+// keysOf returns stored bytes as the keys of as many references.
+func keysOf(stored ...sensitive.Bytes) payload.Keys {
+	keys := make(payload.Keys, len(stored))
+	for i, value := range stored {
+		keys[i] = []payload.Key{{Value: value, Version: 1}}
+	}
+	return keys
+}
+
+func encryptWith(p *payload.Pipeline, at time.Time, random io.Reader, keys payload.Keys, body []byte) (payload.Output, error) {
+	return p.Encrypt(payload.Input{Now: at, Random: random, Keys: keys, Body: body})
+}
+
+func decryptWith(p *payload.Pipeline, at time.Time, keys payload.Keys, body []byte) ([]byte, error) {
+	out, err := p.Decrypt(payload.Input{Now: at, Keys: keys, Body: body})
+	return out.Body, err
+}
+
+func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Output {
 	t.Helper()
-	message, err := p.Encrypt(now, rand.Reader, resolve(p.EncryptReferences()), []byte(body))
+	message, err := encryptWith(p, now, rand.Reader, resolve(p.EncryptReferences()), []byte(body))
 	if err != nil {
 		t.Fatalf("Encrypt(%d bytes): %v", len(body), err)
 	}
@@ -82,7 +101,7 @@ func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Message {
 
 func decrypt(t testing.TB, p *payload.Pipeline, body string) string {
 	t.Helper()
-	opened, err := p.Decrypt(now, resolve(p.DecryptReferences()), []byte(body))
+	opened, err := decryptWith(p, now, resolve(p.DecryptReferences()), []byte(body))
 	if err != nil {
 		t.Fatalf("Decrypt(%d bytes): %v", len(body), err)
 	}

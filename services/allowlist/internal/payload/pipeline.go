@@ -1,37 +1,5 @@
 package payload
 
-import (
-	"errors"
-	"io"
-	"time"
-
-	"github.com/keyward/keyward/pkg/sensitive"
-)
-
-// A Reference is a key that has to be resolved.
-type Reference struct {
-	// Secret is the secret's resource name.
-	Secret string
-	// Version is the version to use; 0 is the current one.
-	Version uint32
-}
-
-// Keys are the stored bytes of resolved references, in the order of the
-// references. Whoever resolved them zeroes them; nothing here keeps them.
-type Keys []sensitive.Bytes
-
-// A Header is an HTTP header field.
-type Header struct{ Name, Value string }
-
-// A Message is what goes out.
-type Message struct {
-	Body []byte
-	// Headers are those that signing adds, ordered by name.
-	Headers []Header
-	// ContentType is empty where the body is not encrypted and keeps its own.
-	ContentType string
-}
-
 // A Pipeline protects the messages of one direction. It is immutable and may be
 // used from many goroutines.
 type Pipeline struct {
@@ -60,88 +28,125 @@ func (p *Pipeline) EncryptReferences() []Reference {
 	return refs
 }
 
-// encryptKeys returns how many references encryption has.
-func (p *Pipeline) encryptKeys() int {
-	n := min(len(p.keys), 1)
-	if p.signer != nil {
-		n++
-	}
-	return n
-}
-
 // DecryptReferences returns what [Pipeline.Decrypt] needs: the keys that may
 // open, in the order in which they are tried.
 func (p *Pipeline) DecryptReferences() []Reference {
 	refs := make([]Reference, len(p.keys))
 	for i, key := range p.keys {
 		refs[i] = key.Reference
+		refs[i].Live = p.suite.mode == modeGCM && key.Version == 0
 	}
 	return refs
 }
 
-var errKeyCount = errors.New("payload: the keys are not those of the references")
+// VerifyReferences returns what [Pipeline.Verify] needs: the keys that may have signed.
+func (p *Pipeline) VerifyReferences() []Reference {
+	if p.signer == nil {
+		return nil
+	}
+	ref := p.signer.key.Reference
+	ref.Live = ref.Version == 0
+	return []Reference{ref}
+}
+
+// Signs reports whether messages are signed.
+func (p *Pipeline) Signs() bool { return p.signer != nil }
+
+// NeedsExchange reports whether a message needs what it answers.
+func (p *Pipeline) NeedsExchange() bool { return false }
+
+// ShowsKey reports whether what decrypts at will can learn the key, so that tests with
+// live keys are refused.
+func (p *Pipeline) ShowsKey() bool { return false }
 
 // Encrypt protects a body that goes out. The result may share memory with body.
 //
 // It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired, with
 // KEY_NOT_USABLE if a key does not decode or has the wrong length, and with
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs.
-func (p *Pipeline) Encrypt(now time.Time, random io.Reader, keys Keys, body []byte) (Message, error) {
-	if len(keys) != p.encryptKeys() {
-		return Message{}, errKeyCount
+func (p *Pipeline) Encrypt(in Input) (Output, error) {
+	if err := in.Keys.fit(len(p.EncryptReferences())); err != nil {
+		return Output{}, err
 	}
-	if err := p.checkAcknowledged(now); err != nil {
-		return Message{}, err
+	if err := p.checkAcknowledged(in.Now); err != nil {
+		return Output{}, err
 	}
-	message := Message{Body: body, ContentType: p.contentType}
+	out := Output{Body: in.Body, ContentType: p.contentType}
+	for i, versions := range in.Keys {
+		out.Used = append(out.Used, Use{Reference: i, Version: versions[0].Version})
+	}
+	keys := in.Keys
 	if len(p.keys) > 0 {
-		b, err := p.suite.newBox(p.keys[0], keys[0])
+		b, err := p.suite.newBox(p.keys[0], keys[0][0].Value)
 		if err != nil {
-			return Message{}, err
+			return Output{}, err
 		}
-		message.Body, err = p.selection.encrypt(&sealer{envelope: p.envelope}, b, random, body)
+		out.Body, err = p.selection.encrypt(&writer{envelope: p.envelope, box: b, random: in.Random}, in.Body)
 		if err != nil {
-			return Message{}, err
+			return Output{}, err
 		}
 		keys = keys[1:]
 	}
 	if p.signer != nil {
-		headers, err := p.signer.sign(keys[0], message.Body)
+		headers, err := p.signer.sign(keys[0][0].Value, out.Body)
 		if err != nil {
-			return Message{}, err
+			return Output{}, err
 		}
-		message.Headers = headers
+		out.Headers = headers
 	}
-	return message, nil
+	return out, nil
 }
 
-// Decrypt opens a body that came in. The result may share memory with body, which
-// it leaves as it is.
+// Decrypt opens a body that came in, which it leaves as it is.
 //
 // It fails with LEGACY_NOT_ACKNOWLEDGED and KEY_NOT_USABLE as Encrypt does, and
-// with DECRYPTION_FAILED for whatever is wrong with the body. The cause inside
-// that fault names the stage, for the log.
-func (p *Pipeline) Decrypt(now time.Time, keys Keys, body []byte) ([]byte, error) {
-	if len(keys) != len(p.keys) {
-		return nil, errKeyCount
+// with DECRYPTION_FAILED for whatever is wrong with the body; [Stage] tells where.
+func (p *Pipeline) Decrypt(in Input) (Output, error) {
+	if err := in.Keys.fit(len(p.keys)); err != nil {
+		return Output{}, err
 	}
-	if err := p.checkAcknowledged(now); err != nil {
-		return nil, err
+	if err := p.checkAcknowledged(in.Now); err != nil {
+		return Output{}, err
 	}
 	if len(p.keys) == 0 {
-		return body, nil
+		return Output{Body: in.Body}, nil
 	}
-	boxes := make([]box, len(keys))
-	for i, key := range keys {
-		b, err := p.suite.newBox(p.keys[i], key)
-		if err != nil {
-			return nil, err
+	var boxes []box
+	for i, versions := range in.Keys {
+		for _, key := range versions {
+			b, err := p.suite.newBox(p.keys[i], key.Value)
+			if err != nil {
+				return Output{}, err
+			}
+			boxes = append(boxes, b)
 		}
-		boxes[i] = b
 	}
-	opened, err := p.selection.decrypt(&sealer{envelope: p.envelope}, boxes, body)
+	opened, err := p.selection.decrypt(&parser{envelope: p.envelope, boxes: boxes}, in.Body)
 	if err != nil {
-		return nil, notOpened(err)
+		return Output{}, notOpened(err)
 	}
-	return opened, nil
+	return Output{Body: opened}, nil
+}
+
+// Verify checks the signature of a message. It fails with SIGNATURE_INVALID for
+// whatever is wrong with it.
+func (p *Pipeline) Verify(in Input) (Output, error) {
+	if err := in.Keys.fit(len(p.VerifyReferences())); err != nil {
+		return Output{}, err
+	}
+	if err := p.checkAcknowledged(in.Now); err != nil {
+		return Output{}, err
+	}
+	for i, versions := range in.Keys {
+		for _, key := range versions {
+			headers, err := p.signer.sign(key.Value, in.Body)
+			if err != nil {
+				return Output{}, err
+			}
+			if carries(in.Headers, headers) {
+				return Output{Body: in.Body, Used: []Use{{Reference: i, Version: key.Version}}}, nil
+			}
+		}
+	}
+	return Output{}, notSigned()
 }

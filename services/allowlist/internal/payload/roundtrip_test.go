@@ -64,9 +64,9 @@ func TestGCMAgreesWithTheLibrary(t *testing.T) {
 			profile := fmt.Sprintf(`cipher { algorithm: ALGORITHM_AES_%d_GCM shared_key { %s } iv { bytes: %d } }`, size*8, ref, ivSize)
 			p := pipeline(t, profile)
 			key := unhex(t, keyA)[:size]
-			stored := payload.Keys{sensitive.New([]byte(hex.EncodeToString(key)))}
+			stored := keysOf(sensitive.New([]byte(hex.EncodeToString(key))))
 			iv := bytes.Repeat([]byte{7}, ivSize)
-			got, err := p.Encrypt(now, bytes.NewReader(iv), stored, []byte("attack at dawn"))
+			got, err := encryptWith(p, now, bytes.NewReader(iv), stored, []byte("attack at dawn"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestGCMAgreesWithTheLibrary(t *testing.T) {
 			if string(got.Body) != want {
 				t.Errorf("AES-%d-GCM, %d byte IV: Encrypt = %s, want %s", size*8, ivSize, got.Body, want)
 			}
-			opened, err := p.Decrypt(now, stored, []byte(want))
+			opened, err := decryptWith(p, now, stored, []byte(want))
 			if err != nil || string(opened) != "attack at dawn" {
 				t.Errorf("AES-%d-GCM, %d byte IV: Decrypt = %q, %v", size*8, ivSize, opened, err)
 			}
@@ -102,8 +102,8 @@ func TestCBCAgreesWithNIST(t *testing.T) {
 	}
 	for _, test := range tests {
 		p := pipeline(t, `cipher { algorithm: ALGORITHM_AES_`+test.bits+`_CBC shared_key { `+ref+` } } envelope { blobs { key: "c" value { parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_HEX } } blobs { key: "i" value { parts { slot: SLOT_IV } encoding: ENCODING_HEX } } text: "${i}:${c}" }`+ack)
-		keys := payload.Keys{sensitive.New([]byte(test.key))}
-		sent, err := p.Encrypt(now, bytes.NewReader(iv), keys, plaintext)
+		keys := keysOf(sensitive.New([]byte(test.key)))
+		sent, err := encryptWith(p, now, bytes.NewReader(iv), keys, plaintext)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestCBCAgreesWithNIST(t *testing.T) {
 		if !strings.HasPrefix(ciphertext, test.want) || len(ciphertext) != len(test.want)+32 {
 			t.Errorf("AES-%s-CBC: Encrypt = %s, want %s and a block of padding", test.bits, ciphertext, test.want)
 		}
-		opened, err := p.Decrypt(now, keys, sent.Body)
+		opened, err := decryptWith(p, now, keys, sent.Body)
 		if err != nil || !bytes.Equal(opened, plaintext) {
 			t.Errorf("AES-%s-CBC: Decrypt = %x, %v", test.bits, opened, err)
 		}
@@ -138,16 +138,16 @@ func TestEnvelopesAreWrittenAsConfigured(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := pipeline(t, gcm+"envelope { "+test.envelope+" }")
-			key := payload.Keys{sensitive.New([]byte(strings.Repeat("00", 32)))}
-			got, err := p.Encrypt(now, bytes.NewReader(make([]byte, 12)), key, nil)
+			key := keysOf(sensitive.New([]byte(strings.Repeat("00", 32))))
+			got, err := encryptWith(p, now, bytes.NewReader(make([]byte, 12)), key, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := payload.Message{Body: []byte(test.want), ContentType: test.contentType}
+			want := payload.Output{Body: []byte(test.want), ContentType: test.contentType, Used: []payload.Use{{Version: 1}}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("Encrypt (-want +got):\n%s", diff)
 			}
-			if _, err := p.Decrypt(now, key, got.Body); err != nil {
+			if _, err := decryptWith(p, now, key, got.Body); err != nil {
 				t.Errorf("Decrypt: %v", err)
 			}
 		})
@@ -194,8 +194,8 @@ func TestEnvelopesAreReadAsTheyMayCome(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := pipeline(t, gcm+"envelope { "+test.envelope+" }")
-			key := payload.Keys{sensitive.New([]byte(strings.Repeat("00", 32)))}
-			_, err := p.Decrypt(now, key, []byte(test.body))
+			key := keysOf(sensitive.New([]byte(strings.Repeat("00", 32))))
+			_, err := decryptWith(p, now, key, []byte(test.body))
 			if opens := err == nil; opens != test.opens || !opens && !fault.Is(err, payload.DecryptionFailed) {
 				t.Errorf("Decrypt(%q): %v, want it to open: %v", test.body, err, test.opens)
 			}
@@ -256,7 +256,7 @@ func TestEachLiveKeyOpens(t *testing.T) {
 		t.Errorf("Decrypt with the second key = %q", got)
 	}
 	p := pipeline(t, gcm)
-	if _, err := p.Decrypt(now, resolve(p.DecryptReferences()), old); !fault.Is(err, payload.DecryptionFailed) {
+	if _, err := decryptWith(p, now, resolve(p.DecryptReferences()), old); !fault.Is(err, payload.DecryptionFailed) {
 		t.Errorf("Decrypt with another key: %v", err)
 	}
 }
@@ -265,17 +265,17 @@ func TestMissingKeysAndRandomnessAreErrors(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, gcm+mac)
 	keys := resolve(p.EncryptReferences())
-	if _, err := p.Encrypt(now, rand.Reader, keys[:1], nil); err == nil {
+	if _, err := encryptWith(p, now, rand.Reader, keys[:1], nil); err == nil {
 		t.Error("Encrypt with one key of two succeeded")
 	}
-	if _, err := p.Decrypt(now, keys, nil); err == nil {
+	if _, err := decryptWith(p, now, keys, nil); err == nil {
 		t.Error("Decrypt with two keys for one succeeded")
 	}
 	broken := errors.New("no entropy")
 	for _, random := range []io.Reader{iotest.ErrReader(broken), bytes.NewReader(make([]byte, 11))} {
 		for _, profile := range []string{gcm, gcm + fields("", "$.a")} {
 			p := pipeline(t, profile)
-			if got, err := p.Encrypt(now, random, keys[:1], []byte(`{"a":1}`)); err == nil {
+			if got, err := encryptWith(p, now, random, keys[:1], []byte(`{"a":1}`)); err == nil {
 				t.Errorf("Encrypt without randomness = %s", got.Body)
 			}
 		}
@@ -288,15 +288,15 @@ func TestExpiredAcknowledgementStopsBoth(t *testing.T) {
 	end := time.Unix(1798761600, 0)
 	body := encrypt(t, p, "body").Body
 	keys := resolve(p.DecryptReferences())
-	_, encryptErr := p.Encrypt(end, rand.Reader, keys, nil)
-	_, decryptErr := p.Decrypt(end, keys, body)
+	_, encryptErr := encryptWith(p, end, rand.Reader, keys, nil)
+	_, decryptErr := decryptWith(p, end, keys, body)
 	for _, err := range []error{encryptErr, decryptErr} {
 		f, ok := fault.From(err)
 		if !ok || f.Reason != payload.LegacyNotAcknowledged || f.Kind != fault.FailedPrecondition || f.Metadata["flags"] != "UNAUTHENTICATED_CBC" {
 			t.Errorf("at the end of the acknowledgement: %v, want LEGACY_NOT_ACKNOWLEDGED", err)
 		}
 	}
-	if _, err := p.Decrypt(end.Add(-time.Nanosecond), keys, body); err != nil {
+	if _, err := decryptWith(p, end.Add(-time.Nanosecond), keys, body); err != nil {
 		t.Errorf("before the end of the acknowledgement: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package payload
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"maps"
 	"slices"
 	"strings"
@@ -135,4 +136,13 @@ func (s *signer) sign(stored sensitive.Bytes, body []byte) ([]Header, error) {
 		headers[i] = Header{Name: h.name, Value: h.before + signature + h.after}
 	}
 	return headers, nil
+}
+
+// carries reports whether all of the headers came with a message.
+func carries(came Headers, headers []Header) bool {
+	all := 1
+	for _, h := range headers {
+		all &= subtle.ConstantTimeCompare([]byte(came[strings.ToLower(h.Name)]), []byte(h.Value))
+	}
+	return all == 1
 }

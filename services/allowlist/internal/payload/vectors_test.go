@@ -77,7 +77,7 @@ func TestVectorsOfOtherTools(t *testing.T) {
 
 func (v *vector) checkSignature(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
-	sent, err := p.Encrypt(now, strings.NewReader(""), v.keys(p.EncryptReferences()), []byte(v.Plaintext))
+	sent, err := encryptWith(p, now, strings.NewReader(""), v.keys(p.EncryptReferences()), []byte(v.Plaintext))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (v *vector) checkSignature(t *testing.T, p *payload.Pipeline) {
 func (v *vector) checkCipher(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
 	keys := v.keys(p.DecryptReferences())
-	opened, err := p.Decrypt(now, keys, []byte(v.Output.Body))
+	opened, err := decryptWith(p, now, keys, []byte(v.Output.Body))
 	if v.Expect == "reject" {
 		if !fault.Is(err, payload.DecryptionFailed) {
 			t.Errorf("Decrypt = %q, %v, want DECRYPTION_FAILED", opened, err)
@@ -104,11 +104,11 @@ func (v *vector) checkCipher(t *testing.T, p *payload.Pipeline) {
 		t.Fatalf("Decrypt: %v", err)
 	}
 	v.checkPlaintext(t, string(opened))
-	sent, err := p.Encrypt(now, strings.NewReader(strings.Repeat("random", 40)), keys[:1], []byte(v.Plaintext))
+	sent, err := encryptWith(p, now, strings.NewReader(strings.Repeat("random", 40)), keys[:1], []byte(v.Plaintext))
 	if err != nil {
 		t.Fatalf("Encrypt: %v", err)
 	}
-	opened, err = p.Decrypt(now, keys, sent.Body)
+	opened, err = decryptWith(p, now, keys, sent.Body)
 	if err != nil {
 		t.Fatalf("Decrypt(Encrypt): %v", err)
 	}
@@ -213,7 +213,7 @@ func (v *vector) ref(t *testing.T, name string) *allowlistv1.SecretRef {
 func (v *vector) keys(refs []payload.Reference) payload.Keys {
 	keys := make(payload.Keys, len(refs))
 	for i, ref := range refs {
-		keys[i] = sensitive.New([]byte(v.Secrets[strings.TrimPrefix(ref.Secret, "workspaces/acme/secrets/")].Value))
+		keys[i] = []payload.Key{{Value: sensitive.New([]byte(v.Secrets[strings.TrimPrefix(ref.Secret, "workspaces/acme/secrets/")].Value))}}
 	}
 	return keys
 }

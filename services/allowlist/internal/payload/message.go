@@ -1,0 +1,166 @@
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// A Usage is what a secret must be stored for.
+type Usage int
+
+// The usages of secrets in an encryption configuration.
+const (
+	// KeyUsage is that of what must stay secret.
+	KeyUsage Usage = iota
+	// ParameterUsage is that of what may be sent: static IVs and salts.
+	ParameterUsage
+)
+
+// A Reference is a secret that has to be resolved.
+type Reference struct {
+	// Secret is the secret's resource name.
+	Secret string
+	// Version is the version to use; 0 is the current one.
+	Version uint32
+	// Usage is what the secret must be stored for.
+	Usage Usage
+	// Live says that the versions before the current one are welcome too, as long as
+	// the rotation's grace lasts: the scheme tells a wrong key from a right one.
+	Live bool
+	// Field is where the reference stands in the configuration, such as
+	// `request.cipher.shared_key.keys[0]`. A response that mirrors the request names
+	// the request's fields.
+	Field string
+}
+
+// A Key is one version of a resolved secret: its stored bytes.
+type Key struct {
+	Value   sensitive.Bytes
+	Version uint32
+}
+
+// Keys are what was resolved, in the order of the references: of each the versions to
+// try, the newest first, at least one. Whoever resolved them zeroes them; nothing here
+// keeps them.
+type Keys [][]Key
+
+// Headers are those that came with a message, by name in lower case.
+type Headers map[string]string
+
+// A Header is an HTTP header field.
+type Header struct{ Name, Value string }
+
+// A Context is what is known of a message besides its body and headers. All of it is
+// optional; a signature may need some.
+type Context struct {
+	// Time is the time to sign, or to compare with. Zero: now.
+	Time                          time.Time
+	ID, Method, Host, Path, Query string
+}
+
+// An Exchange is what the answer to a message needs of it: the key and the IV that it
+// was encrypted with. It is as secret as a key, and the caller's to zero.
+type Exchange struct{ Key, IV []byte }
+
+// A Trace is told of each step of an encryption, with its result. What it is given of
+// keys and plaintext it may look at only, and not keep.
+type Trace func(stage, detail string, value []byte)
+
+// An Input is a message with all that it takes to protect or to open it.
+type Input struct {
+	Now     time.Time
+	Random  io.Reader // for Encrypt
+	Keys    Keys
+	Body    []byte
+	Headers Headers // for Decrypt and Verify
+	Context Context
+	// ContentType is the one of the body, for signatures over it.
+	ContentType string
+	// Exchange is that of the message which this one answers.
+	Exchange *Exchange
+	// Trace is nil where nobody looks.
+	Trace Trace
+}
+
+// A Use is a key that was used.
+type Use struct {
+	Reference int // in the references of the call
+	Version   uint32
+}
+
+// An Output is a message that was protected, opened or verified.
+type Output struct {
+	// Body may share memory with the input's.
+	Body []byte
+	// Headers are those of the envelope and the signature, ordered by name.
+	Headers []Header
+	// ContentType is empty where the body keeps its own.
+	ContentType string
+	// Exchange is set where an answer needs it.
+	Exchange Exchange
+	// Used are the keys that protected the message or opened it.
+	Used []Use
+	// ID and Time are those that were signed, as far as there are such.
+	ID   string
+	Time time.Time
+}
+
+// errKeys is a mistake of the caller's program.
+var errKeys = errors.New("payload: the keys are not those of the references")
+
+// fit reports whether there are keys for n references.
+func (k Keys) fit(n int) error {
+	if len(k) != n {
+		return errKeys
+	}
+	for _, versions := range k {
+		if len(versions) == 0 {
+			return errKeys
+		}
+	}
+	return nil
+}
+
+// A stage is where a message of the partner stopped. It is for the endpoint's owners
+// and the log; what the caller gets is the same for all.
+type stage string
+
+func (s stage) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
+
+// The stages. Padding and tag are one even here.
+const (
+	errSelect     = stage("select")
+	errEnvelope   = stage("envelope")
+	errDecode     = stage("decode")
+	errUnwrap     = stage("unwrap")
+	errDerive     = stage("derive")
+	errMAC        = stage("mac")
+	errCipher     = stage("decrypt")
+	errSignInside = stage("sign inside")
+	errValue      = stage("value")
+	errSignature  = stage("signature")
+)
+
+// Stage returns the stage at which a message of the partner stopped, as
+// MessageFailure.stage names it; empty for all other errors.
+func Stage(err error) string {
+	if s, ok := errors.AsType[stage](err); ok {
+		return string(s)
+	}
+	return ""
+}
+
+// notOpened returns the one answer for a partner's data that does not open.
+func notOpened(stage error) *fault.Error {
+	return fault.New(fault.InvalidArgument, DecryptionFailed, "what came from the partner does not open").Because(stage)
+}
+
+// notSigned returns the one answer for a signature that is not right.
+func notSigned() *fault.Error {
+	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(errSignature)
+}
