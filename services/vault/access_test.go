@@ -73,6 +73,10 @@ func rights() map[string]right {
 			func(id string) proto.Message { return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u"} },
 			new(vaultv1.ResolveSecretResponse), workloads, codes.NotFound,
 		},
+		"ReportSecretUses": {
+			func(id string) proto.Message { return reportRequest("report", useOf(id, "u", 1, 1)) },
+			new(vaultv1.ReportSecretUsesResponse), workloads, codes.OK,
+		},
 		"WatchSecrets": {
 			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
 			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,

@@ -102,6 +102,8 @@ func TestValueIsFoundNowhere(t *testing.T) {
 	if got := k.resolver.resolve(t, "key", created.GetSecret().GetUid(), 0); got != canary {
 		t.Fatal("the value is not what was stored")
 	}
+	ask(k.resolver.BindSecret(t.Context(), bindRequest("key", "e", "op")))
+	ask(k.resolver.ReportSecretUses(t.Context(), reportRequest("r", useOf("key", created.GetSecret().GetUid(), 1, 1))))
 	ask(k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")}))
 	ask(k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace}))
 	ask(k.owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: nameOf("key")}))
@@ -159,6 +161,9 @@ func misplaced(req proto.Message, text string) []proto.Message {
 	into(func(m protoreflect.Message) protoreflect.Message { return m })
 	if secret := req.ProtoReflect().Descriptor().Fields().ByName("secret"); secret != nil {
 		into(func(m protoreflect.Message) protoreflect.Message { return m.Mutable(secret).Message() })
+	}
+	if uses := req.ProtoReflect().Descriptor().Fields().ByName("uses"); uses != nil {
+		into(func(m protoreflect.Message) protoreflect.Message { return m.Mutable(uses).List().Get(0).Message() })
 	}
 	if _, ok := req.(*vaultv1.UpdateSecretRequest); ok {
 		c, _ := proto.Clone(req).(*vaultv1.UpdateSecretRequest)

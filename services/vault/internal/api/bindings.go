@@ -27,7 +27,7 @@ func (s *Server) ListSecretBindings(ctx context.Context, req *vaultv1.ListSecret
 	return &vaultv1.ListSecretBindingsResponse{Bindings: each(bindings, bindingToProto), NextPageToken: seal(next)}, nil
 }
 
-// BindSecret binds a secret to the calling workload.
+// BindSecret binds a secret to the calling workload, and tells it of the key.
 func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())
 	if err != nil {
@@ -37,11 +37,15 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	bound, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), use)
+	bound, meant, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), use)
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound)}, nil
+	facts, err := factsToProto(meant)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound), Facts: facts}, nil
 }
 
 // UnbindSecret gives up what the calling workload bound.
@@ -74,6 +78,7 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 		Usage:        usageToProto(got.Usage),
 		AllowedHosts: got.AllowedHosts,
 		Position:     positionToProto(got.Position),
+		Previous:     each(got.Previous, replacementToProto),
 	}, nil
 }
 

@@ -94,7 +94,7 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 		value, err = secret.NewValue([]byte(source.Text))
 	case *vaultv1.SecretValue_Data:
 		field += ".data"
-		value, err = secret.NewValue(source.Data)
+		value, err = secret.NewBinary(source.Data)
 	case *vaultv1.SecretValue_Generate:
 		field += ".generate.kind"
 		value, err = secret.NewRandom(kindFromProto(source.Generate.GetKind()))
@@ -136,7 +136,10 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 }
 
 func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
-	use := secret.Use{Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Operation: req.GetOperationId()}
+	use := secret.Use{
+		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(),
+		Operation: req.GetOperationId(), Version: req.GetVersion(),
+	}
 	var err error
 	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
 		return secret.Use{}, at("referrer", err)
@@ -179,12 +182,36 @@ func publicToProto(spki []byte) (*vaultv1.PublicKey, error) {
 	return &vaultv1.PublicKey{Algorithm: key.Algorithm, Pem: key.PEM, Jwk: key.JWK, Fingerprint: key.Fingerprint}, nil
 }
 
+// factsToProto returns nothing for a version of which nothing is told.
+func factsToProto(v secret.Version) (*vaultv1.KeyFacts, error) {
+	if v.Facts == nil {
+		return nil, nil
+	}
+	public, err := publicToProto(v.Public)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.KeyFacts{
+		Bytes: v.Facts.Bytes, PrivateKey: v.Facts.Private,
+		Algorithm: public.GetAlgorithm(), Fingerprint: public.GetFingerprint(),
+	}, nil
+}
+
 func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
-	return &vaultv1.SecretVersion{
+	pb := &vaultv1.SecretVersion{
 		Name:    fmt.Sprintf("%s/versions/%d", name, v.Number),
 		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
 		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
+		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed,
 	}
+	if !v.Uses.Last.IsZero() {
+		pb.LastUseTime = timestamppb.New(v.Uses.Last)
+	}
+	return pb
+}
+
+func replacementToProto(r secret.Replacement) *vaultv1.PreviousVersion {
+	return &vaultv1.PreviousVersion{Version: r.Version, ReplaceTime: timestamppb.New(r.Time)}
 }
 
 func bindingToProto(b secret.Binding) *vaultv1.Binding {

@@ -46,6 +46,19 @@ func Of(value []byte) (spki []byte) {
 	return nil
 }
 
+// HoldsPrivate reports whether a PEM text has a block with a private key. It goes by the
+// types of the blocks, so it is for a text that [Of] knows a key of.
+func HoldsPrivate(value []byte) bool {
+	for block, rest := pem.Decode(value); block != nil; block, rest = pem.Decode(rest) {
+		clear(block.Bytes)
+		switch block.Type {
+		case typePrivate, typeRSAPrivate, typeECPrivate:
+			return true
+		}
+	}
+	return false
+}
+
 // publicOf returns the public key of a block, nil if it does not parse, and whether
 // the block is of a type that has one.
 func publicOf(block *pem.Block) (public any, known bool) {

@@ -198,6 +198,26 @@ func TestPublicPartIsFoundInEachForm(t *testing.T) {
 	}
 }
 
+func TestPrivateKeyIsKnownFromThePublicOne(t *testing.T) {
+	t.Parallel()
+	key, other := newEC(t, elliptic.P256()), newRSA(t, 2048)
+	sec1, err := x509.MarshalECPrivateKey(key)
+	for value, want := range map[string]bool{
+		pkcs8(key):                         true,
+		block("EC PRIVATE KEY", sec1, err): true,
+		block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(other), nil): true,
+		certificate(t, key) + pkcs8(key):                                  true,
+		certificate(t, key):                                               false,
+		spki(key.Public()):                                                false,
+		"PRIVATE KEY":                                                     false,
+		block("ENCRYPTED PRIVATE KEY", sec1, nil):                         false,
+	} {
+		if got := publickey.HoldsPrivate([]byte(value)); got != want {
+			t.Errorf("HoldsPrivate(%.40s…) = %v, want %v", value, got, want)
+		}
+	}
+}
+
 func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 	t.Parallel()
 	small := newRSA(t, 1024)

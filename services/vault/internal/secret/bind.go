@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,21 +21,26 @@ type Use struct {
 	Host string
 	// Operation names the save that needs the binding.
 	Operation string
+	// Version is the version that the referrer means, 0 being the current one.
+	Version uint32
 }
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation changes nothing and
-// returns what there is. It fails with SECRET_NOT_FOUND, USAGE_NOT_ALLOWED or
+// returns what there is. With the binding comes what is known of the version that is
+// meant. It fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, USAGE_NOT_ALLOWED or
 // HOST_NOT_ALLOWED.
-func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (Binding, error) {
+func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Version, err error) {
 	now := s.timestamp()
-	var bound Binding
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+	err = s.kv.Update(ctx, func(tx kv.Tx) error {
 		sec, err := loadSecret(tx, name)
 		if err != nil {
 			return err
 		}
 		if err := use.allowedBy(sec); err != nil {
+			return err
+		}
+		if meant, err = loadVersion(tx, sec, cmp.Or(use.Version, sec.Current)); err != nil {
 			return err
 		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
@@ -56,7 +62,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		e := entry{action: Bound, at: now, detail: Detail{Referrers: []string{bound.Referrer}}}
 		return s.record(tx, call, sec, e, state)
 	})
-	return bound, err
+	return bound, meant, err
 }
 
 // sameAs refuses an operation id that was used for another binding of the secret: the

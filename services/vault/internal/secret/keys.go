@@ -16,6 +16,7 @@ import (
 //	referrer/{uid}/{referrer}            → number of the referrer's bindings
 //	referrers/{uid}                      → number of distinct referrers
 //	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
+//	uses/{uid}/{number}                  → Uses of the version
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
 // Beside them live the spaces of packages changelog, keyring and replay.
@@ -28,12 +29,13 @@ const (
 	spaceReferrer  = "referrer"
 	spaceReferrers = "referrers"
 	spaceHost      = "host"
+	spaceUses      = "uses"
 	spaceGarbage   = "garbage"
 )
 
 // perUID returns the prefixes of all keys that belong to a uid.
 func perUID(uid string) []kv.Key {
-	spaces := []string{spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost}
+	spaces := []string{spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceUses}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
 		prefixes[i] = kv.NewKey(space).Text(uid)
@@ -74,6 +76,10 @@ func referrerCountKey(uid string) kv.Key { return kv.NewKey(spaceReferrers).Text
 func hostKey(uid, host string) kv.Key { return kv.NewKey(spaceHost).Text(uid).Text(host) }
 
 func hostReferrerKey(uid, host, referrer string) kv.Key { return hostKey(uid, host).Text(referrer) }
+
+func usesKey(uid string, number uint32) kv.Key {
+	return kv.NewKey(spaceUses).Text(uid).Uint(uint64(number))
+}
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

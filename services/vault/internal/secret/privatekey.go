@@ -12,15 +12,17 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
-// A material is what becomes a version: the value, and its public part if it is an
-// asymmetric key.
+// A material is what becomes a version: the value, its public part if it is an
+// asymmetric key, and what is told of it.
 type material struct {
 	plain  sensitive.Bytes
 	public []byte
+	facts  *Facts
 }
 
 // draw returns the material of a value. Its caller zeroes the plaintext. It is made
@@ -41,16 +43,17 @@ func (s *Store) draw(ctx context.Context, v Value) (material, error) {
 	if err != nil {
 		return material{}, err
 	}
-	return material{plain: plain, public: publickey.Of(plain.Reveal())}, nil
+	public := publickey.Of(plain.Reveal())
+	return material{plain: plain, public: public, facts: v.facts(plain, public)}, nil
 }
 
-// publicFor returns the public part, which is kept of a KEY only: what else looks
-// like a key is meant to be sent as it is.
-func (m material) publicFor(usage Usage) []byte {
+// sealed returns what is stored of the material. The public part and the facts are
+// kept of a KEY only: what else looks like a key is meant to be sent as it is.
+func (m material) sealed(sealed keyring.Sealed, usage Usage) Stored {
 	if usage != Key {
-		return nil
+		return Stored{Sealed: sealed}
 	}
-	return m.public
+	return Stored{Sealed: sealed, Public: m.public, Facts: m.facts}
 }
 
 // drawPrivateKey draws a private key and returns it as PEM of PKCS #8. The generators

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
@@ -38,12 +41,14 @@ func TestDrawnPrivateKeyIsOfItsKind(t *testing.T) {
 	}
 }
 
-func TestPublicPartIsKeptOfKeysOnly(t *testing.T) {
+func TestPublicPartAndFactsAreKeptOfKeysOnly(t *testing.T) {
 	t.Parallel()
-	m := material{public: []byte("SPKI")}
-	for usage, want := range map[Usage]string{Key: "SPKI", Parameter: "", Credential: ""} {
-		if got := string(m.publicFor(usage)); got != want {
-			t.Errorf("publicFor(%s) = %q, want %q", usage, got, want)
+	m := material{public: []byte("SPKI"), facts: &Facts{Private: true}}
+	for usage, want := range map[Usage]Stored{
+		Key: {Public: m.public, Facts: m.facts}, Parameter: {}, Credential: {},
+	} {
+		if diff := cmp.Diff(want, m.sealed(keyring.Sealed{}, usage)); diff != "" {
+			t.Errorf("what is stored of a %s differs (-want +got):\n%s", usage, diff)
 		}
 	}
 }

@@ -17,6 +17,8 @@ type Stored struct {
 	Sealed keyring.Sealed
 	// Public is the SubjectPublicKeyInfo in DER if the value is an asymmetric key.
 	Public []byte
+	// Facts are what is told of the value; nil: nothing.
+	Facts *Facts
 }
 
 // Get returns a secret and what is stored of its current value.
@@ -42,6 +44,9 @@ type Resolved struct {
 	Version      uint32
 	Usage        Usage
 	AllowedHosts []string
+	// Previous are the versions that were current before and can be resolved, the one
+	// replaced last first. Of the current version only.
+	Previous []Replacement
 	// Position is where in the change log all this was read.
 	Position Position
 }
@@ -51,10 +56,11 @@ type Resolved struct {
 func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, number uint32) (Resolved, error) {
 	var sec Secret
 	var sealed keyring.Sealed
-	var wanted uint32
-	var at Position
+	var got Resolved
+	now := s.now()
 	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
-		if at, err = s.position(r); err != nil {
+		got = Resolved{Version: number}
+		if got.Position, err = s.position(r); err != nil {
 			return err
 		}
 		if sec, err = loadLife(r, name, uid); err != nil {
@@ -63,27 +69,30 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 		if err := checkHolder(r, uid, holder); err != nil {
 			return err
 		}
-		if wanted = number; wanted == 0 {
-			wanted = sec.Current
+		if number == 0 {
+			got.Version = sec.Current
+			if got.Previous, err = loadPrevious(r, sec, now); err != nil {
+				return err
+			}
 		}
-		v, err := loadVersion(r, sec, wanted)
+		v, err := loadVersion(r, sec, got.Version)
 		if err != nil {
 			return err
 		}
 		if err := v.usable(); err != nil {
 			return err
 		}
-		sealed, err = loadValue(r, sec, wanted)
+		sealed, err = loadValue(r, sec, got.Version)
 		return err
 	})
 	if err != nil {
 		return Resolved{}, err
 	}
-	plain, err := s.keys.OpenValue(sealed, boundTo(sec, wanted))
-	if err != nil {
+	got.Usage, got.AllowedHosts = sec.Usage, sec.AllowedHosts
+	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
 		return Resolved{}, fmt.Errorf("open version: %w", err)
 	}
-	return Resolved{Plain: plain, Version: wanted, Usage: sec.Usage, AllowedHosts: sec.AllowedHosts, Position: at}, nil
+	return got, nil
 }
 
 // usable fails unless the version's value may be resolved.
@@ -110,7 +119,7 @@ func checkHolder(r kv.Reader, uid, holder string) error {
 	return nil
 }
 
-// Versions returns a page of a secret's versions, newest first.
+// Versions returns a page of a secret's versions with their uses, newest first.
 func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		sec, err := loadSecret(r, name)
@@ -130,6 +139,9 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 				return fmt.Errorf("read version: %w", err)
 			}
 			if versions[i], err = completeVersion(sec, uint32(number), pair.Value); err != nil {
+				return err
+			}
+			if versions[i].Uses, err = loadUses(r, sec.UID, uint32(number)); err != nil {
 				return err
 			}
 		}

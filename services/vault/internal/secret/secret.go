@@ -22,7 +22,18 @@
 //
 // Where the value of a KEY is an asymmetric key, drawn here or brought along, its
 // public part is taken out while the value passes by and is kept with the version, in
-// the clear: to hand it to a partner the private part need not be opened again.
+// the clear: to hand it to a partner the private part need not be opened again. So are
+// [Facts], which let a referrer see that a key cannot do before it is used.
+//
+// A version that was current before may be welcome for a while longer, say to open what
+// a partner sent before it heard of the next one. A secret remembers when such versions
+// were replaced, and [Store.Resolve] tells it.
+//
+// # Uses
+//
+// [Store.Report] counts uses of versions, so that nobody takes away what is in use
+// without knowing. The counters are beside the secret: to count changes no etag and is
+// not on the change log.
 //
 // # Deletion
 //
@@ -105,6 +116,8 @@ type Secret struct {
 	State   State     `json:"state"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
+	// Replaced are versions that were current before, the one replaced last first.
+	Replaced []Replacement `json:"replaced,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.
 	References uint32 `json:"-"`
 }
@@ -138,6 +151,11 @@ type Version struct {
 	// and in the clear. Versions that were stored before there was such a field, and
 	// all others, have none.
 	Public []byte `json:"public,omitempty"`
+	// Facts are what is told of a KEY; nil: nothing. Versions that were stored before
+	// there was such a field have none.
+	Facts *Facts `json:"facts,omitempty"`
+	// Uses are what was reported of the version. [Store.Versions] reads them.
+	Uses Uses `json:"-"`
 }
 
 // A Binding lets its holder resolve one uid, and keeps the secret from being

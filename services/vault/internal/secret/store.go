@@ -219,7 +219,7 @@ func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) 
 	if err != nil {
 		return Stored{}, fmt.Errorf("seal version: %w", err)
 	}
-	return Stored{Sealed: sealed, Public: drawn.publicFor(sec.Usage)}, nil
+	return drawn.sealed(sealed, sec.Usage), nil
 }
 
 // boundTo returns what a sealed value cannot be separated from.

@@ -102,7 +102,7 @@ func (f *fixture) create(t testing.TB, id, text string) secret.Secret {
 
 func (f *fixture) bind(t testing.TB, id, referrer, operation string) secret.Binding {
 	t.Helper()
-	b, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", secret.Use{
+	b, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", secret.Use{
 		Usage: secret.Key, Referrer: "workspaces/acme/endpoints/" + referrer, Operation: operation,
 	})
 	if err != nil {
@@ -117,7 +117,7 @@ func (f *fixture) keysOf(t testing.TB, uid string) int {
 	count := 0
 	err := f.kv.View(t.Context(), func(r kv.Reader) error {
 		count = 0
-		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "garbage"} {
+		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "uses", "garbage"} {
 			for _, err := range r.Scan(kv.Prefix(kv.NewKey(space).Text(uid), 10000)) {
 				if err != nil {
 					return err

@@ -46,6 +46,15 @@ const (
 type Value struct {
 	given sensitive.Bytes
 	kind  Kind
+	// binary is whether the given value came as bytes, not as text.
+	binary bool
+}
+
+// NewBinary is [NewValue] for a value that is no text.
+func NewBinary(b []byte) (Value, error) {
+	v, err := NewValue(b)
+	v.binary = true
+	return v, err
 }
 
 // NewValue takes ownership of a given value; storing it overwrites it with zeros.

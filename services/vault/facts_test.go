@@ -1,0 +1,123 @@
+package vault_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+func data(value []byte) *vaultv1.SecretValue {
+	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}}
+}
+
+// facts binds a version of a secret and returns what it is told of it.
+func (c client) facts(t testing.TB, id string, usage vaultv1.Usage, host string, version uint32) *vaultv1.KeyFacts {
+	t.Helper()
+	req := bindRequest(id, "e", "op")
+	req.Usage, req.Host, req.Version = usage, host, version
+	res, err := c.BindSecret(t.Context(), req)
+	if err != nil {
+		t.Fatalf("BindSecret(%s, %d) = %v", id, version, err)
+	}
+	return res.GetFacts()
+}
+
+func TestFactsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	const key, parameter, credential = vaultv1.Usage_USAGE_KEY, vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
+	key32 := bytes.Repeat([]byte{'k'}, 32)
+	tests := []struct {
+		name  string
+		usage vaultv1.Usage
+		value *vaultv1.SecretValue
+		bytes uint32
+	}{
+		{"16 bytes", key, data(key32[:16]), 16},
+		{"32 bytes", key, data(key32), 32},
+		{"17 bytes", key, data(key32[:17]), 0},
+		{"32 characters", key, text(string(key32)), 0},
+		{"a drawn key for AES-192", key, generate(vaultv1.Generate_KIND_AES_192), 24},
+		{"a drawn key for HMAC-SHA512", key, generate(vaultv1.Generate_KIND_HMAC_SHA512), 64},
+		{"a drawn password of 32 characters", key, generate(vaultv1.Generate_KIND_PASSWORD), 0},
+		{"a parameter of 16 bytes", parameter, data(key32[:16]), 0},
+		{"a credential of 32 bytes", credential, data(key32), 0},
+	}
+	for i, tt := range tests {
+		secret, host, id := &vaultv1.Secret{Usage: tt.usage, Value: tt.value}, "", string(rune('a'+i))
+		if tt.usage == credential {
+			host = "a.example"
+			secret.AllowedHosts = []string{host}
+		}
+		k.owner.create(t, id, secret)
+		got := k.resolver.facts(t, id, tt.usage, host, 0)
+		if want := (&vaultv1.KeyFacts{Bytes: tt.bytes}); tt.bytes != 0 && !cmp.Equal(want, got, protocmp.Transform()) {
+			t.Errorf("of %s is told %v, want %v", tt.name, got, want)
+		}
+		if tt.bytes == 0 && got != nil {
+			t.Errorf("of %s is told %v, want nothing", tt.name, got)
+		}
+	}
+}
+
+func TestFactsOfAnAsymmetricKeySayWhetherItIsPrivate(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "private", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_EC_P256)})
+	shown := k.owner.get(t, "private").GetPublicKey()
+	want := &vaultv1.KeyFacts{Algorithm: "EC-P256", PrivateKey: true, Fingerprint: shown.GetFingerprint()}
+	got := k.resolver.facts(t, "private", vaultv1.Usage_USAGE_KEY, "", 0)
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("facts of the private key differ (-want +got):\n%s", diff)
+	}
+	want.PrivateKey = false
+	for id, value := range map[string]*vaultv1.SecretValue{"text": text(shown.GetPem()), "data": data([]byte(shown.GetPem()))} {
+		k.owner.create(t, id, &vaultv1.Secret{Value: value})
+		got := k.resolver.facts(t, id, vaultv1.Usage_USAGE_KEY, "", 0)
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("facts of the public key stored as %s differ (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_AES_128)})
+	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: generate(vaultv1.Generate_KIND_AES_256)})
+	for version, want := range map[uint32]uint32{0: 32, 1: 16, 2: 32} { // all under one operation
+		if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", version).GetBytes(); got != want {
+			t.Errorf("facts of version %d: %d bytes, want %d", version, got, want)
+		}
+	}
+	if got := len(k.owner.history(t, "key")); got != 3 {
+		t.Errorf("the log has %d entries, want one binding: 3", got)
+	}
+	k.running.Stop()
+	k.start(t)
+	if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", 1).GetBytes(); got != 16 {
+		t.Errorf("after a restart: %d bytes, want 16", got)
+	}
+}
+
+func TestVersionThatDoesNotExistCannotBeBound(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "key", &vaultv1.Secret{})
+	req := bindRequest("key", "e", "op")
+	req.Version = 2
+	_, err := k.resolver.BindSecret(t.Context(), req)
+	wantError(t, "BindSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
+		t.Errorf("the refusal left %d referrers", got)
+	}
+	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("second")})
+	if _, err := k.resolver.BindSecret(t.Context(), req); err != nil {
+		t.Errorf("BindSecret of the version once it is there = %v", err)
+	}
+}
