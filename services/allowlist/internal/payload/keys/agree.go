@@ -1,0 +1,110 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"fmt"
+	"io"
+)
+
+// A Curve is one on which two sides agree on a key (NIST SP 800-56A, RFC 7748).
+type Curve int
+
+const (
+	// X25519 is the function of RFC 7748.
+	X25519 Curve = iota + 1
+	// P256 is the curve of FIPS 186-5.
+	P256
+	// P384 is the curve of FIPS 186-5.
+	P384
+)
+
+// std returns the library's curve, nil for an unknown one.
+func (c Curve) std() ecdh.Curve {
+	switch c {
+	case X25519:
+		return ecdh.X25519()
+	case P256:
+		return ecdh.P256()
+	case P384:
+		return ecdh.P384()
+	default:
+		return nil
+	}
+}
+
+// EphemeralLen returns the length in bytes of an ephemeral public key: for X25519 its 32,
+// for the others that of the uncompressed point (SEC 1 section 2.3.3). It is 0 for an
+// unknown curve.
+func (c Curve) EphemeralLen() int {
+	switch c {
+	case X25519:
+		return 32
+	case P256:
+		return 65
+	case P384:
+		return 97
+	default:
+		return 0
+	}
+}
+
+// Encapsulate draws an ephemeral key and agrees with the receiver's public key on a
+// shared secret, which is not a key yet: a derivation makes one of it. It fails with
+// [ErrKey] if the public key is not of the curve, or such that the secret would be zero.
+func (c Curve) Encapsulate(random io.Reader, public crypto.PublicKey) (ephemeral, shared []byte, err error) {
+	static, ok := c.public(public)
+	if !ok {
+		return nil, nil, ErrKey
+	}
+	own, err := static.Curve().GenerateKey(random)
+	if err != nil {
+		return nil, nil, fmt.Errorf("draw ephemeral key: %w", err)
+	}
+	shared, err = own.ECDH(static)
+	if err != nil {
+		return nil, nil, ErrKey
+	}
+	return own.PublicKey().Bytes(), shared, nil
+}
+
+// Decapsulate returns the shared secret of the receiver's private key and an ephemeral
+// public key. It fails with [ErrUnwrap] if that is not a point of the curve, or such that
+// the secret would be zero, and with [ErrKey] if the private key is not of the curve.
+func (c Curve) Decapsulate(private crypto.PrivateKey, ephemeral []byte) ([]byte, error) {
+	static, ok := c.private(private)
+	if !ok {
+		return nil, ErrKey
+	}
+	theirs, err := static.Curve().NewPublicKey(ephemeral)
+	if err != nil {
+		return nil, ErrUnwrap
+	}
+	shared, err := static.ECDH(theirs)
+	if err != nil {
+		return nil, ErrUnwrap
+	}
+	return shared, nil
+}
+
+// public returns the key as the library agrees with it. PEM does not say what a key of a
+// NIST curve is for; it is parsed as one for signatures.
+func (c Curve) public(key crypto.PublicKey) (*ecdh.PublicKey, bool) {
+	if signing, ok := key.(*ecdsa.PublicKey); ok {
+		converted, err := signing.ECDH()
+		return converted, err == nil && converted.Curve() == c.std()
+	}
+	own, ok := key.(*ecdh.PublicKey)
+	return own, ok && own.Curve() == c.std()
+}
+
+// private is as public.
+func (c Curve) private(key crypto.PrivateKey) (*ecdh.PrivateKey, bool) {
+	if signing, ok := key.(*ecdsa.PrivateKey); ok {
+		converted, err := signing.ECDH()
+		return converted, err == nil && converted.Curve() == c.std()
+	}
+	own, ok := key.(*ecdh.PrivateKey)
+	return own, ok && own.Curve() == c.std()
+}
