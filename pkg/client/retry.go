@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/client/internal/pause"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -69,7 +70,9 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_ListEndpointHistory_FullMethodName,
 		allowlistv1.AllowlistService_CheckUrl_FullMethodName,
 		allowlistv1.AllowlistService_Encrypt_FullMethodName,
-		allowlistv1.AllowlistService_Decrypt_FullMethodName:
+		allowlistv1.AllowlistService_Decrypt_FullMethodName,
+		allowlistv1.AllowlistService_VerifySignature_FullMethodName,
+		allowlistv1.AllowlistService_ListPresets_FullMethodName:
 		return true // changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,
@@ -79,7 +82,15 @@ func repeatable(method string, req any) bool {
 		return ok && tagged.GetEtag() == ""
 	}
 	m, ok := req.(proto.Message)
-	return ok && (fieldOf(m, "request_id") != nil || fieldOf(m, "operation_id") != nil)
+	if !ok {
+		return false
+	}
+	for _, id := range []protoreflect.Name{"request_id", "operation_id", "report_id"} {
+		if fieldOf(m, id) != nil {
+			return true // done once, however often it is made
+		}
+	}
+	return false
 }
 
 // backoffOf returns how long to wait after a failed attempt: twice as long each time,

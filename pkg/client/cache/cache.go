@@ -89,6 +89,17 @@ type Value struct {
 	Usage vaultv1.Usage
 	// AllowedHosts are the hosts that a CREDENTIAL may be sent to.
 	AllowedHosts []string
+	// Previous are the versions that were current before and can be resolved, the one
+	// replaced last first. Only where the current version was asked for. It is shared:
+	// nobody changes it.
+	Previous []Previous
+}
+
+// A Previous is a version that was current before.
+type Previous struct {
+	Version uint32
+	// ReplaceTime is when it was replaced, the last time.
+	ReplaceTime time.Time
 }
 
 // A Cache keeps resolved secrets. It may be used from many goroutines.
@@ -170,7 +181,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	a := answer{
 		Value: Value{
 			Plain: sensitive.New(res.GetValue()), Version: res.GetVersion(),
-			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(),
+			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(), Previous: previousFromProto(res.GetPrevious()),
 		},
 		at: positionFromProto(res.GetPosition()),
 	}
@@ -179,4 +190,12 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		return answer{}, errors.New("the vault answers with another version than was asked for")
 	}
 	return a, nil
+}
+
+func previousFromProto(pb []*vaultv1.PreviousVersion) []Previous {
+	previous := make([]Previous, len(pb))
+	for i, p := range pb {
+		previous[i] = Previous{Version: p.GetVersion(), ReplaceTime: p.GetReplaceTime().AsTime()}
+	}
+	return previous
 }

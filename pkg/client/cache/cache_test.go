@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +63,38 @@ func TestRotationIsSeen(t *testing.T) {
 	asked := k.vault.asks()
 	k.wants(t, "the other", ref("other"), 1)
 	k.wantAsks(t, "a secret that did not change", asked)
+}
+
+func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
+	t.Parallel()
+	for name, maxStale := range map[string]time.Duration{"kept": time.Minute, "asked for each time": 0} {
+		k := newKit(t, Config{MaxStale: maxStale})
+		if maxStale > 0 {
+			k.run(t)
+		}
+		var want []Previous
+		for version := uint32(1); version <= 3; version++ {
+			k.vault.rotate("key")
+			if maxStale > 0 {
+				k.caughtUp(t)
+			}
+			if version > 1 {
+				want = []Previous{{Version: version - 1, ReplaceTime: replacedAt(version - 1)}}
+			}
+			for _, what := range []string{"the first time", "again"} {
+				for _, ref := range []Ref{ref("key"), {Secret: "key", UID: "uid", Version: version}} {
+					got, err := k.Resolve(t.Context(), ref)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if ref.Version != 0 && len(got.Previous) > 0 || ref.Version == 0 && !slices.Equal(got.Previous, want) {
+						t.Errorf("%s, %s: version %d, asked for as %d, comes with %v", name, what, version, ref.Version, got.Previous)
+					}
+					got.Plain.Zero()
+				}
+			}
+		}
+	}
 }
 
 // TestAnswerFromBeforeAnEventIsNotKept holds an answer back that was read before a

@@ -180,7 +180,7 @@ func (m *memory) fly(ctx context.Context, ref Ref, f *flight, ask func(context.C
 func (m *memory) keep(ref Ref, a answer) {
 	m.add(ref, a)
 	if ref.Version == 0 {
-		ref.Version = a.Version
+		ref.Version, a.Previous = a.Version, nil
 		m.add(ref, a)
 	}
 	for m.bytes > maxBytes {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -105,11 +106,16 @@ func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretR
 	v.mu.Lock()
 	v.asked++
 	version := v.versions[req.GetName()]
-	if req.GetVersion() != 0 {
+	var previous []*vaultv1.PreviousVersion
+	switch {
+	case req.GetVersion() != 0:
 		version = req.GetVersion()
+	case version > 1:
+		previous = []*vaultv1.PreviousVersion{{Version: version - 1, ReplaceTime: timestamppb.New(replacedAt(version - 1))}}
 	}
 	res := &vaultv1.ResolveSecretResponse{
 		Value: valueOf(req.GetName(), version), Version: version, Usage: vaultv1.Usage_USAGE_KEY, Position: v.position(),
+		Previous: previous,
 	}
 	refuse, answering := v.refuse, v.answering
 	v.mu.Unlock()
@@ -121,6 +127,9 @@ func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretR
 	}
 	return res, nil
 }
+
+// replacedAt is when a version was replaced.
+func replacedAt(version uint32) time.Time { return time.Unix(int64(version), 0).UTC() }
 
 func valueOf(secret string, version uint32) []byte {
 	return fmt.Appendf(nil, "%s of version %d", secret, version)
