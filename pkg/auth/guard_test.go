@@ -36,11 +36,12 @@ import (
 var mayCall = map[string]string{
 	"CreateSecret": "OA", "GetSecret": "OA", "ListSecrets": "OA", "UpdateSecret": "OA", "DeleteSecret": "OA",
 	"ListSecretHistory": "OA", "ListSecretVersions": "OA", "ListSecretBindings": "OAR",
-	"BindSecret": "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R",
+	"BindSecret": "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R",
 	"CreateEndpoint": "OA", "GetEndpoint": "OAM", "ListEndpoints": "OAM", "UpdateEndpoint": "OA", "DeleteEndpoint": "OA",
 	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",
-	"Encrypt": "S", "Decrypt": "S",
+	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
+	"TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
 	"GetCaller": "*",
 }
 

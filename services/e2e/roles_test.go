@@ -37,6 +37,7 @@ var open = map[string][]person{
 	"BindSecret":          {},
 	"UnbindSecret":        {},
 	"ResolveSecret":       {},
+	"ReportSecretUses":    {},
 	"WatchSecrets":        {},
 	"CreateEndpoint":      {owner, admin},
 	"GetEndpoint":         {owner, admin, member},
