@@ -1,0 +1,66 @@
+package jose
+
+import (
+	"bytes"
+	"encoding/base64"
+)
+
+// encoding is base64url without padding that has one text for each value.
+var encoding = base64.RawURLEncoding.Strict()
+
+// encodedLen returns the length of n bytes in base64url.
+func encodedLen(n int) int { return base64.RawURLEncoding.EncodedLen(n) }
+
+// decode appends what text stands for to dst. With lenient it may hold `+`, `/` and
+// padding.
+func decode(dst, text []byte, lenient bool) ([]byte, error) {
+	if lenient {
+		return decodeLenient(dst, text)
+	}
+	// The library skips line ends.
+	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+		return nil, ErrMessage
+	}
+	dst, err := encoding.AppendDecode(dst, text)
+	if err != nil {
+		return nil, ErrMessage
+	}
+	return dst, nil
+}
+
+// decodeLenient translates and decodes in pieces, so that a long text is not copied.
+func decodeLenient(dst, text []byte) ([]byte, error) {
+	text = bytes.TrimRight(text, "=")
+	var piece [4096]byte
+	for len(text) > 0 {
+		n := copy(piece[:], text)
+		text = text[n:]
+		for i, c := range piece[:n] {
+			switch c {
+			case '+':
+				piece[i] = '-'
+			case '/':
+				piece[i] = '_'
+			}
+		}
+		var err error
+		if dst, err = decode(dst, piece[:n], false); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+// encodeInPlace turns the last n bytes of text into the base64url text that fills it:
+// text is encodedLen(n) long.
+func encodeInPlace(text []byte, n int) {
+	var piece [3072]byte // a multiple of 3: no padding inside
+	for from, to := len(text)-n, 0; from < len(text); {
+		// After r bytes, (4r+2)/3 characters are written and len(text)-n+r bytes read;
+		// since text is (4n+2)/3 long, writing never overtakes reading.
+		k := copy(piece[:], text[from:])
+		from += k
+		encoding.Encode(text[to:], piece[:k])
+		to += encodedLen(k)
+	}
+}

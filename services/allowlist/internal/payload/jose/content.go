@@ -1,0 +1,145 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+)
+
+// A content is a content cipher (RFC 7518 section 5).
+type content struct {
+	keyBytes int
+	tagBytes int
+	mac      crypto.Hash // 0: GCM
+}
+
+// contentOf returns the content cipher of the name.
+func contentOf(enc string) (content, bool) {
+	switch enc {
+	case "A128GCM":
+		return content{keyBytes: 16, tagBytes: 16}, true
+	case "A192GCM":
+		return content{keyBytes: 24, tagBytes: 16}, true
+	case "A256GCM":
+		return content{keyBytes: 32, tagBytes: 16}, true
+	case "A128CBC-HS256":
+		return content{keyBytes: 32, tagBytes: 16, mac: crypto.SHA256}, true
+	case "A192CBC-HS384":
+		return content{keyBytes: 48, tagBytes: 24, mac: crypto.SHA384}, true
+	case "A256CBC-HS512":
+		return content{keyBytes: 64, tagBytes: 32, mac: crypto.SHA512}, true
+	}
+	return content{}, false
+}
+
+// ivBytes returns the length of the IV that is written.
+func (c content) ivBytes(gcm int) int {
+	switch {
+	case c.mac != 0:
+		return aes.BlockSize
+	case gcm == 0:
+		return 12
+	}
+	return gcm
+}
+
+// reads reports whether an IV of n bytes is accepted, with the compatibility gcm.
+func (c content) reads(n, gcm int) bool {
+	return n == c.ivBytes(0) || n == c.ivBytes(gcm)
+}
+
+// ciphertextLen returns the length of the ciphertext of n bytes.
+func (c content) ciphertextLen(n int) int {
+	if c.mac != 0 {
+		return n + aes.BlockSize - n%aes.BlockSize
+	}
+	return n
+}
+
+// aead returns the cipher with its key, for IVs of n bytes. The key has the right
+// length.
+func (c content) aead(key []byte, n int) (cipher.AEAD, error) {
+	if c.mac == 0 {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		return cipher.NewGCMWithNonceSize(block, n)
+	}
+	block, err := aes.NewCipher(key[len(key)/2:])
+	if err != nil {
+		return nil, err
+	}
+	return &cbcHMAC{block: block, hash: c.mac, key: key[:len(key)/2]}, nil
+}
+
+// A cbcHMAC is AES in CBC mode with an HMAC behind it (RFC 7518 section 5.2), as a
+// [cipher.AEAD]. It borrows its key.
+type cbcHMAC struct {
+	block cipher.Block
+	hash  crypto.Hash
+	key   []byte
+}
+
+var errTag = errors.New("the tag is wrong")
+
+// NonceSize returns the length of the IV.
+func (c *cbcHMAC) NonceSize() int { return aes.BlockSize }
+
+// Overhead returns how much longer a message becomes at most.
+func (c *cbcHMAC) Overhead() int { return aes.BlockSize + len(c.key) }
+
+// Seal appends ciphertext and tag to dst.
+func (c *cbcHMAC) Seal(dst, iv, plaintext, aad []byte) []byte {
+	start := len(dst)
+	dst = append(dst, plaintext...)
+	fill := aes.BlockSize - len(plaintext)%aes.BlockSize
+	for range fill {
+		dst = append(dst, byte(fill))
+	}
+	ciphertext := dst[start:]
+	cipher.NewCBCEncrypter(c.block, iv).CryptBlocks(ciphertext, ciphertext)
+	return append(dst, c.tag(iv, ciphertext, aad)...)
+}
+
+// Open appends the plaintext to dst, which may be the beginning of sealed. The tag
+// is checked first.
+func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
+	n := len(sealed) - len(c.key)
+	if n < aes.BlockSize || n%aes.BlockSize != 0 {
+		return nil, errTag
+	}
+	if subtle.ConstantTimeCompare(c.tag(iv, sealed[:n], aad), sealed[n:]) != 1 {
+		return nil, errTag
+	}
+	start := len(dst)
+	dst = append(dst, sealed[:n]...)
+	plaintext := dst[start:]
+	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plaintext, plaintext)
+	// Whoever knows the key padded it wrongly: nothing is to be hidden from them.
+	fill := int(plaintext[n-1])
+	if fill == 0 || fill > aes.BlockSize {
+		return nil, errTag
+	}
+	for _, b := range plaintext[n-fill:] {
+		if int(b) != fill {
+			return nil, errTag
+		}
+	}
+	return dst[:start+n-fill], nil
+}
+
+// tag returns the first half of the MAC over associated data, IV, ciphertext and the
+// length of the first in bits.
+func (c *cbcHMAC) tag(iv, ciphertext, aad []byte) []byte {
+	mac := hmac.New(c.hash.New, c.key)
+	mac.Write(aad)
+	mac.Write(iv)
+	mac.Write(ciphertext)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(aad))*8))
+	return mac.Sum(nil)[:len(c.key)]
+}

@@ -1,0 +1,226 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A JWE says how content is encrypted. It is a value and may be used from many
+// goroutines.
+type JWE struct {
+	// Alg and Enc are the algorithms, by their names in RFC 7518, such as `RSA-OAEP-256`
+	// and `A256GCM`.
+	Alg, Enc string
+	// Header has further members of the protected header. `apu` and `apv` take part in a
+	// key agreement.
+	Header map[string]string
+	// IssuedAt says whether the header carries the time.
+	IssuedAt IssuedAt
+	// GCMIVBytes is the length of GCM's IV that is written: 0 for 12, or 16, which is
+	// against the RFC. With 16 both are read.
+	GCMIVBytes int
+	// Lenient reads `+`, `/` and padding in base64url.
+	Lenient bool
+}
+
+// Check returns what is not possible in the options, or "". A JWE that was not checked
+// answers with [ErrOptions].
+func (j JWE) Check() string {
+	m, ok := managementOf(j.Alg)
+	if !ok {
+		return "the key management is not known"
+	}
+	c, ok := contentOf(j.Enc)
+	switch {
+	case !ok:
+		return "the content encryption is not known"
+	case j.GCMIVBytes != 0 && j.GCMIVBytes != 12 && j.GCMIVBytes != 16:
+		return "an IV of GCM has 12 or 16 bytes"
+	case j.GCMIVBytes == 16 && c.mac != 0:
+		return "the length of GCM's IV is without effect under CBC"
+	}
+	for _, name := range []string{"apu", "apv"} {
+		value, there := j.Header[name]
+		if !there {
+			continue
+		}
+		if m.method != agreement {
+			return "apu and apv belong to ECDH-ES"
+		}
+		if _, err := decode(nil, []byte(value), false); err != nil {
+			return "apu and apv are base64url"
+		}
+	}
+	return checkMembers(j.Header, j.IssuedAt, "alg", "enc", "zip", "crit", "b64", "epk", "iv", "tag", "p2s", "p2c")
+}
+
+// KeyBytes returns the length of the shared key, or 0 where the keys are a pair.
+func (j JWE) KeyBytes() int {
+	m, _ := managementOf(j.Alg)
+	switch m.method {
+	case direct:
+		c, _ := contentOf(j.Enc)
+		return c.keyBytes
+	case keyWrap, gcmWrap:
+		return m.wrapBytes
+	}
+	return 0
+}
+
+// Parts are the parts of a message in base64url, as they stand in it.
+type Parts struct {
+	Protected, EncryptedKey, IV, Ciphertext, Tag []byte
+}
+
+// Split returns the parts of a compact serialization. They are pieces of it.
+func Split(compact []byte) (Parts, error) {
+	if bytes.Count(compact, []byte(".")) != 4 {
+		return Parts{}, ErrMessage
+	}
+	p := bytes.Split(compact, []byte("."))
+	return Parts{p[0], p[1], p[2], p[3], p[4]}, nil
+}
+
+// Encrypt returns the compact serialization of the plaintext, encrypted for the key: the
+// partner's public key, or the shared one. Content keys and IVs are drawn from random;
+// the standard library draws ephemeral keys and the padding of RSA from its own source.
+func (j JWE) Encrypt(now time.Time, random io.Reader, key any, plaintext []byte) ([]byte, error) {
+	s, err := j.scheme()
+	if err != nil {
+		return nil, err
+	}
+	w := newHeaderText(j.Alg).add("enc", j.Enc)
+	w.addAll(j.Header, j.IssuedAt, now)
+	contentKey, encryptedKey, err := s.wrap(random, key, w)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(contentKey)
+	iv := make([]byte, s.ivBytes(j.GCMIVBytes))
+	if _, err := io.ReadFull(random, iv); err != nil {
+		return nil, fmt.Errorf("draw an iv: %w", err)
+	}
+	aead, err := s.aead(contentKey, len(iv))
+	if err != nil {
+		return nil, err
+	}
+	return s.write(aead, w.bytes(), encryptedKey, iv, plaintext), nil
+}
+
+// write encrypts the plaintext into the message that it returns, which is one buffer of
+// its exact size.
+func (c content) write(aead cipher.AEAD, header, encryptedKey, iv, plaintext []byte) []byte {
+	n := c.ciphertextLen(len(plaintext))
+	size := len("....") + encodedLen(n)
+	for _, part := range []int{len(header), len(encryptedKey), len(iv), c.tagBytes} {
+		size += encodedLen(part)
+	}
+	out := encoding.AppendEncode(make([]byte, 0, size), header)
+	aad := out
+	out = encoding.AppendEncode(append(out, '.'), encryptedKey)
+	out = encoding.AppendEncode(append(out, '.'), iv)
+	out = append(out, '.')
+	// Ciphertext and tag are sealed to where the text of the one will end, and then
+	// encoded to where they belong.
+	text := out[len(out) : len(out)+encodedLen(n)]
+	sealed := aead.Seal(text[:len(text)-n][len(text)-n:], iv, plaintext, aad)
+	tag := bytes.Clone(sealed[n:])
+	encodeInPlace(text, n)
+	return encoding.AppendEncode(append(out[:len(out)+len(text)], '.'), tag)
+}
+
+// Decrypt opens a message with the first of the keys that opens it, and returns which
+// one that was: our private keys, or shared ones. The plaintext is the caller's.
+func (j JWE) Decrypt(keys []any, p Parts) (plaintext []byte, which int, err error) {
+	m, err := j.read(p)
+	if err != nil {
+		return nil, 0, err
+	}
+	failure := ErrKey // if there are none
+	for i, key := range keys {
+		plaintext, err := m.open(key)
+		switch {
+		case err == nil:
+			return plaintext, i, nil
+		case errors.Is(err, ErrUnwrap):
+			if i == 0 {
+				failure = err
+			}
+		case errors.Is(err, ErrDecrypt):
+			failure = err // it came further
+		default:
+			return nil, 0, err
+		}
+	}
+	return nil, 0, failure
+}
+
+// A message is one whose header and lengths are as the options say.
+type message struct {
+	scheme
+	header       header
+	encryptedKey []byte
+	iv, tag      []byte
+	parts        Parts
+	buffer       []byte
+}
+
+// read reads everything but the ciphertext.
+func (j JWE) read(p Parts) (*message, error) {
+	s, err := j.scheme()
+	if err != nil {
+		return nil, err
+	}
+	m := &message{scheme: s, parts: p}
+	if m.header, err = readHeader(p.Protected, j.Lenient); err != nil {
+		return nil, err
+	}
+	if !m.header.is("alg", j.Alg) || !m.header.is("enc", j.Enc) || m.header.has("zip") || m.header.has("crit") {
+		return nil, ErrMessage
+	}
+	for _, part := range []struct {
+		to   *[]byte
+		from []byte
+	}{{&m.encryptedKey, p.EncryptedKey}, {&m.iv, p.IV}, {&m.tag, p.Tag}} {
+		if len(part.from) > maxSmall {
+			return nil, ErrMessage
+		}
+		if *part.to, err = decode(nil, part.from, j.Lenient); err != nil {
+			return nil, err
+		}
+	}
+	if s.bare() != (len(m.encryptedKey) == 0) || !s.reads(len(m.iv), j.GCMIVBytes) || len(m.tag) != s.tagBytes {
+		return nil, ErrMessage
+	}
+	return m, nil
+}
+
+// open opens the message with the key. All attempts use one buffer; what an attempt
+// leaves there is decoded again for the next one.
+func (m *message) open(key any) ([]byte, error) {
+	contentKey, err := m.unwrap(key)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(contentKey)
+	aead, err := m.aead(contentKey, len(m.iv))
+	if err != nil {
+		return nil, err
+	}
+	if m.buffer == nil {
+		m.buffer = make([]byte, 0, encoding.DecodedLen(len(m.parts.Ciphertext))+len(m.tag))
+	}
+	sealed, err := decode(m.buffer, m.parts.Ciphertext, m.Lenient)
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := aead.Open(sealed[:0], m.iv, append(sealed, m.tag...), m.parts.Protected)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}

@@ -1,0 +1,197 @@
+package jose
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"slices"
+	"time"
+)
+
+// A JWS says how a payload is signed. It is a value and may be used from many
+// goroutines.
+type JWS struct {
+	// Alg is the algorithm, by its name in RFC 7518 or RFC 8037, such as `RS256`.
+	Alg string
+	// Header has further members of the protected header.
+	Header map[string]string
+	// IssuedAt says whether the header carries the time.
+	IssuedAt IssuedAt
+	// Unencoded signs the payload as it is (RFC 7797). For detached signatures only.
+	Unencoded bool
+}
+
+// Check returns what is not possible in the options, or "". A JWS that was not checked
+// answers with [ErrOptions].
+func (j JWS) Check() string {
+	if _, ok := signingOf(j.Alg); !ok {
+		return "the algorithm is not known"
+	}
+	return checkMembers(j.Header, j.IssuedAt, "alg", "crit", "b64")
+}
+
+// KeyBytes returns the least length of the shared key, or 0 where the keys are a pair.
+func (j JWS) KeyBytes() int {
+	if s, _ := signingOf(j.Alg); s.method == macs {
+		return s.hash.Size()
+	}
+	return 0
+}
+
+// Sign returns the compact serialization of the payload with its signature: by our
+// private key, or the shared one. It fails with [ErrOptions] for unencoded payloads.
+func (j JWS) Sign(now time.Time, random io.Reader, key any, payload []byte) ([]byte, error) {
+	s, err := j.signing()
+	if err != nil || j.Unencoded {
+		return nil, ErrOptions
+	}
+	header := j.protected(now)
+	out := make([]byte, 0, encodedLen(len(header))+encodedLen(len(payload))+maxSignature)
+	out = encoding.AppendEncode(out, header)
+	out = encoding.AppendEncode(append(out, '.'), payload)
+	signature, err := s.sign(random, key, input{head: out})
+	if err != nil {
+		return nil, err
+	}
+	return encoding.AppendEncode(append(out, '.'), signature), nil
+}
+
+// SignDetached returns the serialization of a signature whose payload travels apart:
+// the compact one with nothing between its dots (RFC 7515 appendix F).
+func (j JWS) SignDetached(now time.Time, random io.Reader, key any, payload []byte) ([]byte, error) {
+	s, err := j.signing()
+	if err != nil {
+		return nil, err
+	}
+	head := append(encoding.AppendEncode(nil, j.protected(now)), '.')
+	signature, err := s.sign(random, key, input{head: head, payload: payload, encode: !j.Unencoded})
+	if err != nil {
+		return nil, err
+	}
+	return encoding.AppendEncode(append(head, '.'), signature), nil
+}
+
+// Verify returns the payload of a compact serialization that one of the keys has signed,
+// and which one that was: the partner's public keys, or shared ones. The payload is the
+// caller's.
+func (j JWS) Verify(keys []any, compact []byte) (payload []byte, which int, err error) {
+	if j.Unencoded {
+		return nil, 0, ErrOptions
+	}
+	head, encoded, signature, err := cut(compact)
+	if err != nil {
+		return nil, 0, err
+	}
+	if which, err = j.verify(keys, head, signature, input{head: compact[:len(head)+1+len(encoded)]}); err != nil {
+		return nil, 0, err
+	}
+	if payload, err = decode(nil, encoded, false); err != nil {
+		return nil, 0, err
+	}
+	return payload, which, nil
+}
+
+// VerifyDetached checks a signature of a payload that travelled apart, and returns which
+// of the keys has made it.
+func (j JWS) VerifyDetached(keys []any, text, payload []byte) (which int, err error) {
+	head, nothing, signature, err := cut(text)
+	if err != nil || len(nothing) > 0 {
+		return 0, ErrMessage
+	}
+	return j.verify(keys, head, signature, input{head: text[:len(head)+1], payload: payload, encode: !j.Unencoded})
+}
+
+// signing returns the algorithm if the options are possible.
+func (j JWS) signing() (signing, error) {
+	if j.Check() != "" {
+		return signing{}, ErrOptions
+	}
+	s, _ := signingOf(j.Alg)
+	return s, nil
+}
+
+// protected returns the header.
+func (j JWS) protected(now time.Time) []byte {
+	w := newHeaderText(j.Alg)
+	w.addAll(j.Header, j.IssuedAt, now)
+	if j.Unencoded {
+		w.add("b64", false).add("crit", []string{"b64"})
+	}
+	return w.bytes()
+}
+
+// cut returns the three pieces of a compact serialization.
+func cut(compact []byte) (head, payload, signature []byte, err error) {
+	head, rest, _ := bytes.Cut(compact, []byte("."))
+	payload, signature, ok := bytes.Cut(rest, []byte("."))
+	if !ok || len(signature) > maxSmall || bytes.IndexByte(signature, '.') >= 0 {
+		return nil, nil, nil, ErrMessage
+	}
+	return head, payload, signature, nil
+}
+
+// verify checks header and signature.
+func (j JWS) verify(keys []any, head, encoded []byte, in input) (which int, err error) {
+	s, err := j.signing()
+	if err != nil {
+		return 0, err
+	}
+	h, err := readHeader(head, false)
+	if err != nil {
+		return 0, err
+	}
+	if !h.is("alg", j.Alg) || !j.acceptsEncoding(h) {
+		return 0, ErrMessage
+	}
+	signature, err := decode(nil, encoded, false)
+	if err != nil {
+		return 0, err
+	}
+	if len(keys) == 0 {
+		return 0, ErrKey
+	}
+	for i, key := range keys {
+		valid, err := s.verify(key, in, signature)
+		if err != nil {
+			return 0, err
+		}
+		if valid {
+			return i, nil
+		}
+	}
+	return 0, ErrSignature
+}
+
+// acceptsEncoding reports whether the header says of the payload's encoding what the
+// options say, and declares it as critical (RFC 7797 section 6).
+func (j JWS) acceptsEncoding(h header) bool {
+	if !j.Unencoded {
+		return !h.has("b64") && !h.has("crit")
+	}
+	var b64 *bool
+	var crit []string
+	if json.Unmarshal(h["b64"], &b64) != nil || json.Unmarshal(h["crit"], &crit) != nil {
+		return false
+	}
+	return b64 != nil && !*b64 && slices.Equal(crit, []string{"b64"})
+}
+
+// An input is what is signed: head, and behind it the payload, encoded if it says so.
+type input struct {
+	head, payload []byte
+	encode        bool
+}
+
+// writeTo writes the input without making a copy of the payload. The writers are hashes
+// and buffers, which do not fail.
+func (in input) writeTo(w io.Writer) {
+	_, _ = w.Write(in.head)
+	if !in.encode {
+		_, _ = w.Write(in.payload)
+		return
+	}
+	e := base64.NewEncoder(encoding, w)
+	_, _ = e.Write(in.payload)
+	_ = e.Close()
+}
