@@ -140,3 +140,18 @@ func AppendEscaped(dst, text []byte) []byte {
 		text = text[i+1:]
 	}
 }
+
+// EscapeTail replaces the end of dst, from start, by what stands between the quotes of
+// a JSON string with this text. It refuses what is not UTF-8. What needs no escaping,
+// such as base64, stays where it is.
+func EscapeTail(dst []byte, start int) ([]byte, bool) {
+	text := dst[start:]
+	switch {
+	case !utf8.Valid(text):
+		return dst, false
+	case plainLen(text) == len(text):
+		return dst, true
+	default:
+		return AppendEscaped(dst[:start], bytes.Clone(text)), true
+	}
+}
