@@ -62,6 +62,9 @@ type Config struct {
 	// Parent is what to be told of: `workspaces/{workspace}`, or empty for all, which
 	// needs the role in all.
 	Parent string
+	// Deleted, if not nil, is called with the name and the uid of each secret that the
+	// watch says is gone. A watch that begins anew has missed some. It must not block.
+	Deleted func(secret, uid string)
 	// Logger hears when the watch cannot be kept up; silence if nil.
 	Logger *slog.Logger
 	// Metrics registers what there is to see; nil: nobody looks.
@@ -104,10 +107,11 @@ type Previous struct {
 
 // A Cache keeps resolved secrets. It may be used from many goroutines.
 type Cache struct {
-	vault  vaultv1.VaultServiceClient
-	parent string
-	logger *slog.Logger
-	memory *memory // nil: nothing is kept
+	vault   vaultv1.VaultServiceClient
+	parent  string
+	deleted func(secret, uid string)
+	logger  *slog.Logger
+	memory  *memory // nil: nothing is kept
 }
 
 // New returns a cache of what the vault answers. It keeps something while
@@ -116,9 +120,12 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
 	}
-	c := &Cache{vault: vault, parent: cfg.Parent, logger: cfg.Logger}
+	c := &Cache{vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, logger: cfg.Logger}
 	if c.parent == "" {
 		c.parent = "workspaces/-"
+	}
+	if c.deleted == nil {
+		c.deleted = func(string, string) {}
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)

@@ -28,7 +28,7 @@ type fakeVault struct {
 	mu       sync.Mutex
 	epoch    string
 	log      []string          // the secret of each change
-	versions map[string]uint32 // the current ones
+	versions map[string]uint32 // the current ones; 0: the secret is gone
 	asked    int
 	watched  int
 	refuse   error // of all calls, while not nil
@@ -57,6 +57,14 @@ func (v *fakeVault) set(change func()) {
 func (v *fakeVault) rotate(secret string) {
 	v.set(func() {
 		v.versions[secret]++
+		v.log = append(v.log, secret)
+	})
+}
+
+// remove deletes a secret.
+func (v *fakeVault) remove(secret string) {
+	v.set(func() {
+		v.versions[secret] = 0
 		v.log = append(v.log, secret)
 	})
 }
@@ -156,7 +164,7 @@ func (v *fakeVault) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.S
 		v.mu.Lock()
 		m := &vaultv1.WatchSecretsResponse{Position: v.position()}
 		for i := at.GetSequence(); i < uint64(len(v.log)); i++ {
-			m.Events = append(m.Events, &vaultv1.SecretEvent{Secret: v.log[i], Uid: "uid", Sequence: i})
+			m.Events = append(m.Events, &vaultv1.SecretEvent{Secret: v.log[i], Uid: "uid", Sequence: i, Deleted: v.versions[v.log[i]] == 0})
 		}
 		changed, silent := v.changed, v.silent
 		v.mu.Unlock()

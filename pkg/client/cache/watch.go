@@ -99,6 +99,11 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 		}
 		heard = true
 		c.memory.metrics.connected.Set(1)
+		for _, e := range message.GetEvents() {
+			if e.GetDeleted() {
+				c.deleted(e.GetSecret(), e.GetUid())
+			}
+		}
 	}
 }
 
