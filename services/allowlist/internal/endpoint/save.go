@@ -178,8 +178,12 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, uses []Use) (End
 }
 
 func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
+	usage := resolver.UsageKey
+	if use.credential() {
+		usage = resolver.UsageCredential
+	}
 	return r.vault.Bind(ctx, resolver.Use{
-		Secret: use.Secret, Host: use.Host, Referrer: name.String(), Operation: operation,
+		Secret: use.Secret, Usage: usage, Host: use.Host, Referrer: name.String(), Operation: operation,
 	})
 }
 

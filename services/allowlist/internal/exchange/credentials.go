@@ -27,7 +27,8 @@ func credentialWants(e endpoint.Endpoint, credentials []endpoint.Credential) []r
 	wants := make([]resolver.Want, 0, len(credentials))
 	for _, c := range credentials {
 		wants = append(wants, resolver.Want{
-			Secret: c.Secret, UID: e.SecretUID(c.Secret), Version: c.Version, Host: e.URL.BareHost(),
+			Secret: c.Secret, UID: e.SecretUID(c.Secret), Version: c.Version,
+			Usage: resolver.UsageCredential, Host: e.URL.BareHost(),
 		})
 	}
 	return wants

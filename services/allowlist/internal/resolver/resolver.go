@@ -12,21 +12,24 @@
 // Resolved secrets are kept in memory (package cache of the Go client) while the vault
 // says what becomes outdated: a rotation is in use at once, and what was resolved once
 // goes on for a while without the vault.
+//
+// # Rotation
+//
+// What a partner sent before it heard of a new key opens with the one before. The vault
+// tells which versions were current and when they were replaced; [Vault.ResolveLive]
+// returns those that a [Want] still welcomes, next to the current one.
 package resolver
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/client/cache"
-	"github.com/keyward/keyward/pkg/sensitive"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -40,6 +43,7 @@ const bindingPage = 1000
 type Vault struct {
 	client vaultv1.VaultServiceClient
 	cache  *cache.Cache
+	now    func() time.Time
 }
 
 // Freshness is how long resolved secrets are kept in memory.
@@ -47,8 +51,11 @@ type Freshness struct {
 	// MaxStale is how long the vault may be silent until what is kept is no longer
 	// served. Zero: nothing is kept.
 	MaxStale time.Duration
-	// Now tells the time.
+	// Now tells the time; time.Now if nil.
 	Now func() time.Time
+	// Deleted, if not nil, is called with the name and the uid of each secret that the
+	// vault says is gone, while [Vault.Watch] runs and something is kept. It must not block.
+	Deleted func(secret, uid string)
 	// Metrics registers what there is to see; nil: nobody looks.
 	Metrics prometheus.Registerer
 	// Logger hears when the vault tells of no changes.
@@ -58,23 +65,57 @@ type Freshness struct {
 // New returns the vault at the other end of a connection. Resolved secrets are kept in
 // memory while [Vault.Watch] runs.
 func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
+	if f.Now == nil {
+		f.Now = time.Now
+	}
 	client := vaultv1.NewVaultServiceClient(conn)
-	kept, err := cache.New(client, cache.Config{MaxStale: f.MaxStale, Now: f.Now, Metrics: f.Metrics, Logger: f.Logger})
+	kept, err := cache.New(client, cache.Config{
+		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Metrics: f.Metrics, Logger: f.Logger,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("keep secrets in memory: %w", err)
 	}
-	return &Vault{client: client, cache: kept}, nil
+	return &Vault{client: client, cache: kept, now: f.Now}, nil
 }
 
 // Watch keeps what is kept right, until ctx ends. Without it, or while it does not
 // reach the vault for too long, each secret is resolved anew.
 func (v *Vault) Watch(ctx context.Context) { v.cache.Run(ctx) }
 
+// A Usage is what a secret is used for. A key, unless something else is said.
+type Usage int
+
+// The usages.
+const (
+	// UsageKey is key material.
+	UsageKey Usage = iota
+	// UsageParameter is a parameter that may become visible, such as a static IV.
+	UsageParameter
+	// UsageCredential is a value that is sent as it is, to a host.
+	UsageCredential
+)
+
+func (u Usage) toProto() vaultv1.Usage {
+	switch u {
+	case UsageKey:
+		return vaultv1.Usage_USAGE_KEY
+	case UsageParameter:
+		return vaultv1.Usage_USAGE_PARAMETER
+	case UsageCredential:
+		return vaultv1.Usage_USAGE_CREDENTIAL
+	default:
+		return vaultv1.Usage_USAGE_UNSPECIFIED
+	}
+}
+
 // A Use is what a secret is bound for.
 type Use struct {
 	// Secret is the resource name of the secret.
 	Secret string
-	// Host is where a credential is sent, as [Want] has it. Empty: it is a key.
+	// Version is the version that is meant, or 0 for the current one.
+	Version uint32
+	Usage   Usage
+	// Host is where a credential is sent, as [Want] has it.
 	Host string
 	// Referrer is the resource name of what refers to the secret.
 	Referrer string
@@ -92,20 +133,43 @@ type Binding struct {
 	Operation string
 	// Holder is the workload that the binding is of, as the vault knows it.
 	Holder string
+	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
+	Facts Facts
 }
 
-// Bind binds a secret for a use. The vault refuses a use that the secret is not for,
-// and a host that a credential may not be sent to.
+// Facts are what the vault tells of a key without telling the key. The zero Facts tell
+// nothing, as of all texts.
+type Facts struct {
+	// Bytes is the length of a symmetric key. 0: not told.
+	Bytes int
+	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
+	// `Ed25519` or `X25519`. Empty: it is none that is known.
+	Algorithm string
+	// Private is whether the asymmetric key is a private one.
+	Private bool
+	// Fingerprint is the SHA-256 of its SubjectPublicKeyInfo in lower-case hexadecimal.
+	Fingerprint string
+}
+
+// Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
+// host that a credential may not be sent to, and a version that does not exist. To bind
+// once more under the operation tells the facts of another version.
 func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Usage: usageFor(use.Host), Host: use.Host, Referrer: use.Referrer, OperationId: use.Operation,
+		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host,
+		Referrer: use.Referrer, OperationId: use.Operation,
 	})
 	if err != nil {
 		return Binding{}, translate(ctx, "bind", err)
 	}
-	return bindingFromProto(resp.GetBinding()), nil
+	bound, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
+	bound.Facts = Facts{
+		Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
+		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),
+	}
+	return bound, nil
 }
 
 // Unbind gives up what was bound under an operation. For a secret that is gone
@@ -151,95 +215,4 @@ func (v *Vault) bindings(ctx context.Context, req *vaultv1.ListSecretBindingsReq
 
 func bindingFromProto(b *vaultv1.Binding) Binding {
 	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder()}
-}
-
-// A Want is a secret to resolve.
-type Want struct {
-	// Secret and UID are as they were bound.
-	Secret, UID string
-	// Version is the version, or 0 for the current one.
-	Version uint32
-	// Host is where a credential is sent: a DNS name or an IP address without
-	// brackets or port. Empty: the secret is used as a key.
-	Host string
-}
-
-// check fails unless a secret of the usage, with the hosts that it may be sent to,
-// may be used so. The vault has checked it when it bound; the allowlist checks it
-// again, with every use.
-func (w Want) check(usage vaultv1.Usage, hosts []string) error {
-	if usage != usageFor(w.Host) {
-		return usageNotAllowed(usageName(usage))
-	}
-	if w.Host != "" && !slices.Contains(hosts, w.Host) {
-		return hostNotAllowed()
-	}
-	return nil
-}
-
-// usageFor returns what a secret must be for to be sent to a host, or for no host.
-func usageFor(host string) vaultv1.Usage {
-	if host == "" {
-		return vaultv1.Usage_USAGE_KEY
-	}
-	return vaultv1.Usage_USAGE_CREDENTIAL
-}
-
-// A Key is a resolved secret. Who gets it zeroes it after use.
-type Key struct {
-	Value sensitive.Bytes
-	// Version is the version that Value belongs to.
-	Version uint32
-}
-
-// Resolve returns the keys for wants, in their order. Those that are not in memory
-// are asked for at the same time. If one fails, all do, and what did come is zeroed.
-func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	keys := make([]Key, len(wants))
-	failures := make([]error, len(wants))
-	var calls sync.WaitGroup
-	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok {
-			keys[i], failures[i] = want.take(kept)
-			continue
-		}
-		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
-	}
-	calls.Wait()
-	for _, err := range failures {
-		if err != nil {
-			Zero(keys)
-			return nil, err
-		}
-	}
-	return keys, nil
-}
-
-func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	got, err := v.cache.Resolve(ctx, want.ref())
-	if err != nil {
-		return Key{}, translate(ctx, "resolve", err)
-	}
-	return want.take(got)
-}
-
-// ref returns what the vault is asked about.
-func (w Want) ref() cache.Ref { return cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version} }
-
-// take makes a key of an answer, or zeroes it.
-func (w Want) take(got cache.Value) (Key, error) {
-	if err := w.check(got.Usage, got.AllowedHosts); err != nil {
-		got.Plain.Zero()
-		return Key{}, err
-	}
-	return Key{Value: got.Plain, Version: got.Version}, nil
-}
-
-// Zero overwrites keys.
-func Zero(keys []Key) {
-	for _, key := range keys {
-		key.Value.Zero()
-	}
 }

@@ -5,214 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
-
-// A script is the vault at the far end of the wire: it says what the test has it say.
-type script struct {
-	vaultv1.UnimplementedVaultServiceServer
-
-	mu      sync.Mutex
-	resolve func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error)
-	asked   atomic.Int64
-	// watches are the streams that come in, in their order.
-	watches chan *stage
-}
-
-// A stage is one stream of a script.
-type stage struct {
-	request *vaultv1.WatchSecretsRequest
-	say     chan *vaultv1.WatchSecretsResponse
-	end     chan error
-}
-
-func (s *script) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
-	s.asked.Add(1)
-	s.mu.Lock()
-	resolve := s.resolve
-	s.mu.Unlock()
-	return resolve(ctx, req)
-}
-
-func (s *script) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
-	on := &stage{req, make(chan *vaultv1.WatchSecretsResponse), make(chan error)}
-	select {
-	case s.watches <- on:
-	case <-stream.Context().Done():
-		return stream.Context().Err()
-	}
-	for {
-		select {
-		case m := <-on.say:
-			if err := stream.Send(m); err != nil {
-				return err
-			}
-		case err := <-on.end:
-			return err
-		case <-stream.Context().Done():
-			return stream.Context().Err()
-		}
-	}
-}
-
-// answers has the vault answer all questions, at a position.
-func (s *script) answers(at *vaultv1.Position, value string) {
-	s.replies(func(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
-		return reply(at, value, req), nil
-	})
-}
-
-func (s *script) replies(resolve func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.resolve = resolve
-}
-
-func reply(at *vaultv1.Position, value string, req *vaultv1.ResolveSecretRequest) *vaultv1.ResolveSecretResponse {
-	return &vaultv1.ResolveSecretResponse{
-		Value: []byte(value), Version: max(req.GetVersion(), 1), Usage: vaultv1.Usage_USAGE_KEY, Position: at,
-	}
-}
-
-// A bench is a cached vault in front of a script.
-type bench struct {
-	*script
-	vault *resolver.Vault
-	log   *servertest.Log
-	ahead atomic.Int64
-}
-
-func newBench(t *testing.T) *bench {
-	t.Helper()
-	b := &bench{script: &script{watches: make(chan *stage)}, log: &servertest.Log{}}
-	b.answers(at(10), "first")
-	lis := bufconn.Listen(1 << 16)
-	server := grpc.NewServer()
-	vaultv1.RegisterVaultServiceServer(server, b.script)
-	go func() { _ = server.Serve(lis) }() // until it is stopped
-	conn, err := grpc.NewClient("passthrough:vault",
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.vault, err = resolver.New(conn, resolver.Freshness{
-		Logger:   slog.New(slog.NewTextHandler(b.log, nil)),
-		MaxStale: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		b.vault.Watch(ctx)
-		close(done)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-done
-		server.Stop()
-		conn.Close()
-	})
-	return b
-}
-
-func at(sequence uint64) *vaultv1.Position {
-	return &vaultv1.Position{Epoch: "epoch", Sequence: sequence}
-}
-
-func beat(sequence uint64) *vaultv1.WatchSecretsResponse {
-	return &vaultv1.WatchSecretsResponse{Position: at(sequence)}
-}
-
-func changed(id string, sequence uint64) *vaultv1.WatchSecretsResponse {
-	return &vaultv1.WatchSecretsResponse{
-		Events: []*vaultv1.SecretEvent{{Secret: nameOf(id), Sequence: sequence}}, Position: at(sequence + 1),
-	}
-}
-
-func nameOf(id string) string { return "workspaces/acme/secrets/" + id }
-
-// watched waits for the watch, and begins it at position 10.
-func (b *bench) watched(t *testing.T) *stage {
-	t.Helper()
-	on := b.next(t)
-	if on.request.GetParent() != "workspaces/-" || on.request.GetPosition() != nil {
-		t.Fatalf("the watch begins with %v", on.request)
-	}
-	on.say <- beat(10)
-	on.say <- beat(10) // so that the first one has been heard
-	return on
-}
-
-func (b *bench) next(t *testing.T) *stage {
-	t.Helper()
-	select {
-	case on := <-b.watches:
-		return on
-	case <-time.After(10 * time.Second):
-		t.Fatal("there was no watch in time")
-		return nil
-	}
-}
-
-func (b *bench) get(t *testing.T, want resolver.Want) string {
-	t.Helper()
-	keys, err := b.vault.Resolve(t.Context(), []resolver.Want{want})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resolver.Zero(keys) // as every caller does
-	return string(keys[0].Value.Reveal())
-}
-
-func want(id string) resolver.Want { return resolver.Want{Secret: nameOf(id), UID: "uid"} }
-
-// until polls until the answer is as wanted.
-func (b *bench) until(t *testing.T, w resolver.Want, value string) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for b.get(t, w) != value {
-		if time.Now().After(deadline) {
-			t.Fatalf("Resolve(%s) did not become %q in time", w.Secret, value)
-		}
-	}
-}
-
-// kept waits until a want is answered from memory.
-func (b *bench) kept(t *testing.T, w resolver.Want) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		before := b.asked.Load()
-		b.get(t, w)
-		if b.asked.Load() == before {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is kept in time")
-		}
-	}
-}
 
 func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
 	t.Parallel()
@@ -279,11 +83,7 @@ func TestWatchResumesWhereItWasAndAllIsDroppedWhereItCannot(t *testing.T) {
 	if got := b.get(t, want("a")); got != "first" || b.asked.Load() != before {
 		t.Errorf("while the watch is away, %q is served, want what is kept", got)
 	}
-	info, err := status.New(codes.OutOfRange, "").WithDetails(&errdetails.ErrorInfo{Reason: "POSITION_OUT_OF_RANGE", Domain: "keyward.dev"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	on.end <- info.Err()
+	on.end <- refusal(t, codes.OutOfRange, "POSITION_OUT_OF_RANGE")
 	on = b.next(t)
 	if on.request.GetPosition() != nil {
 		t.Errorf("the watch begins again at %v, want nowhere", on.request.GetPosition())
@@ -388,17 +188,13 @@ func TestWhatMustNotBeKept(t *testing.T) {
 	b := newBench(t)
 	b.watched(t)
 	b.kept(t, want("other"))
-	refusal, err := status.New(codes.FailedPrecondition, "").WithDetails(&errdetails.ErrorInfo{Reason: "VERSION_DISABLED", Domain: "keyward.dev"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	none := &vaultv1.ResolveSecretRequest{}
 	for name, answer := range map[string]struct {
 		version  uint32 // that is asked for
 		response *vaultv1.ResolveSecretResponse
 		err      error
 	}{
-		"a refusal":                      {0, nil, refusal.Err()},
+		"a refusal":                      {0, nil, refusal(t, codes.FailedPrecondition, "VERSION_DISABLED")},
 		"an answer without a position":   {0, reply(nil, "v", none), nil},
 		"an answer of another epoch":     {0, reply(&vaultv1.Position{Epoch: "other", Sequence: 99}, "v", none), nil},
 		"an answer of before the watch":  {0, reply(at(9), "v", none), nil},
@@ -433,7 +229,8 @@ func TestHostOfAKeptCredentialIsCheckedEachTime(t *testing.T) {
 		return r, nil
 	})
 	allowed, foreign, key := want("a"), want("a"), want("a")
-	allowed.Host, foreign.Host = "a.example", "b.example"
+	allowed.Usage, allowed.Host = resolver.UsageCredential, "a.example"
+	foreign.Usage, foreign.Host = resolver.UsageCredential, "b.example"
 	b.kept(t, allowed)
 	before := b.asked.Load()
 	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{foreign}); !fault.Is(err, resolver.ReasonHostNotAllowed) {
@@ -459,5 +256,23 @@ func TestCallersOwnWhatTheyGet(t *testing.T) {
 	first[0].Value.Zero()
 	if !bytes.Equal(first[1].Value.Reveal(), []byte("first")) || b.get(t, want("a")) != "first" {
 		t.Error("a caller that zeroes its key zeroes those of others")
+	}
+}
+
+func TestSecretThatIsGoneIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	on := b.watched(t)
+	on.say <- changed("kept", 10)
+	gone := changed("gone", 11)
+	gone.Events[0].Deleted, gone.Events[0].Uid = true, "uid"
+	on.say <- gone
+	select {
+	case got := <-b.deleted:
+		if got != nameOf("gone")+"#uid" {
+			t.Errorf("%s is told to be gone, want %s", got, nameOf("gone"))
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing is told to be gone in time")
 	}
 }

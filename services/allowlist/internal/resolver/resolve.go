@@ -1,0 +1,157 @@
+package resolver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/keyward/keyward/pkg/client/cache"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/sensitive"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// A Want is a secret to resolve.
+type Want struct {
+	// Secret and UID are as they were bound.
+	Secret, UID string
+	// Version is the version, or 0 for the current one.
+	Version uint32
+	Usage   Usage
+	// Host is where a credential is sent: a DNS name or an IP address without
+	// brackets or port.
+	Host string
+	// Grace is for how long versions are welcome that were replaced, next to the current
+	// one. [Vault.ResolveLive] looks at it.
+	Grace time.Duration
+}
+
+// check fails unless a secret of the usage, with the hosts that it may be sent to,
+// may be used so. The vault has checked it when it bound; the allowlist checks it
+// again, with every use.
+func (w Want) check(usage vaultv1.Usage, hosts []string) error {
+	if usage != w.Usage.toProto() {
+		return usageNotAllowed(usageName(usage))
+	}
+	if w.Usage == UsageCredential && !slices.Contains(hosts, w.Host) {
+		return hostNotAllowed()
+	}
+	return nil
+}
+
+// A Key is a resolved secret. Who gets it zeroes it after use.
+type Key struct {
+	Value sensitive.Bytes
+	// Version is the version that Value belongs to.
+	Version uint32
+	// Previous are the versions that were current before and can be resolved, the one
+	// replaced last first. Only where the current version was wanted. It is shared:
+	// nobody changes it.
+	Previous []Previous
+}
+
+// A Previous is a version that was current before.
+type Previous = cache.Previous
+
+// Resolve returns the keys for wants, in their order. Those that are not in memory
+// are asked for at the same time. If one fails, all do, and what did come is zeroed.
+func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	keys := make([]Key, len(wants))
+	failures := make([]error, len(wants))
+	var calls sync.WaitGroup
+	for i, want := range wants {
+		if kept, ok := v.cache.Kept(want.ref()); ok {
+			keys[i], failures[i] = want.take(kept)
+			continue
+		}
+		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
+	}
+	calls.Wait()
+	for _, err := range failures {
+		if err != nil {
+			Zero(keys)
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// ResolveLive returns for each want, in their order, its key and behind it those of the
+// versions that its grace welcomes, the one replaced last first: four at most. A version
+// that may no longer be resolved by now is left out; anything else that fails is an
+// error, and what did come is zeroed.
+func (v *Vault) ResolveLive(ctx context.Context, wants []Want) ([][]Key, error) {
+	keys, err := v.Resolve(ctx, wants)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]Key, len(keys))
+	for i, key := range keys {
+		all[i] = []Key{key}
+	}
+	// One after the other: but for the first time after a rotation, they are in memory.
+	for i, key := range keys {
+		for _, version := range v.welcome(wants[i], key) {
+			before := wants[i]
+			before.Version = version
+			earlier, err := v.Resolve(ctx, []Want{before})
+			if withdrawn(err) {
+				continue
+			}
+			if err != nil {
+				Zero(all...)
+				return nil, err
+			}
+			all[i] = append(all[i], earlier...)
+		}
+	}
+	return all, nil
+}
+
+// welcome returns the versions before a key that are within the want's grace.
+func (v *Vault) welcome(want Want, key Key) []uint32 {
+	var versions []uint32
+	for _, p := range key.Previous {
+		if v.now().Sub(p.ReplaceTime) < want.Grace {
+			versions = append(versions, p.Version)
+		}
+	}
+	return versions
+}
+
+// withdrawn reports whether a version was refused for its own sake.
+func withdrawn(err error) bool {
+	return fault.Is(err, ReasonVersionDisabled) || fault.Is(err, ReasonVersionDestroyed) || fault.Is(err, ReasonVersionNotFound)
+}
+
+func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
+	got, err := v.cache.Resolve(ctx, want.ref())
+	if err != nil {
+		return Key{}, translate(ctx, "resolve", err)
+	}
+	return want.take(got)
+}
+
+// ref returns what the vault is asked about.
+func (w Want) ref() cache.Ref { return cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version} }
+
+// take makes a key of an answer, or zeroes it.
+func (w Want) take(got cache.Value) (Key, error) {
+	if err := w.check(got.Usage, got.AllowedHosts); err != nil {
+		got.Plain.Zero()
+		return Key{}, err
+	}
+	return Key{Value: got.Plain, Version: got.Version, Previous: got.Previous}, nil
+}
+
+// Zero overwrites keys.
+func Zero(lists ...[]Key) {
+	for _, keys := range lists {
+		for _, key := range keys {
+			key.Value.Zero()
+		}
+	}
+}

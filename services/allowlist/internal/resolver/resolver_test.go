@@ -1,0 +1,194 @@
+package resolver_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/fault"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	facts := &vaultv1.KeyFacts{Bytes: 32, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: "f"}
+	for usage, want := range map[resolver.Usage]vaultv1.Usage{
+		resolver.UsageKey: vaultv1.Usage_USAGE_KEY, resolver.UsageParameter: vaultv1.Usage_USAGE_PARAMETER,
+		resolver.UsageCredential: vaultv1.Usage_USAGE_CREDENTIAL,
+	} {
+		var asked *vaultv1.BindSecretRequest
+		b.binds(func(req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
+			asked = req
+			return &vaultv1.BindSecretResponse{
+				Binding: &vaultv1.Binding{Uid: "uid", Referrer: "r", OperationId: "op", Holder: "h"}, Facts: facts,
+			}, nil
+		})
+		got, err := b.vault.Bind(t.Context(), resolver.Use{
+			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Referrer: "r", Operation: "op",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := &vaultv1.BindSecretRequest{
+			Name: nameOf("a"), Version: 3, Usage: want, Host: "h.example", Referrer: "r", OperationId: "op",
+		}
+		if diff := cmp.Diff(request, asked, protocmp.Transform()); diff != "" {
+			t.Errorf("the request differs (-want +got):\n%s", diff)
+		}
+		bound := resolver.Binding{
+			UID: "uid", Referrer: "r", Operation: "op", Holder: "h",
+			Facts: resolver.Facts{Bytes: 32, Algorithm: "EC-P256", Private: true, Fingerprint: "f"},
+		}
+		if diff := cmp.Diff(bound, got); diff != "" {
+			t.Errorf("the binding differs (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestVersionThatDoesNotExistIsNotBound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	absent := refusal(t, codes.NotFound, "VERSION_NOT_FOUND")
+	b.binds(func(*vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) { return nil, absent })
+	_, err := b.vault.Bind(t.Context(), resolver.Use{Secret: nameOf("a"), Version: 9})
+	if !fault.Is(err, resolver.ReasonVersionNotFound) {
+		t.Errorf("Bind = %v, want VERSION_NOT_FOUND", err)
+	}
+}
+
+// rotated has the vault answer as one where version 4 is current. The ages say how long
+// ago the versions before were replaced, the last one first, and the errors which of them
+// are refused.
+func (b *bench) rotated(ages []time.Duration, refused map[uint32]error) {
+	b.replies(func(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+		if err := refused[req.GetVersion()]; err != nil {
+			return nil, err
+		}
+		version := req.GetVersion()
+		if version == 0 {
+			version = 4
+		}
+		res := &vaultv1.ResolveSecretResponse{
+			Value: fmt.Appendf(nil, "v%d", version), Version: version, Usage: vaultv1.Usage_USAGE_KEY, Position: at(10),
+		}
+		if req.GetVersion() == 0 {
+			for i, age := range ages {
+				res.Previous = append(res.Previous, &vaultv1.PreviousVersion{
+					Version: uint32(3 - i), ReplaceTime: timestamppb.New(time.Now().Add(-age)),
+				})
+			}
+		}
+		return res, nil
+	})
+}
+
+// live returns the values that a want resolves to.
+func (b *bench) live(t *testing.T, wants ...resolver.Want) ([][]string, error) {
+	t.Helper()
+	keys, err := b.vault.ResolveLive(t.Context(), wants)
+	values := make([][]string, len(keys))
+	for i, versions := range keys {
+		for _, key := range versions {
+			values[i] = append(values[i], string(key.Value.Reveal()))
+		}
+	}
+	resolver.Zero(keys...)
+	return values, err
+}
+
+func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.watched(t)
+	b.rotated([]time.Duration{time.Hour, 3 * time.Hour, 5 * time.Hour}, nil)
+	within := func(version uint32, grace time.Duration) resolver.Want {
+		w := want("a")
+		w.Version, w.Grace = version, grace
+		return w
+	}
+	wants := []resolver.Want{within(0, 0), within(0, 2*time.Hour), within(0, 24*time.Hour), within(2, 24*time.Hour)}
+	for range 2 { // from the vault, and from memory
+		got, err := b.live(t, wants...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([][]string{{"v4"}, {"v4", "v3"}, {"v4", "v3", "v2", "v1"}, {"v2"}}, got); diff != "" {
+			t.Errorf("live versions differ (-want +got):\n%s", diff)
+		}
+	}
+	b.kept(t, want("a"))
+	b.ahead.Store(int64(59 * time.Second)) // the grace ends by the clock, without a word of the vault
+	if got, err := b.live(t, within(0, time.Hour+58*time.Second)); err != nil || !slices.Equal(got[0], []string{"v4"}) {
+		t.Errorf("after the grace, %v are live, %v", got, err)
+	}
+}
+
+func TestKeyComesWithTheVersionsBeforeIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.rotated([]time.Duration{time.Hour}, nil)
+	keys, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resolver.Zero(keys)
+	if got := keys[0].Previous; len(got) != 1 || got[0].Version != 3 || time.Since(got[0].ReplaceTime) < time.Hour {
+		t.Errorf("the versions before are %v, want version 3, replaced an hour ago", got)
+	}
+}
+
+func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
+	t.Parallel()
+	long := want("a")
+	long.Grace = 24 * time.Hour
+	for reason, code := range map[string]codes.Code{
+		"VERSION_DISABLED": codes.FailedPrecondition, "VERSION_DESTROYED": codes.FailedPrecondition, "VERSION_NOT_FOUND": codes.NotFound,
+	} {
+		b := newBench(t)
+		b.rotated([]time.Duration{time.Hour, 2 * time.Hour}, map[uint32]error{3: refusal(t, code, reason)})
+		if got, err := b.live(t, long); err != nil || !slices.Equal(got[0], []string{"v4", "v2"}) {
+			t.Errorf("with %s, %v are live, %v", reason, got, err)
+		}
+	}
+	b := newBench(t)
+	b.rotated([]time.Duration{time.Hour}, map[uint32]error{3: status.Error(codes.Unavailable, "")})
+	if got, err := b.live(t, long); !fault.Is(err, resolver.ReasonVaultUnavailable) || len(got) != 0 {
+		t.Errorf("with a vault that went away, %v are live, %v, want VAULT_UNAVAILABLE", got, err)
+	}
+	b.rotated(nil, map[uint32]error{0: refusal(t, codes.FailedPrecondition, "VERSION_DISABLED")})
+	if got, err := b.live(t, long); !fault.Is(err, resolver.ReasonVersionDisabled) || len(got) != 0 {
+		t.Errorf("with a current version that is disabled, %v are live, %v, want VERSION_DISABLED", got, err)
+	}
+}
+
+func TestUsesAreReported(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	last := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	err := b.vault.Report(t.Context(), "workspaces/acme", "id", []resolver.Count{
+		{Secret: nameOf("a"), UID: "uid", Version: 2, Used: 3, Failed: 1, Last: last},
+		{Secret: nameOf("b"), UID: "uid2", Version: 1, Failed: 2},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []*vaultv1.ReportSecretUsesRequest{{Parent: "workspaces/acme", ReportId: "id", Uses: []*vaultv1.SecretUse{
+		{Secret: nameOf("a"), Uid: "uid", Version: 2, Used: 3, Failed: 1, LastUseTime: timestamppb.New(last)},
+		{Secret: nameOf("b"), Uid: "uid2", Version: 1, Failed: 2},
+	}}}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if diff := cmp.Diff(want, b.reports, protocmp.Transform()); diff != "" {
+		t.Errorf("the reports differ (-want +got):\n%s", diff)
+	}
+}
