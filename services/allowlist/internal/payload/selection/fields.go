@@ -1,0 +1,209 @@
+package selection
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+)
+
+// A FieldsConfig selects values inside a JSON body. Each is replaced by a JSON string
+// that holds its sealed text.
+type FieldsConfig struct {
+	// Paths are 1-64 paths of which no two overlap.
+	Paths []string
+	// Text takes the characters of strings, and makes strings of all that is opened.
+	// Else values are taken and come back as their JSON text.
+	Text bool
+	// Optional lets a path select nothing.
+	Optional bool
+	// SkipEmpty leaves empty strings as they are.
+	SkipEmpty bool
+}
+
+type fields struct {
+	FieldsConfig
+	paths []jsonbytes.Path
+	set   *jsonbytes.Set
+}
+
+// NewFields compiles a selection of values. If there are findings, it is not to be used.
+func NewFields(c FieldsConfig) (Selection, []Finding) {
+	if n := len(c.Paths); n == 0 || n > jsonbytes.MaxPaths {
+		return nil, []Finding{{"paths", "must hold 1-64 paths"}}
+	}
+	var findings []Finding
+	paths := make([]jsonbytes.Path, len(c.Paths))
+	for i, text := range c.Paths {
+		field := fmt.Sprintf("paths[%d]", i)
+		p, ok := jsonbytes.ParsePath(text)
+		if !ok {
+			findings = append(findings, Finding{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]"})
+			continue
+		}
+		for j, other := range paths[:i] {
+			if other != nil && p.Overlaps(other) {
+				findings = append(findings, Finding{field, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j)})
+				break
+			}
+		}
+		paths[i] = p
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	return &fields{c, paths, jsonbytes.NewSet(paths...)}, nil
+}
+
+func (f *fields) Single() bool { return len(f.paths) == 1 && f.paths[0].Exact() }
+
+func (f *fields) Covers(p jsonbytes.Path) bool {
+	for _, own := range f.paths {
+		if own.Overlaps(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fields) Encrypt(body []byte, s Sealer) ([]byte, error) {
+	spans, missing, err := f.set.Locate(body, MaxValues)
+	switch {
+	case err != nil:
+		return nil, refusal(err)
+	case missing >= 0 && !f.Optional:
+		return nil, &Refusal{Reason: "a selected value is missing", Path: f.Paths[missing]}
+	}
+	spans = f.worked(body, spans)
+	if err := s.Prepare(len(spans)); err != nil {
+		return nil, err
+	}
+	size := len(body)
+	for _, v := range spans {
+		size += len(`""`) + s.SealedLen(v.End-v.Start) - (v.End - v.Start)
+	}
+	out := make([]byte, 0, size)
+	done := 0
+	for _, v := range spans {
+		out = append(out, body[done:v.Start]...)
+		if out, err = f.seal(out, body[v.Start:v.End], s); err != nil {
+			return nil, withPath(err, f.Paths[v.Path])
+		}
+		done = v.End
+	}
+	return append(out, body[done:]...), nil
+}
+
+// worked returns the spans without those that stay as they are. It uses their memory.
+func (f *fields) worked(body []byte, spans []jsonbytes.Span) []jsonbytes.Span {
+	if !f.SkipEmpty {
+		return spans
+	}
+	kept := spans[:0]
+	for _, v := range spans {
+		if string(body[v.Start:v.End]) != `""` {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// seal appends the JSON string that stands for a value.
+func (f *fields) seal(dst, value []byte, s Sealer) ([]byte, error) {
+	if !f.Text {
+		return appendSealed(dst, value, s)
+	}
+	text, ok := jsonbytes.Text(value)
+	if !ok {
+		return nil, &Refusal{Reason: "a selected string holds half of a character"}
+	}
+	defer wipeCopy(text, value)
+	return appendSealed(dst, text, s)
+}
+
+func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
+	defer o.Wipe()
+	spans, missing, err := f.set.Locate(body, MaxValues)
+	if err != nil || missing >= 0 && !f.Optional {
+		return nil, ErrSelect
+	}
+	spans = f.worked(body, spans)
+	if err := o.Prepare(len(spans)); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(body))
+	done := 0
+	for _, v := range spans {
+		out = append(out, body[done:v.Start]...)
+		value, err := openString(body[v.Start:v.End], o)
+		switch {
+		case err != nil:
+			return nil, err
+		case f.Text && utf8.Valid(value):
+			out = jsonbytes.AppendQuoted(out, value)
+		case !f.Text && jsonbytes.Valid(value):
+			out = append(out, value...)
+		default:
+			return nil, ErrValue
+		}
+		done = v.End
+	}
+	return append(out, body[done:]...), nil
+}
+
+// appendSealed seals a value and appends it as a JSON string.
+func appendSealed(dst, value []byte, s Sealer) ([]byte, error) {
+	dst = append(dst, '"')
+	start := len(dst)
+	dst, err := s.Seal(dst, value)
+	if err != nil {
+		return nil, err
+	}
+	dst, ok := jsonbytes.EscapeTail(dst, start)
+	if !ok {
+		return nil, &Refusal{Reason: "what is to stand in a JSON string is not a text"}
+	}
+	return append(dst, '"'), nil
+}
+
+// openString opens what stands in a JSON string.
+func openString(value []byte, o Opener) ([]byte, error) {
+	if value[0] != '"' {
+		return nil, ErrSelect
+	}
+	text, ok := jsonbytes.Text(value)
+	if !ok {
+		return nil, ErrSelect
+	}
+	return o.Open(text)
+}
+
+// wipeCopy zeroes text if it is a copy and not, with or without the quotes, value
+// itself, which is the caller's.
+func wipeCopy(text, value []byte) {
+	if len(text) > 0 && len(value) > 1 && &text[0] != &value[0] && &text[0] != &value[1] {
+		clear(text)
+	}
+}
+
+// refusal says why a body has no values.
+func refusal(err error) *Refusal {
+	switch {
+	case errors.Is(err, jsonbytes.ErrTooMany):
+		return &Refusal{Reason: "the body holds more than 65536 selected values"}
+	case errors.Is(err, jsonbytes.ErrDuplicate):
+		return &Refusal{Reason: "the body names a member twice on the way to a selected value"}
+	default:
+		return &Refusal{Reason: "the body is not JSON, or nests deeper than 128 levels"}
+	}
+}
+
+// withPath says in a refusal which path it is about.
+func withPath(err error, path string) error {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return &Refusal{Reason: r.Reason, Path: path}
+	}
+	return err
+}
