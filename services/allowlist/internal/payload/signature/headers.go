@@ -1,0 +1,215 @@
+package signature
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// The limits of headers.
+const (
+	maxTemplate = 256
+	// maxValue bounds a header that is read: a list of a dozen long RSA signatures.
+	maxValue = 16 << 10
+	// maxSignatures bounds how often each key is tried on a message.
+	maxSignatures = 16
+)
+
+// headers are the compiled templates of all headers.
+type headers struct {
+	all []header
+	// carries says what stands in one of them.
+	carries [carriedCount]bool
+	idChars template.Charset
+	codec   template.Codec
+	// item and separator are set for a list.
+	item      *template.Template
+	separator string
+}
+
+// A header is the compiled template of one.
+type header struct {
+	name, lower string
+	template    *template.Template
+	holes       []int
+}
+
+// The holes of a header are the texts that it may carry, and then the signature.
+const signatureHole = carriedCount
+
+// newHeaders compiles the headers and the list of a configuration.
+func newHeaders(c Config) (*headers, []Finding) {
+	var findings []Finding
+	h := &headers{codec: template.NewCodec(c.Encoding)}
+	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
+	if _, ok := c.Scheme.(JWS); ok {
+		// Two texts in base64url and the two dots of what is detached.
+		h.codec, single.Chars = template.NewCodec(template.Raw), template.Chars(base64urlChars+".")
+	} else if c.Encoding == template.Raw {
+		findings = append(findings, Finding{"encoding", "must be one that makes text"})
+	}
+	sent := single
+	if c.List != nil {
+		findings = append(findings, h.list(c.List, single)...)
+		// Whatever stands in a list: it is the end of the header.
+		sent = template.Hole{Name: "signatures", Chars: template.AnyChars()}
+	}
+	if finding := h.compile(c.Headers, sent); finding != "" {
+		findings = append(findings, Finding{"headers", finding})
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	return h, nil
+}
+
+const base64urlChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+
+// list compiles a list of such signatures.
+func (h *headers) list(l *List, signature template.Hole) (findings []Finding) {
+	item, finding := template.Text(l.Item, []template.Hole{signature})
+	switch {
+	case finding != "":
+		findings = append(findings, Finding{"list.item", finding})
+	case len(item.Holes()) != 1:
+		findings = append(findings, Finding{"list.item", "must have ${signature} exactly once"})
+	case !printable(l.Item):
+		findings = append(findings, Finding{"list.item", onlyPrintable})
+	}
+	literals := strings.NewReplacer("${signature}", "", "${*}", "").Replace(l.Item)
+	foreign := func(c rune) bool {
+		return c < 0x80 && !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c)
+	}
+	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, func(c rune) bool { return c < ' ' || c > '~' }) {
+		findings = append(findings, Finding{"list.separator", "must hold a character that no item can hold, and visible ones or blanks only"})
+	}
+	h.item, h.separator = item, l.Separator
+	return findings
+}
+
+const onlyPrintable = "must have values of at most 256 visible characters and inner blanks"
+
+// printable reports whether a text may stand in a header.
+func printable(text string) bool {
+	return len(text) <= maxTemplate && strings.TrimSpace(text) == text &&
+		!strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+}
+
+// compile compiles the templates of the headers. Their names are input, so that a
+// finding names none.
+func (h *headers) compile(templates map[string]string, signature template.Hole) (finding string) {
+	h.idChars = idChars(templates)
+	var holes []template.Hole
+	for i, name := range carriedNames()[:id] {
+		holes = append(holes, template.Hole{Name: name, Chars: timeChars(i)})
+	}
+	holes = append(holes, template.Hole{Name: nameID, Chars: h.idChars}, signature)
+	signatures := 0
+	for _, name := range slices.Sorted(maps.Keys(templates)) {
+		t, finding := template.Text(templates[name], holes)
+		if finding != "" {
+			return finding
+		}
+		if !printable(templates[name]) {
+			return onlyPrintable
+		}
+		made := header{name: name, lower: strings.ToLower(name), template: t, holes: t.Holes()}
+		for _, hole := range made.holes {
+			if hole == signatureHole {
+				signatures++
+			} else {
+				h.carries[hole] = true
+			}
+		}
+		h.all = append(h.all, made)
+	}
+	if signatures != 1 {
+		return "must have ${" + signature.Name + "} exactly once in all"
+	}
+	return ""
+}
+
+// write writes the headers with one signature, or with a list any number.
+func (h *headers) write(texts *carried, signatures [][]byte) []Header {
+	fill := func(dst []byte, hole int) []byte {
+		switch {
+		case hole != signatureHole:
+			return append(dst, texts[hole]...)
+		case h.item == nil:
+			return h.codec.AppendEncoded(dst, signatures[0])
+		default:
+			return h.appendList(dst, signatures)
+		}
+	}
+	made := make([]Header, len(h.all))
+	for i := range h.all {
+		value, _ := h.all[i].template.Append(nil, fill) // nothing is escaped in a text
+		made[i] = Header{Name: h.all[i].name, Value: string(value)}
+	}
+	return made
+}
+
+// appendList appends the items of a list.
+func (h *headers) appendList(dst []byte, signatures [][]byte) []byte {
+	for i, signature := range signatures {
+		if i > 0 {
+			dst = append(dst, h.separator...)
+		}
+		dst, _ = h.item.Append(dst, func(dst []byte, _ int) []byte { return h.codec.AppendEncoded(dst, signature) })
+	}
+	return dst
+}
+
+// read reads the headers of a message. What stands in two of them must be the same.
+func (h *headers) read(value func(name string) (string, bool)) (texts carried, signatures [][]byte, ok bool) {
+	var found [signatureHole + 1][]byte
+	for i := range h.all {
+		if len(h.all[i].holes) == 0 {
+			continue // it is sent and not looked at
+		}
+		text, ok := value(h.all[i].lower)
+		if !ok || len(text) > maxValue || !h.all[i].template.Read([]byte(text), found[:], nil) {
+			return texts, nil, false
+		}
+		for _, hole := range h.all[i].holes {
+			if hole == signatureHole {
+				continue
+			}
+			if texts[hole] != nil && !bytes.Equal(texts[hole], found[hole]) {
+				return texts, nil, false
+			}
+			texts[hole] = found[hole]
+		}
+	}
+	if h.carries[id] && !isID(texts[id], &h.idChars) {
+		return texts, nil, false
+	}
+	signatures, ok = h.signatures(found[signatureHole])
+	return texts, signatures, ok
+}
+
+// signatures returns the signatures in the text of one or of a list, and whether they
+// are few enough.
+func (h *headers) signatures(text []byte) ([][]byte, bool) {
+	if h.item == nil {
+		signature, ok := h.codec.AppendDecoded(nil, text)
+		return [][]byte{signature}, ok
+	}
+	var signatures [][]byte
+	for item := range bytes.SplitSeq(text, []byte(h.separator)) {
+		var found [1][]byte
+		if !h.item.Read(item, found[:], nil) {
+			continue
+		}
+		if signature, ok := h.codec.AppendDecoded(nil, found[0]); ok {
+			signatures = append(signatures, signature)
+		}
+		if len(signatures) > maxSignatures {
+			return nil, false
+		}
+	}
+	return signatures, true
+}

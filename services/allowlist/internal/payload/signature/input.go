@@ -1,0 +1,241 @@
+package signature
+
+import (
+	"bytes"
+	"crypto"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+)
+
+// The limits of an input.
+const (
+	maxInputBytes   = 1024
+	maxPlaceholders = 32
+	maxFunctions    = 4
+	// maxWork bounds the bytes that all functions and the scheme go through.
+	maxWork = 64 << 20
+)
+
+// An input is the compiled template of what is signed.
+type input struct {
+	// literals surround the placeholders; there is one more.
+	literals     [][]byte
+	placeholders []placeholder
+}
+
+// A placeholder is a value and what is done to it.
+type placeholder struct {
+	// name is as in the template, with the path where there is one.
+	name string
+	// lookup finds the value of `json:` and a path.
+	lookup    *jsonbytes.Lookup
+	functions []function
+}
+
+// parseInput compiles a template, or returns what is wrong with it.
+func parseInput(text string) (in *input, finding string) {
+	if len(text) > maxInputBytes {
+		return nil, "must have at most 1,024 bytes"
+	}
+	if text == "" {
+		text = "${" + nameBody + "}"
+	}
+	in = &input{}
+	for {
+		literal, rest, found := strings.Cut(text, "${")
+		in.literals = append(in.literals, []byte(literal))
+		if !found {
+			break
+		}
+		inside, rest, closed := strings.Cut(rest, "}")
+		if !closed {
+			return nil, "must have the form ${name} or ${name|function} wherever ${ stands"
+		}
+		p, finding := parsePlaceholder(inside)
+		if finding != "" {
+			return nil, finding
+		}
+		in.placeholders = append(in.placeholders, p)
+		text = rest
+	}
+	if n := len(in.placeholders); n == 0 || n > maxPlaceholders {
+		return nil, "must hold 1-32 placeholders"
+	}
+	return in, ""
+}
+
+// parsePlaceholder parses what stands between the braces.
+func parsePlaceholder(text string) (p placeholder, finding string) {
+	names := strings.Split(text, "|")
+	p.name = names[0]
+	if path, ok := strings.CutPrefix(p.name, nameJSON); ok {
+		parsed, ok := jsonbytes.ParsePath(path)
+		if !ok || !parsed.Exact() {
+			return p, "must have behind json: a path such as $.a['b'][0], without [*], | and }"
+		}
+		p.lookup = jsonbytes.NewLookup(parsed)
+	} else if !knownName(p.name) {
+		return p, "must hold names only that there are"
+	}
+	if len(names)-1 > maxFunctions {
+		return p, "must have at most 4 functions on a value"
+	}
+	for _, name := range names[1:] {
+		f, ok := newFunction(name)
+		if !ok {
+			return p, "must hold functions only that there are"
+		}
+		p.functions = append(p.functions, f)
+	}
+	return p, ""
+}
+
+// knownName reports whether there is a placeholder of the name.
+func knownName(name string) bool {
+	switch name {
+	case nameBody, namePlaintext, nameSecret, nameMethod, nameHost, namePath, nameQuery, nameContentType:
+		return true
+	}
+	return position(name) >= 0
+}
+
+// position returns which of the texts that a header may carry has the name, or -1.
+func position(name string) int {
+	for i, carried := range carriedNames() {
+		if carried == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// has reports whether a name stands in the input.
+func (in *input) has(name string) bool {
+	for _, p := range in.placeholders {
+		if p.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// bare reports whether the input is one value as it is.
+func (in *input) bare() bool {
+	return len(in.placeholders) == 1 && len(in.placeholders[0].functions) == 0 &&
+		len(in.literals[0]) == 0 && len(in.literals[1]) == 0
+}
+
+// signed finds the values of the input in a message.
+func (in *input) signed(m *Message, texts *carried) (*signed, error) {
+	s := &signed{input: in, time: m.Time, values: make([][]byte, len(in.placeholders))}
+	for i := range in.placeholders {
+		p := &in.placeholders[i]
+		value, ok := p.value(m, texts)
+		if !ok {
+			return nil, &ValueError{p.name}
+		}
+		s.values[i] = value
+		if s.work += p.work(len(value)); s.work > maxWork {
+			return nil, ErrTooLong
+		}
+	}
+	return s, nil
+}
+
+// value finds the value of a placeholder. The secret has none yet.
+func (p *placeholder) value(m *Message, texts *carried) ([]byte, bool) {
+	if p.lookup != nil {
+		if !m.PlaintextKnown {
+			return nil, false
+		}
+		value, ok := p.lookup.Value(m.Plaintext)
+		if !ok {
+			return nil, false
+		}
+		return jsonbytes.Text(value)
+	}
+	if i := position(p.name); i >= 0 {
+		return texts[i], true
+	}
+	return m.context(p.name)
+}
+
+// work returns the most bytes that a value of n bytes has on its way.
+func (p *placeholder) work(n int) int {
+	most := n
+	for _, f := range p.functions {
+		if f.hash != 0 {
+			n = f.hash.Size()
+		} else if f.encodes {
+			n *= 2
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// A signed is an input with the values of one message. It is not safe for concurrent use.
+type signed struct {
+	input  *input
+	time   time.Time
+	values [][]byte
+	// work is how many bytes the input has at most, or goes through.
+	work int
+
+	// What has been put together stays, for the next key.
+	whole, sum []byte
+	hash       crypto.Hash
+}
+
+// writeTo writes the input into a hash or a buffer, which do not fail.
+func (s *signed) writeTo(w io.Writer, secret []byte) {
+	for i := range s.values {
+		p, value := &s.input.placeholders[i], s.values[i]
+		if p.name == nameSecret {
+			value = secret
+		}
+		_, _ = w.Write(s.input.literals[i])
+		p.writeTo(w, value)
+	}
+	_, _ = w.Write(s.input.literals[len(s.values)])
+}
+
+// writeTo writes a value through its functions.
+func (p *placeholder) writeTo(w io.Writer, value []byte) {
+	stages := make([]io.Closer, len(p.functions))
+	for i := len(stages) - 1; i >= 0; i-- {
+		stage := p.functions[i].open(w)
+		w, stages[i] = stage, stage
+	}
+	_, _ = w.Write(value)
+	for _, stage := range stages {
+		_ = stage.Close() // the first passes on what it still holds to the second
+	}
+}
+
+// digest returns the digest of the input.
+func (s *signed) digest(hash crypto.Hash) []byte {
+	if s.sum == nil || s.hash != hash {
+		h := hash.New()
+		s.writeTo(h, nil)
+		s.sum, s.hash = h.Sum(nil), hash
+	}
+	return s.sum
+}
+
+// bytes returns the input itself. It may be the message's body.
+func (s *signed) bytes() []byte {
+	if s.input.bare() {
+		return s.values[0]
+	}
+	if s.whole == nil {
+		var b bytes.Buffer
+		b.Grow(s.work)
+		s.writeTo(&b, nil)
+		s.whole = b.Bytes()
+	}
+	return s.whole
+}

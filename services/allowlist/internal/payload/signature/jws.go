@@ -1,0 +1,49 @@
+package signature
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+)
+
+// JWS is a detached JSON Web Signature (RFC 7515 appendix F) with the input as its
+// payload. Keys are those of the other schemes, by the algorithm.
+type JWS struct{ jose.JWS }
+
+func (s JWS) sign(random io.Reader, key any, in *signed) ([]byte, error) {
+	text, err := s.SignDetached(in.time, random, key, in.bytes())
+	switch {
+	case errors.Is(err, jose.ErrKey):
+		return nil, ErrKey
+	case err != nil:
+		return nil, fmt.Errorf("sign a JWS: %w", err)
+	}
+	return text, nil
+}
+
+func (s JWS) verifies(key any) bool {
+	switch {
+	case s.KeyBytes() > 0:
+		secret, ok := shared(key)
+		return ok && len(secret) >= s.KeyBytes()
+	case s.Alg == "EdDSA":
+		return Ed25519{}.verifies(key)
+	case s.Alg == "ES256":
+		return ECDSA{Hash: crypto.SHA256}.verifies(key)
+	case s.Alg == "ES384":
+		return ECDSA{Hash: crypto.SHA384}.verifies(key)
+	default:
+		return RSA{}.verifies(key)
+	}
+}
+
+func (s JWS) verify(key any, in *signed, signatures [][]byte) bool {
+	return slices.ContainsFunc(signatures, func(text []byte) bool {
+		_, err := s.VerifyDetached([]any{key}, text, in.bytes())
+		return err == nil
+	})
+}

@@ -1,0 +1,200 @@
+package signature
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// A Message is what is signed, and what is known of it. What is empty is not known, but
+// for the bodies and the query.
+type Message struct {
+	// Body is what is sent.
+	Body []byte
+	// Plaintext is the body before encryption, if it is known.
+	Plaintext      []byte
+	PlaintextKnown bool
+	// Time is the time to sign, or to compare with.
+	Time time.Time
+	// ID is the message's id: 1-128 printable ASCII characters, but not the one that
+	// follows it in a header.
+	ID string
+	// Of the request: Host without port, Path with a leading slash, Query without a
+	// question mark.
+	Method, Host, Path, Query string
+	// ContentType is that of Body.
+	ContentType string
+}
+
+// The names of placeholders, besides `json:` and a path.
+const (
+	nameBody        = "body"
+	namePlaintext   = "plaintext"
+	nameSecret      = "secret"
+	nameID          = "id"
+	nameMethod      = "method"
+	nameHost        = "host"
+	namePath        = "path"
+	nameQuery       = "query"
+	nameContentType = "content_type"
+	nameJSON        = "json:"
+)
+
+// What a header may carry besides the signature, by position.
+const (
+	timestamp = iota
+	timestampMS
+	timestampRFC3339
+	id
+	carriedCount
+)
+
+// carriedNames returns the placeholders of what a header may carry.
+func carriedNames() []string {
+	return []string{"timestamp", "timestamp_ms", "timestamp_rfc3339", nameID}
+}
+
+// carried are the texts that a header may carry, nil where there is none.
+type carried [carriedCount][]byte
+
+const (
+	maxID      = 128
+	maxYear    = 9999
+	timeDigits = 15
+	rfc3339    = "2006-01-02T15:04:05Z"
+	// maxRFC3339 is the length of a time with nanoseconds and an offset.
+	maxRFC3339 = 35
+)
+
+// text returns the time in one of its forms, or the id.
+func (m *Message) text(i int) ([]byte, bool) {
+	if i == id {
+		text := []byte(m.ID)
+		foreign := bytes.ContainsFunc(text, func(c rune) bool { return c < '!' || c > '~' })
+		return text, len(text) > 0 && len(text) <= maxID && !foreign
+	}
+	at := m.Time.UTC()
+	if at.Unix() < 0 || at.Year() > maxYear {
+		return nil, false
+	}
+	switch i {
+	case timestamp:
+		return strconv.AppendInt(nil, at.Unix(), 10), true
+	case timestampMS:
+		return strconv.AppendInt(nil, at.UnixMilli(), 10), true
+	default:
+		return at.AppendFormat(nil, rfc3339), true
+	}
+}
+
+// context returns what the call says of the message under a name, nothing for the
+// names that are not of the context.
+func (m *Message) context(name string) ([]byte, bool) {
+	var text string
+	switch name {
+	case nameBody:
+		return m.Body, true
+	case namePlaintext:
+		return m.Plaintext, m.PlaintextKnown
+	case nameQuery:
+		return []byte(m.Query), visible(m.Query)
+	case nameMethod:
+		text = m.Method
+	case nameHost:
+		text = m.Host
+	case namePath:
+		text = m.Path
+	case nameContentType:
+		text = m.ContentType
+	default:
+		return nil, true
+	}
+	return []byte(text), text != "" && visible(text)
+}
+
+// visible reports whether a text has no control characters. Nothing that HTTP sends in
+// its head has; and in an input of lines, a line end could make of one value two.
+func visible(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// timeChars returns the characters that a time may hold.
+func timeChars(i int) template.Charset {
+	if i == timestampRFC3339 {
+		return template.Chars("0123456789-:.+TZ")
+	}
+	return template.Chars("0123456789")
+}
+
+// idChars returns the characters that an id may hold: the printable ones without those
+// that end it in one of the headers.
+func idChars(templates map[string]string) template.Charset {
+	var ends, all []byte
+	for _, text := range templates {
+		if _, behind, ok := strings.Cut(text, "${"+nameID+"}"); ok && behind != "" {
+			ends = append(ends, behind[0])
+		}
+	}
+	for c := byte('!'); c <= '~'; c++ {
+		if bytes.IndexByte(ends, c) < 0 {
+			all = append(all, c)
+		}
+	}
+	return template.Chars(string(all))
+}
+
+// isID reports whether a text is an id of these characters.
+func isID(text []byte, chars *template.Charset) bool {
+	for _, c := range text {
+		if !chars.Has(c) {
+			return false
+		}
+	}
+	return len(text) > 0 && len(text) <= maxID
+}
+
+// time returns the time that headers carry, or the zero time if none does. It fails if
+// one cannot be read or is further from now than the tolerance, or if two differ.
+func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, ok bool) {
+	for i, text := range c[:id] {
+		if text == nil {
+			continue
+		}
+		at, ok := parseTime(i, string(text))
+		if !ok || now.Sub(at).Abs() > tolerance {
+			return time.Time{}, false
+		}
+		if !sent.IsZero() && at.Unix() != sent.Unix() {
+			return time.Time{}, false
+		}
+		if sent.IsZero() || i == timestampMS {
+			sent = at
+		}
+	}
+	return sent, true
+}
+
+// parseTime reads a time in one of its forms.
+func parseTime(i int, text string) (time.Time, bool) {
+	if i == timestampRFC3339 {
+		at, err := time.Parse(time.RFC3339, text)
+		return at.UTC(), err == nil && len(text) <= maxRFC3339
+	}
+	// Without a sign: ParseUint takes none.
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || len(text) > timeDigits {
+		return time.Time{}, false
+	}
+	if i == timestampMS {
+		return time.UnixMilli(int64(n)).UTC(), true
+	}
+	return time.Unix(int64(n), 0).UTC(), true
+}
