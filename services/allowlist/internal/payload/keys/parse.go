@@ -199,7 +199,7 @@ func usable(public any) publicKey {
 			return key
 		}
 	case ed25519.PublicKey:
-		return key
+		return slices.Clone(key) // the library's is a piece of the DER, which is zeroed
 	case *ecdh.PublicKey:
 		if key.Curve() == ecdh.X25519() {
 			return key

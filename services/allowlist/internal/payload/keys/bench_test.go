@@ -1,0 +1,66 @@
+package keys_test
+
+import (
+	"crypto"
+	"crypto/elliptic"
+	"crypto/rand"
+	"testing"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+)
+
+// BenchmarkParse says what a message pays for a key that is kept as text.
+func BenchmarkParse(b *testing.B) {
+	rsaKey, ecKey := newRSA(b, 2048), newEC(b, elliptic.P256())
+	large := newRSA(b, 4096)
+	for _, bench := range []struct {
+		name   string
+		stored []byte
+		secret bool
+	}{
+		{"private RSA-2048", pkcs8(rsaKey), true},
+		{"private RSA-4096", pkcs8(large), true},
+		{"private P-256", pkcs8(ecKey), true},
+		{"public RSA-2048", spki(rsaKey.Public()), false},
+		{"certificate RSA-2048", certificate(rsaKey), false},
+		{"public P-256", spki(ecKey.Public()), false},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			for b.Loop() {
+				var err error
+				if bench.secret {
+					_, _, err = keys.ParsePrivate(bench.stored)
+				} else {
+					_, _, err = keys.ParsePublic(bench.stored)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRSA compares: what stands beside the cost of parsing.
+func BenchmarkRSA(b *testing.B) {
+	key := newRSA(b, 2048)
+	oaep := keys.OAEP{Hash: crypto.SHA256}
+	wrapped, err := oaep.Wrap(rand.Reader, key.Public(), make([]byte, 32))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("wrap", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := oaep.Wrap(rand.Reader, key.Public(), make([]byte, 32)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("unwrap", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := oaep.Unwrap(key, wrapped); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
