@@ -71,9 +71,9 @@ func (f *fields) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	spans, missing, err := f.set.Locate(body, MaxValues)
 	switch {
 	case err != nil:
-		return nil, refusal(err)
+		return nil, bodyError(err)
 	case missing >= 0 && !f.Optional:
-		return nil, &Refusal{Reason: "a selected value is missing", Path: f.Paths[missing]}
+		return nil, &BodyError{Reason: "a selected value is missing", Path: f.Paths[missing]}
 	}
 	spans = f.worked(body, spans)
 	if err := s.Prepare(len(spans)); err != nil {
@@ -116,7 +116,7 @@ func (f *fields) seal(dst, value []byte, s Sealer) ([]byte, error) {
 	}
 	text, ok := jsonbytes.Text(value)
 	if !ok {
-		return nil, &Refusal{Reason: "a selected string holds half of a character"}
+		return nil, &BodyError{Reason: "a selected string holds half of a character"}
 	}
 	defer wipeCopy(text, value)
 	return appendSealed(dst, text, s)
@@ -162,7 +162,7 @@ func appendSealed(dst, value []byte, s Sealer) ([]byte, error) {
 	}
 	dst, ok := jsonbytes.EscapeTail(dst, start)
 	if !ok {
-		return nil, &Refusal{Reason: "what is to stand in a JSON string is not a text"}
+		return nil, &BodyError{Reason: "what is to stand in a JSON string is not a text"}
 	}
 	return append(dst, '"'), nil
 }
@@ -187,23 +187,23 @@ func wipeCopy(text, value []byte) {
 	}
 }
 
-// refusal says why a body has no values.
-func refusal(err error) *Refusal {
+// bodyError says why a body has no values.
+func bodyError(err error) *BodyError {
 	switch {
 	case errors.Is(err, jsonbytes.ErrTooMany):
-		return &Refusal{Reason: "the body holds more than 65536 selected values"}
+		return &BodyError{Reason: "the body holds more than 65536 selected values"}
 	case errors.Is(err, jsonbytes.ErrDuplicate):
-		return &Refusal{Reason: "the body names a member twice on the way to a selected value"}
+		return &BodyError{Reason: "the body names a member twice on the way to a selected value"}
 	default:
-		return &Refusal{Reason: "the body is not JSON, or nests deeper than 128 levels"}
+		return &BodyError{Reason: "the body is not JSON, or nests deeper than 128 levels"}
 	}
 }
 
 // withPath says in a refusal which path it is about.
 func withPath(err error, path string) error {
-	var r *Refusal
+	var r *BodyError
 	if errors.As(err, &r) {
-		return &Refusal{Reason: r.Reason, Path: path}
+		return &BodyError{Reason: r.Reason, Path: path}
 	}
 	return err
 }

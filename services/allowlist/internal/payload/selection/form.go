@@ -104,9 +104,9 @@ func (f *form) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	pairs, missing, ok := f.locate(body)
 	switch {
 	case !ok:
-		return nil, &Refusal{Reason: "the body holds more than 65536 selected values"}
+		return nil, &BodyError{Reason: "the body holds more than 65536 selected values"}
 	case missing >= 0 && !f.Optional:
-		return nil, &Refusal{Reason: "a selected value is missing", Path: f.Names[missing]}
+		return nil, &BodyError{Reason: "a selected value is missing", Path: f.Names[missing]}
 	}
 	if err := s.Prepare(len(pairs)); err != nil {
 		return nil, err

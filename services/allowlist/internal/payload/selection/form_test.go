@@ -52,7 +52,7 @@ func TestFormsWithoutTheNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	d := formOf(t, selection.FormConfig{Names: []string{"a", "b"}})
 	for _, body := range []string{"", "a=1", "a=1&B=2", `{"a":1,"b":2}`, "a=1;b=2", "a=1&b%3d=2"} {
-		var refusal *selection.Refusal
+		var refusal *selection.BodyError
 		if got, err := d.encrypt(t, body); !errors.As(err, &refusal) || refusal.Path == "" {
 			t.Errorf("Encrypt(%q) = %q, %v, want a refusal with the name", body, got, err)
 		}

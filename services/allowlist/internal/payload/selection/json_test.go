@@ -81,7 +81,7 @@ func TestSealedTextsAreQuoted(t *testing.T) {
 			t.Errorf("Decrypt = %s, %v", got, err)
 		}
 		d.begin = "\xff"
-		var refusal *selection.Refusal
+		var refusal *selection.BodyError
 		if sealed, err := d.encrypt(t, `{"a":1}`); !errors.As(err, &refusal) || refusal.Path != "$.a" {
 			t.Errorf("Encrypt to what is no text = %q, %v, want a refusal", sealed, err)
 		}
@@ -104,7 +104,7 @@ func TestBodiesWithoutTheValuesAreRefused(t *testing.T) {
 		{"an array for an object", `[{"a":1}]`, "$.a"},
 	} {
 		for kind, d := range doors {
-			var refusal *selection.Refusal
+			var refusal *selection.BodyError
 			if got, err := d.encrypt(t, test.body); !errors.As(err, &refusal) || refusal.Path != test.path || got != "" {
 				t.Errorf("%s, %s: Encrypt = %s, %v, want a refusal with the path %q", kind, test.name, got, err, test.path)
 			}
@@ -113,7 +113,7 @@ func TestBodiesWithoutTheValuesAreRefused(t *testing.T) {
 			}
 		}
 	}
-	var refusal *selection.Refusal
+	var refusal *selection.BodyError
 	if _, err := doors["fields"].encrypt(t, `{"a":"\ud800"}`); !errors.As(err, &refusal) || refusal.Path != "$.a" {
 		t.Errorf("Encrypt of half a character: %v, want a refusal", err)
 	}
@@ -173,7 +173,7 @@ func TestNumberOfValuesIsBounded(t *testing.T) {
 		{fieldsOf(t, selection.FieldsConfig{Paths: []string{"$[*]"}}), inArray},
 		{formOf(t, selection.FormConfig{Names: []string{"a"}}), inForm},
 	} {
-		var refusal *selection.Refusal
+		var refusal *selection.BodyError
 		if _, err := test.encrypt(t, test.body); !errors.As(err, &refusal) {
 			t.Errorf("Encrypt of too many values: %v, want a refusal", err)
 		}
@@ -198,7 +198,7 @@ func FuzzJSON(f *testing.F) {
 		for i, d := range doors {
 			_, _ = d.decrypt(t, string(body)) // whatever it is, it is read without upset
 			sealed, err := d.encrypt(t, string(body))
-			var refusal *selection.Refusal
+			var refusal *selection.BodyError
 			if errors.As(err, &refusal) {
 				continue
 			}

@@ -28,9 +28,9 @@ func (b *object) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	spans, missing, err := b.set.Locate(body, 1)
 	switch {
 	case err != nil:
-		return nil, refusal(err)
+		return nil, bodyError(err)
 	case missing >= 0:
-		return nil, &Refusal{Reason: "the selected value is missing", Path: b.text}
+		return nil, &BodyError{Reason: "the selected value is missing", Path: b.text}
 	}
 	if err := s.Prepare(1); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ const MaxValues = 65536
 // A Selection is the part of a body that is encrypted. It is immutable and may be used
 // from many goroutines.
 type Selection interface {
-	// Encrypt returns the body with its values sealed. It fails with a [Refusal], or with
+	// Encrypt returns the body with its values sealed. It fails with a [BodyError], or with
 	// an error of the sealer.
 	Encrypt(body []byte, s Sealer) ([]byte, error)
 	// Decrypt returns the body with its values opened. It fails with [ErrSelect] or
@@ -57,15 +57,15 @@ type Opener interface {
 	Wipe()
 }
 
-// A Refusal says why a body cannot be encrypted.
-type Refusal struct {
+// A BodyError says why a body cannot be encrypted.
+type BodyError struct {
 	// Reason is a constant sentence.
 	Reason string
 	// Path is the configured path, or name, that the body does not go with, or empty.
 	Path string
 }
 
-func (r *Refusal) Error() string { return "selection: " + r.Reason }
+func (e *BodyError) Error() string { return "selection: " + e.Reason }
 
 // What may be wrong with a body that came in.
 var (
