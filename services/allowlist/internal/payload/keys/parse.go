@@ -22,7 +22,7 @@ const (
 )
 
 // maxKey is how long the DER of a key may be that is looked into. A private key of
-// RSA-8192 has 4,700 bytes. Checking a private key takes time in proportion to at least
+// RSA-8192 has 4,677 bytes. Checking a private key takes time in proportion to at least
 // the square of its length, and a secret may have 64 KiB.
 const maxKey = 8 << 10
 

@@ -39,19 +39,21 @@ type rsaTest struct {
 	Msg, Ct, Label wycheproof.Hex
 }
 
-// parser remembers the last key: a group has one for all of its tests.
-type parser struct {
-	text string
-	key  crypto.PrivateKey
-	err  error
+// parser parses each key once: a file has many tests and few keys.
+type parser map[string]parsed
+
+type parsed struct {
+	key crypto.PrivateKey
+	err error
 }
 
-func (p *parser) parse(text string) (crypto.PrivateKey, error) {
-	if p.text != text {
-		p.text = text
-		p.key, _, p.err = keys.ParsePrivate([]byte(text))
+func (p parser) parse(text string) (crypto.PrivateKey, error) {
+	got, ok := p[text]
+	if !ok {
+		got.key, _, got.err = keys.ParsePrivate([]byte(text))
+		p[text] = got
 	}
-	return p.key, p.err
+	return got.key, got.err
 }
 
 func TestWycheproofOAEP(t *testing.T) {
@@ -63,9 +65,9 @@ func TestWycheproofOAEP(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			var last parser
+			all := parser{}
 			wycheproof.Each(t, "rsa_oaep_"+file+"_test.json", func(g rsaGroup, tt rsaTest) {
-				key, err := last.parse(g.PrivateKeyPem)
+				key, err := all.parse(g.PrivateKeyPem)
 				if g.KeySize < 2048 {
 					if !errors.Is(err, keys.ErrKey) {
 						t.Errorf("a key of %d bits parses", g.KeySize)
@@ -100,9 +102,9 @@ func TestWycheproofPKCS1v15(t *testing.T) {
 	for _, size := range []string{"2048", "3072", "4096"} {
 		t.Run(size, func(t *testing.T) {
 			t.Parallel()
-			var last parser
+			all := parser{}
 			wycheproof.Each(t, "rsa_pkcs1_"+size+"_test.json", func(g rsaGroup, tt rsaTest) {
-				key, err := last.parse(g.PrivateKeyPem)
+				key, err := all.parse(g.PrivateKeyPem)
 				if err != nil {
 					t.Fatalf("ParsePrivate = %v", err)
 				}
