@@ -23,11 +23,11 @@ type Replacement struct {
 	Time time.Time `json:"time"`
 }
 
-// replacedBy returns what the secret is to remember once next is current.
-func (s Secret) replacedBy(next uint32, at time.Time) []Replacement {
+// replaced returns what the secret is to remember once another version is current.
+func (s Secret) replaced(at time.Time) []Replacement {
 	all := append(make([]Replacement, 0, maxReplaced), Replacement{Version: s.Current, Time: at})
 	for _, r := range s.Replaced {
-		if r.Version != s.Current && r.Version != next && len(all) < maxReplaced {
+		if r.Version != s.Current && len(all) < maxReplaced {
 			all = append(all, r)
 		}
 	}
@@ -40,6 +40,9 @@ func loadPrevious(r kv.Reader, sec Secret, now time.Time) ([]Replacement, error)
 	for _, replaced := range sec.Replaced {
 		if now.Sub(replaced.Time) > previousAge || len(previous) == maxPrevious {
 			break
+		}
+		if replaced.Version == sec.Current {
+			continue // it became current again
 		}
 		v, err := loadVersion(r, sec, replaced.Version)
 		if err != nil {

@@ -80,6 +80,7 @@ func TestVersionThatBecameCurrentAgainIsNotPreviousToItself(t *testing.T) {
 	f.rewrite(t, kv.NewKey("secret").Text("acme").Text("key"), func(stored []byte) []byte {
 		return bytes.Replace(stored, []byte(`"current":3`), []byte(`"current":1`), 1)
 	})
+	f.wantPrevious(t, "while it is current", "key", uid, 2)
 	at := f.rotate(t, "key")
 	got, err := f.Resolve(t.Context(), name("key"), uid, "allowlist", 0)
 	if err != nil {

@@ -102,7 +102,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, drawn materia
 	after.Updated = later(before.Updated, now)
 	e.at = after.Updated
 	if drawn.plain.Len() > 0 {
-		after.Replaced = before.replacedBy(after.Current, after.Updated)
+		after.Replaced = before.replaced(after.Updated)
 		// The number is known in here only. Sealing costs microseconds.
 		stored, err := s.seal(after, after.Last, drawn)
 		if err != nil {
