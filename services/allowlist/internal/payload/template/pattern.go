@@ -182,4 +182,7 @@ func (r *textReader) read(text []byte, found [][]byte, lengths []int) bool {
 	return r.trimmed.match(trimmed, found, lengths) || r.exact.match(text, found, lengths)
 }
 
+// TrimSpace removes the ASCII white space around a text.
+func TrimSpace(text []byte) []byte { return bytes.Trim(text, asciiSpace) }
+
 const asciiSpace = " \t\r\n\v\f"
