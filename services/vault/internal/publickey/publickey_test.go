@@ -294,6 +294,10 @@ func FuzzOf(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Parse of what Of made = %v", err)
 		}
+		if publickey.HoldsPrivate([]byte(got.PEM)) {
+			t.Fatal("the PEM of the public part holds a private key")
+		}
+		publickey.HoldsPrivate(value) // whatever it is, without a panic
 		if again := publickey.Of([]byte(got.PEM)); !bytes.Equal(again, spki) {
 			t.Fatalf("Of(PEM) = %x, want %x", again, spki)
 		}

@@ -113,6 +113,9 @@ func TestWatcherOfAWorkspaceHearsOfNoOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	acme, all := f.watch(t, "acme", nil), f.watch(t, resource.Any, nil)
+	for _, w := range []watcher{acme, all} {
+		w.next(t) // a watch hears what comes after it began
+	}
 	other := secret.Name{Workspace: "other", ID: "key"}
 	if _, err := f.Create(t.Context(), secret.Call{}, other, secret.Draft{Usage: secret.Key, Value: value(t, "v")}); err != nil {
 		t.Fatal(err)
