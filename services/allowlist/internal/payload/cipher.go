@@ -1,159 +1,277 @@
 package payload
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des" //nolint:gosec // Partners use it; it has to be acknowledged as TRIPLE_DES.
+	"errors"
 	"fmt"
 
-	"github.com/keyward/keyward/pkg/sensitive"
+	"golang.org/x/crypto/chacha20poly1305"
+
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-const maxKeys = 4
+// maxTag is the length of a whole tag.
+const maxTag = 16
 
-// A mode is a way to use a block cipher.
+// A mode is a way to use a block cipher, or the one stream cipher.
 type mode int
 
 const (
 	modeNone mode = iota
 	modeGCM
+	modeChaCha
 	modeCBC
+	modeCTR
+	modeECB
 )
 
 // A suite is a cipher with its sizes in bytes.
 type suite struct {
-	mode    mode
-	key     int
-	iv, tag int
+	mode      mode
+	tripleDES bool
+	key       int
+	iv, tag   int
+	padding   padding
+	// ivInPlaintext puts the IV in front of the plaintext, under an IV of zeros.
+	ivInPlaintext bool
 }
 
-// suiteOf returns the suite of an algorithm with the usual IV. An unknown
-// algorithm has the zero suite.
+// suiteOf returns the suite of a cipher. An unknown algorithm has mode none.
 func suiteOf(c *allowlistv1.Cipher) suite {
-	switch c.GetAlgorithm() {
+	s := algorithm(c.GetAlgorithm())
+	s.padding = paddingOf(c.GetPadding())
+	if s.mode == modeCTR || !s.blocks() {
+		s.padding = noPadding
+	}
+	if bytes := int(c.GetTagBytes()); bytes != 0 && s.mode == modeGCM {
+		s.tag = bytes
+	}
+	if bytes := int(c.GetIv().GetBytes()); bytes != 0 {
+		s.iv = bytes
+	}
+	s.ivInPlaintext = c.GetIv().GetSource() == allowlistv1.Iv_SOURCE_IN_PLAINTEXT
+	return s
+}
+
+// algorithm returns the suite of an algorithm with the usual IV and tag.
+func algorithm(a allowlistv1.Cipher_Algorithm) suite {
+	const block = aes.BlockSize
+	switch a {
 	case allowlistv1.Cipher_ALGORITHM_AES_128_GCM:
-		return suite{mode: modeGCM, key: 16, iv: 12, tag: 16}
+		return suite{mode: modeGCM, key: 16, iv: 12, tag: maxTag}
 	case allowlistv1.Cipher_ALGORITHM_AES_192_GCM:
-		return suite{mode: modeGCM, key: 24, iv: 12, tag: 16}
+		return suite{mode: modeGCM, key: 24, iv: 12, tag: maxTag}
 	case allowlistv1.Cipher_ALGORITHM_AES_256_GCM:
-		return suite{mode: modeGCM, key: 32, iv: 12, tag: 16}
+		return suite{mode: modeGCM, key: 32, iv: 12, tag: maxTag}
+	case allowlistv1.Cipher_ALGORITHM_CHACHA20_POLY1305:
+		return suite{mode: modeChaCha, key: 32, iv: 12, tag: maxTag}
 	case allowlistv1.Cipher_ALGORITHM_AES_128_CBC:
-		return suite{mode: modeCBC, key: 16, iv: aes.BlockSize}
+		return suite{mode: modeCBC, key: 16, iv: block}
 	case allowlistv1.Cipher_ALGORITHM_AES_192_CBC:
-		return suite{mode: modeCBC, key: 24, iv: aes.BlockSize}
+		return suite{mode: modeCBC, key: 24, iv: block}
 	case allowlistv1.Cipher_ALGORITHM_AES_256_CBC:
-		return suite{mode: modeCBC, key: 32, iv: aes.BlockSize}
+		return suite{mode: modeCBC, key: 32, iv: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_CTR:
+		return suite{mode: modeCTR, key: 16, iv: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_CTR:
+		return suite{mode: modeCTR, key: 24, iv: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_CTR:
+		return suite{mode: modeCTR, key: 32, iv: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_ECB:
+		return suite{mode: modeECB, key: 16}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_ECB:
+		return suite{mode: modeECB, key: 24}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_ECB:
+		return suite{mode: modeECB, key: 32}
+	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_CBC:
+		return suite{mode: modeCBC, tripleDES: true, key: 24, iv: des.BlockSize}
+	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_ECB:
+		return suite{mode: modeECB, tripleDES: true, key: 24}
 	default:
 		return suite{}
 	}
 }
 
-// cipher checks a cipher and returns its suite and keys.
-func (f *findings) cipher(path string, c *allowlistv1.Cipher) (suite, []keySource) {
-	s := suiteOf(c)
-	if s.mode == modeNone {
-		f.add(path+".algorithm", "must be a known algorithm")
+// aead reports whether the mode authenticates.
+func (s suite) aead() bool { return s.mode == modeGCM || s.mode == modeChaCha }
+
+// blocks reports whether the mode takes whole blocks only.
+func (s suite) blocks() bool { return s.mode == modeCBC || s.mode == modeECB }
+
+// counter reports whether a key and IV that are used twice give the plaintexts away.
+func (s suite) counter() bool { return s.aead() || s.mode == modeCTR }
+
+func (s suite) blockSize() int {
+	if s.tripleDES {
+		return des.BlockSize
 	}
-	if bytes := int(c.GetIv().GetBytes()); bytes != 0 {
-		switch {
-		case s.mode == modeGCM && bytes != 12 && bytes != 16:
-			f.add(path+".iv.bytes", "must be 12 or 16 for GCM")
-		case s.mode == modeCBC && bytes != aes.BlockSize:
-			f.add(path+".iv.bytes", "must be 16 for CBC")
-		}
-		s.iv = bytes
-	}
-	if c.GetSharedKey() == nil {
-		f.add(path+".shared_key", "is required")
-		return s, nil
-	}
-	refs := c.GetSharedKey().GetKeys()
-	switch field := path + ".shared_key.keys"; {
-	case len(refs) == 0 || len(refs) > maxKeys:
-		f.add(field, "must hold 1-4 keys")
-	case s.mode == modeCBC && len(refs) > 1:
-		f.add(field, "must hold exactly 1 key for CBC")
-	}
-	keys := make([]keySource, len(refs))
-	for i, ref := range refs {
-		keys[i] = newKeySource(fmt.Sprintf("%s.shared_key.keys[%d]", path, i), ref)
-	}
-	return s, keys
+	return aes.BlockSize
 }
 
-// A box is a suite with a key. It may be used for many messages, one at a time.
+// sealedLen returns the length of the ciphertext of n bytes, without the tag.
+func (s suite) sealedLen(n int) int {
+	if !s.blocks() {
+		return n
+	}
+	n = s.padding.paddedLen(n, s.blockSize())
+	if s.ivInPlaintext {
+		n += s.blockSize()
+	}
+	return n
+}
+
+// errPlaintext means that a plaintext is not whole blocks and there is no padding.
+var errPlaintext = errors.New("the plaintext is not whole blocks")
+
+// A box is a suite with a key. It may be used for many values, one at a time. IVs have
+// the suite's length: the library panics on others.
 type box interface {
-	// sealedLen returns the length of the ciphertext of n bytes, without the tag.
-	sealedLen(n int) int
 	// seal appends ciphertext and tag. The plaintext must not overlap dst.
-	seal(dst, iv, plaintext []byte) []byte
+	seal(dst, iv, plaintext, aad []byte) ([]byte, error)
 	// open appends the plaintext. It may overwrite dst up to its capacity even if
 	// it fails; dst may begin where sealed begins.
-	open(dst, iv, sealed []byte) ([]byte, bool)
+	open(dst, iv, sealed, aad []byte) ([]byte, bool)
 }
 
-// newBox returns the box for the stored bytes of a key.
-func (s suite) newBox(source keySource, stored sensitive.Bytes) (made box, err error) {
-	err = source.use(stored, func(key []byte) error {
-		if len(key) != s.key {
-			return errKeyLength
-		}
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			return fmt.Errorf("make cipher: %w", err)
-		}
-		if s.mode == modeCBC {
-			made = cbcBox{block}
-			return nil
-		}
-		aead, err := cipher.NewGCMWithNonceSize(block, s.iv)
-		if err != nil {
-			return fmt.Errorf("make cipher: %w", err)
-		}
-		made = gcmBox{aead}
-		return nil
-	})
-	return made, err
+// newBox returns the box for a key.
+func (s suite) newBox(key []byte) (box, error) {
+	if s.tripleDES && len(key) == 16 {
+		key = append(bytes.Clone(key), key[:8]...)
+		defer clear(key)
+	}
+	if len(key) != s.key {
+		return nil, errKeyLength
+	}
+	if s.mode == modeChaCha {
+		aead, err := chacha20poly1305.New(key)
+		return aeadBox{aead}, wrapCipher(err)
+	}
+	block, err := s.block(key)
+	if err != nil {
+		return nil, wrapCipher(err)
+	}
+	switch s.mode {
+	case modeCBC, modeECB:
+		return blockBox{block: block, suite: s}, nil
+	case modeCTR:
+		return ctrBox{block}, nil
+	}
+	var aead cipher.AEAD
+	if s.tag < maxTag {
+		aead, err = cipher.NewGCMWithTagSize(block, s.tag)
+	} else {
+		aead, err = cipher.NewGCMWithNonceSize(block, s.iv)
+	}
+	return aeadBox{aead}, wrapCipher(err)
 }
 
-// gcmBox is AES in Galois/Counter Mode. Envelopes see to the length of the IV:
-// the library panics on another one.
-type gcmBox struct{ aead cipher.AEAD }
-
-func (gcmBox) sealedLen(n int) int { return n }
-
-func (b gcmBox) seal(dst, iv, plaintext []byte) []byte {
-	return b.aead.Seal(dst, iv, plaintext, nil)
+func (s suite) block(key []byte) (cipher.Block, error) {
+	if s.tripleDES {
+		return des.NewTripleDESCipher(key) //nolint:gosec // See the import.
+	}
+	return aes.NewCipher(key)
 }
 
-func (b gcmBox) open(dst, iv, sealed []byte) ([]byte, bool) {
-	plaintext, err := b.aead.Open(dst, iv, sealed, nil)
+func wrapCipher(err error) error {
+	if err != nil {
+		return fmt.Errorf("make cipher: %w", err)
+	}
+	return nil
+}
+
+// aeadBox is GCM or ChaCha20-Poly1305.
+type aeadBox struct{ aead cipher.AEAD }
+
+func (b aeadBox) seal(dst, iv, plaintext, aad []byte) ([]byte, error) {
+	return b.aead.Seal(dst, iv, plaintext, aad), nil
+}
+
+func (b aeadBox) open(dst, iv, sealed, aad []byte) ([]byte, bool) {
+	plaintext, err := b.aead.Open(dst, iv, sealed, aad)
 	return plaintext, err == nil
 }
 
-// cbcBox is AES in Cipher Block Chaining mode with PKCS #7 padding.
-type cbcBox struct{ block cipher.Block }
+// ctrBox is Counter mode.
+type ctrBox struct{ block cipher.Block }
 
-func (cbcBox) sealedLen(n int) int { return n - n%aes.BlockSize + aes.BlockSize }
-
-func (b cbcBox) seal(dst, iv, plaintext []byte) []byte {
+func (b ctrBox) seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
 	start := len(dst)
-	dst = appendPadded(dst, plaintext)
-	cipher.NewCBCEncrypter(b.block, iv).CryptBlocks(dst[start:], dst[start:])
-	return dst
+	dst = append(dst, plaintext...)
+	cipher.NewCTR(b.block, iv).XORKeyStream(dst[start:], dst[start:])
+	return dst, nil
 }
 
-func (b cbcBox) open(dst, iv, sealed []byte) ([]byte, bool) {
+func (b ctrBox) open(dst, iv, sealed, _ []byte) ([]byte, bool) {
+	plaintext, _ := b.seal(dst, iv, sealed, nil)
+	return plaintext, true
+}
+
+// blockBox is Cipher Block Chaining or Electronic Codebook mode, with padding.
+type blockBox struct {
+	block cipher.Block
+	suite suite
+}
+
+func (b blockBox) seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
+	size := b.block.BlockSize()
+	if b.suite.padding == noPadding && len(plaintext)%size != 0 {
+		return dst, errPlaintext
+	}
+	start := len(dst)
+	if b.suite.ivInPlaintext {
+		dst = append(dst, iv...)
+		iv = make([]byte, size)
+	}
+	dst = b.suite.padding.append(dst, plaintext, size)
+	b.crypt(dst[start:], iv, true)
+	return dst, nil
+}
+
+func (b blockBox) open(dst, iv, sealed, _ []byte) ([]byte, bool) {
+	size := b.block.BlockSize()
 	// The library panics on what is not a multiple of the block size.
-	if len(sealed) == 0 || len(sealed)%aes.BlockSize != 0 {
+	if len(sealed)%size != 0 {
 		return dst, false
 	}
 	start := len(dst)
 	dst = append(dst, sealed...)
-	cipher.NewCBCDecrypter(b.block, iv).CryptBlocks(dst[start:], dst[start:])
-	n, ok := unpaddedLen(dst[start:])
+	opened := dst[start:]
+	if b.suite.ivInPlaintext {
+		if len(opened) < size {
+			return dst[:start], false
+		}
+		iv = make([]byte, size)
+	}
+	b.crypt(opened, iv, false)
+	if b.suite.ivInPlaintext {
+		opened = opened[size:]
+	}
+	n, ok := b.suite.padding.unpaddedLen(opened, size)
 	if !ok {
 		return dst[:start], false
 	}
-	return dst[:start+n], true
+	// A plaintext behind its IV moves to where it belongs.
+	return append(dst[:start], opened[:n]...), true
+}
+
+// crypt encrypts or decrypts whole blocks in place.
+func (b blockBox) crypt(blocks, iv []byte, encrypt bool) {
+	switch {
+	case b.suite.mode == modeCBC && encrypt:
+		cipher.NewCBCEncrypter(b.block, iv).CryptBlocks(blocks, blocks)
+	case b.suite.mode == modeCBC:
+		cipher.NewCBCDecrypter(b.block, iv).CryptBlocks(blocks, blocks)
+	default:
+		size := b.block.BlockSize()
+		for ; len(blocks) > 0; blocks = blocks[size:] {
+			if encrypt {
+				b.block.Encrypt(blocks, blocks)
+			} else {
+				b.block.Decrypt(blocks, blocks)
+			}
+		}
+	}
 }

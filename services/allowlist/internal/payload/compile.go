@@ -1,12 +1,11 @@
 package payload
 
 import (
-	"fmt"
-	"regexp"
-
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
 )
 
 // compile checks a configuration and compiles it. If there are findings, the
@@ -19,109 +18,171 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	pb = proto.CloneOf(pb)
 	f.known(pb)
 	f.references(pb)
+	f.grace(pb)
+	if pb.GetPreset() != nil {
+		f.add(root+".preset", "must be expanded")
+	}
 	config := &Config{pb: pb}
 	if pb.GetRequest() == nil {
 		f.add(root+".request", "is required")
 		return nil
 	}
-	request := f.profile(root+".request", pb.GetRequest())
+	request := f.profile(root+".request", pb.GetRequest(), pb.GetResponse())
 	config.pipelines[Request] = request
 	if pb.GetResponse() != nil {
-		config.pipelines[Response] = f.profile(root+".response", pb.GetResponse())
+		f.answer(pb.GetRequest(), pb.GetResponse())
+		config.pipelines[Response] = f.profile(root+".response", pb.GetResponse(), nil)
 		return config
 	}
 	mirror := *request
 	mirror.signer = nil
-	config.pipelines[Response] = &mirror
+	config.pipelines[Response] = mirror.finish()
 	return config
 }
 
-// profile checks and compiles the profile of one direction.
-func (f *findings) profile(path string, profile *allowlistv1.Profile) *Pipeline {
-	p := &Pipeline{acknowledged: f.legacy(path, profile)}
-	if profile.GetSigning() != nil {
-		p.signer = f.signing(path+".signing", profile.GetSigning())
+// grace checks for how long previous versions are good.
+func (f *findings) grace(pb *allowlistv1.Encryption) {
+	grace := pb.GetRotationGrace()
+	if grace != nil && (!grace.IsValid() || grace.AsDuration() < 0 || grace.AsDuration() > maxGrace) {
+		f.add(root+".rotation_grace", "must be from 0 to 30 days")
 	}
-	if profile.GetCipher() != nil {
-		f.encryption(p, path, profile)
-		return p
-	}
-	if profile.GetSigning() == nil {
-		f.add(path, "must have a cipher, a signing or both")
-	}
-	if profile.GetSelection() != nil {
-		f.add(path+".selection", "must be unset without a cipher")
-	}
-	if profile.GetEnvelope() != nil {
-		f.add(path+".envelope", "must be unset without a cipher")
-	}
-	return p
 }
 
-// encryption compiles cipher, selection and envelope into the pipeline.
-func (f *findings) encryption(p *Pipeline, path string, profile *allowlistv1.Profile) {
-	suite, keys := f.cipher(path+".cipher", profile.GetCipher())
-	p.keys, p.suite = keys, suite
-	p.selection = wholeBody{}
-	form := formText
-	switch selection := profile.GetSelection(); {
-	case selection.GetFields() != nil:
-		p.selection = f.fields(path+".selection.fields", selection.GetFields())
-		form = formValue
-	case selection != nil && selection.GetWholeBody() == nil:
-		f.add(path+".selection", "must be whole_body or fields")
-	case profile.GetEnvelope().GetBody() != nil:
-		if _, ok := profile.GetEnvelope().GetBody().(*allowlistv1.Envelope_Json); ok {
-			form = formJSON
-		}
+// answer checks that the message a response answers has what the response needs of it:
+// one key of the right length.
+func (f *findings) answer(request, response *allowlistv1.Profile) {
+	if response.GetCipher().GetExchangeKey() == nil {
+		return
 	}
-	p.envelope = f.envelope(path+".envelope", profile.GetEnvelope(), suite, form)
-	p.contentType = f.contentType(path+".envelope.content_type", profile.GetEnvelope(), form)
-}
-
-// contentType returns the content type of what is sent.
-func (f *findings) contentType(path string, e *allowlistv1.Envelope, form form) string {
-	given := e.GetContentType()
+	field, asked := root+".response.cipher.exchange_key", choices{request}
 	switch {
-	case given != "":
-		if !regexp.MustCompile(`^[a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?$`).MatchString(given) {
-			f.add(path, "must be a media type")
-		}
-		return given
-	case form == formText:
-		return "text/plain"
-	default:
-		return "application/json"
+	case request.GetCipher().GetSessionKey() == nil && request.GetCipher().GetEcdh() == nil:
+		f.add(field, "must answer a request with a session key or an agreed key")
+	case !asked.single():
+		f.add(field, "must answer a request with one selected value")
+	case suiteOf(request.GetCipher()).key != suiteOf(response.GetCipher()).key:
+		f.add(field, "must answer a request whose key has the length of the response's")
+	case response.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_PEER_FLIPPED &&
+		suiteOf(request.GetCipher()).iv != suiteOf(response.GetCipher()).iv:
+		f.add(root+".response.cipher.iv.bytes", "must be the length of the request's IV")
 	}
 }
 
-// fields checks and compiles a selection of values.
-func (f *findings) fields(field string, pb *allowlistv1.Fields) *fields {
-	field += ".paths"
-	if n := len(pb.GetPaths()); n == 0 || n > maxPaths {
-		f.add(field, "must hold 1-64 paths")
-		return nil
+// A profile is compiled piece by piece.
+type profile struct {
+	*findings
+	choices
+	path      string
+	pipeline  *Pipeline
+	selection selection.Selection
+	// response says that it is of the direction that answers, and answered that the
+	// answer to it needs its key.
+	response, answered bool
+	// taken are the headers that the envelope has, in lower case.
+	taken map[string]bool
+}
+
+// profile checks and compiles the profile of one direction; answer is the profile of
+// what answers it, if there is one of its own.
+func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeline {
+	c := &profile{
+		findings: f, choices: choices{pb}, path: path, pipeline: &Pipeline{acknowledged: f.legacy(path, pb)},
+		response: path == root+".response", answered: answer.GetCipher().GetExchangeKey() != nil,
 	}
-	paths := make([]path, len(pb.GetPaths()))
-	for i, text := range pb.GetPaths() {
-		at := fmt.Sprintf("%s[%d]", field, i)
-		parsed, ok := parsePath(text)
-		if !ok {
-			f.add(at, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]")
-			continue
+	c.pipeline.selection, c.pipeline.single = c.selected(path+".selection"), c.single()
+	protected := pb.GetKind() != nil || pb.GetEnvelope() != nil || pb.GetNestedJws() != nil
+	switch {
+	case protected:
+		c.pipeline.nested = c.nestedJWS(path+".nested_jws", pb.GetNestedJws())
+		c.kind()
+		c.pipeline.needsExchange = pb.GetCipher().GetExchangeKey() != nil
+	case pb.GetSelection() != nil:
+		f.add(path+".selection", "must be unset where nothing is done to what is selected")
+	case pb.GetSigning() == nil:
+		f.add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them")
+	}
+	if pb.GetSigning() != nil {
+		c.pipeline.signer = c.signing(path+".signing", pb.GetSigning())
+	}
+	return c.pipeline.finish()
+}
+
+// kind checks and compiles what is done to the selected values, with its envelope.
+func (c *profile) kind() {
+	p := c.pipeline
+	var parts *blobs
+	switch kind := c.GetKind().(type) {
+	case *allowlistv1.Profile_Cipher:
+		s := c.cipher(c.path+".cipher", kind.Cipher)
+		s.layout = c.blobs(c.cipherSlots(s))
+		if kind.Cipher.GetMac() != nil {
+			s.mac = c.mac(c.path+".cipher.mac", kind.Cipher.GetMac(), s.layout)
 		}
-		for j, other := range paths[:i] {
-			if other != nil && parsed.overlaps(other) {
-				f.add(at, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j))
-				break
-			}
+		p.kind, parts = s, s.layout
+	case *allowlistv1.Profile_RsaDirect:
+		r := c.rsaDirect(c.path+".rsa_direct", kind.RsaDirect)
+		parts = c.blobs(slotRules{slotCiphertext: required, slotCertificate: optional, slotPublicKey: optional}.sized(nil))
+		p.kind = &coded{blobs: parts, begin: r}
+	case *allowlistv1.Profile_Jose:
+		p.kind = c.jose(c.path+".jose", kind.Jose)
+		return
+	case *allowlistv1.Profile_Pgp:
+		g := c.pgp(c.path+".pgp", kind.Pgp)
+		parts = c.blobs(slotRules{slotCiphertext: required}.sized(nil))
+		p.kind = &coded{blobs: parts, begin: g}
+	default:
+		parts = c.blobs(slotRules{slotCiphertext: required}.sized(nil))
+		p.kind = &coded{blobs: parts, begin: plain{}}
+	}
+	c.envelope(parts)
+}
+
+// selected compiles the selection.
+func (c *profile) selected(field string) selection.Selection {
+	var made selection.Selection
+	var wrong []selection.Finding
+	pb := c.GetSelection()
+	switch part := pb.GetPart().(type) {
+	case *allowlistv1.Selection_Fields:
+		field += ".fields"
+		made, wrong = selection.NewFields(selection.FieldsConfig{
+			Paths: part.Fields.GetPaths(), Text: part.Fields.GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING,
+			Optional: part.Fields.GetMissing() == allowlistv1.Fields_MISSING_SKIP, SkipEmpty: part.Fields.GetSkipEmpty(),
+		})
+	case *allowlistv1.Selection_Object:
+		field += ".object"
+		made, wrong = selection.NewObject(part.Object.GetPath(), c.form() == formJSON)
+	case *allowlistv1.Selection_Form:
+		field += ".form"
+		made, wrong = selection.NewForm(selection.FormConfig{
+			Names: part.Form.GetNames(), Optional: part.Form.GetMissing() == allowlistv1.Fields_MISSING_SKIP,
+			SkipEmpty: part.Form.GetSkipEmpty(),
+		})
+	default:
+		if pb != nil && pb.GetWholeBody() == nil {
+			c.add(field, "must be whole_body, fields, object or form")
 		}
-		paths[i] = parsed
+		return selection.Whole()
 	}
-	return &fields{
-		paths:   pb.GetPaths(),
-		steps:   newSteps(paths),
-		text:    pb.GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING,
-		lenient: pb.GetMissing() == allowlistv1.Fields_MISSING_SKIP,
+	for _, finding := range wrong {
+		c.add(field+"."+finding.Field, finding.Text)
 	}
+	c.selection = made
+	return made
+}
+
+// suffix compiles the way to a value whose last bytes are taken.
+func (c *profile) suffix(field, text string, n int) *suffix {
+	path, ok := jsonbytes.ParsePath(text)
+	switch {
+	case c.GetSelection().GetFields() == nil && c.GetSelection().GetObject() == nil:
+		c.add(field, "must be unset unless fields or an object are selected")
+	case !ok || !path.Exact():
+		c.add(field, "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]")
+	case c.selection != nil && c.selection.Covers(path):
+		c.add(field, "must not lead to what is encrypted")
+	default:
+		return &suffix{path: text, lookup: jsonbytes.NewLookup(path), bytes: n}
+	}
+	return nil
 }

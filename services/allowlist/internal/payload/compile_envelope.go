@@ -2,175 +2,200 @@ package payload
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// The limits of an envelope and its parts.
+// The limits of headers.
 const (
-	maxBlobs = 8
-	maxParts = 8
-	maxIV    = 16
-	maxTag   = 16
+	maxHeaders     = 8
+	maxHeaderBytes = 256
 )
 
-// defaultBlob is the name of the blob that is there when none is given.
-const defaultBlob = "data"
-
-// A form is what an envelope is written into.
-type form int
+// A bodyForm is what an envelope is written into.
+type bodyForm int
 
 const (
-	formText  form = iota // a body that is a text
-	formJSON              // a body that is a JSON document
-	formValue             // a string in the place of a JSON value
+	formText bodyForm = iota
+	formJSON
 )
 
-// envelope checks and compiles an envelope.
-func (f *findings) envelope(path string, pb *allowlistv1.Envelope, s suite, form form) *envelope {
-	before := len(f.violations)
-	blobs := f.blobs(path+".blobs", pb.GetBlobs(), s)
-	template, field := "${"+defaultBlob+"}", path+".text"
+// form returns what the envelope is written into.
+func (c choices) form() bodyForm {
+	if _, ok := c.GetEnvelope().GetBody().(*allowlistv1.Envelope_Json); ok {
+		return formJSON
+	}
+	return formText
+}
+
+// envelope checks and compiles the envelope around blobs.
+func (c *profile) envelope(b *blobs) {
+	holes := make([]template.Hole, len(b.list))
+	for i := range b.list {
+		holes[i] = template.Hole{
+			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].textLen(&b.sizes) != unknown,
+		}
+	}
+	e, wrong := c.templates(holes, "${"+defaultBlob+"}")
+	if len(wrong) > 0 && b.sizes[slotWrapped] == unknown && b.has[slotWrapped] {
+		// The texts may be told apart once the length of the wrapped key is known.
+		n := b.sizes
+		n[slotWrapped] = 0
+		for i := range b.list {
+			holes[i].Fixed = b.list[i].textLen(&n) != unknown
+		}
+		e, wrong = c.templates(holes, "${"+defaultBlob+"}")
+		b.cuts = true
+	}
+	c.found(wrong)
+	c.once(e, holes)
+	c.surroundings(e)
+}
+
+// found adds findings that were made before it was clear that they count.
+func (c *profile) found(wrong [][2]string) {
+	for _, finding := range wrong {
+		c.add(finding[0], finding[1])
+	}
+}
+
+// templates compiles the templates of the envelope, and returns what is wrong with them
+// by field.
+func (c *profile) templates(holes []template.Hole, unset string) (*envelope, [][2]string) {
+	path, pb := c.path+".envelope", c.GetEnvelope()
+	e := &envelope{holes: len(holes)}
+	var wrong [][2]string
+	var finding string
 	switch body := pb.GetBody().(type) {
-	case *allowlistv1.Envelope_Text:
-		template = body.Text
 	case *allowlistv1.Envelope_Json:
-		template, field = body.Json, path+".json"
-		if form == formValue {
-			f.add(field, "must be unset with selected fields")
-			return nil
-		}
-	}
-	literals, names, wrong := checkTemplate(template, form, blobs)
-	if wrong != "" {
-		f.add(field, wrong)
-	}
-	if len(f.violations) > before {
-		return nil
-	}
-	e := &envelope{suite: s, blobs: inOrder(blobs, names)}
-	if e.reader, wrong = newReader(template, literals, names, e.blobs, form); wrong != "" {
-		f.add(field, wrong)
-		return nil
-	}
-	e.literals = written(literals, form)
-	return e
-}
-
-// blobs checks the blobs and the parts in them. Names are input, so that
-// findings name the map only.
-func (f *findings) blobs(path string, pb map[string]*allowlistv1.Blob, s suite) []blob {
-	if len(pb) == 0 {
-		slots := []allowlistv1.Part_Slot{allowlistv1.Part_SLOT_IV, allowlistv1.Part_SLOT_CIPHERTEXT}
-		if s.tag > 0 {
-			slots = append(slots, allowlistv1.Part_SLOT_TAG)
-		}
-		return []blob{{name: defaultBlob, slots: slots, codec: newCodec(allowlistv1.Encoding_ENCODING_BASE64)}}
-	}
-	if len(pb) > maxBlobs {
-		f.add(path, "must hold at most 8 blobs")
-	}
-	var blobs []blob
-	count := make(map[allowlistv1.Part_Slot]int)
-	for _, name := range slices.Sorted(maps.Keys(pb)) {
-		if !validBlobName(name) {
-			f.add(path, "must have names of 1-32 of a-z, 0-9 and _, starting with a letter")
-		}
-		parts := pb[name].GetParts()
-		if len(parts) == 0 || len(parts) > maxParts {
-			f.add(path+".parts", "must hold 1-8 parts")
-		}
-		b := blob{name: name, codec: newCodec(pb[name].GetEncoding())}
-		for _, part := range parts {
-			b.slots = append(b.slots, part.GetSlot())
-			count[part.GetSlot()]++
-		}
-		blobs = append(blobs, b)
-	}
-	f.slots(path, count, s)
-	return blobs
-}
-
-// slots checks that each part of the result stands in exactly one place.
-func (f *findings) slots(path string, count map[allowlistv1.Part_Slot]int, s suite) {
-	if count[allowlistv1.Part_SLOT_UNSPECIFIED] > 0 {
-		f.add(path+".parts.slot", "is required")
-	}
-	if count[allowlistv1.Part_SLOT_IV] != 1 || count[allowlistv1.Part_SLOT_CIPHERTEXT] != 1 {
-		f.add(path, "must hold IV and CIPHERTEXT exactly once each")
-	}
-	switch tags := count[allowlistv1.Part_SLOT_TAG]; {
-	case s.mode == modeGCM && tags != 1:
-		f.add(path, "must hold TAG exactly once for GCM")
-	case s.mode == modeCBC && tags != 0:
-		f.add(path, "must not hold TAG for CBC, which has none")
-	}
-}
-
-// checkTemplate splits a template and compares its placeholders with the blobs.
-func checkTemplate(template string, form form, blobs []blob) (literals, names []string, wrong string) {
-	if len(template) > maxTemplateBytes {
-		return nil, nil, "must have at most 4,096 bytes"
-	}
-	if form == formJSON && !validJSON([]byte(template)) {
-		return nil, nil, "must be JSON"
-	}
-	literals, names, ok := splitTemplate(template)
-	if !ok {
-		return nil, nil, "must have the form ${name} wherever ${ stands"
-	}
-	wanted := make([]string, len(blobs))
-	for i := range blobs {
-		wanted[i] = blobs[i].name
-	}
-	given := slices.Sorted(slices.Values(names))
-	if !slices.Equal(given, wanted) { // which are sorted
-		return nil, nil, "must hold each blob exactly once, as ${name}, and nothing that is no blob"
-	}
-	return literals, names, ""
-}
-
-// inOrder returns the blobs in the order of the names.
-func inOrder(blobs []blob, names []string) []blob {
-	ordered := make([]blob, len(names))
-	for i, name := range names {
-		ordered[i] = blobs[blobAt(blobs, name)]
-	}
-	return ordered
-}
-
-// newReader returns the reader of a checked template, or what is wrong with it.
-func newReader(template string, literals, names []string, blobs []blob, form form) (reader, string) {
-	if form == formJSON {
-		r, wrong := newJSONReader(template, blobs)
-		return r, wrong
-	}
-	p, wrong := newPattern(literals, names, blobs)
-	switch {
-	case wrong != "":
-		return nil, wrong
-	case form == formValue:
-		return &valueReader{*p}, ""
+		path += ".json"
+		e.body, finding = template.JSON(body.Json, holes)
+	case *allowlistv1.Envelope_Text:
+		path += ".text"
+		e.body, finding = template.Text(body.Text, holes)
 	default:
-		return newTextReader(p), ""
+		path += ".text"
+		e.body, finding = template.Text(unset, holes)
+	}
+	if finding != "" {
+		wrong = append(wrong, [2]string{path, finding})
+	}
+	for _, name := range slices.Sorted(maps.Keys(pb.GetHeaders())) {
+		value, finding := template.Text(pb.GetHeaders()[name], holes)
+		if text := pb.GetHeaders()[name]; len(text) > maxHeaderBytes || !validHeaderText(text) {
+			finding = "must have values of at most 256 visible characters and inner blanks"
+		}
+		if finding != "" {
+			wrong = append(wrong, [2]string{c.path + ".envelope.headers", finding})
+			continue
+		}
+		e.headers = append(e.headers, headerTemplate{name: name, value: value, filled: len(value.Holes()) > 0})
+	}
+	return e, wrong
+}
+
+// once checks that each hole stands in the envelope once.
+func (c *profile) once(e *envelope, holes []template.Hole) {
+	if e.body == nil {
+		return
+	}
+	held := e.body.Holes()
+	for _, h := range e.headers {
+		held = append(held, h.value.Holes()...)
+	}
+	slices.Sort(held)
+	if len(held) != len(holes) || len(slices.Compact(held)) != len(holes) {
+		c.add(c.path+".envelope", "must hold each blob exactly once, in the body or in a header")
 	}
 }
 
-// written returns the literals as they are written. Blobs need no escaping in
-// JSON, whatever their encoding.
-func written(literals []string, form form) [][]byte {
-	out := make([][]byte, len(literals))
-	for i, literal := range literals {
-		out[i] = []byte(literal)
-		if form == formValue {
-			out[i] = appendEscaped(nil, out[i])
+// surroundings checks and compiles the rest of the envelope.
+func (c *profile) surroundings(e *envelope) {
+	path, pb := c.path+".envelope", c.GetEnvelope()
+	c.headerNames(path+".headers", pb.GetHeaders())
+	part := c.GetSelection()
+	if c.form() == formJSON && (part.GetFields() != nil || part.GetForm() != nil) {
+		c.add(path+".json", "must be unset with selected fields and forms")
+	}
+	switch pb.GetEncoding() {
+	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
+	default:
+		codec := codecOf(pb.GetEncoding(), template.Raw)
+		e.outer = &codec
+		if part != nil && part.GetWholeBody() == nil {
+			c.add(path+".encoding", "must be unset but for whole bodies")
 		}
 	}
-	if form == formValue {
-		last := len(out) - 1
-		out[0] = append([]byte{'"'}, out[0]...)
-		out[last] = append(out[last], '"')
+	c.pipeline.envelope = e
+	c.pipeline.contentType = c.contentType(path + ".content_type")
+}
+
+// contentType returns the content type of what is sent.
+func (c *profile) contentType(field string) string {
+	given, part := c.GetEnvelope().GetContentType(), c.GetSelection()
+	switch {
+	case given != "":
+		if !regexp.MustCompile(`^[a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?$`).MatchString(given) {
+			c.add(field, "must be a media type")
+		}
+		return given
+	case part.GetForm() != nil:
+		return ""
+	case part.GetFields() != nil || part.GetObject() != nil:
+		return "application/json"
+	case c.form() == formJSON && c.pipeline.envelope.outer == nil:
+		return "application/json"
+	default:
+		return "text/plain"
 	}
-	return out
+}
+
+// headerNames checks the names of headers. Names are input, so
+// that findings name the map only.
+func (c *profile) headerNames(field string, headers map[string]string) {
+	if len(headers) > maxHeaders {
+		c.add(field, "must hold at most 8 headers")
+	}
+	seen := make(map[string]bool, len(headers))
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		folded := strings.ToLower(name)
+		switch {
+		case !validHeaderName(folded):
+			c.add(field, "must have names of 1-64 letters, digits and -, and not of a header that HTTP itself needs")
+		case seen[folded] || c.taken[folded]:
+			c.add(field, "must name each header once, whatever the case, and none that the envelope has")
+		}
+		seen[folded] = true
+	}
+	c.taken = seen
+}
+
+// ReservedHeader reports whether a header, in whatever case, frames the message or
+// names its receiver. What a configuration adds to a message may not be one: it could
+// send what was approved for one host to another.
+func ReservedHeader(name string) bool {
+	switch strings.ToLower(name) {
+	case "connection", "content-encoding", "content-length", "content-type", "expect", "host",
+		"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
+	}
+	return false
+}
+
+// validHeaderName reports whether a header may be added. The name is in lower case.
+func validHeaderName(name string) bool {
+	if name == "" || len(name) > 64 || ReservedHeader(name) {
+		return false
+	}
+	for i := range len(name) {
+		if !resource.Alphanumeric(name[i]) && name[i] != '-' {
+			return false
+		}
+	}
+	return true
 }

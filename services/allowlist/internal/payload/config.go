@@ -81,7 +81,7 @@ func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.pb) }
 // Redacted returns a copy in which each reference reads `set`.
 func (c *Config) Redacted() *allowlistv1.Encryption {
 	pb := c.Proto()
-	eachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
+	EachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
 	return pb
 }
 
@@ -89,7 +89,7 @@ func (c *Config) Redacted() *allowlistv1.Encryption {
 // refers to, each once, in order.
 func (c *Config) Secrets() []string {
 	var names []string
-	eachReference(c.pb, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
+	EachReference(c.pb, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -98,8 +98,8 @@ func (c *Config) Secrets() []string {
 // secret must have, each place once, in the order of the proto.
 func (c *Config) References() []Reference {
 	var refs []Reference
-	eachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
-		refs = append(refs, newKeySource(path, ref).Reference)
+	EachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
+		refs = append(refs, newSource(path, ref).Reference)
 	})
 	return refs
 }
@@ -122,8 +122,11 @@ func (c *Config) Legacy() []LegacyUse {
 	return uses
 }
 
-// defaultGrace is for how long after a rotation the version before is good.
-const defaultGrace = 24 * time.Hour
+// For how long after a rotation the version before is good.
+const (
+	defaultGrace = 24 * time.Hour
+	maxGrace     = 30 * 24 * time.Hour
+)
 
 // Grace returns for how long after a rotation the version before is good.
 func (c *Config) Grace() time.Duration {

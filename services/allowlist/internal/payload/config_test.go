@@ -258,6 +258,7 @@ func TestReferencesCarryVersions(t *testing.T) {
 	// Only what follows the current version has versions before it.
 	a.Live = true
 	wantDecrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Version: 7, Field: cipher + "[1]"}}
+	wantDecrypt = append(wantDecrypt, payload.Reference{Secret: "workspaces/acme/secrets/b", Live: true, Field: signing + "[0]"})
 	if diff := cmp.Diff(wantDecrypt, p.DecryptReferences()); diff != "" {
 		t.Errorf("DecryptReferences (-want +got):\n%s", diff)
 	}

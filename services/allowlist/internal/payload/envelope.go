@@ -1,235 +1,191 @@
 package payload
 
 import (
-	"fmt"
-	"io"
+	"bytes"
+	"strings"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A blob is a list of parts that are concatenated and then encoded.
-type blob struct {
-	name  string
-	slots []allowlistv1.Part_Slot
-	codec codec
-}
+// maxIV is the length of the longest IV.
+const maxIV = 16
 
-// A reader finds the texts of an envelope's blobs in what was received. Found has
-// a place for each blob; a reader that reports true has filled all.
-type reader interface {
-	read(received []byte, found [][]byte) bool
-}
-
-// An envelope says how encrypted bytes are written and read. What is encrypted
-// and what with is not its business.
+// An envelope says how protected bytes are written and read. What they are is not its
+// business: it fills holes with texts.
 type envelope struct {
-	suite suite
-	// blobs stand in the order in which the template names them.
-	blobs []blob
-	// literals surround the blobs when they are written; there is one more.
-	literals [][]byte
-	reader   reader
+	holes int
+	body  *template.Template
+	// headers are those that hold something, and those that are sent only.
+	headers []headerTemplate
+	// outer encodes the finished body once more, if it is set.
+	outer *template.Codec
 }
 
-// A layout says where the parts begin when all blobs stand behind each other.
-type layout struct{ iv, ciphertext, tag, end int }
-
-// layout places the parts for a ciphertext of n bytes.
-func (e *envelope) layout(n int) layout {
-	var l layout
-	for i := range e.blobs {
-		for _, slot := range e.blobs[i].slots {
-			at, size := e.part(&l, slot, n)
-			*at = l.end
-			l.end += size
-		}
-	}
-	return l
+// A headerTemplate is a header with its value.
+type headerTemplate struct {
+	name   string
+	value  *template.Template
+	filled bool // it holds something, so that it is read
 }
 
-// part returns where the position of a slot is kept, and the slot's size.
-func (e *envelope) part(l *layout, slot allowlistv1.Part_Slot, n int) (at *int, size int) {
-	switch slot {
-	case allowlistv1.Part_SLOT_IV:
-		return &l.iv, e.suite.iv
-	case allowlistv1.Part_SLOT_TAG:
-		return &l.tag, e.suite.tag
-	default:
-		return &l.ciphertext, n
-	}
-}
-
-// blobSize returns the length of a blob before encoding.
-func (e *envelope) blobSize(b *blob, n int) int {
-	var (
-		l     layout
-		total int
-	)
-	for _, slot := range b.slots {
-		_, size := e.part(&l, slot, n)
-		total += size
-	}
-	return total
-}
-
-// textLen returns the length of the text for a ciphertext of n bytes.
-func (e *envelope) textLen(n int) int {
-	total := 0
-	for _, literal := range e.literals {
-		total += len(literal)
-	}
-	for i := range e.blobs {
-		total += e.blobs[i].codec.encodedLen(e.blobSize(&e.blobs[i], n))
-	}
-	return total
-}
-
-// A scratch is memory that is used again and again. It serves one message.
-type scratch struct{ memory []byte }
-
-// A writer seals the values of one message.
+// A writer is what the selection seals values with.
 type writer struct {
-	*envelope
-	scratch
-	box    box
-	random io.Reader
-	ivs    []byte // of the values to come
+	*message
+	envelope *envelope
+	nested   *nesting // nil: nothing is signed inside
+	sealing  sealing
+	// fill is the sealing's appendText, made once.
+	fill   func(dst []byte, hole int) []byte
+	outer  []byte // the body before its outer encoding
+	sealed int    // how many values
 }
 
-func (w *writer) prepare(values int) error {
-	w.ivs = make([]byte, values*w.suite.iv)
-	// A short read would leave a predictable one.
-	if _, err := io.ReadFull(w.random, w.ivs); err != nil {
-		return fmt.Errorf("draw iv: %w", err)
-	}
-	return nil
+func newWriter(m *message, e *envelope, n *nesting, s sealing) *writer {
+	return &writer{message: m, envelope: e, nested: n, sealing: s, fill: s.appendText}
 }
 
-func (w *writer) sealedLen(n int) int { return w.textLen(w.box.sealedLen(n)) }
+// Prepare implements [selection.Sealer].
+func (w *writer) Prepare(values int) error { return w.sealing.prepare(values) }
 
-// seal encrypts plaintext and appends the text of the envelope.
-func (w *writer) seal(dst, plaintext []byte) ([]byte, error) {
-	iv := w.ivs[:w.suite.iv]
-	w.ivs = w.ivs[w.suite.iv:]
-	n := w.box.sealedLen(len(plaintext))
-	l := w.layout(n)
-	raw := w.room(l.end + w.suite.tag)
-
-	// The tag comes out behind the ciphertext, where another part may belong: it
-	// is put aside before the others take their places.
-	sealed := w.box.seal(raw[l.ciphertext:l.ciphertext], iv, plaintext)
-	var tag [maxTag]byte
-	copy(tag[:], sealed[n:])
-	copy(raw[l.iv:], iv)
-	copy(raw[l.tag:], tag[:w.suite.tag])
-
-	dst = append(dst, w.literals[0]...)
-	for i := range w.blobs {
-		size := w.blobSize(&w.blobs[i], n)
-		dst = w.blobs[i].codec.appendEncoded(dst, raw[:size])
-		dst = append(dst, w.literals[i+1]...)
-		raw = raw[size:]
+// SealedLen implements [selection.Sealer].
+func (w *writer) SealedLen(n int) int {
+	if w.nested != nil {
+		n = w.nested.len(n)
 	}
+	n = w.envelope.body.Literals() + w.sealing.textLen(n)
+	if w.envelope.outer != nil {
+		n = w.envelope.outer.EncodedLen(n)
+	}
+	return n
+}
+
+// Seal implements [selection.Sealer].
+func (w *writer) Seal(dst, value []byte) ([]byte, error) {
+	w.traced("select", "selected value", value)
+	if w.nested != nil {
+		signed, err := w.nested.sign(w.message, value)
+		if err != nil {
+			return nil, err
+		}
+		w.traced("sign inside", "JSON Web Signature around the value", signed)
+		value = signed
+	}
+	if err := w.sealing.seal(value); err != nil {
+		return nil, err
+	}
+	w.sealed++
+	start := len(dst)
+	if w.envelope.outer == nil {
+		out, ok := w.envelope.body.Append(dst, w.fill)
+		if !ok {
+			return nil, notText()
+		}
+		w.traced("envelope", "envelope written", out[start:])
+		return out, nil
+	}
+	inner, ok := w.envelope.body.Append(w.outer[:0], w.fill)
+	if !ok {
+		return nil, notText()
+	}
+	w.outer = inner
+	dst = w.envelope.outer.AppendEncoded(dst, inner)
+	w.traced("envelope", "envelope written and encoded once more", dst[start:])
 	return dst, nil
 }
 
-// A parser opens the values of one message.
-type parser struct {
-	*envelope
-	scratch
-	boxes []box
+// notText is the refusal of bytes that a JSON string or a header cannot hold.
+func notText() error {
+	return notEncryptable("the bytes cannot stand in the envelope as they are: they are not text", "")
 }
 
-// open reads an envelope and decrypts what is in it with the first of the boxes
-// that opens it. The plaintext is good until the next call.
-func (p *parser) open(received []byte) ([]byte, error) {
-	var places [maxBlobs][]byte
-	found := places[:len(p.blobs)]
-	if !p.reader.read(received, found) {
+// writeHeaders returns the headers, which hold what is of the whole message: it is the
+// same for the last value as for all.
+func (w *writer) writeHeaders() ([]Header, error) {
+	var headers []Header
+	for _, h := range w.envelope.headers {
+		if h.filled && w.sealed == 0 {
+			continue // nothing is there to open
+		}
+		value, ok := h.value.Append(nil, w.fill)
+		if !ok || !validHeaderText(string(value)) {
+			return nil, notEncryptable("the bytes cannot stand in a header as they are", "")
+		}
+		headers = append(headers, Header{Name: h.name, Value: string(value)})
+	}
+	return headers, nil
+}
+
+// validHeaderText reports whether a text can be the value of a header: a line break in
+// one would begin another.
+func validHeaderText(value string) bool {
+	if strings.TrimSpace(value) != value {
+		return false
+	}
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// A parser is what the selection opens values with.
+type parser struct {
+	*message
+	envelope *envelope
+	nested   *nesting
+	opening  opening
+	outer    scratch
+	inner    []byte // what was signed inside
+	text     []byte
+	found    [][]byte // by hole
+	reading  reading  // read, made once
+}
+
+func newParser(m *message, e *envelope, n *nesting, o opening) *parser {
+	p := &parser{message: m, envelope: e, nested: n, opening: o, found: make([][]byte, e.holes)}
+	p.reading = p.read
+	return p
+}
+
+// Prepare implements [selection.Opener].
+func (*parser) Prepare(int) error { return nil }
+
+// Open implements [selection.Opener].
+func (p *parser) Open(text []byte) ([]byte, error) {
+	if p.envelope.outer != nil {
+		trimmed := bytes.Trim(text, " \t\r\n\v\f")
+		decoded, ok := p.envelope.outer.AppendDecoded(p.outer.room(p.envelope.outer.MaxDecodedLen(len(trimmed)))[:0], trimmed)
+		if !ok {
+			return nil, errDecode
+		}
+		text = decoded
+	}
+	p.text = text
+	value, err := p.opening.open(p.reading)
+	if err != nil || p.nested == nil {
+		return value, err
+	}
+	p.inner, err = p.nested.verify(p.message, value)
+	return p.inner, err
+}
+
+// read finds the texts of the holes in the headers and in the text.
+func (p *parser) read(lengths []int) ([][]byte, error) {
+	for _, h := range p.envelope.headers {
+		if h.filled && !h.value.Read([]byte(p.Headers[strings.ToLower(h.name)]), p.found, lengths) {
+			return nil, errEnvelope
+		}
+	}
+	if !p.envelope.body.Read(p.text, p.found, lengths) {
 		return nil, errEnvelope
 	}
-	raw, n, ok := p.decode(found, len(p.boxes) > 1)
-	if !ok {
-		return nil, errDecode
-	}
-	l := p.layout(n)
-	var (
-		iv  [maxIV]byte
-		tag [maxTag]byte
-	)
-	copy(iv[:p.suite.iv], raw[l.iv:])
-	copy(tag[:p.suite.tag], raw[l.tag:])
-	sealed := append(raw[:l.ciphertext+n], tag[:p.suite.tag]...)[l.ciphertext:]
-
-	// One key opens in place. Of several, each but the last may spoil its
-	// output, so that this lies behind what is opened.
-	dst := sealed[:0]
-	if len(p.boxes) > 1 {
-		dst = raw[l.end+p.suite.tag : l.end+p.suite.tag]
-	}
-	for _, b := range p.boxes {
-		if plaintext, ok := b.open(dst, iv[:p.suite.iv], sealed); ok {
-			return plaintext, nil
-		}
-	}
-	return nil, errCipher
+	return p.found, nil
 }
 
-// decode decodes the blobs behind each other and returns them with the length of
-// the ciphertext. There is room behind them for a tag and, if wanted, a plaintext.
-func (p *parser) decode(found [][]byte, spare bool) (raw []byte, n int, ok bool) {
-	size := 0
-	for i, text := range found {
-		size += p.blobs[i].codec.maxDecodedLen(len(text))
-	}
-	if spare {
-		size *= 2
-	}
-	raw = p.room(size + p.suite.tag)[:0]
-	n = -1
-	for i, text := range found {
-		start := len(raw)
-		if raw, ok = p.blobs[i].codec.appendDecoded(raw, text); !ok {
-			return nil, 0, false
-		}
-		fixed, got := p.blobSize(&p.blobs[i], 0), len(raw)-start
-		switch {
-		case p.blobs[i].holdsCiphertext() && got >= fixed:
-			n = got - fixed
-		case got != fixed:
-			return nil, 0, false
-		}
-	}
-	return raw, n, true
-}
-
-// room returns n bytes of the scratch memory.
-func (s *scratch) room(n int) []byte {
-	if cap(s.memory) < n {
-		clear(s.memory[:cap(s.memory)])
-		s.memory = make([]byte, n)
-	}
-	return s.memory[:n]
-}
-
-// wipe zeroes the scratch memory, which may hold plaintext.
-func (s *scratch) wipe() { clear(s.memory[:cap(s.memory)]) }
-
-func (b *blob) holdsCiphertext() bool {
-	for _, slot := range b.slots {
-		if slot == allowlistv1.Part_SLOT_CIPHERTEXT {
-			return true
-		}
-	}
-	return false
-}
-
-// blobAt returns the position of the named blob, which exists.
-func blobAt(blobs []blob, name string) int {
-	for i := range blobs {
-		if blobs[i].name == name {
-			return i
-		}
-	}
-	return -1
+// Wipe implements [selection.Opener].
+func (p *parser) Wipe() {
+	p.opening.wipe()
+	p.outer.Wipe()
+	clear(p.inner)
 }

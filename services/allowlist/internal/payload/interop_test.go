@@ -124,13 +124,13 @@ func TestInteropNodeAndTheEngineOpenEachOther(t *testing.T) {
 			asField := k.pipeline(t, fields("", "$.pan", "$.tags[*]"), "text", text)
 
 			// Ours, for node to open.
-			whole := encryptWith(t, asText, k, sample)
-			members := parts(t, encryptWith(t, asJSON, k, sample))
+			whole := encryptAs(t, asText, k, sample)
+			members := parts(t, encryptAs(t, asJSON, k, sample))
 			var field struct {
 				Pan  string
 				Tags []string
 			}
-			if err := json.Unmarshal([]byte(encryptWith(t, asField, k, sample)), &field); err != nil {
+			if err := json.Unmarshal([]byte(encryptAs(t, asField, k, sample)), &field); err != nil {
 				t.Fatal(err)
 			}
 			got := node(t, k.open(whole), k.open(members), k.open(field.Pan), k.open(field.Tags[0]), k.open(field.Tags[1]),
@@ -155,7 +155,7 @@ func TestInteropNodeAndTheEngineOpenEachOther(t *testing.T) {
 	}
 }
 
-func encryptWith(t *testing.T, p *payload.Pipeline, k kind, body string) string {
+func encryptAs(t *testing.T, p *payload.Pipeline, k kind, body string) string {
 	t.Helper()
 	sent, err := encryptWith(p, now, &counter{}, k.keys(), []byte(body))
 	if err != nil {
@@ -213,7 +213,7 @@ func TestInteropOpensslAndTheEngineOpenEachOther(t *testing.T) {
 			openssl := func(input []byte, iv, direction string) []byte {
 				return run(t, input, "openssl", "enc", "-"+k.algorithm(), direction, "-K", k.key(), "-iv", iv)
 			}
-			iv, ciphertext, _ := strings.Cut(encryptWith(t, p, k, sample), ":")
+			iv, ciphertext, _ := strings.Cut(encryptAs(t, p, k, sample), ":")
 			if got := openssl(unhex(t, ciphertext), iv, "-d"); string(got) != sample {
 				t.Errorf("openssl opens what Encrypt made as %q", got)
 			}
@@ -229,7 +229,7 @@ func TestInteropOpensslAndTheEngineOpenEachOther(t *testing.T) {
 			if got, err := decryptWith(usual, now, k.keys(), append(text, '\n')); err != nil || string(got) != sample {
 				t.Errorf("Decrypt of what openssl made = %q, %v", got, err)
 			}
-			sent, err := base64.StdEncoding.DecodeString(encryptWith(t, usual, k, sample))
+			sent, err := base64.StdEncoding.DecodeString(encryptAs(t, usual, k, sample))
 			if err != nil {
 				t.Fatal(err)
 			}

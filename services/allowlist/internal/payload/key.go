@@ -1,64 +1,195 @@
 package payload
 
 import (
-	"bytes"
+	"crypto"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
+// What may be wrong with a key besides what package keys finds.
 var (
-	errKeyDecoding = errors.New("the secret does not decode")
-	errKeyLength   = errors.New("the key has the wrong length")
+	errKeyLength     = errors.New("the key has the wrong length")
+	errNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
 )
 
-// A keySource is a reference with the way from the stored bytes to the key.
-type keySource struct {
+// A source is a reference with the way from the stored bytes to the key. Pipelines
+// know their sources by address.
+type source struct {
 	Reference
-	decoding allowlistv1.Decoding
+	decoding keys.Decoding
 }
 
-func newKeySource(path string, ref *allowlistv1.SecretRef) keySource {
-	return keySource{
-		Reference: Reference{Secret: ref.GetName(), Version: ref.GetVersion(), Field: strings.TrimPrefix(path, root+".")},
-		decoding:  ref.GetDecoding(),
+// newSource returns the source of a reference that stands at a path, such as
+// `encryption.request.signing.keys[0]`.
+func newSource(path string, ref *allowlistv1.SecretRef) *source {
+	s := &source{
+		Reference: Reference{
+			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: usageAt(path),
+			Field: strings.TrimPrefix(path, root+"."),
+		},
 	}
-}
-
-// use decodes the stored bytes, hands the key to f and zeroes it. What f refuses
-// is KEY_NOT_USABLE, which names the field of the reference.
-//
-// A text may be pasted with a line end or copied with blanks: ASCII white space
-// around it is not part of it. Raw bytes are taken as they are.
-func (k keySource) use(stored sensitive.Bytes, f func(key []byte) error) error {
-	key, ok := k.decode(stored)
-	defer clear(key)
-	err := errKeyDecoding
-	if ok {
-		err = f(key)
-	}
-	if err != nil {
-		return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
-			With("field", k.Field).Because(err)
-	}
-	return nil
-}
-
-func (k keySource) decode(stored sensitive.Bytes) ([]byte, bool) {
-	var text codec
-	switch k.decoding {
+	switch ref.GetDecoding() {
 	case allowlistv1.Decoding_DECODING_HEX:
-		text = newCodec(allowlistv1.Encoding_ENCODING_HEX)
+		s.decoding = keys.Hex
 	case allowlistv1.Decoding_DECODING_BASE64:
-		text = newCodec(allowlistv1.Encoding_ENCODING_BASE64)
+		s.decoding = keys.Base64
 	case allowlistv1.Decoding_DECODING_BASE64URL:
-		text = newCodec(allowlistv1.Encoding_ENCODING_BASE64URL)
-	default:
-		return bytes.Clone(stored.Reveal()), true
+		s.decoding = keys.Base64URL
+	case allowlistv1.Decoding_DECODING_WHSEC:
+		s.decoding = keys.Whsec
+	case allowlistv1.Decoding_DECODING_PEM:
+		s.decoding = keys.PEM
 	}
-	// Sized before, so that no half of a key is left behind by a growing slice.
-	return text.appendDecoded(make([]byte, 0, stored.Len()), trimSpace(stored.Reveal()))
+	return s
+}
+
+// usageAt returns the usage of the secret that stands at a path. What is sent as it
+// is, an IV or a salt, is a parameter: whoever knows the cipher's key could read it
+// out of the ciphertext even where it is not sent.
+func usageAt(path string) Usage {
+	if strings.HasSuffix(path, ".iv.secret") || strings.HasSuffix(path, ".salt.secret") {
+		return ParameterUsage
+	}
+	return KeyUsage
+}
+
+// unusable returns the refusal of a key.
+func (s *source) unusable(err error) error {
+	return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
+		With("field", s.Field).Because(err)
+}
+
+// decode returns the key that the stored bytes hold, as a copy to zero after use.
+func (s *source) decode(k Key) ([]byte, error) {
+	key, err := keys.Decode(s.decoding, k.Value.Reveal())
+	if err != nil {
+		return nil, s.unusable(err)
+	}
+	return key, nil
+}
+
+// private returns the private key that the stored bytes hold.
+func (s *source) private(k Key) (crypto.PrivateKey, keys.Info, error) {
+	text, err := s.decode(k)
+	if err != nil {
+		return nil, keys.Info{}, err
+	}
+	defer clear(text)
+	key, info, err := keys.ParsePrivate(text)
+	if err != nil {
+		return nil, keys.Info{}, s.unusable(err)
+	}
+	return key, info, nil
+}
+
+// public returns the public key that the stored bytes hold or belong to.
+func (s *source) public(k Key) (crypto.PublicKey, keys.Info, error) {
+	text, err := s.decode(k)
+	if err != nil {
+		return nil, keys.Info{}, err
+	}
+	defer clear(text)
+	key, info, err := keys.ParsePublic(text)
+	if err != nil {
+		return nil, keys.Info{}, s.unusable(err)
+	}
+	return key, info, nil
+}
+
+// A want is a source that a step needs, and whether its versions before the current
+// one are welcome.
+type want struct {
+	*source
+	live bool
+}
+
+// wantFirst returns the key that a list begins with: the one for what goes out.
+func wantFirst(sources []*source) []want {
+	if len(sources) == 0 {
+		return nil
+	}
+	return []want{{source: sources[0]}}
+}
+
+// wantAll returns all keys of a list.
+func wantAll(sources []*source, live bool) []want {
+	wants := make([]want, len(sources))
+	for i, s := range sources {
+		wants[i] = want{source: s, live: live}
+	}
+	return wants
+}
+
+// references returns what has to be resolved. Only what follows the current version
+// has versions before it.
+func references(wants []want) []Reference {
+	refs := make([]Reference, len(wants))
+	for i, w := range wants {
+		refs[i] = w.Reference
+		refs[i].Live = w.live && w.Version == 0
+	}
+	return refs
+}
+
+// A ring holds the resolved keys of one message.
+type ring struct {
+	wants []want
+	keys  Keys
+	used  []Use
+}
+
+// newRing returns the ring of the keys that were resolved for wants.
+func newRing(wants []want, keys Keys) (ring, error) {
+	r := ring{wants: wants, keys: keys}
+	if len(keys) != len(wants) || slices.ContainsFunc(keys, func(versions []Key) bool { return len(versions) == 0 }) {
+		return r, errKeys
+	}
+	return r, nil
+}
+
+// versions returns the versions of a source, the newest first.
+func (r *ring) versions(s *source) []Key { return r.keys[r.at(s)] }
+
+// first returns the version that is used for what goes out, and notes its use.
+func (r *ring) first(s *source) Key {
+	key := r.versions(s)[0]
+	r.use(s, key.Version)
+	return key
+}
+
+// use notes that a version protected the message or opened it.
+func (r *ring) use(s *source, version uint32) {
+	use := Use{Reference: r.at(s), Version: version}
+	if !slices.Contains(r.used, use) {
+		r.used = append(r.used, use)
+	}
+}
+
+func (r *ring) at(s *source) int {
+	return slices.IndexFunc(r.wants, func(w want) bool { return w.source == s })
+}
+
+// A candidate is one version of one of several keys that may be the right one.
+type candidate struct {
+	*source
+	Key
+	// previous says that a newer version is there. One that is not usable is passed
+	// over then: the secret may have been of another kind before.
+	previous bool
+}
+
+// candidates returns all versions of all sources, in the order to try them.
+func (r *ring) candidates(sources []*source) []candidate {
+	var all []candidate
+	for _, s := range sources {
+		for i, key := range r.versions(s) {
+			all = append(all, candidate{source: s, Key: key, previous: i > 0})
+		}
+	}
+	return all
 }

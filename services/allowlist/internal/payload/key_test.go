@@ -58,16 +58,17 @@ func TestKeysAreDecodedAsConfigured(t *testing.T) {
 		})
 	}
 	p := pipeline(t, mac)
-	_, err := encryptWith(p, now, rand.Reader, keysOf(sensitive.New([]byte(keyB[:30]))), nil)
+	_, err := encryptWith(p, now, rand.Reader, keysOf(sensitive.New(nil)), nil)
 	if !fault.Is(err, payload.KeyNotUsable) {
-		t.Errorf("Encrypt with a MAC key of 15 bytes: %v, want KEY_NOT_USABLE", err)
+		t.Errorf("Encrypt with an empty MAC key: %v, want KEY_NOT_USABLE", err)
 	}
 }
 
 func TestAKeyThatIsNotUsableIsNamedByItsPlace(t *testing.T) {
 	t.Parallel()
-	own := config(t, gcmTwo+mac+"} response { "+gcmTwo)
-	mirrored := config(t, gcmTwo+mac)
+	own := config(t, gcmTwo+"} response { "+gcmTwo)
+	signed := config(t, gcmTwo+mac)
+	mirrored := config(t, gcmTwo)
 	tests := []struct {
 		name   string
 		config *payload.Config
@@ -77,7 +78,8 @@ func TestAKeyThatIsNotUsableIsNamedByItsPlace(t *testing.T) {
 		want   string
 	}{
 		{"the key that encrypts a request", own, payload.Request, false, 0, "request.cipher.shared_key.keys[0]"},
-		{"the key that signs a request", own, payload.Request, false, 1, "request.signing.keys[0]"},
+		{"the key that signs a request", signed, payload.Request, false, 1, "request.signing.keys[0]"},
+		{"the key that verifies a request", signed, payload.Request, true, 2, "request.signing.keys[0]"},
 		{"a key that opens a request", own, payload.Request, true, 1, "request.cipher.shared_key.keys[1]"},
 		{"a key that opens a response", own, payload.Response, true, 1, "response.cipher.shared_key.keys[1]"},
 		{"a key of the request that opens a response", mirrored, payload.Response, true, 1, "request.cipher.shared_key.keys[1]"},

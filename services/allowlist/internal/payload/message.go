@@ -73,8 +73,10 @@ type Trace func(stage, detail string, value []byte)
 
 // An Input is a message with all that it takes to protect or to open it.
 type Input struct {
-	Now     time.Time
-	Random  io.Reader // for Encrypt
+	Now time.Time
+	// Random is the source of what is drawn, for opening too: a key that does not unwrap
+	// becomes a random one. Nil: the system's.
+	Random  io.Reader
 	Keys    Keys
 	Body    []byte
 	Headers Headers // for Decrypt and Verify
@@ -113,17 +115,35 @@ type Output struct {
 // errKeys is a mistake of the caller's program.
 var errKeys = errors.New("payload: the keys are not those of the references")
 
-// fit reports whether there are keys for n references.
-func (k Keys) fit(n int) error {
-	if len(k) != n {
-		return errKeys
-	}
-	for _, versions := range k {
-		if len(versions) == 0 {
-			return errKeys
-		}
+// ErrExchange means that a message needs what it answers, and the exchange does not
+// have it.
+var ErrExchange = errors.New("payload: the exchange lacks the key or the IV")
+
+// A message is what the steps of protecting or opening one message share.
+type message struct {
+	Input
+	ring ring
+	work int
+	// suffixes are the ends of values of the body that are the IV and the associated
+	// data, where the configuration says so.
+	ivSuffix, aadSuffix []byte
+	// answer is what an answer needs, if one is to be made.
+	answer Exchange
+}
+
+// spend notes work, in iterations of a hash, and fails where it is too much in all.
+func (m *message) spend(work int) error {
+	if m.work += work; m.work > workLimit {
+		return errTooMuchWork
 	}
 	return nil
+}
+
+// traced tells who looks of a step.
+func (m *message) traced(stage, detail string, value []byte) {
+	if m.Trace != nil {
+		m.Trace(stage, detail, value)
+	}
 }
 
 // A stage is where a message of the partner stopped. It is for the endpoint's owners

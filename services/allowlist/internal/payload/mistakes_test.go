@@ -20,6 +20,9 @@ const (
 	three   = `blobs { key: "c" value { parts { slot: SLOT_CIPHERTEXT } } } blobs { key: "i" value { parts { slot: SLOT_IV } encoding: ENCODING_HEX } } blobs { key: "t" value { parts { slot: SLOT_TAG } encoding: ENCODING_BASE64URL } } `
 )
 
+// twoOpen are blobs of which two have no fixed length.
+const twoOpen = three + `blobs { key: "a" value { parts { slot: SLOT_AAD } } }`
+
 // A mistake is a profile that is refused, with the reason and the fields named.
 type mistake struct {
 	name, profile string
@@ -73,7 +76,7 @@ func TestParseNamesWhatIsWrongWithCiphersAndReferences(t *testing.T) {
 	t.Parallel()
 	checkMistakes(t, []mistake{
 		{"an empty profile", ``, invalid, []string{request}},
-		{"a selection without a cipher", mac + `selection { whole_body {} } envelope {}`, invalid, []string{request + ".selection", request + ".envelope"}},
+		{"a selection of what is left alone", mac + `selection { whole_body {} }`, invalid, []string{request + ".selection"}},
 		{"a selection of nothing", gcm + `selection {}`, invalid, []string{request + ".selection"}},
 		{"no algorithm", `cipher { shared_key { ` + ref + ` } }`, invalid, []string{request + ".cipher.algorithm"}},
 		{"an unknown algorithm", `cipher { algorithm: 99 shared_key { ` + ref + ` } }`, invalid, []string{request + ".cipher.algorithm", request + ".cipher.algorithm"}},
@@ -128,20 +131,20 @@ func TestParseNamesWhatIsWrongWithEnvelopes(t *testing.T) {
 		{"the IV twice", blobs(three + `blobs { key: "j" value { parts { slot: SLOT_IV } } } text: "${i}.${j}.${c}.${t}"`), invalid, []string{request + ".envelope.blobs"}},
 		{"a part of nothing", blobs(`blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } parts {} } }`), invalid, []string{request + ".envelope.blobs.parts.slot"}},
 		{"a blob of nothing", blobs(three + `blobs { key: "n" value {} } text: "${i}.${c}.${t}.${n}"`), invalid, []string{request + ".envelope.blobs.parts"}},
-		{"a bad name of a blob", blobs(`blobs { key: "Data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "x"`), invalid, []string{request + ".envelope.blobs", request + ".envelope.text"}},
+		{"a bad name of a blob", blobs(`blobs { key: "Data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "x"`), invalid, []string{request + ".envelope.blobs", request + ".envelope"}},
 		{"blobs without a template", blobs(three), invalid, []string{request + ".envelope.text"}},
-		{"a blob that is not written", blobs(three + `text: "${i}.${t}"`), invalid, []string{request + ".envelope.text"}},
+		{"a blob that is not written", blobs(three + `text: "${i}.${t}"`), invalid, []string{request + ".envelope"}},
 		{"a blob that is written twice", blobs(three + `text: "${i}.${t}.${c}.${i}"`), invalid, []string{request + ".envelope.text"}},
 		{"a blob that there is not", blobs(three + `text: "${i}.${t}.${c}.${x}"`), invalid, []string{request + ".envelope.text"}},
 		{"a placeholder without an end", blobs(`text: "${data}${"`), invalid, []string{request + ".envelope.text"}},
 		{"a template that is too long", blobs(`text: "` + strings.Repeat("x", 4090) + `${data}"`), invalid, []string{request + ".envelope.text"}},
-		{"blobs that touch", blobs(three + `text: "${i}${t}:${c}"`), invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal after hexadecimal", blobs(three + `text: "${i}F${t}:${c}"`), invalid, []string{request + ".envelope.text"}},
+		{"blobs that touch", strings.Replace(gcm, "shared_key", `aad { sent: "x" } shared_key`, 1) + `envelope { ` + twoOpen + ` text: "${c}${a}:${i}:${t}" }`, invalid, []string{request + ".envelope.text"}},
+		{"an unclear literal after hexadecimal", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_HEX", 1) + `text: "${i}:${c}F${t}"`), invalid, []string{request + ".envelope.text"}},
 		{"an unclear literal after base64", blobs(three + `text: "${c}+${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
 		{"padding as a literal", blobs(three + `text: "${c}=:${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal after base64url", blobs(three + `text: "${t}-${c}:${i}"`), invalid, []string{request + ".envelope.text"}},
+		{"an unclear literal after base64url", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_BASE64URL", 1) + `text: "${c}-${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
 		{"an unclear literal in JSON", blobs(`json: '{"a":"${data}\\u0041"}'`), invalid, []string{request + ".envelope.json"}},
-		{"blobs that touch in JSON", blobs(three + `json: '{"a":"${i}${t}","b":"${c}"}'`), invalid, []string{request + ".envelope.json"}},
+		{"blobs that touch in JSON", strings.Replace(gcm, "shared_key", `aad { sent: "x" } shared_key`, 1) + `envelope { ` + twoOpen + ` json: '["${c}${a}","${i}","${t}"]' }`, invalid, []string{request + ".envelope.json"}},
 		{"no JSON", blobs(`json: '{"a":"${data}",}'`), invalid, []string{request + ".envelope.json"}},
 		{"a blob outside of a string", blobs(`json: '{"a":${data}}'`), invalid, []string{request + ".envelope.json"}},
 		{"a blob in a name", blobs(`json: '{"${data}":"a"}'`), invalid, []string{request + ".envelope.json"}},
@@ -155,11 +158,11 @@ func TestParseNamesWhatIsWrongWithSigning(t *testing.T) {
 	t.Parallel()
 	checkMistakes(t, []mistake{
 		{"a key for a reference, and more", strings.Replace(cbc, "workspaces/acme/secrets/a", "set", 1) + `selection {} ` + strings.Replace(mac, "/secrets/b", "/secrets/b/versions/1", 1), direct, []string{request + ".cipher.shared_key.keys[0].name", request + ".signing.keys[0].name", request + ".selection"}},
-		{"no signing scheme", gcm + `signing { ` + refB + ` headers { key: "X" value: "${signature}" } }`, invalid, []string{request + ".signing.mac.algorithm"}},
+		{"no signing scheme", gcm + `signing { ` + refB + ` headers { key: "X" value: "${signature}" } }`, invalid, []string{request + ".signing"}},
 		{"no signing key", gcm + strings.Replace(mac, refB, "", 1), invalid, []string{request + ".signing.keys"}},
-		{"two signing keys", gcm + strings.Replace(mac, refB, refB+ref, 1), invalid, []string{request + ".signing.keys"}},
+		{"five signing keys", gcm + strings.Replace(mac, refB, strings.Repeat(refB, 5), 1), invalid, []string{request + ".signing.keys"}},
 		{"no header", gcm + `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` }`, invalid, []string{request + ".signing.headers"}},
-		{"a header twice", strings.Replace(header("X-Signature", "${signature}"), "headers", `headers { key: "x-signature" value: "${signature}" } headers`, 1), invalid, []string{request + ".signing.headers"}},
+		{"a header twice", strings.Replace(header("X-Signature", "${signature}"), "headers", `headers { key: "x-signature" value: "x" } headers`, 1), invalid, []string{request + ".signing.headers"}},
 		{"a header that frames the message", header("Content-Length", "${signature}"), invalid, []string{request + ".signing.headers"}},
 		{"a header name that is no token", header("X Signature", "${signature}"), invalid, []string{request + ".signing.headers"}},
 		{"a header without signature", header("X-Signature", "sha256="), invalid, []string{request + ".signing.headers"}},

@@ -1,29 +1,79 @@
 package payload
 
 import (
-	"crypto/aes"
 	"crypto/subtle"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// appendPadded appends b and its PKCS #7 padding to the AES block size.
-func appendPadded(dst, b []byte) []byte {
+// A padding fills a plaintext up to whole blocks.
+type padding int
+
+const (
+	noPadding padding = iota
+	pkcs7
+	zeroPadding
+)
+
+func paddingOf(pb allowlistv1.Cipher_Padding) padding {
+	switch pb {
+	case allowlistv1.Cipher_PADDING_NONE:
+		return noPadding
+	case allowlistv1.Cipher_PADDING_ZERO:
+		return zeroPadding
+	default:
+		return pkcs7
+	}
+}
+
+// paddedLen returns the length of n bytes with their padding.
+func (p padding) paddedLen(n, block int) int {
+	switch p {
+	case pkcs7:
+		return n - n%block + block
+	case zeroPadding:
+		return (n + block - 1) / block * block
+	default:
+		return n
+	}
+}
+
+// append appends b and its padding.
+func (p padding) append(dst, b []byte, block int) []byte {
 	dst = append(dst, b...)
-	n := aes.BlockSize - len(b)%aes.BlockSize
+	n := p.paddedLen(len(b), block) - len(b)
+	fill := byte(0)
+	if p == pkcs7 {
+		fill = byte(n)
+	}
 	for range n {
-		dst = append(dst, byte(n))
+		dst = append(dst, fill)
 	}
 	return dst
 }
 
-// unpaddedLen returns the length of b, one or more whole blocks, without its
-// PKCS #7 padding. It takes the same time whatever the padding is, so that time
-// does not tell where it is wrong.
-func unpaddedLen(b []byte) (int, bool) {
-	last := b[len(b)-aes.BlockSize:]
-	n := int(last[aes.BlockSize-1])
-	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, aes.BlockSize)
-	for i := range aes.BlockSize {
-		inside := subtle.ConstantTimeLessOrEq(aes.BlockSize-i, n)
+// unpaddedLen returns the length of b, whole blocks, without its padding. For PKCS #7
+// it takes the same time whatever the padding is, so that time does not tell where it
+// is wrong. The other paddings cannot be wrong.
+func (p padding) unpaddedLen(b []byte, block int) (int, bool) {
+	switch p {
+	case zeroPadding:
+		n := len(b)
+		for n > 0 && b[n-1] == 0 {
+			n--
+		}
+		return n, true
+	case noPadding:
+		return len(b), true
+	}
+	if len(b) == 0 {
+		return 0, false
+	}
+	last := b[len(b)-block:]
+	n := int(last[block-1])
+	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, block)
+	for i := range block {
+		inside := subtle.ConstantTimeLessOrEq(block-i, n)
 		equal := subtle.ConstantTimeByteEq(last[i], byte(n))
 		good &= subtle.ConstantTimeSelect(inside, equal, 1)
 	}

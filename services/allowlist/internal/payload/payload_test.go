@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,15 @@ func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Output {
 	return message
 }
 
+// came returns headers as they come with a message.
+func came(headers []payload.Header) payload.Headers {
+	got := make(payload.Headers, len(headers))
+	for _, h := range headers {
+		got[strings.ToLower(h.Name)] = h.Value
+	}
+	return got
+}
+
 func decrypt(t testing.TB, p *payload.Pipeline, body string) string {
 	t.Helper()
 	opened, err := decryptWith(p, now, resolve(p.DecryptReferences()), []byte(body))
@@ -106,6 +116,16 @@ func decrypt(t testing.TB, p *payload.Pipeline, body string) string {
 		t.Fatalf("Decrypt(%d bytes): %v", len(body), err)
 	}
 	return string(opened)
+}
+
+// open decrypts what was encrypted, with the headers that came with it.
+func open(t testing.TB, p *payload.Pipeline, sent payload.Output) string {
+	t.Helper()
+	out, err := p.Decrypt(payload.Input{Now: now, Keys: resolve(p.DecryptReferences()), Body: sent.Body, Headers: came(sent.Headers)})
+	if err != nil {
+		t.Fatalf("Decrypt(%d bytes): %v", len(sent.Body), err)
+	}
+	return string(out.Body)
 }
 
 func unhex(t testing.TB, text string) []byte {

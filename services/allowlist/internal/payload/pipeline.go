@@ -1,152 +1,262 @@
 package payload
 
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
+)
+
 // A Pipeline protects the messages of one direction. It is immutable and may be
 // used from many goroutines.
 type Pipeline struct {
 	acknowledged []acknowledgement
 
-	// Without keys the body stays as it is, and these are unset.
-	keys        []keySource
-	suite       suite
-	selection   selection
+	// Without a kind the body stays as it is, and these are unset.
+	kind        kind
+	nested      *nested // nil: nothing is signed inside
+	selection   selection.Selection
+	single      bool // there is one selected value at most
 	envelope    *envelope
 	contentType string
+	ivSuffix    *suffix
+	aadSuffix   *suffix
 
 	signer *signer // nil: not signed
+
+	// What each of the calls needs.
+	toEncrypt, toDecrypt, toVerify []want
+	needsExchange, showsKey        bool
 }
 
-// EncryptReferences returns what [Pipeline.Encrypt] needs, in this order: the key
-// that encrypts and the key that signs, as far as they are configured.
-func (p *Pipeline) EncryptReferences() []Reference {
-	var refs []Reference
-	if len(p.keys) > 0 {
-		refs = append(refs, p.keys[0].Reference)
+// finish collects what the pipeline needs, once its parts are there.
+func (p *Pipeline) finish() *Pipeline {
+	p.toEncrypt, p.toDecrypt = wantsOf(p.kind)
+	if p.nested != nil {
+		p.toEncrypt = append(p.toEncrypt, wantFirst(p.nested.keys)...)
+		p.toDecrypt = append(p.toDecrypt, wantAll(p.nested.keys, true)...)
 	}
-	if p.signer != nil {
-		refs = append(refs, p.signer.key.Reference)
-	}
-	return refs
-}
-
-// DecryptReferences returns what [Pipeline.Decrypt] needs: the keys that may
-// open, in the order in which they are tried.
-func (p *Pipeline) DecryptReferences() []Reference {
-	refs := make([]Reference, len(p.keys))
-	for i, key := range p.keys {
-		refs[i] = key.Reference
-		refs[i].Live = p.suite.mode == modeGCM && key.Version == 0
-	}
-	return refs
-}
-
-// VerifyReferences returns what [Pipeline.Verify] needs: the keys that may have signed.
-func (p *Pipeline) VerifyReferences() []Reference {
+	p.toVerify = nil
 	if p.signer == nil {
-		return nil
+		return p
 	}
-	ref := p.signer.key.Reference
-	ref.Live = ref.Version == 0
-	return []Reference{ref}
+	if p.signer.list {
+		p.toEncrypt = append(p.toEncrypt, wantAll(p.signer.keys, true)...)
+	} else {
+		p.toEncrypt = append(p.toEncrypt, wantFirst(p.signer.keys)...)
+	}
+	p.toVerify = wantAll(p.signer.keys, true)
+	p.toDecrypt = append(p.toDecrypt, p.toVerify...)
+	if p.kind != nil && p.signer.compiled != nil && p.signer.compiled.NeedsPlaintext() {
+		p.toVerify = p.toDecrypt // what is signed has to be opened
+	}
+	return p
 }
+
+// EncryptReferences returns what [Pipeline.Encrypt] needs.
+func (p *Pipeline) EncryptReferences() []Reference { return references(p.toEncrypt) }
+
+// DecryptReferences returns what [Pipeline.Decrypt] needs: the keys that may open, in
+// the order in which they are tried, and those that may have signed.
+func (p *Pipeline) DecryptReferences() []Reference { return references(p.toDecrypt) }
+
+// VerifyReferences returns what [Pipeline.Verify] needs: the keys that may have signed,
+// and where the plaintext was signed those of Decrypt. Empty if nothing is signed.
+func (p *Pipeline) VerifyReferences() []Reference { return references(p.toVerify) }
 
 // Signs reports whether messages are signed.
 func (p *Pipeline) Signs() bool { return p.signer != nil }
 
 // NeedsExchange reports whether a message needs what it answers.
-func (p *Pipeline) NeedsExchange() bool { return false }
+func (p *Pipeline) NeedsExchange() bool { return p.needsExchange }
 
-// ShowsKey reports whether what decrypts at will can learn the key, so that tests with
-// live keys are refused.
-func (p *Pipeline) ShowsKey() bool { return false }
+// ShowsKey reports whether who has messages decrypted at will can learn the key, so
+// that tests and diagnoses with live keys are refused.
+func (p *Pipeline) ShowsKey() bool { return p.showsKey }
 
-// Encrypt protects a body that goes out. The result may share memory with body.
-//
-// It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired, with
-// KEY_NOT_USABLE if a key does not decode or has the wrong length, and with
-// BODY_NOT_ENCRYPTABLE if the body is not what the selection needs.
-func (p *Pipeline) Encrypt(in Input) (Output, error) {
-	if err := in.Keys.fit(len(p.EncryptReferences())); err != nil {
-		return Output{}, err
+// begin begins a message with the keys that were resolved for wants.
+func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error) {
+	if in.Random == nil {
+		in.Random = rand.Reader
 	}
-	if err := p.checkAcknowledged(in.Now); err != nil {
+	ring, err := newRing(wants, in.Keys)
+	if err != nil {
+		return nil, err
+	}
+	return &message{Input: in, ring: ring}, p.checkAcknowledged(in.Now, goesOut)
+}
+
+// Encrypt protects a body that goes out.
+//
+// It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired or is for
+// decryption only, with KEY_NOT_USABLE if a key does not decode or does not fit, with
+// BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
+// if the signature covers what the context does not have, and with [ErrExchange].
+func (p *Pipeline) Encrypt(in Input) (Output, error) {
+	m, err := p.begin(in, p.toEncrypt, true)
+	if err != nil {
 		return Output{}, err
 	}
 	out := Output{Body: in.Body, ContentType: p.contentType}
-	for i, versions := range in.Keys {
-		out.Used = append(out.Used, Use{Reference: i, Version: versions[0].Version})
-	}
-	keys := in.Keys
-	if len(p.keys) > 0 {
-		b, err := p.suite.newBox(p.keys[0], keys[0][0].Value)
-		if err != nil {
+	if p.kind != nil {
+		if err := p.protect(m, &out); err != nil {
 			return Output{}, err
 		}
-		out.Body, err = p.selection.encrypt(&writer{envelope: p.envelope, box: b, random: in.Random}, in.Body)
-		if err != nil {
-			return Output{}, err
-		}
-		keys = keys[1:]
 	}
 	if p.signer != nil {
-		headers, err := p.signer.sign(keys[0][0].Value, out.Body)
-		if err != nil {
+		if err := p.signer.sign(m, &out); err != nil {
 			return Output{}, err
 		}
-		out.Headers = headers
 	}
+	slices.SortFunc(out.Headers, func(a, b Header) int { return cmp.Compare(a.Name, b.Name) })
+	out.Used, out.Exchange = m.ring.used, m.answer
 	return out, nil
 }
 
-// Decrypt opens a body that came in, which it leaves as it is.
-//
-// It fails with LEGACY_NOT_ACKNOWLEDGED and KEY_NOT_USABLE as Encrypt does, and
-// with DECRYPTION_FAILED for whatever is wrong with the body; [Stage] tells where.
-func (p *Pipeline) Decrypt(in Input) (Output, error) {
-	if err := in.Keys.fit(len(p.keys)); err != nil {
-		return Output{}, err
+// protect encrypts the selected values of a body.
+func (p *Pipeline) protect(m *message, out *Output) error {
+	if err := p.suffixes(m); err != nil {
+		return err
 	}
-	if err := p.checkAcknowledged(in.Now); err != nil {
-		return Output{}, err
-	}
-	if len(p.keys) == 0 {
-		return Output{Body: in.Body}, nil
-	}
-	var boxes []box
-	for i, versions := range in.Keys {
-		for _, key := range versions {
-			b, err := p.suite.newBox(p.keys[i], key.Value)
-			if err != nil {
-				return Output{}, err
-			}
-			boxes = append(boxes, b)
-		}
-	}
-	opened, err := p.selection.decrypt(&parser{envelope: p.envelope, boxes: boxes}, in.Body)
+	nested, err := p.nested.signing(m)
 	if err != nil {
-		return Output{}, notOpened(err)
+		return err
 	}
-	return Output{Body: opened}, nil
+	sealing, err := p.kind.sealing(m)
+	if err != nil {
+		return err
+	}
+	defer sealing.wipe()
+	w := newWriter(m, p.envelope, nested, sealing)
+	if out.Body, err = p.selection.Encrypt(m.Body, w); err != nil {
+		if unfit, ok := errors.AsType[*selection.BodyError](err); ok {
+			return notEncryptable(unfit.Reason, unfit.Path)
+		}
+		return err
+	}
+	out.Headers, err = w.writeHeaders()
+	return err
 }
 
-// Verify checks the signature of a message. It fails with SIGNATURE_INVALID for
-// whatever is wrong with it.
+// Decrypt opens a body that came in, which it leaves as it is, and verifies its
+// signature where the profile signs: before, unless it covers the plaintext. Where the
+// kind is a mere whole body the result may be large; it is the caller's.
+//
+// It fails with LEGACY_NOT_ACKNOWLEDGED and KEY_NOT_USABLE as Encrypt does, with
+// SIGNATURE_INVALID, and with DECRYPTION_FAILED for whatever is wrong with the body;
+// [Stage] tells where.
+func (p *Pipeline) Decrypt(in Input) (Output, error) { return p.receive(in, p.toDecrypt, true) }
+
+// Verify checks the signature of a message that came in. It fails with
+// SIGNATURE_INVALID for whatever is wrong with it, and as Decrypt does where the
+// signature covers the plaintext. What is not signed does not verify.
 func (p *Pipeline) Verify(in Input) (Output, error) {
-	if err := in.Keys.fit(len(p.VerifyReferences())); err != nil {
+	if p.signer == nil {
+		return Output{}, notSigned()
+	}
+	out, err := p.receive(in, p.toVerify, false)
+	out.Body = in.Body
+	return out, err
+}
+
+// receive opens and verifies a message.
+func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
+	m, err := p.begin(in, wants, false)
+	if err != nil {
 		return Output{}, err
 	}
-	if err := p.checkAcknowledged(in.Now); err != nil {
-		return Output{}, err
-	}
-	for i, versions := range in.Keys {
-		for _, key := range versions {
-			headers, err := p.signer.sign(key.Value, in.Body)
-			if err != nil {
-				return Output{}, err
-			}
-			if carries(in.Headers, headers) {
-				return Output{Body: in.Body, Used: []Use{{Reference: i, Version: key.Version}}}, nil
-			}
+	out := Output{Body: in.Body}
+	ofPlaintext := p.signer != nil && p.kind != nil && p.signer.compiled.NeedsPlaintext()
+	if p.signer != nil && !ofPlaintext {
+		if err := p.signer.verify(m, in.Body, p.kind == nil, &out); err != nil {
+			return Output{}, err
 		}
 	}
-	return Output{}, notSigned()
+	if p.kind != nil && (open || ofPlaintext) {
+		if out.Body, err = p.open(m); err != nil {
+			return Output{}, err
+		}
+	}
+	if ofPlaintext {
+		if err := p.signer.verify(m, out.Body, true, &out); err != nil {
+			clear(out.Body)
+			return Output{}, err
+		}
+	}
+	out.Used, out.Exchange = m.ring.used, m.answer
+	return out, nil
+}
+
+// open decrypts the selected values of a body.
+func (p *Pipeline) open(m *message) ([]byte, error) {
+	opened, err := p.tryOpen(m)
+	if err == nil {
+		return opened, nil
+	}
+	switch {
+	case errors.Is(err, selection.ErrSelect):
+		err = errSelect
+	case errors.Is(err, selection.ErrValue):
+		err = errValue
+	}
+	if Stage(err) != "" {
+		return nil, notOpened(err)
+	}
+	return nil, err
+}
+
+func (p *Pipeline) tryOpen(m *message) ([]byte, error) {
+	if err := p.suffixes(m); err != nil {
+		return nil, errSelect
+	}
+	nested, err := p.nested.verifying(m)
+	if err != nil {
+		return nil, err
+	}
+	opening, err := p.kind.opening(m)
+	if err != nil {
+		return nil, err
+	}
+	defer opening.close()
+	return p.selection.Decrypt(m.Body, newParser(m, p.envelope, nested, opening))
+}
+
+// A suffix is the end of a string in the body.
+type suffix struct {
+	path   string
+	lookup *jsonbytes.Lookup
+	bytes  int
+}
+
+// of returns the suffix of a body.
+func (s *suffix) of(body []byte) ([]byte, error) {
+	raw, ok := s.lookup.Value(body)
+	if !ok || len(raw) == 0 || raw[0] != '"' {
+		return nil, notEncryptable("a string whose end is needed is missing, or the body is not JSON", s.path)
+	}
+	text, ok := jsonbytes.Text(raw)
+	if !ok || len(text) < s.bytes {
+		return nil, notEncryptable("a string whose end is needed is too short", s.path)
+	}
+	return text[len(text)-s.bytes:], nil
+}
+
+// suffixes finds the ends of values that the encryption needs. They are not encrypted,
+// so that they are the same on both sides.
+func (p *Pipeline) suffixes(m *message) (err error) {
+	if p.ivSuffix != nil {
+		if m.ivSuffix, err = p.ivSuffix.of(m.Body); err != nil {
+			return fmt.Errorf("find iv: %w", err)
+		}
+	}
+	if p.aadSuffix != nil {
+		if m.aadSuffix, err = p.aadSuffix.of(m.Body); err != nil {
+			return fmt.Errorf("find associated data: %w", err)
+		}
+	}
+	return nil
 }

@@ -44,8 +44,9 @@ func walk(path string, m protoreflect.Message, visit func(path string, m protore
 	}
 }
 
-// eachReference visits all references of a configuration.
-func eachReference(pb *allowlistv1.Encryption, visit func(path string, ref *allowlistv1.SecretRef)) {
+// EachReference visits all references of a configuration, each with the path of its field from
+// `encryption` on.
+func EachReference(pb *allowlistv1.Encryption, visit func(path string, ref *allowlistv1.SecretRef)) {
 	walk(root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
 		if ref, ok := m.Interface().(*allowlistv1.SecretRef); ok {
 			visit(path, ref)
@@ -55,7 +56,7 @@ func eachReference(pb *allowlistv1.Encryption, visit func(path string, ref *allo
 
 // references checks all references.
 func (f *findings) references(pb *allowlistv1.Encryption) {
-	eachReference(pb, func(path string, ref *allowlistv1.SecretRef) {
+	EachReference(pb, func(path string, ref *allowlistv1.SecretRef) {
 		field := path + ".name"
 		if ref.GetName() == "" {
 			f.add(field, "is required")

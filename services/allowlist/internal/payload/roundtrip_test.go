@@ -46,7 +46,7 @@ func TestWhatEncryptMadeDecryptOpens(t *testing.T) {
 			p := pipeline(t, profile)
 			for _, body := range []string{"", "a", "0123456789abcdef", `{"a":1}`, "\xff\x00", large} {
 				sent := encrypt(t, p, body)
-				if got := decrypt(t, p, string(sent.Body)); got != body {
+				if got := open(t, p, sent); got != body {
 					t.Errorf("Decrypt(Encrypt(%.20q)) = %.20q", body, got)
 				}
 				if again := encrypt(t, p, body); bytes.Equal(again.Body, sent.Body) {
@@ -205,13 +205,13 @@ func TestEnvelopesAreReadAsTheyMayCome(t *testing.T) {
 
 func TestSignatureIsOverTheBytesSent(t *testing.T) {
 	t.Parallel()
-	signed := `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` headers { key: "X-B" value: "${signature}" } headers { key: "X-A" value: "v1=${signature}; x" } encoding: ENCODING_BASE64URL }`
+	signed := `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` headers { key: "X-B" value: "b" } headers { key: "X-A" value: "v1=${signature}; x" } encoding: ENCODING_BASE64URL }`
 	for _, profile := range []string{gcm, "", gcm + fields("", "$.a")} {
 		got := encrypt(t, pipeline(t, profile+signed), `{"a":1}`)
 		h := hmac.New(sha256.New, unhex(t, keyB))
 		h.Write(got.Body)
 		signature := base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-		want := []payload.Header{{Name: "X-A", Value: "v1=" + signature + "; x"}, {Name: "X-B", Value: signature}}
+		want := []payload.Header{{Name: "X-A", Value: "v1=" + signature + "; x"}, {Name: "X-B", Value: "b"}}
 		if diff := cmp.Diff(want, got.Headers); diff != "" {
 			t.Errorf("headers (-want +got):\n%s", diff)
 		}
@@ -232,7 +232,7 @@ func TestResponseMirrorsRequestWithoutSigning(t *testing.T) {
 	if sent.Headers != nil {
 		t.Errorf("the response is signed: %v", sent.Headers)
 	}
-	if got := decrypt(t, request, string(sent.Body)); got != "answer" {
+	if got := decrypt(t, pipeline(t, gcmTwo), string(sent.Body)); got != "answer" {
 		t.Errorf("Decrypt = %q", got)
 	}
 
@@ -244,8 +244,14 @@ func TestResponseMirrorsRequestWithoutSigning(t *testing.T) {
 	if string(sent.Body) != "answer" || len(sent.Headers) != 1 || sent.ContentType != "" {
 		t.Errorf("a response that is only signed = %+v", sent)
 	}
-	if got := decrypt(t, c.Pipeline(payload.Response), "answer"); got != "answer" {
-		t.Errorf("a body that is only signed opens as %q", got)
+	p := c.Pipeline(payload.Response)
+	in := payload.Input{Now: now, Keys: resolve(p.DecryptReferences()), Body: []byte("answer"), Headers: came(sent.Headers)}
+	if got, err := p.Decrypt(in); err != nil || string(got.Body) != "answer" {
+		t.Errorf("a body that is only signed opens as %q, %v", got.Body, err)
+	}
+	in.Body = []byte("another")
+	if got, err := p.Decrypt(in); !fault.Is(err, payload.SignatureInvalid) || got.Body != nil {
+		t.Errorf("a body that was changed opens as %q, %v", got.Body, err)
 	}
 }
 

@@ -1,148 +1,287 @@
 package payload
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/subtle"
-	"maps"
-	"slices"
+	"crypto"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
+	"time"
 
-	"github.com/keyward/keyward/pkg/resource"
-	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
 // The limits of signing.
 const (
-	minMACKey      = 16
-	maxHeaders     = 8
-	maxHeaderBytes = 256
-	signatureName  = "signature"
+	defaultTolerance = 5 * time.Minute
+	maxTolerance     = 24 * time.Hour
+	idBytes          = 16
 )
 
-// A signer signs the exact bytes of a body with an HMAC.
+// A signer signs the messages of a direction, and verifies them.
 type signer struct {
-	key     keySource
-	codec   codec
-	headers []headerTemplate
+	config   signature.Config
+	compiled *signature.Signer
+	keys     []*source
+	shared   bool // the keys are bytes, not pairs
+	list     bool // all keys sign
 }
 
-// A headerTemplate is a header whose value surrounds the signature.
-type headerTemplate struct{ name, before, after string }
-
 // signing checks and compiles the signing of a profile.
-func (f *findings) signing(path string, signing *allowlistv1.Signing) *signer {
-	if signing.GetMac().GetAlgorithm() != allowlistv1.Mac_ALGORITHM_HMAC_SHA256 {
-		f.add(path+".mac.algorithm", "must be a known algorithm")
+func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
+	s := &signer{keys: c.sources(path+".keys", pb.GetKeys(), false), list: pb.GetList() != nil}
+	s.config = signature.Config{
+		Input: pb.GetInput(), Headers: pb.GetHeaders(), Encoding: encodingOf(pb.GetEncoding()), Tolerance: defaultTolerance,
 	}
-	if len(signing.GetKeys()) != 1 {
-		f.add(path+".keys", "must hold exactly 1 key")
-		return nil
+	c.scheme(path, pb, s)
+	if list := pb.GetList(); list != nil {
+		s.config.List = &signature.List{Item: list.GetItem(), Separator: list.GetSeparator()}
 	}
-	s := &signer{key: newKeySource(path+".keys[0]", signing.GetKeys()[0]), codec: newCodec(signing.GetEncoding())}
-	if signing.GetEncoding() == allowlistv1.Encoding_ENCODING_UNSPECIFIED {
-		s.codec = newCodec(allowlistv1.Encoding_ENCODING_HEX)
+	if tolerance := pb.GetTolerance(); tolerance != nil {
+		s.config.Tolerance = tolerance.AsDuration()
+		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance {
+			c.add(path+".tolerance", "must be more than 0 and at most 24 hours")
+		}
 	}
-	s.headers = f.headers(path+".headers", signing.GetHeaders())
+	c.headerNames(path+".headers", pb.GetHeaders())
+	if s.config.Scheme == nil {
+		s.config.Scheme = signature.HMAC{Hash: crypto.SHA256} // any, so that the rest can be looked at
+	}
+	var wrong []signature.Finding
+	s.compiled, wrong = signature.New(s.config)
+	for _, finding := range wrong {
+		c.add(path+"."+finding.Field, finding.Text)
+	}
 	return s
 }
 
-// headers checks header templates and returns them ordered by name. Names are
-// input, so that findings name the map only.
-func (f *findings) headers(path string, headers map[string]string) []headerTemplate {
-	if len(headers) == 0 || len(headers) > maxHeaders {
-		f.add(path, "must hold 1-8 headers")
-	}
-	var (
-		made []headerTemplate
-		seen = make(map[string]bool, len(headers))
-	)
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		folded := strings.ToLower(name)
-		before, after, ok := strings.Cut(headers[name], "${"+signatureName+"}")
-		switch {
-		case !validHeaderName(folded):
-			f.add(path, "must have names of 1-64 letters, digits and -, and not of a header that HTTP itself needs")
-		case seen[folded]:
-			f.add(path, "must name each header once, whatever the case")
-		case !ok || strings.Contains(after, "${") || strings.Contains(before, "${"):
-			f.add(path, "must have ${signature} exactly once in each value, and no other placeholder")
-		case !validHeaderValue(headers[name]):
-			f.add(path, "must have values of at most 256 visible characters and inner blanks")
+// scheme checks and compiles how the signature is made.
+func (c *profile) scheme(path string, pb *allowlistv1.Signing, s *signer) {
+	switch scheme := pb.GetScheme().(type) {
+	case *allowlistv1.Signing_Mac:
+		if scheme.Mac.GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
+			c.add(path+".mac.algorithm", mustBeKnown)
 		}
-		seen[folded] = true
-		made = append(made, headerTemplate{name: name, before: before, after: after})
+		s.config.Scheme, s.shared = signature.HMAC{Hash: macHash(scheme.Mac.GetAlgorithm())}, true
+	case *allowlistv1.Signing_SecretDigest:
+		hash := hashOf(scheme.SecretDigest.GetHash(), 0)
+		if hash == 0 {
+			c.add(path+".secret_digest.hash", isRequired)
+			hash = crypto.SHA256
+		}
+		s.config.Scheme, s.shared = signature.SecretDigest{Hash: hash}, true
+	case *allowlistv1.Signing_Asymmetric:
+		if s.config.Scheme = asymmetric(scheme.Asymmetric.GetAlgorithm()); s.config.Scheme == nil {
+			c.add(path+".asymmetric.algorithm", mustBeKnown)
+		}
+	case *allowlistv1.Signing_Jws:
+		jws := c.jws(path+".jws", scheme.Jws)
+		s.config.Scheme, s.shared = signature.JWS{JWS: jws}, jws.KeyBytes() > 0
+		if pb.GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
+			c.add(path+".encoding", "must be unset for a JWS")
+		}
+	default:
+		c.add(path, "must have a scheme")
 	}
-	return made
 }
 
-// ReservedHeader reports whether a header, in whatever case, frames the message or
-// names its receiver. What a configuration adds to a message may not be one: it could
-// send what was approved for one host to another.
-func ReservedHeader(name string) bool {
-	switch strings.ToLower(name) {
-	case "connection", "content-encoding", "content-length", "content-type", "expect", "host",
-		"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
-		return true
+// asymmetric returns the scheme of an algorithm, nil if it is unknown.
+func asymmetric(a allowlistv1.Asymmetric_Algorithm) signature.Scheme {
+	switch a {
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256:
+		return signature.RSA{Hash: crypto.SHA256}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384:
+		return signature.RSA{Hash: crypto.SHA384}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512:
+		return signature.RSA{Hash: crypto.SHA512}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1:
+		return signature.RSA{Hash: crypto.SHA1}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256:
+		return signature.RSA{Hash: crypto.SHA256, PSS: true}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA512:
+		return signature.RSA{Hash: crypto.SHA512, PSS: true}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER:
+		return signature.ECDSA{Hash: crypto.SHA256}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363:
+		return signature.ECDSA{Hash: crypto.SHA256, P1363: true}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER:
+		return signature.ECDSA{Hash: crypto.SHA384}
+	case allowlistv1.Asymmetric_ALGORITHM_ED25519:
+		return signature.Ed25519{}
 	}
-	return false
+	return nil
 }
 
-// validHeaderName reports whether a header may carry a signature. The name is in
-// lower case.
-func validHeaderName(name string) bool {
-	if name == "" || len(name) > 64 || ReservedHeader(name) {
-		return false
+// macHash returns the hash of an HMAC; an unknown one is SHA-256, and a finding.
+func macHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
+	switch a {
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA1:
+		return crypto.SHA1
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA384:
+		return crypto.SHA384
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA512:
+		return crypto.SHA512
+	case allowlistv1.Mac_ALGORITHM_HMAC_MD5:
+		return crypto.MD5
+	default:
+		return crypto.SHA256
 	}
-	for i := range len(name) {
-		if !resource.Alphanumeric(name[i]) && name[i] != '-' {
-			return false
-		}
-	}
-	return true
 }
 
-func validHeaderValue(value string) bool {
-	if len(value) > maxHeaderBytes || strings.TrimSpace(value) != value {
-		return false
+// key returns one version of a key, private to sign or public to verify.
+func (s *signer) key(from *source, k Key, private bool) (any, keys.Info, error) {
+	key, info, err := joseKey(from, k, s.shared, private)
+	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
+		return nil, info, from.unusable(errKeyLength)
 	}
-	for i := range len(value) {
-		if c := value[i]; c < ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
+	return key, info, err
 }
 
-// sign returns the headers that carry the signature of body.
-func (s *signer) sign(stored sensitive.Bytes, body []byte) ([]Header, error) {
-	var mac []byte
-	err := s.key.use(stored, func(key []byte) error {
-		if len(key) < minMACKey {
-			return errKeyLength
-		}
-		h := hmac.New(sha256.New, key)
-		h.Write(body)
-		mac = h.Sum(nil)
-		return nil
-	})
+// withFingerprints returns the compiled signer with the fingerprints of a key in its JOSE header.
+func (s *signer) withFingerprints(from *source, info keys.Info) (*signature.Signer, error) {
+	jws, ok := s.config.Scheme.(signature.JWS)
+	if !ok || !holdsFingerprint(jws.Header) {
+		return s.compiled, nil
+	}
+	header, err := fingerprinted(from, jws.Header, info)
 	if err != nil {
 		return nil, err
 	}
-	signature := string(s.codec.appendEncoded(nil, mac))
-	headers := make([]Header, len(s.headers))
-	for i, h := range s.headers {
-		headers[i] = Header{Name: h.name, Value: h.before + signature + h.after}
+	config := s.config
+	jws.Header = header
+	config.Scheme = jws
+	made, wrong := signature.New(config)
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("make signer: %s", wrong[0].Text)
 	}
-	return headers, nil
+	return made, nil
 }
 
-// carries reports whether all of the headers came with a message.
-func carries(came Headers, headers []Header) bool {
-	all := 1
-	for _, h := range headers {
-		all &= subtle.ConstantTimeCompare([]byte(came[strings.ToLower(h.Name)]), []byte(h.Value))
+// sign returns the headers that carry the signature of a message that goes out.
+func (s *signer) sign(m *message, out *Output) error {
+	signing := s.keys[:1]
+	if s.list {
+		signing = s.keys
 	}
-	return all == 1
+	var all []any
+	defer func() { clearKeys(all) }()
+	compiled := s.compiled
+	for i, c := range m.ring.candidates(signing) {
+		if !s.list && i > 0 {
+			break
+		}
+		key, info, err := s.key(c.source, c.Key, true)
+		switch {
+		case err != nil && c.previous:
+			continue
+		case err != nil:
+			return err
+		}
+		all = append(all, key)
+		m.ring.use(c.source, c.Version)
+		if i == 0 {
+			if compiled, err = s.withFingerprints(c.source, info); err != nil {
+				return err
+			}
+		}
+	}
+	signed := s.message(m, out.Body, m.Body, true)
+	if out.ContentType != "" {
+		signed.ContentType = out.ContentType
+	}
+	if signed.ID == "" && s.compiled.NeedsID() {
+		id := make([]byte, idBytes)
+		if _, err := io.ReadFull(m.Random, id); err != nil {
+			return fmt.Errorf("draw id: %w", err)
+		}
+		signed.ID = base64.RawURLEncoding.EncodeToString(id)
+	}
+	headers, err := compiled.Sign(m.Random, all, signed)
+	if err != nil {
+		return s.refused(err)
+	}
+	for _, h := range headers {
+		out.Headers = append(out.Headers, Header(h))
+		m.traced("sign", "signature header", []byte(h.Value))
+	}
+	out.ID, out.Time = signed.ID, signed.Time
+	return nil
+}
+
+// message returns what is signed.
+func (s *signer) message(m *message, body, plaintext []byte, known bool) signature.Message {
+	at := m.Context.Time
+	if at.IsZero() {
+		at = m.Now
+	}
+	return signature.Message{
+		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
+		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
+		ContentType: m.ContentType,
+	}
+}
+
+// refused returns the refusal of what cannot be signed or verified as it is.
+func (s *signer) refused(err error) error {
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
+		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
+			return notEncryptable("a value that is signed is missing", path)
+		}
+		return fault.Fields(fault.Violation{Field: "context." + wanting.Name, Description: "is required: the signature covers it"})
+	}
+	switch {
+	case errors.Is(err, signature.ErrKey):
+		return s.keys[0].unusable(err)
+	case errors.Is(err, signature.ErrTooLong):
+		return notEncryptable("what is signed is longer than 64 MiB", "")
+	}
+	return err
+}
+
+// verify checks the signature of a message that came in, which has this plaintext if it
+// is known.
+func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) error {
+	var all []any
+	defer func() { clearKeys(all) }()
+	var by []candidate
+	for _, c := range m.ring.candidates(s.keys) {
+		key, _, err := s.key(c.source, c.Key, false)
+		switch {
+		case err != nil && c.previous:
+			continue
+		case err != nil:
+			return err
+		}
+		all, by = append(all, key), append(by, c)
+	}
+	verified, err := s.compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
+		value, ok := m.Headers[name]
+		return value, ok
+	})
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
+		return notSigned()
+	}
+	switch {
+	case errors.Is(err, signature.ErrInvalid), errors.Is(err, signature.ErrTooLong):
+		return notSigned()
+	case err != nil:
+		return s.refused(err)
+	}
+	out.ID, out.Time = verified.ID, verified.Time
+	m.ring.use(by[verified.Key].source, by[verified.Key].Version)
+	return nil
+}
+
+// clearKeys zeroes keys that are bytes.
+func clearKeys(all []any) {
+	for _, key := range all {
+		if secret, ok := key.([]byte); ok {
+			clear(secret)
+		}
+	}
 }

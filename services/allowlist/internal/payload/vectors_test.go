@@ -3,8 +3,10 @@ package payload_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -17,38 +19,21 @@ import (
 
 // A vector is what another tool made, in a vocabulary that is neither's own.
 type vector struct {
-	ID      string
-	Secrets map[string]struct{ Value, Decode string }
-	Profile struct {
-		Kind, Alg, Ref, Enc string
-		Content             struct{ Alg string }
-		Key                 struct {
-			Ref  string
-			Refs []string
-		}
-		IV struct {
-			Len uint32
-		}
-		Select struct {
-			Paths     []string
-			ValueForm string `json:"value_form"`
-		}
-		Envelope struct {
-			Text  string
-			JSON  json.RawMessage
-			Blobs map[string]struct {
-				Parts []string
-				Enc   string
-			}
-		}
-		Headers map[string]string
-	}
+	ID        string
+	Secrets   map[string]struct{ Value, Decode string }
+	Profile   neutral
 	Plaintext string
 	Output    struct {
 		Body    string
 		Headers map[string]string
 	}
-	Expect              string
+	Context struct {
+		Timestamp                 int64
+		ID                        string `json:"msg_id"`
+		Method, Path, Query, Host string
+	}
+	Direction, Expect   string
+	Deterministic       bool
 	RequiresAllowLegacy bool `json:"requires_allow_legacy"`
 }
 
@@ -66,20 +51,55 @@ func TestVectorsOfOtherTools(t *testing.T) {
 		t.Run(v.ID, func(t *testing.T) {
 			t.Parallel()
 			p := v.pipeline(t)
-			if v.Profile.Kind == "sign" {
+			switch {
+			case v.Profile.Kind == "sign":
 				v.checkSignature(t, p)
-				return
+			case v.Expect == "reject":
+				v.checkRejected(t, p)
+			default:
+				v.checkOpens(t, p)
+				v.checkRoundTrip(t, p)
 			}
-			v.checkCipher(t, p)
 		})
 	}
 }
 
+func (v *vector) input(t *testing.T, refs []payload.Reference, body string, headers map[string]string) payload.Input {
+	t.Helper()
+	in := payload.Input{
+		Now: now.AddDate(0, 0, 1), Keys: v.keys(t, refs), Body: []byte(body), Headers: payload.Headers{}, ContentType: "application/json",
+		Context: payload.Context{
+			ID: v.Context.ID, Method: v.Context.Method, Host: v.Context.Host, Path: v.Context.Path, Query: v.Context.Query,
+		},
+	}
+	if v.Context.Timestamp != 0 {
+		in.Context.Time = time.Unix(v.Context.Timestamp, 0)
+	}
+	for name, value := range headers {
+		in.Headers[strings.ToLower(name)] = value
+	}
+	if v.Profile.IV.Source == "peer_flipped" {
+		in.Exchange = &payload.Exchange{Key: unhex(t, v.Secrets["key"].Value), IV: unhex(t, v.Secrets["peer_iv"].Value)}
+	}
+	return in
+}
+
 func (v *vector) checkSignature(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
-	sent, err := encryptWith(p, now, strings.NewReader(""), v.keys(p.EncryptReferences()), []byte(v.Plaintext))
+	body := v.Output.Body
+	if v.Expect == "reject" {
+		body = v.Plaintext
+	}
+	in := v.input(t, p.VerifyReferences(), body, v.Output.Headers)
+	if _, err := p.Verify(in); (err == nil) != (v.Expect == "accept") || err != nil && !fault.Is(err, payload.SignatureInvalid) {
+		t.Errorf("Verify: %v, want it to %s", err, v.Expect)
+	}
+	if v.Expect == "reject" {
+		return
+	}
+	sent, err := p.Encrypt(v.input(t, p.EncryptReferences(), v.Plaintext, nil))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("Encrypt: %v", err)
 	}
 	got := map[string]string{}
 	for _, h := range sent.Headers {
@@ -90,38 +110,77 @@ func (v *vector) checkSignature(t *testing.T, p *payload.Pipeline) {
 	}
 }
 
-func (v *vector) checkCipher(t *testing.T, p *payload.Pipeline) {
+func (v *vector) checkRejected(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
-	keys := v.keys(p.DecryptReferences())
-	opened, err := decryptWith(p, now, keys, []byte(v.Output.Body))
-	if v.Expect == "reject" {
-		if !fault.Is(err, payload.DecryptionFailed) {
-			t.Errorf("Decrypt = %q, %v, want DECRYPTION_FAILED", opened, err)
+	out, err := p.Decrypt(v.input(t, p.DecryptReferences(), v.Output.Body, v.Output.Headers))
+	if !fault.Is(err, payload.DecryptionFailed) || payload.Stage(err) == "" || out.Body != nil {
+		t.Errorf("Decrypt = %q, %v at stage %q, want DECRYPTION_FAILED", out.Body, err, payload.Stage(err))
+	}
+}
+
+func (v *vector) checkOpens(t *testing.T, p *payload.Pipeline) {
+	t.Helper()
+	out, err := p.Decrypt(v.input(t, p.DecryptReferences(), v.Output.Body, v.Output.Headers))
+	if err != nil {
+		t.Fatalf("Decrypt: %v, cause %v", err, payload.Stage(err))
+	}
+	if v.Profile.IV.Source == "peer_flipped" && len(out.Used) != 0 {
+		t.Errorf("Decrypt used %v, want no key but the exchange's", out.Used)
+	}
+	v.checkPlaintext(t, string(out.Body))
+}
+
+// checkRoundTrip encrypts the plaintext and opens the result. What takes no randomness
+// gives the very bytes of the other tool.
+func (v *vector) checkRoundTrip(t *testing.T, p *payload.Pipeline) {
+	t.Helper()
+	sent, err := p.Encrypt(v.input(t, p.EncryptReferences(), v.document(t), nil))
+	if v.publicOnly() {
+		if !fault.Is(err, payload.KeyNotUsable) {
+			t.Errorf("Encrypt with the partner's public key for signing: %v, want KEY_NOT_USABLE", err)
 		}
 		return
 	}
 	if err != nil {
-		t.Fatalf("Decrypt: %v", err)
-	}
-	v.checkPlaintext(t, string(opened))
-	sent, err := encryptWith(p, now, strings.NewReader(strings.Repeat("random", 40)), keys[:1], []byte(v.Plaintext))
-	if err != nil {
 		t.Fatalf("Encrypt: %v", err)
 	}
-	opened, err = decryptWith(p, now, keys, sent.Body)
-	if err != nil {
-		t.Fatalf("Decrypt(Encrypt): %v", err)
+	if v.Deterministic && string(sent.Body) != v.Output.Body {
+		t.Errorf("Encrypt = %s, want %s", sent.Body, v.Output.Body)
 	}
-	v.checkPlaintext(t, string(opened))
+	headers := map[string]string{}
+	for _, h := range sent.Headers {
+		headers[h.Name] = h.Value
+	}
+	out, err := p.Decrypt(v.input(t, p.DecryptReferences(), string(sent.Body), headers))
+	if err != nil {
+		t.Fatalf("Decrypt(Encrypt): %v, cause %v", err, payload.Stage(err))
+	}
+	v.checkPlaintext(t, string(out.Body))
+}
+
+// publicOnly reports whether a vector has the partner's public key only where a
+// private one would sign.
+func (v *vector) publicOnly() bool { return v.Profile.Nested.JWS.Ref == "verify" }
+
+// document returns the body that is encrypted.
+func (v *vector) document(t *testing.T) string {
+	t.Helper()
+	if v.Profile.Select.Mode != "object" {
+		return v.Plaintext
+	}
+	return replaceObject(t, v.Output.Body, v.Profile.Select.Path, v.Plaintext)
 }
 
 // checkPlaintext compares what was opened with the plaintext. Values that travel
 // as text come back as strings.
 func (v *vector) checkPlaintext(t *testing.T, got string) {
 	t.Helper()
-	want := v.Plaintext
-	if v.Profile.Select.ValueForm == "string" {
-		want = strings.Replace(want, `{"b":1,"a":[true,null]}`, `"{\"b\":1,\"a\":[true,null]}"`, 1)
+	want := v.document(t)
+	if v.Profile.Select.ValueForm == "string" || v.Profile.Select.Mode == "object" {
+		if !sameButStrings(t, want, got) {
+			t.Errorf("the plaintext is %s, want %s but for strings", got, want)
+		}
+		return
 	}
 	if got != want {
 		t.Errorf("the plaintext is %s, want %s", got, want)
@@ -132,98 +191,53 @@ func (v *vector) checkPlaintext(t *testing.T, got string) {
 // acknowledgement is refused without.
 func (v *vector) pipeline(t *testing.T) *payload.Pipeline {
 	t.Helper()
-	pb := &allowlistv1.Encryption{Request: v.request(t)}
-	if v.RequiresAllowLegacy {
-		if _, err := payload.Parse(pb, "acme", now); !fault.Is(err, payload.LegacyNotAcknowledged) {
-			t.Errorf("Parse without acknowledgement: %v", err)
-		}
-		pb.Request.AllowLegacy = []*allowlistv1.LegacyAcknowledgement{{
-			Flag: allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, Reason: "the vector", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
-		}}
+	pb := &allowlistv1.Encryption{Request: v.Profile.profile(t, v.ref)}
+	profile, direction := pb.GetRequest(), payload.Request
+	if v.Profile.IV.Source == "peer_flipped" {
+		// The profile is of an answer, and needs one that it answers.
+		pb = &allowlistv1.Encryption{Request: asked(), Response: profile}
+		direction = payload.Response
+	}
+	_, err := payload.Parse(pb, "acme", now)
+	// What is hostile is not what its receiver chose.
+	if wanted := v.RequiresAllowLegacy && v.ID != "neg-jwe-zip-bomb"; fault.Is(err, payload.LegacyNotAcknowledged) != wanted {
+		t.Errorf("Parse without acknowledgement: %v, want one to be needed: %v", err, wanted)
+	}
+	for _, flag := range payload.UnsafeChoices(profile) {
+		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
+			Flag: flag, Reason: "the vector", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
+		})
 	}
 	c, err := payload.Parse(pb, "acme", now)
 	if err != nil {
 		t.Fatalf("Parse: %v", err)
 	}
-	return c.Pipeline(payload.Request)
-}
-
-func (v *vector) request(t *testing.T) *allowlistv1.Profile {
-	t.Helper()
-	if v.Profile.Kind == "sign" {
-		signing := &allowlistv1.Signing{
-			Scheme:   &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
-			Keys:     []*allowlistv1.SecretRef{v.ref(t, v.Profile.Ref)},
-			Headers:  map[string]string{},
-			Encoding: known[allowlistv1.Encoding](t, allowlistv1.Encoding_value, "ENCODING_", v.Profile.Enc),
-		}
-		for name, value := range v.Profile.Headers {
-			signing.Headers[name] = strings.ReplaceAll(value, "${sig}", "${signature}")
-		}
-		return &allowlistv1.Profile{Signing: signing}
-	}
-	shared := &allowlistv1.SharedKey{}
-	for _, ref := range append(v.Profile.Key.Refs, v.Profile.Key.Ref) {
-		if ref != "" {
-			shared.Keys = append(shared.Keys, v.ref(t, ref))
-		}
-	}
-	profile := &allowlistv1.Profile{
-		Kind: &allowlistv1.Profile_Cipher{Cipher: &allowlistv1.Cipher{
-			Algorithm: known[allowlistv1.Cipher_Algorithm](t, allowlistv1.Cipher_Algorithm_value, "ALGORITHM_", v.Profile.Content.Alg),
-			Key:       &allowlistv1.Cipher_SharedKey{SharedKey: shared},
-			Iv:        &allowlistv1.Iv{Bytes: v.Profile.IV.Len},
-		}},
-		Envelope: v.envelope(t),
-	}
-	if paths := v.Profile.Select.Paths; len(paths) > 0 {
-		form := known[allowlistv1.Fields_ValueForm](t, allowlistv1.Fields_ValueForm_value, "VALUE_FORM_", v.Profile.Select.ValueForm)
-		profile.Selection = &allowlistv1.Selection{Part: &allowlistv1.Selection_Fields{Fields: &allowlistv1.Fields{Paths: paths, ValueForm: form}}}
-	}
-	return profile
-}
-
-func (v *vector) envelope(t *testing.T) *allowlistv1.Envelope {
-	t.Helper()
-	envelope := &allowlistv1.Envelope{Blobs: map[string]*allowlistv1.Blob{}, Body: &allowlistv1.Envelope_Text{Text: v.Profile.Envelope.Text}}
-	if json := v.Profile.Envelope.JSON; json != nil {
-		envelope.Body = &allowlistv1.Envelope_Json{Json: string(json)}
-	}
-	slots := map[string]allowlistv1.Part_Slot{"iv": allowlistv1.Part_SLOT_IV, "ct": allowlistv1.Part_SLOT_CIPHERTEXT, "tag": allowlistv1.Part_SLOT_TAG}
-	for name, blob := range v.Profile.Envelope.Blobs {
-		pb := &allowlistv1.Blob{Encoding: known[allowlistv1.Encoding](t, allowlistv1.Encoding_value, "ENCODING_", blob.Enc)}
-		for _, part := range blob.Parts {
-			pb.Parts = append(pb.Parts, &allowlistv1.Part{Piece: &allowlistv1.Part_Slot_{Slot: slots[part]}})
-		}
-		envelope.Blobs[name] = pb
-	}
-	return envelope
+	return c.Pipeline(direction)
 }
 
 // ref refers to one of the vector's secrets, in its decoding.
 func (v *vector) ref(t *testing.T, name string) *allowlistv1.SecretRef {
 	t.Helper()
-	decode := strings.Replace(v.Secrets[name].Decode, "utf8", "raw", 1)
+	decode := strings.NewReplacer("utf8", "raw", "pemfile", "pem", "pgpfile", "raw").Replace(v.Secrets[name].Decode)
 	return &allowlistv1.SecretRef{
-		Name:     "workspaces/acme/secrets/" + name,
+		Name:     "workspaces/acme/secrets/" + strings.ReplaceAll(name, "_", "-"),
 		Decoding: known[allowlistv1.Decoding](t, allowlistv1.Decoding_value, "DECODING_", decode),
 	}
 }
 
-func (v *vector) keys(refs []payload.Reference) payload.Keys {
+func (v *vector) keys(t *testing.T, refs []payload.Reference) payload.Keys {
+	t.Helper()
 	keys := make(payload.Keys, len(refs))
 	for i, ref := range refs {
-		keys[i] = []payload.Key{{Value: sensitive.New([]byte(v.Secrets[strings.TrimPrefix(ref.Secret, "workspaces/acme/secrets/")].Value))}}
+		name := strings.ReplaceAll(strings.TrimPrefix(ref.Secret, "workspaces/acme/secrets/"), "-", "_")
+		value := []byte(v.Secrets[name].Value)
+		if strings.HasSuffix(v.Secrets[name].Decode, "file") {
+			var err error
+			if value, err = os.ReadFile(filepath.Join("testdata", v.Secrets[name].Value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys[i] = []payload.Key{{Value: sensitive.New(value), Version: 1}}
 	}
 	return keys
-}
-
-// known finds the enum value for a word of the vocabulary.
-func known[E ~int32](t *testing.T, values map[string]int32, prefix, word string) E {
-	t.Helper()
-	value, ok := values[prefix+strings.ReplaceAll(strings.ToUpper(word), "-", "_")]
-	if !ok {
-		t.Fatalf("the vocabulary has no %s%s", prefix, word)
-	}
-	return E(value)
 }

@@ -1,0 +1,242 @@
+package payload
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// The limits of an envelope and its parts.
+const (
+	maxBlobs   = 8
+	maxParts   = 8
+	maxLiteral = 64
+	// sha256Bytes is the length of a fingerprint.
+	sha256Bytes = 32
+)
+
+// defaultBlob is the name of the blob that is there when none is given.
+const defaultBlob = "data"
+
+// A rule says how often a part must stand in the blobs.
+type rule int
+
+const (
+	forbidden rule = iota
+	optional
+	required
+)
+
+// slotRules say which parts the blobs of a kind hold; those that are not named are
+// forbidden.
+type slotRules map[allowlistv1.Part_Slot]rule
+
+// A layout is what blobs must hold, and how long it is.
+type layout struct {
+	rules slotRules
+	sizes sizes
+}
+
+// sized returns the layout with the lengths of parts. A part that is not named in n has
+// a length that differs by message.
+func (r slotRules) sized(n map[allowlistv1.Part_Slot]int) layout {
+	l := layout{rules: r}
+	for slot := range l.sizes {
+		l.sizes[slot] = unknown
+	}
+	for slot, size := range n {
+		l.sizes[slot] = size
+	}
+	l.sizes[slotCertificate], l.sizes[slotPublicKey] = sha256Bytes, sha256Bytes
+	return l
+}
+
+// blobs checks and compiles the blobs and the parts in them. Names are input, so that
+// findings name the map only.
+func (c *profile) blobs(l layout) *blobs {
+	path := c.path + ".envelope.blobs"
+	b := &blobs{sizes: l.sizes}
+	pb := c.GetEnvelope().GetBlobs()
+	if len(pb) == 0 {
+		b.list = []blob{c.defaultBlob(l.rules)}
+	}
+	if len(pb) > maxBlobs {
+		c.add(path, "must hold at most 8 blobs")
+		pb = nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(pb)) {
+		if !template.ValidName(name) {
+			c.add(path, "must have names of 1-32 of a-z, 0-9 and _, starting with a letter")
+		}
+		b.list = append(b.list, c.blob(path, name, pb[name]))
+	}
+	c.count(path, b, l.rules)
+	for i := range b.list {
+		b.list[i].open = c.openPiece(path, &b.list[i], b)
+	}
+	return b
+}
+
+// blob checks and compiles one blob.
+func (c *profile) blob(path, name string, pb *allowlistv1.Blob) blob {
+	made := blob{name: name, codec: codecOf(pb.GetEncoding(), template.Base64)}
+	if n := len(pb.GetParts()); n == 0 || n > maxParts {
+		c.add(path+".parts", "must hold 1-8 parts")
+		return made
+	}
+	for _, part := range pb.GetParts() {
+		switch p := part.GetPiece().(type) {
+		case *allowlistv1.Part_Slot_:
+			if p.Slot == slotLiteral {
+				c.add(path+".parts.slot", isRequired)
+			}
+			made.pieces = append(made.pieces, piece{slot: p.Slot})
+		case *allowlistv1.Part_Literal:
+			if p.Literal == "" || len(p.Literal) > maxLiteral {
+				c.add(path+".parts.literal", "must have 1-64 bytes")
+			}
+			made.pieces = append(made.pieces, piece{literal: []byte(p.Literal)})
+		default:
+			c.add(path+".parts.slot", isRequired)
+		}
+	}
+	if pb.GetEncoding() == allowlistv1.Encoding_ENCODING_RAW && !c.rawAllowed(&made, name) {
+		c.add(path+".encoding", "must not be RAW where only text can stand, for bytes that are no text")
+	}
+	return made
+}
+
+// rawAllowed reports whether a blob may be written as it is: anywhere if it is text,
+// else in a body that is no JSON.
+func (c *profile) rawAllowed(b *blob, name string) bool {
+	if c.form() == formText && c.GetSelection().GetFields() == nil && c.GetSelection().GetObject() == nil &&
+		c.GetSelection().GetForm() == nil && !c.inHeader(name) {
+		return true
+	}
+	for _, piece := range b.pieces {
+		switch piece.slot {
+		case slotLiteral, slotAAD:
+		case slotIV:
+			if c.GetCipher().GetIv().GetSource() != allowlistv1.Iv_SOURCE_RANDOM_TEXT {
+				return false
+			}
+		case slotCiphertext:
+			if !c.textResult() {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// textResult reports whether what is made of a value is text by itself.
+func (c choices) textResult() bool {
+	switch c.GetKind().(type) {
+	case nil:
+		return true // the bytes themselves, or a JWS around them
+	case *allowlistv1.Profile_Pgp:
+		return !c.GetPgp().GetBinary()
+	default:
+		return false
+	}
+}
+
+// defaultBlob returns the blob of a profile that gives none.
+func (c *profile) defaultBlob(rules slotRules) blob {
+	b := blob{name: defaultBlob, codec: template.NewCodec(template.Base64)}
+	_, isPGP := c.GetKind().(*allowlistv1.Profile_Pgp)
+	if isPGP && !c.GetPgp().GetBinary() || c.GetKind() == nil && c.GetNestedJws() != nil {
+		b.codec = template.NewCodec(template.Raw)
+	}
+	for _, slot := range []allowlistv1.Part_Slot{slotIV, slotCiphertext, slotTag} {
+		if rules[slot] == required {
+			b.pieces = append(b.pieces, piece{slot: slot})
+		}
+	}
+	return b
+}
+
+// count checks that each part stands where it must and nowhere else.
+func (c *profile) count(path string, b *blobs, rules slotRules) {
+	var count [slots]int
+	for _, blob := range b.list {
+		for _, piece := range blob.pieces {
+			if piece.slot < 0 || int(piece.slot) >= slots || piece.slot == slotLiteral {
+				continue
+			}
+			count[piece.slot]++
+			b.has[piece.slot] = true
+			perValue := piece.slot == slotCiphertext || piece.slot == slotTag || piece.slot == slotMAC
+			if perValue && !c.single() && c.inHeader(blob.name) {
+				c.add(path, fmt.Sprintf("must hold %s in a blob of the body, since there may be several values", slotName(piece.slot)))
+			}
+		}
+	}
+	for slot := slotLiteral + 1; int(slot) < slots; slot++ {
+		switch n := count[slot]; {
+		case rules[slot] == required && n != 1:
+			c.add(path, fmt.Sprintf("must hold %s exactly once", slotName(slot)))
+		case rules[slot] == optional && n > 1:
+			c.add(path, fmt.Sprintf("must hold %s once at most", slotName(slot)))
+		case rules[slot] == forbidden && n > 0:
+			c.add(path, fmt.Sprintf("must not hold %s: there is none, or it must not be sent", slotName(slot)))
+		}
+	}
+}
+
+// slotName returns a slot as the configuration names it.
+func slotName(slot allowlistv1.Part_Slot) string { return strings.TrimPrefix(slot.String(), "SLOT_") }
+
+// openPiece returns the piece of a blob whose length is what the others leave, or -1,
+// and checks that there is one at most.
+func (c *profile) openPiece(path string, b *blob, all *blobs) int {
+	open, wrapped := -1, -1
+	for i, piece := range b.pieces {
+		switch {
+		case piece.slot == slotWrapped && all.sizes[slotWrapped] == unknown:
+			wrapped = i
+		case piece.slot == slotLiteral || all.sizes[piece.slot] != unknown:
+		case open >= 0:
+			c.add(path+".parts", "must hold one part at most whose length is not fixed")
+		default:
+			open = i
+		}
+	}
+	switch {
+	case open >= 0 && wrapped >= 0:
+		all.cuts = true // the wrapped key is as long as its RSA key
+	case open < 0:
+		open = wrapped
+	}
+	return open
+}
+
+// codecOf returns the codec of an encoding; unset is the one given.
+func codecOf(pb allowlistv1.Encoding, unset template.Encoding) template.Codec {
+	if pb == allowlistv1.Encoding_ENCODING_UNSPECIFIED {
+		return template.NewCodec(unset)
+	}
+	return template.NewCodec(encodingOf(pb))
+}
+
+// encodingOf returns an encoding, unset is hexadecimal.
+func encodingOf(pb allowlistv1.Encoding) template.Encoding {
+	switch pb {
+	case allowlistv1.Encoding_ENCODING_BASE64:
+		return template.Base64
+	case allowlistv1.Encoding_ENCODING_BASE64URL:
+		return template.Base64URL
+	case allowlistv1.Encoding_ENCODING_HEX_UPPER:
+		return template.HexUpper
+	case allowlistv1.Encoding_ENCODING_RAW:
+		return template.Raw
+	default:
+		return template.Hex
+	}
+}

@@ -1,0 +1,303 @@
+package payload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// symmetric is a profile's cipher with all that it takes.
+type symmetric struct {
+	layout     *blobs
+	suite      suite
+	supply     supply
+	derivation *deriver // nil: the secret is the key
+	keyBytes   int      // of the cipher's key, before the IV that is derived with it
+	iv         allowlistv1.Iv_Source
+	staticIV   *source
+	mac        *mac // nil: there is none
+	// aad are the associated data that are always the same; of what is sent, the ones
+	// that are written.
+	aad []byte
+	// How often the secret, the salt and the IV are made anew.
+	secretScope, saltScope, ivScope scope
+	// answered says that the answer needs the key and the IV.
+	answered bool
+}
+
+// A keyed box is a key with what can be done with it.
+type keyed struct {
+	held
+	key []byte // and behind it the IV that was derived
+	box box
+}
+
+// wipe zeroes the key material.
+func (k *keyed) wipe() {
+	clear(k.secret)
+	clear(k.key)
+}
+
+// key makes the box of a secret.
+func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
+	k := keyed{held: from, key: from.secret}
+	if s.derivation != nil {
+		n := s.keyBytes
+		if s.iv == allowlistv1.Iv_SOURCE_DERIVED {
+			n += s.suite.iv
+		}
+		key, err := s.derivation.derive(m, from.secret, salt, n)
+		if err != nil {
+			return k, err
+		}
+		k.key = key
+		m.traced("derive", "key derived", key)
+	}
+	cut := k.key
+	if s.derivation != nil {
+		cut = k.key[:s.keyBytes]
+	}
+	box, err := s.suite.newBox(cut)
+	switch {
+	case err == nil:
+		k.box = box
+		return k, nil
+	case from.by == nil:
+		return k, ErrExchange
+	default:
+		return k, from.by.unusable(err)
+	}
+}
+
+// own returns the cipher's key for other uses.
+func (s *symmetric) own(k *keyed) []byte {
+	if s.derivation != nil {
+		return k.key[:s.keyBytes]
+	}
+	return k.key
+}
+
+// deriveIV returns the IV where it is not drawn and does not travel.
+func (s *symmetric) deriveIV(m *message, k *keyed, dst []byte) error {
+	switch s.iv {
+	case allowlistv1.Iv_SOURCE_STATIC:
+		stored, err := s.staticIV.decode(m.ring.first(s.staticIV))
+		if err != nil {
+			return err
+		}
+		if len(stored) != len(dst) {
+			return s.staticIV.unusable(errKeyLength)
+		}
+		copy(dst, stored)
+	case allowlistv1.Iv_SOURCE_KEY_PREFIX:
+		copy(dst, k.key)
+	case allowlistv1.Iv_SOURCE_DERIVED:
+		copy(dst, k.key[s.keyBytes:])
+	case allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
+		copy(dst, m.ivSuffix)
+	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
+		if m.Exchange == nil || len(m.Exchange.IV) != len(dst) {
+			return ErrExchange
+		}
+		for i, b := range m.Exchange.IV {
+			dst[i] = ^b
+		}
+	default:
+		clear(dst)
+	}
+	return nil
+}
+
+// drawnIV reports whether the IV is drawn.
+func (s *symmetric) drawnIV() bool {
+	switch s.iv {
+	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+		return true
+	}
+	return false
+}
+
+// note keeps what the answer to the message needs.
+func (s *symmetric) note(m *message, k *keyed, iv []byte) {
+	if s.answered {
+		m.answer = Exchange{Key: bytes.Clone(s.own(k)), IV: bytes.Clone(iv)}
+	}
+}
+
+func (s *symmetric) sealing(m *message) (sealing, error) {
+	return &encrypting{symmetric: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes}, nil
+}
+
+// encrypting encrypts the values of one message.
+type encrypting struct {
+	*symmetric
+	packer
+	m     *message
+	keyed keyed
+	parts parts
+	sizes sizes
+	iv    [maxIV]byte
+	tag   [maxTag]byte
+	ivs   []byte // that were drawn and are not used yet
+	fresh bool   // the key is for the value to come
+}
+
+func (e *encrypting) prepare(values int) error {
+	if values == 0 {
+		return nil
+	}
+	if e.drawnIV() {
+		n := 1
+		if e.ivScope == perValue {
+			n = values
+		}
+		e.ivs = make([]byte, n*e.suite.iv)
+		if err := e.drawIVs(); err != nil {
+			return err
+		}
+	}
+	e.fresh = true
+	return e.rekey(true)
+}
+
+// drawIVs fills the IVs of all values at once, or fails: a short read would leave
+// predictable ones.
+func (e *encrypting) drawIVs() error {
+	if e.symmetric.iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
+		return drawText(e.m.Random, e.ivs)
+	}
+	if _, err := io.ReadFull(e.m.Random, e.ivs); err != nil {
+		return fmt.Errorf("draw iv: %w", err)
+	}
+	return nil
+}
+
+// rekey makes anew what is of each value, and first all.
+func (e *encrypting) rekey(first bool) error {
+	from, changed := e.keyed.held, first
+	if first || e.secretScope == perValue {
+		e.keyed.wipe()
+		var err error
+		if from, err = e.supply.draw(e.m, &e.parts); err != nil {
+			return err
+		}
+		changed = true
+	}
+	if d := e.derivation; d != nil && d.sent > 0 && (first || e.saltScope == perValue) {
+		salt := make([]byte, d.sent)
+		if _, err := io.ReadFull(e.m.Random, salt); err != nil {
+			return fmt.Errorf("draw salt: %w", err)
+		}
+		e.parts[slotSalt] = salt
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	var err error
+	e.keyed, err = e.key(e.m, from, e.parts[slotSalt])
+	if errors.Is(err, errTooMuchWork) {
+		return notEncryptable("the selected values take too much work in all: each has a slow derivation of its own", "")
+	}
+	e.sizes[slotWrapped] = len(e.parts[slotWrapped])
+	return err
+}
+
+// anew reports whether each value has a key of its own.
+func (s *symmetric) anew() bool {
+	return s.secretScope == perValue || s.saltScope == perValue
+}
+
+func (e *encrypting) textLen(n int) int {
+	sizes := e.sizes
+	sizes[slotCiphertext] = e.suite.sealedLen(n)
+	sizes[slotAAD] = len(e.aad)
+	return e.packer.textLen(&sizes)
+}
+
+func (e *encrypting) seal(value []byte) error {
+	if !e.fresh && e.anew() {
+		if err := e.rekey(false); err != nil {
+			return err
+		}
+	}
+	e.fresh = false
+	iv, err := e.nextIV()
+	if err != nil {
+		return err
+	}
+	e.sizes[slotCiphertext] = e.suite.sealedLen(len(value))
+	e.sizes[slotAAD] = len(e.aad)
+	e.parts[slotAAD] = e.aad
+	place := e.begin(&e.sizes)
+	sealed, err := e.keyed.box.seal(place, iv, value, e.associated())
+	switch {
+	case errors.Is(err, errPlaintext):
+		return notEncryptable("what is encrypted must be whole blocks of the cipher, without padding", "")
+	case err != nil:
+		return fmt.Errorf("encrypt: %w", err)
+	}
+	// The tag comes out behind the ciphertext, where another part may belong: it is put
+	// aside before the others take their places.
+	copy(e.tag[:], sealed[e.sizes[slotCiphertext]:])
+	e.parts[slotTag] = e.tag[:e.suite.tag]
+	e.parts[slotIV] = iv
+	e.m.traced("encrypt", "encrypted", sealed)
+	e.finish(&e.sizes, &e.parts)
+	if e.mac != nil {
+		return e.authenticate()
+	}
+	return nil
+}
+
+// nextIV returns the IV of the next value.
+func (e *encrypting) nextIV() ([]byte, error) {
+	iv := e.iv[:e.suite.iv]
+	switch {
+	case !e.drawnIV():
+		if err := e.deriveIV(e.m, &e.keyed, iv); err != nil {
+			return nil, err
+		}
+	case e.ivScope == perValue:
+		e.ivs = e.ivs[copy(iv, e.ivs):]
+	default:
+		copy(iv, e.ivs)
+	}
+	e.m.traced("iv", "initialization vector", iv)
+	e.note(e.m, &e.keyed, iv)
+	return iv, nil
+}
+
+// associated returns the associated data of what goes out.
+func (e *encrypting) associated() []byte {
+	if e.m.aadSuffix != nil {
+		return e.m.aadSuffix
+	}
+	return e.aad
+}
+
+// authenticate puts the MAC into its place.
+func (e *encrypting) authenticate() error {
+	key := e.own(&e.keyed)
+	if e.mac.key != nil {
+		stored, err := e.mac.key.decode(e.m.ring.first(e.mac.key))
+		if err != nil {
+			return err
+		}
+		defer clear(stored)
+		if len(stored) == 0 {
+			return e.mac.key.unusable(errKeyLength)
+		}
+		key = stored
+	}
+	e.parts[slotMAC] = e.mac.sum(key, func(h hash.Hash, blob int) { writeEncoded(h, e.list[blob].codec, e.bytes(blob)) }, e.bytes)
+	e.m.traced("mac", "MAC", e.parts[slotMAC])
+	e.finish(&e.sizes, &e.parts)
+	return nil
+}
+
+func (e *encrypting) wipe() { e.keyed.wipe() }

@@ -1,0 +1,216 @@
+package payload
+
+import (
+	"bytes"
+	"errors"
+	"hash"
+)
+
+func (s *symmetric) opening(m *message) (opening, error) {
+	opener, err := s.supply.opener(m)
+	if err != nil {
+		return nil, err
+	}
+	d := &decrypting{symmetric: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener}
+	d.trial = s.suite.aead() && len(m.ring.candidates(s.supply.sources())) > 1
+	if s.constant() {
+		// Keys that are not usable are told before the message is looked at.
+		return d, d.rekey(new(parts))
+	}
+	return d, nil
+}
+
+// constant reports whether the key takes nothing of the message.
+func (s *symmetric) constant() bool {
+	if s.derivation != nil && s.derivation.sent > 0 {
+		return false
+	}
+	switch s.supply.(type) {
+	case *sharedKey, exchanged:
+		return true
+	}
+	return false
+}
+
+// decrypting decrypts the values of one message.
+type decrypting struct {
+	*symmetric
+	unpacker
+	m     *message
+	from  supplyOpener
+	trial bool // several keys may be tried
+
+	keyed   []keyed
+	of      []byte // the parts that the keys were made of
+	lengths [maxBlobs]int
+}
+
+func (d *decrypting) open(read reading) ([]byte, error) {
+	if !d.cuts {
+		return d.openWith(read, unknown)
+	}
+	// A wrapped key that has to be cut off is as long as one of our keys.
+	err := error(errEnvelope)
+	for _, size := range d.from.wrappedSizes() {
+		var value []byte
+		if value, err = d.openWith(read, size); Stage(err) == "" {
+			return value, err
+		}
+	}
+	return nil, err
+}
+
+func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
+	sizes := d.sizes
+	if sizes[slotWrapped] == unknown {
+		sizes[slotWrapped] = wrapped
+	}
+	lengths := d.lengths[:len(d.list)]
+	d.blobs.lengths(&sizes, lengths)
+	found, err := read(lengths)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := d.unpack(found, &sizes, d.trial)
+	if !ok {
+		return nil, errDecode
+	}
+	if err := d.rekey(&p); err != nil {
+		return nil, err
+	}
+	return d.decrypt(found, &p)
+}
+
+// rekey makes the keys that may open a value, unless they are those of the value before.
+func (d *decrypting) rekey(p *parts) error {
+	of := bytes.Join([][]byte{p[slotWrapped], p[slotEphemeral], p[slotSalt]}, nil)
+	if d.keyed != nil && bytes.Equal(of, d.of) {
+		return nil
+	}
+	d.wipeKeys()
+	secrets, err := d.from.secrets(d.m, p)
+	if err != nil {
+		return err
+	}
+	if !d.tells() {
+		// Without authentication a wrong key could not be told from a right one.
+		secrets = secrets[:1]
+	}
+	for _, secret := range secrets {
+		k, err := d.key(d.m, secret, p[slotSalt])
+		switch {
+		case errors.Is(err, errTooMuchWork):
+			return errDerive
+		case err != nil && d.earlier(secret):
+			k.wipe()
+			continue
+		case err != nil:
+			return err
+		}
+		d.keyed = append(d.keyed, k)
+	}
+	d.of = of
+	return nil
+}
+
+// earlier reports whether a secret is a version before the newest.
+func (d *decrypting) earlier(h held) bool {
+	return h.by != nil && h.version != d.m.ring.versions(h.by)[0].Version
+}
+
+// decrypt opens the parts of a value with the first key that does.
+func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
+	keys := d.keyed
+	if d.mac != nil {
+		var err error
+		if keys, err = d.authentic(found, p); err != nil {
+			return nil, err
+		}
+	}
+	var came [maxIV]byte
+	iv := came[:d.suite.iv]
+	travels := d.has[slotIV]
+	copy(iv, p[slotIV])
+	aad := d.associated(p)
+	sealed := d.sealed(p)
+
+	// One key opens in place. Of several, each may spoil its output, so that this lies
+	// behind what is opened.
+	dst := sealed[:0]
+	if d.trial {
+		dst = d.free
+	}
+	for i := range keys {
+		if !travels {
+			if err := d.deriveIV(d.m, &keys[i], iv); err != nil {
+				return nil, err
+			}
+		}
+		if value, ok := keys[i].box.open(dst, iv, sealed, aad); ok {
+			if keys[i].by != nil {
+				d.m.ring.use(keys[i].by, keys[i].version)
+			}
+			d.note(d.m, &keys[i], iv)
+			return value, nil
+		}
+	}
+	return nil, errCipher
+}
+
+// associated returns the associated data of what came in. What stands in a part may be
+// overwritten by the tag, and is copied.
+func (d *decrypting) associated(p *parts) []byte {
+	switch {
+	case d.has[slotAAD]:
+		return bytes.Clone(p[slotAAD])
+	case d.m.aadSuffix != nil:
+		return d.m.aadSuffix
+	default:
+		return d.aad
+	}
+}
+
+// authentic checks the MAC, and returns the keys that may open what it authenticates.
+func (d *decrypting) authentic(found [][]byte, p *parts) ([]keyed, error) {
+	text := func(h hash.Hash, blob int) { h.Write(found[blob]) }
+	raw := func(blob int) []byte { return d.raw[blob] }
+	if d.mac.key == nil {
+		for i := range d.keyed {
+			if d.mac.check(d.own(&d.keyed[i]), p[slotMAC], text, raw) {
+				return d.keyed[i : i+1], nil
+			}
+		}
+		return nil, errMAC
+	}
+	for _, c := range d.m.ring.candidates([]*source{d.mac.key}) {
+		key, err := c.decode(c.Key)
+		if err == nil && len(key) == 0 {
+			err = c.unusable(errKeyLength)
+		}
+		if err != nil && !c.previous {
+			return nil, err
+		}
+		good := err == nil && d.mac.check(key, p[slotMAC], text, raw)
+		clear(key)
+		if good {
+			d.m.ring.use(c.source, c.Version)
+			return d.keyed, nil
+		}
+	}
+	return nil, errMAC
+}
+
+func (d *decrypting) wipeKeys() {
+	for i := range d.keyed {
+		d.keyed[i].wipe()
+	}
+	d.keyed = nil
+}
+
+func (d *decrypting) wipe() {
+	d.wipeKeys()
+	d.Wipe()
+}
+
+// close zeroes the keys; a value that was returned stays.
+func (d *decrypting) close() { d.wipeKeys() }
