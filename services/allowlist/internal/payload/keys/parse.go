@@ -24,7 +24,7 @@ const (
 // maxKey is how long the DER of a key may be that is looked into. A private key of
 // RSA-8192 has 4,677 bytes. Checking a private key takes time in proportion to at least
 // the square of its length, and a secret may have 64 KiB.
-const maxKey = 8 << 10
+const maxKey = 5 << 10
 
 // The types of PEM blocks that hold a key (RFC 7468; the last three of older tools).
 const (
