@@ -18,31 +18,31 @@ import (
 // both get.
 func TestInputsAreRendered(t *testing.T) {
 	t.Parallel()
-	for input, want := range map[string]string{
-		"${body}": `{"sealed":"AAEC"}`,
-		"":        `{"sealed":"AAEC"}`,
-		"a${method}b${host}c${path}?${query}d${content_type}": "aPOSTbapi.example.testc/v1/hook?a=1&b=dapplication/json",
-		"${timestamp}/${timestamp_ms}/${timestamp_rfc3339}":   "1767366245/1767366245678/2026-01-02T15:04:05Z",
-		"${id}$id$${id}": "msg_1$id$msg_1",
-		"${json:$.amount}|${json:$.note}|${json:$['list'][0]}": "12.50|a\nb|true",
-		"${json:$.list}":               "[true]",
-		"${method|lower}${host|upper}": "postAPI.EXAMPLE.TEST",
-		"${method|hex}${method|hex_upper}${host|hex_upper|lower}": "504f5354504F53546170692e6578616d706c652e74657374",
-		"${query|base64}${query|base64url}":                       "YT0xJmI9YT0xJmI9",
-		"${method|base64}${method|base64url}":                     "UE9TVA==UE9TVA",
-		"${method|md5|hex}":                                       "a02439ec229d8be0e74b0c1602392310",
-		"${method|sha1|hex}":                                      "61ff81c30aa3c76e78afea62b2e3bd1dfa49e854",
-		"${method|sha256|hex|upper|base64}":                       "OUFFRTZCMUJDREY2MTdEOEUzOUJCMUYyQjYyNEM2OEVBMzNERUI5RDQ4RTAzNjRBRUFERUQ4MzZEM0QwMDI5Mw==",
-		"${body|base64|sha256|hex}":                               "d9ad5042f3a80f1f6171c4b9367fe31c92271fe3008ab6415723b1e6a0122159",
-		"${plaintext|sha384|hex_upper}${plaintext|sha512|base64}\n": "20427C9653E12AF9E4A44763214590F9434B51230A387A743D8BDA8B066ED64081D439D91DD51D41E40CB18A7C376FFA" +
-			"O5KAyCDYdDpvaSd0nrNcLr/RzIl3tMdfO1douewKziD4ofEKBaCDMHMt0FtwZcWd3bnFYWjBaEdVVOy4kXDh+A==\n",
+	for _, tt := range []struct{ input, want string }{
+		{"${body}", `{"sealed":"AAEC"}`},
+		{"", `{"sealed":"AAEC"}`},
+		{"a${method}b${host}c${path}?${query}d${content_type}", "aPOSTbapi.example.testc/v1/hook?a=1&b=dapplication/json"},
+		{"${timestamp}/${timestamp_ms}/${timestamp_rfc3339}", "1767366245/1767366245678/2026-01-02T15:04:05Z"},
+		{"${id}$id$${id}", "msg_1$id$msg_1"},
+		{"${json:$.amount}|${json:$.note}|${json:$['list'][0]}", "12.50|a\nb|true"},
+		{"${json:$.list}", "[true]"},
+		{"${method|lower}${host|upper}", "postAPI.EXAMPLE.TEST"},
+		{"${method|hex}${method|hex_upper}${host|hex_upper|lower}", "504f5354504F53546170692e6578616d706c652e74657374"},
+		{"${query|base64}${query|base64url}", "YT0xJmI9YT0xJmI9"},
+		{"${method|base64}${method|base64url}", "UE9TVA==UE9TVA"},
+		{"${method|md5|hex}", "a02439ec229d8be0e74b0c1602392310"},
+		{"${method|sha1|hex}", "61ff81c30aa3c76e78afea62b2e3bd1dfa49e854"},
+		{"${method|sha256|hex|upper|base64}", "OUFFRTZCMUJDREY2MTdEOEUzOUJCMUYyQjYyNEM2OEVBMzNERUI5RDQ4RTAzNjRBRUFERUQ4MzZEM0QwMDI5Mw=="},
+		{"${body|base64|sha256|hex}", "d9ad5042f3a80f1f6171c4b9367fe31c92271fe3008ab6415723b1e6a0122159"},
+		{"${plaintext|sha384|hex_upper}", "20427C9653E12AF9E4A44763214590F9434B51230A387A743D8BDA8B066ED64081D439D91DD51D41E40CB18A7C376FFA"},
+		{"${plaintext|sha512|base64}\n", "O5KAyCDYdDpvaSd0nrNcLr/RzIl3tMdfO1douewKziD4ofEKBaCDMHMt0FtwZcWd3bnFYWjBaEdVVOy4kXDh+A==\n"},
 	} {
 		wantOver := webhook()
-		wantOver.Body = []byte(want)
+		wantOver.Body = []byte(tt.want)
 		key := []any{[]byte("k")}
-		got, want := sign(t, compile(t, over(input)), key, webhook()), sign(t, compile(t, over("${body}")), key, wantOver)
+		got, want := sign(t, compile(t, over(tt.input)), key, webhook()), sign(t, compile(t, over("${body}")), key, wantOver)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("input %q: another signature than that of the text written out", input)
+			t.Errorf("input %q: another signature than that of the text written out", tt.input)
 		}
 	}
 }
