@@ -1456,8 +1456,12 @@ type PresetUse struct {
 	LegacyReason string `protobuf:"bytes,3,opt,name=legacy_reason,json=legacyReason,proto3" json:"legacy_reason,omitempty"`
 	// Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
 	LegacyExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=legacy_expire_time,json=legacyExpireTime,proto3" json:"legacy_expire_time,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the preset leaves to say besides, such as a key id, by the names that it gives:
+	// at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
+	// names of values are separated by commas. What has a default may be left out.
+	Settings      map[string]string `protobuf:"bytes,5,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PresetUse) Reset() {
@@ -1514,6 +1518,13 @@ func (x *PresetUse) GetLegacyReason() string {
 func (x *PresetUse) GetLegacyExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.LegacyExpireTime
+	}
+	return nil
+}
+
+func (x *PresetUse) GetSettings() map[string]string {
+	if x != nil {
+		return x.Settings
 	}
 	return nil
 }
@@ -4336,8 +4347,8 @@ func (*Part_Literal) isPart_Piece() {}
 //
 //	body        the exact bytes of the body that is sent
 //	plaintext   the body before encryption
-//	json:PATH   a value of the plaintext, a path as in Fields without `[*]`: of a string
-//	            its characters, of others the JSON text
+//	json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
+//	            of a string its characters, of others the JSON text
 //	timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
 //	            timestamp_rfc3339 as in 2026-01-02T15:04:05Z
 //	id          the message's id
@@ -4346,8 +4357,15 @@ func (*Part_Literal) isPart_Piece() {}
 //	            a leading `/`, query without `?`
 //	secret      the key itself; with `secret_digest` only, where it is required
 //
-// The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower`, `upper`, and the
-// digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is bytes.
+// The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
+// letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
+// bytes. At most 32 placeholders with 4 functions each.
+//
+// # Verification
+//
+// A header that carries a placeholder must be there and look like its template; of one
+// that came twice the values are joined by a comma and a blank. Times and ids are taken
+// as they are written there.
 type Signing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How the signature is made. Required.
@@ -4365,8 +4383,9 @@ type Signing struct {
 	Input string `protobuf:"bytes,7,opt,name=input,proto3" json:"input,omitempty"`
 	// The headers to add, by name. One of them holds `${signature}` exactly once,
 	// such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
-	// its relatives and `${id}` may stand in any, and are read from there. Else
-	// as in the envelope. 1-8. Headers that HTTP itself needs, such as
+	// its relatives and `${id}` may stand in any, and are read from there: a time that is
+	// signed in the same form, an id up to the character that follows it. `${signatures}`
+	// ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
 	// `Content-Type`, `Content-Length` and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The encoding of the signature. HEX unless given. Unset for a JWS.
@@ -4532,9 +4551,10 @@ func (*Signing_Jws) isSigning_Scheme() {}
 type SignatureList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
-	// list that is read is ignored.
+	// list that is read is ignored; more than 16 that look like it are refused.
 	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
-	// What stands between two, such as a blank or a comma.
+	// What stands between two, such as a blank or a comma. It has a character that no item
+	// can hold.
 	Separator     string `protobuf:"bytes,2,opt,name=separator,proto3" json:"separator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4807,15 +4827,19 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\arequest\x129\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\x127\n" +
 	"\x06preset\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.PresetUseR\x06preset\x12@\n" +
-	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xe2\x02\n" +
+	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xf4\x03\n" +
 	"\tPresetUse\x12-\n" +
 	"\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x02id\x12P\n" +
 	"\asecrets\x18\x02 \x03(\v2,.keyward.allowlist.v1.PresetUse.SecretsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\asecrets\x12-\n" +
 	"\rlegacy_reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\flegacyReason\x12H\n" +
-	"\x12legacy_expire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10legacyExpireTime\x1a[\n" +
+	"\x12legacy_expire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10legacyExpireTime\x12S\n" +
+	"\bsettings\x18\x05 \x03(\v2-.keyward.allowlist.v1.PresetUse.SettingsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\bsettings\x1a[\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x125\n" +
-	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\"\xba\x04\n" +
+	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\x1a;\n" +
+	"\rSettingsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xba\x04\n" +
 	"\aProfile\x126\n" +
 	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
 	"\n" +
@@ -5257,7 +5281,7 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -5321,122 +5345,124 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(*Asymmetric)(nil),              // 59: keyward.allowlist.v1.Asymmetric
 	(*LegacyAcknowledgement)(nil),   // 60: keyward.allowlist.v1.LegacyAcknowledgement
 	nil,                             // 61: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 62: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 63: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 64: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 65: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 66: keyward.allowlist.v1.Signing.HeadersEntry
-	(*durationpb.Duration)(nil),     // 67: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 68: google.protobuf.Timestamp
+	nil,                             // 62: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 63: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 64: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 65: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 66: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 67: keyward.allowlist.v1.Signing.HeadersEntry
+	(*durationpb.Duration)(nil),     // 68: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 69: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	20,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
 	20,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
 	19,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	67,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	68,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
 	61,  // 4: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	68,  // 5: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	22,  // 6: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	41,  // 7: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
-	42,  // 8: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
-	46,  // 9: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
-	47,  // 10: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	52,  // 11: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	60,  // 12: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	55,  // 13: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	44,  // 14: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 15: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 16: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 17: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	23,  // 18: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	31,  // 19: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	35,  // 20: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	36,  // 21: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	37,  // 22: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	38,  // 23: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	40,  // 24: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	21,  // 25: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 26: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	25,  // 27: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	26,  // 28: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	27,  // 29: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	28,  // 30: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	29,  // 31: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	30,  // 32: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 33: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 34: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 35: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 36: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 37: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	21,  // 38: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	6,   // 39: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	32,  // 40: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	33,  // 41: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	34,  // 42: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	21,  // 43: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 44: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 45: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 46: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	7,   // 47: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	21,  // 48: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 49: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	8,   // 50: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	21,  // 51: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	39,  // 52: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	15,  // 53: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	21,  // 54: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 55: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	33,  // 56: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	21,  // 57: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	9,   // 58: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	10,  // 59: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	21,  // 60: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 61: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	62,  // 62: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 63: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	43,  // 64: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	45,  // 65: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	21,  // 66: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	11,  // 67: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	63,  // 68: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 69: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	21,  // 70: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	21,  // 71: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	21,  // 72: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	48,  // 73: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	51,  // 74: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	49,  // 75: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	50,  // 76: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	13,  // 77: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	12,  // 78: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	13,  // 79: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	64,  // 80: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	65,  // 81: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 82: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	54,  // 83: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 84: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	14,  // 85: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	57,  // 86: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	58,  // 87: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	59,  // 88: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	45,  // 89: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	21,  // 90: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	66,  // 91: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 92: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	56,  // 93: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	67,  // 94: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	15,  // 95: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 96: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	16,  // 97: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	17,  // 98: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	68,  // 99: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	21,  // 100: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	53,  // 101: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	102, // [102:102] is the sub-list for method output_type
-	102, // [102:102] is the sub-list for method input_type
-	102, // [102:102] is the sub-list for extension type_name
-	102, // [102:102] is the sub-list for extension extendee
-	0,   // [0:102] is the sub-list for field type_name
+	69,  // 5: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	62,  // 6: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	22,  // 7: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	41,  // 8: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	42,  // 9: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	46,  // 10: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	47,  // 11: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	52,  // 12: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	60,  // 13: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	55,  // 14: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	44,  // 15: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 16: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 17: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 18: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	23,  // 19: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	31,  // 20: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	35,  // 21: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	36,  // 22: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	37,  // 23: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	38,  // 24: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	40,  // 25: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	21,  // 26: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 27: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	25,  // 28: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	26,  // 29: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	27,  // 30: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	28,  // 31: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	29,  // 32: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	30,  // 33: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 34: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 35: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 36: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 37: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 38: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	21,  // 39: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	6,   // 40: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	32,  // 41: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	33,  // 42: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	34,  // 43: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	21,  // 44: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 45: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 46: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 47: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	7,   // 48: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	21,  // 49: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 50: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	8,   // 51: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	21,  // 52: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	39,  // 53: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	15,  // 54: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	21,  // 55: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 56: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	33,  // 57: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	21,  // 58: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	9,   // 59: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	10,  // 60: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	21,  // 61: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 62: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	63,  // 63: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 64: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	43,  // 65: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	45,  // 66: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	21,  // 67: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	11,  // 68: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	64,  // 69: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 70: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	21,  // 71: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	21,  // 72: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	21,  // 73: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	48,  // 74: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	51,  // 75: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	49,  // 76: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	50,  // 77: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	13,  // 78: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	12,  // 79: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	13,  // 80: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	65,  // 81: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	66,  // 82: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 83: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	54,  // 84: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 85: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	14,  // 86: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	57,  // 87: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	58,  // 88: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	59,  // 89: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	45,  // 90: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	21,  // 91: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	67,  // 92: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 93: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	56,  // 94: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	68,  // 95: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	15,  // 96: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 97: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	16,  // 98: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	17,  // 99: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	69,  // 100: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	21,  // 101: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	53,  // 102: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	103, // [103:103] is the sub-list for method output_type
+	103, // [103:103] is the sub-list for method input_type
+	103, // [103:103] is the sub-list for extension type_name
+	103, // [103:103] is the sub-list for extension extendee
+	0,   // [0:103] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -5507,7 +5533,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
 			NumEnums:      18,
-			NumMessages:   49,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2017,10 +2017,11 @@ func (x *VerifySignatureRequest) GetContext() *MessageContext {
 // Answers VerifySignature: the signature is good.
 type VerifySignatureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The message's id, where a header carries one: a message with an id that was seen
-	// before is a replay.
+	// The message's id, where a header carries one and the signature covers it: a message
+	// with an id that was seen before is a replay.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The time in the header, where one carries it. It is within the tolerance.
+	// The time in the header, where one carries it and the signature covers it. It is
+	// within the tolerance.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2791,12 +2792,14 @@ type Preset struct {
 	// Where the convention is written down: the URLs of specifications, or names of tools.
 	Sources []string `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`
 	// The configuration. A reference is `workspaces/-/secrets/{name}`, with the name of
-	// one of `secrets`.
+	// one of `secrets`; in a text `{{name}}` stands for one of `settings`.
 	Encryption *Encryption `protobuf:"bytes,5,opt,name=encryption,proto3" json:"encryption,omitempty"`
 	// What to store in the vault for it.
 	Secrets []*PresetSecret `protobuf:"bytes,6,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// The unsafe choices that it makes and that have to be acknowledged.
-	Legacy        []LegacyAcknowledgement_Flag `protobuf:"varint,7,rep,packed,name=legacy,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"legacy,omitempty"`
+	Legacy []LegacyAcknowledgement_Flag `protobuf:"varint,7,rep,packed,name=legacy,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"legacy,omitempty"`
+	// What else to say, such as the id that the partner gave to a key.
+	Settings      []*PresetSetting `protobuf:"bytes,8,rep,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2880,6 +2883,13 @@ func (x *Preset) GetLegacy() []LegacyAcknowledgement_Flag {
 	return nil
 }
 
+func (x *Preset) GetSettings() []*PresetSetting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
 // A PresetSecret is a secret that a preset needs.
 type PresetSecret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2940,6 +2950,70 @@ func (x *PresetSecret) GetDescription() string {
 func (x *PresetSecret) GetUsage() string {
 	if x != nil {
 		return x.Usage
+	}
+	return ""
+}
+
+// A PresetSetting is a text that a preset leaves open.
+type PresetSetting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name in PresetUse.settings, and in the configuration between `{{` and `}}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What holds unless it is said. Unset: it has to be.
+	DefaultValue  *string `protobuf:"bytes,3,opt,name=default_value,json=defaultValue,proto3,oneof" json:"default_value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresetSetting) Reset() {
+	*x = PresetSetting{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresetSetting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresetSetting) ProtoMessage() {}
+
+func (x *PresetSetting) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresetSetting.ProtoReflect.Descriptor instead.
+func (*PresetSetting) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PresetSetting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PresetSetting) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *PresetSetting) GetDefaultValue() string {
+	if x != nil && x.DefaultValue != nil {
+		return *x.DefaultValue
 	}
 	return ""
 }
@@ -3146,7 +3220,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05works\x18\x03 \x01(\tR\x05works\"\x14\n" +
 	"\x12ListPresetsRequest\"M\n" +
 	"\x13ListPresetsResponse\x126\n" +
-	"\apresets\x18\x01 \x03(\v2\x1c.keyward.allowlist.v1.PresetR\apresets\"\xc1\x02\n" +
+	"\apresets\x18\x01 \x03(\v2\x1c.keyward.allowlist.v1.PresetR\apresets\"\x82\x03\n" +
 	"\x06Preset\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -3156,11 +3230,17 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"encryption\x18\x05 \x01(\v2 .keyward.allowlist.v1.EncryptionR\n" +
 	"encryption\x12<\n" +
 	"\asecrets\x18\x06 \x03(\v2\".keyward.allowlist.v1.PresetSecretR\asecrets\x12H\n" +
-	"\x06legacy\x18\a \x03(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagR\x06legacy\"Z\n" +
+	"\x06legacy\x18\a \x03(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagR\x06legacy\x12?\n" +
+	"\bsettings\x18\b \x03(\v2#.keyward.allowlist.v1.PresetSettingR\bsettings\"Z\n" +
 	"\fPresetSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
-	"\x05usage\x18\x03 \x01(\tR\x05usage*`\n" +
+	"\x05usage\x18\x03 \x01(\tR\x05usage\"\x81\x01\n" +
+	"\rPresetSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12(\n" +
+	"\rdefault_value\x18\x03 \x01(\tH\x00R\fdefaultValue\x88\x01\x01B\x10\n" +
+	"\x0e_default_value*`\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
@@ -3220,7 +3300,7 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                    // 0: keyward.allowlist.v1.MessageKind
 	(CheckUrlResponse_Verdict)(0),       // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
@@ -3265,102 +3345,104 @@ var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(*ListPresetsResponse)(nil),         // 40: keyward.allowlist.v1.ListPresetsResponse
 	(*Preset)(nil),                      // 41: keyward.allowlist.v1.Preset
 	(*PresetSecret)(nil),                // 42: keyward.allowlist.v1.PresetSecret
-	nil,                                 // 43: keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	nil,                                 // 44: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	nil,                                 // 45: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	(*Endpoint)(nil),                    // 46: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                 // 47: keyward.allowlist.v1.Endpoint.State
-	(*timestamppb.Timestamp)(nil),       // 48: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 49: google.protobuf.FieldMask
-	(*EndpointChange)(nil),              // 50: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),            // 51: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                   // 52: keyward.allowlist.v1.Parameter
-	(*Encryption)(nil),                  // 53: keyward.allowlist.v1.Encryption
-	(LegacyAcknowledgement_Flag)(0),     // 54: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*PresetSetting)(nil),               // 43: keyward.allowlist.v1.PresetSetting
+	nil,                                 // 44: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                 // 45: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                 // 46: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                    // 47: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                 // 48: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),       // 49: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 50: google.protobuf.FieldMask
+	(*EndpointChange)(nil),              // 51: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),            // 52: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                   // 53: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                  // 54: keyward.allowlist.v1.Encryption
+	(LegacyAcknowledgement_Flag)(0),     // 55: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	46, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	46, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	46, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	47, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	48, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
-	46, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	46, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	49, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	46, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	50, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	46, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	51, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
-	46, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	48, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	49, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
+	47, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	50, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	47, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	51, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	47, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	52, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	47, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	1,  // 13: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
-	46, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	46, // 15: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 15: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	0,  // 16: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
 	25, // 17: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	48, // 18: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
-	52, // 19: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	52, // 20: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	49, // 18: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
+	53, // 19: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	53, // 20: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	0,  // 21: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	43, // 22: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	44, // 22: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
 	25, // 23: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
 	0,  // 24: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	44, // 25: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	45, // 25: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
 	25, // 26: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	48, // 27: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
-	53, // 28: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
+	49, // 27: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
+	54, // 28: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
 	0,  // 29: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
 	25, // 30: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	52, // 31: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	52, // 32: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	53, // 31: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	53, // 32: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	33, // 33: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
 	34, // 34: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
 	35, // 35: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
 	0,  // 36: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	45, // 37: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	46, // 37: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
 	38, // 38: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
 	41, // 39: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
-	53, // 40: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	54, // 40: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
 	42, // 41: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
-	54, // 42: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	2,  // 43: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 44: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 45: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 46: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 47: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 48: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 49: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 50: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 51: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 52: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 53: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	24, // 54: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	27, // 55: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	29, // 56: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	31, // 57: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	36, // 58: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	39, // 59: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	3,  // 60: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 61: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 62: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 63: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 64: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 65: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 66: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 67: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 68: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 69: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 70: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	26, // 71: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	28, // 72: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	30, // 73: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	32, // 74: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	37, // 75: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	40, // 76: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	60, // [60:77] is the sub-list for method output_type
-	43, // [43:60] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	55, // 42: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	43, // 43: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
+	2,  // 44: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 45: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 46: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 47: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 48: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 49: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 50: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 51: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 52: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 53: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 54: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	24, // 55: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	27, // 56: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	29, // 57: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	31, // 58: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	36, // 59: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	39, // 60: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	3,  // 61: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 62: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 63: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 64: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 65: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 66: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 67: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 68: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 69: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 70: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 71: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	26, // 72: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	28, // 73: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	30, // 74: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	32, // 75: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	37, // 76: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	40, // 77: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	61, // [61:78] is the sub-list for method output_type
+	44, // [44:61] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -3370,13 +3452,14 @@ func file_keyward_allowlist_v1_service_proto_init() {
 	}
 	file_keyward_allowlist_v1_encryption_proto_init()
 	file_keyward_allowlist_v1_resources_proto_init()
+	file_keyward_allowlist_v1_service_proto_msgTypes[41].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
