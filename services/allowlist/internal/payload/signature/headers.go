@@ -80,10 +80,8 @@ func (h *headers) list(l *List, signature template.Hole) (findings []Finding) {
 		findings = append(findings, Finding{"list.item", onlyPrintable})
 	}
 	literals := strings.NewReplacer("${signature}", "", "${*}", "").Replace(l.Item)
-	foreign := func(c rune) bool {
-		return c < 0x80 && !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c)
-	}
-	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, func(c rune) bool { return c < ' ' || c > '~' }) {
+	foreign := func(c rune) bool { return !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c) }
+	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, unprintable) {
 		findings = append(findings, Finding{"list.separator", "must hold a character that no item can hold, and visible ones or blanks only"})
 	}
 	h.item, h.separator = item, l.Separator
@@ -94,9 +92,10 @@ const onlyPrintable = "must have values of at most 256 visible characters and in
 
 // printable reports whether a text may stand in a header.
 func printable(text string) bool {
-	return len(text) <= maxTemplate && strings.TrimSpace(text) == text &&
-		!strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+	return len(text) <= maxTemplate && strings.TrimSpace(text) == text && !strings.ContainsFunc(text, unprintable)
 }
+
+func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
 // compile compiles the templates of the headers. Their names are input, so that a
 // finding names none.

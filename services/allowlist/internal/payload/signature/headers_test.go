@@ -47,6 +47,9 @@ func TestWithoutAListTheFirstKeySigns(t *testing.T) {
 	if diff := cmp.Diff(sign(t, s, []any{[]byte("after")}, webhook()), sent); diff != "" {
 		t.Errorf("Sign with two keys (-first only +got):\n%s", diff)
 	}
+	if _, err := s.Sign(nil, []any{[]byte("after"), "no key"}, webhook()); err != nil {
+		t.Errorf("Sign with a second key that does not fit = %v", err)
+	}
 	if got, err := s.Verify([]any{[]byte("before"), []byte("after")}, webhook(), received(sent)); err != nil || got.Key != 1 {
 		t.Errorf("Verify = key %d, %v, want key 1", got.Key, err)
 	}

@@ -187,7 +187,6 @@ type signed struct {
 
 	// What has been put together stays, for the next key.
 	whole, sum []byte
-	hash       crypto.Hash
 }
 
 // writeTo writes the input into a hash or a buffer, which do not fail.
@@ -216,12 +215,12 @@ func (p *placeholder) writeTo(w io.Writer, value []byte) {
 	}
 }
 
-// digest returns the digest of the input.
+// digest returns the digest of the input, always by the hash of the scheme.
 func (s *signed) digest(hash crypto.Hash) []byte {
-	if s.sum == nil || s.hash != hash {
+	if s.sum == nil {
 		h := hash.New()
 		s.writeTo(h, nil)
-		s.sum, s.hash = h.Sum(nil), hash
+		s.sum = h.Sum(nil)
 	}
 	return s.sum
 }

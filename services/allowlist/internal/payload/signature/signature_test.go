@@ -214,6 +214,19 @@ func TestCurvesAndAlgorithmsAreNotMixed(t *testing.T) {
 	}
 }
 
+func TestP1363HasOneLength(t *testing.T) {
+	t.Parallel()
+	c, key := over(""), ecKey(t, elliptic.P256())
+	c.Scheme = signature.ECDSA{Hash: crypto.SHA256, P1363: true}
+	s := compile(t, c)
+	good := sign(t, s, []any{key}, webhook())["X-Signature"]
+	for _, value := range []string{"00" + good, good[:64] + "00" + good[64:], good + "00", good[:126], "00" + good[:64] + "00" + good[64:]} {
+		if _, err := s.Verify([]any{&key.PublicKey}, webhook(), received(map[string]string{"x-signature": value})); !errors.Is(err, signature.ErrInvalid) {
+			t.Errorf("Verify of %d digits = %v, want ErrInvalid", len(value), err)
+		}
+	}
+}
+
 func TestASignatureOfRawBytesIsNotSent(t *testing.T) {
 	t.Parallel()
 	c := over("")
