@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"errors"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -131,8 +132,12 @@ func (p *packer) begin(n *sizes) (ciphertext []byte) {
 	return p.raw[at:at:len(p.raw)]
 }
 
-// finish puts all parts but the ciphertext into their places.
-func (p *packer) finish(n *sizes, parts *parts) {
+// errPart means that a part is not there, or has another length than its place.
+var errPart = errors.New("a part does not fit its place")
+
+// finish puts all parts but the ciphertext into their places. Each fills its own: what
+// stood there before may be of another value.
+func (p *packer) finish(n *sizes, parts *parts) error {
 	at := 0
 	for i := range p.list {
 		for j := range p.list[i].pieces {
@@ -142,11 +147,16 @@ func (p *packer) finish(n *sizes, parts *parts) {
 				copy(p.raw[at:], piece.literal)
 			case slotCiphertext:
 			default:
-				copy(p.raw[at:at+n[piece.slot]], parts[piece.slot])
+				part := parts[piece.slot]
+				if len(part) != n[piece.slot] {
+					return errPart
+				}
+				copy(p.raw[at:], part)
 			}
 			at += piece.size(n)
 		}
 	}
+	return nil
 }
 
 // bytes returns a blob before encoding.
@@ -187,9 +197,9 @@ type unpacker struct {
 	free []byte // behind all that was decoded, with a tag
 }
 
-// unpack decodes the texts of all blobs and finds the parts in them. N has the lengths
+// unpack decodes the texts of all blobs and puts the parts in them into p. N has the lengths
 // that are known. Behind all there is room for a plaintext if wanted.
-func (u *unpacker) unpack(found [][]byte, n *sizes, spare bool) (p parts, ok bool) {
+func (u *unpacker) unpack(found [][]byte, n *sizes, p *parts, spare bool) bool {
 	size := maxTag
 	for i, text := range found {
 		size += u.list[i].codec.MaxDecodedLen(len(text))
@@ -200,8 +210,8 @@ func (u *unpacker) unpack(found [][]byte, n *sizes, spare bool) (p parts, ok boo
 	at := u.room(size)[:0]
 	for i, text := range found {
 		decoded, ok := u.list[i].codec.AppendDecoded(at, text)
-		if !ok || !u.list[i].cut(decoded, n, &p) {
-			return p, false
+		if !ok || !u.list[i].cut(decoded, n, p) {
+			return false
 		}
 		u.raw[i] = decoded
 		at = decoded[len(decoded):]
@@ -209,7 +219,7 @@ func (u *unpacker) unpack(found [][]byte, n *sizes, spare bool) (p parts, ok boo
 	if spare {
 		u.free = at[maxTag:maxTag]
 	}
-	return p, true
+	return true
 }
 
 // sealed returns the ciphertext with the tag behind it. If the tag stood elsewhere this

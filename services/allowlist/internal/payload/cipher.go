@@ -111,6 +111,14 @@ func (s suite) blockSize() int {
 	return aes.BlockSize
 }
 
+// keyLengths returns the lengths that a key may have.
+func (s suite) keyLengths() []int {
+	if s.tripleDES {
+		return []int{s.key, 16}
+	}
+	return []int{s.key}
+}
+
 // sealedLen returns the length of the ciphertext of n bytes, without the tag.
 func (s suite) sealedLen(n int) int {
 	if !s.blocks() {

@@ -61,13 +61,9 @@ func (e *encoding) seal(value []byte) error {
 		return err
 	}
 	e.m.traced("encrypt", "encrypted", ciphertext)
-	if e.packer.has[slotCertificate] && e.parts[slotCertificate] == nil {
-		return errNoCertificate
-	}
 	sizes := e.sizesFor(len(ciphertext))
 	copy(e.packer.begin(&sizes)[:len(ciphertext)], ciphertext)
-	e.finish(&sizes, &e.parts)
-	return nil
+	return e.finish(&sizes, &e.parts)
 }
 
 func (e *encoding) wipe() {}
@@ -84,6 +80,7 @@ func (c *coded) opening(m *message) (opening, error) {
 type decoded struct {
 	unpacker
 	decode decoder
+	parts  parts
 	value  []byte
 }
 
@@ -92,11 +89,10 @@ func (d *decoded) open(read reading) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, ok := d.unpack(found, &d.sizes, false)
-	if !ok {
+	if !d.unpack(found, &d.sizes, &d.parts, false) {
 		return nil, errDecode
 	}
-	d.value, err = d.decode(&p)
+	d.value, err = d.decode(&d.parts)
 	return d.value, err
 }
 
@@ -122,13 +118,18 @@ func (plain) decoder(*message) (decoder, error) {
 type rsaDirect struct {
 	wrap rsaWrap
 	keys []*source
+	// certificate says that the fingerprint of a certificate is sent.
+	certificate bool
 }
 
 func (r *rsaDirect) encoder(m *message) (encoder, error) {
 	return func(value []byte, p *parts) ([]byte, error) {
 		ciphertext, err := r.wrap.encrypt(m, r.keys[0], value, p)
-		if errors.Is(err, keys.ErrLength) {
+		switch {
+		case errors.Is(err, keys.ErrLength):
 			return nil, notEncryptable("what is encrypted is longer than the RSA key takes", "")
+		case err == nil && r.certificate && p[slotCertificate] == nil:
+			return nil, r.keys[0].unusable(errNoCertificate)
 		}
 		return ciphertext, err
 	}, nil

@@ -89,7 +89,7 @@ func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeli
 		findings: f, choices: choices{pb}, path: path, pipeline: &Pipeline{acknowledged: f.legacy(path, pb)},
 		response: path == root+".response", answered: answer.GetCipher().GetExchangeKey() != nil,
 	}
-	c.pipeline.selection, c.pipeline.single = c.selected(path+".selection"), c.single()
+	c.pipeline.selection = c.selected(path + ".selection")
 	protected := pb.GetKind() != nil || pb.GetEnvelope() != nil || pb.GetNestedJws() != nil
 	switch {
 	case protected:
@@ -122,6 +122,7 @@ func (c *profile) kind() {
 	case *allowlistv1.Profile_RsaDirect:
 		r := c.rsaDirect(c.path+".rsa_direct", kind.RsaDirect)
 		parts = c.blobs(slotRules{slotCiphertext: required, slotCertificate: optional, slotPublicKey: optional}.sized(nil))
+		r.certificate = parts.has[slotCertificate]
 		p.kind = &coded{blobs: parts, begin: r}
 	case *allowlistv1.Profile_Jose:
 		p.kind = c.jose(c.path+".jose", kind.Jose)

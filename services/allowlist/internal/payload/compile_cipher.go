@@ -85,13 +85,17 @@ func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetric) {
 		path += ".shared_key"
 		s.supply = &sharedKey{keys: c.sources(path+".keys", key.SharedKey.GetKeys(), !c.authenticated())}
 		c.derived(path+".derivation", key.SharedKey.GetDerivation(), s)
+		if s.derivation == nil {
+			shaped(s.supply.sources(), shape{symmetric: true, bytes: s.suite.keyLengths()})
+		}
 	case *allowlistv1.Cipher_SessionKey:
 		path += ".session_key"
 		c.derived(path+".derivation", key.SessionKey.GetDerivation(), s)
 		s.supply = c.session(path, key.SessionKey, s.suite.key)
 	case *allowlistv1.Cipher_Ecdh:
 		path += ".ecdh"
-		s.supply = &agreed{curve: c.curve(path+".curve", key.Ecdh.GetCurve()), keys: c.sources(path+".keys", key.Ecdh.GetKeys(), !c.authenticated())}
+		curve, pair := c.curve(path+".curve", key.Ecdh.GetCurve())
+		s.supply = &agreed{curve: curve, keys: shaped(c.sources(path+".keys", key.Ecdh.GetKeys(), !c.authenticated()), shape{pairs: []string{pair}})}
 		if key.Ecdh.GetDerivation() == nil {
 			c.add(path+".derivation", isRequired)
 		}
@@ -106,15 +110,16 @@ func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetric) {
 	}
 }
 
-func (c *profile) curve(field string, curve allowlistv1.Ecdh_Curve) keys.Curve {
+// curve returns a curve, and the algorithm of its keys.
+func (c *profile) curve(field string, curve allowlistv1.Ecdh_Curve) (made keys.Curve, pair string) {
 	switch curve {
 	case allowlistv1.Ecdh_CURVE_X25519:
-		return keys.X25519
 	case allowlistv1.Ecdh_CURVE_P256:
-		return keys.P256
+		return keys.P256, "EC-P256"
+	default:
+		c.add(field, "must be a known curve")
 	}
-	c.add(field, "must be a known curve")
-	return keys.X25519
+	return keys.X25519, "X25519"
 }
 
 // derived checks and compiles how the cipher's key is derived.
@@ -252,14 +257,14 @@ func (c *profile) session(path string, pb *allowlistv1.SessionKey, n int) *sessi
 	case allowlistv1.SessionKey_FORM_HEX:
 		s.form = formHex
 	}
-	one := false
+	one, of := false, anyRSA()
 	switch wrap := pb.GetWrap().(type) {
 	case *allowlistv1.SessionKey_RsaOaep:
 		s.wrap = rsaWrap{oaep: c.oaep(path+".rsa_oaep", wrap.RsaOaep)}
 	case *allowlistv1.SessionKey_RsaPkcs1V15:
 		s.wrap, one = rsaWrap{}, true
 	case *allowlistv1.SessionKey_AesKw:
-		s.wrap = aesWrap{}
+		s.wrap, of = aesWrap{}, shape{symmetric: true, bytes: []int{16, 24, 32}}
 		if s.form.wrappedLen(s.bytes)%8 != 0 {
 			c.add(path+".form", "must make the key a multiple of 8 bytes for AES Key Wrap")
 		}
@@ -267,7 +272,7 @@ func (c *profile) session(path string, pb *allowlistv1.SessionKey, n int) *sessi
 		s.wrap = rsaWrap{}
 		c.add(path, "must be wrapped: rsa_oaep, rsa_pkcs1_v15 or aes_kw")
 	}
-	s.keys = c.sources(path+".keys", pb.GetKeys(), one)
+	s.keys = shaped(c.sources(path+".keys", pb.GetKeys(), one), of)
 	return s
 }
 
@@ -296,6 +301,6 @@ func (c *profile) rsaDirect(path string, pb *allowlistv1.RsaDirect) *rsaDirect {
 	default:
 		c.add(path, "must have a padding: oaep or pkcs1_v15")
 	}
-	r.keys = c.sources(path+".keys", pb.GetKeys(), pb.GetPkcs1V15() != nil)
+	r.keys = shaped(c.sources(path+".keys", pb.GetKeys(), pb.GetPkcs1V15() != nil), anyRSA())
 	return r
 }

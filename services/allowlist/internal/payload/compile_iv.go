@@ -143,6 +143,7 @@ func (c *profile) mac(path string, pb *allowlistv1.EncryptThenMac, b *blobs) *ma
 	}
 	if pb.GetKey() != nil {
 		m.key = newSource(path+".key", pb.GetKey())
+		m.key.shape.symmetric = true
 	}
 	var wrong string
 	if m.input, wrong = b.macInput(pb.GetInput()); wrong != "" {

@@ -23,9 +23,10 @@ func (c *profile) jose(path string, pb *allowlistv1.Jose) *encrypted {
 		c.add(path, wrong)
 	}
 	c.joseHeader(path+".header", pb.GetHeader(), e.shared())
-	e.keys = c.sources(path+".keys", pb.GetKeys(), false)
+	e.keys = shaped(c.sources(path+".keys", pb.GetKeys(), false), joseShape(e.jwe.Alg, e.jwe.KeyBytes()))
 	if pb.GetDerivation() != nil {
 		e.derivation = c.derivation(path+".derivation", pb.GetDerivation(), max(1, e.jwe.KeyBytes()))
+		shaped(e.keys, shape{})
 		if !e.shared() {
 			c.add(path+".derivation", "must be unset but for keys that both sides share")
 		}
@@ -128,6 +129,33 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 	}
 }
 
+// joseShape returns what the keys of an algorithm have to be; shared ones have so many
+// bytes.
+func joseShape(alg string, shared int) shape {
+	switch {
+	case shared > 0:
+		return shape{symmetric: true, bytes: []int{shared}}
+	case strings.HasPrefix(alg, "ECDH"):
+		return shape{pairs: []string{"EC-P256", "EC-P384", "X25519"}}
+	case alg == "ES256":
+		return shape{pairs: []string{"EC-P256"}}
+	case alg == "ES384":
+		return shape{pairs: []string{"EC-P384"}}
+	case alg == "EdDSA":
+		return shape{pairs: []string{"Ed25519"}}
+	default:
+		return anyRSA()
+	}
+}
+
+// jwsShape is the same for signatures, whose shared keys may be longer.
+func jwsShape(j jose.JWS) shape {
+	if j.KeyBytes() > 0 {
+		return shape{symmetric: true}
+	}
+	return joseShape(j.Alg, 0)
+}
+
 // jws checks and compiles the options of a JSON Web Signature.
 func (c *profile) jws(path string, pb *allowlistv1.Jws) jose.JWS {
 	j := jose.JWS{
@@ -150,7 +178,9 @@ func (c *profile) nestedJWS(path string, pb *allowlistv1.NestedJws) *nested {
 	if pb.GetJws().GetUnencodedPayload() {
 		c.add(path+".jws.unencoded_payload", "must be unset for a signature around its payload")
 	}
-	return &nested{jws: c.jws(path+".jws", pb.GetJws()), keys: c.sources(path+".keys", pb.GetKeys(), false)}
+	n := &nested{jws: c.jws(path+".jws", pb.GetJws()), keys: c.sources(path+".keys", pb.GetKeys(), false)}
+	shaped(n.keys, jwsShape(n.jws))
+	return n
 }
 
 // pgp checks and compiles an OpenPGP message.

@@ -1,7 +1,6 @@
 package payload
 
 import (
-	"bytes"
 	"strings"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -72,6 +71,9 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 	}
 	if err := w.sealing.seal(value); err != nil {
 		return nil, err
+	}
+	if w.nested != nil {
+		clear(value) // the JWS, which holds the value
 	}
 	w.sealed++
 	start := len(dst)
@@ -154,7 +156,7 @@ func (*parser) Prepare(int) error { return nil }
 // Open implements [selection.Opener].
 func (p *parser) Open(text []byte) ([]byte, error) {
 	if p.envelope.outer != nil {
-		trimmed := bytes.Trim(text, " \t\r\n\v\f")
+		trimmed := template.TrimSpace(text)
 		decoded, ok := p.envelope.outer.AppendDecoded(p.outer.room(p.envelope.outer.MaxDecodedLen(len(trimmed)))[:0], trimmed)
 		if !ok {
 			return nil, errDecode
@@ -167,6 +169,7 @@ func (p *parser) Open(text []byte) ([]byte, error) {
 		return value, err
 	}
 	p.inner, err = p.nested.verify(p.message, value)
+	clear(value)
 	return p.inner, err
 }
 

@@ -22,6 +22,7 @@ var (
 type source struct {
 	Reference
 	decoding keys.Decoding
+	shape    shape
 }
 
 // newSource returns the source of a reference that stands at a path, such as

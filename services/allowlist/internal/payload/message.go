@@ -181,6 +181,6 @@ func notOpened(stage error) *fault.Error {
 }
 
 // notSigned returns the one answer for a signature that is not right.
-func notSigned() *fault.Error {
-	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(errSignature)
+func notSigned(stage error) *fault.Error {
+	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(stage)
 }

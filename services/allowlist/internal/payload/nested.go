@@ -24,7 +24,6 @@ type nesting struct {
 	key     any      // that signs
 	public  []any    // that verify
 	by      []candidate
-	values  int
 }
 
 // signing begins a message that goes out.

@@ -20,7 +20,6 @@ type Pipeline struct {
 	kind        kind
 	nested      *nested // nil: nothing is signed inside
 	selection   selection.Selection
-	single      bool // there is one selected value at most
 	envelope    *envelope
 	contentType string
 	ivSuffix    *suffix
@@ -156,10 +155,12 @@ func (p *Pipeline) Decrypt(in Input) (Output, error) { return p.receive(in, p.to
 // signature covers the plaintext. What is not signed does not verify.
 func (p *Pipeline) Verify(in Input) (Output, error) {
 	if p.signer == nil {
-		return Output{}, notSigned()
+		return Output{}, notSigned(errSignature)
 	}
 	out, err := p.receive(in, p.toVerify, false)
-	out.Body = in.Body
+	if err == nil {
+		out.Body = in.Body
+	}
 	return out, err
 }
 
@@ -178,6 +179,10 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	}
 	if p.kind != nil && (open || ofPlaintext) {
 		if out.Body, err = p.open(m); err != nil {
+			if ofPlaintext && Stage(err) != "" {
+				// What tells bad padding from a bad signature opens CBC.
+				err = notSigned(err)
+			}
 			return Output{}, err
 		}
 	}

@@ -40,7 +40,6 @@ func (s *session) draw(m *message, p *parts) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
-	m.traced("key", "session key drawn", key)
 	if err := s.wrap.seal(m, s.keys[0], wrapped, p); err != nil {
 		return held{}, err
 	}
@@ -77,6 +76,9 @@ type rsaWrap struct{ oaep *keys.OAEP }
 
 func (w rsaWrap) seal(m *message, s *source, key []byte, p *parts) error {
 	wrapped, err := w.encrypt(m, s, key, p)
+	if errors.Is(err, keys.ErrLength) {
+		return s.unusable(err)
+	}
 	p[slotWrapped] = wrapped
 	return err
 }

@@ -39,6 +39,7 @@ func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
 		Input: pb.GetInput(), Headers: pb.GetHeaders(), Encoding: encodingOf(pb.GetEncoding()), Tolerance: defaultTolerance,
 	}
 	c.scheme(path, pb, s)
+	shaped(s.keys, schemeShape(s.config.Scheme))
 	if list := pb.GetList(); list != nil {
 		s.config.List = &signature.List{Item: list.GetItem(), Separator: list.GetSeparator()}
 	}
@@ -87,6 +88,25 @@ func (c *profile) scheme(path string, pb *allowlistv1.Signing, s *signer) {
 		}
 	default:
 		c.add(path, "must have a scheme")
+	}
+}
+
+// schemeShape returns what the keys of a scheme have to be.
+func schemeShape(scheme signature.Scheme) shape {
+	switch scheme := scheme.(type) {
+	case signature.RSA:
+		return anyRSA()
+	case signature.ECDSA:
+		if scheme.Hash == crypto.SHA384 {
+			return shape{pairs: []string{"EC-P384"}}
+		}
+		return shape{pairs: []string{"EC-P256"}}
+	case signature.Ed25519:
+		return shape{pairs: []string{"Ed25519"}}
+	case signature.JWS:
+		return jwsShape(scheme.JWS)
+	default:
+		return shape{symmetric: true}
 	}
 }
 
@@ -264,11 +284,11 @@ func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) e
 		return value, ok
 	})
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
-		return notSigned()
+		return notSigned(errSignature)
 	}
 	switch {
 	case errors.Is(err, signature.ErrInvalid), errors.Is(err, signature.ErrTooLong):
-		return notSigned()
+		return notSigned(errSignature)
 	case err != nil:
 		return s.refused(err)
 	}

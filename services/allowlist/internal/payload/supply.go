@@ -247,18 +247,23 @@ type private struct {
 	info keys.Info
 }
 
-// privates returns the private keys of all versions of the sources.
+// privates returns the private keys of all versions of the sources. Of several sources
+// some may be public keys, which only encrypt.
 func (m *message) privates(sources []*source) ([]private, error) {
 	var all []private
+	var unusable error
 	for _, c := range m.ring.candidates(sources) {
 		key, info, err := c.private(c.Key)
-		switch {
-		case err != nil && c.previous:
+		if err == nil {
+			all = append(all, private{candidate: c, key: key, info: info})
 			continue
-		case err != nil:
-			return nil, err
 		}
-		all = append(all, private{candidate: c, key: key, info: info})
+		if _, _, public := c.public(c.Key); unusable == nil && !c.previous && (public != nil || len(sources) == 1) {
+			unusable = err
+		}
 	}
-	return all, nil
+	if unusable == nil && len(all) == 0 {
+		unusable = sources[0].unusable(keys.ErrKey)
+	}
+	return all, unusable
 }

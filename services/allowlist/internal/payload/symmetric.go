@@ -185,6 +185,7 @@ func (e *encrypting) rekey(first bool) error {
 		if from, err = e.supply.draw(e.m, &e.parts); err != nil {
 			return err
 		}
+		e.m.traced("key", "secret that the key is made of", from.secret)
 		changed = true
 	}
 	if d := e.derivation; d != nil && d.sent > 0 && (first || e.saltScope == perValue) {
@@ -202,6 +203,9 @@ func (e *encrypting) rekey(first bool) error {
 	e.keyed, err = e.key(e.m, from, e.parts[slotSalt])
 	if errors.Is(err, errTooMuchWork) {
 		return notEncryptable("the selected values take too much work in all: each has a slow derivation of its own", "")
+	}
+	if err == nil && e.layout.has[slotCertificate] && e.parts[slotCertificate] == nil {
+		err = from.by.unusable(errNoCertificate)
 	}
 	e.sizes[slotWrapped] = len(e.parts[slotWrapped])
 	return err
@@ -247,11 +251,10 @@ func (e *encrypting) seal(value []byte) error {
 	e.parts[slotTag] = e.tag[:e.suite.tag]
 	e.parts[slotIV] = iv
 	e.m.traced("encrypt", "encrypted", sealed)
-	e.finish(&e.sizes, &e.parts)
 	if e.mac != nil {
 		return e.authenticate()
 	}
-	return nil
+	return e.finish(&e.sizes, &e.parts)
 }
 
 // nextIV returns the IV of the next value.
@@ -280,8 +283,12 @@ func (e *encrypting) associated() []byte {
 	return e.aad
 }
 
-// authenticate puts the MAC into its place.
+// authenticate puts all parts into their places, and then the MAC over them.
 func (e *encrypting) authenticate() error {
+	e.parts[slotMAC] = make([]byte, e.mac.hash.Size())
+	if err := e.finish(&e.sizes, &e.parts); err != nil {
+		return err
+	}
 	key := e.own(&e.keyed)
 	if e.mac.key != nil {
 		stored, err := e.mac.key.decode(e.m.ring.first(e.mac.key))
@@ -296,8 +303,7 @@ func (e *encrypting) authenticate() error {
 	}
 	e.parts[slotMAC] = e.mac.sum(key, func(h hash.Hash, blob int) { writeEncoded(h, e.list[blob].codec, e.bytes(blob)) }, e.bytes)
 	e.m.traced("mac", "MAC", e.parts[slotMAC])
-	e.finish(&e.sizes, &e.parts)
-	return nil
+	return e.finish(&e.sizes, &e.parts)
 }
 
 func (e *encrypting) wipe() { e.keyed.wipe() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash"
+	"slices"
 )
 
 func (s *symmetric) opening(m *message) (opening, error) {
@@ -40,9 +41,13 @@ type decrypting struct {
 	from  supplyOpener
 	trial bool // several keys may be tried
 
-	keyed   []keyed
-	of      []byte // the parts that the keys were made of
+	keyed []keyed
+	of    [3][]byte // the parts that the keys were made of
+	// What a value takes; kept here so that values do not allocate.
 	lengths [maxBlobs]int
+	sizes   sizes
+	parts   parts
+	iv      [maxIV]byte
 }
 
 func (d *decrypting) open(read reading) ([]byte, error) {
@@ -61,30 +66,29 @@ func (d *decrypting) open(read reading) ([]byte, error) {
 }
 
 func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
-	sizes := d.sizes
-	if sizes[slotWrapped] == unknown {
-		sizes[slotWrapped] = wrapped
+	d.sizes = d.layout.sizes
+	if d.sizes[slotWrapped] == unknown {
+		d.sizes[slotWrapped] = wrapped
 	}
 	lengths := d.lengths[:len(d.list)]
-	d.blobs.lengths(&sizes, lengths)
+	d.blobs.lengths(&d.sizes, lengths)
 	found, err := read(lengths)
 	if err != nil {
 		return nil, err
 	}
-	p, ok := d.unpack(found, &sizes, d.trial)
-	if !ok {
+	if !d.unpack(found, &d.sizes, &d.parts, d.trial) {
 		return nil, errDecode
 	}
-	if err := d.rekey(&p); err != nil {
+	if err := d.rekey(&d.parts); err != nil {
 		return nil, err
 	}
-	return d.decrypt(found, &p)
+	return d.decrypt(found, &d.parts)
 }
 
 // rekey makes the keys that may open a value, unless they are those of the value before.
 func (d *decrypting) rekey(p *parts) error {
-	of := bytes.Join([][]byte{p[slotWrapped], p[slotEphemeral], p[slotSalt]}, nil)
-	if d.keyed != nil && bytes.Equal(of, d.of) {
+	of := [...][]byte{p[slotWrapped], p[slotEphemeral], p[slotSalt]}
+	if d.keyed != nil && slices.EqualFunc(of[:], d.of[:], bytes.Equal) {
 		return nil
 	}
 	d.wipeKeys()
@@ -109,7 +113,9 @@ func (d *decrypting) rekey(p *parts) error {
 		}
 		d.keyed = append(d.keyed, k)
 	}
-	d.of = of
+	for i := range of {
+		d.of[i] = append(d.of[i][:0], of[i]...)
+	}
 	return nil
 }
 
@@ -127,8 +133,7 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 			return nil, err
 		}
 	}
-	var came [maxIV]byte
-	iv := came[:d.suite.iv]
+	iv := d.iv[:d.suite.iv]
 	travels := d.has[slotIV]
 	copy(iv, p[slotIV])
 	aad := d.associated(p)
