@@ -1,0 +1,210 @@
+//go:build interop
+
+package jose_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+)
+
+// These tests need npm and node. What we write, the partner's tools read, and the other
+// way round.
+
+// A job is one for testdata/partner.mjs.
+type job struct {
+	Op        string `json:"op"`
+	Alg       string `json:"alg,omitempty"`
+	Enc       string `json:"enc,omitempty"`
+	Secret    string `json:"secret,omitempty"`
+	PEM       string `json:"pem,omitempty"`
+	APU       string `json:"apu,omitempty"`
+	APV       string `json:"apv,omitempty"`
+	Signature string `json:"signature,omitempty"`
+	Text      string `json:"text"`
+	// Files of Mastercard's library.
+	Certificate string `json:"certificate,omitempty"`
+	File        string `json:"file,omitempty"`
+}
+
+// partner installs the partner's tools and returns what does jobs.
+func partner(t *testing.T) func(jobs ...job) []string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "partner.mjs"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, folder, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	return func(jobs ...job) []string {
+		t.Helper()
+		input, err := json.Marshal(jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var results []string
+		if err := json.Unmarshal(run(t, folder, input, "node", "partner.mjs"), &results); err != nil {
+			t.Fatal(err)
+		}
+		return results
+	}
+}
+
+// run runs a program in a folder and returns its output.
+func run(t *testing.T, folder string, input []byte, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
+	}
+	return out
+}
+
+// with returns the job with the private or shared key.
+func (j job) with(key any) job {
+	if shared, ok := key.([]byte); ok {
+		j.Secret = base64.RawURLEncoding.EncodeToString(shared)
+		return j
+	}
+	der := must(x509.MarshalPKCS8PrivateKey(key))
+	j.PEM = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return j
+}
+
+func TestInteropNodeJoseOpensAndIsOpened(t *testing.T) {
+	t.Parallel()
+	type try struct {
+		jose.JWE
+		pair
+	}
+	var tries []try
+	var jobs []job
+	for _, enc := range contents {
+		for alg, pairs := range managements(enc) {
+			if alg == "RSA1_5" {
+				continue // the tool has given it up
+			}
+			for _, p := range pairs {
+				j := jose.JWE{Alg: alg, Enc: enc, Header: map[string]string{"kid": "k"}}
+				theirs := job{Op: "encrypt", Alg: alg, Enc: enc, Text: sample}
+				if strings.HasPrefix(alg, "ECDH") {
+					j.Header["apu"], j.Header["apv"] = b64("Alice"), b64("Bob")
+					theirs.APU, theirs.APV = "Alice", "Bob"
+				}
+				ours := job{Op: "decrypt", Alg: alg, Enc: enc, Text: encrypt(t, j, p.write, sample)}
+				tries = append(tries, try{j, p})
+				jobs = append(jobs, ours.with(p.read), theirs.with(p.read))
+			}
+		}
+	}
+	results := partner(t)(jobs...)
+	for i, try := range tries {
+		if got := results[2*i]; got != sample {
+			t.Errorf("%s, %s, %s: jose opens what Encrypt made as %q", try.Alg, try.Enc, try.name, got)
+		}
+		if got, _, err := decrypt(try.JWE, results[2*i+1], try.read); err != nil || got != sample {
+			t.Errorf("%s, %s, %s: Decrypt of %.60q = %q, %v", try.Alg, try.Enc, try.name, results[2*i+1], got, err)
+		}
+	}
+	if len(tries) < 80 {
+		t.Errorf("%d combinations were tried", len(tries))
+	}
+}
+
+func TestInteropNodeJoseVerifiesAndIsVerified(t *testing.T) {
+	t.Parallel()
+	var algs []string
+	var jobs []job
+	for alg, p := range signings() {
+		compact, err := jose.JWS{Alg: alg}.Sign(now, rand.Reader, p.write, []byte(sample))
+		if err != nil {
+			t.Fatal(err)
+		}
+		detached, err := jose.JWS{Alg: alg, Unencoded: true}.SignDetached(now, rand.Reader, p.write, []byte(sample))
+		if err != nil {
+			t.Fatal(err)
+		}
+		algs = append(algs, alg)
+		for _, j := range []job{
+			{Op: "verify", Text: string(compact)},
+			{Op: "verifyDetached", Text: sample, Signature: string(detached)},
+			{Op: "sign", Text: sample},
+			{Op: "signDetached", Text: sample},
+		} {
+			j.Alg = alg
+			jobs = append(jobs, j.with(p.write))
+		}
+	}
+	results := partner(t)(jobs...)
+	for i, alg := range algs {
+		got, key := results[4*i:4*i+4], signings()[alg].read
+		if got[0] != sample || got[1] != sample {
+			t.Errorf("%s: jose verifies %q, and detached %q", alg, got[0], got[1])
+		}
+		if payload, _, err := (jose.JWS{Alg: alg}).Verify([]any{key}, []byte(got[2])); err != nil || string(payload) != sample {
+			t.Errorf("%s: Verify of %.60q = %q, %v", alg, got[2], payload, err)
+		}
+		if _, err := (jose.JWS{Alg: alg, Unencoded: true}).VerifyDetached([]any{key}, []byte(got[3]), []byte(sample)); err != nil {
+			t.Errorf("%s: VerifyDetached of %.60q = %v", alg, got[3], err)
+		}
+	}
+}
+
+func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
+	t.Parallel()
+	folder, err := filepath.Abs("../testdata/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := storedKey(t, "keys/rsa_priv.pem")
+	conforming := jose.JWE{Alg: "RSA-OAEP-256", Enc: "A256GCM"}
+	theirs := jose.JWE{Alg: "RSA-OAEP-256", Enc: "A256GCM", GCMIVBytes: 16, Lenient: true}
+	files := job{Certificate: filepath.Join(folder, "rsa_cert.pem"), File: filepath.Join(folder, "rsa_priv.pem")}
+	var jobs []job
+	const times = 20 // until a slash stands everywhere
+	for i := range 2 * times {
+		j := files
+		j.Op, j.Text = "cardEncrypt", sample
+		if i < times {
+			j.Op, j.Text = "cardDecrypt", encrypt(t, []jose.JWE{conforming, theirs}[i%2], public(key), sample)
+		}
+		jobs = append(jobs, j)
+	}
+	strict := 0
+	for i, got := range partner(t)(jobs...) {
+		if i < times {
+			if got != sample {
+				t.Errorf("Mastercard's library opens what Encrypt made as %q", got)
+			}
+			continue
+		}
+		if opened, _, err := decrypt(theirs, got, key); err != nil || opened != sample {
+			t.Errorf("Decrypt of %q = %q, %v", got, opened, err)
+		}
+		if _, _, err := decrypt(conforming, got, key); err == nil {
+			strict++
+		}
+	}
+	if strict > 0 {
+		t.Errorf("%d messages of Mastercard's library opened as if they were conforming", strict)
+	}
+}

@@ -1,0 +1,139 @@
+//go:build interop
+
+package pgp_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
+)
+
+// These tests need npm and node. What we write, OpenPGP.js reads, and the other way
+// round, with keys that it has made.
+
+// A job is one for testdata/partner.mjs.
+type job struct {
+	Op         string `json:"op"`
+	Type       string `json:"type,omitempty"`
+	Curve      string `json:"curve,omitempty"`
+	V6         bool   `json:"v6"`
+	Passphrase string `json:"passphrase,omitempty"`
+	Key        string `json:"key,omitempty"`
+	Sign       bool   `json:"sign"`
+	Compress   bool   `json:"compress"`
+	Binary     bool   `json:"binary"`
+	Text       string `json:"text,omitempty"`
+}
+
+// partner installs the partner's tool and returns what does jobs.
+func partner(t *testing.T) func(jobs ...job) []string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "partner.mjs"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, folder, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	return func(jobs ...job) []string {
+		t.Helper()
+		input, err := json.Marshal(jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var results []string
+		if err := json.Unmarshal(run(t, folder, input, "node", "partner.mjs"), &results); err != nil {
+			t.Fatal(err)
+		}
+		return results
+	}
+}
+
+// run runs a program in a folder and returns its output.
+func run(t *testing.T, folder string, input []byte, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
+	}
+	return out
+}
+
+func TestInteropOpenPGPJSOpensAndIsOpened(t *testing.T) {
+	t.Parallel()
+	do := partner(t)
+	kinds := []job{
+		{Type: "curve25519"},
+		{Type: "curve25519", Passphrase: "correct horse"},
+		{Type: "curve25519", V6: true},
+		{Type: "curve25519", V6: true, Passphrase: "correct horse"},
+		{Type: "rsa"},
+		{Type: "ecc", Curve: "nistP256"},
+	}
+	for i := range kinds {
+		kinds[i].Op = "generate"
+	}
+	keys := do(kinds...)
+	current := time.Now() // the keys were made just now
+	var jobs []job
+	for i, kind := range kinds {
+		kind.Key = keys[i]
+		signer := &pgp.Signer{Key: []byte(kind.Key), Passphrase: []byte(kind.Passphrase)}
+		for _, ours := range []job{{}, {Sign: true}, {Binary: true, Sign: true}} {
+			by := signer
+			if !ours.Sign {
+				by = nil
+			}
+			sent, err := pgp.Message{Binary: ours.Binary}.Encrypt(current, rand.Reader, []byte(kind.Key), by, []byte(sample))
+			if err != nil {
+				t.Fatalf("%s: Encrypt: %v", kind.Type, err)
+			}
+			ours.Op, ours.Key, ours.Passphrase, ours.Text = "decrypt", kind.Key, kind.Passphrase, string(sent)
+			if ours.Binary {
+				ours.Text = base64.StdEncoding.EncodeToString(sent)
+			}
+			jobs = append(jobs, ours)
+		}
+		for _, theirs := range []job{{}, {Sign: true}, {Compress: true, Sign: true}} {
+			theirs.Op, theirs.Key, theirs.Passphrase, theirs.Text = "encrypt", kind.Key, kind.Passphrase, sample
+			jobs = append(jobs, theirs)
+		}
+	}
+	for i, got := range do(jobs...) {
+		j := jobs[i]
+		if j.Op == "decrypt" {
+			if got != sample {
+				t.Errorf("%+v: OpenPGP.js opens what Encrypt made as %q", kinds[i/6], got)
+			}
+			continue
+		}
+		if !strings.HasPrefix(got, "-----BEGIN PGP MESSAGE-----") {
+			t.Fatalf("%+v: OpenPGP.js encrypts: %q", kinds[i/6], got)
+		}
+		var verifiers [][]byte
+		if j.Sign {
+			verifiers = [][]byte{[]byte(j.Key)}
+		}
+		opened, _, err := pgp.Decrypt(time.Now(), [][]byte{[]byte(j.Key)}, []byte(j.Passphrase), verifiers, []byte(got))
+		if err != nil || string(opened) != sample {
+			t.Errorf("%+v: Decrypt of what OpenPGP.js made = %q, %v", kinds[i/6], opened, err)
+		}
+	}
+}
