@@ -17,6 +17,8 @@ type Facts struct {
 	Algorithm string
 	// Private says that the asymmetric key is a private one.
 	Private bool
+	// Fingerprint is that of the public key.
+	Fingerprint string
 }
 
 // A shape is what a key has to be. The zero shape is anything.
@@ -40,7 +42,8 @@ func shaped(sources []*source, s shape) []*source {
 }
 
 // CheckFacts returns what the keys themselves have against the configuration: all of it
-// at once as one fault, or nil. A reference of which nothing is known is taken on trust.
+// at once as one KEY_NOT_USABLE, whose violations name fields from `encryption` on, or
+// nil. A reference of which nothing is known is taken on trust.
 func (c *Config) CheckFacts(known func(Reference) (Facts, bool)) error {
 	f := new(findings)
 	for _, s := range c.sources() {
@@ -51,10 +54,12 @@ func (c *Config) CheckFacts(known func(Reference) (Facts, bool)) error {
 		}
 	}
 	c.mirrorFacts(f, known)
-	if err := f.fault(); err != nil {
-		return err
+	if len(f.violations) == 0 {
+		return nil
 	}
-	return nil
+	err := unusableKey(strings.TrimPrefix(f.violations[0].Field, root+"."))
+	err.Violations = f.violations
+	return err
 }
 
 // sources returns all keys of the pipelines, each once.

@@ -30,7 +30,7 @@ type source struct {
 func newSource(path string, ref *allowlistv1.SecretRef) *source {
 	s := &source{
 		Reference: Reference{
-			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: usageAt(path),
+			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: UsageAt(path),
 			Field: strings.TrimPrefix(path, root+"."),
 		},
 	}
@@ -49,10 +49,11 @@ func newSource(path string, ref *allowlistv1.SecretRef) *source {
 	return s
 }
 
-// usageAt returns the usage of the secret that stands at a path. What is sent as it
+// UsageAt returns the usage of the secret that stands at a path of a configuration, such
+// as `encryption.request.cipher.iv.secret`. What is sent as it
 // is, an IV or a salt, is a parameter: whoever knows the cipher's key could read it
 // out of the ciphertext even where it is not sent.
-func usageAt(path string) Usage {
+func UsageAt(path string) Usage {
 	if strings.HasSuffix(path, ".iv.secret") || strings.HasSuffix(path, ".salt.secret") {
 		return ParameterUsage
 	}
@@ -61,8 +62,13 @@ func usageAt(path string) Usage {
 
 // unusable returns the refusal of a key.
 func (s *source) unusable(err error) error {
+	return unusableKey(s.Field).Because(err)
+}
+
+// unusableKey returns the refusal of the key at a field.
+func unusableKey(field string) *fault.Error {
 	return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
-		With("field", s.Field).Because(err)
+		With("field", field)
 }
 
 // decode returns the key that the stored bytes hold, as a copy to zero after use.

@@ -2,6 +2,7 @@ package payload_test
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"io"
 	"strings"
@@ -156,4 +157,14 @@ func prototextString(text string) string {
 		quoted = append(quoted, text[i])
 	}
 	return string(append(quoted, '"'))
+}
+
+// unbase64 decodes base64url.
+func unbase64(t testing.TB, text string) []byte {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatalf("decode base64url: %v", err)
+	}
+	return b
 }

@@ -1,0 +1,117 @@
+package payload
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+)
+
+func slowDeriver(iterations int) *deriver {
+	return newDeriver(keys.Derivation{Function: keys.PBKDF2, Hash: crypto.SHA256, Iterations: iterations})
+}
+
+func TestDerivedKeysAreRememberedBySecretAndSalt(t *testing.T) {
+	t.Parallel()
+	d := slowDeriver(1000)
+	derive := func(secret, salt string, n int) []byte {
+		m := new(message)
+		key, err := d.derive(m, []byte(secret), []byte(salt), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(key, byte(m.work/1000))
+	}
+	first := derive("secret", "salt", 32)
+	tests := []struct {
+		name, secret, salt string
+		n                  int
+		remembered         bool
+	}{
+		{"the same", "secret", "salt", 32, true},
+		{"another secret", "Secret", "salt", 32, false},
+		{"another salt", "secret", "Salt", 32, false},
+		{"another length", "secret", "salt", 16, false},
+		{"the boundary moved", "secrets", "alt", 32, false},
+	}
+	for _, tt := range tests {
+		got := derive(tt.secret, tt.salt, tt.n)
+		if work := got[tt.n]; (work == 0) != tt.remembered || bytes.Equal(got[:tt.n], first[:tt.n]) != (tt.remembered || tt.n == 16) {
+			t.Errorf("%s: derived %x with %d work", tt.name, got[:tt.n], work)
+		}
+	}
+	clear(first)
+	if got := derive("secret", "salt", 32); bytes.Equal(got[:32], make([]byte, 32)) {
+		t.Error("what a caller zeroes is zeroed where it is remembered")
+	}
+}
+
+func TestRememberedKeysAreBoundedAndZeroed(t *testing.T) {
+	t.Parallel()
+	d := slowDeriver(2)
+	if _, err := d.derive(new(message), []byte("0"), nil, 32); err != nil {
+		t.Fatal(err)
+	}
+	oldest := d.remembered[0].key
+	for i := range maxRemembered {
+		if _, err := d.derive(new(message), fmt.Append(nil, i+1), nil, 32); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(oldest, make([]byte, 32)) {
+		t.Errorf("the oldest key is still there: %x", oldest)
+	}
+	for _, r := range d.remembered {
+		if bytes.Contains(r.of[:], []byte("1")) && len(r.key) == 0 {
+			t.Error("nothing is remembered")
+		}
+	}
+}
+
+func TestSentSaltsAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	d := slowDeriver(1000)
+	d.sent = 8
+	for range 2 {
+		m := new(message)
+		if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil || m.work == 0 {
+			t.Errorf("derive with a salt that is sent = %v with %d work", err, m.work)
+		}
+	}
+	if d.remembered[0].key != nil {
+		t.Error("a key of a salt that is sent is remembered")
+	}
+}
+
+func TestTheWorkOfAMessageIsBounded(t *testing.T) {
+	t.Parallel()
+	d := slowDeriver(workLimit/4 + 2)
+	d.sent = 8
+	m := &message{work: workLimit - d.work + 2}
+	if _, err := d.derive(m, nil, nil, 16); !errors.Is(err, errTooMuchWork) {
+		t.Errorf("derive over the limit: %v", err)
+	}
+}
+
+func TestDerivingFromManyGoroutines(t *testing.T) {
+	t.Parallel()
+	d := slowDeriver(2)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for j := range 200 {
+				secret := fmt.Append(nil, (i*j)%(maxRemembered+3))
+				got, err := d.derive(new(message), secret, nil, 32)
+				want, _ := d.Derive(secret, nil, 32)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("derive(%s) = %x, %v, want %x", secret, got, err, want)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
