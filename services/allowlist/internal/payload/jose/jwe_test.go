@@ -2,6 +2,8 @@ package jose_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -181,6 +183,23 @@ func TestAWrappedKeyThatDoesNotOpenEndsLikeOneThatDoes(t *testing.T) {
 		part[1] = base64.RawURLEncoding.EncodeToString(wrapped)
 		if _, _, err := decrypt(j, strings.Join(part, "."), p.read); !errors.Is(err, jose.ErrDecrypt) {
 			t.Errorf("%s: Decrypt = %v, want ErrDecrypt", name, err)
+		}
+	}
+}
+
+func TestAContentKeyOfAnotherLengthIsRefused(t *testing.T) {
+	t.Parallel()
+	// Whoever has the wrapping key could choose another cipher than the pinned one.
+	for _, tt := range []struct{ pinned, used string }{{"A128GCM", "A256GCM"}, {"A256GCM", "A128GCM"}, {"A192GCM", "A128CBC-HS256"}} {
+		header := `{"alg":"A128KW","enc":"` + tt.pinned + `"}`
+		contentKey := secret[:jose.JWE{Alg: "dir", Enc: tt.used}.KeyBytes()]
+		iv := make([]byte, 12)
+		aead := must(cipher.NewGCM(must(aes.NewCipher(contentKey))))
+		sealed := string(aead.Seal(nil, iv, []byte(sample), []byte(b64(header))))
+		wrapped := string(must(keys.WrapAES(secret[:16], contentKey)))
+		message := strings.Join([]string{b64(header), b64(wrapped), b64(string(iv)), b64(sealed[:len(sample)]), b64(sealed[len(sample):])}, ".")
+		if got, _, err := decrypt(jose.JWE{Alg: "A128KW", Enc: tt.pinned}, message, secret[:16]); !errors.Is(err, jose.ErrUnwrap) {
+			t.Errorf("%s with a key for %s: Decrypt = %q, %v, want ErrUnwrap", tt.pinned, tt.used, got, err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -161,8 +160,8 @@ func (m *message) unwrap(key any) (contentKey []byte, err error) {
 	case oaep:
 		contentKey, err = keys.OAEP{Hash: m.hash}.Unwrap(key, m.encryptedKey)
 	case pkcs1v15:
-		// A random key stands for one that does not open; the content then does not.
-		contentKey, err = keys.PKCS1v15{}.UnwrapKey(rand.Reader, key, m.encryptedKey, m.keyBytes)
+		// Another key stands for one that does not open; the content then does not.
+		contentKey, err = keys.PKCS1v15{}.UnwrapKey(key, m.encryptedKey, m.keyBytes)
 	default:
 		var wrapping []byte
 		if wrapping, err = m.secret(key, m.wrapBytes); err != nil {

@@ -79,9 +79,7 @@ func checkPackets(block []byte) error {
 // checkKey refuses keys whose size, or whose lock, is not that of an honest one.
 func checkKey(p *packet.OpaquePacket) error {
 	content := p.Contents
-	// The library takes the length of a secret from keys of version 5, which no standard
-	// knows, as it stands.
-	if len(content) == 0 || len(content) > maxKeyBytes || content[0] != 4 && content[0] != 6 {
+	if len(content) == 0 || len(content) > maxKeyBytes {
 		return ErrKey
 	}
 	// A secret key begins as the public key does.
