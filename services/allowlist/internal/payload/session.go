@@ -152,7 +152,7 @@ func (u rsaUnwrap) open(m *message, key crypto.PrivateKey, wrapped []byte, n int
 	if u.oaep != nil {
 		return u.oaep.Unwrap(key, wrapped)
 	}
-	return keys.PKCS1v15{}.UnwrapKey(m.Random, key, wrapped, n)
+	return keys.PKCS1v15{}.UnwrapKey(key, wrapped, n)
 }
 
 // decrypt opens what was encrypted itself. Under PKCS #1 v1.5 this is an oracle in time:

@@ -2,7 +2,9 @@ package keys
 
 import (
 	"crypto"
+	"crypto/hkdf"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -83,13 +85,18 @@ func (PKCS1v15) Wrap(random io.Reader, public crypto.PublicKey, key []byte) ([]b
 }
 
 // UnwrapKey returns the wrapped key of n bytes, at least 16. If the padding is wrong or
-// the key has another length it returns n random bytes, in the same time: nothing opens
+// the key has another length it returns n other bytes, in the same time: nothing opens
 // with them. A key that is itself a text may then turn out not to be one, which must
 // not be answered in another way either.
 //
+// The other bytes look random to who does not have the private key, but are always the
+// same for the same message (as in draft-irtf-cfrg-rsa-guidance). Were they drawn, a
+// message under CBC alone that is sent a thousand times would now and then seem to
+// open if its padding is wrong, and always or never if it is right.
+//
 // It fails only for what everybody can see: [ErrUnwrap] if wrapped is not as long as the
 // modulus or greater, [ErrKey] if private is not an RSA key, [ErrParameters] for n.
-func (PKCS1v15) UnwrapKey(random io.Reader, private crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
+func (PKCS1v15) UnwrapKey(private crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
 	recipient, err := rsaFor(private, wrapped)
 	if err != nil {
 		return nil, err
@@ -99,9 +106,11 @@ func (PKCS1v15) UnwrapKey(random io.Reader, private crypto.PrivateKey, wrapped [
 	if n < 16 || n > recipient.Size()-11 {
 		return nil, ErrParameters
 	}
-	key := make([]byte, n)
-	if _, err := io.ReadFull(random, key); err != nil {
-		return nil, fmt.Errorf("draw key: %w", err)
+	secret := recipient.D.Bytes()
+	defer clear(secret)
+	key, err := hkdf.Key(sha256.New, secret, wrapped, "key in place of one that does not open", n)
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
 	}
 	err = rsa.DecryptPKCS1v15SessionKey(nil, recipient, wrapped, key) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
 	if err != nil {

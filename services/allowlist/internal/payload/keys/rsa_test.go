@@ -5,8 +5,8 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
-	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -84,7 +84,7 @@ func TestRSARefusesKeysOfOtherKinds(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (keys.PKCS1v15{}).UnwrapKey(rand.Reader, other, make([]byte, 256), 32); !errors.Is(err, keys.ErrKey) {
+	if _, err := (keys.PKCS1v15{}).UnwrapKey(other, make([]byte, 256), 32); !errors.Is(err, keys.ErrKey) {
 		t.Errorf("UnwrapKey with %T = %v, want ErrKey", other, err)
 	}
 }
@@ -136,40 +136,49 @@ func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	drawn := strings.Repeat("r", 245)
 	for _, tt := range []struct {
 		name    string
 		wrapped []byte
 		n       int
-		want    string
+		want    string // empty: another key
 	}{
 		{"the right length", wrapped, 16, string(session)},
-		{"a shorter key than expected", wrapped, 24, drawn[:24]},
-		{"a longer key than expected", oaep, 245, drawn},
-		{"other padding", oaep, 16, drawn[:16]},
-		{"a number as small as can be", append(make([]byte, 255), 2), 16, drawn[:16]},
-		{"zero", make([]byte, 256), 16, drawn[:16]},
+		{"a shorter key than expected", wrapped, 24, ""},
+		{"a longer key than expected", oaep, 245, ""},
+		{"other padding", oaep, 16, ""},
+		{"a number as small as can be", append(make([]byte, 255), 2), 16, ""},
+		{"zero", make([]byte, 256), 16, ""},
 	} {
-		got, err := keys.PKCS1v15{}.UnwrapKey(strings.NewReader(drawn), key, tt.wrapped, tt.n)
-		if err != nil || string(got) != tt.want {
-			t.Errorf("%s: UnwrapKey = %q, %v, want %q", tt.name, got, err, tt.want)
+		got, err := keys.PKCS1v15{}.UnwrapKey(key, tt.wrapped, tt.n)
+		if err != nil || len(got) != tt.n || tt.want != "" && string(got) != tt.want || tt.want == "" && bytes.HasPrefix(got, session) {
+			t.Errorf("%s: UnwrapKey = %x, %v, want %q", tt.name, got, err, tt.want)
+		}
+		again, err := keys.PKCS1v15{}.UnwrapKey(key, tt.wrapped, tt.n)
+		if err != nil || !bytes.Equal(again, got) {
+			t.Errorf("%s: UnwrapKey = %x, %v the second time, want %x", tt.name, again, err, got)
+		}
+	}
+	others := map[string]bool{}
+	for _, wrapped := range [][]byte{oaep, append(make([]byte, 255), 2), append(make([]byte, 255), 3)} {
+		for _, key := range []*rsa.PrivateKey{key, newRSA(t, 2048)} {
+			got, err := keys.PKCS1v15{}.UnwrapKey(key, wrapped, 16)
+			if err != nil && !errors.Is(err, keys.ErrUnwrap) || err == nil && others[string(got)] {
+				t.Errorf("UnwrapKey of another message or with another key = %x, %v, which there was before", got, err)
+			}
+			others[string(got)] = err == nil
 		}
 	}
 	for name, wrapped := range map[string][]byte{
 		"nothing": nil, "a byte less": wrapped[1:], "a byte more": append(bytes.Clone(wrapped), 0), "more than the modulus": bytes.Repeat([]byte{0xff}, 256),
 	} {
-		if got, err := (keys.PKCS1v15{}).UnwrapKey(rand.Reader, key, wrapped, 16); !errors.Is(err, keys.ErrUnwrap) || got != nil {
+		if got, err := (keys.PKCS1v15{}).UnwrapKey(key, wrapped, 16); !errors.Is(err, keys.ErrUnwrap) || got != nil {
 			t.Errorf("%s: UnwrapKey = %x, %v, want ErrUnwrap", name, got, err)
 		}
 	}
 	for _, n := range []int{-1, 0, 15, 246} {
-		if got, err := (keys.PKCS1v15{}).UnwrapKey(rand.Reader, key, wrapped, n); !errors.Is(err, keys.ErrParameters) || got != nil {
+		if got, err := (keys.PKCS1v15{}).UnwrapKey(key, wrapped, n); !errors.Is(err, keys.ErrParameters) || got != nil {
 			t.Errorf("UnwrapKey of %d bytes = %x, %v, want ErrParameters", n, got, err)
 		}
-	}
-	failed := errors.New("no randomness")
-	if got, err := (keys.PKCS1v15{}).UnwrapKey(iotest.ErrReader(failed), key, wrapped, 16); !errors.Is(err, failed) || got != nil {
-		t.Errorf("UnwrapKey without randomness = %x, %v, want %v", got, err, failed)
 	}
 }
 
@@ -189,7 +198,7 @@ func FuzzUnwrapRSA(f *testing.F) {
 				t.Fatalf("%s: unwrap = %x, %v, want ErrUnwrap", w.name, got, err)
 			}
 		}
-		got, err := keys.PKCS1v15{}.UnwrapKey(rand.Reader, key, wrapped, 16)
+		got, err := keys.PKCS1v15{}.UnwrapKey(key, wrapped, 16)
 		if err == nil && len(got) != 16 || err != nil && !errors.Is(err, keys.ErrUnwrap) {
 			t.Fatalf("UnwrapKey = %x, %v", got, err)
 		}
