@@ -73,10 +73,8 @@ type Trace func(stage, detail string, value []byte)
 
 // An Input is a message with all that it takes to protect or to open it.
 type Input struct {
-	Now time.Time
-	// Random is the source of what is drawn, for opening too: a key that does not unwrap
-	// becomes a random one. Nil: the system's.
-	Random  io.Reader
+	Now     time.Time
+	Random  io.Reader // for Encrypt; nil: the system's
 	Keys    Keys
 	Body    []byte
 	Headers Headers // for Decrypt and Verify

@@ -61,11 +61,8 @@ type unwrapping struct {
 func (u *unwrapping) secrets(m *message, p *parts) ([]held, error) {
 	wrapped, err := u.unwrap(m, p, u.form.wrappedLen(u.bytes))
 	for i := range wrapped {
-		key, failed := u.form.read(m.Random, wrapped[i].secret, u.bytes)
+		key := u.form.read(wrapped[i].secret, u.bytes)
 		clear(wrapped[i].secret)
-		if failed != nil {
-			return nil, failed
-		}
 		wrapped[i].secret = key
 	}
 	return wrapped, err

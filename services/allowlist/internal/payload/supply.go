@@ -3,6 +3,7 @@ package payload
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -190,8 +191,9 @@ func (f form) draw(random io.Reader, n int) (key, wrapped []byte, err error) {
 }
 
 // read returns the key that was wrapped. What is not of the form becomes no error but
-// random bytes, so that nothing tells it from a key that opens nothing.
-func (f form) read(random io.Reader, wrapped []byte, n int) ([]byte, error) {
+// other bytes, always the same for it, so that nothing tells it from a key that opens
+// nothing; see [keys.PKCS1v15.UnwrapKey].
+func (f form) read(wrapped []byte, n int) []byte {
 	key := make([]byte, n+1) // one more, to see what is too long
 	var got int
 	var err error
@@ -209,13 +211,10 @@ func (f form) read(random io.Reader, wrapped []byte, n int) ([]byte, error) {
 		got = copy(key, wrapped)
 	}
 	if got == n && err == nil {
-		return key[:n], nil
+		return key[:n]
 	}
-	clear(key)
-	if _, err := io.ReadFull(random, key[:n]); err != nil {
-		return nil, fmt.Errorf("draw key: %w", err)
-	}
-	return key[:n], nil
+	other := sha512.Sum512(wrapped) // as long as the longest session key
+	return key[:copy(key[:n], other[:])]
 }
 
 // alphanumeric are the characters of random texts.

@@ -1,0 +1,25 @@
+package payload_test
+
+import "testing"
+
+// Under PKCS #1 v1.5 another key takes the place of one that does not open. Were it
+// another each time, a message that is sent again and again would now and then seem to
+// open under CBC if its padding is wrong, and always or never if it is right, which is
+// the oracle of Bleichenbacher's attack.
+func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	for _, form := range []string{"RAW", "HEX", "BASE64", "ALPHANUMERIC"} {
+		session := func(key string) string {
+			return sessionKey("AES_128_CBC", `form: FORM_`+form+` `+pkcs1, named(key, "PEM")) + hybridCBC
+		}
+		p := legacyPipeline(t, session("rsa"))
+		message := s.encrypt(t, legacyPipeline(t, session("rsa2-pub")), "a body")
+		_, first := s.decrypt(t, p, message)
+		for range 400 {
+			if _, err := s.decrypt(t, p, message); (err == nil) != (first == nil) {
+				t.Fatalf("%s: Decrypt = %v, and %v before", form, err, first)
+			}
+		}
+	}
+}
