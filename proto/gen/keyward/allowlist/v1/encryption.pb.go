@@ -230,7 +230,8 @@ const (
 	// Upper-case hexadecimal. Read in either case.
 	Encoding_ENCODING_HEX_UPPER Encoding = 4
 	// The bytes as they are. In a JSON string, a form or a header only for parts that are
-	// text: an IV of RANDOM_TEXT, associated data, literals.
+	// text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without
+	// a kind the bytes themselves, which are refused if they are not.
 	Encoding_ENCODING_RAW Encoding = 5
 )
 
@@ -592,8 +593,8 @@ const (
 	// Random, as the first block of the plaintext instead of a part: encrypted under a
 	// zero IV, and dropped by the receiver. CBC only.
 	Iv_SOURCE_IN_PLAINTEXT Iv_Source = 8
-	// The last bytes of another value of the body; see `field_suffix`. GCM needs a key
-	// drawn for every message.
+	// The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and
+	// ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV.
 	Iv_SOURCE_FIELD_SUFFIX Iv_Source = 9
 )
 
@@ -1263,7 +1264,8 @@ const (
 	LegacyAcknowledgement_FLAG_TRIPLE_DES LegacyAcknowledgement_Flag = 3
 	// CBC with an IV of zeros: equal beginnings show.
 	LegacyAcknowledgement_FLAG_ZERO_IV LegacyAcknowledgement_Flag = 4
-	// CBC with an IV that is always the same: equal beginnings show.
+	// CBC with an IV that is always the same, or the same for all values of a message:
+	// equal beginnings show.
 	LegacyAcknowledgement_FLAG_STATIC_IV LegacyAcknowledgement_Flag = 5
 	// The IV is the beginning of the key.
 	LegacyAcknowledgement_FLAG_IV_FROM_KEY LegacyAcknowledgement_Flag = 6
@@ -1276,7 +1278,7 @@ const (
 	LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION LegacyAcknowledgement_Flag = 9
 	// CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR LegacyAcknowledgement_Flag = 10
-	// A passphrase's key derived with the same salt every time.
+	// A passphrase's key derived with the same salt every time, or with none.
 	LegacyAcknowledgement_FLAG_STATIC_SALT LegacyAcknowledgement_Flag = 11
 	// A passphrase's key derived with too little work.
 	LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS LegacyAcknowledgement_Flag = 12
@@ -1787,7 +1789,7 @@ type Cipher struct {
 	// The padding of CBC and ECB. Unset for all other modes.
 	Padding Cipher_Padding `protobuf:"varint,2,opt,name=padding,proto3,enum=keyward.allowlist.v1.Cipher_Padding" json:"padding,omitempty"`
 	// The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
-	// SHORT_TAG.
+	// SHORT_TAG and an IV of 12 bytes.
 	TagBytes uint32 `protobuf:"varint,3,opt,name=tag_bytes,json=tagBytes,proto3" json:"tag_bytes,omitempty"`
 	// Where the key comes from. Required.
 	//
@@ -2530,7 +2532,9 @@ type isSalt_Source interface {
 }
 
 type Salt_SentBytes struct {
-	// Drawn anew for every message, with this many bytes (8-64), and sent in a part SALT.
+	// Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
+	// where that stands in a header, else for every value. What derives keys for one
+	// message may take 10,000,000 iterations in all; a message that takes more is refused.
 	SentBytes uint32 `protobuf:"varint,1,opt,name=sent_bytes,json=sentBytes,proto3,oneof"`
 }
 
