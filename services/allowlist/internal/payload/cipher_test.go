@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // The engine has to agree with it.
+	"crypto/des"
 	"fmt"
 	"strings"
 	"testing"

@@ -91,10 +91,12 @@ func (c *profile) blob(path, name string, pb *allowlistv1.Blob) blob {
 	for _, part := range pb.GetParts() {
 		switch p := part.GetPiece().(type) {
 		case *allowlistv1.Part_Slot_:
-			if p.Slot == slotLiteral {
+			slot := p.Slot
+			if slot <= slotLiteral || int(slot) >= slots {
 				c.add(path+".parts.slot", isRequired)
+				slot = slotLiteral // anything, so that the rest can be looked at
 			}
-			made.pieces = append(made.pieces, piece{slot: p.Slot})
+			made.pieces = append(made.pieces, piece{slot: slot})
 		case *allowlistv1.Part_Literal:
 			if p.Literal == "" || len(p.Literal) > maxLiteral {
 				c.add(path+".parts.literal", "must have 1-64 bytes")
@@ -167,7 +169,7 @@ func (c *profile) count(path string, b *blobs, rules slotRules) {
 	var count [slots]int
 	for _, blob := range b.list {
 		for _, piece := range blob.pieces {
-			if piece.slot < 0 || int(piece.slot) >= slots || piece.slot == slotLiteral {
+			if piece.slot == slotLiteral {
 				continue
 			}
 			count[piece.slot]++
@@ -186,6 +188,7 @@ func (c *profile) count(path string, b *blobs, rules slotRules) {
 			c.add(path, fmt.Sprintf("must hold %s once at most", slotName(slot)))
 		case rules[slot] == forbidden && n > 0:
 			c.add(path, fmt.Sprintf("must not hold %s: there is none, or it must not be sent", slotName(slot)))
+			b.sizes[slot] = 0 // one finding is enough
 		}
 	}
 }

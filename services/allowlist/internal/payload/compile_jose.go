@@ -60,11 +60,7 @@ func (c *profile) joseEnvelope(pb *allowlistv1.Jose) (compact bool) {
 		c.surroundings(e)
 		return true
 	}
-	held := e.body.Holes()
-	for _, h := range e.headers {
-		held = append(held, h.value.Holes()...)
-	}
-	slices.Sort(held)
+	held := e.held()
 	whole := []int{holeCompact}
 	parts := []int{holeProtected, holeEncryptedKey, holeJOSEIV, holeJOSECiphertext, holeJOSETag}
 	keyless := pb.GetKeyManagement() == allowlistv1.Jose_KEY_MANAGEMENT_DIR || pb.GetKeyManagement() == allowlistv1.Jose_KEY_MANAGEMENT_ECDH_ES

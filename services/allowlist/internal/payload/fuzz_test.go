@@ -18,6 +18,11 @@ func FuzzParse(f *testing.F) {
 	for _, profile := range []string{
 		gcmTwo + mac, cbc, gcm + fields("", "$.a", "$.b[*]"), blobs(three + `json: '{"i":"${i}","x":["${t}","${c}"]}'`),
 		blobs(three + `text: "${i}:${t}:${c}"`), mac, bareCBC,
+		sharedEVP + salted, sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + hybrid, under("AES_256_CBC", staticIV) + onlyCT,
+		under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${data}" }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT", "MAC") + `}`,
+		`jose { key_management: KEY_MANAGEMENT_A256GCMKW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + ref + ` } nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
+		`pgp { ` + named("pgp", "RAW") + ` }`, `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` }`, signs("${json:$.a|sha256|hex}${id}"),
+		gcm + `selection { form { names: "a" } }`, gcm + `selection { object { path: "$.b" } } envelope { json: '["${data}"]' encoding: ENCODING_BASE64 }`,
 	} {
 		b, err := proto.Marshal(message(f, "request { "+profile+" }"))
 		if err != nil {
@@ -112,6 +117,9 @@ func FuzzDecrypt(f *testing.F) {
 	profiles := []string{
 		gcm, gcmTwo, cbc, gcm + fields("", "$.a", "$.b[*].c"), cbc + fields("value_form: VALUE_FORM_STRING missing: MISSING_SKIP", "$[*]"),
 		blobs(three + `text: "${i}:${t}:${c}"`), blobs(three + `json: '{"i":"${i}","x":[1,"${t}"],"c":"${c}"}'`),
+		gcm + `selection { object { path: "$.b" } } envelope { ` + three + ` json: '{"i":"${i}","x":[1,"${t}"],"c":"${c}"}' }`,
+		under("AES_256_GCM", `aad { sent: "x" }`) + `envelope { ` + blobOf("c", "BASE64", "CIPHERTEXT") + blobOf("t", "HEX_UPPER", "TAG", "IV", `"v1"`) + blobOf("a", "RAW", "AAD") + ` json: '["${a}","${c}${t}"]' encoding: ENCODING_BASE64URL }`,
+		`jose { key_management: KEY_MANAGEMENT_A256GCMKW content_encryption: CONTENT_ENCRYPTION_A128CBC_HS256 ` + ref + ` } nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
 	}
 	pipelines := make([]*payload.Pipeline, len(profiles))
 	for i, profile := range profiles {

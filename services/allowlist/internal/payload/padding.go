@@ -72,9 +72,9 @@ func (p padding) unpaddedLen(b []byte, block int) (int, bool) {
 	last := b[len(b)-block:]
 	n := int(last[block-1])
 	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, block)
-	for i := range block {
+	for i, got := range last {
 		inside := subtle.ConstantTimeLessOrEq(block-i, n)
-		equal := subtle.ConstantTimeByteEq(last[i], byte(n))
+		equal := subtle.ConstantTimeByteEq(got, byte(n))
 		good &= subtle.ConstantTimeSelect(inside, equal, 1)
 	}
 	return len(b) - n, good == 1

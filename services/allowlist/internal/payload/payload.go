@@ -1,26 +1,49 @@
-// Package payload encrypts, decrypts and signs the bodies of messages as an
+// Package payload encrypts, decrypts, signs and verifies the bodies of messages as an
 // endpoint's configuration says.
 //
 // [Parse] checks a configuration as a whole and compiles it once; the [Config]
 // is immutable and may be used from many goroutines. [Config.Pipeline] gives the
 // compiled form of one direction, which tells what keys it needs and then works
-// on bytes. A pipeline has four parts that know nothing of each other:
+// on bytes:
 //
-//	selection   where in the body the bytes are       (the body, JSON values)
-//	cipher      what is done to them                  (AES in GCM, CBC)
-//	envelope    how the result is written, and read   (blobs, text, JSON)
-//	signing     what is said about the bytes sent     (HMAC)
+//	            ┌──────────── for each selected value ────────────┐
+//	body ─ selection ─ nested JWS ─ kind ─────── envelope ─ selection ─ body, headers ─ signing
+//	                                cipher       blobs, templates,
+//	                                RSA          headers
+//	                                JWE, OpenPGP
+//	                                the bytes
+//
+// The parts know little of each other. Package selection knows where in a body the
+// values are, a kind what is done to one ([message]-wide state and values in
+// turn: sealing and opening), blobs how its parts are put together, package template
+// how the texts of blobs stand in a body or a header. Of a cipher the supply says where
+// the secret comes from that its key is made of (shared, sent along, agreed on, of
+// the exchange), the deriver how, the box what is done with the key. Packages keys,
+// jose, pgp and signature know nothing of configurations.
 //
 // # Promises
 //
-// A key's bytes reach an output only through a cipher or a MAC: keys go into
-// the cipher and signing parts, and nothing else sees them.
+// A key's bytes reach an output only through a cipher, a MAC, a derivation, a digest or
+// a signature. What is sent as it is, or could be computed by who knows all other
+// secrets, is a parameter ([UsageAt]); a test tries it for each place of a reference.
+//
+// No two values are encrypted under the same key and IV in a mode where that gives them
+// away. How often keys, salts and IVs are made anew is decided by where they are sent,
+// in one place (choices), and so is what is unsafe and has to be acknowledged
+// ([UnsafeChoices]).
+//
+// A wrong key is only tried where the scheme tells it from a right one: CBC without a
+// MAC never tries another.
 //
 // What cannot be encrypted as configured is refused (BODY_NOT_ENCRYPTABLE) and
 // never passed on. What a partner sent and does not open is DECRYPTION_FAILED,
-// one answer for layout, encoding, padding and tag. No error repeats input.
+// one answer for layout, encoding, keys, padding and tag; [Stage] is for its owners. No
+// error repeats input.
 //
 // Everything outside the selected values keeps its exact bytes.
+//
+// What a message costs is bounded: memory by the body, in about four times its size
+// with the result, and slow work (derivations, private keys) by two seconds in all.
 //
 // The package knows nothing of callers, of the vault or of transports; time and
 // randomness are parameters.

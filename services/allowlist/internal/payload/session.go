@@ -132,7 +132,7 @@ func (u rsaUnwrap) unwrap(m *message, p *parts, n int) ([]held, error) {
 		if err := m.spend(privateKeyWork); err != nil {
 			return nil, errUnwrap
 		}
-		secret, err := u.open(m, private.key, p[slotWrapped], n)
+		secret, err := u.open(private.key, p[slotWrapped], n)
 		switch {
 		case errors.Is(err, keys.ErrKey):
 			return nil, private.unusable(err)
@@ -145,7 +145,7 @@ func (u rsaUnwrap) unwrap(m *message, p *parts, n int) ([]held, error) {
 	return nil, errUnwrap
 }
 
-func (u rsaUnwrap) open(m *message, key crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
+func (u rsaUnwrap) open(key crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
 	if u.oaep != nil {
 		return u.oaep.Unwrap(key, wrapped)
 	}
