@@ -130,7 +130,7 @@ func positions() map[string]payload.Usage {
 
 func randomHex(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) //nolint:gosec // It does not fail.
+	rand.Read(b)
 	return hex.EncodeToString(b)
 }
 
