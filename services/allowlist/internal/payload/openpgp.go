@@ -74,6 +74,7 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	inflated := 0
 	return func(p *parts) ([]byte, error) {
 		// A passphrase is derived for each key.
 		if err := m.spend(10 * privateKeyWork * len(private)); err != nil {
@@ -82,6 +83,11 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 		value, which, err := pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
 		switch {
 		case err == nil:
+			// What one value may inflate to, all of a message may: there can be many.
+			if inflated += max(0, len(value)-len(p[slotCiphertext])); inflated > pgp.MaxInflated {
+				clear(value)
+				return nil, errCipher
+			}
 			m.ring.use(by[which].source, by[which].Version)
 			return value, nil
 		case errors.Is(err, pgp.ErrKey):
