@@ -206,13 +206,16 @@ func TestAContentKeyOfAnotherLengthIsRefused(t *testing.T) {
 
 func TestNothingOfAChangedMessageOpens(t *testing.T) {
 	t.Parallel()
-	for _, enc := range contents {
+	for _, enc := range []string{"A128GCM", "A256CBC-HS512"} {
 		for alg, pairs := range managements(enc) {
 			j := jose.JWE{Alg: alg, Enc: enc}
 			message := encrypt(t, j, pairs[0].write, sample)
 			step := 1
-			if strings.HasPrefix(alg, "RSA") {
-				step = 29 // each try costs a millisecond
+			switch { // what one try costs
+			case strings.HasPrefix(alg, "RSA"):
+				step = 29
+			case strings.HasPrefix(alg, "ECDH"):
+				step = 5
 			}
 			for i := 0; i < len(message); i += step {
 				if got, _, err := decrypt(j, message[:i], pairs[0].read); err == nil {
