@@ -35,8 +35,7 @@ type writer struct {
 	sealing  sealing
 	// fill is the sealing's appendText, made once.
 	fill   func(dst []byte, hole int) []byte
-	outer  []byte // the body before its outer encoding
-	sealed int    // how many values
+	sealed int // how many values
 }
 
 func newWriter(m *message, e *envelope, n *nesting, s sealing) *writer {
@@ -48,19 +47,25 @@ func (w *writer) Prepare(values int) error { return w.sealing.prepare(values) }
 
 // SealedLen implements [selection.Sealer].
 func (w *writer) SealedLen(n int) int {
-	if w.nested != nil {
-		n = w.nested.len(n)
-	}
-	n = w.envelope.body.Literals() + w.sealing.textLen(n)
+	n = w.innerLen(n)
 	if w.envelope.outer != nil {
 		n = w.envelope.outer.EncodedLen(n)
 	}
 	return n
 }
 
+// innerLen returns the length of a text before its outer encoding.
+func (w *writer) innerLen(n int) int {
+	if w.nested != nil {
+		n = w.nested.len(n)
+	}
+	return w.envelope.body.Literals() + w.sealing.textLen(n)
+}
+
 // Seal implements [selection.Sealer].
 func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 	w.traced("select", "selected value", value)
+	n := len(value)
 	if w.nested != nil {
 		signed, err := w.nested.sign(w.message, value)
 		if err != nil {
@@ -85,11 +90,11 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 		w.traced("envelope", "envelope written", out[start:])
 		return out, nil
 	}
-	inner, ok := w.envelope.body.Append(w.outer[:0], w.fill)
+	// Of a whole body: there is one.
+	inner, ok := w.envelope.body.Append(make([]byte, 0, w.innerLen(n)), w.fill)
 	if !ok {
 		return nil, notText()
 	}
-	w.outer = inner
 	dst = w.envelope.outer.AppendEncoded(dst, inner)
 	w.traced("envelope", "envelope written and encoded once more", dst[start:])
 	return dst, nil
@@ -176,7 +181,11 @@ func (p *parser) Open(text []byte) ([]byte, error) {
 // read finds the texts of the holes in the headers and in the text.
 func (p *parser) read(lengths []int) ([][]byte, error) {
 	for _, h := range p.envelope.headers {
-		if h.filled && !h.value.Read([]byte(p.Headers[strings.ToLower(h.name)]), p.found, lengths) {
+		if !h.filled {
+			continue
+		}
+		value, came := p.Headers[strings.ToLower(h.name)]
+		if !came || !h.value.Read([]byte(value), p.found, lengths) {
 			return nil, errEnvelope
 		}
 	}

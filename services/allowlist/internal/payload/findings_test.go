@@ -166,6 +166,7 @@ func TestParseNamesWhatIsWrongWithHeadersAndEncodings(t *testing.T) {
 		{name: "two parts without a length", profile: under("AES_256_GCM", `aad { sent: "x" }`) + `envelope { ` + blobOf("data", "HEX", "IV", "AAD", "CIPHERTEXT", "TAG") + `}`, fields: []string{"envelope.blobs.parts"}},
 		{name: "a tolerance of two days", profile: mac[:len(mac)-2] + ` tolerance { seconds: 172800 } }`, fields: []string{"signing.tolerance"}},
 		{name: "an encoding of a JWS", profile: `signing { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } encoding: ENCODING_HEX }`, fields: []string{"signing.encoding"}},
+		{name: "one key's fingerprint in a list", profile: `signing { jws { algorithm: ALGORITHM_RS256 header { key: "kid" value: "${public_key_sha256}" } } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signatures}" } list { item: "${signature}" separator: "," } }`, fields: []string{"signing.jws.header"}},
 		{name: "an asymmetric signature of no algorithm", profile: `signing { asymmetric {} ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.asymmetric.algorithm"}},
 		{name: "a digest of no hash", profile: `signing { secret_digest {} ` + named("a", "RAW") + ` input: "${secret}" headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.secret_digest.hash"}},
 	})

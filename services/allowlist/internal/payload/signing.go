@@ -82,6 +82,9 @@ func (c *profile) scheme(path string, pb *allowlistv1.Signing, s *signer) {
 		}
 	case *allowlistv1.Signing_Jws:
 		jws := c.jws(path+".jws", scheme.Jws)
+		if pb.GetList() != nil && holdsFingerprint(jws.Header) {
+			c.add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several")
+		}
 		s.config.Scheme, s.shared = signature.JWS{JWS: jws}, jws.KeyBytes() > 0
 		if pb.GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
 			c.add(path+".encoding", "must be unset for a JWS")
