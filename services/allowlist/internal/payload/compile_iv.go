@@ -146,14 +146,16 @@ func (c *profile) mac(path string, pb *allowlistv1.EncryptThenMac, b *blobs) *ma
 		m.key.shape.symmetric = true
 	}
 	var wrong string
-	if m.input, wrong = b.macInput(pb.GetInput()); wrong != "" {
+	if m.input, wrong = b.macInput(pb.GetInput(), m.key != nil); wrong != "" {
 		c.add(path+".input", wrong)
 	}
 	return m
 }
 
-// macInput splits what is authenticated into literals and blobs.
-func (b *blobs) macInput(text string) (inputs []macInput, wrong string) {
+// macInput splits what is authenticated into literals and blobs. Apart says that the MAC
+// has a key of its own: then it has to cover what the cipher's key is made of too, or
+// anybody could have the same ciphertext opened with another key.
+func (b *blobs) macInput(text string, apart bool) (inputs []macInput, wrong string) {
 	if text == "" || len(text) > maxMACInput {
 		return nil, "must have 1-256 bytes"
 	}
@@ -185,6 +187,11 @@ func (b *blobs) macInput(text string) (inputs []macInput, wrong string) {
 		return nil, "must hold the blob of the ciphertext"
 	case b.has[slotIV] && !held[slotIV]:
 		return nil, "must hold the blob of the IV, which is sent"
+	}
+	for _, slot := range []allowlistv1.Part_Slot{slotWrapped, slotEphemeral, slotSalt} {
+		if apart && b.has[slot] && !held[slot] {
+			return nil, "must hold, with a key of its own, all blobs that the cipher's key is made of"
+		}
 	}
 	return inputs, ""
 }

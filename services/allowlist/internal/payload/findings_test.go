@@ -111,6 +111,7 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 		{name: "a MAC over nothing", profile: macOf("x"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC over a blob that there is not", profile: macOf("${x}"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC without its IV", profile: under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${c}" }`) + `envelope { ` + blobOf("c", "HEX", "CIPHERTEXT") + blobOf("i", "HEX", "IV") + blobOf("m", "HEX", "MAC") + ` text: "${c}.${i}.${m}" }`, fields: []string{"cipher.mac.input"}},
+		{name: "a MAC with its own key that lacks the wrapped key", profile: sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")+`} mac { algorithm: ALGORITHM_HMAC_SHA256 `+secretAt("key", "b", "HEX")+` input: "${d}"`) + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("d", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "HEX", "MAC") + ` text: "${k}.${d}.${m}" }`, fields: []string{"cipher.mac.input"}},
 		{name: "a MAC of no algorithm", profile: strings.Replace(macOf("${d}"), "algorithm: ALGORITHM_HMAC_SHA256 ", "", 1), fields: []string{"cipher.mac.algorithm"}},
 		{name: "a MAC that is not sent", profile: under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${data}" }`), fields: []string{"envelope.blobs"}},
 	})

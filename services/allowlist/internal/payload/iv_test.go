@@ -121,6 +121,7 @@ func TestUnsafeChoicesAreFound(t *testing.T) {
 	tests := map[string]string{
 		gcm: "", under("AES_256_CBC", ""): "UNAUTHENTICATED_CBC", under("AES_256_CTR", ""): "UNAUTHENTICATED_CTR", under("AES_256_ECB", ""): "ECB",
 		under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`): "", under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_MD5 input: "x" }`): "WEAK_DIGEST",
+		under("AES_256_CBC", `iv { source: SOURCE_FIELD_SUFFIX } mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`): "UNAUTHENTICATED_CBC STATIC_IV",
 		under("TRIPLE_DES_CBC", ""): "UNAUTHENTICATED_CBC TRIPLE_DES", under("TRIPLE_DES_ECB", ""): "ECB TRIPLE_DES",
 		under("AES_256_CBC", "iv { source: SOURCE_ZERO }"): "UNAUTHENTICATED_CBC ZERO_IV", under("AES_256_CBC", staticIV): "UNAUTHENTICATED_CBC STATIC_IV",
 		under("AES_256_CBC", "iv { source: SOURCE_KEY_PREFIX }"): "UNAUTHENTICATED_CBC IV_FROM_KEY", under("AES_256_CBC", "iv { source: SOURCE_IN_PLAINTEXT }"): "UNAUTHENTICATED_CBC",
@@ -132,6 +133,8 @@ func TestUnsafeChoicesAreFound(t *testing.T) {
 		sessionKey("AES_128_GCM", pkcs1, named("rsa", "PEM")): "RSA_PKCS1V15_ENCRYPTION", sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")): "", `rsa_direct { pkcs1_v15 {} }`: "RSA_PKCS1V15_ENCRYPTION",
 		`jose { key_management: KEY_MANAGEMENT_RSA1_5 }`: "RSA_PKCS1V15_ENCRYPTION", `jose { derivation { digest { hash: HASH_MD5 } } }`: "MD5_KDF",
 		signed("secret_digest { hash: HASH_SHA256 }"): "SECRET_DIGEST", signed("secret_digest { hash: HASH_SHA1 }"): "SECRET_DIGEST WEAK_DIGEST", signed("mac { algorithm: ALGORITHM_HMAC_SHA1 }"): "",
+		signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 } input: "${body|md5|hex}"`): "WEAK_DIGEST", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 } input: "${id}.${plaintext|base64|sha1}"`): "WEAK_DIGEST",
+		signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 } input: "${body|sha256|hex}"`): "", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 } input: "${body|md5"`): "",
 		signed("mac { algorithm: ALGORITHM_HMAC_MD5 }"): "WEAK_DIGEST", signed("asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA1 }"): "WEAK_DIGEST",
 		under("AES_256_CBC", "") + twoFields + `envelope { ` + blobOf("i", "HEX", "IV") + ` headers { key: "X" value: "${i}" } }`: "UNAUTHENTICATED_CBC STATIC_IV",
 		sharedEVP: "UNAUTHENTICATED_CBC WEAK_KDF_ITERATIONS", strings.Replace(sharedEVP, sentSalt, "", 1): "UNAUTHENTICATED_CBC STATIC_IV STATIC_SALT WEAK_KDF_ITERATIONS",

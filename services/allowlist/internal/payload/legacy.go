@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
 const (
@@ -32,7 +33,8 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 	c := choices{profile}
 	suite, cipher := suiteOf(profile.GetCipher()), profile.GetCipher()
 	source, cbc := cipher.GetIv().GetSource(), suite.mode == modeCBC
-	bare := cipher.GetMac() == nil
+	// An IV that is the end of another value is not under the MAC.
+	bare := cipher.GetMac() == nil || source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX
 	rules := []struct {
 		flag allowlistv1.LegacyAcknowledgement_Flag
 		made bool
@@ -86,10 +88,11 @@ func (c choices) rsaPKCS1v15() bool {
 }
 
 // weakDigest reports whether a signature, a checksum or a MAC rests on MD5, or a
-// signature or a checksum on SHA-1.
+// signature or a checksum on SHA-1. A digest in the input counts whatever is made of it:
+// two messages that have the same have the same signature.
 func (c choices) weakDigest() bool {
 	hash := c.GetSigning().GetSecretDigest().GetHash()
-	return hash == allowlistv1.Hash_HASH_MD5 || hash == allowlistv1.Hash_HASH_SHA1 ||
+	return hash == allowlistv1.Hash_HASH_MD5 || hash == allowlistv1.Hash_HASH_SHA1 || signature.WeakDigest(c.GetSigning().GetInput()) ||
 		c.GetSigning().GetAsymmetric().GetAlgorithm() == allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1 ||
 		c.GetSigning().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_HMAC_MD5 ||
 		c.GetCipher().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_HMAC_MD5

@@ -1,6 +1,10 @@
 package payload_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
 
 // Under PKCS #1 v1.5 another key takes the place of one that does not open. Were it
 // another each time, a message that is sent again and again would now and then seem to
@@ -20,6 +24,25 @@ func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
 			if _, err := s.decrypt(t, p, message); (err == nil) != (first == nil) {
 				t.Fatalf("%s: Decrypt = %v, and %v before", form, err, first)
 			}
+		}
+	}
+}
+
+// Where nothing authenticates, nothing opens as nothing: it has to be there.
+func TestAHeaderThatIsMissingIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	inHeader := ` headers { key: "X-Data" value: "${d}" } }`
+	for _, profile := range []string{
+		`envelope { ` + blobOf("d", "BASE64", "CIPHERTEXT") + ` text: "x"` + inHeader,
+		under("AES_256_CTR", "") + `envelope { ` + blobOf("i", "BASE64", "IV") + blobOf("d", "BASE64", "CIPHERTEXT") + ` text: "${i}"` + inHeader,
+	} {
+		p := legacyPipeline(t, profile)
+		message := s.encrypt(t, p, "a body")
+		s.opens(t, p, message, "a body")
+		message.Headers = nil
+		if out, err := s.decrypt(t, p, message); payload.Stage(err) != "envelope" {
+			t.Errorf("Decrypt without the header = %q, %v", out.Body, err)
 		}
 	}
 }

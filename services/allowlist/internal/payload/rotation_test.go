@@ -70,6 +70,8 @@ func TestAVersionThatIsNotUsableIsPassedOver(t *testing.T) {
 		p := legacyPipeline(t, profile)
 		sent := s.encrypt(t, p, "body")
 		s.with(name, s[name][0], "no key").opens(t, p, sent, "body")
+		other := map[string]string{"rsa": s["rsa2"][0], "a": keyB, "b": keyA, "kek": keyB[:32]}[name]
+		s.with(name, other, "no key", s[name][0]).opens(t, p, sent, "body")
 		if _, err := s.with(name, "no key", s[name][0]).decrypt(t, p, sent); !fault.Is(err, payload.KeyNotUsable) {
 			t.Errorf("%s: Decrypt with a newest version that is no key: %v, want KEY_NOT_USABLE", name, err)
 		}

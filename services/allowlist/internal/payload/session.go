@@ -204,7 +204,10 @@ func (aesWrap) wrappedSizes() []int { return noSizes[:] }
 func (w aesWrap) unwrap(m *message, p *parts, _ int) ([]held, error) {
 	for _, c := range m.ring.candidates(w.sources) {
 		kek, err := c.decode(c.Key)
-		if err != nil {
+		switch {
+		case err != nil && c.previous:
+			continue
+		case err != nil:
 			return nil, err
 		}
 		secret, err := keys.UnwrapAES(kek, p[slotWrapped])

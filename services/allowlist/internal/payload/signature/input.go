@@ -112,6 +112,24 @@ func position(name string) int {
 	return -1
 }
 
+// WeakDigest reports whether the template of an input takes a digest with MD5 or SHA-1 of
+// something, of which others with the same digest can be made. It is false for what is no
+// template.
+func WeakDigest(text string) bool {
+	in, _ := parseInput(text)
+	if in == nil {
+		return false
+	}
+	for _, p := range in.placeholders {
+		for _, f := range p.functions {
+			if f.hash == crypto.MD5 || f.hash == crypto.SHA1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // has reports whether a name stands in the input.
 func (in *input) has(name string) bool {
 	for _, p := range in.placeholders {
