@@ -20,8 +20,11 @@ const (
 	maxUnsent = 256
 )
 
+// ErrRefused is in the chain of the error for a report that the vault will never take.
+var ErrRefused = errors.New("usage: the vault refuses the report")
+
 // A Report tells the vault of uses of secrets of one workspace, `workspaces/{workspace}`.
-// A report that is sent again under its id counts once.
+// A report that is sent again under its id counts once. What is not [ErrRefused] is.
 type Report func(ctx context.Context, workspace, id string, uses []Total) error
 
 // A batch is a report that waits to be sent.
@@ -31,7 +34,8 @@ type batch struct {
 }
 
 // Flush saves and reports what was counted since the last one. What cannot be reported
-// is kept and sent with the next flush.
+// is kept and sent with the next flush; what is refused is dropped, so that it holds up
+// nothing else.
 func (m *Meter) Flush(ctx context.Context) error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
@@ -42,14 +46,19 @@ func (m *Meter) Flush(ctx context.Context) error {
 }
 
 func (m *Meter) send(ctx context.Context) error {
+	var refused []error
 	for len(m.unsent) > 0 {
 		next := m.unsent[0]
-		if err := m.report(ctx, next.workspace, next.id, next.uses); err != nil {
-			return err
+		err := m.report(ctx, next.workspace, next.id, next.uses)
+		if err != nil && !errors.Is(err, ErrRefused) {
+			return errors.Join(append(refused, err)...)
+		}
+		if err != nil {
+			refused = append(refused, err)
 		}
 		m.unsent = m.unsent[1:]
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // batches divides uses into reports. The vault does not hear which endpoint it was.

@@ -26,8 +26,10 @@ type desk struct {
 	path  string
 	store *boltkv.DB
 	away  bool
-	sent  map[string][]usage.Total // by the id of the report
-	now   time.Time
+	// refused is a workspace whose reports are never taken.
+	refused string
+	sent    map[string][]usage.Total // by the id of the report
+	now     time.Time
 }
 
 func newDesk(t *testing.T) *desk {
@@ -50,6 +52,9 @@ func (d *desk) open(t *testing.T) {
 
 func (d *desk) report(_ context.Context, workspace, id string, uses []usage.Total) error {
 	d.sent[id] = uses
+	if workspace == d.refused {
+		return usage.ErrRefused
+	}
 	if workspace != "workspaces/w" || d.away {
 		return errors.New("the vault is away")
 	}
@@ -214,4 +219,27 @@ func BenchmarkUsed(b *testing.B) {
 			meter.Used(key("e", "a", 1))
 		}
 	})
+}
+
+func TestARefusedReportHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.refused = "workspaces/bad"
+	d.Used(usage.Key{Endpoint: "e", Secret: "workspaces/bad/secrets/s", UID: "uid", Version: 1})
+	d.Used(key("e", "s", 1))
+	if err := d.Flush(t.Context()); !errors.Is(err, usage.ErrRefused) {
+		t.Errorf("Flush = %v, want ErrRefused", err)
+	}
+	taken := 0
+	for _, uses := range d.sent {
+		if uses[0].Secret == "workspaces/w/secrets/s" {
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("the other workspace's uses were reported %d times, want once", taken)
+	}
+	if err := d.Flush(t.Context()); err != nil {
+		t.Errorf("Flush of nothing = %v: the refused report is kept", err)
+	}
 }
