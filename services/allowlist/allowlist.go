@@ -10,7 +10,8 @@
 //	                                     │        └→ verify: look      → the partner
 //	                                     └→ exchange: one message
 //	                                              ├→ resolver: resolve → memory, the vault
-//	                                              └→ payload: encrypt, decrypt
+//	                                              ├→ payload: encrypt, decrypt, verify
+//	                                              └→ usage: count   → the vault, each minute
 //
 // The allowlist starts and serves while the vault is down, and says so in its log.
 // Secrets that it has resolved before it keeps in memory and goes on to use for as
@@ -40,7 +41,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/usage"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
@@ -88,6 +91,7 @@ type Allowlist struct {
 	api   *api.Server
 
 	endpoints *endpoint.Registry
+	uses      *usage.Meter
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -116,6 +120,9 @@ type surroundings struct {
 func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundings) (*Allowlist, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	if around.metrics == nil {
+		around.metrics = prometheus.NewRegistry() // nobody looks
 	}
 	kek, err := keyring.FileKEK(cfg.KeyFile)
 	if err != nil {
@@ -164,13 +171,17 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	}
 	vault, err := resolver.New(a.conn, resolver.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
+		// The watch begins when the registry is there.
+		Deleted: func(secret, uid string) { a.endpoints.Gone(secret, uid) },
 	})
 	if err != nil {
 		return err
 	}
+	a.uses = newMeter(a.store, vault, around.now)
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
+		Metrics: around.metrics, DropUses: a.uses.Forget,
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
 		}),
@@ -178,11 +189,10 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)
 	}
-	exchanges, err := exchange.New(a.endpoints, vault, keys, around.now)
-	if err != nil {
+	parts := api.Parts{Endpoints: a.endpoints, Uses: a.uses, Ledger: ledger, Pages: pages, Now: around.now}
+	if err := a.answer(parts, vault, keys, around); err != nil {
 		return err
 	}
-	a.api = api.New(a.endpoints, exchanges, ledger, pages, around.now)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop, a.close = stop, sync.OnceValue(a.shut)
 	if around.idle {
@@ -192,7 +202,24 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.tasks.Go(func() { a.self.files.Run(background, reload.Interval) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
+	a.tasks.Go(func() { a.count(background, logger) })
 	return nil
+}
+
+// answer completes the parts and makes what answers requests of them.
+func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring.Keyring, around surroundings) (err error) {
+	if parts.Failures, err = usage.NewFailures(); err != nil {
+		return err
+	}
+	if parts.Presets, err = preset.New(); err != nil {
+		return err
+	}
+	parts.Exchanges, err = exchange.New(exchange.Options{
+		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
+		Uses: a.uses, Failures: parts.Failures, Metrics: around.metrics,
+	})
+	a.api = api.New(parts)
+	return err
 }
 
 // Register adds the allowlist's service to a gRPC server.
@@ -202,8 +229,9 @@ func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
 // take bodies.
 func (a *Allowlist) MaxReceiveBytes() map[string]int {
 	return map[string]int{
-		allowlistv1.AllowlistService_Encrypt_FullMethodName: maxMessage,
-		allowlistv1.AllowlistService_Decrypt_FullMethodName: maxMessage,
+		allowlistv1.AllowlistService_Encrypt_FullMethodName:         maxMessage,
+		allowlistv1.AllowlistService_Decrypt_FullMethodName:         maxMessage,
+		allowlistv1.AllowlistService_VerifySignature_FullMethodName: maxMessage,
 	}
 }
 
@@ -224,6 +252,9 @@ func (a *Allowlist) shut() error {
 	a.stop()
 	a.tasks.Wait()
 	var errs []error
+	if err := a.countLast(); err != nil {
+		errs = append(errs, fmt.Errorf("save uses: %w", err))
+	}
 	if err := a.store.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close store: %w", err))
 	}

@@ -93,6 +93,10 @@ func requests(secret string) map[string]proto.Message {
 		"Encrypt":             &allowlistv1.EncryptRequest{Name: name},
 		"Decrypt":             &allowlistv1.DecryptRequest{Name: name},
 		"VerifyEndpoint":      &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
+		"VerifySignature":     &allowlistv1.VerifySignatureRequest{Name: name},
+		"TestEncryption":      &allowlistv1.TestEncryptionRequest{Name: name},
+		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known"), Reason: "does not open"},
+		"ListPresets":         &allowlistv1.ListPresetsRequest{},
 		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
 	}
 }
@@ -111,7 +115,8 @@ func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 	for i := range service.Methods().Len() {
 		method := service.Methods().Get(i)
 		conn := admin
-		if method.Name() == "Encrypt" || method.Name() == "Decrypt" {
+		switch method.Name() {
+		case "Encrypt", "Decrypt", "VerifySignature":
 			conn = sender
 		}
 		for _, s := range slots(method.Input()) {

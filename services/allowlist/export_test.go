@@ -34,3 +34,6 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (
 		intervals: endpoint.Intervals{Sweep: around.Pace, Reconcile: around.Reconcile, Retry: around.Pace},
 	})
 }
+
+// Flush saves and reports the uses of keys now.
+func (a *Allowlist) Flush(ctx context.Context) error { return a.uses.Flush(ctx) }

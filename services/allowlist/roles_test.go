@@ -66,6 +66,24 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).VerifyEndpoint(t.Context(), &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS})
 			return err
 		},
+		"VerifySignature": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{Name: name})
+			return err
+		},
+		"TestEncryption": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: name})
+			return err
+		},
+		"DiagnoseSample": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+				Name: name, Plaintext: []byte("known"), Reason: "does not open",
+			})
+			return err
+		},
+		"ListPresets": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
+			return err
+		},
 		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"})
 			return err
@@ -88,8 +106,14 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 		"CreateEndpoint": people, "UpdateEndpoint": people, "DeleteEndpoint": people, "ListEndpointHistory": people,
 		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
-		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifyEndpoint": people,
+		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifySignature": {"sender"}, "VerifyEndpoint": people,
+		"TestEncryption": people, "DiagnoseSample": people,
 		"CheckUrl": {"owner", "super admin", "sender", "sender of another endpoint"},
+	}
+	for who := range callers {
+		if who != "nobody" && who != "proxy" {
+			open["ListPresets"] = append(open["ListPresets"], who)
+		}
 	}
 	methods := allowlistv1.AllowlistService_ServiceDesc.Methods
 	if len(methods) != len(open) {

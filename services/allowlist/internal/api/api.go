@@ -22,7 +22,22 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
+
+// Parts are what a server puts together. All are required.
+type Parts struct {
+	Endpoints *endpoint.Registry
+	Exchanges *exchange.Server
+	Uses      *usage.Meter
+	Failures  *usage.Failures
+	Presets   *preset.Library
+	// Ledger is the one that Endpoints looks repeated requests up in.
+	Ledger *replay.Ledger
+	Pages  *page.Sealer
+	Now    func() time.Time
+}
 
 // A Server answers the methods of AllowlistService.
 type Server struct {
@@ -30,15 +45,20 @@ type Server struct {
 
 	endpoints *endpoint.Registry
 	exchanges *exchange.Server
+	uses      *usage.Meter
+	failures  *usage.Failures
+	presets   *preset.Library
 	ledger    *replay.Ledger
 	pages     *page.Sealer
 	now       func() time.Time
 }
 
-// New returns a server over endpoints. The ledger is the one that endpoints looks
-// repeated requests up in.
-func New(endpoints *endpoint.Registry, exchanges *exchange.Server, ledger *replay.Ledger, pages *page.Sealer, now func() time.Time) *Server {
-	return &Server{endpoints: endpoints, exchanges: exchanges, ledger: ledger, pages: pages, now: now}
+// New returns a server.
+func New(p Parts) *Server {
+	return &Server{
+		endpoints: p.Endpoints, exchanges: p.Exchanges, uses: p.Uses, failures: p.Failures, presets: p.Presets,
+		ledger: p.Ledger, pages: p.Pages, now: p.Now,
+	}
 }
 
 // Register adds the service to a gRPC server.

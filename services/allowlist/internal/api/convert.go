@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/binary"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -106,8 +107,12 @@ func directionFromProto(kind allowlistv1.MessageKind, otherwise payload.Directio
 func queryFromProto(workspace string, req *allowlistv1.ListEndpointsRequest, cursor []byte) endpoint.Query {
 	order, _, descending := strings.Cut(req.GetOrderBy(), " ")
 	label, value, exact := strings.Cut(req.GetLabel(), "=")
+	var legacyBefore time.Time
+	if before := req.GetLegacyExpiresBefore(); before != nil {
+		legacyBefore = before.AsTime()
+	}
 	return endpoint.Query{
-		Workspace: workspace, Substring: req.GetQuery(), ByUpdate: order == "update_time", Descending: descending,
+		Workspace: workspace, LegacyBefore: legacyBefore, Substring: req.GetQuery(), ByUpdate: order == "update_time", Descending: descending,
 		State: stateFromProto(req.GetState()), Label: label, LabelValue: value, AnyValue: !exact,
 		Cursor: cursor, Limit: page.Size(req.GetPageSize()),
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -19,7 +20,7 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	if err != nil {
 		return nil, at("endpoint_id", err)
 	}
-	settings, err := settingsFromProto(req.GetEndpoint(), workspace, changeable(), s.now())
+	settings, err := s.settingsFromProto(req.GetEndpoint(), workspace, changeable())
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +52,15 @@ func (s *Server) GetEndpoint(ctx context.Context, req *allowlistv1.GetEndpointRe
 	if err != nil {
 		return nil, err
 	}
-	if challenge, any := s.endpoints.Challenge(got); any && v.secrets {
+	if !v.secrets {
+		return &allowlistv1.GetEndpointResponse{Endpoint: pb}, nil
+	}
+	if challenge, any := s.endpoints.Challenge(got); any {
 		pb.Challenge = challengeToProto(challenge)
 	}
-	return &allowlistv1.GetEndpointResponse{Endpoint: pb}, nil
+	uses, err := s.uses.Totals(ctx, got.UID)
+	pb.KeyUses, pb.RecentFailures = usesToProto(uses), failuresToProto(s.failures.Of(got.UID))
+	return &allowlistv1.GetEndpointResponse{Endpoint: pb}, err
 }
 
 // ListEndpoints returns a page of a workspace's endpoints.
@@ -66,6 +72,9 @@ func (s *Server) ListEndpoints(ctx context.Context, req *allowlistv1.ListEndpoin
 	cursor, seal, err := s.page(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if before := req.GetLegacyExpiresBefore(); before != nil && !before.IsValid() {
+		return nil, fault.Field("legacy_expires_before", "must be a time")
 	}
 	found, err := s.endpoints.List(ctx, queryFromProto(workspace, req, cursor))
 	if err != nil {
@@ -81,7 +90,7 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	if err != nil {
 		return nil, at("endpoint.name", err)
 	}
-	change, err := changeFromProto(req.GetEndpoint(), req.GetUpdateMask(), name.Workspace, s.now())
+	change, err := s.changeFromProto(req.GetEndpoint(), req.GetUpdateMask(), name.Workspace)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,13 @@ package api
 
 import (
 	"context"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/telemetry"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -12,14 +17,12 @@ import (
 
 // Encrypt encrypts and signs a body.
 func (s *Server) Encrypt(ctx context.Context, req *allowlistv1.EncryptRequest) (*allowlistv1.EncryptResponse, error) {
-	name, err := endpoint.ParseName(req.GetName())
+	m, err := messageFromProto(ctx, req, payload.Request)
 	if err != nil {
-		return nil, at("name", err)
+		return nil, err
 	}
-	sent, err := s.exchanges.Encrypt(ctx, exchange.Message{
-		Endpoint: name, Direction: directionFromProto(req.GetKind(), payload.Request),
-		Caller: auth.FromContext(ctx).Subject, Body: req.GetBody(), Exchange: req.GetExchange(),
-	})
+	m.Exchange = req.GetExchange()
+	sent, err := s.exchanges.Encrypt(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -29,18 +32,93 @@ func (s *Server) Encrypt(ctx context.Context, req *allowlistv1.EncryptRequest) (
 	}, nil
 }
 
-// Decrypt decrypts a body.
+// Decrypt verifies and decrypts a body.
 func (s *Server) Decrypt(ctx context.Context, req *allowlistv1.DecryptRequest) (*allowlistv1.DecryptResponse, error) {
-	name, err := endpoint.ParseName(req.GetName())
+	m, err := messageFromProto(ctx, req, payload.Response)
 	if err != nil {
-		return nil, at("name", err)
+		return nil, err
 	}
-	opened, err := s.exchanges.Decrypt(ctx, exchange.Message{
-		Endpoint: name, Direction: directionFromProto(req.GetKind(), payload.Response),
-		Caller: auth.FromContext(ctx).Subject, Body: req.GetBody(), Exchange: req.GetExchange(),
-	})
+	if m.Headers, err = headersFromProto(req.GetHeaders()); err != nil {
+		return nil, err
+	}
+	m.Exchange = req.GetExchange()
+	opened, err := s.exchanges.Decrypt(ctx, m)
 	if err != nil {
 		return nil, err
 	}
 	return &allowlistv1.DecryptResponse{Body: opened.Body, Exchange: opened.Exchange}, nil
+}
+
+// VerifySignature verifies a signature.
+func (s *Server) VerifySignature(ctx context.Context, req *allowlistv1.VerifySignatureRequest) (*allowlistv1.VerifySignatureResponse, error) {
+	m, err := messageFromProto(ctx, req, payload.Request)
+	if err != nil {
+		return nil, err
+	}
+	if m.Headers, err = headersFromProto(req.GetHeaders()); err != nil {
+		return nil, err
+	}
+	verified, err := s.exchanges.Verify(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	pb := &allowlistv1.VerifySignatureResponse{Id: verified.ID}
+	if !verified.Time.IsZero() {
+		pb.Time = timestamppb.New(verified.Time)
+	}
+	return pb, nil
+}
+
+// A messageRequest is a request that brings a message.
+type messageRequest interface {
+	GetName() string
+	GetKind() allowlistv1.MessageKind
+	GetBody() []byte
+	GetContext() *allowlistv1.MessageContext
+}
+
+// messageFromProto reads what all requests that bring a message have.
+func messageFromProto(ctx context.Context, req messageRequest, otherwise payload.Direction) (exchange.Message, error) {
+	name, err := endpoint.ParseName(req.GetName())
+	if err != nil {
+		return exchange.Message{}, at("name", err)
+	}
+	known, err := contextFromProto(req.GetContext())
+	return exchange.Message{
+		Endpoint: name, Direction: directionFromProto(req.GetKind(), otherwise), Body: req.GetBody(), Context: known,
+		Caller: auth.FromContext(ctx).Subject, Request: telemetry.RequestID(ctx),
+	}, err
+}
+
+func contextFromProto(pb *allowlistv1.MessageContext) (payload.Context, error) {
+	c := payload.Context{
+		ID: pb.GetId(), Method: pb.GetMethod(), Host: pb.GetHost(), Path: pb.GetPath(), Query: pb.GetQuery(),
+	}
+	var wrong []fault.Violation
+	if at := pb.GetTime(); at != nil {
+		c.Time = at.AsTime()
+		if !at.IsValid() {
+			wrong = append(wrong, fault.Violation{Field: "context.time", Description: "must be a time"})
+		}
+	}
+	if c.Path != "" && c.Path[0] != '/' {
+		wrong = append(wrong, fault.Violation{Field: "context.path", Description: "must begin with /"})
+	}
+	if len(wrong) > 0 {
+		return payload.Context{}, fault.Fields(wrong...)
+	}
+	return c, nil
+}
+
+// headersFromProto reads headers, whose names are the same in any case. A name that is
+// there twice would leave it to chance which of the two counts.
+func headersFromProto(pb map[string]string) (payload.Headers, error) {
+	headers := make(payload.Headers, len(pb))
+	for name, value := range pb {
+		headers[strings.ToLower(name)] = value
+	}
+	if len(headers) != len(pb) {
+		return nil, fault.Field("headers", "must name each header once, in whatever case; join several of one name by a comma and a blank")
+	}
+	return headers, nil
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
-// placesOf returns for each secret that an endpoint refers to the path in the request
-// where it does so first: as a key in its encryption, as a credential elsewhere.
+// placesOf returns for each version of a secret that an endpoint refers to the path in
+// the request where it does so first: in its encryption, and as a credential elsewhere.
 func placesOf(pb *allowlistv1.Endpoint) endpoint.Places {
-	places := endpoint.Places{Keys: make(map[string]string), Credentials: make(map[string]string)}
+	places := endpoint.Places{Keys: make(map[endpoint.Credential]string), Credentials: make(map[endpoint.Credential]string)}
 	collect(places.Keys, "endpoint.encryption", pb.GetEncryption().ProtoReflect())
 	others := proto.CloneOf(pb)
 	others.Encryption = nil
@@ -21,10 +21,11 @@ func placesOf(pb *allowlistv1.Endpoint) endpoint.Places {
 	return places
 }
 
-func collect(places map[string]string, path string, m protoreflect.Message) {
+func collect(places map[endpoint.Credential]string, path string, m protoreflect.Message) {
 	if ref, ok := m.Interface().(*allowlistv1.SecretRef); ok {
-		if _, known := places[ref.GetName()]; !known {
-			places[ref.GetName()] = path + ".name"
+		referred := endpoint.Credential{Secret: ref.GetName(), Version: ref.GetVersion()}
+		if _, known := places[referred]; !known {
+			places[referred] = path + ".name"
 		}
 		return
 	}
@@ -33,7 +34,15 @@ func collect(places map[string]string, path string, m protoreflect.Message) {
 		field := fields.Get(i)
 		below := path + "." + string(field.Name())
 		switch {
-		case field.Message() == nil || field.IsMap() || !m.Has(field):
+		case field.Message() == nil || !m.Has(field):
+		case field.IsMap():
+			if field.MapValue().Message() == nil {
+				continue
+			}
+			m.Get(field).Map().Range(func(_ protoreflect.MapKey, value protoreflect.Value) bool {
+				collect(places, below, value.Message()) // the key is input: it stays out of the path
+				return true
+			})
 		case field.IsList():
 			list := m.Get(field).List()
 			for n := range list.Len() {

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
 // changeable returns the fields that people decide about.
@@ -24,18 +22,18 @@ func changeable() []string {
 }
 
 // changeFromProto reads the fields that a mask names.
-func changeFromProto(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask, workspace string, now time.Time) (endpoint.Change, error) {
+func (s *Server) changeFromProto(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask, workspace string) (endpoint.Change, error) {
 	fields, err := resource.MaskedFields(pb, mask, changeable()...)
 	if err != nil {
 		return endpoint.Change{}, err
 	}
-	settings, err := settingsFromProto(pb, workspace, fields, now)
+	settings, err := s.settingsFromProto(pb, workspace, fields)
 	return endpoint.Change{Fields: fields, Settings: settings, Etag: pb.GetEtag()}, err
 }
 
 // settingsFromProto reads the given fields. All findings come back at once.
-func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []string, now time.Time) (endpoint.Settings, error) {
-	s := endpoint.Settings{
+func (s *Server) settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []string) (endpoint.Settings, error) {
+	e := endpoint.Settings{
 		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
 	}
@@ -43,27 +41,27 @@ func settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []stri
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
-			if len(s.Methods) == 0 {
+			if len(e.Methods) == 0 {
 				found[0] = fault.Field("endpoint.methods", "must name 1-8 methods")
 			}
 		case endpoint.FieldURL:
 			url, err := endpoint.ParseURL(pb.GetUrl())
-			if s.URL = url; err != nil {
+			if e.URL = url; err != nil {
 				found[1] = at("endpoint.url", err)
 			}
 		case endpoint.FieldHeaders:
-			s.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders(), workspace)
+			e.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders(), workspace)
 		case endpoint.FieldQuery:
-			s.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace)
+			e.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace)
 		case endpoint.FieldEncryption:
-			s.Encryption, found[4] = encryptionFromProto(pb.GetEncryption(), workspace, now)
+			e.Encryption, found[4] = s.encryptionFromProto(pb.GetEncryption(), workspace)
 		case endpoint.FieldBodyValues:
-			s.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace)
+			e.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace)
 		case endpoint.FieldContentType:
-			found[6] = contentType(s.ContentType)
+			found[6] = contentType(e.ContentType)
 		}
 	}
-	return s, gravest(found[:]...)
+	return e, gravest(found[:]...)
 }
 
 // contentType refuses what could not stand in a header.
@@ -72,32 +70,6 @@ func contentType(text string) error {
 		return fault.Field("endpoint.content_type", "must be printable ASCII")
 	}
 	return nil
-}
-
-func encryptionFromProto(pb *allowlistv1.Encryption, workspace string, now time.Time) (endpoint.Encryption, error) {
-	if pb == nil {
-		return endpoint.Encryption{}, nil
-	}
-	config, err := payload.Parse(pb, workspace, now)
-	if err != nil {
-		return endpoint.Encryption{}, inEndpoint(err)
-	}
-	stored, err := config.Marshal()
-	return endpoint.Encryption{Stored: stored, Secrets: config.Secrets()}, err
-}
-
-// inEndpoint names the fields of a fault of package payload from the request on.
-func inEndpoint(err error) error {
-	f, ok := fault.From(err)
-	if !ok {
-		return err
-	}
-	named := *f
-	named.Violations = nil
-	for _, v := range f.Violations {
-		named.Violations = append(named.Violations, fault.Violation{Field: "endpoint." + v.Field, Description: v.Description})
-	}
-	return &named
 }
 
 // gravest returns what several parsers found as one error: the gravest reason,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -34,7 +35,7 @@ func registryOf(b *testing.B, n int) *Registry {
 	store.Attach(changelog.Name, log)
 	r, err := NewRegistry(b.Context(), Options{
 		Store: store, Log: log, Replays: replay.NewLedger(keys.Derive("request ids"), time.Now),
-		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: prometheus.NewRegistry(),
 	})
 	check(b, err)
 	work, ctx := errgroup.WithContext(b.Context())

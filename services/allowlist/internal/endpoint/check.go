@@ -104,9 +104,16 @@ func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 	return e, err
 }
 
-// followMatch makes the matcher agree with the store about a name.
+// followMatch makes the matcher, and what is known of unsafe choices, agree with the
+// store about a name.
 func (r *Registry) followMatch(ctx context.Context, name Name) error {
-	err := r.matches.set(name, func() (*Endpoint, error) { return r.present(ctx, name) })
+	err := r.matches.set(name, func() (*Endpoint, error) {
+		e, err := r.present(ctx, name)
+		if err == nil {
+			r.legacy.set(name, e) // under the matcher's lock: the newest look wins
+		}
+		return e, err
+	})
 	if err != nil {
 		return fmt.Errorf("look at what changed: %w", err)
 	}

@@ -3,6 +3,8 @@ package endpoint
 import (
 	"cmp"
 	"slices"
+
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // A Credential refers to a secret that is sent as it is. The zero Credential is none.
@@ -43,27 +45,40 @@ func refersTo(parameters []Parameter) bool {
 	return slices.ContainsFunc(parameters, func(p Parameter) bool { return p.Credential != (Credential{}) })
 }
 
-// A Use is what an endpoint needs a secret for.
+// A Use is what an endpoint needs a secret for: a key, unless something else is said.
 type Use struct {
 	// Secret is the resource name of the secret.
 	Secret string `json:"secret"`
-	// Host is where a credential is sent; empty for a key.
+	// Version is the version that is meant, or 0 for the current one.
+	Version uint32 `json:"version,omitempty"`
+	// Host is where a credential is sent; empty for all else.
 	Host string `json:"host,omitempty"`
+	// Parameter says that the secret may become visible, such as a static IV.
+	Parameter bool `json:"parameter,omitempty"`
 }
 
 func (u Use) credential() bool { return u.Host != "" }
 
+func (u Use) usage() resolver.Usage {
+	switch {
+	case u.credential():
+		return resolver.UsageCredential
+	case u.Parameter:
+		return resolver.UsageParameter
+	default:
+		return resolver.UsageKey
+	}
+}
+
 // uses returns what has to be bound for the settings, each once, in order.
 func (s Settings) uses() []Use {
-	var all []Use
-	for _, secret := range s.Encryption.Secrets {
-		all = append(all, Use{Secret: secret})
-	}
+	all := slices.Clone(s.Encryption.Uses)
 	for _, c := range s.Credentials() {
-		all = append(all, Use{Secret: c.Secret, Host: s.URL.BareHost()})
+		all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: s.URL.BareHost()})
 	}
 	slices.SortFunc(all, func(a, b Use) int {
-		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
+			cmp.Compare(a.usage(), b.usage()))
 	})
 	return slices.Compact(all)
 }
@@ -77,13 +92,14 @@ func secretsOf(uses []Use) []string {
 	return slices.Compact(secrets)
 }
 
-// Places says where in a request each secret is referred to, by its name: as a key,
-// and as a credential.
-type Places struct{ Keys, Credentials map[string]string }
+// Places says where in a request each version of a secret is referred to: in the
+// encryption, and as a credential.
+type Places struct{ Keys, Credentials map[Credential]string }
 
 func (p Places) of(u Use) string {
+	referred := Credential{Secret: u.Secret, Version: u.Version}
 	if u.credential() {
-		return p.Credentials[u.Secret]
+		return p.Credentials[referred]
 	}
-	return p.Keys[u.Secret]
+	return p.Keys[referred]
 }

@@ -34,6 +34,8 @@ package endpoint
 import (
 	"strconv"
 	"time"
+
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // A State says what may be done with an endpoint.
@@ -102,8 +104,13 @@ type Settings struct {
 type Encryption struct {
 	// Stored is the configuration in its stored form.
 	Stored []byte
-	// Secrets are the distinct names of the secrets it refers to.
-	Secrets []string
+	// Uses are what it needs secrets for, each once.
+	Uses []Use
+	// Acknowledged is when the acknowledgements of its unsafe choices end.
+	Acknowledged []time.Time
+	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
+	// of them. It is there while the configuration is being saved.
+	Check func(of func(Use) resolver.Facts) error
 }
 
 // Configured reports whether there is a configuration.

@@ -7,7 +7,7 @@ import (
 )
 
 // The key space of the registry. Beside it in the same store live the spaces of
-// the packages changelog, replay and keyring.
+// the packages changelog, replay, keyring and usage.
 //
 //	endpoint/{workspace}/{id}                    → the endpoint            record.go
 //	endpoint-by-update/{workspace}/{time}/{id}   → nothing                 record.go
@@ -16,6 +16,7 @@ import (
 //	bound/{secret}                               → nothing                 reconcile.go
 //	proof/{workspace}/{id}                       → when it is looked for   proof.go
 //	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
+//	farewell/{uid}                               → uses to forget          forget.go
 //
 // Times are nanoseconds since 1970. A value starts with a byte for its format.
 
@@ -42,6 +43,10 @@ func unbindSpace() kv.Key { return kv.NewKey("unbind") }
 func boundKey(secret string) kv.Key { return boundSpace().Text(secret) }
 
 func boundSpace() kv.Key { return kv.NewKey("bound") }
+
+func farewellKey(uid string) kv.Key { return farewellSpace().Text(uid) }
+
+func farewellSpace() kv.Key { return kv.NewKey("farewell") }
 
 func proofKey(n Name) kv.Key { return kv.NewKey("proof").Text(n.Workspace).Text(n.ID) }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/search"
@@ -32,6 +34,8 @@ type Query struct {
 	// Label, if not empty, is the label to have, with LabelValue if AnyValue is false.
 	Label, LabelValue string
 	AnyValue          bool
+	// LegacyBefore, if not zero, is the time before which an acknowledgement is to end.
+	LegacyBefore time.Time
 	// Cursor is where the page before ended; empty for the first page.
 	Cursor []byte
 	// Limit is the greatest number of endpoints to return. It is required.
@@ -160,6 +164,10 @@ func (q Query) matches(e Endpoint) bool {
 	if q.State != "" && e.State != q.State {
 		return false
 	}
+	ends := func(end time.Time) bool { return end.Before(q.LegacyBefore) }
+	if !q.LegacyBefore.IsZero() && !slices.ContainsFunc(e.Encryption.Acknowledged, ends) {
+		return false
+	}
 	if q.Label == "" {
 		return true
 	}
@@ -237,6 +245,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 			if err := r.matches.set(e.Name, func() (*Endpoint, error) { return &e, nil }); err != nil {
 				return err
 			}
+			r.legacy.set(e.Name, &e)
 		}
 		if len(found) < maxExamined {
 			return nil

@@ -178,6 +178,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 				return err
 			}
 			if repair != "" {
+				found.held[grant{reference.Secret, reference.UID, e.Operation}] = true // for its other versions
 				tell(Finding{repair, reference.Secret, e.Name.String()})
 			}
 		}
@@ -193,7 +194,9 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	if err != nil {
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
-	b, err := r.bind(ctx, reference.Use, e.Name, e.Operation)
+	use := reference.Use
+	use.Version = 0 // a binding is of the secret; the version was looked at when it was saved
+	b, err := r.bind(ctx, use, e.Name, e.Operation)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
 		fault.Is(err, resolver.ReasonHostNotAllowed):

@@ -27,6 +27,7 @@ type record struct {
 	Query        []Parameter       `json:"query,omitempty"`
 	ContentType  string            `json:"content_type,omitempty"`
 	Encryption   []byte            `json:"encryption,omitempty"`
+	Acknowledged []time.Time       `json:"acknowledged,omitempty"`
 	BodyValues   []BodyValue       `json:"body_values,omitempty"`
 	State        State             `json:"state"`
 	StateReason  string            `json:"state_reason,omitempty"`
@@ -42,7 +43,8 @@ func (e Endpoint) record() record {
 	return record{
 		UID: e.UID, Revision: e.Revision, DisplayName: e.DisplayName, Description: e.Description,
 		Labels: e.Labels, Methods: e.Methods, Host: e.URL.host, URL: e.URL.text, Headers: e.Headers,
-		Query: e.Query, ContentType: e.ContentType, Encryption: e.Encryption.Stored, BodyValues: e.BodyValues, State: e.State,
+		Query: e.Query, ContentType: e.ContentType, Encryption: e.Encryption.Stored, Acknowledged: e.Encryption.Acknowledged,
+		BodyValues: e.BodyValues, State: e.State,
 		StateReason: e.StateReason, Verification: e.Verification, Operation: e.Operation,
 		References: e.References, Lost: e.Lost, Created: e.Created, Updated: e.Updated,
 	}
@@ -56,12 +58,12 @@ func (r record) endpoint(name Name) Endpoint {
 		Settings: Settings{
 			DisplayName: r.DisplayName, Description: r.Description, Labels: r.Labels, Methods: r.Methods,
 			URL: URL{host: r.Host, text: r.URL}, Headers: r.Headers, Query: r.Query, ContentType: r.ContentType,
-			Encryption: Encryption{Stored: r.Encryption}, BodyValues: r.BodyValues,
+			Encryption: Encryption{Stored: r.Encryption, Acknowledged: r.Acknowledged}, BodyValues: r.BodyValues,
 		},
 	}
 	for _, reference := range r.References {
 		if !reference.credential() {
-			e.Encryption.Secrets = append(e.Encryption.Secrets, reference.Secret)
+			e.Encryption.Uses = append(e.Encryption.Uses, reference.Use)
 		}
 	}
 	return e

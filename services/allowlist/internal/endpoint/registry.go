@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/kv"
@@ -40,6 +42,11 @@ type Options struct {
 	// Recheck is the time between two looks for a proof, and Grace how long an
 	// endpoint without its proof stays in use.
 	Recheck, Grace time.Duration
+	// Metrics registers what there is to see.
+	Metrics prometheus.Registerer
+	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
+	// uid. It is called again where a crash came in between.
+	DropUses func(ctx context.Context, uid string) error
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -64,6 +71,11 @@ type Registry struct {
 	grace   time.Duration
 	pace    *pace
 	kick    chan struct{} // holds one element while bindings wait to be given up
+	gone    *gone
+	legacy  *legacy
+	warned  time.Time // the day of the last word about acknowledgements; the sweep's alone
+
+	dropUses func(ctx context.Context, uid string) error
 
 	reconciling sync.Mutex // held by a comparison
 }
@@ -75,6 +87,10 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
+		gone: newGone(), legacy: &legacy{ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
+	}
+	if err := r.showAcknowledged(o.Metrics); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if err := r.fillIndexes(ctx); err != nil {
 		return nil, fmt.Errorf("fill indexes: %w", err)
@@ -197,6 +213,9 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
 		return err
 	}
 	if err := unschedule(tx, old.Name); err != nil {
+		return err
+	}
+	if err := r.queueFarewell(tx, old.UID, farewell{Due: r.now()}); err != nil {
 		return err
 	}
 	gone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}

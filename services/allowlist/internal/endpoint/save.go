@@ -19,7 +19,8 @@ import (
 // save that changes the references goes through these steps:
 //
 //	(a) begin   own store   an intent {operation, endpoint, secrets, time}
-//	(b) bind    vault       BindSecret for each secret and use, under the operation
+//	(b) bind    vault       BindSecret for each secret and use, under the operation;
+//	                        what it tells of the keys must go with the configuration
 //	(c) finish  own store   requires the intent; writes the endpoint with its
 //	                        references, deletes the intent, queues the bindings
 //	                        of the save before for unbinding, log, request id
@@ -68,12 +69,12 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 		return Endpoint{}, err
 	}
 	if len(uses) > 0 {
-		return r.rebind(ctx, s, uses)
+		return r.rebind(ctx, s, e, uses)
 	}
 	return e, nil
 }
 
-// begin applies the edit if it needs no new bindings, and returns the result.
+// begin applies the edit and, if that needs no new bindings, commits the result.
 // Otherwise it writes the intent and returns what to bind.
 func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error) {
 	var saved Endpoint
@@ -95,7 +96,7 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 			return err
 		}
 		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
-			uses = wanted
+			saved, uses = next, wanted
 			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(uses), Time: r.now()})
 		}
 		saved, err = r.commit(tx, s.action, old, next, s.by)
@@ -140,8 +141,8 @@ func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
 }
 
 // rebind is steps (b) and (c), and the cancelling if they fail.
-func (r *Registry) rebind(ctx context.Context, s saving, uses []Use) (Endpoint, error) {
-	e, err := r.bindAndFinish(ctx, s, uses)
+func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
+	e, err := r.bindAndFinish(ctx, s, next, uses)
 	var crash *stopped
 	if err == nil || errors.As(err, &crash) {
 		return e, err
@@ -155,18 +156,16 @@ func (r *Registry) rebind(ctx context.Context, s saving, uses []Use) (Endpoint, 
 	return Endpoint{}, err
 }
 
-func (r *Registry) bindAndFinish(ctx context.Context, s saving, uses []Use) (Endpoint, error) {
+func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
-	references := make([]Reference, 0, len(uses))
-	for _, use := range uses {
-		b, err := r.bind(ctx, use, s.name, s.operation)
-		if err != nil {
-			return Endpoint{}, placed(err, s.by.Places.of(use))
-		}
-		references = append(references, Reference{Use: use, UID: b.UID})
-		if err := r.step("bound"); err != nil {
+	references, facts, err := r.bindAll(ctx, s, uses)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if check := next.Encryption.Check; check != nil {
+		if err := check(func(u Use) resolver.Facts { return facts[u] }); err != nil {
 			return Endpoint{}, err
 		}
 	}
@@ -177,13 +176,28 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, uses []Use) (End
 	return e, r.step("saved")
 }
 
-func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
-	usage := resolver.UsageKey
-	if use.credential() {
-		usage = resolver.UsageCredential
+// bindAll binds what is used, and returns what the vault tells of it.
+func (r *Registry) bindAll(ctx context.Context, s saving, uses []Use) ([]Reference, map[Use]resolver.Facts, error) {
+	references := make([]Reference, 0, len(uses))
+	facts := make(map[Use]resolver.Facts, len(uses))
+	for _, use := range uses {
+		b, err := r.bind(ctx, use, s.name, s.operation)
+		if err != nil {
+			return nil, nil, placed(err, s.by.Places.of(use))
+		}
+		references = append(references, Reference{Use: use, UID: b.UID})
+		facts[use] = b.Facts
+		if err := r.step("bound"); err != nil {
+			return nil, nil, err
+		}
 	}
+	return references, facts, nil
+}
+
+func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
 	return r.vault.Bind(ctx, resolver.Use{
-		Secret: use.Secret, Usage: usage, Host: use.Host, Referrer: name.String(), Operation: operation,
+		Secret: use.Secret, Version: use.Version, Usage: use.usage(), Host: use.Host,
+		Referrer: name.String(), Operation: operation,
 	})
 }
 

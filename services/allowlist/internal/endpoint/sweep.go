@@ -29,11 +29,12 @@ func DefaultIntervals() Intervals {
 }
 
 // Run does the background tasks until the context ends: it sweeps, unbinds,
-// reconciles and looks for proofs.
+// reconciles, looks for proofs and switches off what lost its secret.
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
 	tasks.Go(func() { r.runProofs(ctx, every) })
+	tasks.Go(func() { r.runGone(ctx, every) })
 	if every.Reconcile > 0 {
 		tasks.Go(func() { r.runReconcile(ctx, every) })
 	}
@@ -44,6 +45,8 @@ func (r *Registry) Run(ctx context.Context, every Intervals) {
 func (r *Registry) runSweep(ctx context.Context, every Intervals) {
 	for wait(ctx, every.Sweep, nil) {
 		r.logFailure(ctx, "sweep", r.Sweep(ctx))
+		r.logFailure(ctx, "forget uses", r.ForgetUses(ctx))
+		r.warnOfLegacy(ctx)
 	}
 }
 

@@ -31,11 +31,11 @@ func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
 	if old == nil || old.Operation == "" || old.Operation == next {
 		return nil
 	}
-	secrets := make([]string, 0, len(old.References))
+	uses := make([]Use, 0, len(old.References))
 	for _, reference := range old.References {
-		secrets = append(secrets, reference.Secret)
+		uses = append(uses, reference.Use)
 	}
-	return r.enqueue(tx, old.Operation, unbinding{Secrets: secrets, Rounds: 1, NotBefore: r.now()})
+	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(uses), Rounds: 1, NotBefore: r.now()})
 }
 
 // retire turns an intent, if it is still there, into an entry of the queue.

@@ -86,6 +86,13 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 // String returns the URL in its normal form.
 func (u URL) String() string { return u.text }
 
+// Path returns the path, and whether it stands for everything below it: then it ends
+// in `/*`.
+func (u URL) Path() (path string, below bool) {
+	path = u.text[len(u.origin()):]
+	return path, strings.HasSuffix(path, wildcard)
+}
+
 // Host returns the host without port: a DNS name in its ASCII form, or an IP
 // address, in brackets if it is of version 6.
 func (u URL) Host() string { return u.host }

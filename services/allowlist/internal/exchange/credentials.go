@@ -22,13 +22,13 @@ import (
 // parameter is text in the end, which cannot be overwritten; what is resolved, and the
 // body that a credential was put into, are.
 
-// credentialWants returns what to resolve for the credentials of an endpoint.
-func credentialWants(e endpoint.Endpoint, credentials []endpoint.Credential) []resolver.Want {
-	wants := make([]resolver.Want, 0, len(credentials))
-	for _, c := range credentials {
+// credentialWants returns what to resolve for the credentials that the message carries.
+func (l loaded) credentialWants() []resolver.Want {
+	wants := make([]resolver.Want, 0, len(l.credentials))
+	for _, c := range l.credentials {
 		wants = append(wants, resolver.Want{
-			Secret: c.Secret, UID: e.SecretUID(c.Secret), Version: c.Version,
-			Usage: resolver.UsageCredential, Host: e.URL.BareHost(),
+			Secret: c.Secret, UID: l.endpoint.SecretUID(c.Secret), Version: c.Version,
+			Usage: resolver.UsageCredential, Host: l.endpoint.URL.BareHost(),
 		})
 	}
 	return wants
@@ -40,7 +40,7 @@ func (l loaded) credential(c endpoint.Credential) (value sensitive.Bytes, carrie
 	if i < 0 {
 		return sensitive.Bytes{}, false
 	}
-	return l.keys[len(l.keys)-len(l.credentials)+i].Value, true
+	return l.keys[len(l.references)+i][0].Value, true
 }
 
 // parameters returns the endpoint's headers and query parameters as the message

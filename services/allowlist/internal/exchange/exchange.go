@@ -1,14 +1,21 @@
-// Package exchange encrypts and decrypts single messages for endpoints.
+// Package exchange encrypts, decrypts and verifies single messages for endpoints.
 //
 // Each message reads its endpoint anew, resolves the keys that the endpoint's
 // configuration refers to, and for a request the credentials that go with it, runs the
 // configuration's pipeline and zeroes what was resolved.
 // Nothing of a message is stored. What a message and its answer have in common,
-// the versions of the keys, travels with the caller in a sealed token, the
-// exchange; see token.go.
+// the versions of the keys and where need be the key itself, travels with the caller
+// in a sealed token, the exchange; see token.go.
 //
 // The package fails closed: an endpoint that is not in use, a key that cannot be
 // resolved, a configuration that cannot be loaded: all refuse the message.
+//
+// # Rotation
+//
+// What goes out is encrypted with the current version. What comes in opens with the
+// version that the exchange names; without one also with those that were current
+// before, within the grace of the configuration and where a wrong key is told from a
+// right one. What opened it, the answer uses.
 package exchange
 
 import (
@@ -22,12 +29,14 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
 // compiled is how many configurations are kept compiled.
@@ -40,12 +49,27 @@ const (
 	ReasonInvalid       fault.Reason = "INVALID_EXCHANGE"
 )
 
+// Options are what a server works with. All are required.
+type Options struct {
+	Endpoints *endpoint.Registry
+	Vault     *resolver.Vault
+	Keys      *keyring.Keyring
+	Now       func() time.Time
+	// Uses counts how keys are used, and Failures remembers what did not open.
+	Uses     *usage.Meter
+	Failures *usage.Failures
+	Metrics  prometheus.Registerer
+}
+
 // A Server encrypts and decrypts. It may be used from many goroutines.
 type Server struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
 	keys      *keyring.Keyring
 	now       func() time.Time
+	uses      *usage.Meter
+	failures  *usage.Failures
+	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
 }
 
@@ -56,28 +80,43 @@ type life struct {
 }
 
 // New returns a server for the endpoints of a registry.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, keys *keyring.Keyring, now func() time.Time) (*Server, error) {
+func New(o Options) (*Server, error) {
 	configs, err := lru.New[life, *payload.Config](compiled)
 	if err != nil {
 		return nil, fmt.Errorf("prepare configurations: %w", err)
 	}
-	return &Server{endpoints: endpoints, vault: vault, keys: keys, now: now, configs: configs}, nil
+	s := &Server{
+		endpoints: o.Endpoints, vault: o.Vault, keys: o.Keys, now: o.Now, uses: o.Uses, failures: o.Failures,
+		stages: newStages(), configs: configs,
+	}
+	if err := o.Metrics.Register(s.stages); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return s, nil
 }
 
-// A Message is a body to encrypt or decrypt.
+// A Message is a body to encrypt, decrypt or verify.
 type Message struct {
 	Endpoint  endpoint.Name
 	Direction payload.Direction
 	// Caller is the subject of who asks; an exchange is good for them only.
 	Caller string
-	Body   []byte
+	// Request is the id of the request, as in the log.
+	Request string
+	Body    []byte
+	// Headers are those that came with the body.
+	Headers payload.Headers
+	// Context is what the caller says of the message beside.
+	Context payload.Context
 	// Exchange is the token of the message that this one answers, or empty.
 	Exchange string
 }
 
 // An Encrypted is what to send.
 type Encrypted struct {
-	payload.Output
+	Body        []byte
+	Headers     []payload.Header
+	ContentType string
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
 	// Exchange goes with the answer, if one is to be expected.
@@ -91,6 +130,13 @@ type Decrypted struct {
 	Exchange string
 }
 
+// A Verified is what a good signature says.
+type Verified struct {
+	// ID is the message's id, or empty, and Time that of the signature, or zero.
+	ID   string
+	Time time.Time
+}
+
 // Encrypt encrypts and signs a body as the endpoint's configuration says. The
 // headers of the result begin with those of the endpoint itself. A request carries
 // the endpoint's credentials; see credentials.go.
@@ -99,170 +145,123 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	defer resolver.Zero(l.keys)
+	defer l.zero()
 	headers, query, err := l.parameters()
 	if err != nil {
 		return Encrypted{}, err
 	}
-	message, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
-		return l.pipeline.Encrypt(payload.Input{Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: body})
+	in := s.input(m, l)
+	if in.Context.ID == "" && l.pipeline.Signs() {
+		in.Context.ID = NewMessageID()
+	}
+	sent, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
+		in.Body = body
+		return l.pipeline.Encrypt(in)
 	})
 	if err != nil {
-		return Encrypted{}, err
+		return Encrypted{}, refused(err)
 	}
-	message.Headers = withSignature(headers, message.Headers)
-	// Without a cipher the body is what it was, and so is its type.
-	message.ContentType = cmp.Or(message.ContentType, l.endpoint.ContentType)
-	e := Encrypted{Output: message, Query: query}
+	defer wipe(sent.Exchange)
+	s.used(l, sent.Used)
+	e := Encrypted{
+		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
+		// Without a cipher the body is what it was, and so is its type.
+		ContentType: cmp.Or(sent.ContentType, l.endpoint.ContentType),
+	}
 	if m.Direction == payload.Request {
-		e.Exchange, err = s.seal(l, m.Caller, opening)
+		e.Exchange, err = s.seal(l, m.Caller, opening, sent)
 	}
 	return e, err
 }
 
-// withSignature returns the endpoint's own headers and those of the signature, which
-// replace what the endpoint has under the same name.
-func withSignature(own, signature []payload.Header) []payload.Header {
-	headers := make([]payload.Header, 0, len(own)+len(signature))
+// NewMessageID draws the id of a message that comes without one.
+func NewMessageID() string { return "msg_" + strings.ToLower(rand.Text()) }
+
+// withOwn returns the endpoint's own headers and those that were made, which replace
+// what the endpoint has under the same name.
+func withOwn(own, made []payload.Header) []payload.Header {
+	headers := make([]payload.Header, 0, len(own)+len(made))
 	for _, h := range own {
-		if !slices.ContainsFunc(signature, func(s payload.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
+		if !slices.ContainsFunc(made, func(s payload.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
 			headers = append(headers, h)
 		}
 	}
-	return append(headers, signature...)
+	return append(headers, made...)
 }
 
-// Decrypt decrypts a body as the endpoint's configuration says.
+// Decrypt decrypts a body as the endpoint's configuration says, and verifies its
+// signature where the configuration signs.
 func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	l, err := s.load(ctx, m, sealing, (*payload.Pipeline).DecryptReferences)
 	if err != nil {
 		return Decrypted{}, err
 	}
-	defer resolver.Zero(l.keys)
-	opened, err := l.pipeline.Decrypt(payload.Input{Now: s.now(), Keys: l.payloadKeys(), Body: m.Body})
+	defer l.zero()
+	opened, err := l.pipeline.Decrypt(s.input(m, l))
 	if err != nil {
-		return Decrypted{}, err
+		s.failed(l, m, err)
+		return Decrypted{}, refused(err)
 	}
+	defer wipe(opened.Exchange)
+	s.used(l, opened.Used)
 	d := Decrypted{Body: opened.Body}
 	if m.Direction == payload.Request {
-		d.Exchange, err = s.seal(l, m.Caller, sealing)
+		d.Exchange, err = s.seal(l, m.Caller, sealing, opened)
 	}
 	return d, err
 }
 
-// loaded is all that one message needs.
-type loaded struct {
-	endpoint endpoint.Endpoint
-	pipeline *payload.Pipeline
-	// keys are the keys of the pipeline, and then the credentials.
-	keys        []resolver.Key
-	credentials []endpoint.Credential
-	// versions are those of the keys that follow the current one, by the uid of their
-	// secrets.
-	versions map[string]uint32
-}
-
-func (l loaded) payloadKeys() payload.Keys {
-	keys := make(payload.Keys, len(l.keys)-len(l.credentials))
-	for i := range keys {
-		keys[i] = []payload.Key{{Value: l.keys[i].Value, Version: l.keys[i].Version}}
-	}
-	return keys
-}
-
-// load reads the endpoint and resolves its keys. A save that came in between may
-// have given up the bindings of the state that was read; then it is read again.
-func (s *Server) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (loaded, error) {
-	l, err := s.attempt(ctx, m, answer, references)
-	gone, unbound := fault.Is(err, resolver.ReasonSecretNotFound), errors.Is(err, resolver.ErrNotBound)
-	if !gone && !unbound {
-		return l, err
-	}
-	var now endpoint.Endpoint
-	var failed error
-	if gone {
-		now, failed = s.endpoints.Lose(ctx, l.endpoint)
-	} else {
-		now, failed = s.endpoints.Get(ctx, m.Endpoint)
-	}
-	switch {
-	case failed != nil:
-		return loaded{}, failed
-	case now.UID != l.endpoint.UID || now.Operation != l.endpoint.Operation:
-		return s.attempt(ctx, m, answer, references)
-	case gone:
-		return loaded{}, notActive(now.State)
-	}
-	return loaded{}, err
-}
-
-func (s *Server) attempt(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (loaded, error) {
-	e, err := s.endpoints.Get(ctx, m.Endpoint)
+// Verify verifies the signature of a message as the endpoint's configuration says. What
+// that does not sign does not verify.
+func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
+	l, err := s.load(ctx, m, verifying, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
-		return loaded{}, err
+		return Verified{}, err
 	}
-	l := loaded{endpoint: e, versions: make(map[string]uint32)}
-	if e.State != endpoint.Active {
-		return l, notActive(e.State)
-	}
-	config, err := s.config(e)
+	defer l.zero()
+	verified, err := l.pipeline.Verify(s.input(m, l))
 	if err != nil {
-		return l, err
+		s.failed(l, m, err)
+		return Verified{}, refused(err)
 	}
-	pinned, err := s.open(m, e, answer)
-	if err != nil {
-		return l, err
-	}
-	l.pipeline = config.Pipeline(m.Direction)
-	refs := references(l.pipeline)
-	wants := wantsOf(e, refs, pinned)
-	if answer == opening && m.Direction == payload.Request {
-		l.credentials = e.Credentials()
-	}
-	if l.keys, err = s.vault.Resolve(ctx, append(wants, credentialWants(e, l.credentials)...)); err != nil {
-		return l, err
-	}
-	for i, ref := range refs {
-		// A reference with a version of its own needs no pin, and must not pin others.
-		if ref.Version == 0 {
-			l.versions[wants[i].UID] = l.keys[i].Version
-		}
-	}
-	return l, nil
+	wipe(verified.Exchange)
+	s.used(l, verified.Used)
+	return Verified{ID: verified.ID, Time: verified.Time}, nil
 }
 
-// wantsOf returns the keys to resolve for references. Where a reference follows
-// the current version, one that the exchange pinned goes before.
-func wantsOf(e endpoint.Endpoint, references []payload.Reference, pinned map[string]uint32) []resolver.Want {
-	wants := make([]resolver.Want, 0, len(references))
-	for _, reference := range references {
-		want := resolver.Want{Secret: reference.Secret, UID: e.SecretUID(reference.Secret), Version: reference.Version}
-		if want.Version == 0 {
-			want.Version = pinned[want.UID]
-		}
-		wants = append(wants, want)
+// input returns what a pipeline needs to know of a message.
+func (s *Server) input(m Message, l loaded) payload.Input {
+	return payload.Input{
+		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
+		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
+		Exchange: l.pinned.exchange,
 	}
-	return wants
 }
 
-// config returns the endpoint's configuration, compiled.
-func (s *Server) config(e endpoint.Endpoint) (*payload.Config, error) {
-	if !e.Encryption.Configured() {
-		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no encryption")
+// ContextOf returns what is known of a message: what the caller says of it, or else the
+// endpoint.
+func ContextOf(e endpoint.Endpoint, c payload.Context) payload.Context {
+	if c.Method == "" && len(e.Methods) == 1 {
+		c.Method = e.Methods[0]
 	}
-	key := life{uid: e.UID, revision: e.Revision}
-	if config, ok := s.configs.Get(key); ok {
-		return config, nil
+	if path, below := e.URL.Path(); c.Path == "" && !below {
+		c.Path = path
 	}
-	config, err := payload.Load(e.Encryption.Stored)
-	if err != nil {
-		return nil, fmt.Errorf("load configuration: %w", err)
-	}
-	s.configs.Add(key, config)
-	return config, nil
+	c.Host = cmp.Or(c.Host, e.URL.Host())
+	return c
 }
 
-func notActive(state endpoint.State) error {
-	return fault.New(fault.FailedPrecondition, ReasonNotActive, "the endpoint is not in use").
-		With("state", string(state))
+// refused returns the refusal of a message whose exchange does not hold what it needs
+// as that of any other exchange that is not right.
+func refused(err error) error {
+	if errors.Is(err, payload.ErrExchange) {
+		return invalid()
+	}
+	return err
+}
+
+// wipe zeroes what the answer to a message needs of it.
+func wipe(e payload.Exchange) {
+	clear(e.Key)
+	clear(e.IV)
 }

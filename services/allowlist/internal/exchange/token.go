@@ -3,11 +3,12 @@ package exchange
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
@@ -15,9 +16,11 @@ const (
 	// lifetime is how long an exchange is good.
 	lifetime = 15 * time.Minute
 	// tokenFormat is the format of what is sealed in an exchange.
-	tokenFormat = 1
+	tokenFormat = 2
 	// tokenUse binds the sealed text to its use.
 	tokenUse = "exchange"
+	// maxPart is the length of the longest key or IV in an exchange.
+	maxPart = 255
 )
 
 // A use says which message began an exchange, and so which may end it.
@@ -28,14 +31,19 @@ const (
 	opening use = "encrypted"
 	// sealing is an exchange that Decrypt(REQUEST) begins and Encrypt(RESPONSE) ends.
 	sealing use = "decrypted"
+	// verifying neither begins nor ends one.
+	verifying use = "verified"
 )
 
-// A token is an exchange in the clear. It is sealed under the allowlist's keyset,
-// so a caller neither reads nor makes one.
+// A token is an exchange in the clear, but for the key and the IV of the message. It is
+// sealed under the allowlist's keyset, so a caller neither reads nor makes one.
 //
-//	exchange = base64url(keyset.Seal(JSON of token, bound to "exchange"))
+//	exchange = base64url(keyset.Seal(text, bound to "exchange"))
+//	text     = format, length of the key, key, length of the IV, IV, JSON of token
+//
+// Format and lengths are a byte each. The key and the IV are there where an answer
+// needs them; they stay out of the JSON, whose encoder leaves copies behind.
 type token struct {
-	Format int `json:"f"`
 	// Endpoint is the uid of the endpoint.
 	Endpoint string `json:"e"`
 	Caller   string `json:"c"`
@@ -46,15 +54,32 @@ type token struct {
 	Expires int64 `json:"x"`
 }
 
+// A pin is what an exchange says of the message that began it.
+type pin struct {
+	// versions are those to use, by the uid of the secret.
+	versions map[string]uint32
+	// exchange is what the message left for its answer; nil without an exchange.
+	exchange *payload.Exchange
+}
+
 // seal makes the exchange that a message begins.
-func (s *Server) seal(l loaded, caller string, begun use) (string, error) {
-	text, err := json.Marshal(token{
-		Format: tokenFormat, Endpoint: l.endpoint.UID, Caller: caller, Begun: begun,
-		Versions: l.versions, Expires: s.now().Add(lifetime).Unix(),
+func (s *Server) seal(l loaded, caller string, begun use, message payload.Output) (string, error) {
+	rest, err := json.Marshal(token{
+		Endpoint: l.endpoint.UID, Caller: caller, Begun: begun,
+		Versions: l.versions(message.Used), Expires: s.now().Add(lifetime).Unix(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode exchange: %w", err)
 	}
+	key, iv := message.Exchange.Key, message.Exchange.IV
+	if len(key) > maxPart || len(iv) > maxPart {
+		return "", errors.New("encode exchange: the key or the IV is too long")
+	}
+	text := make([]byte, 0, 3+len(key)+len(iv)+len(rest))
+	defer func() { clear(text) }()
+	text = append(text, tokenFormat, byte(len(key)))
+	text = append(append(text, key...), byte(len(iv)))
+	text = append(append(text, iv...), rest...)
 	sealed, err := s.keys.Seal(text, []byte(tokenUse))
 	if err != nil {
 		return "", fmt.Errorf("seal exchange: %w", err)
@@ -62,30 +87,48 @@ func (s *Server) seal(l loaded, caller string, begun use) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// open returns the versions that the exchange of a message pins; none without an
-// exchange. Ours is the message's own use: it ends what the other one begins.
-func (s *Server) open(m Message, e endpoint.Endpoint, ours use) (map[string]uint32, error) {
+// open returns what the exchange of a message pins; nothing without an exchange, unless
+// the message needs one. Ours is the message's own use: it ends what the other one begins.
+func (s *Server) open(m Message, l loaded, ours use) (pin, error) {
 	if m.Exchange == "" {
-		return nil, nil
+		if l.pipeline.NeedsExchange() && ours != verifying {
+			return pin{}, invalid()
+		}
+		return pin{}, nil
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(m.Exchange)
 	if err != nil {
-		return nil, invalid()
+		return pin{}, invalid()
 	}
 	text, err := s.keys.Open(sealed, []byte(tokenUse))
 	if err != nil {
-		return nil, invalid()
+		return pin{}, invalid()
 	}
-	var t token
-	if err := json.Unmarshal(text, &t); err != nil {
-		return nil, invalid()
-	}
-	good := t.Format == tokenFormat && t.Endpoint == e.UID && t.Caller == m.Caller &&
+	defer clear(text)
+	t, left, err := parseToken(text)
+	good := err == nil && t.Endpoint == l.endpoint.UID && t.Caller == m.Caller &&
 		t.Begun != ours && m.Direction == payload.Response && s.now().Unix() < t.Expires
 	if !good {
-		return nil, invalid()
+		return pin{}, invalid()
 	}
-	return t.Versions, nil
+	return pin{versions: t.Versions, exchange: &payload.Exchange{Key: slices.Clone(left.Key), IV: slices.Clone(left.IV)}}, nil
+}
+
+var errToken = errors.New("decode exchange: unknown format")
+
+// parseToken reads the text of an exchange. The key and the IV are parts of it.
+func parseToken(text []byte) (t token, left payload.Exchange, err error) {
+	if len(text) == 0 || text[0] != tokenFormat {
+		return t, left, errToken
+	}
+	rest := text[1:]
+	for _, part := range []*[]byte{&left.Key, &left.IV} {
+		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
+			return t, left, errToken
+		}
+		*part, rest = rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
+	}
+	return t, left, json.Unmarshal(rest, &t)
 }
 
 // invalid is one answer for all that can be wrong with an exchange.

@@ -1,0 +1,160 @@
+package allowlist_test
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/prototext"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// A flow is the partner of an endpoint whose answers are encrypted with the key of the
+// question, as WhatsApp Flows has it.
+type flow struct {
+	private *rsa.PrivateKey
+	key, iv []byte // of the question
+}
+
+// startFlow makes an endpoint and the partner that has its public key.
+func startFlow(t testing.TB, k *kit) *flow {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	text, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	secret := k.secret(t, "flow-key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})...)
+	k.active(t, "flow", withPreset(&allowlistv1.PresetUse{
+		Id: "whatsapp_flows", Secrets: map[string]*allowlistv1.SecretRef{"private_key": {Name: secret}},
+	}))
+	return &flow{private: private, key: []byte("sesame-canary-16"), iv: []byte("iv-of-16-bytes..")}
+}
+
+// gcm returns the cipher of the partner, whose IVs have 16 bytes.
+func (f *flow) gcm(t testing.TB) cipher.AEAD {
+	t.Helper()
+	block, err := aes.NewCipher(f.key)
+	must(t, err)
+	aead, err := cipher.NewGCMWithNonceSize(block, len(f.iv))
+	must(t, err)
+	return aead
+}
+
+// ask returns a question of the partner.
+func (f *flow) ask(t testing.TB, text string) []byte {
+	t.Helper()
+	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &f.private.PublicKey, f.key, nil)
+	must(t, err)
+	encode := base64.StdEncoding.EncodeToString
+	body, err := json.Marshal(map[string]string{
+		"encrypted_flow_data": encode(f.gcm(t).Seal(nil, f.iv, []byte(text), nil)),
+		"encrypted_aes_key":   encode(wrapped), "initial_vector": encode(f.iv),
+	})
+	must(t, err)
+	return body
+}
+
+// read opens an answer to the partner.
+func (f *flow) read(t testing.TB, body []byte) string {
+	t.Helper()
+	sealed, err := base64.StdEncoding.DecodeString(string(body))
+	must(t, err)
+	flipped := make([]byte, len(f.iv))
+	for i, b := range f.iv {
+		flipped[i] = ^b
+	}
+	text, err := f.gcm(t).Open(nil, flipped, sealed, nil)
+	must(t, err)
+	return string(text)
+}
+
+func TestAnAnswerIsEncryptedWithTheKeyOfItsQuestion(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	partner := startFlow(t, k)
+	asked, err := k.open(t, "flow", partner.ask(t, "ping"), request)
+	must(t, err)
+	if string(asked.GetBody()) != "ping" || len(asked.GetExchange()) > 4096 {
+		t.Errorf("Decrypt = %q and an exchange of %d characters", asked.GetBody(), len(asked.GetExchange()))
+	}
+	answer := k.sender.encrypt(t, &allowlistv1.EncryptRequest{
+		Name: nameOf("flow"), Kind: response, Body: []byte("pong"), Exchange: asked.GetExchange(),
+	})
+	if got := partner.read(t, answer.GetBody()); got != "pong" {
+		t.Errorf("the partner reads %q", got)
+	}
+
+	// The same with us as the one who asks.
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("flow"), Body: []byte("ping")})
+	heard, err := k.open(t, "flow", sent.GetBody(), request)
+	must(t, err)
+	answer = k.sender.encrypt(t, &allowlistv1.EncryptRequest{
+		Name: nameOf("flow"), Kind: response, Body: []byte("pong"), Exchange: heard.GetExchange(),
+	})
+	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("flow"), Body: answer.GetBody(), Exchange: sent.GetExchange(),
+	})
+	must(t, err)
+	if string(opened.GetBody()) != "pong" {
+		t.Errorf("Decrypt of the answer = %q", opened.GetBody())
+	}
+	// Another question has another key.
+	_, err = k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: nameOf("flow"), Body: answer.GetBody(),
+		Exchange: k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("flow"), Body: []byte("ping")}).GetExchange(),
+	})
+	wantError(t, "Decrypt with the exchange of another question", err, codes.InvalidArgument, "DECRYPTION_FAILED")
+}
+
+func TestAnAnswerThatNeedsItsQuestionIsRefusedWithoutIt(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	startFlow(t, k)
+	_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("flow"), Kind: response, Body: []byte("pong")})
+	wantError(t, "Encrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+	_, err = k.open(t, "flow", []byte("cG9uZw"), response)
+	wantError(t, "Decrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+}
+
+func TestASessionKeyIsNowhereButInItsMessages(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	partner := startFlow(t, k)
+	const canary = "plaintext-canary"
+	question := partner.ask(t, canary)
+	asked, err := k.open(t, "flow", question, request)
+	must(t, err)
+	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("flow"), Kind: response, Body: []byte(canary), Exchange: asked.GetExchange()})
+	question[len(question)/2] ^= 1 // in one of the three texts
+	_, failed := k.open(t, "flow", question, request)
+	wantError(t, "Decrypt of a question that was changed", failed, codes.InvalidArgument, "DECRYPTION_FAILED")
+	sealed, err := base64.RawURLEncoding.DecodeString(asked.GetExchange())
+	must(t, err)
+	families, err := k.metrics.Gather()
+	must(t, err)
+	shown := map[string]string{
+		"the exchange": string(sealed), "the error": fmt.Sprint(failed, servertest.Metadata(failed), servertest.Violations(failed)),
+		"the endpoint": prototext.Format(k.owner.get(t, "flow")), "the metrics": fmt.Sprint(families),
+	}
+	k.server.Stop()
+	shown["the log"] = k.env.Log.String()
+	stored, err := os.ReadFile(k.config.Store)
+	must(t, err)
+	shown["the store"] = string(stored)
+	for what, text := range shown {
+		servertest.MustNotHold(t, what, text, string(partner.key))
+		servertest.MustNotHold(t, what, text, canary)
+	}
+}

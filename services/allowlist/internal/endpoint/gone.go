@@ -1,0 +1,120 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
+)
+
+// maxGone is how many deleted secrets wait to be looked at. What comes beyond is left
+// to the next comparison.
+const maxGone = 10_000
+
+// A life identifies a secret.
+type life struct{ secret, uid string }
+
+// A gone holds the secrets that the vault said were deleted, until the endpoints have
+// been looked at.
+type gone struct {
+	mu      sync.Mutex
+	secrets map[life]bool
+	kick    chan struct{} // holds one element while there are some
+}
+
+func newGone() *gone { return &gone{secrets: make(map[life]bool), kick: make(chan struct{}, 1)} }
+
+// Gone says that a secret was deleted in the vault. It returns at once; [Registry.Run]
+// switches off what refers to it. Only a super admin's force deletes what is referred to.
+func (r *Registry) Gone(secret, uid string) {
+	r.gone.mu.Lock()
+	defer r.gone.mu.Unlock()
+	if len(r.gone.secrets) == maxGone {
+		return
+	}
+	r.gone.secrets[life{secret, uid}] = true
+	select {
+	case r.gone.kick <- struct{}{}:
+	default: // it is known
+	}
+}
+
+func (g *gone) take() map[life]bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	secrets := g.secrets
+	g.secrets = make(map[life]bool)
+	return secrets
+}
+
+func (r *Registry) runGone(ctx context.Context, every Intervals) {
+	for wait(ctx, every.Sweep, r.gone.kick) {
+		secrets := r.gone.take()
+		if err := r.loseAll(ctx, secrets); err != nil {
+			r.logFailure(ctx, "switch off what lost its secret", err)
+			for l := range secrets {
+				r.Gone(l.secret, l.uid)
+			}
+			if !wait(ctx, every.Retry, nil) {
+				return
+			}
+		}
+	}
+}
+
+// loseAll switches the endpoints off that refer to secrets which are gone. It reads
+// all endpoints of their workspaces: but secrets that were never bound, which are
+// almost all that get deleted, cost one look each.
+func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
+	workspaces := make(map[string]bool)
+	for l := range secrets {
+		bound, err := r.wasBound(ctx, l.secret)
+		if err != nil {
+			return err
+		}
+		if workspace, _, ok := resource.Cut(l.secret, "secrets"); ok && bound {
+			workspaces[workspace] = true
+		}
+	}
+	for workspace := range workspaces {
+		err := r.eachKey(ctx, endpointSpace(workspace), func(key []byte) error {
+			name, err := endpointName(key)
+			if err != nil {
+				return err
+			}
+			e, err := r.present(ctx, name)
+			if err != nil || e == nil {
+				return err
+			}
+			for _, reference := range e.References {
+				if secrets[life{reference.Secret, reference.UID}] {
+					_, err := r.Lose(ctx, *e)
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wasBound reports whether a secret may be referred to by an endpoint.
+func (r *Registry) wasBound(ctx context.Context, secret string) (bool, error) {
+	err := r.kv.View(ctx, func(reader kv.Reader) error {
+		_, err := reader.Get(boundKey(secret))
+		return err
+	})
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for secret: %w", err)
+	}
+	return true, nil
+}

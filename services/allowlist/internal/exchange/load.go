@@ -1,0 +1,166 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// loaded is all that one message needs.
+type loaded struct {
+	endpoint    endpoint.Endpoint
+	pipeline    *payload.Pipeline
+	references  []payload.Reference
+	credentials []endpoint.Credential
+	// keys are those of the references, each with the versions to try, and then the
+	// credentials.
+	keys   [][]resolver.Key
+	pinned pin
+}
+
+// zero overwrites what was resolved.
+func (l loaded) zero() {
+	resolver.Zero(l.keys...)
+	if l.pinned.exchange != nil {
+		wipe(*l.pinned.exchange)
+	}
+}
+
+func (l loaded) payloadKeys() payload.Keys {
+	keys := make(payload.Keys, len(l.references))
+	for i := range keys {
+		keys[i] = make([]payload.Key, len(l.keys[i]))
+		for j, key := range l.keys[i] {
+			keys[i][j] = payload.Key{Value: key.Value, Version: key.Version}
+		}
+	}
+	return keys
+}
+
+// versions returns the versions that an answer is to use, by the uids of their secrets:
+// where a reference follows the current version, the one that protected the message or
+// opened it.
+func (l loaded) versions(used []payload.Use) map[string]uint32 {
+	versions := make(map[string]uint32, len(l.references))
+	follow := func(reference int, version uint32) {
+		// A reference with a version of its own needs no pin, and must not pin others.
+		if ref := l.references[reference]; ref.Version == 0 {
+			versions[l.endpoint.SecretUID(ref.Secret)] = version
+		}
+	}
+	for i := range l.references {
+		follow(i, l.keys[i][0].Version)
+	}
+	for _, use := range slices.Backward(used) { // where several signed, the newest goes before
+		follow(use.Reference, use.Version)
+	}
+	return versions
+}
+
+// load reads the endpoint and resolves its keys. A save that came in between may
+// have given up the bindings of the state that was read; then it is read again.
+func (s *Server) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (loaded, error) {
+	l, err := s.attempt(ctx, m, answer, references)
+	gone, unbound := fault.Is(err, resolver.ReasonSecretNotFound), errors.Is(err, resolver.ErrNotBound)
+	if !gone && !unbound {
+		return l, err
+	}
+	var now endpoint.Endpoint
+	var failed error
+	if gone {
+		now, failed = s.endpoints.Lose(ctx, l.endpoint)
+	} else {
+		now, failed = s.endpoints.Get(ctx, m.Endpoint)
+	}
+	switch {
+	case failed != nil:
+		return loaded{}, failed
+	case now.UID != l.endpoint.UID || now.Operation != l.endpoint.Operation:
+		return s.attempt(ctx, m, answer, references)
+	case gone:
+		return loaded{}, notActive(now.State)
+	}
+	return loaded{}, err
+}
+
+// attempt reads the endpoint and resolves its keys. With an error, it returns what it
+// found before that, and nothing that needs to be zeroed.
+func (s *Server) attempt(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+	if l.endpoint, err = s.endpoints.Get(ctx, m.Endpoint); err != nil {
+		return l, err
+	}
+	if l.endpoint.State != endpoint.Active {
+		return l, notActive(l.endpoint.State)
+	}
+	config, err := s.config(l.endpoint)
+	if err != nil {
+		return l, err
+	}
+	l.pipeline = config.Pipeline(m.Direction)
+	l.references = references(l.pipeline)
+	if answer == opening && m.Direction == payload.Request {
+		l.credentials = l.endpoint.Credentials()
+	}
+	if l.pinned, err = s.open(m, l, answer); err != nil {
+		return l, err
+	}
+	if l.keys, err = s.vault.ResolveLive(ctx, append(l.wants(config), l.credentialWants()...)); err != nil {
+		l.zero()
+	}
+	return l, err
+}
+
+// wants returns the keys to resolve for the references. Where one follows the current
+// version, a version that the exchange pinned goes before.
+func (l loaded) wants(config *payload.Config) []resolver.Want {
+	wants := make([]resolver.Want, 0, len(l.references)+len(l.credentials))
+	for _, reference := range l.references {
+		want := resolver.Want{
+			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
+			Usage: usageOf(reference.Usage),
+		}
+		if want.Version == 0 {
+			want.Version = l.pinned.versions[want.UID]
+		}
+		if reference.Live && want.Version == 0 {
+			want.Grace = config.Grace()
+		}
+		wants = append(wants, want)
+	}
+	return wants
+}
+
+func usageOf(u payload.Usage) resolver.Usage {
+	if u == payload.ParameterUsage {
+		return resolver.UsageParameter
+	}
+	return resolver.UsageKey
+}
+
+// config returns the endpoint's configuration, compiled.
+func (s *Server) config(e endpoint.Endpoint) (*payload.Config, error) {
+	if !e.Encryption.Configured() {
+		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no encryption")
+	}
+	key := life{uid: e.UID, revision: e.Revision}
+	if config, ok := s.configs.Get(key); ok {
+		return config, nil
+	}
+	config, err := payload.Load(e.Encryption.Stored)
+	if err != nil {
+		return nil, fmt.Errorf("load configuration: %w", err)
+	}
+	s.configs.Add(key, config)
+	return config, nil
+}
+
+func notActive(state endpoint.State) error {
+	return fault.New(fault.FailedPrecondition, ReasonNotActive, "the endpoint is not in use").
+		With("state", string(state))
+}

@@ -1,0 +1,84 @@
+package exchange
+
+import (
+	"crypto/sha256"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/usage"
+)
+
+// newStages returns the metric of the partners' messages that did not open or verify. The
+// stages are those of package payload: none comes from a message.
+func newStages() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "keyward_message_failures_total",
+		Help: "Messages of partners that did not open or verify, by the stage where they stopped.",
+	}, []string{"stage"})
+}
+
+// used counts a message that was protected, opened or verified.
+func (s *Server) used(l loaded, uses []payload.Use) {
+	for _, use := range uses {
+		s.uses.Used(l.keyOf(l.references[use.Reference].Secret, use.Version))
+	}
+	for i, c := range l.credentials {
+		s.uses.Used(l.keyOf(c.Secret, l.keys[len(l.references)+i][0].Version))
+	}
+}
+
+func (l loaded) keyOf(secret string, version uint32) usage.Key {
+	return usage.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
+}
+
+// failed counts and remembers a message of the partner that did not open or verify, for
+// the endpoint's owners. Other errors are none of it.
+func (s *Server) failed(l loaded, m Message, err error) {
+	stage := payload.Stage(err)
+	if stage == "" {
+		return
+	}
+	s.stages.WithLabelValues(stage).Inc()
+	failure := usage.Failure{
+		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request,
+	}
+	var last usage.Key
+	for i, ref := range l.references {
+		if !triedAt(stage, ref) {
+			continue
+		}
+		for _, key := range l.keys[i] {
+			last = l.keyOf(ref.Secret, key.Version)
+			failure.Versions = append(failure.Versions, ref.Secret+"/versions/"+strconv.FormatUint(uint64(key.Version), 10))
+		}
+	}
+	if len(failure.Versions) > 0 {
+		s.uses.Failed(last)
+	}
+	s.failures.Add(l.endpoint.UID, failure)
+}
+
+// triedAt reports whether a message that stopped at a stage stopped at the key of a
+// reference: nothing says that the keys of other stages are wrong.
+func triedAt(stage string, ref payload.Reference) bool {
+	if ref.Usage != payload.KeyUsage {
+		return false
+	}
+	stands := func(place string) bool { return strings.Contains(ref.Field, place) }
+	signs, inside := stands(".signing."), stands(".nested_jws.") || stands(".signing_keys[")
+	switch stage {
+	case "signature":
+		return signs
+	case "sign inside":
+		return inside
+	case "mac":
+		return !signs && !inside
+	case "unwrap", "derive", "decrypt":
+		return !signs && !inside && !stands(".mac.") && !stands(".passphrase")
+	default: // before any key was tried
+		return false
+	}
+}
