@@ -19,8 +19,11 @@ const (
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
 	// wrapped key of its own, would keep a processor busy for hours.
 	workLimit = 10_000_000
-	// What the private key of a pair costs once, in the same unit.
+	// What the private key of a pair costs once, and what the public one does, in the same
+	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
 	privateKeyWork = 10_000
+	publicKeyWork  = 1_000
+	pgpWork        = 100_000
 )
 
 // errTooMuchWork means that a message has more values that cost than it may.
@@ -40,7 +43,7 @@ var errTooMuchWork = errors.New("the values of the message take too much work in
 // would let who reads the memory try passphrases without the slow derivation.
 type deriver struct {
 	keys.Derivation
-	work int
+	work int // for as many bytes as the hash has
 	// sent is the length of a salt that is drawn and sent, salt the secret that has one.
 	sent int
 	salt *source
@@ -78,10 +81,10 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 		}
 		salt = stored
 	}
-	slow := d.sent == 0 && d.work > 1
+	slow, work := d.sent == 0 && d.work > 1, d.work*d.rounds(n)
 	if !slow {
 		// What hashes once costs nothing that counts.
-		if err := m.spend(max(0, d.work-1)); err != nil {
+		if err := m.spend(max(0, work-1)); err != nil {
 			return nil, err
 		}
 		return d.make(secret, salt, n)
@@ -93,7 +96,7 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	if key := d.recall(found, n); key != nil {
 		return key, nil
 	}
-	if err := m.spend(d.work); err != nil {
+	if err := m.spend(work); err != nil {
 		return nil, err
 	}
 	key, err := d.make(secret, salt, n)
@@ -101,6 +104,20 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 		d.remember(found, key)
 	}
 	return key, err
+}
+
+// rounds returns how often n bytes take the work. The longer hashes take about twice as
+// long.
+func (d *deriver) rounds(n int) int {
+	if d.Function != keys.PBKDF2 && d.Function != keys.EVPBytesToKey {
+		return 1
+	}
+	size := d.Hash.Size()
+	rounds := (n + size - 1) / size
+	if size > sha256.Size {
+		rounds *= 2
+	}
+	return rounds
 }
 
 func (d *deriver) make(secret, salt []byte, n int) ([]byte, error) {

@@ -115,3 +115,18 @@ func TestDerivingFromManyGoroutines(t *testing.T) {
 	}
 	all.Wait()
 }
+
+func TestWorkGrowsWithWhatIsDerived(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		hash crypto.Hash
+		n    int
+		want int
+	}{{crypto.SHA1, 20, 1}, {crypto.SHA1, 48, 3}, {crypto.SHA256, 32, 1}, {crypto.SHA256, 33, 2}, {crypto.SHA512, 64, 2}} {
+		m := new(message)
+		d := newDeriver(keys.Derivation{Function: keys.PBKDF2, Hash: tt.hash, Iterations: 1000})
+		if _, err := d.derive(m, []byte("secret"), []byte("salt"), tt.n); err != nil || m.work != 1000*tt.want {
+			t.Errorf("%v for %d bytes: %d work, %v, want %d", tt.hash, tt.n, m.work, err, 1000*tt.want)
+		}
+	}
+}

@@ -70,6 +70,11 @@ func (*joseSealing) prepare(int) error { return nil }
 func (s *joseSealing) textLen(n int) int { return n + n/3 + 1400 }
 
 func (s *joseSealing) seal(value []byte) error {
+	if !s.shared() {
+		if err := s.m.spend(publicKeyWork); err != nil {
+			return err
+		}
+	}
 	compact, err := s.options.Encrypt(s.m.Now, s.m.Random, s.key, value)
 	if err != nil {
 		return s.encrypted.keys[0].unusable(err)

@@ -67,6 +67,11 @@ func (n *nesting) len(size int) int {
 }
 
 func (n *nesting) sign(m *message, value []byte) ([]byte, error) {
+	if n.jws.KeyBytes() == 0 {
+		if err := m.spend(privateKeyWork); err != nil {
+			return nil, err
+		}
+	}
 	compact, err := n.options.Sign(m.Now, m.Random, n.key, value)
 	if err != nil {
 		return nil, n.nested.keys[0].unusable(err)
@@ -75,6 +80,11 @@ func (n *nesting) sign(m *message, value []byte) ([]byte, error) {
 }
 
 func (n *nesting) verify(m *message, compact []byte) ([]byte, error) {
+	if n.jws.KeyBytes() == 0 {
+		if err := m.spend(publicKeyWork * len(n.public)); err != nil {
+			return nil, errSignInside
+		}
+	}
 	value, which, err := n.options.Verify(n.public, compact)
 	switch {
 	case errors.Is(err, jose.ErrKey):

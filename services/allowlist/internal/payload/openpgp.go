@@ -38,6 +38,9 @@ func (o *openPGP) encoder(m *message) (encoder, error) {
 		}
 	}
 	return func(value []byte, _ *parts) ([]byte, error) {
+		if err := m.spend(pgpWork); err != nil {
+			return nil, err
+		}
 		ciphertext, err := o.message.Encrypt(m.Now, m.Random, recipient, signer, value)
 		if err != nil {
 			return nil, o.keys[0].unusable(err)
@@ -77,7 +80,7 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 	inflated := 0
 	return func(p *parts) ([]byte, error) {
 		// A passphrase is derived for each key.
-		if err := m.spend(10 * privateKeyWork * len(private)); err != nil {
+		if err := m.spend(pgpWork * len(private)); err != nil {
 			return nil, errUnwrap
 		}
 		value, which, err := pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])

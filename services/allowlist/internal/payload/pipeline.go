@@ -135,6 +135,9 @@ func (p *Pipeline) protect(m *message, out *Output) error {
 		if unfit, ok := errors.AsType[*selection.BodyError](err); ok {
 			return notEncryptable(unfit.Reason, unfit.Path)
 		}
+		if errors.Is(err, errTooMuchWork) {
+			return notEncryptable("the selected values take too much work in all: each has a key, a signature or a slow derivation of its own", "")
+		}
 		return err
 	}
 	out.Headers, err = w.writeHeaders()
@@ -180,8 +183,7 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	if p.kind != nil && (open || ofPlaintext) {
 		if out.Body, err = p.open(m); err != nil {
 			if ofPlaintext && Stage(err) != "" {
-				// What tells bad padding from a bad signature opens CBC.
-				err = notSigned(err)
+				err = p.notVerified(m, err)
 			}
 			return Output{}, err
 		}
@@ -196,6 +198,17 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	return out, nil
 }
 
+// notVerified returns the answer to a message whose signature is over a plaintext that does
+// not open: the one of a wrong signature, after about the same time. What tells bad
+// padding from a bad signature opens CBC.
+func (p *Pipeline) notVerified(m *message, stage error) error {
+	err := p.signer.verify(m, m.Body, true, new(Output))
+	if err != nil && Stage(err) == "" {
+		return err // about our side
+	}
+	return notSigned(stage)
+}
+
 // open decrypts the selected values of a body.
 func (p *Pipeline) open(m *message) ([]byte, error) {
 	opened, err := p.tryOpen(m)
@@ -207,6 +220,8 @@ func (p *Pipeline) open(m *message) ([]byte, error) {
 		err = errSelect
 	case errors.Is(err, selection.ErrValue):
 		err = errValue
+	case errors.Is(err, errTooMuchWork):
+		err = errDerive
 	}
 	if Stage(err) != "" {
 		return nil, notOpened(err)

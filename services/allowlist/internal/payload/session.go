@@ -82,6 +82,9 @@ func (w rsaWrap) seal(m *message, s *source, key []byte, p *parts) error {
 
 // encrypt encrypts for the public key of a source, and tells its fingerprints.
 func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]byte, error) {
+	if err := m.spend(publicKeyWork); err != nil {
+		return nil, err
+	}
 	public, info, err := s.public(m.ring.first(s))
 	if err != nil {
 		return nil, err

@@ -84,6 +84,9 @@ type agreed struct {
 func (s *agreed) sources() []*source { return s.keys }
 
 func (s *agreed) draw(m *message, p *parts) (held, error) {
+	if err := m.spend(publicKeyWork); err != nil {
+		return held{}, err
+	}
 	key := m.ring.first(s.keys[0])
 	public, _, err := s.keys[0].public(key)
 	if err != nil {
@@ -113,7 +116,7 @@ func (a *agreement) wrappedSizes() []int { return noSizes[:] }
 func (a *agreement) secrets(m *message, p *parts) ([]held, error) {
 	var all []held
 	for _, private := range a.privates {
-		if err := m.spend(privateKeyWork / 10); err != nil {
+		if err := m.spend(publicKeyWork); err != nil {
 			return all, errUnwrap
 		}
 		secret, err := a.curve.Decapsulate(private.key, p[slotEphemeral])

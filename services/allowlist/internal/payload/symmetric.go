@@ -201,9 +201,6 @@ func (e *encrypting) rekey(first bool) error {
 	}
 	var err error
 	e.keyed, err = e.key(e.m, from, e.parts[slotSalt])
-	if errors.Is(err, errTooMuchWork) {
-		return notEncryptable("the selected values take too much work in all: each has a slow derivation of its own", "")
-	}
 	if err == nil && e.layout.has[slotCertificate] && e.parts[slotCertificate] == nil {
 		err = from.by.unusable(errNoCertificate)
 	}

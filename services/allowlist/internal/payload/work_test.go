@@ -1,0 +1,72 @@
+package payload_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// A small body can have many values. Where each costs a key or a signature of its own,
+// there may be fewer.
+func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	inText := `envelope { ` + blobOf("k", "BASE64", "WRAPPED_KEY") + blobOf("d", "BASE64", "IV", "CIPHERTEXT", "TAG") + ` text: "${k}.${d}" } `
+	tests := []struct {
+		name, profile string
+		most          int
+	}{
+		{"a signature inside", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 1000},
+		{"OpenPGP", `pgp { ` + named("pgp-pub", "RAW") + ` }`, 100},
+		{"a wrapped key", sessionKey("AES_128_GCM", oaep, named("rsa-pub", "PEM")) + inText, 10_000},
+		{"a JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`, 10_000},
+	}
+	for _, tt := range tests {
+		p := legacyPipeline(t, tt.profile+` selection { fields { paths: "$.a[*]" } } `)
+		for values, refused := range map[int]bool{tt.most / 10: false, tt.most + 1: true} {
+			body := `{"a":[` + strings.Repeat("0,", values-1) + `0]}`
+			_, err := p.Encrypt(payload.Input{Now: now.AddDate(0, 0, 1), Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
+			if fault.Is(err, payload.BodyNotEncryptable) != refused || !refused && err != nil {
+				t.Errorf("%s: Encrypt of %d values: %v, want it refused: %v", tt.name, values, err, refused)
+			}
+		}
+	}
+}
+
+// Where the signature is over the plaintext, all that a caller is told is the same
+// whether the message opens or not.
+func TestWhetherAMessageOpensDoesNotShowBeforeItsSignature(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := legacyPipeline(t, under("AES_256_CBC", "")+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } `+named("b", "HEX")+` input: "${path}.${plaintext}" headers { key: "S" value: "${signature}" } }`)
+	sent, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Context: payload.Context{Path: "/a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := func(body []byte, path string, keys payload.Keys) error {
+		_, err := p.Decrypt(payload.Input{Now: now, Keys: keys, Body: body, Headers: came(sent.Headers), Context: payload.Context{Path: path}})
+		return err
+	}
+	keys := s.keys(t, p.DecryptReferences())
+	broken := append([]byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), sent.Body[32:]...)[:64]
+	for name, tt := range map[string]struct {
+		path string
+		keys payload.Keys
+		want fault.Reason
+	}{
+		"another path":             {"/b", keys, payload.SignatureInvalid},
+		"no path":                  {"", keys, fault.InvalidField},
+		"a key that is not usable": {"/a", s.with("b", "").keys(t, p.DecryptReferences()), payload.KeyNotUsable},
+	} {
+		for _, body := range [][]byte{sent.Body, broken} {
+			if err := opens(body, tt.path, tt.keys); !fault.Is(err, tt.want) {
+				t.Errorf("%s: Decrypt of %d bytes: %v, want %s", name, len(body), err, tt.want)
+			}
+		}
+	}
+	if err := opens(sent.Body, "/a", keys); err != nil {
+		t.Errorf("Decrypt: %v", err)
+	}
+}
