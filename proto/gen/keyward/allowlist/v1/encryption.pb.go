@@ -588,7 +588,8 @@ const (
 	// ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value.
 	Iv_SOURCE_DERIVED Iv_Source = 6
 	// The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
-	// has it. In a response with an exchange key only.
+	// has it. In a response with an exchange key only. Answer once: under GCM, two
+	// different answers to one message give both away.
 	Iv_SOURCE_PEER_FLIPPED Iv_Source = 7
 	// Random, as the first block of the plaintext instead of a part: encrypted under a
 	// zero IV, and dropped by the receiver. CBC only.
@@ -1255,8 +1256,9 @@ type LegacyAcknowledgement_Flag int32
 const (
 	// Refused.
 	LegacyAcknowledgement_FLAG_UNSPECIFIED LegacyAcknowledgement_Flag = 0
-	// CBC without a MAC: whoever can change the ciphertext can change the
-	// plaintext, and an answer that tells good padding from bad opens it.
+	// CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can
+	// change the ciphertext can change the plaintext, and an answer that tells good
+	// padding from bad opens it.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC LegacyAcknowledgement_Flag = 1
 	// Electronic Codebook mode: equal blocks of plaintext show.
 	LegacyAcknowledgement_FLAG_ECB LegacyAcknowledgement_Flag = 2
@@ -1286,7 +1288,8 @@ const (
 	LegacyAcknowledgement_FLAG_SHORT_TAG LegacyAcknowledgement_Flag = 13
 	// A digest with a secret in it instead of a MAC: open to extension.
 	LegacyAcknowledgement_FLAG_SECRET_DIGEST LegacyAcknowledgement_Flag = 14
-	// A signature, checksum or MAC with MD5, or a signature with SHA-1.
+	// A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them
+	// as a function in the `input` of any.
 	LegacyAcknowledgement_FLAG_WEAK_DIGEST LegacyAcknowledgement_Flag = 15
 )
 
@@ -3181,7 +3184,8 @@ type EncryptThenMac struct {
 	Key *SecretRef `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// What is authenticated: a template of blobs, where `${name}` is a blob's text, and
 	// `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
-	// and, where it is sent, the IV. At most 256 bytes.
+	// and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
+	// the ephemeral key and the salt. At most 256 bytes.
 	Input         string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3631,7 +3635,8 @@ func (x *Jws) GetUnencodedPayload() bool {
 	return false
 }
 
-// Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read).
+// Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
+// compressed may inflate by 32 MiB, all values of a body together.
 type Pgp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
@@ -3979,8 +3984,9 @@ func (x *Form) GetSkipEmpty() bool {
 
 // Fields selects values inside a JSON body. Each is replaced by a JSON string
 // that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
-// at most 65,536 selected values; a member name that occurs twice on the way to one
-// is refused.
+// at most 65,536 selected values, of which 10,000 may take the partner's public key each,
+// 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
+// occurs twice on the way to one is refused.
 type Fields struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by one or more of
