@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/hex"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -46,8 +45,10 @@ func (m *mapper) cipherKey(cipher *allowlistv1.Cipher) {
 	case key.Session != nil:
 		session := &allowlistv1.SessionKey{
 			Form: word(m.t, "form", key.Session.Form, map[string]allowlistv1.SessionKey_Form{
-				"": 0, "raw": allowlistv1.SessionKey_FORM_RAW, "ascii": allowlistv1.SessionKey_FORM_ALPHANUMERIC,
-				"base64": allowlistv1.SessionKey_FORM_BASE64, "hex": allowlistv1.SessionKey_FORM_HEX,
+				"": 0, "raw": allowlistv1.SessionKey_FORM_RAW,
+				"ascii": allowlistv1.SessionKey_FORM_ALPHANUMERIC, "ascii_alnum": allowlistv1.SessionKey_FORM_ALPHANUMERIC,
+				"base64": allowlistv1.SessionKey_FORM_BASE64, "base64_text": allowlistv1.SessionKey_FORM_BASE64,
+				"hex": allowlistv1.SessionKey_FORM_HEX, "hex_text": allowlistv1.SessionKey_FORM_HEX,
 			}),
 			Derivation: m.derivation(first(key.Session.Derive, key.Derive)),
 		}
@@ -102,6 +103,9 @@ func (m *mapper) oaep(w *vectorWrap) *allowlistv1.RsaOaep {
 }
 
 func (m *mapper) rsaDirect() *allowlistv1.RsaDirect {
+	if m.p.Wrap == nil {
+		m.t.Fatal("RSA without a wrap")
+	}
 	direct := &allowlistv1.RsaDirect{Keys: m.keys(m.p.Wrap.Ref, m.p.Wrap.Refs)}
 	switch strings.ToUpper(m.p.Wrap.Alg) {
 	case "RSA-OAEP":
@@ -171,7 +175,7 @@ func (m *mapper) salt(d *vectorDerive) *allowlistv1.Salt {
 
 func (m *mapper) iv() *allowlistv1.Iv {
 	iv := m.p.IV
-	if iv.Placement == "plaintext_prefix" {
+	if iv.Placement == "plaintext_prefix" || iv.Source == "in_plaintext" {
 		return &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_IN_PLAINTEXT}
 	}
 	switch iv.Source {
@@ -194,8 +198,10 @@ func (m *mapper) aad() *allowlistv1.AssociatedData {
 		return nil
 	}
 	value := a.Value
-	if a.Decode == "hex" {
-		raw, err := hex.DecodeString(value)
+	switch a.Decode {
+	case "", "utf8":
+	default:
+		raw, err := vectorSecret{Value: value, Decode: a.Decode}.bytes()
 		if err != nil {
 			m.t.Fatal(err)
 		}

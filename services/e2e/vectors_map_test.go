@@ -43,10 +43,14 @@ func (m *mapper) ref(name string, usage vaultv1.Usage) *allowlistv1.SecretRef {
 	if !ok {
 		m.t.Fatalf("the vector has no secret %q", name)
 	}
-	if m.named[name] == "" {
-		m.named[name] = m.store(name, usage, m.v.text(m.t, name))
+	id := name
+	if usage == vaultv1.Usage_USAGE_PARAMETER {
+		id += "-parameter" // which a key may be as well
 	}
-	return &allowlistv1.SecretRef{Name: m.named[name], Decoding: word(m.t, "decode", secret.Decode, map[string]allowlistv1.Decoding{
+	if m.named[id] == "" {
+		m.named[id] = m.store(id, usage, secret.Value)
+	}
+	return &allowlistv1.SecretRef{Name: m.named[id], Decoding: word(m.t, "decode", secret.Decode, map[string]allowlistv1.Decoding{
 		"": allowlistv1.Decoding_DECODING_RAW, "utf8": allowlistv1.Decoding_DECODING_RAW, "raw": allowlistv1.Decoding_DECODING_RAW,
 		"hex": allowlistv1.Decoding_DECODING_HEX, "base64": allowlistv1.Decoding_DECODING_BASE64,
 		"base64url": allowlistv1.Decoding_DECODING_BASE64URL, "whsec": allowlistv1.Decoding_DECODING_WHSEC,
@@ -96,8 +100,7 @@ func (m *mapper) profile() *allowlistv1.Profile {
 	case "jwe", "jose":
 		profile.Kind = &allowlistv1.Profile_Jose{Jose: m.jose()}
 	case "pgp":
-		binary := m.p.Armor != nil && !*m.p.Armor
-		profile.Kind = &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{Keys: m.keys(m.p.Ref, m.p.Refs), Binary: binary}}
+		profile.Kind = &allowlistv1.Profile_Pgp{Pgp: m.pgp()}
 	case "sign":
 		profile.Signing = m.signing(profile)
 	default:
@@ -109,6 +112,18 @@ func (m *mapper) profile() *allowlistv1.Profile {
 		}
 	}
 	return profile
+}
+
+func (m *mapper) pgp() *allowlistv1.Pgp {
+	m.t.Helper()
+	pgp := &allowlistv1.Pgp{Keys: m.keys(m.p.Ref, m.p.Refs), Binary: m.p.Armor != nil && !*m.p.Armor}
+	if m.p.Passphrase != "" {
+		pgp.Passphrase = m.key(m.p.Passphrase)
+	}
+	if m.p.Signer != "" {
+		pgp.SigningKeys = m.keys(m.p.Signer, nil)
+	}
+	return pgp
 }
 
 func (m *mapper) selection() *allowlistv1.Selection {
@@ -130,6 +145,9 @@ func (m *mapper) selection() *allowlistv1.Selection {
 			}),
 		}}}
 	case "object":
+		if s.Path == "$" {
+			return nil
+		}
 		return &allowlistv1.Selection{Part: &allowlistv1.Selection_Object{Object: &allowlistv1.ObjectAt{Path: s.Path}}}
 	case "form_fields":
 		return &allowlistv1.Selection{Part: &allowlistv1.Selection_Form{Form: &allowlistv1.Form{
@@ -143,7 +161,10 @@ func (m *mapper) selection() *allowlistv1.Selection {
 func (m *mapper) envelope() *allowlistv1.Envelope {
 	e := m.p.Envelope
 	if e == nil {
-		return nil
+		if m.p.Serialization != "flattened" && m.p.ContentType == "" {
+			return nil
+		}
+		e = &vectorEnvelope{}
 	}
 	envelope := &allowlistv1.Envelope{Headers: e.Headers, ContentType: m.p.ContentType, Encoding: encodingOf(m.t, e.OuterEnc)}
 	switch {
@@ -154,9 +175,7 @@ func (m *mapper) envelope() *allowlistv1.Envelope {
 		}
 		envelope.Body = &allowlistv1.Envelope_Json{Json: strings.ReplaceAll(text.String(), `"*"`, `"${*}"`)}
 	case m.p.Serialization == "flattened":
-		envelope.Body = &allowlistv1.Envelope_Json{
-			Json: `{"protected":"${protected}","encrypted_key":"${encrypted_key}","iv":"${iv}","ciphertext":"${ciphertext}","tag":"${tag}"}`,
-		}
+		envelope.Body = &allowlistv1.Envelope_Json{Json: m.flattened()}
 	case e.Text != nil:
 		envelope.Body = &allowlistv1.Envelope_Text{Text: *e.Text}
 	}
@@ -171,6 +190,16 @@ func (m *mapper) envelope() *allowlistv1.Envelope {
 		envelope.Blobs[name] = blob
 	}
 	return envelope
+}
+
+// flattened is the template of the flattened serialization (RFC 7516 section 7.2.2),
+// which has no member for a key that is not sent.
+func (m *mapper) flattened() string {
+	wrapped := `"encrypted_key":"${encrypted_key}",`
+	if m.p.Alg == "dir" || m.p.Alg == "ECDH-ES" {
+		wrapped = ""
+	}
+	return `{"protected":"${protected}",` + wrapped + `"iv":"${iv}","ciphertext":"${ciphertext}","tag":"${tag}"}`
 }
 
 func (m *mapper) part(text string) *allowlistv1.Part {

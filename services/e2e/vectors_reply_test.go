@@ -64,11 +64,11 @@ func (t *trial) replyEncryption() *allowlistv1.Encryption {
 // replies opens a partner's request under the vector's key and IV, and answers it.
 func (t *trial) replies() {
 	t.Helper()
-	key, err := t.v.bytesOf(t.p.Key.Ref)
+	key, err := t.v.Secrets[t.p.Key.Ref].bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	iv, err := t.v.bytesOf(t.p.IV.Ref)
+	iv, err := t.v.Secrets[t.p.IV.Ref].bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,51 +108,4 @@ func (t *trial) partnerRequest(key, iv []byte) []byte {
 		t.Fatal(err)
 	}
 	return body
-}
-
-// signs checks a signature: byte for byte where it is always the same, and verified in
-// any case.
-func (t *trial) signs() {
-	t.Helper()
-	if t.v.Deterministic {
-		sent := t.encrypt(t.v.Plaintext)
-		if got := string(sent.GetBody()); got != t.v.Output.Body {
-			t.Errorf("Encrypt = %s, want %s", got, t.v.Output.Body)
-		}
-		for name, want := range t.v.Output.Headers {
-			if got := headersOf(sent)[name]; got != want {
-				t.Errorf("header %s = %q, want %q", name, got, want)
-			}
-		}
-	}
-	if err := t.verify(t.v.Output.Body); err != nil {
-		t.Errorf("VerifySignature of what the tool signed: %v", describe(err))
-	}
-	if err := t.verify(t.v.Output.Body + " "); errorReason(err) != "SIGNATURE_INVALID" {
-		t.Errorf("VerifySignature of a body that was changed: %v, want SIGNATURE_INVALID", describe(err))
-	}
-}
-
-func (t *trial) verify(body string) error {
-	context := t.context()
-	context.Id = "" // it comes in a header, or nobody signed it
-	_, err := t.sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{
-		Name: t.endpoint, Body: []byte(body), Headers: t.v.Output.Headers, Context: context,
-	})
-	return err
-}
-
-// refusedSignature checks a message whose body, which is the plaintext, is not what was
-// signed.
-func (t *trial) refusedSignature() {
-	t.Helper()
-	body := t.v.Plaintext
-	if t.p.BodyTemplate != "" {
-		body = t.v.Output.Body
-	}
-	err := t.verify(body)
-	if errorReason(err) != "SIGNATURE_INVALID" {
-		t.Errorf("VerifySignature: %v, want SIGNATURE_INVALID", describe(err))
-	}
-	t.silent(err)
 }

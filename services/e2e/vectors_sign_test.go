@@ -2,14 +2,22 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
 func (m *mapper) jose() *allowlistv1.Jose {
 	m.t.Helper()
+	if strings.HasPrefix(m.p.Alg, "PBES2") && m.v.Expect == "reject" {
+		return m.passphraseJWE()
+	}
 	alg := strings.NewReplacer("-", "_", "+", "_").Replace(strings.ToUpper(m.p.Alg))
 	enc := strings.ReplaceAll(strings.ToUpper(m.p.Enc), "-", "_")
 	management, known := allowlistv1.Jose_KeyManagement_value["KEY_MANAGEMENT_"+alg]
@@ -25,7 +33,38 @@ func (m *mapper) jose() *allowlistv1.Jose {
 		// The library that draws 16 bytes is the one that leaves `/` in its base64url.
 		jose.Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: 16, LenientBase64: true}
 	}
+	jose.Header, jose.IssuedAt = m.joseHeader()
 	return jose
+}
+
+// passphraseJWE stands for a profile with PBES2, which there is none of: it has another
+// algorithm, so that a message is refused before any key is derived.
+func (m *mapper) passphraseJWE() *allowlistv1.Jose {
+	name := m.store("instead", vaultv1.Usage_USAGE_KEY, strings.Repeat("00", 32))
+	return &allowlistv1.Jose{
+		KeyManagement: allowlistv1.Jose_KEY_MANAGEMENT_A256KW, ContentEncryption: allowlistv1.Jose_CONTENT_ENCRYPTION_A256GCM,
+		Keys: []*allowlistv1.SecretRef{{Name: name, Decoding: allowlistv1.Decoding_DECODING_HEX}},
+	}
+}
+
+// joseHeader maps the members of a protected header that an algorithm does not set.
+func (m *mapper) joseHeader() (header map[string]string, issued allowlistv1.IssuedAt) {
+	for name, value := range m.p.ProtectedHeader {
+		switch name {
+		case "alg", "enc", "b64", "crit":
+		case "iat":
+			issued = allowlistv1.IssuedAt_ISSUED_AT_SECONDS
+			if seconds, _ := value.(float64); seconds > 1e11 {
+				issued = allowlistv1.IssuedAt_ISSUED_AT_MILLISECONDS
+			}
+		default:
+			if header == nil {
+				header = make(map[string]string)
+			}
+			header[name] = fmt.Sprint(value)
+		}
+	}
+	return header, issued
 }
 
 func jwsOf(t testing.TB, alg string) allowlistv1.Jws_Algorithm {
@@ -60,7 +99,10 @@ func (m *mapper) signing(profile *allowlistv1.Profile) *allowlistv1.Signing {
 		s.Scheme = &allowlistv1.Signing_Asymmetric{Asymmetric: &allowlistv1.Asymmetric{Algorithm: word(m.t, "alg", m.p.Alg, map[string]allowlistv1.Asymmetric_Algorithm{
 			"rsa-sha1": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1, "rsa-sha256": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256,
 			"rsa-sha384": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384, "rsa-sha512": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512,
+			"rs256": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256, "rs512": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512,
+			"ps256": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256, "es256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363,
 			"rsa-pss-sha256": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256, "rsa-pss-sha512": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA512,
+			"ecdsa-sha256-p1363": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363, "ecdsa-p256-sha256-p1363": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363,
 			"ecdsa-sha256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER, "ecdsa-p256-sha256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER,
 			"ecdsa-sha384": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER, "ecdsa-p384-sha384": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER,
 			"ed25519": allowlistv1.Asymmetric_ALGORITHM_ED25519,
@@ -78,24 +120,26 @@ func (m *mapper) signing(profile *allowlistv1.Profile) *allowlistv1.Signing {
 			Body: &allowlistv1.Envelope_Json{Json: strings.ReplaceAll(m.p.BodyTemplate, "${body_b64}", "${body}")},
 		}
 	}
+	if seconds := m.p.Tolerance + m.p.ToleranceS; seconds != 0 {
+		s.Tolerance = durationpb.New(time.Duration(seconds) * time.Second)
+	}
 	m.signatureHeaders(s)
 	return s
 }
 
 func (m *mapper) jws() *allowlistv1.Jws {
-	jws := &allowlistv1.Jws{Algorithm: jwsOf(m.t, m.p.Alg), UnencodedPayload: m.p.B64 != nil && !*m.p.B64}
-	for name, value := range m.p.ProtectedHeader {
-		switch name {
-		case "alg", "b64", "crit":
-		default:
-			if jws.Header == nil {
-				jws.Header = make(map[string]string)
-			}
-			jws.Header[name] = fmt.Sprint(value)
-		}
+	m.t.Helper()
+	header, issued := m.joseHeader()
+	return &allowlistv1.Jws{
+		Algorithm: jwsOf(m.t, m.p.Alg), UnencodedPayload: m.p.B64 != nil && !*m.p.B64, Header: header, IssuedAt: issued,
 	}
-	return jws
 }
+
+var (
+	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
+	bodyDigest  = regexp.MustCompile(`^body_(md5|sha1|sha256|sha384|sha512)_(.+)$`)
+	times       = strings.NewReplacer("${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}")
+)
 
 // input maps the template of what is signed. With a template for the body, what the
 // partner calls the body is what stands in it.
@@ -104,21 +148,29 @@ func (m *mapper) input() string {
 	if m.p.BodyTemplate != "" {
 		body = "plaintext"
 	}
-	return strings.NewReplacer(
-		"${body}", "${"+body+"}", "${body_b64}", "${"+body+"|base64}",
-		"${body_sha256_hex}", "${"+body+"|sha256|hex}", "${body_sha256_hexupper}", "${"+body+"|sha256|hex_upper}",
-		"${body_sha256_hex_upper}", "${"+body+"|sha256|hex_upper}", "${body_sha256_b64}", "${"+body+"|sha256|base64}",
-		"${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}",
-	).Replace(m.p.Input)
+	return placeholder.ReplaceAllStringFunc(m.p.Input, func(hole string) string {
+		name := hole[2 : len(hole)-1]
+		switch digest := bodyDigest.FindStringSubmatch(name); {
+		case name == "body":
+			return "${" + body + "}"
+		case name == "body_b64":
+			return "${" + body + "|base64}"
+		case digest != nil:
+			return "${" + body + "|" + digest[1] + "|" + word(m.t, "encoding", digest[2], map[string]string{
+				"hex": "hex", "hexupper": "hex_upper", "hex_upper": "hex_upper", "b64": "base64", "base64": "base64", "b64url": "base64url", "base64url": "base64url",
+			}) + "}"
+		}
+		return times.Replace(hole)
+	})
 }
 
 // signatureHeaders maps the templates of the headers. Where signatures are joined, what
 // stands around one becomes the item of the list.
 func (m *mapper) signatureHeaders(s *allowlistv1.Signing) {
 	s.Headers = make(map[string]string)
-	words := strings.NewReplacer("${sig}", "${signature}", "${jws}", "${signature}", "${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}")
+	signatures := strings.NewReplacer("${sig}", "${signature}", "${jws}", "${signature}")
 	for name, template := range m.p.Headers {
-		value := words.Replace(template)
+		value := signatures.Replace(times.Replace(template))
 		if m.p.Join != "" && strings.Contains(value, "${signature}") {
 			before, item := "", value
 			if i := strings.LastIndex(value[:strings.Index(value, "${signature}")], m.p.Join); i >= 0 {

@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,9 +16,14 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// vectorFolder is where the known answers are; KEYWARD_VECTORS names another folder
-// with a vectors.json of the same vocabulary.
-const vectorFolder = "../allowlist/internal/payload/testdata"
+// vectorFolders is where the known answers are, each with a vectors.json;
+// KEYWARD_VECTORS names another folder, of the same vocabulary, to take instead.
+func vectorFolders() []string {
+	if given := os.Getenv("KEYWARD_VECTORS"); given != "" {
+		return []string{given}
+	}
+	return []string{"../allowlist/internal/payload/testdata", "testdata/vectors"}
+}
 
 // outsideTheModel lists vectors that no configuration expresses, with the reason.
 func outsideTheModel() map[string]string { return map[string]string{} }
@@ -43,6 +51,21 @@ type vectorSecret struct {
 	Decode string `json:"decode"`
 }
 
+// bytes decodes the secret.
+func (s vectorSecret) bytes() ([]byte, error) {
+	switch s.Decode {
+	case "hex":
+		return hex.DecodeString(s.Value)
+	case "base64":
+		return base64.StdEncoding.DecodeString(s.Value)
+	case "base64url":
+		return base64.RawURLEncoding.DecodeString(strings.TrimRight(s.Value, "="))
+	case "utf8", "raw":
+		return []byte(s.Value), nil
+	}
+	return nil, errors.New("a secret of another form")
+}
+
 type vectorContext struct {
 	Timestamp int64  `json:"timestamp"`
 	ID        string `json:"msg_id"`
@@ -52,11 +75,26 @@ type vectorContext struct {
 	Host      string `json:"host"`
 }
 
+// readSecrets takes the secrets that stand in files from there.
+func (v *vector) readSecrets(t testing.TB, folder string) {
+	t.Helper()
+	for name, secret := range v.Secrets {
+		if secret.Decode != "pemfile" && secret.Decode != "pgpfile" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(secret.Value)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret.Value = string(text)
+		v.Secrets[name] = secret
+	}
+}
+
 // A bench is a running Keyward that vectors are tried on.
 type bench struct {
 	site
 
-	folder    string
 	vault     vaultv1.VaultServiceClient
 	owner     allowlistv1.AllowlistServiceClient
 	admin     allowlistv1.AllowlistServiceClient
@@ -64,7 +102,7 @@ type bench struct {
 	workspace string
 }
 
-func newBench(t *testing.T, folder string) *bench {
+func newBench(t *testing.T) *bench {
 	t.Helper()
 	s, _ := standalone(t, t.TempDir())
 	large := grpc.MaxCallRecvMsgSize(64 << 20)
@@ -72,7 +110,7 @@ func newBench(t *testing.T, folder string) *bench {
 		return allowlistv1.NewAllowlistServiceClient(s.dial(t, s.allowlist, who, large))
 	}
 	return &bench{
-		site: s, folder: folder, vault: s.vaultAs(t, owner), owner: dial(owner), admin: dial(admin), sender: dial(sender),
+		site: s, vault: s.vaultAs(t, owner), owner: dial(owner), admin: dial(admin), sender: dial(sender),
 		workspace: "workspaces/demo",
 	}
 }
@@ -92,6 +130,9 @@ func readVectors(t *testing.T, folder string) []vector {
 	if len(file.Vectors) == 0 {
 		t.Fatal("there are no vectors")
 	}
+	for i := range file.Vectors {
+		file.Vectors[i].readSecrets(t, folder)
+	}
 	return file.Vectors
 }
 
@@ -99,19 +140,17 @@ func readVectors(t *testing.T, folder string) []vector {
 // stored, an endpoint is configured, and a sender encrypts, decrypts and verifies.
 func TestKnownAnswersOfOtherTools(t *testing.T) {
 	t.Parallel()
-	folder := vectorFolder
-	if given := os.Getenv("KEYWARD_VECTORS"); given != "" {
-		folder = given
-	}
-	b := newBench(t, folder)
-	for _, v := range readVectors(t, folder) {
-		t.Run(v.ID, func(t *testing.T) {
-			if reason, outside := outsideTheModel()[v.ID]; outside {
-				t.Logf("outside the model: %s", reason)
-				return
-			}
-			newTrial(t, b, v).run()
-		})
+	b := newBench(t)
+	for _, folder := range vectorFolders() {
+		for _, v := range readVectors(t, folder) {
+			t.Run(v.ID, func(t *testing.T) {
+				if reason, outside := outsideTheModel()[v.ID]; outside {
+					t.Logf("outside the model: %s", reason)
+					return
+				}
+				newTrial(t, b, v).run()
+			})
+		}
 	}
 }
 

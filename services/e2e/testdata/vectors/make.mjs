@@ -1,0 +1,56 @@
+// Makes vectors.json: known answers of other tools in the vocabulary of the vectors that
+// the engine's own tests have. Run it after `npm ci` in ../interop; it needs node,
+// openssl, python3, a JDK and GnuPG. What it draws is drawn anew each time.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { make, open } from '../interop/partner.mjs';
+import { ciphers } from './cases/ciphers.mjs';
+import { derivations } from './cases/derivations.mjs';
+import { envelopes } from './cases/envelopes.mjs';
+import { joses } from './cases/jose.mjs';
+import { refused } from './cases/refused.mjs';
+import { selections } from './cases/selections.mjs';
+import { sessions } from './cases/sessions.mjs';
+import { signatures } from './cases/signatures.mjs';
+
+const here = (name) => new URL(name, import.meta.url);
+
+/** The vector with the text of its secrets' files. */
+function withFiles(v) {
+  const secrets = Object.entries(v.secrets).map(([name, s]) => [name, /file$/.test(s.decode) ? { ...s, value: readFileSync(here(s.value), 'utf8') } : s]);
+  return { ...v, secrets: Object.fromEntries(secrets) };
+}
+
+// `document` is the whole body where an object in it is selected; `maker` holds the
+// private keys of a partner that we know the public ones of.
+async function accepted({ legacy = false, plaintext, document, maker, ...c }) {
+  const v = { deterministic: false, direction: 'request', expect: 'accept', requires_allow_legacy: legacy, ...c, plaintext };
+  const body = document ?? plaintext;
+  const theirs = withFiles({ ...v, secrets: { ...v.secrets, ...maker } });
+  const [output, again] = [await make(theirs, body), await make(theirs, body)];
+  const opened = await open(withFiles(v), output);
+  if (opened !== body && v.profile.select?.value_form !== 'string') throw new Error(`${v.id}: opens as ${opened}`);
+  return { ...v, deterministic: JSON.stringify(output) === JSON.stringify(again), output };
+}
+
+const vectors = [];
+const lenient = []; // where a partner opens what must not open, which is to be known
+const byID = {};
+for (const c of [...ciphers, ...derivations, ...sessions, ...envelopes, ...selections, ...joses, ...signatures]) {
+  if (byID[c.id]) throw new Error(`${c.id} is there twice`);
+  vectors.push((byID[c.id] = await accepted(c)));
+}
+for (const { from, change, why, id, ...other } of refused) {
+  if (!byID[from]) throw new Error(`there is no ${from}`);
+  const v = structuredClone(byID[from]);
+  Object.assign(v, { id, why, expect: 'reject', deterministic: false, derived_from: from, direction: 'decrypt' }, other);
+  await change(v, { make: (changed, text) => make(withFiles(changed), text) });
+  const still = await open(withFiles(v), v.profile.kind === 'sign' && !v.profile.body_template ? { ...v.output, body: v.plaintext } : v.output).then(() => true, () => false);
+  if (still && !v.ours_to_refuse) lenient.push(id);
+  delete v.ours_to_refuse;
+  vectors.push(v);
+}
+if (lenient.length) throw new Error(`a partner opens ${lenient.join(', ')}`);
+const text = vectors.map((v) => `    ${JSON.stringify(v)}`).join(',\n');
+writeFileSync(here('vectors.json'), `{\n  "format": 1,\n  "note": "Secrets are throwaway. Made by make.mjs.",\n  "vectors": [\n${text}\n  ]\n}\n`);
+process.stdout.write(`${vectors.length} vectors\n`);
+process.exit(0);

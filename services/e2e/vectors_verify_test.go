@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// signs checks a signature: byte for byte where it is always the same, and verified in
+// any case.
+func (t *trial) signs() {
+	t.Helper()
+	if err := t.verify(t.v.Output.Body, t.v.Output.Headers); err != nil {
+		t.Errorf("VerifySignature of what the tool signed: %v", describe(err))
+	}
+	// Not every input covers all of the body, but all that a signature covers is there.
+	if err := t.verify(t.v.Output.Body+" ", t.v.Output.Headers); t.coversBody() && errorReason(err) != "SIGNATURE_INVALID" {
+		t.Errorf("VerifySignature of a body that was changed: %v, want SIGNATURE_INVALID", describe(err))
+	}
+	if t.verifiesOnly() {
+		return
+	}
+	sent := t.encrypt(t.v.Plaintext)
+	if t.v.Deterministic {
+		t.sameBytes(sent)
+	}
+	if err := t.verify(string(sent.GetBody()), headersOf(sent)); err != nil {
+		t.Errorf("VerifySignature of what we signed: %v", describe(err))
+	}
+}
+
+// coversBody reports whether the bytes of the body themselves are signed.
+func (t *trial) coversBody() bool {
+	return t.p.BodyTemplate == "" && (t.p.Input == "" || strings.Contains(t.p.Input, "${body"))
+}
+
+// verifiesOnly reports whether the vector has the public part of the partner's key only.
+func (t *trial) verifiesOnly() bool {
+	key := t.v.Secrets[t.p.Ref].Value
+	return strings.Contains(key, "-----BEGIN") && !strings.Contains(key, "PRIVATE KEY-----")
+}
+
+func (t *trial) verify(body string, headers map[string]string) error {
+	context := t.context()
+	for _, template := range t.p.Headers {
+		if strings.Contains(template, "${id}") {
+			context.Id = "" // it comes in the header
+		}
+	}
+	_, err := t.sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{
+		Name: t.endpoint, Body: []byte(body), Headers: headers, Context: context,
+	})
+	return err
+}
+
+// refusedSignature checks a message whose body, which is the plaintext, is not what was
+// signed.
+func (t *trial) refusedSignature() {
+	t.Helper()
+	body := t.v.Plaintext
+	if t.p.BodyTemplate != "" {
+		body = t.v.Output.Body
+	}
+	err := t.verify(body, t.v.Output.Headers)
+	if errorReason(err) != "SIGNATURE_INVALID" {
+		t.Errorf("VerifySignature: %v, want SIGNATURE_INVALID", describe(err))
+	}
+	t.silent(err)
+}
