@@ -104,6 +104,7 @@ func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeli
 	if pb.GetSigning() != nil {
 		c.pipeline.signer = c.signing(path+".signing", pb.GetSigning())
 	}
+	c.pipeline.oracle = suiteOf(pb.GetCipher()).mode == modeECB || pb.GetSigning().GetSecretDigest() != nil
 	return c.pipeline.finish()
 }
 

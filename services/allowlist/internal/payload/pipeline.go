@@ -30,6 +30,7 @@ type Pipeline struct {
 	// What each of the calls needs.
 	toEncrypt, toDecrypt, toVerify []want
 	needsExchange, showsKey        bool
+	oracle                         bool
 }
 
 // finish collects what the pipeline needs, once its parts are there.
@@ -76,6 +77,11 @@ func (p *Pipeline) NeedsExchange() bool { return p.needsExchange }
 // ShowsKey reports whether who has messages decrypted at will can learn the key, so
 // that tests and diagnoses with live keys are refused.
 func (p *Pipeline) ShowsKey() bool { return p.showsKey }
+
+// IsOracle reports whether what is made of chosen messages tells what another
+// configuration makes of the same secret, so that tests with live keys are refused: ECB
+// enciphers single blocks, and a digest with a secret in it may be another's derived key.
+func (p *Pipeline) IsOracle() bool { return p.oracle }
 
 // begin begins a message with the keys that were resolved for wants.
 func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error) {
