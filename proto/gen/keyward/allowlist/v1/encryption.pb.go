@@ -1720,7 +1720,8 @@ type SecretRef struct {
 	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
 	// the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
 	// IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-	// `set` to callers who may not see secrets.
+	// `set` to callers who may not see secrets. Use one secret for one purpose: what one
+	// configuration makes of it, such as a digest, may be what another derives its key by.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which version; 0 (the default) follows the current one.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
