@@ -43,6 +43,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
@@ -212,6 +213,9 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 		return err
 	}
 	if parts.Presets, err = preset.New(); err != nil {
+		return err
+	}
+	if parts.Tryouts, err = tryout.New(a.endpoints, vault, parts.Presets, around.now); err != nil {
 		return err
 	}
 	parts.Exchanges, err = exchange.New(exchange.Options{

@@ -23,6 +23,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
@@ -33,6 +34,7 @@ type Parts struct {
 	Uses      *usage.Meter
 	Failures  *usage.Failures
 	Presets   *preset.Library
+	Tryouts   *tryout.Server
 	// Ledger is the one that Endpoints looks repeated requests up in.
 	Ledger *replay.Ledger
 	Pages  *page.Sealer
@@ -48,6 +50,7 @@ type Server struct {
 	uses      *usage.Meter
 	failures  *usage.Failures
 	presets   *preset.Library
+	tryouts   *tryout.Server
 	ledger    *replay.Ledger
 	pages     *page.Sealer
 	now       func() time.Time
@@ -56,7 +59,7 @@ type Server struct {
 // New returns a server.
 func New(p Parts) *Server {
 	return &Server{
-		endpoints: p.Endpoints, exchanges: p.Exchanges, uses: p.Uses, failures: p.Failures, presets: p.Presets,
+		endpoints: p.Endpoints, exchanges: p.Exchanges, uses: p.Uses, failures: p.Failures, presets: p.Presets, tryouts: p.Tryouts,
 		ledger: p.Ledger, pages: p.Pages, now: p.Now,
 	}
 }

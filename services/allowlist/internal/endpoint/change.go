@@ -34,6 +34,8 @@ const (
 	ActionVerified    = "verified"
 	ActionDegraded    = "degraded"
 	ActionRecovered   = "recovered"
+	ActionTested      = "tested"
+	ActionDiagnosed   = "diagnosed"
 )
 
 // A Change is an update: the fields to change and their new values.

@@ -156,6 +156,22 @@ func (p Path) String() string {
 	return string(out)
 }
 
+// Steps returns the path step by step: names, indexes, and `*` for a wildcard.
+func (p Path) Steps() []string {
+	steps := make([]string, len(p))
+	for i, s := range p {
+		switch s.kind {
+		case byAny:
+			steps[i] = "*"
+		case byIndex:
+			steps[i] = strconv.Itoa(s.index)
+		case byName:
+			steps[i] = s.name
+		}
+	}
+	return steps
+}
+
 // Overlaps reports whether some document holds a value that p selects and that is,
 // or lies inside, or holds, one that q selects.
 func (p Path) Overlaps(q Path) bool {

@@ -113,3 +113,11 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func TestAPathIsTakenStepByStep(t *testing.T) {
+	t.Parallel()
+	p, _ := ParsePath(`$.a['it\'s'][10][*]`)
+	if diff := cmp.Diff([]string{"a", "it's", "10", "*"}, p.Steps()); diff != "" {
+		t.Errorf("Steps() (-want +got):\n%s", diff)
+	}
+}

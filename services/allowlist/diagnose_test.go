@@ -1,0 +1,246 @@
+package allowlist_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// diagnosed returns the differences that a diagnosis finds, such as
+// `request.cipher.padding: PKCS7 -> ZERO`.
+func (k *kit) diagnosed(t testing.TB, req *allowlistv1.DiagnoseSampleRequest) (found bool, differences string, tried uint32) {
+	t.Helper()
+	req.Reason = "it does not open"
+	resp, err := k.owner.DiagnoseSample(t.Context(), req)
+	must(t, err)
+	var texts []string
+	for _, d := range resp.GetDifferences() {
+		texts = append(texts, fmt.Sprintf("%s: %s -> %s", d.GetField(), d.GetConfigured(), d.GetWorks()))
+	}
+	return resp.GetFound(), strings.Join(texts, "; "), resp.GetTried()
+}
+
+// The pieces of the configurations of complaints.
+const (
+	shared256 = `shared_key { keys { name: "secret:hex" decoding: DECODING_HEX } }`
+	openssl   = `iv { source: SOURCE_DERIVED } } envelope { blobs { key: "data" value { parts { literal: "Salted__" } parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } } } text: "${data}" }`
+)
+
+func salted(derivation string) string {
+	return `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:passphrase" } derivation { ` + derivation + ` salt { sent_bytes: 8 } } } ` + openssl
+}
+
+func hybrid(wrap string) string {
+	return `cipher { algorithm: ALGORITHM_AES_128_CBC session_key { ` + wrap + ` keys { name: "secret:rsa" decoding: DECODING_PEM } } }
+		envelope { blobs { key: "c" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } } } blobs { key: "k" value { parts { slot: SLOT_WRAPPED_KEY } } }
+		json: "{\"encryptedData\":\"${c}\",\"encryptedKey\":\"${k}\"}" }`
+}
+
+func blob(parts, encoding string) string {
+	text := ""
+	for _, part := range strings.Fields(parts) {
+		text += " parts { slot: SLOT_" + part + " }"
+	}
+	return `envelope { blobs { key: "data" value { ` + text + ` encoding: ENCODING_` + encoding + ` } } text: "${data}" }`
+}
+
+// complaints are what partners' engineers get wrong: what is configured, what the
+// partner does, and what is said about it.
+func complaints() map[string]struct{ ours, theirs, want string } {
+	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
+	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
+	field := `selection { fields { paths: "$.pan" value_form: VALUE_FORM_%s } }`
+	return map[string]struct{ ours, theirs, want string }{
+		"nothing is wrong": {gcm, gcm, ""},
+		"MGF1 with SHA-1, as Java has it by default": {
+			hybrid("rsa_oaep { hash: HASH_SHA256 }"), hybrid("rsa_oaep { hash: HASH_SHA256 mgf1_hash: HASH_SHA1 }"),
+			"request.cipher.session_key.rsa_oaep.mgf1_hash: SHA256 -> SHA1",
+		},
+		"OAEP with SHA-1": {
+			hybrid("rsa_oaep {}"), hybrid("rsa_oaep { hash: HASH_SHA1 }"),
+			"request.cipher.session_key.rsa_oaep.hash: SHA256 -> SHA1; request.cipher.session_key.rsa_oaep.mgf1_hash: SHA256 -> SHA1",
+		},
+		"PKCS #1 v1.5 for OAEP": {hybrid("rsa_oaep {}"), hybrid("rsa_pkcs1_v15 {}"), "request.cipher.session_key: OAEP -> PKCS1_V15"},
+		"OAEP for PKCS #1 v1.5": {hybrid("rsa_pkcs1_v15 {}"), hybrid("rsa_oaep {}"), "request.cipher.session_key: PKCS1_V15 -> OAEP SHA256, MGF1 SHA256"},
+		"a session key in base64": {
+			hybrid("rsa_oaep {}"), hybrid("form: FORM_BASE64 rsa_oaep {}"), "request.cipher.session_key.form: RAW -> BASE64",
+		},
+		"hexadecimal for base64": {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
+		"base64url":              {gcm, gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: BASE64 -> BASE64URL"},
+		"the IV at the end":      {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
+		"the tag in front":       {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
+		"IV and data apart": {
+			gcm, gcm + `envelope { blobs { key: "i" value { parts { slot: SLOT_IV } } } blobs { key: "d" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${i}:${d}" }`,
+			"request.envelope: [IV CIPHERTEXT TAG] -> [IV]:[CIPHERTEXT TAG]",
+		},
+		"an IV of 16 bytes":   {gcm, `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` iv { bytes: 16 } }`, "request.cipher.iv.bytes: 12 -> 16"},
+		"a tag of 12 bytes":   {gcm, `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` tag_bytes: 12 }`, "request.cipher.tag_bytes: 16 -> 12"},
+		"associated data":     {`cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` aad { text: "v1" } }`, gcm, "request.cipher.aad: given -> none"},
+		"zeros for padding":   {cbc, `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` padding: PADDING_ZERO }`, "request.cipher.padding: PKCS7 -> ZERO"},
+		"CBC for GCM":         {gcm, cbc, "request.cipher.algorithm: AES_256_GCM -> AES_256_CBC"},
+		"an IV of zeros":      {cbc, `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` iv { source: SOURCE_ZERO } }`, "request.cipher.iv.source: RANDOM -> ZERO, not sent"},
+		"values without JSON": {gcm + fmt.Sprintf(field, "JSON"), gcm + fmt.Sprintf(field, "STRING"), "request.selection.fields.value_form: JSON -> STRING"},
+		"a key that looks like hexadecimal and is text": {
+			`cipher { algorithm: ALGORITHM_AES_128_GCM shared_key { keys { name: "secret:text" decoding: DECODING_HEX } } }`,
+			`cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:text" } } }`,
+			"request.cipher.shared_key.keys.decoding: HEX -> RAW; request.cipher.algorithm: AES_128_GCM -> AES_256_GCM",
+		},
+		"a digest of the key": {
+			`cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:text" } } }`,
+			`cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:text" } derivation { digest { hash: HASH_SHA256 } } } }`,
+			"request.cipher.shared_key.derivation: none -> SHA256",
+		},
+		"MD5 in OpenSSL's derivation": {
+			salted("evp_bytes_to_key { hash: HASH_SHA256 }"), salted("evp_bytes_to_key { hash: HASH_MD5 }"),
+			"request.cipher.shared_key.derivation: EVP_BYTES_TO_KEY SHA256, 1 -> EVP_BYTES_TO_KEY MD5, 1",
+		},
+		"PBKDF2 in OpenSSL's derivation": {
+			salted("evp_bytes_to_key { hash: HASH_MD5 }"), salted("pbkdf2 { hash: HASH_SHA256 iterations: 10000 }"),
+			"request.cipher.shared_key.derivation: EVP_BYTES_TO_KEY MD5, 1 -> PBKDF2 SHA256, 10000",
+		},
+		"another content encryption": {
+			`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
+			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
+			"request.jose.key_management: DIR -> A256KW",
+		},
+		"two things at once": {
+			gcm, gcm + blob("TAG IV CIPHERTEXT", "HEX"),
+			"request.envelope.blobs.encoding: BASE64 -> HEX; request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> TAG IV CIPHERTEXT",
+		},
+	}
+}
+
+func (k *kit) complaintSecrets(t testing.TB) {
+	t.Helper()
+	keySecret(t, k, "hex", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
+	keySecret(t, k, "text", "00112233445566778899aabbccddeeff")
+	keySecret(t, k, "passphrase", "correct horse battery staple")
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	must(t, err)
+	keySecret(t, k, "rsa", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+}
+
+func TestCommonComplaintsAreDiagnosed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.complaintSecrets(t)
+	i := 0
+	for name, c := range complaints() {
+		i++
+		k.clock.advance(time.Hour) // a workspace has ten an hour
+		ours := k.configured(t, fmt.Sprintf("ours-%d", i), "request { "+c.ours+" }")
+		theirs := k.configured(t, fmt.Sprintf("theirs-%d", i), "request { "+c.theirs+" }")
+		sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: []byte(sample), LiveKeys: true, Reason: "the partner"})
+		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: ours, Body: sent.GetBody(), Plaintext: []byte(sample), Headers: headersOf(sent.GetHeaders()),
+		})
+		if !found || differences != c.want {
+			t.Errorf("%s: DiagnoseSample = %v, %q after %d, want %q", name, found, differences, tried, c.want)
+		}
+	}
+}
+
+func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.complaintSecrets(t)
+	ours := k.configured(t, "ours", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` } }`)
+	theirs := k.configured(t, "theirs", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` padding: PADDING_ZERO } }`)
+	good := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: []byte(sample), LiveKeys: true, Reason: "the partner"}).GetBody()
+	garbled := []byte(strings.Repeat("A", len(good)))
+	var tries []uint32
+	for name, c := range map[string]struct{ body, plaintext []byte }{
+		"a byte less":             {good, []byte(sample[:len(sample)-1])},
+		"a byte more":             {good, []byte(sample + "}")},
+		"another byte":            {good, []byte(strings.Replace(sample, "4", "5", 1))},
+		"a message that is noise": {garbled, []byte(sample)},
+	} {
+		begun := time.Now()
+		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Body: c.body, Plaintext: c.plaintext})
+		if found || differences != "" {
+			t.Errorf("%s: DiagnoseSample = %v, %q", name, found, differences)
+		}
+		if took := time.Since(begun); took < time.Second {
+			t.Errorf("%s: answered after %v, want whole seconds", name, took)
+		}
+		tries = append(tries, tried)
+	}
+	for _, tried := range tries {
+		if tried != tries[0] || tried < 100 || tried > 2000 {
+			t.Errorf("tried %v variants, want as many each time", tries)
+		}
+	}
+}
+
+func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(sample), LiveKeys: true, Reason: "a sample"})
+	diagnose := func(workspaceOf client, name string) error {
+		_, err := workspaceOf.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+			Name: name, Body: sent.GetBody(), Plaintext: []byte(sample), Reason: "it does not open",
+		})
+		return err
+	}
+	for range 10 {
+		must(t, diagnose(k.owner, nameOf("orders")))
+	}
+	err := diagnose(k.owner, nameOf("orders"))
+	wantError(t, "the eleventh diagnosis", err, codes.ResourceExhausted, "RATE_LIMITED")
+	if !servertest.Retryable(err) {
+		t.Error("RATE_LIMITED does not say when to try again")
+	}
+	wantError(t, "a diagnosis by a super admin", diagnose(k.admin, nameOf("orders")), codes.ResourceExhausted, "RATE_LIMITED")
+	history := k.owner.history(t, nameOf("orders"))
+	if n := len(history); n != 12 || history[0].GetAction() != allowlistv1.EndpointChange_ACTION_DIAGNOSED || history[0].GetReason() != "it does not open" {
+		t.Errorf("the change log has %d entries and ends with %v", n, history[0])
+	}
+	k.clock.advance(6 * time.Minute)
+	must(t, diagnose(k.owner, nameOf("orders")))
+	must(t, k.allowlist.Verify(t.Context()))
+}
+
+func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.complaintSecrets(t)
+	keySecret(t, k, "short", "0123456789abcdef")
+	k.owner.create(t, "nothing", draft())
+	for name, c := range map[string]struct {
+		name, reason string
+		code         codes.Code
+	}{
+		"an endpoint that is not there": {nameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
+		"no encryption":                 {nameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
+		"signatures only": {
+			k.configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:text" } headers { key: "X-S" value: "${signature}" } } }`),
+			"ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition,
+		},
+		"an IV from the key": {
+			k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:short" } } iv { source: SOURCE_KEY_PREFIX } } }`),
+			"INVALID_FIELD", codes.InvalidArgument,
+		},
+		"an answer to a question": {
+			k.configured(t, "flow", `request { cipher { algorithm: ALGORITHM_AES_128_GCM session_key { rsa_oaep {} keys { name: "secret:rsa" decoding: DECODING_PEM } } }
+				envelope { blobs { key: "c" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } blobs { key: "k" value { parts { slot: SLOT_WRAPPED_KEY } } } text: "${k}.${c}" } }
+				response { cipher { algorithm: ALGORITHM_AES_128_GCM exchange_key {} } }`),
+			"INVALID_FIELD", codes.InvalidArgument,
+		},
+	} {
+		_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: c.name, Plaintext: []byte(sample), Reason: "to see"})
+		wantError(t, name, err, c.code, c.reason)
+	}
+}

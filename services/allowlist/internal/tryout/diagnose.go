@@ -1,0 +1,113 @@
+package tryout
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
+)
+
+// tick is what the time of an answer that found nothing is rounded up to, so that it does
+// not tell how far the variants came.
+const tick = time.Second
+
+// A Complaint is a message that does not open.
+type Complaint struct {
+	Endpoint  endpoint.Name
+	Direction payload.Direction
+	Body      []byte
+	Headers   payload.Headers
+	// Plaintext is what it is known to hold.
+	Plaintext []byte
+	// Author goes into the change log, with the reason.
+	Author changelog.Author
+}
+
+// Diagnose finds out which variant of an endpoint's configuration opens a message to a
+// plaintext that is known. The endpoint may be in any state: who sets one up wants to know
+// before it is in use, and what is found out says nothing about its host.
+//
+// It fails with RATE_LIMITED where the workspace has asked too often, and refuses what can
+// show a key or needs an exchange.
+func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
+	e, config, err := s.saved(ctx, c.Endpoint)
+	if err != nil {
+		return diagnosis.Answer{}, err
+	}
+	problem, err := s.problem(config, c)
+	if err != nil {
+		return diagnosis.Answer{}, err
+	}
+	if err := s.limits.Spend(c.Endpoint.Workspace); err != nil {
+		return diagnosis.Answer{}, err
+	}
+	// The log comes first: whatever is found out is on it.
+	if err := s.endpoints.Note(ctx, e, endpoint.ActionDiagnosed, c.Author); err != nil {
+		return diagnosis.Answer{}, err
+	}
+	refs := config.Pipeline(c.Direction).DecryptReferences()
+	keys, err := s.resolve(ctx, e, config, refs)
+	if err != nil {
+		return diagnosis.Answer{}, err
+	}
+	defer resolver.Zero(keys...)
+	problem.Key = func(wanted payload.Reference) []payload.Key {
+		for i, ref := range refs {
+			if ref.Secret == wanted.Secret && ref.Version == wanted.Version {
+				return versionsOf(keys[i])
+			}
+		}
+		return nil
+	}
+	return settled(ctx, problem)
+}
+
+// problem returns what is to be found out.
+func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, error) {
+	pb, path := config.Proto(), "request"
+	profile := pb.GetRequest()
+	if c.Direction == payload.Response && pb.GetResponse() != nil {
+		profile, path = pb.GetResponse(), "response"
+	}
+	pipeline := config.Pipeline(c.Direction)
+	switch {
+	case !protects(profile):
+		return diagnosis.Case{}, notConfigured()
+	case pipeline.ShowsKey():
+		return diagnosis.Case{}, fault.Field("name", "must be of an endpoint whose IV does not come of the key, which it would show")
+	case pipeline.NeedsExchange():
+		return diagnosis.Case{}, fault.Field("kind", "must be that of messages which open without what they answer")
+	}
+	return diagnosis.Case{
+		Path: path, Profile: profile, Workspace: c.Endpoint.Workspace, Now: s.now(),
+		Body: c.Body, Headers: c.Headers, Plaintext: c.Plaintext,
+	}, nil
+}
+
+// protects reports whether a profile does more than sign.
+func protects(p *allowlistv1.Profile) bool {
+	return p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil
+}
+
+// settled diagnoses, and lets who found nothing wait for the next tick.
+func settled(ctx context.Context, problem diagnosis.Case) (diagnosis.Answer, error) {
+	begun := time.Now()
+	answer := diagnosis.Find(ctx, problem)
+	if answer.Found {
+		return answer, nil
+	}
+	wait := time.NewTimer(tick - time.Since(begun)%tick)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return answer, nil
+	case <-ctx.Done():
+		return diagnosis.Answer{}, ctx.Err()
+	}
+}

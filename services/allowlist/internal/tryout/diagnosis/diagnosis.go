@@ -1,0 +1,130 @@
+// Package diagnosis finds out in which variant of a profile a message holds a plaintext
+// that is known, byte for byte.
+//
+// # What it tells
+//
+// It answers with a variant, or that there is none, and with nothing else: not how far a
+// variant came, not whether a tag or a padding was right. So who does not know the whole
+// plaintext learns that this was not it, and no more. How many variants are tried depends
+// on the profile and on how long the message is, not on what is in it.
+package diagnosis
+
+import (
+	"context"
+	"crypto/subtle"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
+)
+
+const (
+	// maxVariants is how many variants are tried.
+	maxVariants = 2000
+	// effort is how much time they may take, by estimate.
+	effort = 2 * time.Second
+	// maxTime ends what takes longer than the estimate said: a message of many values,
+	// each with a slow derivation of its own.
+	maxTime = 4 * time.Second
+)
+
+// A Case is a message that does not open.
+type Case struct {
+	// Path is where the profile stands, `request` or `response`.
+	Path      string
+	Profile   *allowlistv1.Profile
+	Workspace string
+	Now       time.Time
+	Body      []byte
+	Headers   payload.Headers
+	// Plaintext is what it is known to hold.
+	Plaintext []byte
+	// Key returns the versions of a key, the newest first; none if it is not to be had.
+	Key func(payload.Reference) []payload.Key
+}
+
+// An Answer is what was found.
+type Answer struct {
+	// Found says that a variant opens the message to exactly the plaintext.
+	Found bool
+	// Differences are those of the variant, none if the profile itself opens it.
+	Differences []variant.Difference
+	// Tried is how many variants were tried.
+	Tried int
+}
+
+// Find tries the variants of a profile, the likelier first, until one opens the message.
+func Find(ctx context.Context, c Case) Answer {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, context.Canceled)
+	defer cancel()
+	var answer Answer
+	left := effort
+	for v := range variant.Of(c.Path, c.Profile, c.Body) {
+		cost := costOf(v.Profile, len(c.Body))
+		if cost > left {
+			continue // a cheaper one may follow
+		}
+		pipeline, keys, ok := c.prepare(v.Profile)
+		if !ok {
+			continue
+		}
+		if answer.Tried == maxVariants || ctx.Err() != nil {
+			break
+		}
+		answer.Tried++
+		left -= cost
+		if c.opens(pipeline, keys) {
+			answer.Found, answer.Differences = true, v.Differences
+			return answer
+		}
+	}
+	return answer
+}
+
+// prepare compiles a variant and collects its keys. What does not compile makes no sense.
+func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.Keys, bool) {
+	acknowledge(profile, c.Now)
+	config, err := payload.Parse(&allowlistv1.Encryption{Request: profile}, c.Workspace, c.Now)
+	if err != nil {
+		return nil, nil, false
+	}
+	pipeline := config.Pipeline(payload.Request)
+	if pipeline.ShowsKey() {
+		return nil, nil, false
+	}
+	refs := pipeline.DecryptReferences()
+	keys := make(payload.Keys, len(refs))
+	for i, ref := range refs {
+		keys[i] = c.Key(ref)
+		if len(keys[i]) == 0 {
+			return nil, nil, false
+		}
+		if !ref.Live {
+			keys[i] = keys[i][:1]
+		}
+	}
+	return pipeline, keys, true
+}
+
+// opens reports whether a variant opens the message to the plaintext.
+func (c Case) opens(pipeline *payload.Pipeline, keys payload.Keys) bool {
+	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers})
+	if err != nil {
+		return false
+	}
+	defer clear(out.Body)
+	return subtle.ConstantTimeCompare(out.Body, c.Plaintext) == 1
+}
+
+// acknowledge accepts all unsafe choices of a variant: the partner has made them.
+func acknowledge(profile *allowlistv1.Profile, now time.Time) {
+	profile.AllowLegacy = nil
+	for _, flag := range payload.UnsafeChoices(profile) {
+		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
+			Flag: flag, Reason: "a diagnosis", ExpireTime: timestamppb.New(now.Add(time.Hour)),
+		})
+	}
+}

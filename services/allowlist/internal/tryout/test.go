@@ -1,0 +1,168 @@
+package tryout
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/pkg/sensitive"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
+)
+
+// A Test is a sample to try a configuration on.
+type Test struct {
+	// Endpoint may have the id [resource.Any], for one that does not exist, if there is
+	// a draft.
+	Endpoint endpoint.Name
+	// Draft is the configuration to try, or nil for the endpoint's.
+	Draft     *allowlistv1.Encryption
+	Direction payload.Direction
+	Body      []byte
+	Context   payload.Context
+	// Live uses the endpoint's own keys. Author goes into the change log then, with the
+	// reason, which is required.
+	Live   bool
+	Author changelog.Author
+}
+
+// A Tested is what would be sent, and how it came about.
+type Tested struct {
+	dryrun.Result
+	// Query are the endpoint's query parameters.
+	Query []payload.Header
+}
+
+// Test tries a configuration. What an endpoint adds to its messages is there, with the
+// word REDACTED in the place of credentials.
+func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
+	if err := t.check(); err != nil {
+		return Tested{}, err
+	}
+	e, config, err := s.configuration(ctx, t)
+	if err != nil {
+		return Tested{}, err
+	}
+	body, err := filled(e, t)
+	if err != nil {
+		return Tested{}, err
+	}
+	sample := dryrun.Sample{
+		Config: config, Direction: t.Direction, Now: s.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
+	}
+	if t.Endpoint.ID != resource.Any {
+		sample.Context = exchange.ContextOf(e, t.Context)
+	}
+	run := dryrun.Throwaway
+	if t.Live {
+		if config.Pipeline(t.Direction).ShowsKey() {
+			return Tested{}, fault.Field("live_keys", "must be unset where the IV comes of the key, which it would show")
+		}
+		if err := s.endpoints.Note(ctx, e, endpoint.ActionTested, t.Author); err != nil {
+			return Tested{}, err
+		}
+		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, config, sample) }
+	}
+	result, err := run(sample)
+	if err != nil {
+		return Tested{}, err
+	}
+	result.Headers = merged(t.redacted(e.Headers), result.Headers)
+	if result.ContentType == "" {
+		result.ContentType = e.ContentType
+	}
+	return Tested{Result: result, Query: t.redacted(e.Query)}, nil
+}
+
+// check looks at what can be asked for together.
+func (t Test) check() error {
+	switch {
+	case t.Draft == nil && t.Endpoint.ID == resource.Any:
+		return fault.Field("encryption", "is required without an endpoint")
+	case !t.Live:
+		return nil
+	case t.Draft != nil:
+		return fault.Field("live_keys", "must be unset with a configuration that is not saved")
+	case t.Author.Reason == "":
+		return fault.Field("reason", "is required with live keys")
+	}
+	return nil
+}
+
+// configuration returns what is tried, and the endpoint that it is for, if there is one.
+func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, *payload.Config, error) {
+	if t.Draft == nil {
+		return s.saved(ctx, t.Endpoint)
+	}
+	config, err := s.draft(t.Draft, t.Endpoint.Workspace)
+	if err != nil || t.Endpoint.ID == resource.Any {
+		return endpoint.Endpoint{}, config, err
+	}
+	e, err := s.endpoints.Get(ctx, t.Endpoint)
+	return e, config, err
+}
+
+// live tries a configuration with the endpoint's own keys.
+func (s *Server) live(ctx context.Context, e endpoint.Endpoint, config *payload.Config, sample dryrun.Sample) (dryrun.Result, error) {
+	var resolved [][]resolver.Key
+	defer func() { resolver.Zero(resolved...) }()
+	return dryrun.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
+		found, err := s.resolve(ctx, e, config, refs)
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, found...)
+		keys := make(payload.Keys, len(found))
+		for i, versions := range found {
+			keys[i] = versionsOf(versions)
+		}
+		return keys, nil
+	})
+}
+
+// filled returns the body of a request with what stands for the credentials in it.
+func filled(e endpoint.Endpoint, t Test) ([]byte, error) {
+	if t.Direction != payload.Request || len(e.BodyValues) == 0 {
+		return t.Body, nil
+	}
+	var paths []string
+	var values []sensitive.Bytes
+	for _, v := range e.BodyValues {
+		paths, values = append(paths, v.Path), append(values, sensitive.New([]byte(sensitive.Redacted)))
+	}
+	insertion, err := payload.NewInsertion(paths)
+	if err != nil {
+		return nil, err
+	}
+	return insertion.Insert(t.Body, values)
+}
+
+// redacted returns an endpoint's headers or query parameters without credentials, which
+// are of requests alone.
+func (t Test) redacted(parameters []endpoint.Parameter) []payload.Header {
+	fields := make([]payload.Header, 0, len(parameters))
+	for _, p := range parameters {
+		switch {
+		case p.Credential == endpoint.Credential{}:
+			fields = append(fields, payload.Header{Name: p.Name, Value: p.Value})
+		case t.Direction == payload.Request:
+			fields = append(fields, payload.Header{Name: p.Name, Value: sensitive.Redacted})
+		}
+	}
+	return fields
+}
+
+// merged returns an endpoint's own headers and those of the message, which replace them.
+func merged(own, message []payload.Header) []payload.Header {
+	headers := slices.DeleteFunc(own, func(h payload.Header) bool {
+		return slices.ContainsFunc(message, func(m payload.Header) bool { return strings.EqualFold(m.Name, h.Name) })
+	})
+	return append(headers, message...)
+}

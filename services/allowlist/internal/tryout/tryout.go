@@ -1,0 +1,109 @@
+// Package tryout tries configurations: what they make of a sample, and what is wrong with
+// one whose messages do not open. Nothing is sent, and no endpoint has to be in use.
+//
+// With throw-away keys everything is shown, for a draft as well as for what is saved. The
+// endpoint's own keys are used only as they are saved, only for who says why, and only
+// after that is on the change log; then nothing is shown from which they follow.
+//
+//	tryout ┬→ dryrun      one message, step by step
+//	       │    ├→ throwaway   keys for it
+//	       │    └→ snippet     programs that open it
+//	       └→ diagnosis   many variants of one profile
+//	            └→ variant     what they are
+package tryout
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/quota"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// A workspace has ten diagnoses at once, and then one every six minutes.
+const (
+	diagnoses = 10
+	period    = time.Hour
+)
+
+// A Server tries configurations. It may be used from many goroutines.
+type Server struct {
+	endpoints *endpoint.Registry
+	vault     *resolver.Vault
+	presets   *preset.Library
+	limits    *quota.Limiter
+	now       func() time.Time
+}
+
+// New returns a server for the endpoints of a registry.
+func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, now func() time.Time) (*Server, error) {
+	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, now)
+	if err != nil {
+		return nil, fmt.Errorf("prepare limits: %w", err)
+	}
+	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, now: now}, nil
+}
+
+// saved returns an endpoint with its configuration.
+func (s *Server) saved(ctx context.Context, name endpoint.Name) (endpoint.Endpoint, *payload.Config, error) {
+	e, err := s.endpoints.Get(ctx, name)
+	if err != nil {
+		return e, nil, err
+	}
+	if !e.Encryption.Configured() {
+		return e, nil, notConfigured()
+	}
+	config, err := payload.Load(e.Encryption.Stored)
+	if err != nil {
+		return e, nil, fmt.Errorf("load configuration: %w", err)
+	}
+	return e, config, nil
+}
+
+func notConfigured() error {
+	return fault.New(fault.FailedPrecondition, exchange.ReasonNotConfigured, "the endpoint has no encryption")
+}
+
+// draft compiles a configuration that is not saved.
+func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
+	expanded, err := s.presets.Expand(pb)
+	if err != nil {
+		return nil, err
+	}
+	return payload.Parse(expanded, workspace, s.now())
+}
+
+// resolve returns the keys of an endpoint for references. The caller zeroes them.
+func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
+	wants := make([]resolver.Want, len(refs))
+	for i, ref := range refs {
+		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version}
+		if ref.Usage == payload.ParameterUsage {
+			wants[i].Usage = resolver.UsageParameter
+		}
+		if ref.Live {
+			wants[i].Grace = config.Grace()
+		}
+	}
+	keys, err := s.vault.ResolveLive(ctx, wants)
+	if err != nil {
+		return nil, fmt.Errorf("resolve keys: %w", err)
+	}
+	return keys, nil
+}
+
+// versionsOf returns resolved keys as package payload takes them.
+func versionsOf(keys []resolver.Key) []payload.Key {
+	versions := make([]payload.Key, len(keys))
+	for i, key := range keys {
+		versions[i] = payload.Key{Value: key.Value, Version: key.Version}
+	}
+	return versions
+}

@@ -1,0 +1,120 @@
+// Package variant makes variants of a profile: what a partner may mean who says that a
+// message is encrypted as the profile has it, and whose message does not open. Most
+// misunderstandings are about one setting, such as hexadecimal for base64, a tag in front
+// or MGF1 with SHA-1; some are about two.
+//
+// The package knows nothing of keys and messages; it looks at a message only to see which
+// characters it could be split at. Whether a variant makes sense the compiler says.
+package variant
+
+import (
+	"iter"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// A Difference is a setting that a variant changes.
+type Difference struct {
+	// Field is where it stands, such as `response.cipher.padding`.
+	Field string
+	// Configured and Works are what stands there and what the variant has, such as
+	// `PKCS7` and `ZERO`.
+	Configured, Works string
+}
+
+// A Variant is a profile with changes.
+type Variant struct {
+	Profile     *allowlistv1.Profile
+	Differences []Difference
+}
+
+// A change is one setting, or a few that only make sense together. Of a group a variant
+// has one change at most.
+type change struct {
+	group       string
+	differences []Difference
+	apply       func(*allowlistv1.Profile)
+}
+
+// Of returns the variants of a profile that stands at a path: the profile itself, then
+// those with one change, the likelier ones first, then those with two. Signing is left
+// away: what does not open is not helped by it.
+func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant] {
+	base := proto.CloneOf(profile)
+	base.Signing = nil
+	writeOut(base)
+	all := changes(path, base, body)
+	return func(yield func(Variant) bool) {
+		if !yield(Variant{Profile: proto.CloneOf(base)}) {
+			return
+		}
+		for _, c := range all {
+			if !yield(with(base, c)) {
+				return
+			}
+		}
+		// Pairs in the order of how likely both are together.
+		for sum := 1; sum < 2*len(all); sum++ {
+			for i := max(0, sum-len(all)+1); i < sum-i; i++ {
+				a, b := all[i], all[sum-i]
+				if a.group != b.group && !yield(with(base, a, b)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// with returns a profile with changes.
+func with(base *allowlistv1.Profile, changes ...change) Variant {
+	v := Variant{Profile: proto.CloneOf(base)}
+	for _, c := range changes {
+		c.apply(v.Profile)
+		v.Profile = proto.CloneOf(v.Profile) // what one change put there is all variants', and the next one may change it
+		v.Differences = append(v.Differences, c.differences...)
+	}
+	return v
+}
+
+// changes returns what may be different in a profile, the likelier first.
+func changes(path string, p *allowlistv1.Profile, body []byte) []change {
+	c := &collector{path: path, profile: p}
+	c.decodings()
+	c.asymmetric()
+	c.encodings()
+	c.layouts(body)
+	c.lengths()
+	c.derivations()
+	c.values()
+	c.cipher()
+	c.jose()
+	c.nested()
+	return c.all
+}
+
+// A collector collects the changes of a profile.
+type collector struct {
+	path    string
+	profile *allowlistv1.Profile
+	all     []change
+}
+
+// add adds a change of one field.
+func (c *collector) add(group, field, configured, works string, apply func(*allowlistv1.Profile)) {
+	c.addAll(group, apply, c.difference(field, configured, works))
+}
+
+// addAll adds a change of several fields; those that are as configured are left away.
+func (c *collector) addAll(group string, apply func(*allowlistv1.Profile), differences ...Difference) {
+	differences = slices.DeleteFunc(differences, func(d Difference) bool { return d.Configured == d.Works })
+	if len(differences) > 0 {
+		c.all = append(c.all, change{group: group, differences: differences, apply: apply})
+	}
+}
+
+func (c *collector) difference(field, configured, works string) Difference {
+	return Difference{c.path + "." + field, configured, works}
+}

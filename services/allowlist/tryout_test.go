@@ -1,0 +1,229 @@
+package allowlist_test
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// encryptionOf parses a configuration in proto text, in which `secret:` stands for
+// the names of secrets, and acknowledges what it has to.
+func encryptionOf(t testing.TB, text string) *allowlistv1.Encryption {
+	t.Helper()
+	pb := new(allowlistv1.Encryption)
+	if err := prototext.Unmarshal([]byte(strings.ReplaceAll(text, "secret:", workspace+"/secrets/")), pb); err != nil {
+		t.Fatalf("parse %s: %v", text, err)
+	}
+	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
+		for _, flag := range payload.UnsafeChoices(profile) {
+			profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
+				Flag: flag, Reason: "the partner", ExpireTime: timestamppb.New(time.Now().AddDate(1, 0, 0)),
+			})
+		}
+	}
+	return pb
+}
+
+// configured creates an endpoint with a configuration in proto text.
+func (k *kit) configured(t testing.TB, id, text string) string {
+	t.Helper()
+	e := draft()
+	e.Encryption = encryptionOf(t, text)
+	k.owner.create(t, id, e)
+	return nameOf(id)
+}
+
+func (c client) test(t testing.TB, req *allowlistv1.TestEncryptionRequest) *allowlistv1.TestEncryptionResponse {
+	t.Helper()
+	resp, err := c.TestEncryption(t.Context(), req)
+	must(t, err)
+	return resp
+}
+
+const sample = `{"pan":"4111111111111111","amount":12.50}`
+
+func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{
+		Name: nameOf("-"), Body: []byte(sample), Encryption: encryptionOf(t, `request {
+			cipher { algorithm: ALGORITHM_AES_256_GCM session_key { rsa_oaep {} keys { name: "secret:partner" decoding: DECODING_PEM } } }
+			selection { fields { paths: "$.pan" } }
+			envelope { blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } }
+				blobs { key: "key" value { parts { slot: SLOT_WRAPPED_KEY } encoding: ENCODING_HEX } } text: "${data}" headers { key: "X-Key" value: "${key}" } }
+			signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:mac" decoding: DECODING_HEX } headers { key: "X-Signature" value: "${signature}" } }
+		}`),
+	})
+	if !got.GetOpened() || got.GetContentType() != "application/json" || !strings.HasSuffix(string(got.GetBody()), `,"amount":12.50}`) {
+		t.Errorf("TestEncryption = opened %v, %s, %s", got.GetOpened(), got.GetContentType(), got.GetBody())
+	}
+	var stages []string
+	for _, step := range got.GetSteps() {
+		stages = append(stages, step.GetStage())
+		if step.GetBytes() == 0 || len(step.GetValue()) != int(2*min(step.GetBytes(), 64)) || step.GetDetail() == "" {
+			t.Errorf("the step %v does not show its result", step)
+		}
+	}
+	for _, stage := range []string{"select", "key", "iv", "encrypt", "envelope", "sign"} {
+		if !slices.Contains(stages, stage) {
+			t.Errorf("the steps %v lack %s", stages, stage)
+		}
+	}
+	fields := make(map[string]string)
+	for _, key := range got.GetKeys() {
+		fields[key.GetField()] = key.GetValue()
+		if !strings.HasPrefix(key.GetSecret(), workspace+"/secrets/") {
+			t.Errorf("the key of %s stands for %q", key.GetField(), key.GetSecret())
+		}
+	}
+	if len(fields) != 2 || !strings.HasPrefix(fields["request.cipher.session_key.keys[0]"], "-----BEGIN PRIVATE KEY-----") || len(fields["request.signing.keys[0]"]) != 64 {
+		t.Errorf("the keys are %v", fields)
+	}
+	for _, language := range []string{"node", "java"} {
+		if !slices.ContainsFunc(got.GetSnippets(), func(s *allowlistv1.Snippet) bool { return s.GetLanguage() == language && s.GetCode() != "" }) {
+			t.Errorf("there is no program in %s", language)
+		}
+	}
+}
+
+func TestADryRunOfAnEndpointLeavesCredentialsAndTheLogAlone(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	credential := k.credential(t, "token", "sesame-credential", "api.partner.example")
+	e := draft(k.secret(t, "key"))
+	e.Headers = []*allowlistv1.Parameter{referring("Authorization", credential), header("X-Partner", "acme")}
+	e.QueryParameters = []*allowlistv1.Parameter{referring("api_key", credential)}
+	e.BodyValues = []*allowlistv1.BodyValue{bodyValue("$.token", credential)}
+	e.Encryption = encryptionOf(t, `request { signing {
+		mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:key" } input: "${method} ${path}.${body}" headers { key: "X-Signature" value: "${signature}" } } }`)
+	k.owner.create(t, "orders", e)
+	before := len(k.owner.history(t, nameOf("orders")))
+	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(`{}`)})
+	headers := headersOf(got.GetHeaders())
+	if headers["authorization"] != "REDACTED" || headers["x-partner"] != "acme" || headers["x-signature"] == "" || pairs(got.GetQueryParameters()) != "api_key=REDACTED" {
+		t.Errorf("TestEncryption = headers %v, query %v", headers, got.GetQueryParameters())
+	}
+	if string(got.GetBody()) != `{"token":"REDACTED"}` || !got.GetOpened() {
+		t.Errorf("TestEncryption = %s, opened %v", got.GetBody(), got.GetOpened())
+	}
+	if after := len(k.owner.history(t, nameOf("orders"))); after != before {
+		t.Errorf("a dry run with throw-away keys is on the change log")
+	}
+	answer := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Kind: response, Body: []byte(`{}`)})
+	if string(answer.GetBody()) != `{}` || headersOf(answer.GetHeaders())["authorization"] != "" || len(answer.GetQueryParameters()) != 0 {
+		t.Errorf("a response carries credentials: %v", answer)
+	}
+}
+
+func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	test := func(change func(*allowlistv1.TestEncryptionRequest)) (*allowlistv1.TestEncryptionResponse, error) {
+		req := &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(sample), LiveKeys: true, Reason: "with the partner"}
+		change(req)
+		return k.owner.TestEncryption(t.Context(), req)
+	}
+	for name, change := range map[string]func(*allowlistv1.TestEncryptionRequest){
+		"a draft":               func(r *allowlistv1.TestEncryptionRequest) { r.Encryption = encrypted(workspace + "/secrets/key") },
+		"no reason":             func(r *allowlistv1.TestEncryptionRequest) { r.Reason = "" },
+		"no endpoint, no draft": func(r *allowlistv1.TestEncryptionRequest) { r.Name = nameOf("-") },
+	} {
+		_, err := test(change)
+		wantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
+	}
+	got, err := test(func(*allowlistv1.TestEncryptionRequest) {})
+	must(t, err)
+	if !got.GetOpened() || len(got.GetKeys()) != 0 || len(got.GetSnippets()) != 0 || len(got.GetSteps()) == 0 {
+		t.Errorf("TestEncryption with live keys = opened %v, %d keys, %d programs, %d steps", got.GetOpened(), len(got.GetKeys()), len(got.GetSnippets()), len(got.GetSteps()))
+	}
+	for _, step := range got.GetSteps() {
+		if step.GetValue() != "" {
+			t.Errorf("the step %s shows its result", step.GetStage())
+		}
+	}
+	if change := k.owner.history(t, nameOf("orders"))[0]; change.GetAction() != allowlistv1.EndpointChange_ACTION_TESTED || change.GetReason() != "with the partner" {
+		t.Errorf("the change log ends with %v", change)
+	}
+	must(t, k.allowlist.Verify(t.Context()))
+	k.activate(t, "orders")
+	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: got.GetBody()})
+	must(t, err)
+	if string(opened.GetBody()) != sample {
+		t.Errorf("Decrypt of what live keys made = %s", opened.GetBody())
+	}
+	k.secret(t, "prefix", keyOf(1)[:16]...)
+	prefix := k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
+	_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = prefix })
+	wantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
+}
+
+func TestADryRunOfAnAnswerMakesUpItsQuestion(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{
+		Name: nameOf("-"), Kind: response, Body: []byte(sample),
+		Encryption: &allowlistv1.Encryption{Preset: &allowlistv1.PresetUse{
+			Id: "whatsapp_flows", Secrets: map[string]*allowlistv1.SecretRef{"private_key": {Name: workspace + "/secrets/flows"}},
+		}},
+	})
+	var fields []string
+	for _, key := range got.GetKeys() {
+		fields = append(fields, key.GetField())
+		if _, err := base64.StdEncoding.DecodeString(key.GetValue()); err != nil {
+			t.Errorf("%s is %q, want base64", key.GetField(), key.GetValue())
+		}
+	}
+	if !got.GetOpened() || strings.Join(fields, " ") != "response.cipher.exchange_key response.cipher.iv" {
+		t.Errorf("TestEncryption of an answer = opened %v, keys %v", got.GetOpened(), fields)
+	}
+}
+
+func TestAWrongDraftIsRefusedAsWhenItIsSaved(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	_, err := k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{
+		Name: nameOf("-"), Encryption: encrypted("workspaces/other/secrets/key"),
+	})
+	wantError(t, "TestEncryption of a draft with another workspace's secret", err, codes.InvalidArgument, "INVALID_FIELD")
+	if v := servertest.Violations(err); len(v) != 1 || v[0].Field != "encryption.request.cipher.shared_key.keys[0].name" {
+		t.Errorf("the violations are %v", v)
+	}
+}
+
+func TestKeysAndSamplesOfDryRunsAreInNoLog(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := "sesame-live-key-of-thirty-two-by"
+	k.secret(t, "key", []byte(secret)...)
+	k.configured(t, "orders", `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" } } } }`)
+	dry := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte("sesame-sample")})
+	live := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte("sesame-sample"), LiveKeys: true, Reason: "to see"})
+	_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+		Name: nameOf("orders"), Body: live.GetBody(), Plaintext: []byte("sesame-other-sample"), Reason: "to see",
+	})
+	must(t, err)
+	log := k.env.Log.String()
+	for _, canary := range []string{secret, "sesame-sample", "sesame-other-sample", dry.GetKeys()[0].GetValue()} {
+		servertest.MustNotHold(t, "the log", log, canary)
+		if canary != dry.GetKeys()[0].GetValue() {
+			servertest.MustNotHold(t, "the answer with live keys", live.String(), secret)
+		}
+	}
+}
+
+func keySecret(t testing.TB, k *kit, id, value string) {
+	t.Helper()
+	k.secretIn(t, workspace, id, vaultv1.Usage_USAGE_KEY, []byte(value)...)
+}
