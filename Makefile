@@ -39,8 +39,13 @@ lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
 fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
 
-interop: ## Check payloads against openssl and node, both ways. Needs both.
+PARTNERS := services/e2e/testdata/interop
+interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against partners' tools, both ways. Needs npm, openssl, python3, gpg, strace; a JDK counts.
 	go test -count=1 -tags interop -run Interop ./services/...
+
+$(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
+	npm ci --silent --prefix $(PARTNERS)
+	@touch $@
 
 readme: $(BIN)/grpcurl ## Run the commands that README.md shows. Needs curl, jq, openssl.
 	go test -count=1 -tags readme -run Readme ./services/e2e/...

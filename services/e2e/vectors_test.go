@@ -31,6 +31,7 @@ func outsideTheModel() map[string]string { return map[string]string{} }
 // A vector is an answer that another tool gave, and what it was given.
 type vector struct {
 	ID            string                  `json:"id"`
+	Tool          string                  `json:"tool"`
 	Deterministic bool                    `json:"deterministic"`
 	Direction     string                  `json:"direction"`
 	Expect        string                  `json:"expect"`
