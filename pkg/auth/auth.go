@@ -16,7 +16,8 @@
 // proves, confers a role. What a method asks for is written next to it in the
 // contract, as its access option; a [Guard] reads the options of all services a
 // server has registered and refuses to be built when a method has none, so that
-// nothing is open because somebody forgot it.
+// nothing is open because somebody forgot it. An option may admit whoever is
+// authenticated; it has to say so in as many words.
 //
 //	people:
 //	- {issuer: https://id.example, claim: email, value: ada@example.com, role: owner, workspaces: [payments]}

@@ -22,7 +22,9 @@ type Guard struct{ rules map[string]rule }
 
 // rule is the access option of one method.
 type rule struct {
-	roles []accessv1.Role
+	// anyCaller admits whoever is authenticated. Then there is nothing else.
+	anyCaller bool
+	roles     []accessv1.Role
 	// path leads to the field of the request that carries the resource name.
 	path []protoreflect.FieldDescriptor
 }
@@ -84,8 +86,19 @@ func readRule(service string, info grpc.MethodInfo) (rule, error) {
 	if info.IsServerStream != method.IsStreamingServer() {
 		return rule{}, errors.New("the contract does not say that it streams, or says that it does")
 	}
-	access, ok := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
-	if !ok || len(access.GetRoles()) == 0 {
+	access, _ := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
+	return newRule(access, method.Input())
+}
+
+// newRule reads an access option of a method that takes the message.
+func newRule(access *accessv1.Access, input protoreflect.MessageDescriptor) (rule, error) {
+	if access.GetAnyCaller() {
+		if len(access.GetRoles()) > 0 || access.GetWorkspaceField() != "" {
+			return rule{}, errors.New("the access option admits any caller and yet names roles or a field")
+		}
+		return rule{anyCaller: true}, nil
+	}
+	if len(access.GetRoles()) == 0 {
 		return rule{}, errors.New("there is no access option, or it names no role")
 	}
 	for _, role := range access.GetRoles() {
@@ -93,7 +106,7 @@ func readRule(service string, info grpc.MethodInfo) (rule, error) {
 			return rule{}, errors.New("the access option names an unknown role")
 		}
 	}
-	path, err := fieldPath(method.Input(), access.GetWorkspaceField())
+	path, err := fieldPath(input, access.GetWorkspaceField())
 	if err != nil {
 		return rule{}, fmt.Errorf("follow workspace_field: %w", err)
 	}
@@ -142,6 +155,9 @@ func (g *Guard) admits(p Principal, method string, req any) bool {
 
 // admits reports whether the principal may call the method on what a name says.
 func (r rule) admits(p Principal, name string) bool {
+	if r.anyCaller {
+		return p.Subject != ""
+	}
 	// All workspaces are a super admin's, so that it does not matter which the
 	// request means, or whether it means one: the handler says what is wrong with it.
 	if p.SuperAdmin() && slices.Contains(r.roles, accessv1.Role_ROLE_SUPER_ADMIN) {
@@ -155,6 +171,9 @@ func (r rule) admits(p Principal, name string) bool {
 
 // name returns the resource name that the request carries, or nothing.
 func (r rule) name(message proto.Message) string {
+	if len(r.path) == 0 {
+		return ""
+	}
 	m := message.ProtoReflect()
 	last := len(r.path) - 1
 	for _, field := range r.path[:last] {

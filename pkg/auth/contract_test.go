@@ -65,6 +65,13 @@ func access(field string, roles ...accessv1.Role) func(*descriptorpb.MethodDescr
 	}
 }
 
+// anyCaller admits any caller, and then says more.
+func anyCaller(field string, roles ...accessv1.Role) func(*descriptorpb.MethodDescriptorProto) {
+	return func(m *descriptorpb.MethodDescriptorProto) {
+		proto.SetExtension(m.GetOptions(), accessv1.E_Access, &accessv1.Access{AnyCaller: true, Roles: roles, WorkspaceField: field})
+	}
+}
+
 func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 	t.Parallel()
 	const owner = accessv1.Role_ROLE_OWNER
@@ -77,6 +84,8 @@ func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 		{"no role", access("name"), "names no role"},
 		{"an unspecified role", access("name", owner, accessv1.Role_ROLE_UNSPECIFIED), "unknown role"},
 		{"an invented role", access("name", owner, 99), "unknown role"},
+		{"any caller and a role", anyCaller("", owner), "any caller"},
+		{"any caller and a field", anyCaller("name"), "any caller"},
 		{"no field", access("", owner), "no single field"},
 		{"an unknown field", access("nome", owner), "no single field"},
 		{"an unknown inner field", access("inner.nome", owner), "no single field"},

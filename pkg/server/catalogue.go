@@ -26,13 +26,14 @@ type entry struct {
 	impl any
 }
 
-// newCatalogue lists the methods of the services, of health, and of reflection unless
-// that is off.
+// newCatalogue lists the methods of the services, of the access service, of health,
+// and of reflection unless that is off.
 func newCatalogue(services []Service, h *health.Server, reflects string) *catalogue {
 	c := &catalogue{contract: make(map[string]bool)}
 	for _, svc := range services {
 		svc.Register(c)
 	}
+	access{}.Register(c)
 	for _, e := range c.entries {
 		c.contract[e.desc.ServiceName] = true
 		h.SetServingStatus(e.desc.ServiceName, healthv1.HealthCheckResponse_SERVING)

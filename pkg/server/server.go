@@ -35,7 +35,8 @@
 //
 // A [Service] registers its methods; each needs an access option and compiling
 // validation rules, or the server does not start. Handlers return faults, and
-// anything else for what the caller need not understand. [Author] names who makes
+// anything else for what the caller need not understand. Beside them every server
+// tells callers who they are (keyward.access.v1.AccessService). [Author] names who makes
 // a change. [Run] is all that a main needs; [New] and [Server.Serve] are for
 // programs that hold several servers, and for tests.
 package server

@@ -23,6 +23,7 @@ import (
 	"github.com/keyward/keyward/pkg/gateway"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/proto"
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -43,6 +44,12 @@ func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handle
 			Conn:     allowlist,
 			Service:  allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
 			Register: allowlistv1.RegisterAllowlistServiceHandler,
+		},
+		// Both have it; a page that cannot reach the vault has little to show.
+		gateway.Backend{
+			Conn:     vault,
+			Service:  accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
+			Register: accessv1.RegisterAccessServiceHandler,
 		})
 }
 
