@@ -1,0 +1,1 @@
+export function EndpointEditor(_: { id?: string; tab?: string }) { return <div className="page">soon</div>; }

@@ -1,0 +1,1 @@
+export function EndpointsPage(_: { id?: string; tab?: string }) { return <div className="page">soon</div>; }
