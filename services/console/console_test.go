@@ -137,6 +137,7 @@ func TestHeadersKeepOthersOut(t *testing.T) {
 		want := map[string]string{
 			"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:", "font-src": "'self'",
 			"connect-src": "'self' https://login.example", "form-action": "'none'", "frame-ancestors": "'none'", "base-uri": "'none'",
+			"require-trusted-types-for": "'script'", "trusted-types": "'none'",
 		}
 		if diff := cmp.Diff(want, directives); diff != "" {
 			t.Errorf("the policy of %s (-want +got)\n%s", path, diff)
