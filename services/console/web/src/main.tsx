@@ -6,6 +6,7 @@ import "./theme/parts.css";
 import "./theme/layout.css";
 import "./theme/tables.css";
 import "./theme/forms.css";
+import "./theme/editor.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";

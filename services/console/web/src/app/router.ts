@@ -46,7 +46,7 @@ export function navigate(to: string, options: { replace?: boolean; force?: boole
   const leave = () => {
     window.history[options.replace ? "replaceState" : "pushState"](null, "", to);
     changed();
-    if (!options.replace) window.scrollTo(0, 0);
+    if (!options.replace) document.getElementById("content")?.scrollTo(0, 0);
   };
   const samePath = new URL(to, window.location.href).pathname === window.location.pathname;
   if (!options.force && !samePath && guard?.(leave)) return;

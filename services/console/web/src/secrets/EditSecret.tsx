@@ -158,7 +158,7 @@ function Affected({ secret }: { secret: SecretJson }) {
   return (
     <Notice tone="warn" icon={<AlertIcon />} title={`A new value affects ${plural(names.length, "endpoint")}`}>
       <p>
-        Within a second they send with the new {name.toLowerCase()}, unless they name a version. What the partner sends with the old one is still opened for a while where the cipher authenticates. Make sure that the partner has the new one.
+        Within a second they use the new {name.toLowerCase()}, unless they hold a version. An exchange under way ends with the one it began with. Make sure that the partner has the new one.
       </p>
       <ReferrerList names={names} />
     </Notice>

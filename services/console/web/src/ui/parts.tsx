@@ -40,10 +40,10 @@ export function Notice({ tone = "info", icon, title, children, action }: { tone?
 }
 
 /** A long text on one line; the whole of it on hover and focus. */
-export function Ellipsis({ text, mono, empty = "–" }: { text: string | undefined; mono?: boolean; empty?: string }) {
+export function Ellipsis({ text, mono, hint, empty = "–" }: { text: string | undefined; mono?: boolean; hint?: string; empty?: string }) {
   if (!text) return <span className="dimmed">{empty}</span>;
   return (
-    <span className={mono ? "ellipsis mono" : "ellipsis"} data-hint={text} data-hint-clipped="">
+    <span className={mono ? "ellipsis mono" : "ellipsis"} data-hint={hint ?? text} data-hint-clipped={hint ? undefined : ""}>
       {text}
     </span>
   );
