@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -40,6 +41,11 @@ const (
 	Decoding_DECODING_BASE64 Decoding = 3
 	// The stored text is base64url (RFC 4648 section 5), padding optional.
 	Decoding_DECODING_BASE64URL Decoding = 4
+	// The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional.
+	Decoding_DECODING_WHSEC Decoding = 5
+	// The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1,
+	// SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at.
+	Decoding_DECODING_PEM Decoding = 6
 )
 
 // Enum value maps for Decoding.
@@ -50,6 +56,8 @@ var (
 		2: "DECODING_HEX",
 		3: "DECODING_BASE64",
 		4: "DECODING_BASE64URL",
+		5: "DECODING_WHSEC",
+		6: "DECODING_PEM",
 	}
 	Decoding_value = map[string]int32{
 		"DECODING_UNSPECIFIED": 0,
@@ -57,6 +65,8 @@ var (
 		"DECODING_HEX":         2,
 		"DECODING_BASE64":      3,
 		"DECODING_BASE64URL":   4,
+		"DECODING_WHSEC":       5,
+		"DECODING_PEM":         6,
 	}
 )
 
@@ -87,11 +97,129 @@ func (Decoding) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{0}
 }
 
+// Hash functions (FIPS 180-4; MD5 RFC 1321).
+type Hash int32
+
+const (
+	// The default that the field names.
+	Hash_HASH_UNSPECIFIED Hash = 0
+	// MD5, broken: only for key derivations and digests that partners fixed long ago.
+	Hash_HASH_MD5 Hash = 1
+	// SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken.
+	Hash_HASH_SHA1 Hash = 2
+	// SHA-256.
+	Hash_HASH_SHA256 Hash = 3
+	// SHA-384.
+	Hash_HASH_SHA384 Hash = 4
+	// SHA-512.
+	Hash_HASH_SHA512 Hash = 5
+)
+
+// Enum value maps for Hash.
+var (
+	Hash_name = map[int32]string{
+		0: "HASH_UNSPECIFIED",
+		1: "HASH_MD5",
+		2: "HASH_SHA1",
+		3: "HASH_SHA256",
+		4: "HASH_SHA384",
+		5: "HASH_SHA512",
+	}
+	Hash_value = map[string]int32{
+		"HASH_UNSPECIFIED": 0,
+		"HASH_MD5":         1,
+		"HASH_SHA1":        2,
+		"HASH_SHA256":      3,
+		"HASH_SHA384":      4,
+		"HASH_SHA512":      5,
+	}
+)
+
+func (x Hash) Enum() *Hash {
+	p := new(Hash)
+	*p = x
+	return p
+}
+
+func (x Hash) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Hash) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[1].Descriptor()
+}
+
+func (Hash) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[1]
+}
+
+func (x Hash) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Hash.Descriptor instead.
+func (Hash) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+}
+
+// Whether and how a JOSE header carries `iat`.
+type IssuedAt int32
+
+const (
+	// It does not.
+	IssuedAt_ISSUED_AT_UNSPECIFIED IssuedAt = 0
+	// In seconds since 1970.
+	IssuedAt_ISSUED_AT_SECONDS IssuedAt = 1
+	// In milliseconds since 1970.
+	IssuedAt_ISSUED_AT_MILLISECONDS IssuedAt = 2
+)
+
+// Enum value maps for IssuedAt.
+var (
+	IssuedAt_name = map[int32]string{
+		0: "ISSUED_AT_UNSPECIFIED",
+		1: "ISSUED_AT_SECONDS",
+		2: "ISSUED_AT_MILLISECONDS",
+	}
+	IssuedAt_value = map[string]int32{
+		"ISSUED_AT_UNSPECIFIED":  0,
+		"ISSUED_AT_SECONDS":      1,
+		"ISSUED_AT_MILLISECONDS": 2,
+	}
+)
+
+func (x IssuedAt) Enum() *IssuedAt {
+	p := new(IssuedAt)
+	*p = x
+	return p
+}
+
+func (x IssuedAt) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IssuedAt) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[2].Descriptor()
+}
+
+func (IssuedAt) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[2]
+}
+
+func (x IssuedAt) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IssuedAt.Descriptor instead.
+func (IssuedAt) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
+}
+
 // How bytes are written as text.
 type Encoding int32
 
 const (
-	// BASE64 for ciphertext, HEX for signatures.
+	// BASE64 for ciphertext, HEX for signatures, RAW for what says so.
 	Encoding_ENCODING_UNSPECIFIED Encoding = 0
 	// Base64 with padding (RFC 4648 section 4). Read with or without padding.
 	Encoding_ENCODING_BASE64 Encoding = 1
@@ -99,6 +227,11 @@ const (
 	Encoding_ENCODING_BASE64URL Encoding = 2
 	// Lower-case hexadecimal. Read in either case.
 	Encoding_ENCODING_HEX Encoding = 3
+	// Upper-case hexadecimal. Read in either case.
+	Encoding_ENCODING_HEX_UPPER Encoding = 4
+	// The bytes as they are. In a JSON string, a form or a header only for parts that are
+	// text: an IV of RANDOM_TEXT, associated data, literals.
+	Encoding_ENCODING_RAW Encoding = 5
 )
 
 // Enum value maps for Encoding.
@@ -108,12 +241,16 @@ var (
 		1: "ENCODING_BASE64",
 		2: "ENCODING_BASE64URL",
 		3: "ENCODING_HEX",
+		4: "ENCODING_HEX_UPPER",
+		5: "ENCODING_RAW",
 	}
 	Encoding_value = map[string]int32{
 		"ENCODING_UNSPECIFIED": 0,
 		"ENCODING_BASE64":      1,
 		"ENCODING_BASE64URL":   2,
 		"ENCODING_HEX":         3,
+		"ENCODING_HEX_UPPER":   4,
+		"ENCODING_RAW":         5,
 	}
 )
 
@@ -128,11 +265,11 @@ func (x Encoding) String() string {
 }
 
 func (Encoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[1].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[3].Descriptor()
 }
 
 func (Encoding) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[1]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[3]
 }
 
 func (x Encoding) Number() protoreflect.EnumNumber {
@@ -141,7 +278,7 @@ func (x Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Encoding.Descriptor instead.
 func (Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
 }
 
 // The algorithms.
@@ -157,34 +294,74 @@ const (
 	// AES with a 32-byte key in Galois/Counter Mode, 16-byte tag.
 	Cipher_ALGORITHM_AES_256_GCM Cipher_Algorithm = 3
 	// AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A)
-	// with PKCS #7 padding (RFC 5652 section 6.3). Not authenticated: needs the
+	// with padding. Not authenticated: needs a `mac`, or the
 	// acknowledgement UNAUTHENTICATED_CBC.
 	Cipher_ALGORITHM_AES_128_CBC Cipher_Algorithm = 4
 	// The same with a 24-byte key.
 	Cipher_ALGORITHM_AES_192_CBC Cipher_Algorithm = 5
 	// The same with a 32-byte key.
 	Cipher_ALGORITHM_AES_256_CBC Cipher_Algorithm = 6
+	// AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block
+	// as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR.
+	Cipher_ALGORITHM_AES_128_CTR Cipher_Algorithm = 7
+	// The same with a 24-byte key.
+	Cipher_ALGORITHM_AES_192_CTR Cipher_Algorithm = 8
+	// The same with a 32-byte key.
+	Cipher_ALGORITHM_AES_256_CTR Cipher_Algorithm = 9
+	// AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal
+	// blocks show: needs ECB.
+	Cipher_ALGORITHM_AES_128_ECB Cipher_Algorithm = 10
+	// The same with a 24-byte key.
+	Cipher_ALGORITHM_AES_192_ECB Cipher_Algorithm = 11
+	// The same with a 32-byte key.
+	Cipher_ALGORITHM_AES_256_ECB Cipher_Algorithm = 12
+	// ChaCha20-Poly1305 (RFC 8439): 32-byte key, 12-byte nonce, 16-byte tag.
+	Cipher_ALGORITHM_CHACHA20_POLY1305 Cipher_Algorithm = 13
+	// Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24
+	// bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and
+	// a `mac` or UNAUTHENTICATED_CBC.
+	Cipher_ALGORITHM_TRIPLE_DES_CBC Cipher_Algorithm = 14
+	// Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB.
+	Cipher_ALGORITHM_TRIPLE_DES_ECB Cipher_Algorithm = 15
 )
 
 // Enum value maps for Cipher_Algorithm.
 var (
 	Cipher_Algorithm_name = map[int32]string{
-		0: "ALGORITHM_UNSPECIFIED",
-		1: "ALGORITHM_AES_128_GCM",
-		2: "ALGORITHM_AES_192_GCM",
-		3: "ALGORITHM_AES_256_GCM",
-		4: "ALGORITHM_AES_128_CBC",
-		5: "ALGORITHM_AES_192_CBC",
-		6: "ALGORITHM_AES_256_CBC",
+		0:  "ALGORITHM_UNSPECIFIED",
+		1:  "ALGORITHM_AES_128_GCM",
+		2:  "ALGORITHM_AES_192_GCM",
+		3:  "ALGORITHM_AES_256_GCM",
+		4:  "ALGORITHM_AES_128_CBC",
+		5:  "ALGORITHM_AES_192_CBC",
+		6:  "ALGORITHM_AES_256_CBC",
+		7:  "ALGORITHM_AES_128_CTR",
+		8:  "ALGORITHM_AES_192_CTR",
+		9:  "ALGORITHM_AES_256_CTR",
+		10: "ALGORITHM_AES_128_ECB",
+		11: "ALGORITHM_AES_192_ECB",
+		12: "ALGORITHM_AES_256_ECB",
+		13: "ALGORITHM_CHACHA20_POLY1305",
+		14: "ALGORITHM_TRIPLE_DES_CBC",
+		15: "ALGORITHM_TRIPLE_DES_ECB",
 	}
 	Cipher_Algorithm_value = map[string]int32{
-		"ALGORITHM_UNSPECIFIED": 0,
-		"ALGORITHM_AES_128_GCM": 1,
-		"ALGORITHM_AES_192_GCM": 2,
-		"ALGORITHM_AES_256_GCM": 3,
-		"ALGORITHM_AES_128_CBC": 4,
-		"ALGORITHM_AES_192_CBC": 5,
-		"ALGORITHM_AES_256_CBC": 6,
+		"ALGORITHM_UNSPECIFIED":       0,
+		"ALGORITHM_AES_128_GCM":       1,
+		"ALGORITHM_AES_192_GCM":       2,
+		"ALGORITHM_AES_256_GCM":       3,
+		"ALGORITHM_AES_128_CBC":       4,
+		"ALGORITHM_AES_192_CBC":       5,
+		"ALGORITHM_AES_256_CBC":       6,
+		"ALGORITHM_AES_128_CTR":       7,
+		"ALGORITHM_AES_192_CTR":       8,
+		"ALGORITHM_AES_256_CTR":       9,
+		"ALGORITHM_AES_128_ECB":       10,
+		"ALGORITHM_AES_192_ECB":       11,
+		"ALGORITHM_AES_256_ECB":       12,
+		"ALGORITHM_CHACHA20_POLY1305": 13,
+		"ALGORITHM_TRIPLE_DES_CBC":    14,
+		"ALGORITHM_TRIPLE_DES_ECB":    15,
 	}
 )
 
@@ -199,11 +376,11 @@ func (x Cipher_Algorithm) String() string {
 }
 
 func (Cipher_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[2].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[4].Descriptor()
 }
 
 func (Cipher_Algorithm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[2]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[4]
 }
 
 func (x Cipher_Algorithm) Number() protoreflect.EnumNumber {
@@ -212,7 +389,179 @@ func (x Cipher_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Algorithm.Descriptor instead.
 func (Cipher_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// How a plaintext is filled up to whole blocks, in CBC and ECB.
+type Cipher_Padding int32
+
+const (
+	// PKCS7.
+	Cipher_PADDING_UNSPECIFIED Cipher_Padding = 0
+	// PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding.
+	Cipher_PADDING_PKCS7 Cipher_Padding = 1
+	// None: a body that is not whole blocks is refused.
+	Cipher_PADDING_NONE Cipher_Padding = 2
+	// Zero bytes up to the next block, none if it is full; read, all zeros at the end
+	// are dropped. Loses zeros of the plaintext: needs ZERO_PADDING.
+	Cipher_PADDING_ZERO Cipher_Padding = 3
+)
+
+// Enum value maps for Cipher_Padding.
+var (
+	Cipher_Padding_name = map[int32]string{
+		0: "PADDING_UNSPECIFIED",
+		1: "PADDING_PKCS7",
+		2: "PADDING_NONE",
+		3: "PADDING_ZERO",
+	}
+	Cipher_Padding_value = map[string]int32{
+		"PADDING_UNSPECIFIED": 0,
+		"PADDING_PKCS7":       1,
+		"PADDING_NONE":        2,
+		"PADDING_ZERO":        3,
+	}
+)
+
+func (x Cipher_Padding) Enum() *Cipher_Padding {
+	p := new(Cipher_Padding)
+	*p = x
+	return p
+}
+
+func (x Cipher_Padding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Cipher_Padding) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[5].Descriptor()
+}
+
+func (Cipher_Padding) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[5]
+}
+
+func (x Cipher_Padding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Cipher_Padding.Descriptor instead.
+func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4, 1}
+}
+
+// What is wrapped.
+type SessionKey_Form int32
+
+const (
+	// RAW.
+	SessionKey_FORM_UNSPECIFIED SessionKey_Form = 0
+	// The bytes of the key.
+	SessionKey_FORM_RAW SessionKey_Form = 1
+	// Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do.
+	SessionKey_FORM_ALPHANUMERIC SessionKey_Form = 2
+	// The key in base64; the cipher takes the bytes.
+	SessionKey_FORM_BASE64 SessionKey_Form = 3
+	// The key in lower-case hexadecimal; the cipher takes the bytes.
+	SessionKey_FORM_HEX SessionKey_Form = 4
+)
+
+// Enum value maps for SessionKey_Form.
+var (
+	SessionKey_Form_name = map[int32]string{
+		0: "FORM_UNSPECIFIED",
+		1: "FORM_RAW",
+		2: "FORM_ALPHANUMERIC",
+		3: "FORM_BASE64",
+		4: "FORM_HEX",
+	}
+	SessionKey_Form_value = map[string]int32{
+		"FORM_UNSPECIFIED":  0,
+		"FORM_RAW":          1,
+		"FORM_ALPHANUMERIC": 2,
+		"FORM_BASE64":       3,
+		"FORM_HEX":          4,
+	}
+)
+
+func (x SessionKey_Form) Enum() *SessionKey_Form {
+	p := new(SessionKey_Form)
+	*p = x
+	return p
+}
+
+func (x SessionKey_Form) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SessionKey_Form) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[6].Descriptor()
+}
+
+func (SessionKey_Form) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[6]
+}
+
+func (x SessionKey_Form) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SessionKey_Form.Descriptor instead.
+func (SessionKey_Form) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13, 0}
+}
+
+// The curves.
+type Ecdh_Curve int32
+
+const (
+	// Refused.
+	Ecdh_CURVE_UNSPECIFIED Ecdh_Curve = 0
+	// X25519 (RFC 7748).
+	Ecdh_CURVE_X25519 Ecdh_Curve = 1
+	// P-256 (FIPS 186-5).
+	Ecdh_CURVE_P256 Ecdh_Curve = 2
+)
+
+// Enum value maps for Ecdh_Curve.
+var (
+	Ecdh_Curve_name = map[int32]string{
+		0: "CURVE_UNSPECIFIED",
+		1: "CURVE_X25519",
+		2: "CURVE_P256",
+	}
+	Ecdh_Curve_value = map[string]int32{
+		"CURVE_UNSPECIFIED": 0,
+		"CURVE_X25519":      1,
+		"CURVE_P256":        2,
+	}
+)
+
+func (x Ecdh_Curve) Enum() *Ecdh_Curve {
+	p := new(Ecdh_Curve)
+	*p = x
+	return p
+}
+
+func (x Ecdh_Curve) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ecdh_Curve) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[7].Descriptor()
+}
+
+func (Ecdh_Curve) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[7]
+}
+
+func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ecdh_Curve.Descriptor instead.
+func (Ecdh_Curve) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // The sources.
@@ -221,8 +570,31 @@ type Iv_Source int32
 const (
 	// RANDOM.
 	Iv_SOURCE_UNSPECIFIED Iv_Source = 0
-	// Drawn anew for every encryption and sent along.
+	// Drawn anew for every encryption and sent in a part IV.
 	Iv_SOURCE_RANDOM Iv_Source = 1
+	// Random characters of `A-Za-z0-9`, drawn and sent likewise.
+	Iv_SOURCE_RANDOM_TEXT Iv_Source = 2
+	// A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and
+	// ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn
+	// for every value. A part IV is optional.
+	Iv_SOURCE_STATIC Iv_Source = 3
+	// Zero bytes. Needs ZERO_IV under CBC; else as STATIC.
+	Iv_SOURCE_ZERO Iv_Source = 4
+	// The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who
+	// can decrypt at will: tests and diagnoses with live keys refuse it.
+	Iv_SOURCE_KEY_PREFIX Iv_Source = 5
+	// What the derivation yields behind the key. Not for a digest. Under GCM, CTR and
+	// ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value.
+	Iv_SOURCE_DERIVED Iv_Source = 6
+	// The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
+	// has it. In a response with an exchange key only.
+	Iv_SOURCE_PEER_FLIPPED Iv_Source = 7
+	// Random, as the first block of the plaintext instead of a part: encrypted under a
+	// zero IV, and dropped by the receiver. CBC only.
+	Iv_SOURCE_IN_PLAINTEXT Iv_Source = 8
+	// The last bytes of another value of the body; see `field_suffix`. GCM needs a key
+	// drawn for every message.
+	Iv_SOURCE_FIELD_SUFFIX Iv_Source = 9
 )
 
 // Enum value maps for Iv_Source.
@@ -230,10 +602,26 @@ var (
 	Iv_Source_name = map[int32]string{
 		0: "SOURCE_UNSPECIFIED",
 		1: "SOURCE_RANDOM",
+		2: "SOURCE_RANDOM_TEXT",
+		3: "SOURCE_STATIC",
+		4: "SOURCE_ZERO",
+		5: "SOURCE_KEY_PREFIX",
+		6: "SOURCE_DERIVED",
+		7: "SOURCE_PEER_FLIPPED",
+		8: "SOURCE_IN_PLAINTEXT",
+		9: "SOURCE_FIELD_SUFFIX",
 	}
 	Iv_Source_value = map[string]int32{
-		"SOURCE_UNSPECIFIED": 0,
-		"SOURCE_RANDOM":      1,
+		"SOURCE_UNSPECIFIED":  0,
+		"SOURCE_RANDOM":       1,
+		"SOURCE_RANDOM_TEXT":  2,
+		"SOURCE_STATIC":       3,
+		"SOURCE_ZERO":         4,
+		"SOURCE_KEY_PREFIX":   5,
+		"SOURCE_DERIVED":      6,
+		"SOURCE_PEER_FLIPPED": 7,
+		"SOURCE_IN_PLAINTEXT": 8,
+		"SOURCE_FIELD_SUFFIX": 9,
 	}
 )
 
@@ -248,11 +636,11 @@ func (x Iv_Source) String() string {
 }
 
 func (Iv_Source) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[3].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[8].Descriptor()
 }
 
 func (Iv_Source) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[3]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[8]
 }
 
 func (x Iv_Source) Number() protoreflect.EnumNumber {
@@ -261,7 +649,258 @@ func (x Iv_Source) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Iv_Source.Descriptor instead.
 func (Iv_Source) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19, 0}
+}
+
+// The ways to manage the content key (`alg`, RFC 7518 section 4).
+type Jose_KeyManagement int32
+
+const (
+	// Refused.
+	Jose_KEY_MANAGEMENT_UNSPECIFIED Jose_KeyManagement = 0
+	// `dir`: the shared key itself.
+	Jose_KEY_MANAGEMENT_DIR Jose_KeyManagement = 1
+	// `A128KW`: AES Key Wrap.
+	Jose_KEY_MANAGEMENT_A128KW Jose_KeyManagement = 2
+	// `A256KW`.
+	Jose_KEY_MANAGEMENT_A256KW Jose_KeyManagement = 3
+	// `A256GCMKW`: key wrap with AES-GCM.
+	Jose_KEY_MANAGEMENT_A256GCMKW Jose_KeyManagement = 4
+	// `RSA-OAEP`: with SHA-1, for OAEP and MGF1.
+	Jose_KEY_MANAGEMENT_RSA_OAEP Jose_KeyManagement = 5
+	// `RSA-OAEP-256`: with SHA-256, for OAEP and MGF1.
+	Jose_KEY_MANAGEMENT_RSA_OAEP_256 Jose_KeyManagement = 6
+	// `ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key.
+	Jose_KEY_MANAGEMENT_ECDH_ES Jose_KeyManagement = 7
+	// `ECDH-ES+A256KW`.
+	Jose_KEY_MANAGEMENT_ECDH_ES_A256KW Jose_KeyManagement = 8
+	// `RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION.
+	Jose_KEY_MANAGEMENT_RSA1_5 Jose_KeyManagement = 9
+	// `A128GCMKW`.
+	Jose_KEY_MANAGEMENT_A128GCMKW Jose_KeyManagement = 10
+	// `ECDH-ES+A128KW`.
+	Jose_KEY_MANAGEMENT_ECDH_ES_A128KW Jose_KeyManagement = 11
+)
+
+// Enum value maps for Jose_KeyManagement.
+var (
+	Jose_KeyManagement_name = map[int32]string{
+		0:  "KEY_MANAGEMENT_UNSPECIFIED",
+		1:  "KEY_MANAGEMENT_DIR",
+		2:  "KEY_MANAGEMENT_A128KW",
+		3:  "KEY_MANAGEMENT_A256KW",
+		4:  "KEY_MANAGEMENT_A256GCMKW",
+		5:  "KEY_MANAGEMENT_RSA_OAEP",
+		6:  "KEY_MANAGEMENT_RSA_OAEP_256",
+		7:  "KEY_MANAGEMENT_ECDH_ES",
+		8:  "KEY_MANAGEMENT_ECDH_ES_A256KW",
+		9:  "KEY_MANAGEMENT_RSA1_5",
+		10: "KEY_MANAGEMENT_A128GCMKW",
+		11: "KEY_MANAGEMENT_ECDH_ES_A128KW",
+	}
+	Jose_KeyManagement_value = map[string]int32{
+		"KEY_MANAGEMENT_UNSPECIFIED":    0,
+		"KEY_MANAGEMENT_DIR":            1,
+		"KEY_MANAGEMENT_A128KW":         2,
+		"KEY_MANAGEMENT_A256KW":         3,
+		"KEY_MANAGEMENT_A256GCMKW":      4,
+		"KEY_MANAGEMENT_RSA_OAEP":       5,
+		"KEY_MANAGEMENT_RSA_OAEP_256":   6,
+		"KEY_MANAGEMENT_ECDH_ES":        7,
+		"KEY_MANAGEMENT_ECDH_ES_A256KW": 8,
+		"KEY_MANAGEMENT_RSA1_5":         9,
+		"KEY_MANAGEMENT_A128GCMKW":      10,
+		"KEY_MANAGEMENT_ECDH_ES_A128KW": 11,
+	}
+)
+
+func (x Jose_KeyManagement) Enum() *Jose_KeyManagement {
+	p := new(Jose_KeyManagement)
+	*p = x
+	return p
+}
+
+func (x Jose_KeyManagement) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Jose_KeyManagement) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[9].Descriptor()
+}
+
+func (Jose_KeyManagement) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[9]
+}
+
+func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Jose_KeyManagement.Descriptor instead.
+func (Jose_KeyManagement) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24, 0}
+}
+
+// The content ciphers (`enc`, RFC 7518 section 5).
+type Jose_ContentEncryption int32
+
+const (
+	// Refused.
+	Jose_CONTENT_ENCRYPTION_UNSPECIFIED Jose_ContentEncryption = 0
+	// `A128GCM`.
+	Jose_CONTENT_ENCRYPTION_A128GCM Jose_ContentEncryption = 1
+	// `A192GCM`.
+	Jose_CONTENT_ENCRYPTION_A192GCM Jose_ContentEncryption = 2
+	// `A256GCM`.
+	Jose_CONTENT_ENCRYPTION_A256GCM Jose_ContentEncryption = 3
+	// `A128CBC-HS256`.
+	Jose_CONTENT_ENCRYPTION_A128CBC_HS256 Jose_ContentEncryption = 4
+	// `A192CBC-HS384`.
+	Jose_CONTENT_ENCRYPTION_A192CBC_HS384 Jose_ContentEncryption = 5
+	// `A256CBC-HS512`.
+	Jose_CONTENT_ENCRYPTION_A256CBC_HS512 Jose_ContentEncryption = 6
+)
+
+// Enum value maps for Jose_ContentEncryption.
+var (
+	Jose_ContentEncryption_name = map[int32]string{
+		0: "CONTENT_ENCRYPTION_UNSPECIFIED",
+		1: "CONTENT_ENCRYPTION_A128GCM",
+		2: "CONTENT_ENCRYPTION_A192GCM",
+		3: "CONTENT_ENCRYPTION_A256GCM",
+		4: "CONTENT_ENCRYPTION_A128CBC_HS256",
+		5: "CONTENT_ENCRYPTION_A192CBC_HS384",
+		6: "CONTENT_ENCRYPTION_A256CBC_HS512",
+	}
+	Jose_ContentEncryption_value = map[string]int32{
+		"CONTENT_ENCRYPTION_UNSPECIFIED":   0,
+		"CONTENT_ENCRYPTION_A128GCM":       1,
+		"CONTENT_ENCRYPTION_A192GCM":       2,
+		"CONTENT_ENCRYPTION_A256GCM":       3,
+		"CONTENT_ENCRYPTION_A128CBC_HS256": 4,
+		"CONTENT_ENCRYPTION_A192CBC_HS384": 5,
+		"CONTENT_ENCRYPTION_A256CBC_HS512": 6,
+	}
+)
+
+func (x Jose_ContentEncryption) Enum() *Jose_ContentEncryption {
+	p := new(Jose_ContentEncryption)
+	*p = x
+	return p
+}
+
+func (x Jose_ContentEncryption) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Jose_ContentEncryption) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[10].Descriptor()
+}
+
+func (Jose_ContentEncryption) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[10]
+}
+
+func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Jose_ContentEncryption.Descriptor instead.
+func (Jose_ContentEncryption) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24, 1}
+}
+
+// The algorithms.
+type Jws_Algorithm int32
+
+const (
+	// Refused.
+	Jws_ALGORITHM_UNSPECIFIED Jws_Algorithm = 0
+	// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256.
+	Jws_ALGORITHM_RS256 Jws_Algorithm = 1
+	// `RS512`.
+	Jws_ALGORITHM_RS512 Jws_Algorithm = 2
+	// `PS256`: RSASSA-PSS with SHA-256.
+	Jws_ALGORITHM_PS256 Jws_Algorithm = 3
+	// `PS512`.
+	Jws_ALGORITHM_PS512 Jws_Algorithm = 4
+	// `ES256`: ECDSA with P-256.
+	Jws_ALGORITHM_ES256 Jws_Algorithm = 5
+	// `ES384`: ECDSA with P-384.
+	Jws_ALGORITHM_ES384 Jws_Algorithm = 6
+	// `EdDSA`: Ed25519 (RFC 8037).
+	Jws_ALGORITHM_EDDSA Jws_Algorithm = 7
+	// `HS256`: HMAC with SHA-256, a key of 32 bytes or more.
+	Jws_ALGORITHM_HS256 Jws_Algorithm = 8
+	// `HS512`: a key of 64 bytes or more.
+	Jws_ALGORITHM_HS512 Jws_Algorithm = 9
+	// `RS384`.
+	Jws_ALGORITHM_RS384 Jws_Algorithm = 10
+	// `PS384`.
+	Jws_ALGORITHM_PS384 Jws_Algorithm = 11
+	// `HS384`: a key of 48 bytes or more.
+	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
+)
+
+// Enum value maps for Jws_Algorithm.
+var (
+	Jws_Algorithm_name = map[int32]string{
+		0:  "ALGORITHM_UNSPECIFIED",
+		1:  "ALGORITHM_RS256",
+		2:  "ALGORITHM_RS512",
+		3:  "ALGORITHM_PS256",
+		4:  "ALGORITHM_PS512",
+		5:  "ALGORITHM_ES256",
+		6:  "ALGORITHM_ES384",
+		7:  "ALGORITHM_EDDSA",
+		8:  "ALGORITHM_HS256",
+		9:  "ALGORITHM_HS512",
+		10: "ALGORITHM_RS384",
+		11: "ALGORITHM_PS384",
+		12: "ALGORITHM_HS384",
+	}
+	Jws_Algorithm_value = map[string]int32{
+		"ALGORITHM_UNSPECIFIED": 0,
+		"ALGORITHM_RS256":       1,
+		"ALGORITHM_RS512":       2,
+		"ALGORITHM_PS256":       3,
+		"ALGORITHM_PS512":       4,
+		"ALGORITHM_ES256":       5,
+		"ALGORITHM_ES384":       6,
+		"ALGORITHM_EDDSA":       7,
+		"ALGORITHM_HS256":       8,
+		"ALGORITHM_HS512":       9,
+		"ALGORITHM_RS384":       10,
+		"ALGORITHM_PS384":       11,
+		"ALGORITHM_HS384":       12,
+	}
+)
+
+func (x Jws_Algorithm) Enum() *Jws_Algorithm {
+	p := new(Jws_Algorithm)
+	*p = x
+	return p
+}
+
+func (x Jws_Algorithm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Jws_Algorithm) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[11].Descriptor()
+}
+
+func (Jws_Algorithm) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[11]
+}
+
+func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Jws_Algorithm.Descriptor instead.
+func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // What a selected value is turned into before encryption, and back.
@@ -303,11 +942,11 @@ func (x Fields_ValueForm) String() string {
 }
 
 func (Fields_ValueForm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[4].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[12].Descriptor()
 }
 
 func (Fields_ValueForm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[4]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[12]
 }
 
 func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
@@ -316,7 +955,7 @@ func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_ValueForm.Descriptor instead.
 func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 0}
 }
 
 // What to do with a path that selects nothing.
@@ -356,11 +995,11 @@ func (x Fields_Missing) String() string {
 }
 
 func (Fields_Missing) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[5].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[13].Descriptor()
 }
 
 func (Fields_Missing) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[5]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[13]
 }
 
 func (x Fields_Missing) Number() protoreflect.EnumNumber {
@@ -369,7 +1008,7 @@ func (x Fields_Missing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_Missing.Descriptor instead.
 func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 1}
 }
 
 // What a part may be.
@@ -378,27 +1017,57 @@ type Part_Slot int32
 const (
 	// Refused.
 	Part_SLOT_UNSPECIFIED Part_Slot = 0
-	// The IV.
+	// The IV. Refused for one that is derived, of the key or of the peer's.
 	Part_SLOT_IV Part_Slot = 1
-	// The ciphertext, without the tag.
+	// The ciphertext, without the tag; without a kind, the bytes themselves.
 	Part_SLOT_CIPHERTEXT Part_Slot = 2
-	// The authentication tag (GCM only).
+	// The authentication tag.
 	Part_SLOT_TAG Part_Slot = 3
+	// The salt of a derivation that is sent.
+	Part_SLOT_SALT Part_Slot = 4
+	// The wrapped session key.
+	Part_SLOT_WRAPPED_KEY Part_Slot = 5
+	// The MAC of `mac`.
+	Part_SLOT_MAC Part_Slot = 6
+	// The associated data that are sent.
+	Part_SLOT_AAD Part_Slot = 7
+	// The ephemeral public key of `ecdh`.
+	Part_SLOT_EPHEMERAL_KEY Part_Slot = 8
+	// The SHA-256 of the DER of the wrapping certificate. Optional; compared with our
+	// keys when read, to choose one, where our secrets are certificates.
+	Part_SLOT_CERTIFICATE_SHA256 Part_Slot = 9
+	// The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo).
+	// Optional; chooses the key when read.
+	Part_SLOT_PUBLIC_KEY_SHA256 Part_Slot = 10
 )
 
 // Enum value maps for Part_Slot.
 var (
 	Part_Slot_name = map[int32]string{
-		0: "SLOT_UNSPECIFIED",
-		1: "SLOT_IV",
-		2: "SLOT_CIPHERTEXT",
-		3: "SLOT_TAG",
+		0:  "SLOT_UNSPECIFIED",
+		1:  "SLOT_IV",
+		2:  "SLOT_CIPHERTEXT",
+		3:  "SLOT_TAG",
+		4:  "SLOT_SALT",
+		5:  "SLOT_WRAPPED_KEY",
+		6:  "SLOT_MAC",
+		7:  "SLOT_AAD",
+		8:  "SLOT_EPHEMERAL_KEY",
+		9:  "SLOT_CERTIFICATE_SHA256",
+		10: "SLOT_PUBLIC_KEY_SHA256",
 	}
 	Part_Slot_value = map[string]int32{
-		"SLOT_UNSPECIFIED": 0,
-		"SLOT_IV":          1,
-		"SLOT_CIPHERTEXT":  2,
-		"SLOT_TAG":         3,
+		"SLOT_UNSPECIFIED":        0,
+		"SLOT_IV":                 1,
+		"SLOT_CIPHERTEXT":         2,
+		"SLOT_TAG":                3,
+		"SLOT_SALT":               4,
+		"SLOT_WRAPPED_KEY":        5,
+		"SLOT_MAC":                6,
+		"SLOT_AAD":                7,
+		"SLOT_EPHEMERAL_KEY":      8,
+		"SLOT_CERTIFICATE_SHA256": 9,
+		"SLOT_PUBLIC_KEY_SHA256":  10,
 	}
 )
 
@@ -413,11 +1082,11 @@ func (x Part_Slot) String() string {
 }
 
 func (Part_Slot) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[6].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[14].Descriptor()
 }
 
 func (Part_Slot) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[6]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[14]
 }
 
 func (x Part_Slot) Number() protoreflect.EnumNumber {
@@ -426,7 +1095,7 @@ func (x Part_Slot) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Part_Slot.Descriptor instead.
 func (Part_Slot) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
 }
 
 // The algorithms.
@@ -435,8 +1104,16 @@ type Mac_Algorithm int32
 const (
 	// Refused.
 	Mac_ALGORITHM_UNSPECIFIED Mac_Algorithm = 0
-	// HMAC with SHA-256 (RFC 2104, FIPS 198-1). Keys of 16 bytes or more.
+	// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
 	Mac_ALGORITHM_HMAC_SHA256 Mac_Algorithm = 1
+	// HMAC with SHA-1.
+	Mac_ALGORITHM_HMAC_SHA1 Mac_Algorithm = 2
+	// HMAC with SHA-384.
+	Mac_ALGORITHM_HMAC_SHA384 Mac_Algorithm = 3
+	// HMAC with SHA-512.
+	Mac_ALGORITHM_HMAC_SHA512 Mac_Algorithm = 4
+	// HMAC with MD5. Needs WEAK_DIGEST.
+	Mac_ALGORITHM_HMAC_MD5 Mac_Algorithm = 5
 )
 
 // Enum value maps for Mac_Algorithm.
@@ -444,10 +1121,18 @@ var (
 	Mac_Algorithm_name = map[int32]string{
 		0: "ALGORITHM_UNSPECIFIED",
 		1: "ALGORITHM_HMAC_SHA256",
+		2: "ALGORITHM_HMAC_SHA1",
+		3: "ALGORITHM_HMAC_SHA384",
+		4: "ALGORITHM_HMAC_SHA512",
+		5: "ALGORITHM_HMAC_MD5",
 	}
 	Mac_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
 		"ALGORITHM_HMAC_SHA256": 1,
+		"ALGORITHM_HMAC_SHA1":   2,
+		"ALGORITHM_HMAC_SHA384": 3,
+		"ALGORITHM_HMAC_SHA512": 4,
+		"ALGORITHM_HMAC_MD5":    5,
 	}
 )
 
@@ -462,11 +1147,11 @@ func (x Mac_Algorithm) String() string {
 }
 
 func (Mac_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[7].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[15].Descriptor()
 }
 
 func (Mac_Algorithm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[7]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[15]
 }
 
 func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
@@ -475,7 +1160,92 @@ func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mac_Algorithm.Descriptor instead.
 func (Mac_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39, 0}
+}
+
+// The algorithms.
+type Asymmetric_Algorithm int32
+
+const (
+	// Refused.
+	Asymmetric_ALGORITHM_UNSPECIFIED Asymmetric_Algorithm = 0
+	// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2), as in Alipay's RSA2.
+	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256 Asymmetric_Algorithm = 1
+	// The same with SHA-384.
+	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384 Asymmetric_Algorithm = 2
+	// The same with SHA-512.
+	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512 Asymmetric_Algorithm = 3
+	// The same with SHA-1. Needs WEAK_DIGEST.
+	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1 Asymmetric_Algorithm = 4
+	// RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017 section 8.1).
+	Asymmetric_ALGORITHM_RSA_PSS_SHA256 Asymmetric_Algorithm = 5
+	// The same with SHA-512 and a salt of 64 bytes.
+	Asymmetric_ALGORITHM_RSA_PSS_SHA512 Asymmetric_Algorithm = 6
+	// ECDSA with P-256 and SHA-256 (FIPS 186-5), the signature in DER.
+	Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER Asymmetric_Algorithm = 7
+	// The same with the signature as r and s behind each other, 64 bytes (IEEE P1363).
+	Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363 Asymmetric_Algorithm = 8
+	// ECDSA with P-384 and SHA-384 in DER.
+	Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER Asymmetric_Algorithm = 9
+	// Ed25519 (RFC 8032).
+	Asymmetric_ALGORITHM_ED25519 Asymmetric_Algorithm = 10
+)
+
+// Enum value maps for Asymmetric_Algorithm.
+var (
+	Asymmetric_Algorithm_name = map[int32]string{
+		0:  "ALGORITHM_UNSPECIFIED",
+		1:  "ALGORITHM_RSA_PKCS1V15_SHA256",
+		2:  "ALGORITHM_RSA_PKCS1V15_SHA384",
+		3:  "ALGORITHM_RSA_PKCS1V15_SHA512",
+		4:  "ALGORITHM_RSA_PKCS1V15_SHA1",
+		5:  "ALGORITHM_RSA_PSS_SHA256",
+		6:  "ALGORITHM_RSA_PSS_SHA512",
+		7:  "ALGORITHM_ECDSA_P256_SHA256_DER",
+		8:  "ALGORITHM_ECDSA_P256_SHA256_P1363",
+		9:  "ALGORITHM_ECDSA_P384_SHA384_DER",
+		10: "ALGORITHM_ED25519",
+	}
+	Asymmetric_Algorithm_value = map[string]int32{
+		"ALGORITHM_UNSPECIFIED":             0,
+		"ALGORITHM_RSA_PKCS1V15_SHA256":     1,
+		"ALGORITHM_RSA_PKCS1V15_SHA384":     2,
+		"ALGORITHM_RSA_PKCS1V15_SHA512":     3,
+		"ALGORITHM_RSA_PKCS1V15_SHA1":       4,
+		"ALGORITHM_RSA_PSS_SHA256":          5,
+		"ALGORITHM_RSA_PSS_SHA512":          6,
+		"ALGORITHM_ECDSA_P256_SHA256_DER":   7,
+		"ALGORITHM_ECDSA_P256_SHA256_P1363": 8,
+		"ALGORITHM_ECDSA_P384_SHA384_DER":   9,
+		"ALGORITHM_ED25519":                 10,
+	}
+)
+
+func (x Asymmetric_Algorithm) Enum() *Asymmetric_Algorithm {
+	p := new(Asymmetric_Algorithm)
+	*p = x
+	return p
+}
+
+func (x Asymmetric_Algorithm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Asymmetric_Algorithm) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[16].Descriptor()
+}
+
+func (Asymmetric_Algorithm) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[16]
+}
+
+func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
+func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
 }
 
 // The choices that need acknowledgement.
@@ -487,17 +1257,74 @@ const (
 	// CBC without a MAC: whoever can change the ciphertext can change the
 	// plaintext, and an answer that tells good padding from bad opens it.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC LegacyAcknowledgement_Flag = 1
+	// Electronic Codebook mode: equal blocks of plaintext show.
+	LegacyAcknowledgement_FLAG_ECB LegacyAcknowledgement_Flag = 2
+	// Triple DES: blocks of 64 bits, which repeat after some gigabytes.
+	LegacyAcknowledgement_FLAG_TRIPLE_DES LegacyAcknowledgement_Flag = 3
+	// CBC with an IV of zeros: equal beginnings show.
+	LegacyAcknowledgement_FLAG_ZERO_IV LegacyAcknowledgement_Flag = 4
+	// CBC with an IV that is always the same: equal beginnings show.
+	LegacyAcknowledgement_FLAG_STATIC_IV LegacyAcknowledgement_Flag = 5
+	// The IV is the beginning of the key.
+	LegacyAcknowledgement_FLAG_IV_FROM_KEY LegacyAcknowledgement_Flag = 6
+	// A key made by MD5.
+	LegacyAcknowledgement_FLAG_MD5_KDF LegacyAcknowledgement_Flag = 7
+	// Padding with zeros, which loses zeros.
+	LegacyAcknowledgement_FLAG_ZERO_PADDING LegacyAcknowledgement_Flag = 8
+	// RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens
+	// it (Bleichenbacher).
+	LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION LegacyAcknowledgement_Flag = 9
+	// CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext.
+	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR LegacyAcknowledgement_Flag = 10
+	// A passphrase's key derived with the same salt every time.
+	LegacyAcknowledgement_FLAG_STATIC_SALT LegacyAcknowledgement_Flag = 11
+	// A passphrase's key derived with too little work.
+	LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS LegacyAcknowledgement_Flag = 12
+	// A tag of fewer than 16 bytes.
+	LegacyAcknowledgement_FLAG_SHORT_TAG LegacyAcknowledgement_Flag = 13
+	// A digest with a secret in it instead of a MAC: open to extension.
+	LegacyAcknowledgement_FLAG_SECRET_DIGEST LegacyAcknowledgement_Flag = 14
+	// A signature, checksum or MAC with MD5, or a signature with SHA-1.
+	LegacyAcknowledgement_FLAG_WEAK_DIGEST LegacyAcknowledgement_Flag = 15
 )
 
 // Enum value maps for LegacyAcknowledgement_Flag.
 var (
 	LegacyAcknowledgement_Flag_name = map[int32]string{
-		0: "FLAG_UNSPECIFIED",
-		1: "FLAG_UNAUTHENTICATED_CBC",
+		0:  "FLAG_UNSPECIFIED",
+		1:  "FLAG_UNAUTHENTICATED_CBC",
+		2:  "FLAG_ECB",
+		3:  "FLAG_TRIPLE_DES",
+		4:  "FLAG_ZERO_IV",
+		5:  "FLAG_STATIC_IV",
+		6:  "FLAG_IV_FROM_KEY",
+		7:  "FLAG_MD5_KDF",
+		8:  "FLAG_ZERO_PADDING",
+		9:  "FLAG_RSA_PKCS1V15_ENCRYPTION",
+		10: "FLAG_UNAUTHENTICATED_CTR",
+		11: "FLAG_STATIC_SALT",
+		12: "FLAG_WEAK_KDF_ITERATIONS",
+		13: "FLAG_SHORT_TAG",
+		14: "FLAG_SECRET_DIGEST",
+		15: "FLAG_WEAK_DIGEST",
 	}
 	LegacyAcknowledgement_Flag_value = map[string]int32{
-		"FLAG_UNSPECIFIED":         0,
-		"FLAG_UNAUTHENTICATED_CBC": 1,
+		"FLAG_UNSPECIFIED":             0,
+		"FLAG_UNAUTHENTICATED_CBC":     1,
+		"FLAG_ECB":                     2,
+		"FLAG_TRIPLE_DES":              3,
+		"FLAG_ZERO_IV":                 4,
+		"FLAG_STATIC_IV":               5,
+		"FLAG_IV_FROM_KEY":             6,
+		"FLAG_MD5_KDF":                 7,
+		"FLAG_ZERO_PADDING":            8,
+		"FLAG_RSA_PKCS1V15_ENCRYPTION": 9,
+		"FLAG_UNAUTHENTICATED_CTR":     10,
+		"FLAG_STATIC_SALT":             11,
+		"FLAG_WEAK_KDF_ITERATIONS":     12,
+		"FLAG_SHORT_TAG":               13,
+		"FLAG_SECRET_DIGEST":           14,
+		"FLAG_WEAK_DIGEST":             15,
 	}
 )
 
@@ -512,11 +1339,11 @@ func (x LegacyAcknowledgement_Flag) String() string {
 }
 
 func (LegacyAcknowledgement_Flag) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[8].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[17].Descriptor()
 }
 
 func (LegacyAcknowledgement_Flag) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[8]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[17]
 }
 
 func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
@@ -525,7 +1352,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 0}
 }
 
 // Encryption says how bodies to and from an endpoint are protected. It holds
@@ -534,14 +1361,27 @@ func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
 // (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
 //
 // A configuration is checked as a whole when it is saved; all findings come back
-// at once as field violations.
+// at once as field violations. It is written out in `request` and `response`, or
+// begins with a `preset`.
+//
+// The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
+// signature or a key derivation. What a configuration sends as it is (an IV, a salt)
+// is drawn, derived, or a PARAMETER.
 type Encryption struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How requests are protected. Required.
+	// How requests are protected. Required, unless there is a preset.
 	Request *Profile `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
 	// How responses are protected. Unset: as requests are, except that signing is
 	// not mirrored; it holds for the direction it is written in.
-	Response      *Profile `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
+	Response *Profile `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
+	// A preset to start from. It is written out when the configuration is saved, so
+	// that this field is never returned; `request` and `response` must be unset.
+	Preset *PresetUse `protobuf:"bytes,3,opt,name=preset,proto3" json:"preset,omitempty"`
+	// For how long after a rotation the version before still opens what comes in, and
+	// still signs where the scheme carries a list of signatures. Only where the scheme
+	// tells a wrong key from a right one; CBC without a MAC never tries another key.
+	// From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+	RotationGrace *durationpb.Duration `protobuf:"bytes,4,opt,name=rotation_grace,json=rotationGrace,proto3" json:"rotation_grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,35 +1430,137 @@ func (x *Encryption) GetResponse() *Profile {
 	return nil
 }
 
-// A Profile protects the messages of one direction. It has a `cipher`, a
-// `signing` or both; the signature is made over the exact bytes that are sent,
-// after encryption.
+func (x *Encryption) GetPreset() *PresetUse {
+	if x != nil {
+		return x.Preset
+	}
+	return nil
+}
+
+func (x *Encryption) GetRotationGrace() *durationpb.Duration {
+	if x != nil {
+		return x.RotationGrace
+	}
+	return nil
+}
+
+// A PresetUse starts a configuration from a named preset; see ListPresets.
+type PresetUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The preset's id, such as `mastercard_fle`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The secrets to put in the preset's places, by the names that the preset gives them.
+	Secrets map[string]*SecretRef `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
+	// in LegacyAcknowledgement. 1-512 characters then.
+	LegacyReason string `protobuf:"bytes,3,opt,name=legacy_reason,json=legacyReason,proto3" json:"legacy_reason,omitempty"`
+	// Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+	LegacyExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=legacy_expire_time,json=legacyExpireTime,proto3" json:"legacy_expire_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PresetUse) Reset() {
+	*x = PresetUse{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresetUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresetUse) ProtoMessage() {}
+
+func (x *PresetUse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresetUse.ProtoReflect.Descriptor instead.
+func (*PresetUse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PresetUse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PresetUse) GetSecrets() map[string]*SecretRef {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *PresetUse) GetLegacyReason() string {
+	if x != nil {
+		return x.LegacyReason
+	}
+	return ""
+}
+
+func (x *PresetUse) GetLegacyExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LegacyExpireTime
+	}
+	return nil
+}
+
+// A Profile protects the messages of one direction, in this order:
+//
+//	selection   which bytes of the body
+//	nested_jws  are signed inside
+//	kind        and encrypted,
+//	envelope    how the result is written,
+//	signing     and what is signed of the message that is sent.
+//
+// It has a kind, a nested JWS, a signing, or several of them.
 type Profile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the selected bytes are encrypted. None: the body stays as it is.
+	// How the selected bytes are encrypted. None: they stay as they are.
 	//
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Profile_Cipher
+	//	*Profile_RsaDirect
+	//	*Profile_Jose
+	//	*Profile_Pgp
 	Kind isProfile_Kind `protobuf_oneof:"kind"`
-	// Which part of the body is encrypted. Unset: the whole body. Only with a cipher.
+	// Which part of the body is encrypted. Unset: the whole body.
 	Selection *Selection `protobuf:"bytes,5,opt,name=selection,proto3" json:"selection,omitempty"`
-	// How the encrypted bytes are written. Unset: IV, ciphertext and tag in this
-	// order, base64, as text. Only with a cipher.
+	// How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
+	// in this order, base64, as text; for the others what they make, as text. Without a
+	// kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
+	// of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
 	Envelope *Envelope `protobuf:"bytes,6,opt,name=envelope,proto3" json:"envelope,omitempty"`
 	// Acknowledges, flag by flag, the unsafe choices that this profile makes. A
 	// choice that is not acknowledged is LEGACY_NOT_ACKNOWLEDGED; an
 	// acknowledgement of a choice that is not made is refused too. At most 16.
 	AllowLegacy []*LegacyAcknowledgement `protobuf:"bytes,7,rep,name=allow_legacy,json=allowLegacy,proto3" json:"allow_legacy,omitempty"`
 	// How the message is signed. Unset: it is not.
-	Signing       *Signing `protobuf:"bytes,8,opt,name=signing,proto3" json:"signing,omitempty"`
+	Signing *Signing `protobuf:"bytes,8,opt,name=signing,proto3" json:"signing,omitempty"`
+	// Signs the selected bytes before they are encrypted: what is encrypted is a compact
+	// JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+	NestedJws     *NestedJws `protobuf:"bytes,9,opt,name=nested_jws,json=nestedJws,proto3" json:"nested_jws,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +1572,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +1585,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Profile) GetKind() isProfile_Kind {
@@ -657,6 +1599,33 @@ func (x *Profile) GetCipher() *Cipher {
 	if x != nil {
 		if x, ok := x.Kind.(*Profile_Cipher); ok {
 			return x.Cipher
+		}
+	}
+	return nil
+}
+
+func (x *Profile) GetRsaDirect() *RsaDirect {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_RsaDirect); ok {
+			return x.RsaDirect
+		}
+	}
+	return nil
+}
+
+func (x *Profile) GetJose() *Jose {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_Jose); ok {
+			return x.Jose
+		}
+	}
+	return nil
+}
+
+func (x *Profile) GetPgp() *Pgp {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_Pgp); ok {
+			return x.Pgp
 		}
 	}
 	return nil
@@ -690,6 +1659,13 @@ func (x *Profile) GetSigning() *Signing {
 	return nil
 }
 
+func (x *Profile) GetNestedJws() *NestedJws {
+	if x != nil {
+		return x.NestedJws
+	}
+	return nil
+}
+
 type isProfile_Kind interface {
 	isProfile_Kind()
 }
@@ -699,18 +1675,41 @@ type Profile_Cipher struct {
 	Cipher *Cipher `protobuf:"bytes,1,opt,name=cipher,proto3,oneof"`
 }
 
+type Profile_RsaDirect struct {
+	// RSA over the selected bytes themselves.
+	RsaDirect *RsaDirect `protobuf:"bytes,2,opt,name=rsa_direct,json=rsaDirect,proto3,oneof"`
+}
+
+type Profile_Jose struct {
+	// JSON Web Encryption (RFC 7516).
+	Jose *Jose `protobuf:"bytes,3,opt,name=jose,proto3,oneof"`
+}
+
+type Profile_Pgp struct {
+	// OpenPGP (RFC 9580, RFC 4880).
+	Pgp *Pgp `protobuf:"bytes,4,opt,name=pgp,proto3,oneof"`
+}
+
 func (*Profile_Cipher) isProfile_Kind() {}
+
+func (*Profile_RsaDirect) isProfile_Kind() {}
+
+func (*Profile_Jose) isProfile_Kind() {}
+
+func (*Profile_Pgp) isProfile_Kind() {}
 
 // A SecretRef points at a secret in the vault. It is never the value.
 type SecretRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-	// the endpoint's own workspace. The secret's usage must be KEY; CREDENTIAL for headers,
-	// query parameters and body values. Shown as `set` to callers who may not see secrets.
+	// the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
+	// IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
+	// `set` to callers who may not see secrets.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which version; 0 (the default) follows the current one.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// How the stored bytes become the key. RAW unless given; only RAW for a CREDENTIAL.
+	// How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
+	// and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
 	Decoding      Decoding `protobuf:"varint,3,opt,name=decoding,proto3,enum=keyward.allowlist.v1.Decoding" json:"decoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -718,7 +1717,7 @@ type SecretRef struct {
 
 func (x *SecretRef) Reset() {
 	*x = SecretRef{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +1729,7 @@ func (x *SecretRef) String() string {
 func (*SecretRef) ProtoMessage() {}
 
 func (x *SecretRef) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +1742,7 @@ func (x *SecretRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRef.ProtoReflect.Descriptor instead.
 func (*SecretRef) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SecretRef) GetName() string {
@@ -770,24 +1769,39 @@ func (x *SecretRef) GetDecoding() Decoding {
 // A Cipher is a symmetric content cipher with its key and IV.
 type Cipher struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The algorithm. The key's length after decoding must be the algorithm's; a key
-	// of another length is refused when it is used (KEY_NOT_USABLE).
+	// The algorithm. The key's length after decoding and derivation must be the
+	// algorithm's; a key of another length is refused when it is saved, where the vault
+	// can tell, and else when it is used (KEY_NOT_USABLE).
 	Algorithm Cipher_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Cipher_Algorithm" json:"algorithm,omitempty"`
+	// The padding of CBC and ECB. Unset for all other modes.
+	Padding Cipher_Padding `protobuf:"varint,2,opt,name=padding,proto3,enum=keyward.allowlist.v1.Cipher_Padding" json:"padding,omitempty"`
+	// The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
+	// SHORT_TAG.
+	TagBytes uint32 `protobuf:"varint,3,opt,name=tag_bytes,json=tagBytes,proto3" json:"tag_bytes,omitempty"`
 	// Where the key comes from. Required.
 	//
 	// Types that are valid to be assigned to Key:
 	//
 	//	*Cipher_SharedKey
+	//	*Cipher_SessionKey
+	//	*Cipher_Ecdh
+	//	*Cipher_ExchangeKey
 	Key isCipher_Key `protobuf_oneof:"key"`
-	// Where the IV comes from. Unset: random, of the algorithm's usual length.
-	Iv            *Iv `protobuf:"bytes,7,opt,name=iv,proto3" json:"iv,omitempty"`
+	// Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
+	// IV. Unset for ECB.
+	Iv *Iv `protobuf:"bytes,7,opt,name=iv,proto3" json:"iv,omitempty"`
+	// Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
+	// A MAC over what was encrypted, checked before decryption. For modes that do not
+	// authenticate.
+	Mac           *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cipher) Reset() {
 	*x = Cipher{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +1813,7 @@ func (x *Cipher) String() string {
 func (*Cipher) ProtoMessage() {}
 
 func (x *Cipher) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +1826,7 @@ func (x *Cipher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cipher.ProtoReflect.Descriptor instead.
 func (*Cipher) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Cipher) GetAlgorithm() Cipher_Algorithm {
@@ -820,6 +1834,20 @@ func (x *Cipher) GetAlgorithm() Cipher_Algorithm {
 		return x.Algorithm
 	}
 	return Cipher_ALGORITHM_UNSPECIFIED
+}
+
+func (x *Cipher) GetPadding() Cipher_Padding {
+	if x != nil {
+		return x.Padding
+	}
+	return Cipher_PADDING_UNSPECIFIED
+}
+
+func (x *Cipher) GetTagBytes() uint32 {
+	if x != nil {
+		return x.TagBytes
+	}
+	return 0
 }
 
 func (x *Cipher) GetKey() isCipher_Key {
@@ -838,9 +1866,50 @@ func (x *Cipher) GetSharedKey() *SharedKey {
 	return nil
 }
 
+func (x *Cipher) GetSessionKey() *SessionKey {
+	if x != nil {
+		if x, ok := x.Key.(*Cipher_SessionKey); ok {
+			return x.SessionKey
+		}
+	}
+	return nil
+}
+
+func (x *Cipher) GetEcdh() *Ecdh {
+	if x != nil {
+		if x, ok := x.Key.(*Cipher_Ecdh); ok {
+			return x.Ecdh
+		}
+	}
+	return nil
+}
+
+func (x *Cipher) GetExchangeKey() *ExchangeKey {
+	if x != nil {
+		if x, ok := x.Key.(*Cipher_ExchangeKey); ok {
+			return x.ExchangeKey
+		}
+	}
+	return nil
+}
+
 func (x *Cipher) GetIv() *Iv {
 	if x != nil {
 		return x.Iv
+	}
+	return nil
+}
+
+func (x *Cipher) GetAad() *AssociatedData {
+	if x != nil {
+		return x.Aad
+	}
+	return nil
+}
+
+func (x *Cipher) GetMac() *EncryptThenMac {
+	if x != nil {
+		return x.Mac
 	}
 	return nil
 }
@@ -854,21 +1923,45 @@ type Cipher_SharedKey struct {
 	SharedKey *SharedKey `protobuf:"bytes,4,opt,name=shared_key,json=sharedKey,proto3,oneof"`
 }
 
+type Cipher_SessionKey struct {
+	// A key drawn anew, sent along wrapped.
+	SessionKey *SessionKey `protobuf:"bytes,5,opt,name=session_key,json=sessionKey,proto3,oneof"`
+}
+
+type Cipher_Ecdh struct {
+	// A key agreed on with the partner's public key.
+	Ecdh *Ecdh `protobuf:"bytes,6,opt,name=ecdh,proto3,oneof"`
+}
+
+type Cipher_ExchangeKey struct {
+	// The session key of the message that this one answers. In a response only.
+	ExchangeKey *ExchangeKey `protobuf:"bytes,10,opt,name=exchange_key,json=exchangeKey,proto3,oneof"`
+}
+
 func (*Cipher_SharedKey) isCipher_Key() {}
+
+func (*Cipher_SessionKey) isCipher_Key() {}
+
+func (*Cipher_Ecdh) isCipher_Key() {}
+
+func (*Cipher_ExchangeKey) isCipher_Key() {}
 
 // A SharedKey is a symmetric key that both sides hold.
 type SharedKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys, 1-4. The first encrypts. GCM tries all in order to decrypt; CBC
-	// takes exactly one, since a wrong key could not be told from a right one.
-	Keys          []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
+	// decrypt; without authentication there is exactly one, since a wrong key could not
+	// be told from a right one.
+	Keys []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+	Derivation    *Derivation `protobuf:"bytes,2,opt,name=derivation,proto3" json:"derivation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SharedKey) Reset() {
 	*x = SharedKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1973,7 @@ func (x *SharedKey) String() string {
 func (*SharedKey) ProtoMessage() {}
 
 func (x *SharedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1986,7 @@ func (x *SharedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedKey.ProtoReflect.Descriptor instead.
 func (*SharedKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SharedKey) GetKeys() []*SecretRef {
@@ -903,21 +1996,951 @@ func (x *SharedKey) GetKeys() []*SecretRef {
 	return nil
 }
 
+func (x *SharedKey) GetDerivation() *Derivation {
+	if x != nil {
+		return x.Derivation
+	}
+	return nil
+}
+
+// A Derivation makes a key of another secret value. The result has the length that the
+// cipher's key, and with an IV source DERIVED the IV behind it, need.
+type Derivation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The function. Required.
+	//
+	// Types that are valid to be assigned to Function:
+	//
+	//	*Derivation_Digest
+	//	*Derivation_EvpBytesToKey
+	//	*Derivation_Pbkdf2
+	//	*Derivation_Scrypt
+	//	*Derivation_Hkdf
+	Function isDerivation_Function `protobuf_oneof:"function"`
+	// The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+	Salt          *Salt `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Derivation) Reset() {
+	*x = Derivation{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Derivation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Derivation) ProtoMessage() {}
+
+func (x *Derivation) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Derivation.ProtoReflect.Descriptor instead.
+func (*Derivation) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Derivation) GetFunction() isDerivation_Function {
+	if x != nil {
+		return x.Function
+	}
+	return nil
+}
+
+func (x *Derivation) GetDigest() *DigestDerivation {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_Digest); ok {
+			return x.Digest
+		}
+	}
+	return nil
+}
+
+func (x *Derivation) GetEvpBytesToKey() *EvpBytesToKey {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_EvpBytesToKey); ok {
+			return x.EvpBytesToKey
+		}
+	}
+	return nil
+}
+
+func (x *Derivation) GetPbkdf2() *Pbkdf2 {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_Pbkdf2); ok {
+			return x.Pbkdf2
+		}
+	}
+	return nil
+}
+
+func (x *Derivation) GetScrypt() *Scrypt {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_Scrypt); ok {
+			return x.Scrypt
+		}
+	}
+	return nil
+}
+
+func (x *Derivation) GetHkdf() *Hkdf {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_Hkdf); ok {
+			return x.Hkdf
+		}
+	}
+	return nil
+}
+
+func (x *Derivation) GetSalt() *Salt {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+type isDerivation_Function interface {
+	isDerivation_Function()
+}
+
+type Derivation_Digest struct {
+	// A plain digest.
+	Digest *DigestDerivation `protobuf:"bytes,1,opt,name=digest,proto3,oneof"`
+}
+
+type Derivation_EvpBytesToKey struct {
+	// OpenSSL's EVP_BytesToKey, as in `openssl enc` and CryptoJS.
+	EvpBytesToKey *EvpBytesToKey `protobuf:"bytes,2,opt,name=evp_bytes_to_key,json=evpBytesToKey,proto3,oneof"`
+}
+
+type Derivation_Pbkdf2 struct {
+	// PBKDF2 (RFC 8018) with HMAC.
+	Pbkdf2 *Pbkdf2 `protobuf:"bytes,3,opt,name=pbkdf2,proto3,oneof"`
+}
+
+type Derivation_Scrypt struct {
+	// scrypt (RFC 7914).
+	Scrypt *Scrypt `protobuf:"bytes,4,opt,name=scrypt,proto3,oneof"`
+}
+
+type Derivation_Hkdf struct {
+	// HKDF (RFC 5869).
+	Hkdf *Hkdf `protobuf:"bytes,5,opt,name=hkdf,proto3,oneof"`
+}
+
+func (*Derivation_Digest) isDerivation_Function() {}
+
+func (*Derivation_EvpBytesToKey) isDerivation_Function() {}
+
+func (*Derivation_Pbkdf2) isDerivation_Function() {}
+
+func (*Derivation_Scrypt) isDerivation_Function() {}
+
+func (*Derivation_Hkdf) isDerivation_Function() {}
+
+// A DigestDerivation is a digest of the secret, whole or its beginning.
+type DigestDerivation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash. MD5 needs MD5_KDF.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// RAW unless given. Another encoding: the characters of the encoded digest are the key.
+	Encoding Encoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
+	// How many bytes, or characters, from the beginning are taken. 0: all.
+	Take          uint32 `protobuf:"varint,3,opt,name=take,proto3" json:"take,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DigestDerivation) Reset() {
+	*x = DigestDerivation{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DigestDerivation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DigestDerivation) ProtoMessage() {}
+
+func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DigestDerivation.ProtoReflect.Descriptor instead.
+func (*DigestDerivation) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DigestDerivation) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *DigestDerivation) GetEncoding() Encoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return Encoding_ENCODING_UNSPECIFIED
+}
+
+func (x *DigestDerivation) GetTake() uint32 {
+	if x != nil {
+		return x.Take
+	}
+	return 0
+}
+
+// EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
+// MD5_KDF with MD5.
+type EvpBytesToKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// How often. 0: once, as the tools do. At most 1,000,000.
+	Iterations    uint32 `protobuf:"varint,2,opt,name=iterations,proto3" json:"iterations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvpBytesToKey) Reset() {
+	*x = EvpBytesToKey{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvpBytesToKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvpBytesToKey) ProtoMessage() {}
+
+func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvpBytesToKey.ProtoReflect.Descriptor instead.
+func (*EvpBytesToKey) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EvpBytesToKey) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *EvpBytesToKey) GetIterations() uint32 {
+	if x != nil {
+		return x.Iterations
+	}
+	return 0
+}
+
+// Pbkdf2 is PBKDF2 with HMAC (RFC 8018 section 5.2).
+type Pbkdf2 struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash of the HMAC: SHA1, SHA256 (the default), SHA384 or SHA512.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+	Iterations    uint32 `protobuf:"varint,2,opt,name=iterations,proto3" json:"iterations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pbkdf2) Reset() {
+	*x = Pbkdf2{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pbkdf2) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pbkdf2) ProtoMessage() {}
+
+func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pbkdf2.ProtoReflect.Descriptor instead.
+func (*Pbkdf2) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Pbkdf2) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *Pbkdf2) GetIterations() uint32 {
+	if x != nil {
+		return x.Iterations
+	}
+	return 0
+}
+
+// Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+type Scrypt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+	N uint32 `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
+	// The block size. 0: 8. At most 32.
+	R uint32 `protobuf:"varint,2,opt,name=r,proto3" json:"r,omitempty"`
+	// The parallelisation. 0: 1. At most 4.
+	P             uint32 `protobuf:"varint,3,opt,name=p,proto3" json:"p,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scrypt) Reset() {
+	*x = Scrypt{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scrypt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scrypt) ProtoMessage() {}
+
+func (x *Scrypt) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scrypt.ProtoReflect.Descriptor instead.
+func (*Scrypt) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Scrypt) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Scrypt) GetR() uint32 {
+	if x != nil {
+		return x.R
+	}
+	return 0
+}
+
+func (x *Scrypt) GetP() uint32 {
+	if x != nil {
+		return x.P
+	}
+	return 0
+}
+
+// Hkdf is HKDF (RFC 5869), extract and expand.
+type Hkdf struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// The info, as text. At most 256 bytes.
+	Info          string `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hkdf) Reset() {
+	*x = Hkdf{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hkdf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hkdf) ProtoMessage() {}
+
+func (x *Hkdf) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hkdf.ProtoReflect.Descriptor instead.
+func (*Hkdf) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Hkdf) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *Hkdf) GetInfo() string {
+	if x != nil {
+		return x.Info
+	}
+	return ""
+}
+
+// A Salt says where a derivation's salt comes from.
+type Salt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source. Required.
+	//
+	// Types that are valid to be assigned to Source:
+	//
+	//	*Salt_SentBytes
+	//	*Salt_Secret
+	Source        isSalt_Source `protobuf_oneof:"source"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Salt) Reset() {
+	*x = Salt{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Salt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Salt) ProtoMessage() {}
+
+func (x *Salt) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Salt.ProtoReflect.Descriptor instead.
+func (*Salt) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Salt) GetSource() isSalt_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Salt) GetSentBytes() uint32 {
+	if x != nil {
+		if x, ok := x.Source.(*Salt_SentBytes); ok {
+			return x.SentBytes
+		}
+	}
+	return 0
+}
+
+func (x *Salt) GetSecret() *SecretRef {
+	if x != nil {
+		if x, ok := x.Source.(*Salt_Secret); ok {
+			return x.Secret
+		}
+	}
+	return nil
+}
+
+type isSalt_Source interface {
+	isSalt_Source()
+}
+
+type Salt_SentBytes struct {
+	// Drawn anew for every message, with this many bytes (8-64), and sent in a part SALT.
+	SentBytes uint32 `protobuf:"varint,1,opt,name=sent_bytes,json=sentBytes,proto3,oneof"`
+}
+
+type Salt_Secret struct {
+	// A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+	Secret *SecretRef `protobuf:"bytes,2,opt,name=secret,proto3,oneof"`
+}
+
+func (*Salt_SentBytes) isSalt_Source() {}
+
+func (*Salt_Secret) isSalt_Source() {}
+
+// A SessionKey is drawn anew for every message (where a selection has several values
+// and the wrapped key stands in the value's text, for every value) and sent in a
+// part WRAPPED_KEY.
+type SessionKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrapped. RAW unless given.
+	Form SessionKey_Form `protobuf:"varint,1,opt,name=form,proto3,enum=keyward.allowlist.v1.SessionKey_Form" json:"form,omitempty"`
+	// The length of the key in bytes. 0: what the algorithm needs. Another length only
+	// with a derivation, from 16 to 64.
+	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How it is wrapped. Required.
+	//
+	// Types that are valid to be assigned to Wrap:
+	//
+	//	*SessionKey_RsaOaep
+	//	*SessionKey_RsaPkcs1V15
+	//	*SessionKey_AesKw
+	Wrap isSessionKey_Wrap `protobuf_oneof:"wrap"`
+	// The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
+	// and our private key decrypts; AES Key Wrap has one key for both. The first
+	// wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	// How the cipher's key is made of the session key. Unset: it is the session key.
+	Derivation    *Derivation `protobuf:"bytes,7,opt,name=derivation,proto3" json:"derivation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionKey) Reset() {
+	*x = SessionKey{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionKey) ProtoMessage() {}
+
+func (x *SessionKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionKey.ProtoReflect.Descriptor instead.
+func (*SessionKey) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SessionKey) GetForm() SessionKey_Form {
+	if x != nil {
+		return x.Form
+	}
+	return SessionKey_FORM_UNSPECIFIED
+}
+
+func (x *SessionKey) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SessionKey) GetWrap() isSessionKey_Wrap {
+	if x != nil {
+		return x.Wrap
+	}
+	return nil
+}
+
+func (x *SessionKey) GetRsaOaep() *RsaOaep {
+	if x != nil {
+		if x, ok := x.Wrap.(*SessionKey_RsaOaep); ok {
+			return x.RsaOaep
+		}
+	}
+	return nil
+}
+
+func (x *SessionKey) GetRsaPkcs1V15() *RsaPkcs1V15 {
+	if x != nil {
+		if x, ok := x.Wrap.(*SessionKey_RsaPkcs1V15); ok {
+			return x.RsaPkcs1V15
+		}
+	}
+	return nil
+}
+
+func (x *SessionKey) GetAesKw() *AesKeyWrap {
+	if x != nil {
+		if x, ok := x.Wrap.(*SessionKey_AesKw); ok {
+			return x.AesKw
+		}
+	}
+	return nil
+}
+
+func (x *SessionKey) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *SessionKey) GetDerivation() *Derivation {
+	if x != nil {
+		return x.Derivation
+	}
+	return nil
+}
+
+type isSessionKey_Wrap interface {
+	isSessionKey_Wrap()
+}
+
+type SessionKey_RsaOaep struct {
+	// RSAES-OAEP.
+	RsaOaep *RsaOaep `protobuf:"bytes,3,opt,name=rsa_oaep,json=rsaOaep,proto3,oneof"`
+}
+
+type SessionKey_RsaPkcs1V15 struct {
+	// RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+	RsaPkcs1V15 *RsaPkcs1V15 `protobuf:"bytes,4,opt,name=rsa_pkcs1_v15,json=rsaPkcs1V15,proto3,oneof"`
+}
+
+type SessionKey_AesKw struct {
+	// AES Key Wrap.
+	AesKw *AesKeyWrap `protobuf:"bytes,5,opt,name=aes_kw,json=aesKw,proto3,oneof"`
+}
+
+func (*SessionKey_RsaOaep) isSessionKey_Wrap() {}
+
+func (*SessionKey_RsaPkcs1V15) isSessionKey_Wrap() {}
+
+func (*SessionKey_AesKw) isSessionKey_Wrap() {}
+
+// RsaOaep is RSAES-OAEP (RFC 8017 section 7.1). Java's
+// `OAEPWithSHA-256AndMGF1Padding` means SHA256 with an MGF1 hash of SHA1.
+type RsaOaep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// The hash of MGF1. Unset: `hash`.
+	Mgf1Hash Hash `protobuf:"varint,2,opt,name=mgf1_hash,json=mgf1Hash,proto3,enum=keyward.allowlist.v1.Hash" json:"mgf1_hash,omitempty"`
+	// The label, as text; empty almost everywhere. At most 256 bytes.
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RsaOaep) Reset() {
+	*x = RsaOaep{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RsaOaep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RsaOaep) ProtoMessage() {}
+
+func (x *RsaOaep) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RsaOaep.ProtoReflect.Descriptor instead.
+func (*RsaOaep) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RsaOaep) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *RsaOaep) GetMgf1Hash() Hash {
+	if x != nil {
+		return x.Mgf1Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *RsaOaep) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+// RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
+// open is answered like one that does and decrypts to nothing, in the same time.
+type RsaPkcs1V15 struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RsaPkcs1V15) Reset() {
+	*x = RsaPkcs1V15{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RsaPkcs1V15) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RsaPkcs1V15) ProtoMessage() {}
+
+func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RsaPkcs1V15.ProtoReflect.Descriptor instead.
+func (*RsaPkcs1V15) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
+}
+
+// AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
+type AesKeyWrap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AesKeyWrap) Reset() {
+	*x = AesKeyWrap{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AesKeyWrap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AesKeyWrap) ProtoMessage() {}
+
+func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AesKeyWrap.ProtoReflect.Descriptor instead.
+func (*AesKeyWrap) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
+}
+
+// Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
+// receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
+// for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+type Ecdh struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The curve.
+	Curve Ecdh_Curve `protobuf:"varint,1,opt,name=curve,proto3,enum=keyward.allowlist.v1.Ecdh_Curve" json:"curve,omitempty"`
+	// The receiver's keys, 1-4: the partner's public key encrypts, our private key
+	// decrypts. The first encrypts.
+	Keys []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// How the cipher's key is made of the shared secret. Required.
+	Derivation    *Derivation `protobuf:"bytes,3,opt,name=derivation,proto3" json:"derivation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ecdh) Reset() {
+	*x = Ecdh{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ecdh) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ecdh) ProtoMessage() {}
+
+func (x *Ecdh) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ecdh.ProtoReflect.Descriptor instead.
+func (*Ecdh) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Ecdh) GetCurve() Ecdh_Curve {
+	if x != nil {
+		return x.Curve
+	}
+	return Ecdh_CURVE_UNSPECIFIED
+}
+
+func (x *Ecdh) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Ecdh) GetDerivation() *Derivation {
+	if x != nil {
+		return x.Derivation
+	}
+	return nil
+}
+
+// ExchangeKey stands for the session key of the message that this one answers: it
+// travels in the exchange, which is then required.
+type ExchangeKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExchangeKey) Reset() {
+	*x = ExchangeKey{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExchangeKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExchangeKey) ProtoMessage() {}
+
+func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExchangeKey.ProtoReflect.Descriptor instead.
+func (*ExchangeKey) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+}
+
 // An Iv says where a cipher's initialization vector (nonce) comes from.
 type Iv struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source.
 	Source Iv_Source `protobuf:"varint,1,opt,name=source,proto3,enum=keyward.allowlist.v1.Iv_Source" json:"source,omitempty"`
 	// The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-	// CBC: 16.
-	Bytes         uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
+	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The PARAMETER secret of STATIC.
+	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The path of FIELD_SUFFIX.
+	FieldSuffix   string `protobuf:"bytes,4,opt,name=field_suffix,json=fieldSuffix,proto3" json:"field_suffix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Iv) Reset() {
 	*x = Iv{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +2952,7 @@ func (x *Iv) String() string {
 func (*Iv) ProtoMessage() {}
 
 func (x *Iv) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +2965,7 @@ func (x *Iv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Iv.ProtoReflect.Descriptor instead.
 func (*Iv) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Iv) GetSource() Iv_Source {
@@ -959,6 +2982,714 @@ func (x *Iv) GetBytes() uint32 {
 	return 0
 }
 
+func (x *Iv) GetSecret() *SecretRef {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Iv) GetFieldSuffix() string {
+	if x != nil {
+		return x.FieldSuffix
+	}
+	return ""
+}
+
+// AssociatedData is authenticated with the ciphertext and not encrypted.
+type AssociatedData struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it comes from. Required.
+	//
+	// Types that are valid to be assigned to Source:
+	//
+	//	*AssociatedData_Text
+	//	*AssociatedData_Sent
+	//	*AssociatedData_FieldSuffix
+	Source        isAssociatedData_Source `protobuf_oneof:"source"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssociatedData) Reset() {
+	*x = AssociatedData{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssociatedData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssociatedData) ProtoMessage() {}
+
+func (x *AssociatedData) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssociatedData.ProtoReflect.Descriptor instead.
+func (*AssociatedData) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AssociatedData) GetSource() isAssociatedData_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *AssociatedData) GetText() string {
+	if x != nil {
+		if x, ok := x.Source.(*AssociatedData_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *AssociatedData) GetSent() string {
+	if x != nil {
+		if x, ok := x.Source.(*AssociatedData_Sent); ok {
+			return x.Sent
+		}
+	}
+	return ""
+}
+
+func (x *AssociatedData) GetFieldSuffix() *FieldSuffix {
+	if x != nil {
+		if x, ok := x.Source.(*AssociatedData_FieldSuffix); ok {
+			return x.FieldSuffix
+		}
+	}
+	return nil
+}
+
+type isAssociatedData_Source interface {
+	isAssociatedData_Source()
+}
+
+type AssociatedData_Text struct {
+	// This text, always.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
+}
+
+type AssociatedData_Sent struct {
+	// What stands in the part AAD. This text is written there; read, whatever stands
+	// there is taken. May be empty.
+	Sent string `protobuf:"bytes,2,opt,name=sent,proto3,oneof"`
+}
+
+type AssociatedData_FieldSuffix struct {
+	// The last bytes of another value of the body.
+	FieldSuffix *FieldSuffix `protobuf:"bytes,3,opt,name=field_suffix,json=fieldSuffix,proto3,oneof"`
+}
+
+func (*AssociatedData_Text) isAssociatedData_Source() {}
+
+func (*AssociatedData_Sent) isAssociatedData_Source() {}
+
+func (*AssociatedData_FieldSuffix) isAssociatedData_Source() {}
+
+// A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
+// a time stamp. Only with a selection of fields or an object.
+type FieldSuffix struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path, as in Fields, without `[*]`.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// How many bytes. From 1 to 64; a value that is shorter is refused.
+	Bytes         uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldSuffix) Reset() {
+	*x = FieldSuffix{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldSuffix) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldSuffix) ProtoMessage() {}
+
+func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldSuffix.ProtoReflect.Descriptor instead.
+func (*FieldSuffix) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FieldSuffix) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FieldSuffix) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// EncryptThenMac authenticates what was encrypted, in a part MAC.
+type EncryptThenMac struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The algorithm.
+	Algorithm Mac_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Mac_Algorithm" json:"algorithm,omitempty"`
+	// The key. Unset: the cipher's own.
+	Key *SecretRef `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// What is authenticated: a template of blobs, where `${name}` is a blob's text, and
+	// `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
+	// and, where it is sent, the IV. At most 256 bytes.
+	Input         string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncryptThenMac) Reset() {
+	*x = EncryptThenMac{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncryptThenMac) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncryptThenMac) ProtoMessage() {}
+
+func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncryptThenMac.ProtoReflect.Descriptor instead.
+func (*EncryptThenMac) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *EncryptThenMac) GetAlgorithm() Mac_Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Mac_ALGORITHM_UNSPECIFIED
+}
+
+func (x *EncryptThenMac) GetKey() *SecretRef {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *EncryptThenMac) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
+}
+
+// RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
+// key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+type RsaDirect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is padded. Required.
+	//
+	// Types that are valid to be assigned to Padding:
+	//
+	//	*RsaDirect_Oaep
+	//	*RsaDirect_Pkcs1V15
+	Padding isRsaDirect_Padding `protobuf_oneof:"padding"`
+	// The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+	Keys          []*SecretRef `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RsaDirect) Reset() {
+	*x = RsaDirect{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RsaDirect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RsaDirect) ProtoMessage() {}
+
+func (x *RsaDirect) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RsaDirect.ProtoReflect.Descriptor instead.
+func (*RsaDirect) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RsaDirect) GetPadding() isRsaDirect_Padding {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
+func (x *RsaDirect) GetOaep() *RsaOaep {
+	if x != nil {
+		if x, ok := x.Padding.(*RsaDirect_Oaep); ok {
+			return x.Oaep
+		}
+	}
+	return nil
+}
+
+func (x *RsaDirect) GetPkcs1V15() *RsaPkcs1V15 {
+	if x != nil {
+		if x, ok := x.Padding.(*RsaDirect_Pkcs1V15); ok {
+			return x.Pkcs1V15
+		}
+	}
+	return nil
+}
+
+func (x *RsaDirect) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type isRsaDirect_Padding interface {
+	isRsaDirect_Padding()
+}
+
+type RsaDirect_Oaep struct {
+	// RSAES-OAEP.
+	Oaep *RsaOaep `protobuf:"bytes,1,opt,name=oaep,proto3,oneof"`
+}
+
+type RsaDirect_Pkcs1V15 struct {
+	// RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+	Pkcs1V15 *RsaPkcs1V15 `protobuf:"bytes,2,opt,name=pkcs1_v15,json=pkcs1V15,proto3,oneof"`
+}
+
+func (*RsaDirect_Oaep) isRsaDirect_Padding() {}
+
+func (*RsaDirect_Pkcs1V15) isRsaDirect_Padding() {}
+
+// Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
+// that names others, or `zip`, or `crit`, is refused before a key is used.
+//
+// The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
+// (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
+// `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
+// serialization (RFC 7516 section 7.2.2) and its relatives are written.
+type Jose struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `alg`.
+	KeyManagement Jose_KeyManagement `protobuf:"varint,1,opt,name=key_management,json=keyManagement,proto3,enum=keyward.allowlist.v1.Jose_KeyManagement" json:"key_management,omitempty"`
+	// `enc`.
+	ContentEncryption Jose_ContentEncryption `protobuf:"varint,2,opt,name=content_encryption,json=contentEncryption,proto3,enum=keyward.allowlist.v1.Jose_ContentEncryption" json:"content_encryption,omitempty"`
+	// The keys, 1-4: the first encrypts, all are tried to decrypt.
+	Keys []*SecretRef `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
+	// Visa's SHA-256 of a shared secret.
+	Derivation *Derivation `protobuf:"bytes,4,opt,name=derivation,proto3" json:"derivation,omitempty"`
+	// Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
+	// and `cty`, with string values. `${public_key_sha256}` and
+	// `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
+	// the key and of the certificate. At most 8. Not compared when read.
+	Header map[string]string `protobuf:"bytes,5,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether the protected header says when it was made, and how.
+	IssuedAt IssuedAt `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3,enum=keyward.allowlist.v1.IssuedAt" json:"issued_at,omitempty"`
+	// What a peer does against the RFC. Unset: nothing.
+	Compatibility *JoseCompatibility `protobuf:"bytes,7,opt,name=compatibility,proto3" json:"compatibility,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Jose) Reset() {
+	*x = Jose{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Jose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Jose) ProtoMessage() {}
+
+func (x *Jose) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Jose.ProtoReflect.Descriptor instead.
+func (*Jose) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Jose) GetKeyManagement() Jose_KeyManagement {
+	if x != nil {
+		return x.KeyManagement
+	}
+	return Jose_KEY_MANAGEMENT_UNSPECIFIED
+}
+
+func (x *Jose) GetContentEncryption() Jose_ContentEncryption {
+	if x != nil {
+		return x.ContentEncryption
+	}
+	return Jose_CONTENT_ENCRYPTION_UNSPECIFIED
+}
+
+func (x *Jose) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Jose) GetDerivation() *Derivation {
+	if x != nil {
+		return x.Derivation
+	}
+	return nil
+}
+
+func (x *Jose) GetHeader() map[string]string {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Jose) GetIssuedAt() IssuedAt {
+	if x != nil {
+		return x.IssuedAt
+	}
+	return IssuedAt_ISSUED_AT_UNSPECIFIED
+}
+
+func (x *Jose) GetCompatibility() *JoseCompatibility {
+	if x != nil {
+		return x.Compatibility
+	}
+	return nil
+}
+
+// JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+type JoseCompatibility struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
+	// library draws. Set to 16, both are read.
+	GcmIvBytes uint32 `protobuf:"varint,1,opt,name=gcm_iv_bytes,json=gcmIvBytes,proto3" json:"gcm_iv_bytes,omitempty"`
+	// Reads `+`, `/` and padding in what should be base64url. Never written.
+	LenientBase64 bool `protobuf:"varint,2,opt,name=lenient_base64,json=lenientBase64,proto3" json:"lenient_base64,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoseCompatibility) Reset() {
+	*x = JoseCompatibility{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoseCompatibility) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoseCompatibility) ProtoMessage() {}
+
+func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoseCompatibility.ProtoReflect.Descriptor instead.
+func (*JoseCompatibility) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *JoseCompatibility) GetGcmIvBytes() uint32 {
+	if x != nil {
+		return x.GcmIvBytes
+	}
+	return 0
+}
+
+func (x *JoseCompatibility) GetLenientBase64() bool {
+	if x != nil {
+		return x.LenientBase64
+	}
+	return false
+}
+
+// A NestedJws is a compact JWS around the selected bytes.
+type NestedJws struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it is signed. Its payload is always encoded.
+	Jws *Jws `protobuf:"bytes,1,opt,name=jws,proto3" json:"jws,omitempty"`
+	// The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
+	// public key or certificate verifies (all are tried).
+	Keys          []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NestedJws) Reset() {
+	*x = NestedJws{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NestedJws) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NestedJws) ProtoMessage() {}
+
+func (x *NestedJws) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NestedJws.ProtoReflect.Descriptor instead.
+func (*NestedJws) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *NestedJws) GetJws() *Jws {
+	if x != nil {
+		return x.Jws
+	}
+	return nil
+}
+
+func (x *NestedJws) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
+type Jws struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `alg`. A signature that names another is refused.
+	Algorithm Jws_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Jws_Algorithm" json:"algorithm,omitempty"`
+	// Members of the protected header besides, as in Jose.
+	Header map[string]string `protobuf:"bytes,2,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether the header carries `iat`.
+	IssuedAt IssuedAt `protobuf:"varint,3,opt,name=issued_at,json=issuedAt,proto3,enum=keyward.allowlist.v1.IssuedAt" json:"issued_at,omitempty"`
+	// Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
+	// signature only.
+	UnencodedPayload bool `protobuf:"varint,4,opt,name=unencoded_payload,json=unencodedPayload,proto3" json:"unencoded_payload,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Jws) Reset() {
+	*x = Jws{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Jws) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Jws) ProtoMessage() {}
+
+func (x *Jws) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Jws.ProtoReflect.Descriptor instead.
+func (*Jws) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Jws) GetAlgorithm() Jws_Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Jws_ALGORITHM_UNSPECIFIED
+}
+
+func (x *Jws) GetHeader() map[string]string {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Jws) GetIssuedAt() IssuedAt {
+	if x != nil {
+		return x.IssuedAt
+	}
+	return IssuedAt_ISSUED_AT_UNSPECIFIED
+}
+
+func (x *Jws) GetUnencodedPayload() bool {
+	if x != nil {
+		return x.UnencodedPayload
+	}
+	return false
+}
+
+// Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read).
+type Pgp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+	Keys []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The passphrase of the private keys. Unset: they have none.
+	Passphrase *SecretRef `protobuf:"bytes,2,opt,name=passphrase,proto3" json:"passphrase,omitempty"`
+	// Signs inside with the first private key; read, one of these keys must have signed.
+	// At most 4. Empty: not signed, and signatures are not looked at.
+	SigningKeys []*SecretRef `protobuf:"bytes,3,rep,name=signing_keys,json=signingKeys,proto3" json:"signing_keys,omitempty"`
+	// Writes the binary form. Unset: ASCII armor. Both are read.
+	Binary        bool `protobuf:"varint,4,opt,name=binary,proto3" json:"binary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pgp) Reset() {
+	*x = Pgp{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pgp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pgp) ProtoMessage() {}
+
+func (x *Pgp) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pgp.ProtoReflect.Descriptor instead.
+func (*Pgp) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Pgp) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Pgp) GetPassphrase() *SecretRef {
+	if x != nil {
+		return x.Passphrase
+	}
+	return nil
+}
+
+func (x *Pgp) GetSigningKeys() []*SecretRef {
+	if x != nil {
+		return x.SigningKeys
+	}
+	return nil
+}
+
+func (x *Pgp) GetBinary() bool {
+	if x != nil {
+		return x.Binary
+	}
+	return false
+}
+
 // A Selection says which part of a body is encrypted.
 type Selection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -968,6 +3699,8 @@ type Selection struct {
 	//
 	//	*Selection_WholeBody
 	//	*Selection_Fields
+	//	*Selection_Object
+	//	*Selection_Form
 	Part          isSelection_Part `protobuf_oneof:"part"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -975,7 +3708,7 @@ type Selection struct {
 
 func (x *Selection) Reset() {
 	*x = Selection{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +3720,7 @@ func (x *Selection) String() string {
 func (*Selection) ProtoMessage() {}
 
 func (x *Selection) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +3733,7 @@ func (x *Selection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selection.ProtoReflect.Descriptor instead.
 func (*Selection) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Selection) GetPart() isSelection_Part {
@@ -1028,6 +3761,24 @@ func (x *Selection) GetFields() *Fields {
 	return nil
 }
 
+func (x *Selection) GetObject() *ObjectAt {
+	if x != nil {
+		if x, ok := x.Part.(*Selection_Object); ok {
+			return x.Object
+		}
+	}
+	return nil
+}
+
+func (x *Selection) GetForm() *Form {
+	if x != nil {
+		if x, ok := x.Part.(*Selection_Form); ok {
+			return x.Form
+		}
+	}
+	return nil
+}
+
 type isSelection_Part interface {
 	isSelection_Part()
 }
@@ -1042,9 +3793,23 @@ type Selection_Fields struct {
 	Fields *Fields `protobuf:"bytes,2,opt,name=fields,proto3,oneof"`
 }
 
+type Selection_Object struct {
+	// One value of a JSON body, replaced by the envelope's document.
+	Object *ObjectAt `protobuf:"bytes,3,opt,name=object,proto3,oneof"`
+}
+
+type Selection_Form struct {
+	// Values of a form body (`application/x-www-form-urlencoded`).
+	Form *Form `protobuf:"bytes,4,opt,name=form,proto3,oneof"`
+}
+
 func (*Selection_WholeBody) isSelection_Part() {}
 
 func (*Selection_Fields) isSelection_Part() {}
+
+func (*Selection_Object) isSelection_Part() {}
+
+func (*Selection_Form) isSelection_Part() {}
 
 // WholeBody selects the whole body.
 type WholeBody struct {
@@ -1055,7 +3820,7 @@ type WholeBody struct {
 
 func (x *WholeBody) Reset() {
 	*x = WholeBody{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +3832,7 @@ func (x *WholeBody) String() string {
 func (*WholeBody) ProtoMessage() {}
 
 func (x *WholeBody) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +3845,121 @@ func (x *WholeBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WholeBody.ProtoReflect.Descriptor instead.
 func (*WholeBody) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
+}
+
+// ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
+// JSON text as it stands; in its place stands the envelope, a JSON document, or a
+// string if the template is a text. A body without the value is refused.
+type ObjectAt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path, as in Fields, without `[*]`.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectAt) Reset() {
+	*x = ObjectAt{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectAt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectAt) ProtoMessage() {}
+
+func (x *ObjectAt) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectAt.ProtoReflect.Descriptor instead.
+func (*ObjectAt) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ObjectAt) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
+// What is encrypted is the decoded value; what stands in its place is percent-encoded.
+// All pairs keep their order, and those that are not selected their exact bytes.
+type Form struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The names, 1-64. Each pair with such a name is selected.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// Whether a name may be missing.
+	Missing Fields_Missing `protobuf:"varint,2,opt,name=missing,proto3,enum=keyward.allowlist.v1.Fields_Missing" json:"missing,omitempty"`
+	// Leaves empty values as they are, in both directions.
+	SkipEmpty     bool `protobuf:"varint,3,opt,name=skip_empty,json=skipEmpty,proto3" json:"skip_empty,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Form) Reset() {
+	*x = Form{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Form) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Form) ProtoMessage() {}
+
+func (x *Form) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Form.ProtoReflect.Descriptor instead.
+func (*Form) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Form) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *Form) GetMissing() Fields_Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return Fields_MISSING_UNSPECIFIED
+}
+
+func (x *Form) GetSkipEmpty() bool {
+	if x != nil {
+		return x.SkipEmpty
+	}
+	return false
 }
 
 // Fields selects values inside a JSON body. Each is replaced by a JSON string
@@ -1097,14 +3976,16 @@ type Fields struct {
 	// The form of the values.
 	ValueForm Fields_ValueForm `protobuf:"varint,2,opt,name=value_form,json=valueForm,proto3,enum=keyward.allowlist.v1.Fields_ValueForm" json:"value_form,omitempty"`
 	// Whether a path may select nothing.
-	Missing       Fields_Missing `protobuf:"varint,3,opt,name=missing,proto3,enum=keyward.allowlist.v1.Fields_Missing" json:"missing,omitempty"`
+	Missing Fields_Missing `protobuf:"varint,3,opt,name=missing,proto3,enum=keyward.allowlist.v1.Fields_Missing" json:"missing,omitempty"`
+	// Leaves empty strings as they are, in both directions.
+	SkipEmpty     bool `protobuf:"varint,4,opt,name=skip_empty,json=skipEmpty,proto3" json:"skip_empty,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +3997,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +4010,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Fields) GetPaths() []string {
@@ -1153,16 +4034,25 @@ func (x *Fields) GetMissing() Fields_Missing {
 	return Fields_MISSING_UNSPECIFIED
 }
 
+func (x *Fields) GetSkipEmpty() bool {
+	if x != nil {
+		return x.SkipEmpty
+	}
+	return false
+}
+
 // An Envelope says how encrypted bytes are written. A template names blobs as
-// `${name}`; every literal in it is checked on the way back.
+// `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
+// that does not matter: written empty, read as anything.
 type Envelope struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each
-	// of IV, CIPHERTEXT and, for GCM, TAG stands in exactly one blob. At most 8.
-	// Empty: one blob `data` of IV, CIPHERTEXT and TAG in base64.
+	// The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
+	// that the cipher makes and the receiver needs stands in exactly one. At most 8.
+	// Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
+	// base64; of armored OpenPGP and a JWS, RAW.
 	Blobs map[string]*Blob `protobuf:"bytes,1,rep,name=blobs,proto3" json:"blobs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The body, or with selected fields the string in place of the value. Each
-	// blob stands in it exactly once, and no two without a literal between them.
+	// The body, or with selected values what stands in a value's place. Each blob
+	// stands in it or in a header, exactly once.
 	// Unset: the text `${data}`.
 	//
 	// Types that are valid to be assigned to Body:
@@ -1171,15 +4061,23 @@ type Envelope struct {
 	//	*Envelope_Json
 	Body isEnvelope_Body `protobuf_oneof:"body"`
 	// The content type of the result. Unset: `application/json` for a JSON
-	// template and for selected fields, else `text/plain`.
-	ContentType   string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// template and for selected fields, the body's own for a form, else `text/plain`.
+	ContentType string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
+	// whole message: with several selected values, a wrapped key here is one for all of
+	// them. Headers without a blob are sent and not looked at when read. At most 8; the
+	// same names are refused as for signatures.
+	Headers map[string]string `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Encodes the finished body once more, as Laravel does with base64. RAW, that is not
+	// at all, unless given. For whole bodies.
+	Encoding      Encoding `protobuf:"varint,6,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +4089,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +4102,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Envelope) GetBlobs() map[string]*Blob {
@@ -1246,13 +4144,28 @@ func (x *Envelope) GetContentType() string {
 	return ""
 }
 
+func (x *Envelope) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Envelope) GetEncoding() Encoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return Encoding_ENCODING_UNSPECIFIED
+}
+
 type isEnvelope_Body interface {
 	isEnvelope_Body()
 }
 
 type Envelope_Text struct {
 	// A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-	// with a character that the blob's encoding cannot hold. When read, ASCII white
+	// with a character that the blob's encoding cannot hold; blobs may stand behind each
+	// other where all but one have a fixed length. When read, ASCII white
 	// space around the whole is ignored; there is none inside, so base64 that a
 	// tool has wrapped does not open. At most 4,096 bytes.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
@@ -1263,7 +4176,7 @@ type Envelope_Json struct {
 	// `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
 	// in any layout and member order, with no other members; numbers are
 	// compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-	// only. At most 4,096 bytes.
+	// and objects. At most 4,096 bytes.
 	Json string `protobuf:"bytes,3,opt,name=json,proto3,oneof"`
 }
 
@@ -1274,7 +4187,8 @@ func (*Envelope_Json) isEnvelope_Body() {}
 // A Blob is a list of parts that are concatenated and then encoded.
 type Blob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The parts in order. At most one, the ciphertext, has no fixed length.
+	// The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
+	// is as long as its RSA key.
 	Parts []*Part `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
 	// The encoding of the concatenated bytes. BASE64 unless given.
 	Encoding      Encoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
@@ -1284,7 +4198,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +4210,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +4223,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Blob) GetParts() []*Part {
@@ -1334,6 +4248,7 @@ type Part struct {
 	// Types that are valid to be assigned to Piece:
 	//
 	//	*Part_Slot_
+	//	*Part_Literal
 	Piece         isPart_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1341,7 +4256,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +4268,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +4281,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Part) GetPiece() isPart_Piece {
@@ -1385,6 +4300,15 @@ func (x *Part) GetSlot() Part_Slot {
 	return Part_SLOT_UNSPECIFIED
 }
 
+func (x *Part) GetLiteral() string {
+	if x != nil {
+		if x, ok := x.Piece.(*Part_Literal); ok {
+			return x.Literal
+		}
+	}
+	return ""
+}
+
 type isPart_Piece interface {
 	isPart_Piece()
 }
@@ -1394,10 +4318,36 @@ type Part_Slot_ struct {
 	Slot Part_Slot `protobuf:"varint,1,opt,name=slot,proto3,enum=keyward.allowlist.v1.Part_Slot,oneof"`
 }
 
+type Part_Literal struct {
+	// Bytes that always stand there, such as `Salted__`; checked when read.
+	Literal string `protobuf:"bytes,2,opt,name=literal,proto3,oneof"`
+}
+
 func (*Part_Slot_) isPart_Piece() {}
 
-// Signing adds headers that carry a signature over the exact bytes of the body
-// that is sent.
+func (*Part_Literal) isPart_Piece() {}
+
+// Signing adds headers that carry a signature of the message.
+//
+// # Templates
+//
+// `input` is a text with placeholders, each a name and optional functions:
+// `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+//
+//	body        the exact bytes of the body that is sent
+//	plaintext   the body before encryption
+//	json:PATH   a value of the plaintext, a path as in Fields without `[*]`: of a string
+//	            its characters, of others the JSON text
+//	timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
+//	            timestamp_rfc3339 as in 2026-01-02T15:04:05Z
+//	id          the message's id
+//	method, host, path, query, content_type
+//	            of the request, as in the context of the call; host without port, path with
+//	            a leading `/`, query without `?`
+//	secret      the key itself; with `secret_digest` only, where it is required
+//
+// The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower`, `upper`, and the
+// digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is bytes.
 type Signing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How the signature is made. Required.
@@ -1405,22 +4355,35 @@ type Signing struct {
 	// Types that are valid to be assigned to Scheme:
 	//
 	//	*Signing_Mac
+	//	*Signing_SecretDigest
+	//	*Signing_Asymmetric
+	//	*Signing_Jws
 	Scheme isSigning_Scheme `protobuf_oneof:"scheme"`
-	// The keys, exactly 1.
+	// The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
-	// The headers to add, by name. Each value holds `${signature}` exactly once,
-	// such as `sha256=${signature}`. 1-8. Headers that HTTP itself needs, such as
+	// What is signed. Unset: `${body}`. At most 1,024 bytes.
+	Input string `protobuf:"bytes,7,opt,name=input,proto3" json:"input,omitempty"`
+	// The headers to add, by name. One of them holds `${signature}` exactly once,
+	// such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
+	// its relatives and `${id}` may stand in any, and are read from there. Else
+	// as in the envelope. 1-8. Headers that HTTP itself needs, such as
 	// `Content-Type`, `Content-Length` and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The encoding of the signature. HEX unless given.
-	Encoding      Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
+	// The encoding of the signature. HEX unless given. Unset for a JWS.
+	Encoding Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
+	// Carries the signatures of all live keys, so that a rotation needs no moment.
+	List *SignatureList `protobuf:"bytes,10,opt,name=list,proto3" json:"list,omitempty"`
+	// How far the time in a header may be from the time of verification. Unset: 5 minutes.
+	// At most 24 hours. Without effect where no header carries a time: then a message
+	// that was caught can be sent again, and only the message id tells.
+	Tolerance     *durationpb.Duration `protobuf:"bytes,12,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +4395,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +4408,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Signing) GetScheme() isSigning_Scheme {
@@ -1464,11 +4427,45 @@ func (x *Signing) GetMac() *Mac {
 	return nil
 }
 
+func (x *Signing) GetSecretDigest() *SecretDigest {
+	if x != nil {
+		if x, ok := x.Scheme.(*Signing_SecretDigest); ok {
+			return x.SecretDigest
+		}
+	}
+	return nil
+}
+
+func (x *Signing) GetAsymmetric() *Asymmetric {
+	if x != nil {
+		if x, ok := x.Scheme.(*Signing_Asymmetric); ok {
+			return x.Asymmetric
+		}
+	}
+	return nil
+}
+
+func (x *Signing) GetJws() *Jws {
+	if x != nil {
+		if x, ok := x.Scheme.(*Signing_Jws); ok {
+			return x.Jws
+		}
+	}
+	return nil
+}
+
 func (x *Signing) GetKeys() []*SecretRef {
 	if x != nil {
 		return x.Keys
 	}
 	return nil
+}
+
+func (x *Signing) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
 }
 
 func (x *Signing) GetHeaders() map[string]string {
@@ -1485,16 +4482,107 @@ func (x *Signing) GetEncoding() Encoding {
 	return Encoding_ENCODING_UNSPECIFIED
 }
 
+func (x *Signing) GetList() *SignatureList {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+func (x *Signing) GetTolerance() *durationpb.Duration {
+	if x != nil {
+		return x.Tolerance
+	}
+	return nil
+}
+
 type isSigning_Scheme interface {
 	isSigning_Scheme()
 }
 
 type Signing_Mac struct {
-	// A message authentication code.
+	// A message authentication code over `input`.
 	Mac *Mac `protobuf:"bytes,1,opt,name=mac,proto3,oneof"`
 }
 
+type Signing_SecretDigest struct {
+	// A digest over `input`, which holds the secret.
+	SecretDigest *SecretDigest `protobuf:"bytes,2,opt,name=secret_digest,json=secretDigest,proto3,oneof"`
+}
+
+type Signing_Asymmetric struct {
+	// A signature with a private key over `input`.
+	Asymmetric *Asymmetric `protobuf:"bytes,3,opt,name=asymmetric,proto3,oneof"`
+}
+
+type Signing_Jws struct {
+	// A detached JWS (RFC 7515 appendix F) with `input` as payload.
+	Jws *Jws `protobuf:"bytes,4,opt,name=jws,proto3,oneof"`
+}
+
 func (*Signing_Mac) isSigning_Scheme() {}
+
+func (*Signing_SecretDigest) isSigning_Scheme() {}
+
+func (*Signing_Asymmetric) isSigning_Scheme() {}
+
+func (*Signing_Jws) isSigning_Scheme() {}
+
+// A SignatureList writes several signatures into one header, one for each live key.
+type SignatureList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
+	// list that is read is ignored.
+	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// What stands between two, such as a blank or a comma.
+	Separator     string `protobuf:"bytes,2,opt,name=separator,proto3" json:"separator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignatureList) Reset() {
+	*x = SignatureList{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignatureList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignatureList) ProtoMessage() {}
+
+func (x *SignatureList) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignatureList.ProtoReflect.Descriptor instead.
+func (*SignatureList) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SignatureList) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *SignatureList) GetSeparator() string {
+	if x != nil {
+		return x.Separator
+	}
+	return ""
+}
 
 // A Mac is a keyed message authentication code.
 type Mac struct {
@@ -1507,7 +4595,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +4607,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +4620,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Mac) GetAlgorithm() Mac_Algorithm {
@@ -1540,6 +4628,99 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 		return x.Algorithm
 	}
 	return Mac_ALGORITHM_UNSPECIFIED
+}
+
+// A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
+// checksums. A MAC would be better: needs SECRET_DIGEST.
+type SecretDigest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash. MD5 and SHA1 need WEAK_DIGEST.
+	Hash          Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretDigest) Reset() {
+	*x = SecretDigest{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretDigest) ProtoMessage() {}
+
+func (x *SecretDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
+func (*SecretDigest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SecretDigest) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+// Asymmetric is a signature with a private key, verified with the public one.
+type Asymmetric struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The algorithm.
+	Algorithm     Asymmetric_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Asymmetric_Algorithm" json:"algorithm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Asymmetric) Reset() {
+	*x = Asymmetric{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Asymmetric) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Asymmetric) ProtoMessage() {}
+
+func (x *Asymmetric) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
+func (*Asymmetric) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Asymmetric_ALGORITHM_UNSPECIFIED
 }
 
 // A LegacyAcknowledgement accepts one unsafe choice for a while.
@@ -1551,14 +4732,16 @@ type LegacyAcknowledgement struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Until when it is accepted: in the future when saved, at most 2 years away.
 	// After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+	DecryptOnly   bool `protobuf:"varint,4,opt,name=decrypt_only,json=decryptOnly,proto3" json:"decrypt_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +4753,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +4766,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -1607,31 +4790,63 @@ func (x *LegacyAcknowledgement) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *LegacyAcknowledgement) GetDecryptOnly() bool {
+	if x != nil {
+		return x.DecryptOnly
+	}
+	return false
+}
+
 var File_keyward_allowlist_v1_encryption_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\n" +
-	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n" +
+	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n" +
 	"\n" +
-	"Encryption\x12B\n" +
-	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\arequest\x129\n" +
-	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\"\xd7\x02\n" +
+	"Encryption\x127\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\arequest\x129\n" +
+	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\x127\n" +
+	"\x06preset\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.PresetUseR\x06preset\x12@\n" +
+	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xe2\x02\n" +
+	"\tPresetUse\x12-\n" +
+	"\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x02id\x12P\n" +
+	"\asecrets\x18\x02 \x03(\v2,.keyward.allowlist.v1.PresetUse.SecretsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\asecrets\x12-\n" +
+	"\rlegacy_reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\flegacyReason\x12H\n" +
+	"\x12legacy_expire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10legacyExpireTime\x1a[\n" +
+	"\fSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x125\n" +
+	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\"\xba\x04\n" +
 	"\aProfile\x126\n" +
-	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12=\n" +
+	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
+	"\n" +
+	"rsa_direct\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.RsaDirectH\x00R\trsaDirect\x120\n" +
+	"\x04jose\x18\x03 \x01(\v2\x1a.keyward.allowlist.v1.JoseH\x00R\x04jose\x12-\n" +
+	"\x03pgp\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.PgpH\x00R\x03pgp\x12=\n" +
 	"\tselection\x18\x05 \x01(\v2\x1f.keyward.allowlist.v1.SelectionR\tselection\x12:\n" +
 	"\benvelope\x18\x06 \x01(\v2\x1e.keyward.allowlist.v1.EnvelopeR\benvelope\x12X\n" +
 	"\fallow_legacy\x18\a \x03(\v2+.keyward.allowlist.v1.LegacyAcknowledgementB\b\xbaH\x05\x92\x01\x02\x10\x10R\vallowLegacy\x127\n" +
-	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigningB\x06\n" +
+	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigning\x12>\n" +
+	"\n" +
+	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJwsB\x06\n" +
 	"\x04kind\"\x84\x01\n" +
 	"\tSecretRef\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12D\n" +
-	"\bdecoding\x18\x03 \x01(\x0e2\x1e.keyward.allowlist.v1.DecodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecoding\"\xa2\x03\n" +
+	"\bdecoding\x18\x03 \x01(\x0e2\x1e.keyward.allowlist.v1.DecodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecoding\"\x9b\t\n" +
 	"\x06Cipher\x12S\n" +
-	"\talgorithm\x18\x01 \x01(\x0e2&.keyward.allowlist.v1.Cipher.AlgorithmB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12@\n" +
+	"\talgorithm\x18\x01 \x01(\x0e2&.keyward.allowlist.v1.Cipher.AlgorithmB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12H\n" +
+	"\apadding\x18\x02 \x01(\x0e2$.keyward.allowlist.v1.Cipher.PaddingB\b\xbaH\x05\x82\x01\x02\x10\x01R\apadding\x12$\n" +
+	"\ttag_bytes\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18\x10R\btagBytes\x12@\n" +
 	"\n" +
-	"shared_key\x18\x04 \x01(\v2\x1f.keyward.allowlist.v1.SharedKeyH\x00R\tsharedKey\x12(\n" +
-	"\x02iv\x18\a \x01(\v2\x18.keyward.allowlist.v1.IvR\x02iv\"\xc8\x01\n" +
+	"shared_key\x18\x04 \x01(\v2\x1f.keyward.allowlist.v1.SharedKeyH\x00R\tsharedKey\x12C\n" +
+	"\vsession_key\x18\x05 \x01(\v2 .keyward.allowlist.v1.SessionKeyH\x00R\n" +
+	"sessionKey\x120\n" +
+	"\x04ecdh\x18\x06 \x01(\v2\x1a.keyward.allowlist.v1.EcdhH\x00R\x04ecdh\x12F\n" +
+	"\fexchange_key\x18\n" +
+	" \x01(\v2!.keyward.allowlist.v1.ExchangeKeyH\x00R\vexchangeKey\x12(\n" +
+	"\x02iv\x18\a \x01(\v2\x18.keyward.allowlist.v1.IvR\x02iv\x126\n" +
+	"\x03aad\x18\b \x01(\v2$.keyward.allowlist.v1.AssociatedDataR\x03aad\x126\n" +
+	"\x03mac\x18\t \x01(\v2$.keyward.allowlist.v1.EncryptThenMacR\x03mac\"\xc7\x03\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALGORITHM_AES_128_GCM\x10\x01\x12\x19\n" +
@@ -1639,28 +4854,246 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x15ALGORITHM_AES_256_GCM\x10\x03\x12\x19\n" +
 	"\x15ALGORITHM_AES_128_CBC\x10\x04\x12\x19\n" +
 	"\x15ALGORITHM_AES_192_CBC\x10\x05\x12\x19\n" +
-	"\x15ALGORITHM_AES_256_CBC\x10\x06B\f\n" +
-	"\x03key\x12\x05\xbaH\x02\b\x01\"L\n" +
+	"\x15ALGORITHM_AES_256_CBC\x10\x06\x12\x19\n" +
+	"\x15ALGORITHM_AES_128_CTR\x10\a\x12\x19\n" +
+	"\x15ALGORITHM_AES_192_CTR\x10\b\x12\x19\n" +
+	"\x15ALGORITHM_AES_256_CTR\x10\t\x12\x19\n" +
+	"\x15ALGORITHM_AES_128_ECB\x10\n" +
+	"\x12\x19\n" +
+	"\x15ALGORITHM_AES_192_ECB\x10\v\x12\x19\n" +
+	"\x15ALGORITHM_AES_256_ECB\x10\f\x12\x1f\n" +
+	"\x1bALGORITHM_CHACHA20_POLY1305\x10\r\x12\x1c\n" +
+	"\x18ALGORITHM_TRIPLE_DES_CBC\x10\x0e\x12\x1c\n" +
+	"\x18ALGORITHM_TRIPLE_DES_ECB\x10\x0f\"Y\n" +
+	"\aPadding\x12\x17\n" +
+	"\x13PADDING_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rPADDING_PKCS7\x10\x01\x12\x10\n" +
+	"\fPADDING_NONE\x10\x02\x12\x10\n" +
+	"\fPADDING_ZERO\x10\x03B\f\n" +
+	"\x03key\x12\x05\xbaH\x02\b\x01\"\x8e\x01\n" +
 	"\tSharedKey\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\"\x9f\x01\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12@\n" +
+	"\n" +
+	"derivation\x18\x02 \x01(\v2 .keyward.allowlist.v1.DerivationR\n" +
+	"derivation\"\x83\x03\n" +
+	"\n" +
+	"Derivation\x12@\n" +
+	"\x06digest\x18\x01 \x01(\v2&.keyward.allowlist.v1.DigestDerivationH\x00R\x06digest\x12N\n" +
+	"\x10evp_bytes_to_key\x18\x02 \x01(\v2#.keyward.allowlist.v1.EvpBytesToKeyH\x00R\revpBytesToKey\x126\n" +
+	"\x06pbkdf2\x18\x03 \x01(\v2\x1c.keyward.allowlist.v1.Pbkdf2H\x00R\x06pbkdf2\x126\n" +
+	"\x06scrypt\x18\x04 \x01(\v2\x1c.keyward.allowlist.v1.ScryptH\x00R\x06scrypt\x120\n" +
+	"\x04hkdf\x18\x05 \x01(\v2\x1a.keyward.allowlist.v1.HkdfH\x00R\x04hkdf\x12.\n" +
+	"\x04salt\x18\x06 \x01(\v2\x1a.keyward.allowlist.v1.SaltR\x04saltB\x11\n" +
+	"\bfunction\x12\x05\xbaH\x02\b\x01\"\xb2\x01\n" +
+	"\x10DigestDerivation\x12:\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04hash\x12D\n" +
+	"\bencoding\x18\x02 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x12\x1c\n" +
+	"\x04take\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\x80\x01R\x04take\"v\n" +
+	"\rEvpBytesToKey\x12:\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04hash\x12)\n" +
+	"\n" +
+	"iterations\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
+	"iterations\"o\n" +
+	"\x06Pbkdf2\x128\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04hash\x12+\n" +
+	"\n" +
+	"iterations\x18\x02 \x01(\rB\v\xbaH\b*\x06\x18\x80\x89z(\x01R\n" +
+	"iterations\"Q\n" +
+	"\x06Scrypt\x12\x19\n" +
+	"\x01n\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04(\x02R\x01n\x12\x15\n" +
+	"\x01r\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18 R\x01r\x12\x15\n" +
+	"\x01p\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18\x04R\x01p\"^\n" +
+	"\x04Hkdf\x128\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04hash\x12\x1c\n" +
+	"\x04info\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x04info\"~\n" +
+	"\x04Salt\x12*\n" +
+	"\n" +
+	"sent_bytes\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18@(\bH\x00R\tsentBytes\x129\n" +
+	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefH\x00R\x06secretB\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\xa4\x04\n" +
+	"\n" +
+	"SessionKey\x12C\n" +
+	"\x04form\x18\x01 \x01(\x0e2%.keyward.allowlist.v1.SessionKey.FormB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04form\x12\x1d\n" +
+	"\x05bytes\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18@R\x05bytes\x12:\n" +
+	"\brsa_oaep\x18\x03 \x01(\v2\x1d.keyward.allowlist.v1.RsaOaepH\x00R\arsaOaep\x12G\n" +
+	"\rrsa_pkcs1_v15\x18\x04 \x01(\v2!.keyward.allowlist.v1.RsaPkcs1v15H\x00R\vrsaPkcs1V15\x129\n" +
+	"\x06aes_kw\x18\x05 \x01(\v2 .keyward.allowlist.v1.AesKeyWrapH\x00R\x05aesKw\x12?\n" +
+	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12@\n" +
+	"\n" +
+	"derivation\x18\a \x01(\v2 .keyward.allowlist.v1.DerivationR\n" +
+	"derivation\"`\n" +
+	"\x04Form\x12\x14\n" +
+	"\x10FORM_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bFORM_RAW\x10\x01\x12\x15\n" +
+	"\x11FORM_ALPHANUMERIC\x10\x02\x12\x0f\n" +
+	"\vFORM_BASE64\x10\x03\x12\f\n" +
+	"\bFORM_HEX\x10\x04B\r\n" +
+	"\x04wrap\x12\x05\xbaH\x02\b\x01\"\xa6\x01\n" +
+	"\aRsaOaep\x128\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04hash\x12A\n" +
+	"\tmgf1_hash\x18\x02 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\bmgf1Hash\x12\x1e\n" +
+	"\x05label\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x05label\"\r\n" +
+	"\vRsaPkcs1v15\"\f\n" +
+	"\n" +
+	"AesKeyWrap\"\x97\x02\n" +
+	"\x04Ecdh\x12B\n" +
+	"\x05curve\x18\x01 \x01(\x0e2 .keyward.allowlist.v1.Ecdh.CurveB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05curve\x12?\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12H\n" +
+	"\n" +
+	"derivation\x18\x03 \x01(\v2 .keyward.allowlist.v1.DerivationB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"derivation\"@\n" +
+	"\x05Curve\x12\x15\n" +
+	"\x11CURVE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCURVE_X25519\x10\x01\x12\x0e\n" +
+	"\n" +
+	"CURVE_P256\x10\x02\"\r\n" +
+	"\vExchangeKey\"\xba\x03\n" +
 	"\x02Iv\x12A\n" +
-	"\x06source\x18\x01 \x01(\x0e2\x1f.keyward.allowlist.v1.Iv.SourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12!\n" +
-	"\x05bytes\x18\x02 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\x05bytes\"3\n" +
+	"\x06source\x18\x01 \x01(\x0e2\x1f.keyward.allowlist.v1.Iv.SourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12#\n" +
+	"\x05bytes\x18\x02 \x01(\rB\r\xbaH\n" +
+	"*\b0\x000\b0\f0\x10R\x05bytes\x127\n" +
+	"\x06secret\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x06secret\x12+\n" +
+	"\ffield_suffix\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vfieldSuffix\"\xe5\x01\n" +
 	"\x06Source\x12\x16\n" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rSOURCE_RANDOM\x10\x01\"\x94\x01\n" +
+	"\rSOURCE_RANDOM\x10\x01\x12\x16\n" +
+	"\x12SOURCE_RANDOM_TEXT\x10\x02\x12\x11\n" +
+	"\rSOURCE_STATIC\x10\x03\x12\x0f\n" +
+	"\vSOURCE_ZERO\x10\x04\x12\x15\n" +
+	"\x11SOURCE_KEY_PREFIX\x10\x05\x12\x12\n" +
+	"\x0eSOURCE_DERIVED\x10\x06\x12\x17\n" +
+	"\x13SOURCE_PEER_FLIPPED\x10\a\x12\x17\n" +
+	"\x13SOURCE_IN_PLAINTEXT\x10\b\x12\x17\n" +
+	"\x13SOURCE_FIELD_SUFFIX\x10\t\"\xa9\x01\n" +
+	"\x0eAssociatedData\x12\x1e\n" +
+	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\bH\x00R\x04text\x12\x1e\n" +
+	"\x04sent\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\bH\x00R\x04sent\x12F\n" +
+	"\ffield_suffix\x18\x03 \x01(\v2!.keyward.allowlist.v1.FieldSuffixH\x00R\vfieldSuffixB\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"N\n" +
+	"\vFieldSuffix\x12\x1e\n" +
+	"\x04path\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04path\x12\x1f\n" +
+	"\x05bytes\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18@(\x01R\x05bytes\"\xb4\x01\n" +
+	"\x0eEncryptThenMac\x12M\n" +
+	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Mac.AlgorithmB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x121\n" +
+	"\x03key\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x03key\x12 \n" +
+	"\x05input\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05input\"\xd5\x01\n" +
+	"\tRsaDirect\x123\n" +
+	"\x04oaep\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.RsaOaepH\x00R\x04oaep\x12@\n" +
+	"\tpkcs1_v15\x18\x02 \x01(\v2!.keyward.allowlist.v1.RsaPkcs1v15H\x00R\bpkcs1V15\x12?\n" +
+	"\x04keys\x18\x03 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keysB\x10\n" +
+	"\apadding\x12\x05\xbaH\x02\b\x01\"\x90\n" +
+	"\n" +
+	"\x04Jose\x12[\n" +
+	"\x0ekey_management\x18\x01 \x01(\x0e2(.keyward.allowlist.v1.Jose.KeyManagementB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rkeyManagement\x12g\n" +
+	"\x12content_encryption\x18\x02 \x01(\x0e2,.keyward.allowlist.v1.Jose.ContentEncryptionB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x11contentEncryption\x12?\n" +
+	"\x04keys\x18\x03 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12@\n" +
+	"\n" +
+	"derivation\x18\x04 \x01(\v2 .keyward.allowlist.v1.DerivationR\n" +
+	"derivation\x12k\n" +
+	"\x06header\x18\x05 \x03(\v2&.keyward.allowlist.v1.Jose.HeaderEntryB+\xbaH(\x9a\x01%\x10\b\"\x1ar\x182\x16^[A-Za-z0-9_#-]{1,32}$*\x05r\x03\x18\x80\x02R\x06header\x12E\n" +
+	"\tissued_at\x18\x06 \x01(\x0e2\x1e.keyward.allowlist.v1.IssuedAtB\b\xbaH\x05\x82\x01\x02\x10\x01R\bissuedAt\x12M\n" +
+	"\rcompatibility\x18\a \x01(\v2'.keyward.allowlist.v1.JoseCompatibilityR\rcompatibility\x1a9\n" +
+	"\vHeaderEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf4\x02\n" +
+	"\rKeyManagement\x12\x1e\n" +
+	"\x1aKEY_MANAGEMENT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12KEY_MANAGEMENT_DIR\x10\x01\x12\x19\n" +
+	"\x15KEY_MANAGEMENT_A128KW\x10\x02\x12\x19\n" +
+	"\x15KEY_MANAGEMENT_A256KW\x10\x03\x12\x1c\n" +
+	"\x18KEY_MANAGEMENT_A256GCMKW\x10\x04\x12\x1b\n" +
+	"\x17KEY_MANAGEMENT_RSA_OAEP\x10\x05\x12\x1f\n" +
+	"\x1bKEY_MANAGEMENT_RSA_OAEP_256\x10\x06\x12\x1a\n" +
+	"\x16KEY_MANAGEMENT_ECDH_ES\x10\a\x12!\n" +
+	"\x1dKEY_MANAGEMENT_ECDH_ES_A256KW\x10\b\x12\x19\n" +
+	"\x15KEY_MANAGEMENT_RSA1_5\x10\t\x12\x1c\n" +
+	"\x18KEY_MANAGEMENT_A128GCMKW\x10\n" +
+	"\x12!\n" +
+	"\x1dKEY_MANAGEMENT_ECDH_ES_A128KW\x10\v\"\x89\x02\n" +
+	"\x11ContentEncryption\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aCONTENT_ENCRYPTION_A128GCM\x10\x01\x12\x1e\n" +
+	"\x1aCONTENT_ENCRYPTION_A192GCM\x10\x02\x12\x1e\n" +
+	"\x1aCONTENT_ENCRYPTION_A256GCM\x10\x03\x12$\n" +
+	" CONTENT_ENCRYPTION_A128CBC_HS256\x10\x04\x12$\n" +
+	" CONTENT_ENCRYPTION_A192CBC_HS384\x10\x05\x12$\n" +
+	" CONTENT_ENCRYPTION_A256CBC_HS512\x10\x06\"i\n" +
+	"\x11JoseCompatibility\x12-\n" +
+	"\fgcm_iv_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\n" +
+	"gcmIvBytes\x12%\n" +
+	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\"\x81\x01\n" +
+	"\tNestedJws\x123\n" +
+	"\x03jws\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.JwsB\x06\xbaH\x03\xc8\x01\x01R\x03jws\x12?\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\"\x94\x05\n" +
+	"\x03Jws\x12M\n" +
+	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
+	"\x06header\x18\x02 \x03(\v2%.keyward.allowlist.v1.Jws.HeaderEntryB+\xbaH(\x9a\x01%\x10\b\"\x1ar\x182\x16^[A-Za-z0-9_#-]{1,32}$*\x05r\x03\x18\x80\x02R\x06header\x12E\n" +
+	"\tissued_at\x18\x03 \x01(\x0e2\x1e.keyward.allowlist.v1.IssuedAtB\b\xbaH\x05\x82\x01\x02\x10\x01R\bissuedAt\x12+\n" +
+	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
+	"\vHeaderEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x02\n" +
+	"\tAlgorithm\x12\x19\n" +
+	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
+	"\x0fALGORITHM_RS512\x10\x02\x12\x13\n" +
+	"\x0fALGORITHM_PS256\x10\x03\x12\x13\n" +
+	"\x0fALGORITHM_PS512\x10\x04\x12\x13\n" +
+	"\x0fALGORITHM_ES256\x10\x05\x12\x13\n" +
+	"\x0fALGORITHM_ES384\x10\x06\x12\x13\n" +
+	"\x0fALGORITHM_EDDSA\x10\a\x12\x13\n" +
+	"\x0fALGORITHM_HS256\x10\b\x12\x13\n" +
+	"\x0fALGORITHM_HS512\x10\t\x12\x13\n" +
+	"\x0fALGORITHM_RS384\x10\n" +
+	"\x12\x13\n" +
+	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
+	"\x0fALGORITHM_HS384\x10\f\"\xed\x01\n" +
+	"\x03Pgp\x12?\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +
+	"\n" +
+	"passphrase\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\n" +
+	"passphrase\x12L\n" +
+	"\fsigning_keys\x18\x03 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\b\xbaH\x05\x92\x01\x02\x10\x04R\vsigningKeys\x12\x16\n" +
+	"\x06binary\x18\x04 \x01(\bR\x06binary\"\x80\x02\n" +
 	"\tSelection\x12@\n" +
 	"\n" +
 	"whole_body\x18\x01 \x01(\v2\x1f.keyward.allowlist.v1.WholeBodyH\x00R\twholeBody\x126\n" +
-	"\x06fields\x18\x02 \x01(\v2\x1c.keyward.allowlist.v1.FieldsH\x00R\x06fieldsB\r\n" +
+	"\x06fields\x18\x02 \x01(\v2\x1c.keyward.allowlist.v1.FieldsH\x00R\x06fields\x128\n" +
+	"\x06object\x18\x03 \x01(\v2\x1e.keyward.allowlist.v1.ObjectAtH\x00R\x06object\x120\n" +
+	"\x04form\x18\x04 \x01(\v2\x1a.keyward.allowlist.v1.FormH\x00R\x04formB\r\n" +
 	"\x04part\x12\x05\xbaH\x02\b\x01\"\v\n" +
-	"\tWholeBody\"\xec\x02\n" +
+	"\tWholeBody\"*\n" +
+	"\bObjectAt\x12\x1e\n" +
+	"\x04path\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04path\"\x9a\x01\n" +
+	"\x04Form\x12)\n" +
+	"\x05names\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x02R\x05names\x12H\n" +
+	"\amissing\x18\x02 \x01(\x0e2$.keyward.allowlist.v1.Fields.MissingB\b\xbaH\x05\x82\x01\x02\x10\x01R\amissing\x12\x1d\n" +
+	"\n" +
+	"skip_empty\x18\x03 \x01(\bR\tskipEmpty\"\x8b\x03\n" +
 	"\x06Fields\x12)\n" +
 	"\x05paths\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x02R\x05paths\x12O\n" +
 	"\n" +
 	"value_form\x18\x02 \x01(\x0e2&.keyward.allowlist.v1.Fields.ValueFormB\b\xbaH\x05\x82\x01\x02\x10\x01R\tvalueForm\x12H\n" +
-	"\amissing\x18\x03 \x01(\x0e2$.keyward.allowlist.v1.Fields.MissingB\b\xbaH\x05\x82\x01\x02\x10\x01R\amissing\"S\n" +
+	"\amissing\x18\x03 \x01(\x0e2$.keyward.allowlist.v1.Fields.MissingB\b\xbaH\x05\x82\x01\x02\x10\x01R\amissing\x12\x1d\n" +
+	"\n" +
+	"skip_empty\x18\x04 \x01(\bR\tskipEmpty\"S\n" +
 	"\tValueForm\x12\x1a\n" +
 	"\x16VALUE_FORM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVALUE_FORM_JSON\x10\x01\x12\x15\n" +
@@ -1668,67 +5101,148 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\aMissing\x12\x17\n" +
 	"\x13MISSING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMISSING_ERROR\x10\x01\x12\x10\n" +
-	"\fMISSING_SKIP\x10\x02\"\x86\x03\n" +
+	"\fMISSING_SKIP\x10\x02\"\xfa\x04\n" +
 	"\bEnvelope\x12e\n" +
 	"\x05blobs\x18\x01 \x03(\v2).keyward.allowlist.v1.Envelope.BlobsEntryB$\xbaH!\x9a\x01\x1e\x10\b\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x05blobs\x12\x1e\n" +
 	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x04text\x12\x1e\n" +
 	"\x04json\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x04json\x12u\n" +
-	"\fcontent_type\x18\x04 \x01(\tBR\xbaHOrM2K^([a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?)?$R\vcontentType\x1aT\n" +
+	"\fcontent_type\x18\x04 \x01(\tBR\xbaHOrM2K^([a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?)?$R\vcontentType\x12p\n" +
+	"\aheaders\x18\x05 \x03(\v2+.keyward.allowlist.v1.Envelope.HeadersEntryB)\xbaH&\x9a\x01#\x10\b\"\x18r\x162\x14^[A-Za-z0-9-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
+	"\bencoding\x18\x06 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x1aT\n" +
 	"\n" +
 	"BlobsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
-	"\x05value\x18\x02 \x01(\v2\x1a.keyward.allowlist.v1.BlobR\x05value:\x028\x01B\x06\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.keyward.allowlist.v1.BlobR\x05value:\x028\x01\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
 	"\x04body\"\x8a\x01\n" +
 	"\x04Blob\x12<\n" +
 	"\x05parts\x18\x01 \x03(\v2\x1a.keyward.allowlist.v1.PartB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05parts\x12D\n" +
-	"\bencoding\x18\x02 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\"\xa7\x01\n" +
+	"\bencoding\x18\x02 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\"\xe1\x02\n" +
 	"\x04Part\x12A\n" +
 	"\x04slot\x18\x01 \x01(\x0e2\x1f.keyward.allowlist.v1.Part.SlotB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\x04slot\"L\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\x04slot\x12%\n" +
+	"\aliteral\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@H\x00R\aliteral\"\xde\x01\n" +
 	"\x04Slot\x12\x14\n" +
 	"\x10SLOT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aSLOT_IV\x10\x01\x12\x13\n" +
 	"\x0fSLOT_CIPHERTEXT\x10\x02\x12\f\n" +
-	"\bSLOT_TAG\x10\x03B\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xff\x02\n" +
+	"\bSLOT_TAG\x10\x03\x12\r\n" +
+	"\tSLOT_SALT\x10\x04\x12\x14\n" +
+	"\x10SLOT_WRAPPED_KEY\x10\x05\x12\f\n" +
+	"\bSLOT_MAC\x10\x06\x12\f\n" +
+	"\bSLOT_AAD\x10\a\x12\x16\n" +
+	"\x12SLOT_EPHEMERAL_KEY\x10\b\x12\x1b\n" +
+	"\x17SLOT_CERTIFICATE_SHA256\x10\t\x12\x1a\n" +
+	"\x16SLOT_PUBLIC_KEY_SHA256\x10\n" +
+	"B\x0e\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xcf\x05\n" +
 	"\aSigning\x12-\n" +
-	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12?\n" +
+	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
+	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
+	"\n" +
+	"asymmetric\x18\x03 \x01(\v2 .keyward.allowlist.v1.AsymmetricH\x00R\n" +
+	"asymmetric\x12-\n" +
+	"\x03jws\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.JwsH\x00R\x03jws\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\x01R\x04keys\x12q\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
+	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12q\n" +
 	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB+\xbaH(\x9a\x01%\b\x01\x10\b\"\x18r\x162\x14^[A-Za-z0-9-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
-	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x1a:\n" +
+	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x127\n" +
+	"\x04list\x18\n" +
+	" \x01(\v2#.keyward.allowlist.v1.SignatureListR\x04list\x127\n" +
+	"\ttolerance\x18\f \x01(\v2\x19.google.protobuf.DurationR\ttolerance\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
-	"\x06scheme\x12\x05\xbaH\x02\b\x01\"\x97\x01\n" +
+	"\x06scheme\x12\x05\xbaH\x02\b\x01\"W\n" +
+	"\rSignatureList\x12\x1d\n" +
+	"\x04item\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04item\x12'\n" +
+	"\tseparator\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x04R\tseparator\"\xff\x01\n" +
 	"\x03Mac\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Mac.AlgorithmB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\"A\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\"\xa8\x01\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15ALGORITHM_HMAC_SHA256\x10\x01\"\x8e\x02\n" +
+	"\x15ALGORITHM_HMAC_SHA256\x10\x01\x12\x17\n" +
+	"\x13ALGORITHM_HMAC_SHA1\x10\x02\x12\x19\n" +
+	"\x15ALGORITHM_HMAC_SHA384\x10\x03\x12\x19\n" +
+	"\x15ALGORITHM_HMAC_SHA512\x10\x04\x12\x16\n" +
+	"\x12ALGORITHM_HMAC_MD5\x10\x05\"J\n" +
+	"\fSecretDigest\x12:\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04hash\"\xd9\x03\n" +
+	"\n" +
+	"Asymmetric\x12T\n" +
+	"\talgorithm\x18\x01 \x01(\x0e2*.keyward.allowlist.v1.Asymmetric.AlgorithmB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\"\xf4\x02\n" +
+	"\tAlgorithm\x12\x19\n" +
+	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dALGORITHM_RSA_PKCS1V15_SHA256\x10\x01\x12!\n" +
+	"\x1dALGORITHM_RSA_PKCS1V15_SHA384\x10\x02\x12!\n" +
+	"\x1dALGORITHM_RSA_PKCS1V15_SHA512\x10\x03\x12\x1f\n" +
+	"\x1bALGORITHM_RSA_PKCS1V15_SHA1\x10\x04\x12\x1c\n" +
+	"\x18ALGORITHM_RSA_PSS_SHA256\x10\x05\x12\x1c\n" +
+	"\x18ALGORITHM_RSA_PSS_SHA512\x10\x06\x12#\n" +
+	"\x1fALGORITHM_ECDSA_P256_SHA256_DER\x10\a\x12%\n" +
+	"!ALGORITHM_ECDSA_P256_SHA256_P1363\x10\b\x12#\n" +
+	"\x1fALGORITHM_ECDSA_P384_SHA384_DER\x10\t\x12\x15\n" +
+	"\x11ALGORITHM_ED25519\x10\n" +
+	"\"\xf0\x04\n" +
 	"\x15LegacyAcknowledgement\x12P\n" +
 	"\x04flag\x18\x01 \x01(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12\"\n" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x06reason\x12C\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"expireTime\":\n" +
+	"expireTime\x12!\n" +
+	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\"\xf8\x02\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18FLAG_UNAUTHENTICATED_CBC\x10\x01*u\n" +
+	"\x18FLAG_UNAUTHENTICATED_CBC\x10\x01\x12\f\n" +
+	"\bFLAG_ECB\x10\x02\x12\x13\n" +
+	"\x0fFLAG_TRIPLE_DES\x10\x03\x12\x10\n" +
+	"\fFLAG_ZERO_IV\x10\x04\x12\x12\n" +
+	"\x0eFLAG_STATIC_IV\x10\x05\x12\x14\n" +
+	"\x10FLAG_IV_FROM_KEY\x10\x06\x12\x10\n" +
+	"\fFLAG_MD5_KDF\x10\a\x12\x15\n" +
+	"\x11FLAG_ZERO_PADDING\x10\b\x12 \n" +
+	"\x1cFLAG_RSA_PKCS1V15_ENCRYPTION\x10\t\x12\x1c\n" +
+	"\x18FLAG_UNAUTHENTICATED_CTR\x10\n" +
+	"\x12\x14\n" +
+	"\x10FLAG_STATIC_SALT\x10\v\x12\x1c\n" +
+	"\x18FLAG_WEAK_KDF_ITERATIONS\x10\f\x12\x12\n" +
+	"\x0eFLAG_SHORT_TAG\x10\r\x12\x16\n" +
+	"\x12FLAG_SECRET_DIGEST\x10\x0e\x12\x14\n" +
+	"\x10FLAG_WEAK_DIGEST\x10\x0f*\x9b\x01\n" +
 	"\bDecoding\x12\x18\n" +
 	"\x14DECODING_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDECODING_RAW\x10\x01\x12\x10\n" +
 	"\fDECODING_HEX\x10\x02\x12\x13\n" +
 	"\x0fDECODING_BASE64\x10\x03\x12\x16\n" +
-	"\x12DECODING_BASE64URL\x10\x04*c\n" +
+	"\x12DECODING_BASE64URL\x10\x04\x12\x12\n" +
+	"\x0eDECODING_WHSEC\x10\x05\x12\x10\n" +
+	"\fDECODING_PEM\x10\x06*l\n" +
+	"\x04Hash\x12\x14\n" +
+	"\x10HASH_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bHASH_MD5\x10\x01\x12\r\n" +
+	"\tHASH_SHA1\x10\x02\x12\x0f\n" +
+	"\vHASH_SHA256\x10\x03\x12\x0f\n" +
+	"\vHASH_SHA384\x10\x04\x12\x0f\n" +
+	"\vHASH_SHA512\x10\x05*X\n" +
+	"\bIssuedAt\x12\x19\n" +
+	"\x15ISSUED_AT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ISSUED_AT_SECONDS\x10\x01\x12\x1a\n" +
+	"\x16ISSUED_AT_MILLISECONDS\x10\x02*\x8d\x01\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x16\n" +
 	"\x12ENCODING_BASE64URL\x10\x02\x12\x10\n" +
-	"\fENCODING_HEX\x10\x03BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\fENCODING_HEX\x10\x03\x12\x16\n" +
+	"\x12ENCODING_HEX_UPPER\x10\x04\x12\x10\n" +
+	"\fENCODING_RAW\x10\x05BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_encryption_proto_rawDescOnce sync.Once
@@ -1742,72 +5256,187 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescData
 }
 
-var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
-	(Encoding)(0),                   // 1: keyward.allowlist.v1.Encoding
-	(Cipher_Algorithm)(0),           // 2: keyward.allowlist.v1.Cipher.Algorithm
-	(Iv_Source)(0),                  // 3: keyward.allowlist.v1.Iv.Source
-	(Fields_ValueForm)(0),           // 4: keyward.allowlist.v1.Fields.ValueForm
-	(Fields_Missing)(0),             // 5: keyward.allowlist.v1.Fields.Missing
-	(Part_Slot)(0),                  // 6: keyward.allowlist.v1.Part.Slot
-	(Mac_Algorithm)(0),              // 7: keyward.allowlist.v1.Mac.Algorithm
-	(LegacyAcknowledgement_Flag)(0), // 8: keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	(*Encryption)(nil),              // 9: keyward.allowlist.v1.Encryption
-	(*Profile)(nil),                 // 10: keyward.allowlist.v1.Profile
-	(*SecretRef)(nil),               // 11: keyward.allowlist.v1.SecretRef
-	(*Cipher)(nil),                  // 12: keyward.allowlist.v1.Cipher
-	(*SharedKey)(nil),               // 13: keyward.allowlist.v1.SharedKey
-	(*Iv)(nil),                      // 14: keyward.allowlist.v1.Iv
-	(*Selection)(nil),               // 15: keyward.allowlist.v1.Selection
-	(*WholeBody)(nil),               // 16: keyward.allowlist.v1.WholeBody
-	(*Fields)(nil),                  // 17: keyward.allowlist.v1.Fields
-	(*Envelope)(nil),                // 18: keyward.allowlist.v1.Envelope
-	(*Blob)(nil),                    // 19: keyward.allowlist.v1.Blob
-	(*Part)(nil),                    // 20: keyward.allowlist.v1.Part
-	(*Signing)(nil),                 // 21: keyward.allowlist.v1.Signing
-	(*Mac)(nil),                     // 22: keyward.allowlist.v1.Mac
-	(*LegacyAcknowledgement)(nil),   // 23: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 24: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 25: keyward.allowlist.v1.Signing.HeadersEntry
-	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
+	(IssuedAt)(0),                   // 2: keyward.allowlist.v1.IssuedAt
+	(Encoding)(0),                   // 3: keyward.allowlist.v1.Encoding
+	(Cipher_Algorithm)(0),           // 4: keyward.allowlist.v1.Cipher.Algorithm
+	(Cipher_Padding)(0),             // 5: keyward.allowlist.v1.Cipher.Padding
+	(SessionKey_Form)(0),            // 6: keyward.allowlist.v1.SessionKey.Form
+	(Ecdh_Curve)(0),                 // 7: keyward.allowlist.v1.Ecdh.Curve
+	(Iv_Source)(0),                  // 8: keyward.allowlist.v1.Iv.Source
+	(Jose_KeyManagement)(0),         // 9: keyward.allowlist.v1.Jose.KeyManagement
+	(Jose_ContentEncryption)(0),     // 10: keyward.allowlist.v1.Jose.ContentEncryption
+	(Jws_Algorithm)(0),              // 11: keyward.allowlist.v1.Jws.Algorithm
+	(Fields_ValueForm)(0),           // 12: keyward.allowlist.v1.Fields.ValueForm
+	(Fields_Missing)(0),             // 13: keyward.allowlist.v1.Fields.Missing
+	(Part_Slot)(0),                  // 14: keyward.allowlist.v1.Part.Slot
+	(Mac_Algorithm)(0),              // 15: keyward.allowlist.v1.Mac.Algorithm
+	(Asymmetric_Algorithm)(0),       // 16: keyward.allowlist.v1.Asymmetric.Algorithm
+	(LegacyAcknowledgement_Flag)(0), // 17: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*Encryption)(nil),              // 18: keyward.allowlist.v1.Encryption
+	(*PresetUse)(nil),               // 19: keyward.allowlist.v1.PresetUse
+	(*Profile)(nil),                 // 20: keyward.allowlist.v1.Profile
+	(*SecretRef)(nil),               // 21: keyward.allowlist.v1.SecretRef
+	(*Cipher)(nil),                  // 22: keyward.allowlist.v1.Cipher
+	(*SharedKey)(nil),               // 23: keyward.allowlist.v1.SharedKey
+	(*Derivation)(nil),              // 24: keyward.allowlist.v1.Derivation
+	(*DigestDerivation)(nil),        // 25: keyward.allowlist.v1.DigestDerivation
+	(*EvpBytesToKey)(nil),           // 26: keyward.allowlist.v1.EvpBytesToKey
+	(*Pbkdf2)(nil),                  // 27: keyward.allowlist.v1.Pbkdf2
+	(*Scrypt)(nil),                  // 28: keyward.allowlist.v1.Scrypt
+	(*Hkdf)(nil),                    // 29: keyward.allowlist.v1.Hkdf
+	(*Salt)(nil),                    // 30: keyward.allowlist.v1.Salt
+	(*SessionKey)(nil),              // 31: keyward.allowlist.v1.SessionKey
+	(*RsaOaep)(nil),                 // 32: keyward.allowlist.v1.RsaOaep
+	(*RsaPkcs1V15)(nil),             // 33: keyward.allowlist.v1.RsaPkcs1v15
+	(*AesKeyWrap)(nil),              // 34: keyward.allowlist.v1.AesKeyWrap
+	(*Ecdh)(nil),                    // 35: keyward.allowlist.v1.Ecdh
+	(*ExchangeKey)(nil),             // 36: keyward.allowlist.v1.ExchangeKey
+	(*Iv)(nil),                      // 37: keyward.allowlist.v1.Iv
+	(*AssociatedData)(nil),          // 38: keyward.allowlist.v1.AssociatedData
+	(*FieldSuffix)(nil),             // 39: keyward.allowlist.v1.FieldSuffix
+	(*EncryptThenMac)(nil),          // 40: keyward.allowlist.v1.EncryptThenMac
+	(*RsaDirect)(nil),               // 41: keyward.allowlist.v1.RsaDirect
+	(*Jose)(nil),                    // 42: keyward.allowlist.v1.Jose
+	(*JoseCompatibility)(nil),       // 43: keyward.allowlist.v1.JoseCompatibility
+	(*NestedJws)(nil),               // 44: keyward.allowlist.v1.NestedJws
+	(*Jws)(nil),                     // 45: keyward.allowlist.v1.Jws
+	(*Pgp)(nil),                     // 46: keyward.allowlist.v1.Pgp
+	(*Selection)(nil),               // 47: keyward.allowlist.v1.Selection
+	(*WholeBody)(nil),               // 48: keyward.allowlist.v1.WholeBody
+	(*ObjectAt)(nil),                // 49: keyward.allowlist.v1.ObjectAt
+	(*Form)(nil),                    // 50: keyward.allowlist.v1.Form
+	(*Fields)(nil),                  // 51: keyward.allowlist.v1.Fields
+	(*Envelope)(nil),                // 52: keyward.allowlist.v1.Envelope
+	(*Blob)(nil),                    // 53: keyward.allowlist.v1.Blob
+	(*Part)(nil),                    // 54: keyward.allowlist.v1.Part
+	(*Signing)(nil),                 // 55: keyward.allowlist.v1.Signing
+	(*SignatureList)(nil),           // 56: keyward.allowlist.v1.SignatureList
+	(*Mac)(nil),                     // 57: keyward.allowlist.v1.Mac
+	(*SecretDigest)(nil),            // 58: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 59: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 60: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 61: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 62: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 63: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 64: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 65: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 66: keyward.allowlist.v1.Signing.HeadersEntry
+	(*durationpb.Duration)(nil),     // 67: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 68: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
-	10, // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
-	10, // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
-	12, // 2: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	15, // 3: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	18, // 4: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	23, // 5: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	21, // 6: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	0,  // 7: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	2,  // 8: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	13, // 9: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	14, // 10: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	11, // 11: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	3,  // 12: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	16, // 13: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	17, // 14: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	4,  // 15: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	5,  // 16: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	24, // 17: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	20, // 18: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	1,  // 19: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	6,  // 20: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	22, // 21: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	11, // 22: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	25, // 23: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	1,  // 24: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	7,  // 25: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	8,  // 26: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	26, // 27: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 28: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	20,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
+	20,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
+	19,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
+	67,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	61,  // 4: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	68,  // 5: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	22,  // 6: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	41,  // 7: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	42,  // 8: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	46,  // 9: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	47,  // 10: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	52,  // 11: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	60,  // 12: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	55,  // 13: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	44,  // 14: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 15: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 16: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 17: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	23,  // 18: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	31,  // 19: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	35,  // 20: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	36,  // 21: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	37,  // 22: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	38,  // 23: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	40,  // 24: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	21,  // 25: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 26: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	25,  // 27: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	26,  // 28: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	27,  // 29: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	28,  // 30: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	29,  // 31: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	30,  // 32: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 33: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 34: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 35: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 36: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 37: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	21,  // 38: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	6,   // 39: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	32,  // 40: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	33,  // 41: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	34,  // 42: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	21,  // 43: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 44: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 45: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 46: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	7,   // 47: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	21,  // 48: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 49: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	8,   // 50: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	21,  // 51: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	39,  // 52: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	15,  // 53: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	21,  // 54: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 55: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	33,  // 56: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	21,  // 57: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	9,   // 58: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	10,  // 59: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	21,  // 60: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 61: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	62,  // 62: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 63: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	43,  // 64: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	45,  // 65: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	21,  // 66: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	11,  // 67: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	63,  // 68: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 69: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	21,  // 70: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	21,  // 71: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	21,  // 72: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	48,  // 73: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	51,  // 74: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	49,  // 75: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	50,  // 76: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	13,  // 77: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	12,  // 78: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	13,  // 79: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	64,  // 80: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	65,  // 81: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 82: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	54,  // 83: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 84: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	14,  // 85: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	57,  // 86: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	58,  // 87: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	59,  // 88: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	45,  // 89: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	21,  // 90: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	66,  // 91: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 92: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	56,  // 93: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	67,  // 94: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	15,  // 95: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 96: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	16,  // 97: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	17,  // 98: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	68,  // 99: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	21,  // 100: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	53,  // 101: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	102, // [102:102] is the sub-list for method output_type
+	102, // [102:102] is the sub-list for method input_type
+	102, // [102:102] is the sub-list for extension type_name
+	102, // [102:102] is the sub-list for extension extendee
+	0,   // [0:102] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -1815,33 +5444,70 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 	if File_keyward_allowlist_v1_encryption_proto != nil {
 		return
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[1].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[2].OneofWrappers = []any{
 		(*Profile_Cipher)(nil),
+		(*Profile_RsaDirect)(nil),
+		(*Profile_Jose)(nil),
+		(*Profile_Pgp)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[3].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[4].OneofWrappers = []any{
 		(*Cipher_SharedKey)(nil),
+		(*Cipher_SessionKey)(nil),
+		(*Cipher_Ecdh)(nil),
+		(*Cipher_ExchangeKey)(nil),
 	}
 	file_keyward_allowlist_v1_encryption_proto_msgTypes[6].OneofWrappers = []any{
+		(*Derivation_Digest)(nil),
+		(*Derivation_EvpBytesToKey)(nil),
+		(*Derivation_Pbkdf2)(nil),
+		(*Derivation_Scrypt)(nil),
+		(*Derivation_Hkdf)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[12].OneofWrappers = []any{
+		(*Salt_SentBytes)(nil),
+		(*Salt_Secret)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[13].OneofWrappers = []any{
+		(*SessionKey_RsaOaep)(nil),
+		(*SessionKey_RsaPkcs1V15)(nil),
+		(*SessionKey_AesKw)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[20].OneofWrappers = []any{
+		(*AssociatedData_Text)(nil),
+		(*AssociatedData_Sent)(nil),
+		(*AssociatedData_FieldSuffix)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[23].OneofWrappers = []any{
+		(*RsaDirect_Oaep)(nil),
+		(*RsaDirect_Pkcs1V15)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[29].OneofWrappers = []any{
 		(*Selection_WholeBody)(nil),
 		(*Selection_Fields)(nil),
+		(*Selection_Object)(nil),
+		(*Selection_Form)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[9].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[34].OneofWrappers = []any{
 		(*Envelope_Text)(nil),
 		(*Envelope_Json)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[11].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[36].OneofWrappers = []any{
 		(*Part_Slot_)(nil),
+		(*Part_Literal)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[12].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
 		(*Signing_Mac)(nil),
+		(*Signing_SecretDigest)(nil),
+		(*Signing_Asymmetric)(nil),
+		(*Signing_Jws)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
-			NumEnums:      9,
-			NumMessages:   17,
+			NumEnums:      18,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

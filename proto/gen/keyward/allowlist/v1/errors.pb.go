@@ -123,6 +123,9 @@ const (
 	// requests in a second, or has too many under way, or too many credentials from its
 	// address were not accepted.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
+	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
+	// answer for all.
+	ErrorReason_ERROR_REASON_SIGNATURE_INVALID ErrorReason = 38
 )
 
 // Enum value maps for ErrorReason.
@@ -166,6 +169,7 @@ var (
 		35: "ERROR_REASON_MALFORMED_JSON",
 		36: "ERROR_REASON_VERIFICATION_FAILED",
 		37: "ERROR_REASON_RATE_LIMITED",
+		38: "ERROR_REASON_SIGNATURE_INVALID",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -206,6 +210,7 @@ var (
 		"ERROR_REASON_MALFORMED_JSON":            35,
 		"ERROR_REASON_VERIFICATION_FAILED":       36,
 		"ERROR_REASON_RATE_LIMITED":              37,
+		"ERROR_REASON_SIGNATURE_INVALID":         38,
 	}
 )
 
@@ -240,7 +245,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xbd\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xe1\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -281,7 +286,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\"\x12\x1f\n" +
 	"\x1bERROR_REASON_MALFORMED_JSON\x10#\x12$\n" +
 	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
-	"\x19ERROR_REASON_RATE_LIMITED\x10%BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x19ERROR_REASON_RATE_LIMITED\x10%\x12\"\n" +
+	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

@@ -139,7 +139,7 @@ func (x Verification_Method) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verification_Method.Descriptor instead.
 func (Verification_Method) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // How the last check went. Approval by hand is not checked again.
@@ -193,7 +193,7 @@ func (x Verification_Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verification_Health.Descriptor instead.
 func (Verification_Health) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4, 1}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6, 1}
 }
 
 // What was done.
@@ -220,21 +220,27 @@ const (
 	EndpointChange_ACTION_DEGRADED EndpointChange_Action = 8
 	// The proof was found again.
 	EndpointChange_ACTION_RECOVERED EndpointChange_Action = 9
+	// A sample was encrypted with live keys.
+	EndpointChange_ACTION_TESTED EndpointChange_Action = 10
+	// A sample was diagnosed.
+	EndpointChange_ACTION_DIAGNOSED EndpointChange_Action = 11
 )
 
 // Enum value maps for EndpointChange_Action.
 var (
 	EndpointChange_Action_name = map[int32]string{
-		0: "ACTION_UNSPECIFIED",
-		1: "ACTION_CREATED",
-		2: "ACTION_UPDATED",
-		3: "ACTION_DELETED",
-		4: "ACTION_APPROVED",
-		5: "ACTION_ACTIVATED",
-		6: "ACTION_DEACTIVATED",
-		7: "ACTION_VERIFIED",
-		8: "ACTION_DEGRADED",
-		9: "ACTION_RECOVERED",
+		0:  "ACTION_UNSPECIFIED",
+		1:  "ACTION_CREATED",
+		2:  "ACTION_UPDATED",
+		3:  "ACTION_DELETED",
+		4:  "ACTION_APPROVED",
+		5:  "ACTION_ACTIVATED",
+		6:  "ACTION_DEACTIVATED",
+		7:  "ACTION_VERIFIED",
+		8:  "ACTION_DEGRADED",
+		9:  "ACTION_RECOVERED",
+		10: "ACTION_TESTED",
+		11: "ACTION_DIAGNOSED",
 	}
 	EndpointChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
@@ -247,6 +253,8 @@ var (
 		"ACTION_VERIFIED":    7,
 		"ACTION_DEGRADED":    8,
 		"ACTION_RECOVERED":   9,
+		"ACTION_TESTED":      10,
+		"ACTION_DIAGNOSED":   11,
 	}
 )
 
@@ -274,7 +282,7 @@ func (x EndpointChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndpointChange_Action.Descriptor instead.
 func (EndpointChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // An Endpoint is a partner's HTTP endpoint that the platform may talk to.
@@ -335,9 +343,16 @@ type Endpoint struct {
 	// What proves that the endpoint is the partner's: publish one of these and call
 	// VerifyEndpoint. Set by GetEndpoint only, while there is something to prove, and
 	// not shown to members.
-	Challenge     *Challenge `protobuf:"bytes,19,opt,name=challenge,proto3" json:"challenge,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Challenge *Challenge `protobuf:"bytes,19,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	// How often each key was used for this endpoint, since the allowlist began to count. Set
+	// by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
+	// used first.
+	KeyUses []*KeyUse `protobuf:"bytes,20,rep,name=key_uses,json=keyUses,proto3" json:"key_uses,omitempty"`
+	// The last messages of the partner that did not open or verify, newest first, at most
+	// 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+	RecentFailures []*MessageFailure `protobuf:"bytes,21,rep,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -503,6 +518,195 @@ func (x *Endpoint) GetChallenge() *Challenge {
 	return nil
 }
 
+func (x *Endpoint) GetKeyUses() []*KeyUse {
+	if x != nil {
+		return x.KeyUses
+	}
+	return nil
+}
+
+func (x *Endpoint) GetRecentFailures() []*MessageFailure {
+	if x != nil {
+		return x.RecentFailures
+	}
+	return nil
+}
+
+// A KeyUse counts the uses of one version of a secret for one endpoint.
+type KeyUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret's resource name.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The version.
+	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// In how many messages it was used with success.
+	Used uint64 `protobuf:"varint,3,opt,name=used,proto3" json:"used,omitempty"`
+	// In how many messages that did not open or verify it was the only or the last key tried.
+	Failed uint64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// When it was last used with success.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyUse) Reset() {
+	*x = KeyUse{}
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyUse) ProtoMessage() {}
+
+func (x *KeyUse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyUse.ProtoReflect.Descriptor instead.
+func (*KeyUse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *KeyUse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *KeyUse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *KeyUse) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *KeyUse) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *KeyUse) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+// A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
+// holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+type MessageFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
+	// `sign inside`, `value` or `signature`. Padding and tag are one stage.
+	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// The length of the body in bytes.
+	BodyBytes uint32 `protobuf:"varint,3,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	// The SHA-256 of the body in lower-case hexadecimal.
+	BodySha256 string `protobuf:"bytes,4,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
+	// The versions that were tried, such as `workspaces/w/secrets/s/versions/2`.
+	Versions []string `protobuf:"bytes,5,rep,name=versions,proto3" json:"versions,omitempty"`
+	// The id of the request, as in the server's log.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageFailure) Reset() {
+	*x = MessageFailure{}
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageFailure) ProtoMessage() {}
+
+func (x *MessageFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageFailure.ProtoReflect.Descriptor instead.
+func (*MessageFailure) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MessageFailure) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *MessageFailure) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *MessageFailure) GetBodyBytes() uint32 {
+	if x != nil {
+		return x.BodyBytes
+	}
+	return 0
+}
+
+func (x *MessageFailure) GetBodySha256() string {
+	if x != nil {
+		return x.BodySha256
+	}
+	return ""
+}
+
+func (x *MessageFailure) GetVersions() []string {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *MessageFailure) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // A BodyValue is a credential inside a JSON request body.
 type BodyValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -518,7 +722,7 @@ type BodyValue struct {
 
 func (x *BodyValue) Reset() {
 	*x = BodyValue{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +734,7 @@ func (x *BodyValue) String() string {
 func (*BodyValue) ProtoMessage() {}
 
 func (x *BodyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +747,7 @@ func (x *BodyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyValue.ProtoReflect.Descriptor instead.
 func (*BodyValue) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BodyValue) GetPath() string {
@@ -587,7 +791,7 @@ type Challenge struct {
 
 func (x *Challenge) Reset() {
 	*x = Challenge{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +803,7 @@ func (x *Challenge) String() string {
 func (*Challenge) ProtoMessage() {}
 
 func (x *Challenge) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +816,7 @@ func (x *Challenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
 func (*Challenge) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Challenge) GetDnsName() string {
@@ -675,7 +879,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +891,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +904,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Parameter) GetName() string {
@@ -778,7 +982,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +994,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +1007,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Verification) GetMethod() Verification_Method {
@@ -891,7 +1095,7 @@ type EndpointChange struct {
 
 func (x *EndpointChange) Reset() {
 	*x = EndpointChange{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1107,7 @@ func (x *EndpointChange) String() string {
 func (*EndpointChange) ProtoMessage() {}
 
 func (x *EndpointChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1120,7 @@ func (x *EndpointChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointChange.ProtoReflect.Descriptor instead.
 func (*EndpointChange) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EndpointChange) GetSequence() uint64 {
@@ -1049,7 +1253,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1265,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1278,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1109,7 +1313,7 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x8f\v\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xa1\f\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12b\n" +
@@ -1135,7 +1339,9 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x04etag\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12J\n" +
 	"\vbody_values\x18\x12 \x03(\v2\x1f.keyward.allowlist.v1.BodyValueB\b\xbaH\x05\x92\x01\x02\x10\x10R\n" +
 	"bodyValues\x12B\n" +
-	"\tchallenge\x18\x13 \x01(\v2\x1f.keyward.allowlist.v1.ChallengeB\x03\xe0A\x03R\tchallenge\x1a9\n" +
+	"\tchallenge\x18\x13 \x01(\v2\x1f.keyward.allowlist.v1.ChallengeB\x03\xe0A\x03R\tchallenge\x12<\n" +
+	"\bkey_uses\x18\x14 \x03(\v2\x1c.keyward.allowlist.v1.KeyUseB\x03\xe0A\x03R\akeyUses\x12R\n" +
+	"\x0frecent_failures\x18\x15 \x03(\v2$.keyward.allowlist.v1.MessageFailureB\x03\xe0A\x03R\x0erecentFailures\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
@@ -1143,7 +1349,23 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x02\x12\x12\n" +
-	"\x0eSTATE_INACTIVE\x10\x03\"r\n" +
+	"\x0eSTATE_INACTIVE\x10\x03\"\xa6\x01\n" +
+	"\x06KeyUse\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x12\n" +
+	"\x04used\x18\x03 \x01(\x04R\x04used\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x04R\x06failed\x12>\n" +
+	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xd1\x01\n" +
+	"\x0eMessageFailure\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x1d\n" +
+	"\n" +
+	"body_bytes\x18\x03 \x01(\rR\tbodyBytes\x12\x1f\n" +
+	"\vbody_sha256\x18\x04 \x01(\tR\n" +
+	"bodySha256\x12\x1a\n" +
+	"\bversions\x18\x05 \x03(\tR\bversions\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\"r\n" +
 	"\tBodyValue\x12!\n" +
 	"\x04path\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x02\x18\x80\x02R\x04path\x12B\n" +
 	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\"\xe0\x01\n" +
@@ -1179,7 +1401,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHEALTH_OK\x10\x01\x12\x13\n" +
-	"\x0fHEALTH_DEGRADED\x10\x02\"\x84\b\n" +
+	"\x0fHEALTH_DEGRADED\x10\x02\"\xad\b\n" +
 	"\x0eEndpointChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
@@ -1206,7 +1428,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdf\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1217,7 +1439,10 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x12ACTION_DEACTIVATED\x10\x06\x12\x13\n" +
 	"\x0fACTION_VERIFIED\x10\a\x12\x13\n" +
 	"\x0fACTION_DEGRADED\x10\b\x12\x14\n" +
-	"\x10ACTION_RECOVERED\x10\t\"y\n" +
+	"\x10ACTION_RECOVERED\x10\t\x12\x11\n" +
+	"\rACTION_TESTED\x10\n" +
+	"\x12\x14\n" +
+	"\x10ACTION_DIAGNOSED\x10\v\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -1237,55 +1462,61 @@ func file_keyward_allowlist_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_keyward_allowlist_v1_resources_proto_goTypes = []any{
 	(Endpoint_State)(0),           // 0: keyward.allowlist.v1.Endpoint.State
 	(Verification_Method)(0),      // 1: keyward.allowlist.v1.Verification.Method
 	(Verification_Health)(0),      // 2: keyward.allowlist.v1.Verification.Health
 	(EndpointChange_Action)(0),    // 3: keyward.allowlist.v1.EndpointChange.Action
 	(*Endpoint)(nil),              // 4: keyward.allowlist.v1.Endpoint
-	(*BodyValue)(nil),             // 5: keyward.allowlist.v1.BodyValue
-	(*Challenge)(nil),             // 6: keyward.allowlist.v1.Challenge
-	(*Parameter)(nil),             // 7: keyward.allowlist.v1.Parameter
-	(*Verification)(nil),          // 8: keyward.allowlist.v1.Verification
-	(*EndpointChange)(nil),        // 9: keyward.allowlist.v1.EndpointChange
-	(*Actor)(nil),                 // 10: keyward.allowlist.v1.Actor
-	nil,                           // 11: keyward.allowlist.v1.Endpoint.LabelsEntry
-	nil,                           // 12: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	nil,                           // 13: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	(*Encryption)(nil),            // 14: keyward.allowlist.v1.Encryption
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*SecretRef)(nil),             // 16: keyward.allowlist.v1.SecretRef
+	(*KeyUse)(nil),                // 5: keyward.allowlist.v1.KeyUse
+	(*MessageFailure)(nil),        // 6: keyward.allowlist.v1.MessageFailure
+	(*BodyValue)(nil),             // 7: keyward.allowlist.v1.BodyValue
+	(*Challenge)(nil),             // 8: keyward.allowlist.v1.Challenge
+	(*Parameter)(nil),             // 9: keyward.allowlist.v1.Parameter
+	(*Verification)(nil),          // 10: keyward.allowlist.v1.Verification
+	(*EndpointChange)(nil),        // 11: keyward.allowlist.v1.EndpointChange
+	(*Actor)(nil),                 // 12: keyward.allowlist.v1.Actor
+	nil,                           // 13: keyward.allowlist.v1.Endpoint.LabelsEntry
+	nil,                           // 14: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	nil,                           // 15: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	(*Encryption)(nil),            // 16: keyward.allowlist.v1.Encryption
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*SecretRef)(nil),             // 18: keyward.allowlist.v1.SecretRef
 }
 var file_keyward_allowlist_v1_resources_proto_depIdxs = []int32{
-	11, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
-	7,  // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
-	7,  // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	13, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
+	9,  // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
+	9,  // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	0,  // 3: keyward.allowlist.v1.Endpoint.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	8,  // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
-	14, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
-	15, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	15, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 8: keyward.allowlist.v1.Endpoint.body_values:type_name -> keyward.allowlist.v1.BodyValue
-	6,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
-	16, // 10: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
-	15, // 11: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 12: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
-	1,  // 13: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
-	15, // 14: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
-	2,  // 15: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
-	15, // 16: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
-	15, // 17: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
-	15, // 18: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
-	10, // 19: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
-	3,  // 20: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
-	12, // 21: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	13, // 22: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	10, // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
+	16, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
+	17, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	17, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 8: keyward.allowlist.v1.Endpoint.body_values:type_name -> keyward.allowlist.v1.BodyValue
+	8,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
+	5,  // 10: keyward.allowlist.v1.Endpoint.key_uses:type_name -> keyward.allowlist.v1.KeyUse
+	6,  // 11: keyward.allowlist.v1.Endpoint.recent_failures:type_name -> keyward.allowlist.v1.MessageFailure
+	17, // 12: keyward.allowlist.v1.KeyUse.last_use_time:type_name -> google.protobuf.Timestamp
+	17, // 13: keyward.allowlist.v1.MessageFailure.time:type_name -> google.protobuf.Timestamp
+	18, // 14: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
+	17, // 15: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 16: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
+	1,  // 17: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
+	17, // 18: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
+	2,  // 19: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
+	17, // 20: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
+	17, // 21: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
+	17, // 22: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
+	12, // 23: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
+	3,  // 24: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
+	14, // 25: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	15, // 26: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_resources_proto_init() }
@@ -1294,7 +1525,7 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 		return
 	}
 	file_keyward_allowlist_v1_encryption_proto_init()
-	file_keyward_allowlist_v1_resources_proto_msgTypes[3].OneofWrappers = []any{
+	file_keyward_allowlist_v1_resources_proto_msgTypes[5].OneofWrappers = []any{
 		(*Parameter_Secret)(nil),
 		(*Parameter_Value)(nil),
 	}
@@ -1304,7 +1535,7 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_resources_proto_rawDesc), len(file_keyward_allowlist_v1_resources_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

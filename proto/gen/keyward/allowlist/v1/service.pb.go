@@ -30,6 +30,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -411,9 +412,12 @@ type ListEndpointsRequest struct {
 	// Only endpoints in this state.
 	State Endpoint_State `protobuf:"varint,6,opt,name=state,proto3,enum=keyward.allowlist.v1.Endpoint_State" json:"state,omitempty"`
 	// Only endpoints with this label: `key=value`, or `key` for any value.
-	Label         string `protobuf:"bytes,7,opt,name=label,proto3" json:"label,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Label string `protobuf:"bytes,7,opt,name=label,proto3" json:"label,omitempty"`
+	// Only endpoints with an acknowledged unsafe choice whose acknowledgement ends before
+	// this time, those that have ended included. A time more than 2 years away finds all.
+	LegacyExpiresBefore *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=legacy_expires_before,json=legacyExpiresBefore,proto3" json:"legacy_expires_before,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ListEndpointsRequest) Reset() {
@@ -493,6 +497,13 @@ func (x *ListEndpointsRequest) GetLabel() string {
 		return x.Label
 	}
 	return ""
+}
+
+func (x *ListEndpointsRequest) GetLegacyExpiresBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LegacyExpiresBefore
+	}
+	return nil
 }
 
 // Answers ListEndpoints.
@@ -1520,7 +1531,9 @@ type EncryptRequest struct {
 	// raise your client's limit of 4 MiB for answers, and mind that Decrypt takes 16 MiB.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// For RESPONSE: the exchange that Decrypt returned with the partner's request.
-	Exchange      string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Exchange string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// What is signed besides the body. Unset: what is there by itself.
+	Context       *MessageContext `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1583,6 +1596,108 @@ func (x *EncryptRequest) GetExchange() string {
 	return ""
 }
 
+func (x *EncryptRequest) GetContext() *MessageContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// A MessageContext is what is known of a message besides its body and headers, for
+// signatures. All is optional; what a template needs and is not known is INVALID_FIELD.
+type MessageContext struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Encrypt: the time to sign. VerifySignature and Decrypt: the time to compare with.
+	// Unset: now.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
+	// to verify it is read from the header that carries it.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The HTTP method. Unset: the endpoint's, if it has one only.
+	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
+	// The path, as it is sent, with a leading `/`. Unset: that of the endpoint's URL,
+	// unless it ends in `/*`.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// The query, as it is sent, without `?`. Unset: empty.
+	Query string `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
+	// The host without port. Unset: that of the endpoint's URL.
+	Host          string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageContext) Reset() {
+	*x = MessageContext{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageContext) ProtoMessage() {}
+
+func (x *MessageContext) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageContext.ProtoReflect.Descriptor instead.
+func (*MessageContext) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MessageContext) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *MessageContext) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MessageContext) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *MessageContext) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MessageContext) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *MessageContext) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
 // Answers Encrypt.
 type EncryptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1604,7 +1719,7 @@ type EncryptResponse struct {
 
 func (x *EncryptResponse) Reset() {
 	*x = EncryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1731,7 @@ func (x *EncryptResponse) String() string {
 func (*EncryptResponse) ProtoMessage() {}
 
 func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1744,7 @@ func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptResponse.ProtoReflect.Descriptor instead.
 func (*EncryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EncryptResponse) GetBody() []byte {
@@ -1678,14 +1793,20 @@ type DecryptRequest struct {
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// For RESPONSE: the exchange that Encrypt returned with the request. With it
 	// the key version of the request is used; without, the current one.
-	Exchange      string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Exchange string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// The headers that came with it, in any case; several of one name are joined by a
+	// comma and a blank (RFC 9110 section 5.3). Needed where a part or the signature is
+	// in a header. At most 64.
+	Headers map[string]string `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What was signed besides the body.
+	Context       *MessageContext `protobuf:"bytes,6,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecryptRequest) Reset() {
 	*x = DecryptRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1818,7 @@ func (x *DecryptRequest) String() string {
 func (*DecryptRequest) ProtoMessage() {}
 
 func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1831,7 @@ func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptRequest.ProtoReflect.Descriptor instead.
 func (*DecryptRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DecryptRequest) GetName() string {
@@ -1741,6 +1862,20 @@ func (x *DecryptRequest) GetExchange() string {
 	return ""
 }
 
+func (x *DecryptRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *DecryptRequest) GetContext() *MessageContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 // Answers Decrypt.
 type DecryptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1755,7 +1890,7 @@ type DecryptResponse struct {
 
 func (x *DecryptResponse) Reset() {
 	*x = DecryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1902,7 @@ func (x *DecryptResponse) String() string {
 func (*DecryptResponse) ProtoMessage() {}
 
 func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1915,7 @@ func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptResponse.ProtoReflect.Descriptor instead.
 func (*DecryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DecryptResponse) GetBody() []byte {
@@ -1797,11 +1932,1023 @@ func (x *DecryptResponse) GetExchange() string {
 	return ""
 }
 
+// Asks to verify a signature.
+type VerifySignatureRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/endpoints/{endpoint}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// REQUEST unless given: what a partner sent by itself, such as a webhook.
+	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
+	// The body as it came (base64 in JSON). At most 16 MiB over gRPC.
+	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	// The headers as they came, as in Decrypt.
+	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What was signed besides.
+	Context       *MessageContext `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifySignatureRequest) Reset() {
+	*x = VerifySignatureRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifySignatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifySignatureRequest) ProtoMessage() {}
+
+func (x *VerifySignatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifySignatureRequest.ProtoReflect.Descriptor instead.
+func (*VerifySignatureRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *VerifySignatureRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VerifySignatureRequest) GetKind() MessageKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MessageKind_MESSAGE_KIND_UNSPECIFIED
+}
+
+func (x *VerifySignatureRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *VerifySignatureRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *VerifySignatureRequest) GetContext() *MessageContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// Answers VerifySignature: the signature is good.
+type VerifySignatureResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message's id, where a header carries one: a message with an id that was seen
+	// before is a replay.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The time in the header, where one carries it. It is within the tolerance.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifySignatureResponse) Reset() {
+	*x = VerifySignatureResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifySignatureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifySignatureResponse) ProtoMessage() {}
+
+func (x *VerifySignatureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifySignatureResponse.ProtoReflect.Descriptor instead.
+func (*VerifySignatureResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *VerifySignatureResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *VerifySignatureResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// Asks for a dry run.
+type TestEncryptionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/endpoints/{endpoint}`; with `encryption` the endpoint may be
+	// `-`, for one that does not exist yet.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The configuration to try, checked as when it is saved. Unset: the endpoint's.
+	Encryption *Encryption `protobuf:"bytes,2,opt,name=encryption,proto3" json:"encryption,omitempty"`
+	// REQUEST unless given. A RESPONSE that needs an exchange gets a made-up one.
+	Kind MessageKind `protobuf:"varint,3,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
+	// The sample in the clear (base64 in JSON). At most 64 KiB.
+	Body []byte `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	// What is signed besides.
+	Context *MessageContext `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
+	// Uses the endpoint's own keys instead of throw-away keys: only with the saved
+	// configuration, with a `reason`, and not where the IV comes of the key. The answer
+	// has no keys, no values in its steps, and no snippets.
+	LiveKeys bool `protobuf:"varint,6,opt,name=live_keys,json=liveKeys,proto3" json:"live_keys,omitempty"`
+	// Why, for the change log. At most 512 characters, none a control character.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestEncryptionRequest) Reset() {
+	*x = TestEncryptionRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestEncryptionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestEncryptionRequest) ProtoMessage() {}
+
+func (x *TestEncryptionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestEncryptionRequest.ProtoReflect.Descriptor instead.
+func (*TestEncryptionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *TestEncryptionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TestEncryptionRequest) GetEncryption() *Encryption {
+	if x != nil {
+		return x.Encryption
+	}
+	return nil
+}
+
+func (x *TestEncryptionRequest) GetKind() MessageKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MessageKind_MESSAGE_KIND_UNSPECIFIED
+}
+
+func (x *TestEncryptionRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *TestEncryptionRequest) GetContext() *MessageContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *TestEncryptionRequest) GetLiveKeys() bool {
+	if x != nil {
+		return x.LiveKeys
+	}
+	return false
+}
+
+func (x *TestEncryptionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Answers TestEncryption.
+type TestEncryptionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The body that would be sent.
+	Body []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	// The headers; a credential reads `REDACTED`.
+	Headers []*Parameter `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	// The query parameters; a credential reads `REDACTED`.
+	QueryParameters []*Parameter `protobuf:"bytes,3,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
+	// The content type.
+	ContentType string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// What was done, in order.
+	Steps []*TestStep `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The throw-away keys. They are of this answer alone and protect nothing.
+	Keys []*ThrowawayKey `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Programs that open the message, for the partner to try.
+	Snippets []*Snippet `protobuf:"bytes,7,rep,name=snippets,proto3" json:"snippets,omitempty"`
+	// Whether our own decryption gave the sample back. False where the private key of
+	// the partner is needed and only the public one is here.
+	Opened        bool `protobuf:"varint,8,opt,name=opened,proto3" json:"opened,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestEncryptionResponse) Reset() {
+	*x = TestEncryptionResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestEncryptionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestEncryptionResponse) ProtoMessage() {}
+
+func (x *TestEncryptionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestEncryptionResponse.ProtoReflect.Descriptor instead.
+func (*TestEncryptionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TestEncryptionResponse) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetHeaders() []*Parameter {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetQueryParameters() []*Parameter {
+	if x != nil {
+		return x.QueryParameters
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *TestEncryptionResponse) GetSteps() []*TestStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetKeys() []*ThrowawayKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetSnippets() []*Snippet {
+	if x != nil {
+		return x.Snippets
+	}
+	return nil
+}
+
+func (x *TestEncryptionResponse) GetOpened() bool {
+	if x != nil {
+		return x.Opened
+	}
+	return false
+}
+
+// A TestStep is one step of a dry run.
+type TestStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stage: `select`, `sign inside`, `key`, `derive`, `iv`, `encrypt`, `mac`,
+	// `envelope` or `sign`.
+	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	// What was done, in words.
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The length of the result in bytes.
+	Bytes uint32 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The result in lower-case hexadecimal, its first 64 bytes. Empty with live keys.
+	Value         string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestStep) Reset() {
+	*x = TestStep{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestStep) ProtoMessage() {}
+
+func (x *TestStep) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestStep.ProtoReflect.Descriptor instead.
+func (*TestStep) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TestStep) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *TestStep) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *TestStep) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TestStep) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// A ThrowawayKey stands for a secret in a dry run.
+type ThrowawayKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is used, such as `request.cipher.shared_key.keys[0]`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The secret it stands for.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Its value, as one would store it: a text that decodes as the reference says. For
+	// asymmetric keys the private key as PEM or armor.
+	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThrowawayKey) Reset() {
+	*x = ThrowawayKey{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThrowawayKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThrowawayKey) ProtoMessage() {}
+
+func (x *ThrowawayKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThrowawayKey.ProtoReflect.Descriptor instead.
+func (*ThrowawayKey) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ThrowawayKey) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ThrowawayKey) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *ThrowawayKey) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// A Snippet is a program that opens the message of a dry run.
+type Snippet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
+	// The source. It holds the throw-away keys and the message and prints the plaintext.
+	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snippet) Reset() {
+	*x = Snippet{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snippet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snippet) ProtoMessage() {}
+
+func (x *Snippet) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snippet.ProtoReflect.Descriptor instead.
+func (*Snippet) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Snippet) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Snippet) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// Asks what is wrong.
+type DiagnoseSampleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/endpoints/{endpoint}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// RESPONSE unless given: what the partner sent as an answer.
+	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
+	// The body as it came (base64 in JSON). At most 64 KiB.
+	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	// The headers that came with it.
+	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What it is known to hold, byte for byte. Required.
+	Plaintext []byte `protobuf:"bytes,5,opt,name=plaintext,proto3" json:"plaintext,omitempty"`
+	// Why, for the change log. Required. At most 512 characters, none a control character.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseSampleRequest) Reset() {
+	*x = DiagnoseSampleRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseSampleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseSampleRequest) ProtoMessage() {}
+
+func (x *DiagnoseSampleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseSampleRequest.ProtoReflect.Descriptor instead.
+func (*DiagnoseSampleRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DiagnoseSampleRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DiagnoseSampleRequest) GetKind() MessageKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MessageKind_MESSAGE_KIND_UNSPECIFIED
+}
+
+func (x *DiagnoseSampleRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *DiagnoseSampleRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *DiagnoseSampleRequest) GetPlaintext() []byte {
+	if x != nil {
+		return x.Plaintext
+	}
+	return nil
+}
+
+func (x *DiagnoseSampleRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Answers DiagnoseSample.
+type DiagnoseSampleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether a variant opened the sample to exactly the plaintext.
+	Found bool `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	// What is different in that variant. Empty if the configuration itself opens it.
+	Differences []*Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	// How many variants were tried.
+	Tried         uint32 `protobuf:"varint,3,opt,name=tried,proto3" json:"tried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseSampleResponse) Reset() {
+	*x = DiagnoseSampleResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseSampleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseSampleResponse) ProtoMessage() {}
+
+func (x *DiagnoseSampleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseSampleResponse.ProtoReflect.Descriptor instead.
+func (*DiagnoseSampleResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *DiagnoseSampleResponse) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *DiagnoseSampleResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *DiagnoseSampleResponse) GetTried() uint32 {
+	if x != nil {
+		return x.Tried
+	}
+	return 0
+}
+
+// A Difference is a setting that a variant changes.
+type Difference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where, such as `response.envelope.blobs.encoding`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What is configured, such as `BASE64`.
+	Configured string `protobuf:"bytes,2,opt,name=configured,proto3" json:"configured,omitempty"`
+	// What works, such as `HEX`.
+	Works         string `protobuf:"bytes,3,opt,name=works,proto3" json:"works,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Difference) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Difference) GetConfigured() string {
+	if x != nil {
+		return x.Configured
+	}
+	return ""
+}
+
+func (x *Difference) GetWorks() string {
+	if x != nil {
+		return x.Works
+	}
+	return ""
+}
+
+// Asks for the presets.
+type ListPresetsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPresetsRequest) Reset() {
+	*x = ListPresetsRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPresetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPresetsRequest) ProtoMessage() {}
+
+func (x *ListPresetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPresetsRequest.ProtoReflect.Descriptor instead.
+func (*ListPresetsRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{37}
+}
+
+// Answers ListPresets.
+type ListPresetsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All presets, ordered by id.
+	Presets       []*Preset `protobuf:"bytes,1,rep,name=presets,proto3" json:"presets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPresetsResponse) Reset() {
+	*x = ListPresetsResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPresetsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPresetsResponse) ProtoMessage() {}
+
+func (x *ListPresetsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPresetsResponse.ProtoReflect.Descriptor instead.
+func (*ListPresetsResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListPresetsResponse) GetPresets() []*Preset {
+	if x != nil {
+		return x.Presets
+	}
+	return nil
+}
+
+// A Preset is a named configuration for what a partner, or many, use.
+type Preset struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, 1-64 of `a-z`, `0-9` and `_`, such as `mastercard_fle`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name for people.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it does, and what to ask the partner for.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Where the convention is written down: the URLs of specifications, or names of tools.
+	Sources []string `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`
+	// The configuration. A reference is `workspaces/-/secrets/{name}`, with the name of
+	// one of `secrets`.
+	Encryption *Encryption `protobuf:"bytes,5,opt,name=encryption,proto3" json:"encryption,omitempty"`
+	// What to store in the vault for it.
+	Secrets []*PresetSecret `protobuf:"bytes,6,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// The unsafe choices that it makes and that have to be acknowledged.
+	Legacy        []LegacyAcknowledgement_Flag `protobuf:"varint,7,rep,packed,name=legacy,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"legacy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preset) Reset() {
+	*x = Preset{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preset) ProtoMessage() {}
+
+func (x *Preset) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preset.ProtoReflect.Descriptor instead.
+func (*Preset) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Preset) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Preset) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Preset) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Preset) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Preset) GetEncryption() *Encryption {
+	if x != nil {
+		return x.Encryption
+	}
+	return nil
+}
+
+func (x *Preset) GetSecrets() []*PresetSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *Preset) GetLegacy() []LegacyAcknowledgement_Flag {
+	if x != nil {
+		return x.Legacy
+	}
+	return nil
+}
+
+// A PresetSecret is a secret that a preset needs.
+type PresetSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name in PresetUse.secrets.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is, and in which form to store it.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// `KEY` or `PARAMETER`: the usage to store it with.
+	Usage         string `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresetSecret) Reset() {
+	*x = PresetSecret{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresetSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresetSecret) ProtoMessage() {}
+
+func (x *PresetSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresetSecret.ProtoReflect.Descriptor instead.
+func (*PresetSecret) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PresetSecret) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PresetSecret) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *PresetSecret) GetUsage() string {
+	if x != nil {
+		return x.Usage
+	}
+	return ""
+}
+
 var File_keyward_allowlist_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a$keyward/allowlist/v1/resources.proto\"\xbb\x02\n" +
+	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a%keyward/allowlist/v1/encryption.proto\x1a$keyward/allowlist/v1/resources.proto\"\xbb\x02\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x03\xe0A\x02R\n" +
@@ -1815,7 +2962,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x12GetEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"Q\n" +
 	"\x13GetEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\x8e\x03\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xde\x03\n" +
 	"\x14ListEndpointsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -1824,7 +2971,8 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB7\xbaH4r2R\x00R\x04nameR\tname descR\vupdate_timeR\x10update_time descR\aorderBy\x12\x1e\n" +
 	"\x05query\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05query\x12D\n" +
 	"\x05state\x18\x06 \x01(\x0e2$.keyward.allowlist.v1.Endpoint.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12P\n" +
-	"\x05label\x18\a \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\"}\n" +
+	"\x05label\x18\a \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\x12N\n" +
+	"\x15legacy_expires_before\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x13legacyExpiresBefore\"}\n" +
 	"\x15ListEndpointsResponse\x12<\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1e.keyward.allowlist.v1.EndpointR\tendpoints\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n" +
@@ -1897,31 +3045,126 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
 	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"X\n" +
 	"\x1aDeactivateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xb3\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xf3\x01\n" +
 	"\x0eEncryptRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12!\n" +
 	"\x04body\x18\x03 \x01(\fB\r\xbaH\az\x05\x18\x80\x80\x80\b\x80\x01\x01R\x04body\x12$\n" +
-	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\"\xeb\x01\n" +
+	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\x12>\n" +
+	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\"\xf1\x01\n" +
+	"\x0eMessageContext\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12%\n" +
+	"\x02id\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[!-~]{0,128}$R\x02id\x12,\n" +
+	"\x06method\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f2\r^[A-Z]{0,16}$R\x06method\x12\x1c\n" +
+	"\x04path\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x04path\x12\x1e\n" +
+	"\x05query\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05query\x12\x1c\n" +
+	"\x04host\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\"\xeb\x01\n" +
 	"\x0fEncryptResponse\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x129\n" +
 	"\aheaders\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\aheaders\x12!\n" +
 	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\x12\x1a\n" +
 	"\bexchange\x18\x04 \x01(\tR\bexchange\x12J\n" +
-	"\x10query_parameters\x18\x05 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\x0fqueryParameters\"\xb0\x01\n" +
+	"\x10query_parameters\x18\x05 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\x0fqueryParameters\"\x83\x03\n" +
 	"\x0eDecryptRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
 	"\x04body\x18\x03 \x01(\fB\n" +
 	"\xbaH\az\x05\x18\x80\x80\x80\bR\x04body\x12$\n" +
-	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\"F\n" +
+	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\x12U\n" +
+	"\aheaders\x18\x05 \x03(\v21.keyward.allowlist.v1.DecryptRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12>\n" +
+	"\acontext\x18\x06 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"F\n" +
 	"\x0fDecryptResponse\x12\x17\n" +
 	"\x04body\x18\x01 \x01(\fB\x03\x80\x01\x01R\x04body\x12\x1a\n" +
-	"\bexchange\x18\x02 \x01(\tR\bexchange*`\n" +
+	"\bexchange\x18\x02 \x01(\tR\bexchange\"\xed\x02\n" +
+	"\x16VerifySignatureRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
+	"\x04body\x18\x03 \x01(\fB\n" +
+	"\xbaH\az\x05\x18\x80\x80\x80\bR\x04body\x12]\n" +
+	"\aheaders\x18\x04 \x03(\v29.keyward.allowlist.v1.VerifySignatureRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12>\n" +
+	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Y\n" +
+	"\x17VerifySignatureResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x88\x03\n" +
+	"\x15TestEncryptionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12@\n" +
+	"\n" +
+	"encryption\x18\x02 \x01(\v2 .keyward.allowlist.v1.EncryptionR\n" +
+	"encryption\x12?\n" +
+	"\x04kind\x18\x03 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
+	"\x04body\x18\x04 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12>\n" +
+	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x12\x1b\n" +
+	"\tlive_keys\x18\x06 \x01(\bR\bliveKeys\x12W\n" +
+	"\x06reason\x18\a \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"\x97\x03\n" +
+	"\x16TestEncryptionResponse\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\x129\n" +
+	"\aheaders\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\aheaders\x12J\n" +
+	"\x10query_parameters\x18\x03 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\x0fqueryParameters\x12!\n" +
+	"\fcontent_type\x18\x04 \x01(\tR\vcontentType\x124\n" +
+	"\x05steps\x18\x05 \x03(\v2\x1e.keyward.allowlist.v1.TestStepR\x05steps\x126\n" +
+	"\x04keys\x18\x06 \x03(\v2\".keyward.allowlist.v1.ThrowawayKeyR\x04keys\x129\n" +
+	"\bsnippets\x18\a \x03(\v2\x1d.keyward.allowlist.v1.SnippetR\bsnippets\x12\x16\n" +
+	"\x06opened\x18\b \x01(\bR\x06opened\"d\n" +
+	"\bTestStep\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\rR\x05bytes\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\"R\n" +
+	"\fThrowawayKey\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"9\n" +
+	"\aSnippet\x12\x1a\n" +
+	"\blanguage\x18\x01 \x01(\tR\blanguage\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"\xb3\x03\n" +
+	"\x15DiagnoseSampleRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
+	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12\\\n" +
+	"\aheaders\x18\x04 \x03(\v28.keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12,\n" +
+	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12Y\n" +
+	"\x06reason\x18\x06 \x01(\tBA\xbaH>r<\x10\x01\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x01\n" +
+	"\x16DiagnoseSampleResponse\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\x12B\n" +
+	"\vdifferences\x18\x02 \x03(\v2 .keyward.allowlist.v1.DifferenceR\vdifferences\x12\x14\n" +
+	"\x05tried\x18\x03 \x01(\rR\x05tried\"X\n" +
+	"\n" +
+	"Difference\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x1e\n" +
+	"\n" +
+	"configured\x18\x02 \x01(\tR\n" +
+	"configured\x12\x14\n" +
+	"\x05works\x18\x03 \x01(\tR\x05works\"\x14\n" +
+	"\x12ListPresetsRequest\"M\n" +
+	"\x13ListPresetsResponse\x126\n" +
+	"\apresets\x18\x01 \x03(\v2\x1c.keyward.allowlist.v1.PresetR\apresets\"\xc1\x02\n" +
+	"\x06Preset\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x18\n" +
+	"\asources\x18\x04 \x03(\tR\asources\x12@\n" +
+	"\n" +
+	"encryption\x18\x05 \x01(\v2 .keyward.allowlist.v1.EncryptionR\n" +
+	"encryption\x12<\n" +
+	"\asecrets\x18\x06 \x03(\v2\".keyward.allowlist.v1.PresetSecretR\asecrets\x12H\n" +
+	"\x06legacy\x18\a \x03(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagR\x06legacy\"Z\n" +
+	"\fPresetSecret\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05usage\x18\x03 \x01(\tR\x05usage*`\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
-	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xce\x12\n" +
+	"\x15MESSAGE_KIND_RESPONSE\x10\x022\x81\x18\n" +
 	"\x10AllowlistService\x12\xbc\x01\n" +
 	"\x0eCreateEndpoint\x12+.keyward.allowlist.v1.CreateEndpointRequest\x1a,.keyward.allowlist.v1.CreateEndpointResponse\"O\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x029:\bendpointb\bendpoint\"#/v1/{parent=workspaces/*}/endpoints\x12\xa8\x01\n" +
@@ -1953,7 +3196,16 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\aEncrypt\x12$.keyward.allowlist.v1.EncryptRequest\x1a%.keyward.allowlist.v1.EncryptResponse\"C\xb2\xe1\x18\t\n" +
 	"\x01\x05\x12\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=workspaces/*/endpoints/*}:encrypt\x12\x9b\x01\n" +
 	"\aDecrypt\x12$.keyward.allowlist.v1.DecryptRequest\x1a%.keyward.allowlist.v1.DecryptResponse\"C\xb2\xe1\x18\t\n" +
-	"\x01\x05\x12\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=workspaces/*/endpoints/*}:decryptBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x01\x05\x12\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=workspaces/*/endpoints/*}:decrypt\x12\xbb\x01\n" +
+	"\x0fVerifySignature\x12,.keyward.allowlist.v1.VerifySignatureRequest\x1a-.keyward.allowlist.v1.VerifySignatureResponse\"K\xb2\xe1\x18\t\n" +
+	"\x01\x05\x12\x04name\x82\xd3\xe4\x93\x028:\x01*\"3/v1/{name=workspaces/*/endpoints/*}:verifySignature\x12\xb8\x01\n" +
+	"\x0eTestEncryption\x12+.keyward.allowlist.v1.TestEncryptionRequest\x1a,.keyward.allowlist.v1.TestEncryptionResponse\"K\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=workspaces/*/endpoints/*}:testEncryption\x12\xb8\x01\n" +
+	"\x0eDiagnoseSample\x12+.keyward.allowlist.v1.DiagnoseSampleRequest\x1a,.keyward.allowlist.v1.DiagnoseSampleResponse\"K\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=workspaces/*/endpoints/*}:diagnoseSample\x12}\n" +
+	"\vListPresets\x12(.keyward.allowlist.v1.ListPresetsRequest\x1a).keyward.allowlist.v1.ListPresetsResponse\"\x19\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/presetsBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_service_proto_rawDescOnce sync.Once
@@ -1968,7 +3220,7 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                    // 0: keyward.allowlist.v1.MessageKind
 	(CheckUrlResponse_Verdict)(0),       // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
@@ -1995,67 +3247,120 @@ var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(*DeactivateEndpointRequest)(nil),   // 22: keyward.allowlist.v1.DeactivateEndpointRequest
 	(*DeactivateEndpointResponse)(nil),  // 23: keyward.allowlist.v1.DeactivateEndpointResponse
 	(*EncryptRequest)(nil),              // 24: keyward.allowlist.v1.EncryptRequest
-	(*EncryptResponse)(nil),             // 25: keyward.allowlist.v1.EncryptResponse
-	(*DecryptRequest)(nil),              // 26: keyward.allowlist.v1.DecryptRequest
-	(*DecryptResponse)(nil),             // 27: keyward.allowlist.v1.DecryptResponse
-	(*Endpoint)(nil),                    // 28: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                 // 29: keyward.allowlist.v1.Endpoint.State
-	(*fieldmaskpb.FieldMask)(nil),       // 30: google.protobuf.FieldMask
-	(*EndpointChange)(nil),              // 31: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),            // 32: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                   // 33: keyward.allowlist.v1.Parameter
+	(*MessageContext)(nil),              // 25: keyward.allowlist.v1.MessageContext
+	(*EncryptResponse)(nil),             // 26: keyward.allowlist.v1.EncryptResponse
+	(*DecryptRequest)(nil),              // 27: keyward.allowlist.v1.DecryptRequest
+	(*DecryptResponse)(nil),             // 28: keyward.allowlist.v1.DecryptResponse
+	(*VerifySignatureRequest)(nil),      // 29: keyward.allowlist.v1.VerifySignatureRequest
+	(*VerifySignatureResponse)(nil),     // 30: keyward.allowlist.v1.VerifySignatureResponse
+	(*TestEncryptionRequest)(nil),       // 31: keyward.allowlist.v1.TestEncryptionRequest
+	(*TestEncryptionResponse)(nil),      // 32: keyward.allowlist.v1.TestEncryptionResponse
+	(*TestStep)(nil),                    // 33: keyward.allowlist.v1.TestStep
+	(*ThrowawayKey)(nil),                // 34: keyward.allowlist.v1.ThrowawayKey
+	(*Snippet)(nil),                     // 35: keyward.allowlist.v1.Snippet
+	(*DiagnoseSampleRequest)(nil),       // 36: keyward.allowlist.v1.DiagnoseSampleRequest
+	(*DiagnoseSampleResponse)(nil),      // 37: keyward.allowlist.v1.DiagnoseSampleResponse
+	(*Difference)(nil),                  // 38: keyward.allowlist.v1.Difference
+	(*ListPresetsRequest)(nil),          // 39: keyward.allowlist.v1.ListPresetsRequest
+	(*ListPresetsResponse)(nil),         // 40: keyward.allowlist.v1.ListPresetsResponse
+	(*Preset)(nil),                      // 41: keyward.allowlist.v1.Preset
+	(*PresetSecret)(nil),                // 42: keyward.allowlist.v1.PresetSecret
+	nil,                                 // 43: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                 // 44: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                 // 45: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                    // 46: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                 // 47: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),       // 48: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 49: google.protobuf.FieldMask
+	(*EndpointChange)(nil),              // 50: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),            // 51: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                   // 52: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                  // 53: keyward.allowlist.v1.Encryption
+	(LegacyAcknowledgement_Flag)(0),     // 54: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	28, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	28, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	28, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	29, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	28, // 4: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	28, // 5: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	30, // 6: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 7: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	31, // 8: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	28, // 9: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	32, // 10: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
-	28, // 11: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	1,  // 12: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
-	28, // 13: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	28, // 14: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	0,  // 15: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	33, // 16: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	33, // 17: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	0,  // 18: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	2,  // 19: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 20: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 21: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 22: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 23: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 24: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 25: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 26: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 27: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 28: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 29: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	24, // 30: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	26, // 31: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	3,  // 32: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 33: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 34: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 35: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 36: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 37: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 38: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 39: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 40: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 41: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 42: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	25, // 43: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	27, // 44: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	32, // [32:45] is the sub-list for method output_type
-	19, // [19:32] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	46, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	46, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	46, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	47, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	48, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
+	46, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	46, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	49, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	46, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	50, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	46, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	51, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	46, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	1,  // 13: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
+	46, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	46, // 15: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	0,  // 16: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	25, // 17: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	48, // 18: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
+	52, // 19: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	52, // 20: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	0,  // 21: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	43, // 22: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	25, // 23: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	0,  // 24: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	44, // 25: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	25, // 26: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	48, // 27: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
+	53, // 28: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
+	0,  // 29: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	25, // 30: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	52, // 31: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	52, // 32: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	33, // 33: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
+	34, // 34: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
+	35, // 35: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
+	0,  // 36: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	45, // 37: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	38, // 38: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
+	41, // 39: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
+	53, // 40: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	42, // 41: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
+	54, // 42: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	2,  // 43: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 44: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 45: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 46: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 47: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 48: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 49: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 50: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 51: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 52: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 53: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	24, // 54: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	27, // 55: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	29, // 56: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	31, // 57: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	36, // 58: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	39, // 59: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	3,  // 60: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 61: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 62: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 63: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 64: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 65: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 66: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 67: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 68: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 69: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 70: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	26, // 71: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	28, // 72: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	30, // 73: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	32, // 74: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	37, // 75: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	40, // 76: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	60, // [60:77] is the sub-list for method output_type
+	43, // [43:60] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -2063,6 +3368,7 @@ func file_keyward_allowlist_v1_service_proto_init() {
 	if File_keyward_allowlist_v1_service_proto != nil {
 		return
 	}
+	file_keyward_allowlist_v1_encryption_proto_init()
 	file_keyward_allowlist_v1_resources_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2070,7 +3376,7 @@ func file_keyward_allowlist_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,6 +49,10 @@ const (
 	AllowlistService_DeactivateEndpoint_FullMethodName  = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
 	AllowlistService_Encrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Encrypt"
 	AllowlistService_Decrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Decrypt"
+	AllowlistService_VerifySignature_FullMethodName     = "/keyward.allowlist.v1.AllowlistService/VerifySignature"
+	AllowlistService_TestEncryption_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/TestEncryption"
+	AllowlistService_DiagnoseSample_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/DiagnoseSample"
+	AllowlistService_ListPresets_FullMethodName         = "/keyward.allowlist.v1.AllowlistService/ListPresets"
 )
 
 // AllowlistServiceClient is the client API for AllowlistService service.
@@ -90,10 +94,27 @@ type AllowlistServiceClient interface {
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
 	// Encrypts and signs a body as the endpoint's configuration says.
 	Encrypt(ctx context.Context, in *EncryptRequest, opts ...grpc.CallOption) (*EncryptResponse, error)
-	// Decrypts a body as the endpoint's configuration says. What does not open is
-	// DECRYPTION_FAILED, whatever the cause. Signatures are not looked at: where a
-	// profile only signs, the body comes back as it is and proves nothing.
+	// Decrypts a body as the endpoint's configuration says, after it has verified the
+	// signature, where the profile of the direction has one (SIGNATURE_INVALID). What
+	// does not open is DECRYPTION_FAILED, whatever the cause; the endpoint's owners find
+	// the stage in `recent_failures`.
 	Decrypt(ctx context.Context, in *DecryptRequest, opts ...grpc.CallOption) (*DecryptResponse, error)
+	// Verifies the signature of a message as the endpoint's configuration says, without
+	// decrypting it. What does not verify is SIGNATURE_INVALID, whatever the cause. That
+	// a message comes once only is for the caller to see to, by its id.
+	VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error)
+	// Shows what a configuration makes of a sample: nothing is sent and no
+	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
+	// the partner can check it; with live keys the call is on the change log.
+	TestEncryption(ctx context.Context, in *TestEncryptionRequest, opts ...grpc.CallOption) (*TestEncryptionResponse, error)
+	// Finds out what is wrong with a configuration: given a message of the partner and the
+	// plaintext that it is known to hold, tries variants of the configuration with the live
+	// keys and names the one that yields exactly that plaintext. Who does not know the whole
+	// plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
+	// hour, then RATE_LIMITED.
+	DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error)
+	// Lists the presets: named configurations for what partners are known to use.
+	ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error)
 }
 
 type allowlistServiceClient struct {
@@ -234,6 +255,46 @@ func (c *allowlistServiceClient) Decrypt(ctx context.Context, in *DecryptRequest
 	return out, nil
 }
 
+func (c *allowlistServiceClient) VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifySignatureResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_VerifySignature_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) TestEncryption(ctx context.Context, in *TestEncryptionRequest, opts ...grpc.CallOption) (*TestEncryptionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestEncryptionResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_TestEncryption_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiagnoseSampleResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_DiagnoseSample_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPresetsResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_ListPresets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AllowlistServiceServer is the server API for AllowlistService service.
 // All implementations must embed UnimplementedAllowlistServiceServer
 // for forward compatibility.
@@ -273,10 +334,27 @@ type AllowlistServiceServer interface {
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)
 	// Encrypts and signs a body as the endpoint's configuration says.
 	Encrypt(context.Context, *EncryptRequest) (*EncryptResponse, error)
-	// Decrypts a body as the endpoint's configuration says. What does not open is
-	// DECRYPTION_FAILED, whatever the cause. Signatures are not looked at: where a
-	// profile only signs, the body comes back as it is and proves nothing.
+	// Decrypts a body as the endpoint's configuration says, after it has verified the
+	// signature, where the profile of the direction has one (SIGNATURE_INVALID). What
+	// does not open is DECRYPTION_FAILED, whatever the cause; the endpoint's owners find
+	// the stage in `recent_failures`.
 	Decrypt(context.Context, *DecryptRequest) (*DecryptResponse, error)
+	// Verifies the signature of a message as the endpoint's configuration says, without
+	// decrypting it. What does not verify is SIGNATURE_INVALID, whatever the cause. That
+	// a message comes once only is for the caller to see to, by its id.
+	VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error)
+	// Shows what a configuration makes of a sample: nothing is sent and no
+	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
+	// the partner can check it; with live keys the call is on the change log.
+	TestEncryption(context.Context, *TestEncryptionRequest) (*TestEncryptionResponse, error)
+	// Finds out what is wrong with a configuration: given a message of the partner and the
+	// plaintext that it is known to hold, tries variants of the configuration with the live
+	// keys and names the one that yields exactly that plaintext. Who does not know the whole
+	// plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
+	// hour, then RATE_LIMITED.
+	DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error)
+	// Lists the presets: named configurations for what partners are known to use.
+	ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error)
 	mustEmbedUnimplementedAllowlistServiceServer()
 }
 
@@ -325,6 +403,18 @@ func (UnimplementedAllowlistServiceServer) Encrypt(context.Context, *EncryptRequ
 }
 func (UnimplementedAllowlistServiceServer) Decrypt(context.Context, *DecryptRequest) (*DecryptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Decrypt not implemented")
+}
+func (UnimplementedAllowlistServiceServer) VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifySignature not implemented")
+}
+func (UnimplementedAllowlistServiceServer) TestEncryption(context.Context, *TestEncryptionRequest) (*TestEncryptionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestEncryption not implemented")
+}
+func (UnimplementedAllowlistServiceServer) DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiagnoseSample not implemented")
+}
+func (UnimplementedAllowlistServiceServer) ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPresets not implemented")
 }
 func (UnimplementedAllowlistServiceServer) mustEmbedUnimplementedAllowlistServiceServer() {}
 func (UnimplementedAllowlistServiceServer) testEmbeddedByValue()                          {}
@@ -581,6 +671,78 @@ func _AllowlistService_Decrypt_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllowlistService_VerifySignature_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifySignatureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).VerifySignature(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_VerifySignature_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).VerifySignature(ctx, req.(*VerifySignatureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_TestEncryption_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestEncryptionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).TestEncryption(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_TestEncryption_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).TestEncryption(ctx, req.(*TestEncryptionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_DiagnoseSample_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiagnoseSampleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).DiagnoseSample(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_DiagnoseSample_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).DiagnoseSample(ctx, req.(*DiagnoseSampleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_ListPresets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPresetsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).ListPresets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_ListPresets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).ListPresets(ctx, req.(*ListPresetsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AllowlistService_ServiceDesc is the grpc.ServiceDesc for AllowlistService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -639,6 +801,22 @@ var AllowlistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Decrypt",
 			Handler:    _AllowlistService_Decrypt_Handler,
+		},
+		{
+			MethodName: "VerifySignature",
+			Handler:    _AllowlistService_VerifySignature_Handler,
+		},
+		{
+			MethodName: "TestEncryption",
+			Handler:    _AllowlistService_TestEncryption_Handler,
+		},
+		{
+			MethodName: "DiagnoseSample",
+			Handler:    _AllowlistService_DiagnoseSample_Handler,
+		},
+		{
+			MethodName: "ListPresets",
+			Handler:    _AllowlistService_ListPresets_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

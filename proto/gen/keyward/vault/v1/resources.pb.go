@@ -810,7 +810,14 @@ type SecretVersion struct {
 	// When the version was added.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The id of the key that wraps this version's data key.
-	KeyId         string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// How often the version was used with success, as far as workloads have reported; the
+	// allowlist does each minute.
+	UseCount uint64 `protobuf:"varint,7,opt,name=use_count,json=useCount,proto3" json:"use_count,omitempty"`
+	// How often what it was used on did not open or verify.
+	FailureCount uint64 `protobuf:"varint,8,opt,name=failure_count,json=failureCount,proto3" json:"failure_count,omitempty"`
+	// When it was last used with success. Unset: no use was reported.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -885,6 +892,27 @@ func (x *SecretVersion) GetKeyId() string {
 		return x.KeyId
 	}
 	return ""
+}
+
+func (x *SecretVersion) GetUseCount() uint64 {
+	if x != nil {
+		return x.UseCount
+	}
+	return 0
+}
+
+func (x *SecretVersion) GetFailureCount() uint64 {
+	if x != nil {
+		return x.FailureCount
+	}
+	return 0
+}
+
+func (x *SecretVersion) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
 }
 
 // A Binding is a grant: it lets one workload resolve one secret for one
@@ -1326,7 +1354,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
 	"ciphertext\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n" +
-	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xff\x01\n" +
+	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\x90\x03\n" +
 	"\rSecretVersion\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\rB\x03\xe0A\x03R\aversion\x129\n" +
@@ -1334,7 +1362,10 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\acurrent\x18\x04 \x01(\bB\x03\xe0A\x03R\acurrent\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x1a\n" +
-	"\x06key_id\x18\x06 \x01(\tB\x03\xe0A\x03R\x05keyId\"\x8a\x02\n" +
+	"\x06key_id\x18\x06 \x01(\tB\x03\xe0A\x03R\x05keyId\x12 \n" +
+	"\tuse_count\x18\a \x01(\x04B\x03\xe0A\x03R\buseCount\x12(\n" +
+	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
+	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\x8a\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
@@ -1443,18 +1474,19 @@ var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	2,  // 9: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
 	1,  // 10: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
 	16, // 11: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 12: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	16, // 13: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	16, // 14: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	12, // 15: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	3,  // 16: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	14, // 17: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	15, // 18: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	16, // 12: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	0,  // 13: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	16, // 14: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	16, // 15: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	12, // 16: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	3,  // 17: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	14, // 18: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	15, // 19: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }

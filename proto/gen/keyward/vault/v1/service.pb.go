@@ -30,6 +30,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1046,7 +1047,10 @@ type BindSecretRequest struct {
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
 	// `_`, `.`. Binding again under the same id changes nothing; for another referrer
 	// or host it is refused.
-	OperationId   string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	OperationId string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The version that the referrer means; 0 is the current one. A version that does not
+	// exist is VERSION_NOT_FOUND. `facts` are of it.
+	Version       uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1116,11 +1120,21 @@ func (x *BindSecretRequest) GetOperationId() string {
 	return ""
 }
 
+func (x *BindSecretRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Answers BindSecret.
 type BindSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The binding; its `uid` is what ResolveSecret wants.
-	Binding       *Binding `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
+	Binding *Binding `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
+	// What the referrer may know of a KEY before it is used, so that a configuration that
+	// cannot work is refused when it is saved.
+	Facts         *KeyFacts `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1162,6 +1176,88 @@ func (x *BindSecretResponse) GetBinding() *Binding {
 	return nil
 }
 
+func (x *BindSecretResponse) GetFacts() *KeyFacts {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+// KeyFacts are what is told of a key without telling the key. Of texts and passphrases
+// nothing is told: neither their length nor a check value.
+type KeyFacts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The length in bytes of a value that was stored as bytes or generated as such, if it is
+	// 16, 24, 32, 48 or 64. 0: not told.
+	Bytes uint32 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Of an asymmetric key, the kind and size as in PublicKey. Empty: it is none that is known.
+	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	// Whether the asymmetric key is a private one.
+	PrivateKey bool `protobuf:"varint,3,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	// The fingerprint of its public key, as in PublicKey.
+	Fingerprint   string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyFacts) Reset() {
+	*x = KeyFacts{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyFacts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyFacts) ProtoMessage() {}
+
+func (x *KeyFacts) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
+func (*KeyFacts) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *KeyFacts) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *KeyFacts) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *KeyFacts) GetPrivateKey() bool {
+	if x != nil {
+		return x.PrivateKey
+	}
+	return false
+}
+
+func (x *KeyFacts) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
 // Asks to give up a binding.
 type UnbindSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1175,7 +1271,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1283,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1296,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -1226,7 +1322,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1334,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1347,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 // Asks for a value.
@@ -1270,7 +1366,7 @@ type ResolveSecretRequest struct {
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1378,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1391,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -1332,14 +1428,17 @@ type ResolveSecretResponse struct {
 	AllowedHosts []string `protobuf:"bytes,4,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The position of the change log that the answer is of: all changes before it are
 	// in it. An answer that is older than the last event of a watch is to be dropped.
-	Position      *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// If the current version was asked for: the versions that were current before and are
+	// enabled, newest first, at most 4, none that was replaced more than 30 days ago.
+	Previous      []*PreviousVersion `protobuf:"bytes,6,rep,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1450,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1463,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -1402,6 +1501,262 @@ func (x *ResolveSecretResponse) GetPosition() *Position {
 	return nil
 }
 
+func (x *ResolveSecretResponse) GetPrevious() []*PreviousVersion {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+// A PreviousVersion was current before.
+type PreviousVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the version.
+	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// When it was replaced, the last time.
+	ReplaceTime   *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=replace_time,json=replaceTime,proto3" json:"replace_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviousVersion) Reset() {
+	*x = PreviousVersion{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviousVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviousVersion) ProtoMessage() {}
+
+func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
+func (*PreviousVersion) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PreviousVersion) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PreviousVersion) GetReplaceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReplaceTime
+	}
+	return nil
+}
+
+// Reports how versions of secrets were used.
+type ReportSecretUsesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspace, `workspaces/{workspace}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Names the report, so that one that is sent again counts once: 1-64 characters of
+	// `A-Za-z0-9`, `-`, `_`, `.`. Remembered for 24 hours.
+	ReportId string `protobuf:"bytes,2,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// The uses since the last report, 1-30.
+	Uses          []*SecretUse `protobuf:"bytes,3,rep,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportSecretUsesRequest) Reset() {
+	*x = ReportSecretUsesRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportSecretUsesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportSecretUsesRequest) ProtoMessage() {}
+
+func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
+func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReportSecretUsesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ReportSecretUsesRequest) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *ReportSecretUsesRequest) GetUses() []*SecretUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+// A SecretUse counts the uses of one version.
+type SecretUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`, in the parent.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The uid; a use of another life of the name is dropped, as is one of a version that
+	// does not exist.
+	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The version.
+	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// How often it was used with success.
+	Used uint64 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
+	// How often what it was used on did not open or verify.
+	Failed uint64 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	// When it was last used with success. A time in the future counts as now.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretUse) Reset() {
+	*x = SecretUse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretUse) ProtoMessage() {}
+
+func (x *SecretUse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
+func (*SecretUse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SecretUse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *SecretUse) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *SecretUse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SecretUse) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *SecretUse) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *SecretUse) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+// Answers ReportSecretUses.
+type ReportSecretUsesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportSecretUsesResponse) Reset() {
+	*x = ReportSecretUsesResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportSecretUsesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportSecretUsesResponse) ProtoMessage() {}
+
+func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
+func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+}
+
 // Asks to be told of changes.
 type WatchSecretsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1415,7 +1770,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1782,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1795,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -1471,7 +1826,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1838,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1851,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Position) GetEpoch() string {
@@ -1527,7 +1882,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1894,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1907,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -1587,7 +1942,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1954,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1967,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -1647,7 +2002,7 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xab\x02\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xab\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
@@ -1714,15 +2069,23 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"{\n" +
 	"\x1aListSecretBindingsResponse\x125\n" +
 	"\bbindings\x18\x01 \x03(\v2\x19.keyward.vault.v1.BindingR\bbindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf8\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x92\x02\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
 	"\breferrer\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\breferrer\x12\x1c\n" +
 	"\x04host\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12C\n" +
-	"\foperation_id\x18\x05 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"I\n" +
+	"\foperation_id\x18\x05 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\rR\aversion\"{\n" +
 	"\x12BindSecretResponse\x123\n" +
-	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\"s\n" +
+	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
+	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\"\x81\x01\n" +
+	"\bKeyFacts\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
+	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +
+	"\vprivate_key\x18\x03 \x01(\bR\n" +
+	"privateKey\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"s\n" +
 	"\x13UnbindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12C\n" +
 	"\foperation_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"\x16\n" +
@@ -1730,13 +2093,30 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x14ResolveSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
 	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\rR\aversion\"\xd8\x01\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\"\x97\x02\n" +
 	"\x15ResolveSecretResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
 	"\x05usage\x18\x03 \x01(\x0e2\x17.keyward.vault.v1.UsageR\x05usage\x12#\n" +
 	"\rallowed_hosts\x18\x04 \x03(\tR\fallowedHosts\x126\n" +
-	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"j\n" +
+	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12=\n" +
+	"\bprevious\x18\x06 \x03(\v2!.keyward.vault.v1.PreviousVersionR\bprevious\"j\n" +
+	"\x0fPreviousVersion\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
+	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xb2\x01\n" +
+	"\x17ReportSecretUsesRequest\x12\x1b\n" +
+	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12=\n" +
+	"\treport_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\breportId\x12;\n" +
+	"\x04uses\x18\x03 \x03(\v2\x1b.keyward.vault.v1.SecretUseB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x1eR\x04uses\"\xc4\x01\n" +
+	"\tSecretUse\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\tR\x03uid\x12!\n" +
+	"\aversion\x18\x03 \x01(\rB\a\xbaH\x04*\x02(\x01R\aversion\x12\x12\n" +
+	"\x04used\x18\x04 \x01(\x04R\x04used\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\x04R\x06failed\x12>\n" +
+	"\rlast_use_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\x1a\n" +
+	"\x18ReportSecretUsesResponse\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
@@ -1750,7 +2130,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\x93\x0e\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x8f\x0f\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -1777,7 +2157,9 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\fUnbindSecret\x12%.keyward.vault.v1.UnbindSecretRequest\x1a&.keyward.vault.v1.UnbindSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12o\n" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
-	"\x01\x04\x12\x04name\x12p\n" +
+	"\x01\x04\x12\x04name\x12z\n" +
+	"\x10ReportSecretUses\x12).keyward.vault.v1.ReportSecretUsesRequest\x1a*.keyward.vault.v1.ReportSecretUsesResponse\"\x0f\xb2\xe1\x18\v\n" +
+	"\x01\x04\x12\x06parent\x12p\n" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent0\x01B\xb4\x03\x92A\xf1\x02\x12\xe6\x01\n" +
 	"\aKeyward\x12\x9b\x01Keeps secrets that nobody reads back, and encrypts for partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
@@ -1801,7 +2183,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),        // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),       // 1: keyward.vault.v1.CreateSecretResponse
@@ -1821,71 +2203,84 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*ListSecretBindingsResponse)(nil), // 15: keyward.vault.v1.ListSecretBindingsResponse
 	(*BindSecretRequest)(nil),          // 16: keyward.vault.v1.BindSecretRequest
 	(*BindSecretResponse)(nil),         // 17: keyward.vault.v1.BindSecretResponse
-	(*UnbindSecretRequest)(nil),        // 18: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),       // 19: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),       // 20: keyward.vault.v1.ResolveSecretRequest
-	(*ResolveSecretResponse)(nil),      // 21: keyward.vault.v1.ResolveSecretResponse
-	(*WatchSecretsRequest)(nil),        // 22: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                   // 23: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),       // 24: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                // 25: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                     // 26: keyward.vault.v1.Secret
-	(VersionState)(0),                  // 27: keyward.vault.v1.VersionState
-	(Usage)(0),                         // 28: keyward.vault.v1.Usage
-	(*fieldmaskpb.FieldMask)(nil),      // 29: google.protobuf.FieldMask
-	(*SecretChange)(nil),               // 30: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),              // 31: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                    // 32: keyward.vault.v1.Binding
+	(*KeyFacts)(nil),                   // 18: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),        // 19: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),       // 20: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),       // 21: keyward.vault.v1.ResolveSecretRequest
+	(*ResolveSecretResponse)(nil),      // 22: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),            // 23: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),    // 24: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                  // 25: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),   // 26: keyward.vault.v1.ReportSecretUsesResponse
+	(*WatchSecretsRequest)(nil),        // 27: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                   // 28: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),       // 29: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                // 30: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                     // 31: keyward.vault.v1.Secret
+	(VersionState)(0),                  // 32: keyward.vault.v1.VersionState
+	(Usage)(0),                         // 33: keyward.vault.v1.Usage
+	(*fieldmaskpb.FieldMask)(nil),      // 34: google.protobuf.FieldMask
+	(*SecretChange)(nil),               // 35: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),              // 36: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                    // 37: keyward.vault.v1.Binding
+	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	26, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	26, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	26, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	27, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	28, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	26, // 5: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	26, // 6: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	29, // 7: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 8: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	30, // 9: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	31, // 10: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	32, // 11: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	28, // 12: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	32, // 13: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	28, // 14: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	23, // 15: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	23, // 16: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	25, // 17: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	23, // 18: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 19: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	2,  // 20: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	4,  // 21: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	6,  // 22: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	8,  // 23: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	10, // 24: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	12, // 25: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	14, // 26: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	16, // 27: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	18, // 28: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	20, // 29: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	22, // 30: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 31: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 32: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 33: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 34: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 35: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 36: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 37: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 38: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	17, // 39: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	19, // 40: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	21, // 41: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	24, // 42: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	31, // [31:43] is the sub-list for method output_type
-	19, // [19:31] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	31, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	31, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	31, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	32, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	33, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	31, // 5: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	31, // 6: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	34, // 7: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	31, // 8: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	35, // 9: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	36, // 10: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	37, // 11: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	33, // 12: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	37, // 13: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	18, // 14: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	33, // 15: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	28, // 16: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	23, // 17: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	38, // 18: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	25, // 19: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	38, // 20: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	28, // 21: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	30, // 22: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	28, // 23: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 24: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	2,  // 25: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	4,  // 26: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	6,  // 27: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	8,  // 28: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	10, // 29: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	12, // 30: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	14, // 31: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	16, // 32: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	19, // 33: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	21, // 34: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	24, // 35: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	27, // 36: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 37: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	3,  // 38: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	5,  // 39: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	7,  // 40: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	9,  // 41: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	11, // 42: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	13, // 43: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	15, // 44: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	17, // 45: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	20, // 46: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	22, // 47: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	26, // 48: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	29, // 49: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -1900,7 +2295,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -46,6 +46,7 @@ const (
 	VaultService_BindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/BindSecret"
 	VaultService_UnbindSecret_FullMethodName       = "/keyward.vault.v1.VaultService/UnbindSecret"
 	VaultService_ResolveSecret_FullMethodName      = "/keyward.vault.v1.VaultService/ResolveSecret"
+	VaultService_ReportSecretUses_FullMethodName   = "/keyward.vault.v1.VaultService/ReportSecretUses"
 	VaultService_WatchSecrets_FullMethodName       = "/keyward.vault.v1.VaultService/WatchSecrets"
 )
 
@@ -88,6 +89,10 @@ type VaultServiceClient interface {
 	// Returns a value to a workload that holds a binding to the secret. This is
 	// the only method that returns plaintext, and no person's role reaches it.
 	ResolveSecret(ctx context.Context, in *ResolveSecretRequest, opts ...grpc.CallOption) (*ResolveSecretResponse, error)
+	// Counts uses of secrets, which ListSecretVersions shows, so that nobody destroys or
+	// disables what is in use without knowing. Only for secrets that the caller holds a
+	// binding for; other uses are dropped. Counts are not on the change log. gRPC only.
+	ReportSecretUses(ctx context.Context, in *ReportSecretUsesRequest, opts ...grpc.CallOption) (*ReportSecretUsesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream
 	// begins with a message without events, which gives the position, and has one at
 	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
@@ -217,6 +222,16 @@ func (c *vaultServiceClient) ResolveSecret(ctx context.Context, in *ResolveSecre
 	return out, nil
 }
 
+func (c *vaultServiceClient) ReportSecretUses(ctx context.Context, in *ReportSecretUsesRequest, opts ...grpc.CallOption) (*ReportSecretUsesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportSecretUsesResponse)
+	err := c.cc.Invoke(ctx, VaultService_ReportSecretUses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &VaultService_ServiceDesc.Streams[0], VaultService_WatchSecrets_FullMethodName, cOpts...)
@@ -275,6 +290,10 @@ type VaultServiceServer interface {
 	// Returns a value to a workload that holds a binding to the secret. This is
 	// the only method that returns plaintext, and no person's role reaches it.
 	ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error)
+	// Counts uses of secrets, which ListSecretVersions shows, so that nobody destroys or
+	// disables what is in use without knowing. Only for secrets that the caller holds a
+	// binding for; other uses are dropped. Counts are not on the change log. gRPC only.
+	ReportSecretUses(context.Context, *ReportSecretUsesRequest) (*ReportSecretUsesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream
 	// begins with a message without events, which gives the position, and has one at
 	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
@@ -326,6 +345,9 @@ func (UnimplementedVaultServiceServer) UnbindSecret(context.Context, *UnbindSecr
 }
 func (UnimplementedVaultServiceServer) ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) ReportSecretUses(context.Context, *ReportSecretUsesRequest) (*ReportSecretUsesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportSecretUses not implemented")
 }
 func (UnimplementedVaultServiceServer) WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchSecrets not implemented")
@@ -549,6 +571,24 @@ func _VaultService_ResolveSecret_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_ReportSecretUses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportSecretUsesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ReportSecretUses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ReportSecretUses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ReportSecretUses(ctx, req.(*ReportSecretUsesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_WatchSecrets_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchSecretsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -610,6 +650,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveSecret",
 			Handler:    _VaultService_ResolveSecret_Handler,
+		},
+		{
+			MethodName: "ReportSecretUses",
+			Handler:    _VaultService_ReportSecretUses_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
