@@ -125,7 +125,7 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
       <RowMenu label="More actions">
         {admin && !verified && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>Approve</Menu.Item>}
         {active && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
-        <Menu.Item leftSection={<TrashIcon size={16} />} color="red" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+        <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
       </RowMenu>
     </div>
   );

@@ -180,7 +180,7 @@ function RowItems({ endpoint, actions }: { endpoint: EndpointJson; actions: Endp
       {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>Activate</Menu.Item>}
       <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "history"))}>Change logs</Menu.Item>
       <Menu.Divider />
-      <Menu.Item leftSection={<TrashIcon size={16} />} color="red" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+      <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
     </>
   );
 }

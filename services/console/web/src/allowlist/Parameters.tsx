@@ -19,7 +19,7 @@ export function Parameters({ title, path, url, value, onChange }: ListProps<Para
   return (
     <div className="block" role="group" aria-labelledby={heading}>
       <div className="block-head">
-        <h4 id={heading}>{title}</h4>
+        <div className="block-title" id={heading}>{title}</div>
       </div>
       <div className="list">
         {value.map((p, i) => (
@@ -89,7 +89,7 @@ export function BodyValues({ url, value, onChange }: ListProps<BodyValueJson>) {
   return (
     <div className="block" role="group" aria-labelledby={heading}>
       <div className="block-head">
-        <h4 id={heading}>Values put into the body</h4>
+        <div className="block-title" id={heading}>Values put into the body</div>
         <p className="help">Credentials that are put into each JSON body before it is encrypted.</p>
       </div>
       <div className="list">

@@ -144,7 +144,7 @@ function Proof({ title, words, method, looking, children }: { title: string; wor
           <h3>{title}</h3>
           <p className="dimmed">{words}</p>
         </div>
-        <Button variant="default" size="xs" loading={mine && looking.busy} onClick={() => looking.look(method)} aria-label={`Look for the ${title}`}>
+        <Button variant="default" size="xs" loading={mine && looking.busy} onClick={() => looking.look(method)} aria-label={`Look for it: ${title}`}>
           Look for it
         </Button>
       </div>

@@ -1,4 +1,4 @@
-import { localStorageColorSchemeManager, MantineProvider, Modal, Drawer, Menu, Select, type MantineThemeOverride, mergeThemeOverrides } from "@mantine/core";
+import { Autocomplete, Combobox, localStorageColorSchemeManager, MantineProvider, Modal, Menu, Select, type MantineThemeOverride, mergeThemeOverrides } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { Problem } from "../api/problem";
@@ -23,14 +23,21 @@ const queries = new QueryClient({
   },
 });
 
+/**
+ * Lists open where they belong, not at the end of the document: inside the dialog or the
+ * part of the page that they are of, which is where screen readers look for them.
+ */
+const choices = { shadow: "md", withinPortal: false, floatingStrategy: "fixed" as const, transitionProps: { duration: 80 } };
+
 /** What components do here: nothing that needs a style element, and short transitions. */
 const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
   components: {
     // Locking the scroll bar would inject a style element; theme/base.css does it.
     Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: false, yOffset: "6dvh", transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" }, padding: "lg", radius: "lg", overlayProps: { backgroundOpacity: 0.45 } } }),
-    Drawer: Drawer.extend({ defaultProps: { lockScroll: false, transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" } } }),
-    Menu: Menu.extend({ defaultProps: { shadow: "md", transitionProps: { duration: 80 }, position: "bottom-end" } }),
-    Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right", comboboxProps: { shadow: "md", transitionProps: { duration: 80 } } } }),
+    Menu: Menu.extend({ defaultProps: { ...choices, keepMounted: false, position: "bottom-end", withInitialFocusPlaceholder: false } }),
+    Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right", withScrollArea: false, comboboxProps: choices } }),
+    Autocomplete: Autocomplete.extend({ defaultProps: { withScrollArea: false, comboboxProps: choices } }),
+    Combobox: Combobox.extend({ defaultProps: choices }),
   },
 });
 

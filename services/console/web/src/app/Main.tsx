@@ -103,7 +103,7 @@ function Page({ path }: { path: string }) {
 function NotFound() {
   return (
     <div className="page">
-      <Empty icon={<ShieldIcon size={26} />} title="There is no such page">
+      <Empty whole icon={<ShieldIcon size={26} />} title="There is no such page">
         The address may be mistyped.
       </Empty>
     </div>
@@ -113,7 +113,7 @@ function NotFound() {
 function NoAccess({ workspace }: { workspace: string }) {
   return (
     <div className="page">
-      <Empty icon={<ShieldIcon size={26} />} title="You may not see this">
+      <Empty whole icon={<ShieldIcon size={26} />} title="You may not see this">
         Your role in the workspace <b>{workspace}</b> does not open it, or it does not exist. Owners of a workspace see its secrets; members see its endpoints.
       </Empty>
     </div>
@@ -123,7 +123,7 @@ function NoAccess({ workspace }: { workspace: string }) {
 function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
-      <Empty icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
+      <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
         {everywhere ? "Type the name of any workspace on the left." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
       </Empty>
     </div>

@@ -1,4 +1,4 @@
-import { ActionIcon, Drawer, Menu, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
+import { ActionIcon, CloseButton, Drawer, Menu, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
 import { useEffect, useState, type ReactNode } from "react";
 import { accessTo } from "../api/access";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
@@ -31,9 +31,18 @@ export function Shell(props: Props) {
         </ActionIcon>
         <Brand />
       </header>
-      <Drawer opened={open} onClose={() => setOpen(false)} size={272} title="Keyward" classNames={{ body: "drawer-body" }}>
-        <Side {...props} />
-      </Drawer>
+      <Drawer.Root opened={open} onClose={() => setOpen(false)} size={272} lockScroll={false} transitionProps={{ duration: 120 }}>
+        <Drawer.Overlay backgroundOpacity={0.45} />
+        <Drawer.Content aria-label="Menu">
+          <Drawer.Body className="drawer-body">
+            <div className="drawer-head">
+              <Brand />
+              <CloseButton aria-label="Close" onClick={() => setOpen(false)} />
+            </div>
+            <Side {...props} />
+          </Drawer.Body>
+        </Drawer.Content>
+      </Drawer.Root>
       <aside className="side" aria-label="Keyward">
         <div className="side-brand">
           <Brand />

@@ -19,9 +19,9 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
     navigate(paths.home(name));
   };
   return (
-    <Combobox store={combobox} onOptionSubmit={choose} width={240} position="bottom-start" shadow="md">
+    <Combobox store={combobox} onOptionSubmit={choose} width={240} position="bottom-start">
       <Combobox.Target targetType="button">
-        <button type="button" className="workspace" aria-label={`Workspace: ${workspace ?? "none"}`} onClick={() => combobox.toggleDropdown()}>
+        <button type="button" className="workspace" onClick={() => combobox.toggleDropdown()}>
           <BoxIcon size={16} />
           <span className="user-words">
             <small>Workspace</small>
@@ -30,8 +30,8 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
           <ChevronDownIcon size={14} />
         </button>
       </Combobox.Target>
-      <Combobox.Dropdown>
-        {(free || known.length > 6) && (
+      <Combobox.Dropdown role="dialog" aria-label="Choose a workspace">
+        {combobox.dropdownOpened && (free || known.length > 6) && (
           <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Workspace name" placeholder={free ? "Type any workspace…" : "Find…"} maxLength={128} />
         )}
         <Combobox.Options aria-label="Workspaces">

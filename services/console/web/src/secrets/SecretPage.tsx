@@ -64,7 +64,7 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
               New value
             </Button>
             <RowMenu label="More actions">
-              <Menu.Item leftSection={<TrashIcon size={16} />} color="red" onClick={() => setDialog("delete")}>
+              <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => setDialog("delete")}>
                 Delete
               </Menu.Item>
             </RowMenu>

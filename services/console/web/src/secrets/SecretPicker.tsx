@@ -38,6 +38,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     placeholderData: (before) => before,
   });
   const errorId = useId();
+  const invitation = `Choose a stored ${usages[usage].name.toLowerCase()}…`;
   const choose = (name: string) => {
     combobox.closeDropdown();
     if (name === "") setStoring(true);
@@ -45,17 +46,17 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
   };
   return (
     <div className="picker">
-      <Combobox store={combobox} onOptionSubmit={choose} shadow="md" width="target" position="bottom-start">
+      <Combobox store={combobox} onOptionSubmit={choose} width="target" position="bottom-start">
         <Combobox.Target targetType="button">
-          <button type="button" className="picker-button" aria-label={`${label}: ${value ? idOf(value) : "choose a secret"}`} aria-describedby={error ? errorId : undefined} data-invalid={error ? true : undefined} onClick={() => combobox.toggleDropdown()}>
+          <button type="button" className="picker-button" aria-label={`${label}: ${value ? idOf(value) : invitation}`} aria-describedby={error ? errorId : undefined} data-invalid={error ? true : undefined} onClick={() => combobox.toggleDropdown()}>
             <KeyIcon size={16} />
-            {value ? <span className="ellipsis mono">{idOf(value)}</span> : <span className="ellipsis placeholder">Choose a stored {usages[usage].name.toLowerCase()}…</span>}
+            {value ? <span className="ellipsis mono">{idOf(value)}</span> : <span className="ellipsis placeholder">{invitation}</span>}
             <ChevronDownIcon size={14} />
           </button>
         </Combobox.Target>
-        <Combobox.Dropdown>
-          <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />
-          <Combobox.Options aria-label="Secrets" mah={280} className="picker-options">
+        <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
+          {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
+          <Combobox.Options aria-label="Secrets" className="picker-options">
             {found.data?.secrets?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}

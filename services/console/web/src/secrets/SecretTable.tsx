@@ -91,7 +91,7 @@ function Row({ secret, onEdit, onDelete }: { secret: SecretJson; onEdit: () => v
           <Menu.Item leftSection={<PencilIcon size={16} />} onClick={onEdit}>Edit</Menu.Item>
           <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id, "history"))}>Change logs</Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<TrashIcon size={16} />} color="red" onClick={onDelete}>Delete</Menu.Item>
+          <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={onDelete}>Delete</Menu.Item>
         </RowMenu>
       </td>
     </tr>

@@ -146,7 +146,7 @@ function Masked({ area, invalid, size, onSize }: MaskedProps) {
           translate="no"
           onInput={(e) => measure(e.currentTarget)}
         />
-        <Button size="compact-xs" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
+        <Button size="compact-sm" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
           {shown ? "Hide" : "Show"}
         </Button>
       </div>
@@ -209,7 +209,6 @@ function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: G
         aria-label="Kind of value"
         value={kind}
         onChange={(k) => k && onKind(k as Generate_KindJson)}
-        maxDropdownHeight={320}
         data={groups.map((group) => ({ group, items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })) }))}
       />
       <p className="field-hint">{found?.words} The vault draws it; nobody ever sees it.</p>

@@ -95,7 +95,7 @@ function FieldRow({ type, field, value, onChange, path }: RowProps) {
   return (
     <div className="block" role="group" aria-labelledby={heading}>
       <div className="block-head">
-        <h4 id={heading}>{title}</h4>
+        <div className="block-title" id={heading}>{title}</div>
         <Help words={field.words} />
         {removable && (
           <Button size="compact-xs" variant="subtle" color="gray" leftSection={<TrashIcon size={13} />} onClick={() => onChange(undefined)} aria-label={`Remove ${title}`}>
@@ -136,7 +136,7 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
   return (
     <div className="block" role="group" aria-labelledby={heading}>
       <div className="block-head">
-        <h4 id={heading}>{title}</h4>
+        <div className="block-title" id={heading}>{title}</div>
         <Help words={[oneof?.words, chosen?.words].filter(Boolean).join("\n")} />
       </div>
       {!only && (options.length <= 4 ? <SegmentedControl size="xs" aria-label={title} value={chosen?.name ?? ""} onChange={choose} data={options} /> : <Select aria-label={title} value={chosen?.name ?? ""} onChange={(v) => choose(v ?? "")} data={options} />)}

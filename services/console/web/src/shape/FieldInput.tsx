@@ -67,7 +67,6 @@ function EnumInput(props: InputProps) {
       value={data.some((d) => d.value === current) ? current : null}
       onChange={(v) => onChange(v === unset ? undefined : v)}
       data={data}
-      maxDropdownHeight={340}
       renderOption={({ option }) => (
         <div className="option">
           <span>{option.label}</span>

@@ -9,17 +9,19 @@ const dark: MantineColorsTuple = [
   "#e6eaee", "#c3cad2", "#97a3af", "#5f6b78", "#36404a", "#2a323a", "#1c2229", "#14191e", "#0f1317", "#0a0d10",
 ];
 
+const red: MantineColorsTuple = [
+  "#fdeceb", "#fad7d4", "#f5aea8", "#ef8279", "#e75f54", "#dd463a", "#cc3529", "#b3261e", "#921d17", "#731611",
+];
+
 const gray: MantineColorsTuple = [
   "#f7f9fa", "#eff2f4", "#e3e8ec", "#d3dae0", "#b6c0c9", "#8b97a3", "#66727e", "#4a5560", "#2f3841", "#171c21",
 ];
 
 /** The look of the page, in Mantine's terms. */
 export const theme = createTheme({
-  colors: { keyward, dark, gray },
+  colors: { keyward, dark, gray, red },
   primaryColor: "keyward",
-  primaryShade: { light: 7, dark: 4 },
-  autoContrast: true,
-  luminanceThreshold: 0.32,
+  primaryShade: 7,
   black: "#171c21",
   defaultRadius: "md",
   cursorType: "pointer",
@@ -70,6 +72,15 @@ export const resolver: CSSVariablesResolver = () => ({
     "--mantine-color-text": "#e6eaee",
     "--mantine-color-dimmed": "#9aa6b2",
     "--mantine-color-placeholder": "#8d99a5",
+    "--mantine-primary-color-filled": "#137f78",
+    "--mantine-primary-color-filled-hover": "#0f716b",
+    "--mantine-color-keyward-filled": "#137f78",
+    "--mantine-color-keyward-filled-hover": "#0f716b",
+    "--mantine-color-red-filled": "#c9372c",
+    "--mantine-color-red-filled-hover": "#b93026",
+    "--mantine-color-red-light-color": "#ff9d94",
+    "--mantine-primary-color-light-color": "#7ed0c8",
+    "--mantine-color-keyward-light-color": "#7ed0c8",
     "--mantine-color-error": "#ff9d94",
     "--mantine-color-default": "#1a2026",
     "--mantine-color-default-hover": "#222930",

@@ -13,12 +13,13 @@ export function Tag({ tone = "quiet", icon, children }: { tone?: Tone; icon?: Re
   );
 }
 
-/** What there is when there is nothing, and what to do about it. */
-export function Empty({ icon, title, children, action }: { icon: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+/** What there is when there is nothing, and what to do about it. `whole`: the page is nothing else. */
+export function Empty({ icon, title, children, action, whole }: { icon: ReactNode; title: string; children?: ReactNode; action?: ReactNode; whole?: boolean }) {
+  const Heading = whole ? "h1" : "h2";
   return (
     <div className="empty">
       <div className="empty-icon">{icon}</div>
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children && <p>{children}</p>}
       {action}
     </div>
