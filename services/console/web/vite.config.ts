@@ -1,6 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
-import { variables } from "./src/theme/variables";
+import { variables } from "./src/theme/variables.ts";
 
 /**
  * Writes the variables of the theme as a style sheet at build time. Mantine would put

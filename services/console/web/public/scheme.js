@@ -1,11 +1,15 @@
-// Sets light or dark before anything is drawn, so that the page does not flash.
+// Runs before anything is drawn, so that the page does not flash: sets light or dark, and
+// whether this browser was signed in before, which shows the frame of the page at once.
 (function () {
-  var chosen = null;
+  var root = document.documentElement;
+  var kept = {};
   try {
-    chosen = window.localStorage.getItem("mantine-color-scheme-value");
+    kept = window.localStorage;
   } catch (e) {
     // No storage: go by the system.
   }
+  var chosen = kept["mantine-color-scheme-value"];
   var dark = chosen === "dark" || (chosen !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
-  document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
+  root.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
+  if (kept["keyward.known"]) root.setAttribute("data-known", "");
 })();

@@ -17,13 +17,30 @@ function Alone({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-/** While the page finds out who is there. What is quick shows nothing. */
+const Name = () => (
+  <span className="brand">
+    <Mark size={26} />
+    <span>Keyward</span>
+  </span>
+);
+
+/** While the page finds out who is there: the frame that index.html has as well. */
 export function Starting() {
   return (
-    <main className="alone starting" aria-busy="true">
-      <h1 className="sr-only">Keyward</h1>
-      <Loader size="sm" aria-label="Signing in" role="status" />
-    </main>
+    <div className="shell frame">
+      <div className="topbar">
+        <Name />
+      </div>
+      <div className="side">
+        <div className="side-brand">
+          <Name />
+        </div>
+      </div>
+      <main className="starting" aria-busy="true">
+        <h1 className="sr-only">Keyward</h1>
+        <Loader size="sm" aria-label="Signing in" role="status" />
+      </main>
+    </div>
   );
 }
 

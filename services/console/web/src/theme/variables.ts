@@ -1,5 +1,5 @@
 import { convertCssVariables, deepMerge, defaultCssVariablesResolver, DEFAULT_THEME, mergeMantineTheme } from "@mantine/core";
-import { resolver, theme } from "./theme";
+import { resolver, theme } from "./theme.ts";
 
 /** The theme's variables as a style sheet. Runs when the page is built, not in it. */
 export function variables(): string {
