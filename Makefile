@@ -2,15 +2,18 @@
 
 MODULES := proto pkg services
 BIN     := $(CURDIR)/.bin
+WEB     := services/console/web
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean
+.PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## Build and start everything in one process on this machine. Data stays in .keyward.
+run: ## Build and start everything in one process on this machine. Data stays in .keyward.
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console || echo "The console was not built. Everything else works."; fi
+	@$(MAKE) --no-print-directory build
 	@exec bin/standalone --dir .keyward
 
 test: ## Run all tests with the race detector. Needs Go, make and a C compiler.
@@ -20,6 +23,21 @@ build: ## Build the programs into bin/.
 	@mkdir -p bin
 	go build -o bin/ ./services/cmd/...
 
+console: $(WEB)/dist/index.html ## Build the web page, for the next build of the programs. Needs Node 20 and npm.
+
+console-test: console ## Test the web page, also in Chromium, as each role. Needs Node 20, npm and chromium.
+	@$(MAKE) --no-print-directory build
+	cd $(WEB) && npm test
+	cd $(WEB) && KEYWARD_STANDALONE=$(CURDIR)/bin/standalone npm run e2e
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(wildcard $(WEB)/*.*) $(shell find $(WEB)/src $(WEB)/public -type f)
+	cd $(WEB) && npm run build
+	@touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	cd $(WEB) && npm ci
+	@touch $@
+
 gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
 	rm -rf third_party/proto
 	GOWORK=off go -C tools/gen run ./protodeps $(CURDIR)/third_party/proto
@@ -27,8 +45,12 @@ gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
 	buf lint
 	buf generate
 
-check-gen: gen ## Generate, and fail if that changes anything.
-	@test -z "$$(git status --porcelain -- proto)" || { git --no-pager diff --stat -- proto; git status --porcelain -- proto; exit 1; }
+console-gen: gen $(WEB)/node_modules/.package-lock.json ## Generate what the web page takes from the protos, too. Needs Node 20 and npm.
+	cd $(WEB) && npm run gen
+
+check-gen: console-gen ## Generate, and fail if that changes anything.
+	@git --no-pager diff --stat -- proto $(WEB)/src/gen
+	@test -z "$$(git status --porcelain -- proto $(WEB)/src/gen | tee /dev/stderr)"
 
 breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
 	tools/breaking
@@ -60,7 +82,7 @@ bench: ## Run the benchmarks. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work
 
 clean: ## Remove what was built (not .keyward, which holds data).
-	rm -rf bin .bin third_party
+	rm -rf bin .bin third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod

@@ -17,7 +17,10 @@ import (
 	"github.com/google/uuid"
 )
 
-const issuerFile = "issuer.pem"
+const (
+	issuerFile    = "issuer.pem"
+	discoveryPath = "/.well-known/openid-configuration"
+)
 
 // An Issuer signs tokens for the people who use one machine, and serves what a
 // server needs to verify them. It may be used by many goroutines.
@@ -115,19 +118,21 @@ func (i *Issuer) Page(r *http.Request) http.Handler {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil
 	}
-	var document []byte
 	switch r.URL.EscapedPath() {
-	case i.path + "/.well-known/openid-configuration":
-		document = i.discovery
+	case i.path + discoveryPath:
+		return document(i.discovery)
 	case i.path + "/keys":
-		document = i.keys
-	default:
-		return nil
+		return document(i.keys)
 	}
+	return nil
+}
+
+// document returns a handler that serves a constant.
+func document(data []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		// A client that went away is nobody's error.
-		_, _ = w.Write(document)
+		_, _ = w.Write(data)
 	})
 }
 

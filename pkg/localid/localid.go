@@ -1,5 +1,6 @@
 // Package localid makes the identities of one machine: a small certificate
-// [Authority] for servers and workloads, and a small OIDC [Issuer] for people.
+// [Authority] for servers and workloads, and a small OIDC [Issuer] for people, who
+// can [SignIn] to a page with it.
 //
 // The standalone program uses it so that it can start with nothing configured
 // and still check certificates and tokens by the very code that checks them in

@@ -37,8 +37,9 @@ var layers = []layer{
 	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist's door", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
-	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/..."}},
-	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor"}},
+	{"the console is files, and knows of nothing", []string{"services/console"}, nil},
+	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console"}},
+	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/console"}},
 	{"programs start one door each", []string{"services/cmd/..."}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"black-box tests know the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
 }

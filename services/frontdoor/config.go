@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/console"
 )
 
 // A Config is what an operator decides about the front door. Files are PEM.
@@ -27,6 +28,8 @@ type Config struct {
 	Client Files `yaml:"client"`
 	// CA is the file with the authorities of the services' certificates. Required.
 	CA string `yaml:"ca"`
+	// Console is the web page and where people sign in to it. Nil: there is no page.
+	Console *console.Config `yaml:"console"`
 	// ReloadInterval is the time between two looks at all these files. A change is
 	// in force after two, for new connections. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
@@ -61,6 +64,9 @@ func (c Config) Check() error {
 	}
 	if c.ReloadInterval < 0 {
 		errs = append(errs, errors.New("reload_interval: must not be negative"))
+	}
+	if c.Console != nil {
+		errs = append(errs, c.Console.Check())
 	}
 	return errors.Join(append(errs, c.Metrics.Check())...)
 }

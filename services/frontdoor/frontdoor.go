@@ -1,6 +1,7 @@
 // Package frontdoor is the JSON front door of both services: JSON over HTTPS in,
 // gRPC out. Package gateway decides what passes; this package knows which services
-// there are and how to reach them.
+// there are and how to reach them. Beside the API it serves the console, if it is
+// configured.
 //
 // The door has no authority of its own. It speaks to the services with a
 // certificate whose role is `proxy`, which confers nothing: who a request comes
@@ -26,6 +27,7 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/console"
 )
 
 // drain is how long requests under way may take to finish when the door closes.
@@ -81,7 +83,11 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, allowlist.Close()) }()
-	handler, err := Handler(gateway.Config{AllowedHosts: cfg.AllowedHosts, Logger: t.Log}, vault, allowlist)
+	pages, err := cfg.pages()
+	if err != nil {
+		return err
+	}
+	handler, err := Handler(gateway.Config{AllowedHosts: cfg.AllowedHosts, Pages: pages, Logger: t.Log}, vault, allowlist)
 	if err != nil {
 		return err
 	}
@@ -100,6 +106,18 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 	}
 	defer id.follow(ctx)()
 	return Serve(ctx, listener, handler, id.server(), t.Log)
+}
+
+// pages returns what there is beside the API: the console, if it is configured.
+func (c Config) pages() (func(*http.Request) http.Handler, error) {
+	if c.Console == nil {
+		return nil, nil
+	}
+	page, err := console.New(*c.Console)
+	if err != nil {
+		return nil, fmt.Errorf("make console: %w", err)
+	}
+	return page.Page, nil
 }
 
 // Serve serves the handler over TLS until ctx ends, and lets requests under way finish.

@@ -67,13 +67,17 @@ func (h *home) renew() error {
 	return errors.Join(err, h.writeTokens())
 }
 
+// claimsOf returns what a caller's tokens say beside the name.
+func claimsOf(caller string) map[string]any {
+	if group := callers[caller]; group != "" {
+		return map[string]any{"group": group}
+	}
+	return nil
+}
+
 func (h *home) writeTokens() error {
-	for caller, group := range callers {
-		claims := map[string]any{}
-		if group != "" {
-			claims["group"] = group
-		}
-		token, err := h.issuer.Sign(caller, audience, tokenLifetime, claims)
+	for caller := range callers {
+		token, err := h.issuer.Sign(caller, audience, tokenLifetime, claimsOf(caller))
 		if err != nil {
 			return err
 		}
@@ -87,11 +91,12 @@ func (h *home) writeTokens() error {
 // greet tells where to reach the services, and what to try.
 func greet(out io.Writer, h *home, p *ports) error {
 	var text strings.Builder
-	json := "https://" + p.json.Addr().String()
+	json := p.origin()
 	fmt.Fprintf(&text, "gRPC     %s\nJSON     %s\n", p.grpc.Addr(), json)
 	if p.metrics != nil {
 		fmt.Fprintf(&text, "metrics  http://%s/metrics\n", p.metrics.Addr())
 	}
+	fmt.Fprintf(&text, "console  %s/ (links sign in once, within five minutes; press Enter for new ones)\n%s", json, h.links(p))
 	fmt.Fprintf(&text, `tokens   %[1]s (renewed every %[2]v; whoever reads them is you)
          admin: every workspace; owner, member: workspace demo; sender: encrypts
 

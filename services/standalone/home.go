@@ -38,6 +38,7 @@ type home struct {
 	dir         string
 	authority   *localid.Authority
 	issuer      *localid.Issuer
+	signIn      *localid.SignIn
 	certificate tls.Certificate
 }
 
@@ -82,7 +83,10 @@ func (h *home) identify(p *ports) (err error) {
 	if h.authority, err = localid.LoadOrCreate(h.key("")); err != nil {
 		return err
 	}
-	if h.issuer, err = localid.LoadOrCreateIssuer(h.key(""), "https://"+p.json.Addr().String()+"/issuer"); err != nil {
+	if h.issuer, err = localid.LoadOrCreateIssuer(h.key(""), p.origin()+"/issuer"); err != nil {
+		return err
+	}
+	if h.signIn, err = newSignIn(h.issuer, p); err != nil {
 		return err
 	}
 	if h.certificate, err = h.authority.ServerCertificate("localhost", "127.0.0.1", "::1"); err != nil {
@@ -115,7 +119,7 @@ func (h *home) serverConfig(p *ports) server.Config {
 	}
 }
 
-// door returns the front door's handler, with the issuer beside it.
+// door returns the front door's handler, with the issuer and the console beside it.
 func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), error) {
 	own := h.clientTLS(gatewayID)
 	conn, err := frontdoor.Dial(p.grpc.Addr().String(), func() *tls.Config { return own })
@@ -126,9 +130,13 @@ func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), err
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
+	pages, err := h.pages(p)
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
 	handler, err := frontdoor.Handler(gateway.Config{
 		AllowedHosts: []string{"localhost", "127.0.0.1", "::1", host},
-		Pages:        h.issuer.Page,
+		Pages:        pages,
 		Logger:       t.Log,
 	}, conn, conn)
 	if err != nil {

@@ -8,6 +8,12 @@
 // authorised by the same chain. Since whoever can read its folder is everybody, it
 // listens on loopback only and answers to no foreign host name.
 //
+// # The console
+//
+// The issuer lets people sign in to the console with links, which are printed: each
+// signs in once, within five minutes. A browser that was signed in is remembered for
+// some hours, or until the program ends.
+//
 // # The folder
 //
 //	data/    vault.db, allowlist.db         back this up
@@ -53,8 +59,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// Run serves until ctx ends. It tells on out where to reach it, and logs to log.
-func Run(ctx context.Context, cfg Config, out, log io.Writer) (err error) {
+// Run serves until ctx ends. It tells on out where to reach it and how to sign in, once
+// more for each line of in, and logs to log.
+func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err error) {
 	t, err := telemetry.New(ctx, cfg.Telemetry, "standalone", log)
 	if err != nil {
 		return err
@@ -74,7 +81,13 @@ func Run(ctx context.Context, cfg Config, out, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, h, ports, t, out, services)
+	return serve(ctx, h, ports, t, terminal{in, out}, services)
+}
+
+// A terminal is where standalone speaks with who started it.
+type terminal struct {
+	in  io.Reader
+	out io.Writer
 }
 
 // open opens both services over the folder.
@@ -99,7 +112,7 @@ func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]ser
 
 // serve runs the gRPC server, the front door and the renewal of credentials until ctx
 // ends or one of them fails.
-func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out io.Writer, services []server.Service) error {
+func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, term terminal, services []server.Service) error {
 	grpc, err := server.New(h.serverConfig(p), t, services...)
 	if err != nil {
 		return err
@@ -123,7 +136,13 @@ func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, out i
 		return frontdoor.Serve(ctx, p.json, door, h.doorTLS(), t.Log)
 	})
 	group.Go(func() error { return h.renewForever(ctx, t.Log) })
-	group.Go(func() error { return greet(out, h, p) })
+	group.Go(func() error {
+		if err := greet(term.out, h, p); err != nil {
+			return err
+		}
+		go h.relink(ctx, p, term.in, term.out)
+		return nil
+	})
 	return group.Wait()
 }
 

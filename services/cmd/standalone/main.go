@@ -4,6 +4,8 @@ package main
 
 import (
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,9 @@ func main() {
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Telemetry.Traces.Insecure = cfg.Telemetry.Traces.Endpoint != ""
-			return standalone.Run(cmd.Context(), cfg, os.Stdout, os.Stderr)
+			// In the background of a terminal a read would stop the program; now it fails.
+			signal.Ignore(syscall.SIGTTIN)
+			return standalone.Run(cmd.Context(), cfg, os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
 	cmd.CompletionOptions.HiddenDefaultCmd = true

@@ -1,0 +1,49 @@
+package localid
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"time"
+)
+
+// A drawer keeps things by secrets that it draws, each for a while. It knows the
+// secrets by their hashes only. It is not for several goroutines at once.
+type drawer[T any] struct {
+	kept map[[sha256.Size]byte]kept[T]
+}
+
+type kept[T any] struct {
+	thing T
+	until time.Time
+}
+
+// put keeps a thing and returns its secret. What has expired is thrown away first.
+func (d *drawer[T]) put(thing T, now time.Time, lifetime time.Duration) (secret string) {
+	if d.kept == nil {
+		d.kept = make(map[[sha256.Size]byte]kept[T])
+	}
+	for hash, k := range d.kept {
+		if !now.Before(k.until) {
+			delete(d.kept, hash)
+		}
+	}
+	secret = rand.Text()
+	d.kept[sha256.Sum256([]byte(secret))] = kept[T]{thing, now.Add(lifetime)}
+	return secret
+}
+
+// get returns the thing of a secret.
+func (d *drawer[T]) get(secret string, now time.Time) (thing T, ok bool) {
+	k, ok := d.kept[sha256.Sum256([]byte(secret))]
+	if !ok || !now.Before(k.until) {
+		return thing, false
+	}
+	return k.thing, true
+}
+
+// take returns the thing of a secret and throws it away.
+func (d *drawer[T]) take(secret string, now time.Time) (T, bool) {
+	thing, ok := d.get(secret, now)
+	delete(d.kept, sha256.Sum256([]byte(secret)))
+	return thing, ok
+}

@@ -1,0 +1,73 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+)
+
+// scopeOpenID is what makes an authorization request one of OpenID Connect.
+const scopeOpenID = "openid"
+
+// A Config is what an operator decides about the page: where people sign in. The
+// issuer must be one that the services trust, and must
+//
+//   - know the page as a public client, without a secret, for the authorization code
+//     with PKCE, at the address https://HOST/signed-in, and https://HOST/ for signing out;
+//   - serve its endpoints at the origin of its URL, with CORS for the page's origin;
+//   - give out access tokens that are JWTs for the audience that the services ask for,
+//     and good for an hour at most. Opaque ones cannot be verified.
+type Config struct {
+	// Issuer is the issuer's URL, as its tokens say it. Required.
+	Issuer string `yaml:"issuer" json:"issuer"`
+	// ClientID is how the issuer knows the page. Required.
+	ClientID string `yaml:"client_id" json:"clientId"`
+	// Scopes are what the page asks for; `openid` must be among them, and with
+	// `offline_access` most issuers give what the page renews its tokens with. Default
+	// openid.
+	Scopes []string `yaml:"scopes" json:"scopes"`
+	// Audience, if not empty, is sent with the request as `audience`, for issuers that
+	// want to be told so which API the access token is for.
+	Audience string `yaml:"audience" json:"audience"`
+	// Standalone says that the issuer is the program itself, where links sign in.
+	Standalone bool `yaml:"-" json:"standalone"`
+}
+
+// Check returns all that is wrong with the configuration.
+func (c Config) Check() error {
+	var errs []error
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		errs = append(errs, errors.New("console.issuer: must be an https URL without user, query and fragment"))
+	}
+	if c.ClientID == "" {
+		errs = append(errs, errors.New("console.client_id: is required"))
+	}
+	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, scopeOpenID) {
+		errs = append(errs, errors.New("console.scopes: must have openid among them"))
+	}
+	return errors.Join(errs...)
+}
+
+// origin returns the origin of the issuer, which [Config.Check] has approved of.
+func (c Config) origin() (string, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil {
+		return "", errors.New("read the issuer's URL: it is none")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// json returns the configuration as the page reads it.
+func (c Config) json() ([]byte, error) {
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{scopeOpenID}
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode the page's configuration: %w", err)
+	}
+	return append(data, '\n'), nil
+}

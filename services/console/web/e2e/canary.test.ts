@@ -1,0 +1,104 @@
+import type { Page, Request } from "playwright-core";
+import { describe, test } from "vitest";
+import { dialog, expect, told, useKit } from "./kit";
+import { inHeap, reachable, reactNodes } from "./reach";
+
+const kit = useKit();
+
+const fresh = () => `CaNaRy${crypto.randomUUID().replaceAll("-", "")}`;
+
+/** All that the page sends and says, for as long as it lives. */
+function record(page: Page) {
+  const requests: Request[] = [];
+  const said: string[] = [];
+  page.on("request", (r) => requests.push(r));
+  page.on("console", (m) => said.push(m.text()));
+  const holds = (canary: string) => (r: Request) => [r.url(), r.postData() ?? "", JSON.stringify(r.headers())].some((t) => t.includes(canary));
+  return { said, holding: (canary: string) => requests.filter(holds(canary)) };
+}
+
+/** Looks for a canary everywhere, after it was saved. */
+async function expectGone(page: Page, seen: ReturnType<typeof record>, canary: string, method: string): Promise<void> {
+  expect(await reactNodes(page)).toBeGreaterThan(30);
+  expect(await reachable(page, canary)).toEqual([]);
+  expect(seen.said.filter((t) => t.includes(canary))).toEqual([]);
+  const sent = seen.holding(canary);
+  expect(sent.map((r) => `${r.method()} ${new URL(r.url()).pathname.replace(/\/[^/]*$/, "")}`)).toEqual([method]);
+  expect(sent.some((r) => r.url().includes(canary))).toBe(false);
+}
+
+describe("a value", () => {
+  test("is found by the search while it is typed, or the search would prove nothing", async () => {
+    const page = await kit.signIn("owner");
+    const canary = fresh();
+    await page.getByRole("button", { name: "Store New Secret" }).first().click();
+    await page.getByLabel("Secret value").fill(canary);
+    // The value is in its text area alone; what React keeps is found where React keeps it.
+    expect(await reachable(page, canary)).toEqual([expect.stringMatching(/^value of/)]);
+    await page.getByLabel("Description").fill(`D${canary}`);
+    expect((await reachable(page, canary)).some((where) => where.endsWith("memoizedState"))).toBe(true);
+    expect(await inHeap(page, canary)).toBe(true);
+  });
+
+  test("that was typed is gone once it is saved", async () => {
+    const page = await kit.signIn("owner");
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "Store New Secret" }).first().click();
+    await page.getByLabel("Secret Name").fill("typed-canary");
+    await page.getByLabel("Secret value").pressSequentially(canary.slice(0, 12));
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByLabel("Secret value").fill(canary);
+    await page.getByRole("button", { name: "SAVE" }).click();
+    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await expectGone(page, seen, canary, "POST /v1/workspaces/demo");
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByText("typed-canary").waitFor();
+    await expectGone(page, seen, canary, "POST /v1/workspaces/demo");
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
+  test("that came from a file is gone once it is saved", async () => {
+    const page = await kit.signIn("owner");
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "Store New Secret" }).first().click();
+    await page.getByLabel("Secret Name").fill("file-canary");
+    await page.getByText("File", { exact: true }).click();
+    await page.getByLabel("File with the value").setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
+    await page.getByRole("button", { name: "SAVE" }).click();
+    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    const encoded = Buffer.from(canary).toString("base64").replace(/=+$/, "").slice(0, -2);
+    await expectGone(page, seen, encoded, "POST /v1/workspaces/demo");
+    expect(await reachable(page, canary)).toEqual([]);
+    expect(await inHeap(page, encoded)).toBe(false);
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
+  test("that replaces another is gone once it is saved", async () => {
+    await kit.server.storeSecret("rotated-canary");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/rotated-canary" });
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "New value" }).click();
+    await page.getByLabel("Secret value").fill(canary);
+    await page.getByRole("button", { name: "Save" }).click();
+    await told(page, "Version 2 of rotated-canary");
+    await page.getByText("Version 2", { exact: true }).waitFor();
+    await expectGone(page, seen, canary, "PATCH /v1/workspaces/demo/secrets");
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
+  test("that was given up is gone, and went nowhere", async () => {
+    const page = await kit.signIn("owner");
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "Store New Secret" }).first().click();
+    await page.getByLabel("Secret value").fill(canary);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog(page).waitFor({ state: "detached" });
+    expect(seen.holding(canary)).toEqual([]);
+    expect(await reachable(page, canary)).toEqual([]);
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+});

@@ -1,0 +1,297 @@
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { describe, test } from "vitest";
+import { choose, dialog, expect, picture, rowNames, settled, told, useKit } from "./kit";
+import { encryptedWith } from "./server";
+
+const kit = useKit();
+
+const store = (page: Page) => page.getByRole("button", { name: "Store New Secret" }).first().click();
+const act = async (page: Page, id: string, action: string) => {
+  await page.getByRole("button", { name: `Actions for ${id}` }).click();
+  await page.getByRole("menuitem", { name: action }).click();
+};
+
+describe("an owner stores secrets", () => {
+  test("an empty workspace says what to do", async () => {
+    const page = await kit.signIn("owner");
+    await page.getByRole("heading", { name: "No secrets yet" }).waitFor();
+    await picture(page, "secrets-empty");
+  });
+
+  test("a typed value, with the rule shown while the name is typed", async () => {
+    const page = await kit.signIn("owner");
+    await store(page);
+    const save = page.getByRole("button", { name: "SAVE" });
+    await page.getByLabel("Secret Name").fill("-wrong name");
+    expect(await page.locator("#name-rules li[data-state=broken]").count()).toBe(2);
+    expect(await save.isDisabled()).toBe(true);
+    await picture(page, "store-name-rule");
+
+    await page.getByLabel("Secret Name").fill("payment-api-key");
+    expect(await page.locator("#name-rules li[data-state=kept]").count()).toBe(3);
+    const value = page.getByLabel("Secret value");
+    await value.fill("first line\nsecond line\n");
+    expect(await value.evaluate((e) => getComputedStyle(e).getPropertyValue("-webkit-text-security"))).toBe("disc");
+    await page.getByRole("button", { name: "Show" }).click();
+    expect(await value.evaluate((e) => getComputedStyle(e).getPropertyValue("-webkit-text-security"))).toBe("none");
+    await page.getByRole("button", { name: "Hide" }).click();
+    await page.getByText("begins or ends with white space").waitFor();
+    await page.getByLabel("Description").fill("The key of the payment API");
+    await picture(page, "store-typed");
+    const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
+    await save.click();
+    expect((await sent).postDataJSON()).toMatchObject({ usage: "USAGE_KEY", description: "The key of the payment API", value: { text: "first line\nsecond line\n" } });
+    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await picture(page, "store-done");
+    await page.getByRole("button", { name: "Done" }).click();
+    expect(await rowNames(page)).toEqual(["payment-api-key"]);
+  });
+
+  test("a file, whose bytes are stored unchanged", async () => {
+    const page = await kit.signIn("owner");
+    await store(page);
+    await page.getByLabel("Secret Name").fill("from-a-file");
+    await page.getByText("File", { exact: true }).click();
+    await page.getByLabel("File with the value").setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0, 255, 10, 13, 128]) });
+    await page.getByText("5 bytes").waitFor();
+    await picture(page, "store-file");
+    const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
+    await page.getByRole("button", { name: "SAVE" }).click();
+    expect((await sent).postDataJSON()).toMatchObject({ value: { data: Buffer.from([0, 255, 10, 13, 128]).toString("base64") } });
+    await dialog(page).getByText("It cannot be viewed again").waitFor();
+  });
+
+  test("a credential, drawn by the vault, with the hosts it may go to", async () => {
+    const page = await kit.signIn("owner");
+    await store(page);
+    await page.getByLabel("Secret Name").fill("partner-password");
+    await page.getByRole("radio", { name: "Credential" }).check();
+    const save = page.getByRole("button", { name: "SAVE" });
+    expect(await save.isDisabled()).toBe(true);
+    await page.getByRole("combobox", { name: "Allowed hosts" }).fill("api.partner.test");
+    await page.getByRole("combobox", { name: "Allowed hosts" }).press("Enter");
+    await page.getByText("Generate for me").click();
+    expect(await page.getByRole("combobox", { name: "Kind of value" }).inputValue()).toBe("Password");
+    await picture(page, "store-credential");
+    await save.click();
+    await page.getByRole("link", { name: "View details" }).click();
+    await page.getByText("api.partner.test").waitFor();
+  });
+
+  test("a name that is taken is said at the name", async () => {
+    const page = await kit.signIn("owner");
+    await store(page);
+    await page.getByLabel("Secret Name").fill("payment-api-key");
+    await page.getByLabel("Secret value").fill("x");
+    await page.getByRole("button", { name: "SAVE" }).click();
+    await page.getByText("There is a secret of this name already").waitFor();
+    expect(await page.getByLabel("Secret value").inputValue()).toBe("x");
+  });
+});
+
+describe("an owner finds secrets", () => {
+  test("by typing a part of the name, in any case, and by what they are for", async () => {
+    for (const n of ["alpha", "beta", "gamma"]) await kit.server.storeSecret(`find-${n}`, { labels: { of: n } });
+    const page = await kit.signIn("owner");
+    await page.getByLabel("Search by name").fill("FIND-");
+    await page.waitForURL(/q=FIND-/);
+    expect(await rowNames(page)).toEqual(["find-alpha", "find-beta", "find-gamma"]);
+    await page.getByRole("button", { name: "Secret name" }).click();
+    await page.waitForURL(/sort=name/);
+    expect(await rowNames(page)).toEqual(["find-gamma", "find-beta", "find-alpha"]);
+    expect(await page.getByRole("columnheader", { name: "Secret name" }).getAttribute("aria-sort")).toBe("descending");
+    await page.getByLabel("Label", { exact: true }).fill("of=beta");
+    await page.waitForURL(/label=/);
+    expect(await rowNames(page)).toEqual(["find-beta"]);
+    await page.getByRole("button", { name: "Clear search" }).click();
+    await page.getByLabel("Label", { exact: true }).fill("");
+    await choose(page, "What it is for", "Credentials");
+    await page.waitForURL(/usage=/);
+    expect(await rowNames(page)).toEqual(["partner-password"]);
+    await page.getByLabel("Search by name").fill("no such");
+    await page.getByRole("heading", { name: "Nothing found" }).waitFor();
+    await picture(page, "secrets-nothing-found");
+    await page.getByRole("button", { name: "Show all secrets" }).click();
+    await page.getByText("find-alpha").waitFor();
+  });
+
+  test("page by page", async () => {
+    for (let i = 0; i < 30; i++) await kit.server.storeSecret(`paged-${String(i).padStart(2, "0")}`);
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=paged&size=25" });
+    expect((await rowNames(page)).length).toBe(25);
+    await page.getByRole("button", { name: "Next page" }).click();
+    await page.getByText("26–30").waitFor();
+    expect(await rowNames(page)).toEqual(["paged-25", "paged-26", "paged-27", "paged-28", "paged-29"]);
+    await page.getByRole("button", { name: "Previous page" }).click();
+    await page.getByText("1–25").waitFor();
+  });
+
+  test("the keyboard reaches the search and the menu of a row", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
+    await rowNames(page);
+    await page.keyboard.press("/");
+    await page.keyboard.type("find-alpha");
+    await page.waitForURL(/q=find-alpha/);
+    expect(await rowNames(page)).toEqual(["find-alpha"]);
+    await page.getByRole("button", { name: "Actions for find-alpha" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("menuitem", { name: "Details" }).waitFor();
+    await picture(page, "row-menu");
+    await page.keyboard.press("Escape");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Actions for find-alpha");
+  });
+});
+
+describe("an owner looks after a secret", () => {
+  test("its details show a masked value, what is on disk, and its versions", async () => {
+    const long = "acme-insurance.claims.production.encryption-key.with-a-name-that-somebody-was-very-thorough-about.and-that-does-not-fit.v2";
+    await kit.server.storeSecret(long, { description: "A description that is long. ".repeat(12), labels: { team: "claims", env: "production" } });
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=acme" });
+    await rowNames(page);
+    await picture(page, "secrets-long-name");
+    await page.getByText(long).click();
+    await page.getByText("••••••••").waitFor();
+    await picture(page, "secret-details");
+    const shown = await page.getByLabel("encrypted representation", { exact: true }).innerText();
+    await page.getByRole("button", { name: "Copy encrypted representation" }).click();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(shown);
+    await page.getByRole("tab", { name: "Versions" }).click();
+    await page.getByText("In use").waitFor();
+    await picture(page, "secret-versions");
+  });
+
+  test("a generated key pair shows its public half", async () => {
+    await kit.server.storeSecret("key-pair", { value: { generate: { kind: "KIND_EC_P256" } } });
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/key-pair" });
+    await page.getByText("-----BEGIN PUBLIC KEY-----").waitFor();
+    await picture(page, "secret-public-key");
+  });
+
+  test("an edit says what it changed, and a new value what it affects before it is saved", async () => {
+    await kit.server.storeSecret("rotate-me", { description: "before" });
+    await kit.server.addEndpoint("rotating", { encryption: encryptedWith("rotate-me") });
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/rotate-me" });
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByLabel("Description").fill("after");
+    await page.getByRole("combobox", { name: "Labels" }).fill("team=payments");
+    await page.getByRole("combobox", { name: "Labels" }).press("Enter");
+    await page.getByRole("switch", { name: "Store a new value" }).check();
+    await dialog(page).getByText("A new value affects 1 endpoint").waitFor();
+    await dialog(page).getByRole("link", { name: "rotating" }).waitFor();
+    await picture(page, "secret-rotate");
+    await page.getByText("Generate for me").click();
+    await page.getByLabel("Reason").fill("yearly rotation");
+    await page.getByRole("button", { name: "Save" }).click();
+    await told(page, "Version 2 of rotate-me is in use");
+    await page.getByText("Version 2", { exact: true }).waitFor();
+
+    await page.getByRole("tab", { name: "Change logs" }).click();
+    const entry = page.locator(".entry").filter({ hasText: "yearly rotation" });
+    await entry.getByText("before").waitFor();
+    await entry.getByText("after").waitFor();
+    await entry.getByText("team=payments").waitFor();
+    await picture(page, "secret-change-logs");
+  });
+
+  test("change logs can be filtered and exported", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/rotate-me/history" });
+    await page.locator(".entry").getByText("Taken into use").waitFor();
+    expect(await page.locator(".entry").count()).toBe(3);
+    await choose(page, "What was done", "Updated");
+    expect(await page.locator(".entry").count()).toBe(1);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export" }).click().then(() => page.getByRole("menuitem", { name: "As CSV" }).click())]);
+    const csv = await readFile((await download.path()) ?? "", "utf8");
+    expect(csv.split("\r\n")).toHaveLength(3);
+    expect(csv).toContain("Description: before → after");
+    await page.getByLabel("Filter changes").fill("nobody did this");
+    await page.getByRole("heading", { name: "No such change" }).waitFor();
+  });
+
+  test("two who edit at once see both versions", async () => {
+    await kit.server.storeSecret("contended", { description: "first" });
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/contended" });
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByLabel("Description").fill("mine");
+    await kit.server.api("admin", "PATCH", "workspaces/demo/secrets/contended", { description: "theirs" });
+    await page.getByRole("button", { name: "Save" }).click();
+    const conflict = page.getByRole("dialog", { name: /Somebody changed this secret/ });
+    await conflict.getByRole("cell", { name: "theirs" }).waitFor();
+    await conflict.getByRole("cell", { name: "mine" }).waitFor();
+    await picture(page, "secret-conflict");
+    await conflict.getByRole("button", { name: "Save mine over it" }).click();
+    await told(page, "contended is saved");
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/contended")).toMatchObject({ description: "mine" });
+  });
+
+  test("a secret is deleted once its name was typed", async () => {
+    await kit.server.storeSecret("delete-me");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=delete-me" });
+    await rowNames(page);
+    await act(page, "delete-me", "Delete");
+    const button = dialog(page).getByRole("button", { name: "Delete" });
+    await page.getByLabel(/Type delete-me to confirm/).fill("delete-m");
+    expect(await button.isDisabled()).toBe(true);
+    await page.getByLabel(/Type delete-me to confirm/).fill("delete-me");
+    await picture(page, "secret-delete");
+    await button.click();
+    await told(page, "delete-me is deleted");
+    await page.getByRole("heading", { name: "Nothing found" }).waitFor();
+    await page.goto(`${kit.server.url}/w/demo/secrets/delete-me`);
+    await page.getByRole("heading", { name: "There is no such secret" }).waitFor();
+    await picture(page, "secret-gone");
+    await page.getByRole("link", { name: "Look at its change log" }).click();
+    await page.locator(".entry").getByText("Deleted").waitFor();
+  });
+
+  test("what is in use is not deleted, and the refusal links to who uses it", async () => {
+    await kit.server.storeSecret("used-later");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=used-later" });
+    await rowNames(page);
+    await act(page, "used-later", "Delete");
+    await page.getByLabel(/to confirm/).fill("used-later");
+    // Taken into use while the dialog was open.
+    await kit.server.addEndpoint("late-user", { encryption: encryptedWith("used-later") });
+    await dialog(page).getByRole("button", { name: "Delete" }).click();
+    await dialog(page).getByText("cannot be deleted while endpoints refer to it").waitFor();
+    await picture(page, "secret-in-use");
+    await dialog(page).getByRole("link", { name: "late-user" }).click();
+    await page.waitForURL(/endpoints\/late-user/);
+  });
+
+  test("an error shows in words, with the request id", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
+    await rowNames(page);
+    await page.route("**/v1/workspaces/demo/secrets?*", (route) =>
+      route.fulfill({
+        status: 500,
+        headers: { "x-request-id": "01a205b2-24d0-7c94-9d0e-6efdba0fef82" },
+        json: { code: 13, message: "internal error", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INTERNAL", domain: "keyward.dev" }] },
+      }),
+    );
+    await page.reload();
+    await page.getByText("Something went wrong on the server").waitFor();
+    await page.getByText("01a205b2-24d0-7c94-9d0e-6efdba0fef82").waitFor();
+    await picture(page, "secrets-error");
+    await page.unrouteAll();
+    await page.getByRole("button", { name: "Try again" }).click();
+    await rowNames(page);
+  });
+
+  test("what takes a while shows that it loads", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
+    let go = () => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    await page.route("**/v1/workspaces/demo/secrets?*", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.reload();
+    await page.locator("table[aria-busy=true]").waitFor();
+    await page.screenshot({ path: `${import.meta.dirname}/screenshots/secrets-loading.png` });
+    go();
+    await rowNames(page);
+    await settled(page);
+    await picture(page, "secrets");
+  });
+});

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import https from "node:https";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+
+export type Role = "owner" | "member" | "admin";
+
+const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta.dirname, "../../../../bin/standalone");
+
+/** A fresh Keyward in a folder of its own, for one file of stories. */
+export class Server {
+  #process: ChildProcess;
+  #output = "";
+  #agent: https.Agent | undefined;
+
+  private constructor(
+    readonly folder: string,
+    readonly url: string,
+    process: ChildProcess,
+  ) {
+    this.#process = process;
+    process.stdout?.on("data", (chunk: Buffer) => (this.#output += chunk.toString()));
+  }
+
+  static async start(): Promise<Server> {
+    const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-console-"));
+    const [json, grpc] = [await freePort(), await freePort()];
+    const child = spawn(binary, ["--dir", folder, "--json", `127.0.0.1:${json}`, "--grpc", `127.0.0.1:${grpc}`, "--metrics", "", "--log-level", "error"], { stdio: ["pipe", "pipe", "inherit"] });
+    const server = new Server(folder, `https://127.0.0.1:${json}`, child);
+    await server.#printed(/Keyward is ready/);
+    return server;
+  }
+
+  async stop(): Promise<void> {
+    this.#agent?.destroy();
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGTERM");
+    await ended;
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** A fresh one-time sign-in link. */
+  async link(role: Role): Promise<string> {
+    const from = this.#output.length;
+    this.#process.stdin?.write("\n");
+    const found = await this.#printed(new RegExp(`^\\s*${role}\\s+(https:\\S+)\\s*$`, "m"), from);
+    return found[1] ?? "";
+  }
+
+  async #printed(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    for (let i = 0; i < 600; i++) {
+      const found = pattern.exec(this.#output.slice(from));
+      if (found) return found;
+      if (this.#process.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`standalone did not print ${String(pattern)}:\n${this.#output}`);
+  }
+
+  /** The API, as a role, without the page. */
+  async api(role: Role, method: string, resource: string, body?: unknown): Promise<Record<string, never>> {
+    const token = (await readFile(path.join(this.folder, "access", `${role}.token`), "utf8")).trim();
+    this.#agent ??= new https.Agent({ keepAlive: true, maxSockets: 64, ca: await readFile(path.join(this.folder, "access", "ca.pem")) });
+    const agent = this.#agent;
+    return new Promise((resolve, reject) => {
+      const request = https.request(`${this.url}/v1/${resource}`, { method, agent, headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) } }, (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () => {
+          if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Record<string, never>);
+          else reject(new Error(`${method} ${resource}: ${response.statusCode} ${text}`));
+        });
+      });
+      request.on("error", reject);
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** Stores a secret, without the page. */
+  storeSecret(id: string, secret: object = {}): Promise<Record<string, never>> {
+    return this.api("owner", "POST", `workspaces/demo/secrets?secretId=${id}`, { value: { generate: { kind: "KIND_AES_256" } }, ...secret });
+  }
+
+  /** Registers an endpoint, without the page. */
+  addEndpoint(id: string, endpoint: object = {}): Promise<Record<string, never>> {
+    return this.api("owner", "POST", `workspaces/demo/endpoints?endpointId=${id}`, { url: `https://${id}.partner.test/v1`, methods: ["POST"], ...endpoint });
+  }
+}
+
+/** An encryption with a stored key. */
+export const encryptedWith = (secret: string): object => ({
+  request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}` }] } } },
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = net.createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as net.AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+}

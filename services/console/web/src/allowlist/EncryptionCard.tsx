@@ -1,0 +1,122 @@
+import { Button, SegmentedControl } from "@mantine/core";
+import type { Problem } from "../api/problem";
+import { shape } from "../gen/shape";
+import { MessageEditor } from "../shape/Editor";
+import { withField, type Json } from "../shape/value";
+import { enumWords } from "../shape/words";
+import { AlertIcon, ShieldIcon } from "../ui/icons";
+import { Card, Notice } from "../ui/parts";
+import type { Draft } from "./draft";
+
+interface Props {
+  draft: Draft;
+  onChange: (draft: Draft) => void;
+  problem: Problem | undefined;
+  /** The saved endpoint, or nothing while it is new. */
+  endpointName: string | undefined;
+}
+
+const profile = "keyward.allowlist.v1.Profile";
+const path = "endpoint.encryption";
+
+/** How bodies are protected. Keys are references to stored secrets; there is no place for a key itself. */
+export function EncryptionCard({ draft, onChange, problem }: Props) {
+  const set = (encryption: Json | undefined) => onChange({ ...draft, encryption });
+  const { encryption } = draft;
+  if (!encryption) {
+    return (
+      <Card title="Encryption" words="How bodies to and from the endpoint are protected.">
+        <div className="encryption-none">
+          <ShieldIcon size={22} />
+          <p className="dimmed">Bodies are sent as they are.</p>
+          <Button variant="default" onClick={() => set({ request: {} })}>
+            Encrypt or sign
+          </Button>
+        </div>
+      </Card>
+    );
+  }
+  const request = (encryption.request ?? {}) as Json;
+  const response = encryption.response as Json | undefined;
+  return (
+    <Card
+      title="Encryption"
+      words="How bodies to and from the endpoint are protected. Keys are stored secrets, by name."
+      action={
+        <Button size="xs" variant="subtle" color="gray" onClick={() => set(undefined)}>
+          Remove
+        </Button>
+      }
+    >
+      <Acknowledge problem={problem} encryption={encryption} onChange={set} />
+      <section className="direction" aria-label="Requests">
+        <h3>Requests</h3>
+        <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
+      </section>
+      <section className="direction" aria-label="Responses">
+        <div className="direction-head">
+          <h3>Responses</h3>
+          <SegmentedControl
+            size="xs"
+            aria-label="How responses are protected"
+            value={response ? "own" : "same"}
+            onChange={(v) => set(withField(encryption, "response", v === "own" ? {} : undefined))}
+            data={[
+              { value: "same", label: "As requests are" },
+              { value: "own", label: "In their own way" },
+            ]}
+          />
+        </div>
+        {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
+      </section>
+    </Card>
+  );
+}
+
+/** Offers to acknowledge what the server found unsafe, with a reason to be given. */
+function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
+  const type = "keyward.allowlist.v1.LegacyAcknowledgement.Flag";
+  const known = shape.enums[type]?.values.map((v) => v.name) ?? [];
+  const missing = (problem?.violations ?? []).flatMap((v) => {
+    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy/.exec(v.field)?.[1];
+    return direction ? known.filter((flag) => v.description.includes(flag.replace(/^FLAG_/, ""))).map((flag) => ({ direction, flag })) : [];
+  });
+  const open = missing.filter(({ direction, flag }) => {
+    const list = ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
+    return !list.some((l) => l.flag === flag);
+  });
+  if (open.length === 0) return null;
+  const acknowledge = () => {
+    let next = encryption;
+    for (const { direction, flag } of open) {
+      const of = (next[direction] ?? {}) as Json;
+      next = withField(next, direction, withField(of, "allowLegacy", [...((of.allowLegacy ?? []) as Json[]), { flag, reason: "", expireTime: inAYear() }]));
+    }
+    onChange(next);
+  };
+  return (
+    <Notice
+      tone="warn"
+      icon={<AlertIcon />}
+      title="This makes unsafe choices"
+      action={
+        <Button size="xs" variant="default" onClick={acknowledge}>
+          Acknowledge for a year
+        </Button>
+      }
+    >
+      {open.map(({ direction, flag }) => (
+        <p key={direction + flag}>
+          <b>{enumWords(type, flag)}</b>: {shape.enums[type]?.values.find((v) => v.name === flag)?.words}
+        </p>
+      ))}
+      <p>If the partner cannot do better, acknowledge it, with a reason.</p>
+    </Notice>
+  );
+}
+
+function inAYear(): string {
+  const at = new Date();
+  at.setFullYear(at.getFullYear() + 1);
+  return at.toISOString();
+}

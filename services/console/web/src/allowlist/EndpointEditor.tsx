@@ -1,0 +1,165 @@
+import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useAccess } from "../api/access";
+import { createEndpoint, getEndpoint, updateEndpoint } from "../api/allowlist";
+import { endpointName, idOf, idRule } from "../api/names";
+import { Problem } from "../api/problem";
+import { Link } from "../app/Link";
+import { navigate, paths, setGuard } from "../app/router";
+import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import { Findings } from "../shape/findings";
+import { Conflict, differencesOf } from "../ui/Conflict";
+import { ChevronRightIcon } from "../ui/icons";
+import { ProblemPanel } from "../ui/Problem";
+import { toast } from "../ui/toast";
+import { useAction } from "../ui/useAction";
+import { useRefresh } from "./actions";
+import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
+import { EncryptionCard } from "./EncryptionCard";
+import { FindingSummary } from "./FindingSummary";
+import { AboutCard, RequestCard } from "./RequestCard";
+
+/** Adds an endpoint, or changes one. */
+export function EndpointEditor({ id }: { id?: string }) {
+  const { workspace } = useAccess();
+  const name = id ? endpointName(workspace, id) : "";
+  // Read anew and kept as it was, so that what is edited is what was seen.
+  const endpoint = useQuery({ queryKey: ["endpoint", name, "edit"], queryFn: ({ signal }) => getEndpoint(name, signal), enabled: Boolean(id), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
+  return (
+    <div className="page narrow">
+      <nav className="crumbs" aria-label="Breadcrumb">
+        <Link to={paths.endpoints(workspace)}>Allowlist</Link>
+        <ChevronRightIcon size={14} />
+        {id && (
+          <>
+            <Link to={paths.endpoint(workspace, id)} className="mono">{id}</Link>
+            <ChevronRightIcon size={14} />
+          </>
+        )}
+      </nav>
+      <header className="page-head">
+        <h1>{id ? "Edit endpoint" : "Add endpoint"}</h1>
+      </header>
+      <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
+      {id && endpoint.isPending && <Skeleton height={420} />}
+      {(!id || endpoint.data) && <Form key={endpoint.data?.etag ?? "new"} endpoint={endpoint.data} onReload={() => void endpoint.refetch()} />}
+    </div>
+  );
+}
+
+function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () => void }) {
+  const { workspace } = useAccess();
+  const refresh = useRefresh();
+  const before = draftOf(endpoint);
+  const [draft, setDraft] = useState(before);
+  const [id, setId] = useState(idOf(endpoint?.name));
+  const [reason, setReason] = useState("");
+  const [theirs, setTheirs] = useState<EndpointJson>();
+  const { run, busy, error } = useAction();
+  const mask = changed(before, draft);
+  const dirty = mask.length > 0 || (!endpoint && id !== "");
+  const leave = useLeaveGuard(dirty && !busy);
+  const ready = idRule.test(id) && draft.url !== "" && draft.methods.length > 0 && (!endpoint || dirty);
+
+  const save = (etag = endpoint?.etag) =>
+    run(async () => {
+      const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
+      try {
+        const saved = endpoint?.name
+          ? await updateEndpoint({ ...endpointOf(draft), name: endpoint.name, etag }, { ...options, updateMask: mask.join(",") })
+          : await createEndpoint(workspace, id, endpointOf(draft), options);
+        toast(endpoint ? `${id} is saved.` : `${id} is added.`);
+        refresh(saved.name);
+        navigate(paths.endpoint(workspace, id), { force: true });
+      } catch (failure) {
+        if (!(failure instanceof Problem && failure.reason === "ETAG_MISMATCH" && endpoint?.name)) throw failure;
+        setTheirs(await getEndpoint(endpoint.name));
+      }
+    });
+
+  return (
+    <Findings value={error}>
+      <form
+        className="stack"
+        noValidate
+        onSubmit={(e) => {
+          e.preventDefault();
+          if (ready) void save();
+        }}
+      >
+        <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
+        <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
+        <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
+        <FindingSummary problem={error} />
+        <div className="save-bar">
+          <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+          <Group gap="xs" wrap="nowrap">
+            <Button variant="subtle" color="gray" onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={busy} disabled={!ready}>
+              {endpoint ? "Save" : "Add endpoint"}
+            </Button>
+          </Group>
+        </div>
+      </form>
+      {leave.dialog}
+      {theirs && (
+        <Conflict
+          what="endpoint"
+          changed={theirs.updateTime}
+          differences={differencesOf(fields.map((f) => ({ name: f.name, show: (d: Draft) => show(d, f.json) })), before, draftOf(theirs), draft)}
+          onMine={() => {
+            const { etag } = theirs;
+            setTheirs(undefined);
+            void save(etag);
+          }}
+          onTheirs={onReload}
+          onClose={() => setTheirs(undefined)}
+        />
+      )}
+    </Findings>
+  );
+}
+
+/** Asks before unsaved work is left, inside the page and out of it. */
+function useLeaveGuard(dirty: boolean) {
+  const [leave, setLeave] = useState<() => void>();
+  useEffect(() => {
+    if (!dirty) return;
+    const unload = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", unload);
+    setGuard((go) => {
+      setLeave(() => go);
+      return true;
+    });
+    return () => {
+      window.removeEventListener("beforeunload", unload);
+      setGuard(undefined);
+    };
+  }, [dirty]);
+  const stay = () => setLeave(undefined);
+  const dialog = (
+    <Modal opened={Boolean(leave)} onClose={stay} title="Leave without saving?" size="sm">
+      <div className="stack">
+        <p>What you changed here is lost.</p>
+        <Group justify="flex-end">
+          <Button variant="subtle" color="gray" onClick={stay}>
+            Stay
+          </Button>
+          <Button
+            color="red"
+            onClick={() => {
+              stay();
+              leave?.();
+            }}
+          >
+            Leave
+          </Button>
+        </Group>
+      </div>
+    </Modal>
+  );
+  return { dialog };
+}

@@ -1,0 +1,284 @@
+import { Button, Menu, Skeleton, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useAccess } from "../api/access";
+import { getEndpoint, listEndpointHistory } from "../api/allowlist";
+import { endpointName } from "../api/names";
+import { problemOf } from "../api/problem";
+import { Link } from "../app/Link";
+import { navigate, paths } from "../app/router";
+import type { EndpointJson, ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import { History } from "../history/History";
+import { MessageView, SecretRefView } from "../shape/View";
+import type { Json } from "../shape/value";
+import { Copy } from "../ui/Copy";
+import { ChevronRightIcon, GlobeIcon, PencilIcon, PowerIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
+import { Card, Empty, Fact, Labels, Notice } from "../ui/parts";
+import { ProblemPanel } from "../ui/Problem";
+import { RowMenu } from "../ui/RowMenu";
+import { FullTime } from "../ui/Time";
+import { day } from "../ui/time";
+import { useEndpointActions, type EndpointActions } from "./actions";
+import { Verification } from "./Verification";
+import { isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+
+const all = [
+  ["overview", "Overview"],
+  ["encryption", "Encryption"],
+  ["verification", "Verification"],
+  ["history", "Change logs"],
+] as const;
+
+/** How often an endpoint is read anew while a proof is waited for, in milliseconds. */
+const waiting = 5_000;
+
+/** One endpoint: what it is, how it is protected, and whose it is. */
+export function EndpointPage({ id, tab }: { id: string; tab: string }) {
+  const { workspace, manage } = useAccess();
+  const name = endpointName(workspace, id);
+  const endpoint = useQuery({
+    queryKey: ["endpoint", name],
+    queryFn: ({ signal }) => getEndpoint(name, signal),
+    refetchInterval: ({ state }) => (tab === "verification" && state.data && !isVerified(state.data.verification) ? waiting : false),
+  });
+  const actions = useEndpointActions();
+  const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
+  // What a member may not ask for is not offered.
+  const tabs = all.filter(([value]) => manage || value === "overview" || value === "encryption");
+  const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
+  const data = endpoint.data;
+  return (
+    <div className="page">
+      <nav className="crumbs" aria-label="Breadcrumb">
+        <Link to={paths.endpoints(workspace)}>Allowlist</Link>
+        <ChevronRightIcon size={14} />
+      </nav>
+      <header className="page-head">
+        <div className="page-title">
+          <h1 className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
+          <div className="tags">
+            {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
+            {data && <StateTag state={data.state} />}
+            {data && <VerificationTag verification={data.verification} long />}
+            {data && <LegacyTags encryption={data.encryption} />}
+          </div>
+        </div>
+        {data && manage && <Actions endpoint={data} id={id} actions={actions} />}
+      </header>
+      {actions.notice}
+      {gone ? (
+        <Gone id={id} tab={tab} />
+      ) : (
+        <>
+          <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
+          {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
+          <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+            <Tabs.List>
+              {tabs.map(([value, words]) => (
+                <Tabs.Tab key={value} value={value}>
+                  {words}
+                </Tabs.Tab>
+              ))}
+            </Tabs.List>
+            {!data && !endpoint.error && <Skeleton height={320} />}
+            <Tabs.Panel value="overview">{data && <Overview endpoint={data} />}</Tabs.Panel>
+            <Tabs.Panel value="encryption">{data && <Encryption endpoint={data} />}</Tabs.Panel>
+            {manage && (
+              <>
+                <Tabs.Panel value="verification">{data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}</Tabs.Panel>
+                <Tabs.Panel value="history">
+                  <History name={name} file={`${id}-changes`} list={listEndpointHistory} />
+                </Tabs.Panel>
+              </>
+            )}
+          </Tabs>
+        </>
+      )}
+      {actions.dialog}
+    </div>
+  );
+}
+
+function Gone({ id, tab }: { id: string; tab: string }) {
+  const { workspace, manage } = useAccess();
+  if (tab === "history" && manage) return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
+  return (
+    <Empty icon={<GlobeIcon size={26} />} title="There is no such endpoint" action={manage && <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>Look at its change log</Link>}>
+      It may have been deleted, or never have been there.
+    </Empty>
+  );
+}
+
+function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string; actions: EndpointActions }) {
+  const { workspace, admin } = useAccess();
+  const verified = isVerified(endpoint.verification);
+  const active = endpoint.state === "STATE_ACTIVE";
+  return (
+    <div className="page-actions">
+      <Button variant="default" leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
+        Edit
+      </Button>
+      {verified && !active && (
+        <Button leftSection={<PowerIcon size={16} />} loading={actions.busy} onClick={() => actions.activate(endpoint)}>
+          Activate
+        </Button>
+      )}
+      <RowMenu label="More actions">
+        {admin && !verified && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>Approve</Menu.Item>}
+        {active && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
+        <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+      </RowMenu>
+    </div>
+  );
+}
+
+/** What is left to do before an endpoint is in use. */
+function NextStep({ endpoint, id, tab, actions }: { endpoint: EndpointJson; id: string; tab: string; actions: EndpointActions }) {
+  const { workspace, manage, admin } = useAccess();
+  const degraded = endpoint.verification?.health === "HEALTH_DEGRADED";
+  if (degraded) {
+    return (
+      <Notice tone="bad" title="The proof is not in place any more">
+        <p>The endpoint stays in use until <FullTime value={endpoint.verification?.graceTime} />. Publish the proof again before that.</p>
+      </Notice>
+    );
+  }
+  if (endpoint.state === "STATE_ACTIVE" || !manage) return null;
+  if (isVerified(endpoint.verification)) {
+    return (
+      <Notice title={endpoint.state === "STATE_INACTIVE" ? "This endpoint is switched off" : "Verified, and not yet in use"}>
+        <p>{endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? `${endpoint.stateReason}. ` : ""}Activate it when the platform may talk to it.</p>
+      </Notice>
+    );
+  }
+  if (tab === "verification") return null;
+  return (
+    <Notice
+      tone="warn"
+      title="Not verified yet"
+      action={
+        <Button size="xs" variant="default" onClick={() => (admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification")))}>
+          {admin ? "Approve" : "Verify"}
+        </Button>
+      }
+    >
+      <p>It can be used once it is established that it is the partner's: by a proof that the partner publishes, or by a super admin's approval.</p>
+    </Notice>
+  );
+}
+
+function Overview({ endpoint }: { endpoint: EndpointJson }) {
+  return (
+    <div className="columns">
+      <div className="stack">
+        <Card title="Request">
+          <dl className="facts">
+            <Fact term="URL">
+              <span className="mono wrap-anywhere">{endpoint.url}</span> <Copy text={endpoint.url ?? ""} what="URL" />
+            </Fact>
+            <Fact term="Methods">
+              <span className="tags">
+                {endpoint.methods?.map((m) => (
+                  <span key={m} className="tag quiet mono">
+                    {m}
+                  </span>
+                ))}
+              </span>
+            </Fact>
+            <Fact term="Content type">{endpoint.contentType ? <code>{endpoint.contentType}</code> : <span className="dimmed">Not set</span>}</Fact>
+          </dl>
+        </Card>
+        <Parameters title="Headers" list={endpoint.headers} />
+        <Parameters title="Query parameters" list={endpoint.queryParameters} />
+        {(endpoint.bodyValues?.length ?? 0) > 0 && (
+          <Card title="Values put into the body">
+            <dl className="view">
+              {endpoint.bodyValues?.map((b) => (
+                <div key={b.path}>
+                  <dt className="mono">{b.path}</dt>
+                  <dd>
+                    <SecretRefView value={(b.secret ?? {}) as Json} />
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </Card>
+        )}
+      </div>
+      <Card title="About">
+        <dl className="facts">
+          <Fact term="Description">{endpoint.description ? <span className="prose">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Verified">
+            {isVerified(endpoint.verification) ? (
+              <>
+                <VerificationTag verification={endpoint.verification} /> <FullTime value={endpoint.verification?.time} />
+              </>
+            ) : (
+              <span className="dimmed">Not yet</span>
+            )}
+          </Fact>
+          <Fact term="Labels">
+            <Labels labels={endpoint.labels} />
+          </Fact>
+          <Fact term="Last updated">
+            <FullTime value={endpoint.updateTime} />
+          </Fact>
+          <Fact term="Created">
+            <FullTime value={endpoint.createTime} />
+          </Fact>
+          <Fact term="Resource name">
+            <code className="wrap-anywhere">{endpoint.name}</code> <Copy text={endpoint.name ?? ""} what="resource name" />
+          </Fact>
+        </dl>
+      </Card>
+    </div>
+  );
+}
+
+function Parameters({ title, list }: { title: string; list: ParameterJson[] | undefined }) {
+  if (!list?.length) return null;
+  return (
+    <Card title={title}>
+      <dl className="view">
+        {list.map((p, i) => (
+          <div key={i}>
+            <dt className="mono">{p.name}</dt>
+            <dd>{p.secret ? <SecretRefView value={p.secret as Json} /> : <code className="wrap-anywhere">{p.value}</code>}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+function Encryption({ endpoint }: { endpoint: EndpointJson }) {
+  const { encryption } = endpoint;
+  const legacy = legacyOf(encryption);
+  if (!encryption) {
+    return (
+      <Empty icon={<ShieldCheckIcon size={26} />} title="Bodies are sent as they are">
+        No encryption or signature is configured for this endpoint.
+      </Empty>
+    );
+  }
+  return (
+    <div className="stack">
+      {legacy.length > 0 && (
+        <Notice tone="warn" title="This endpoint makes unsafe choices">
+          {legacy.map((l) => (
+            <p key={l.flag + l.expires}>
+              <b>{l.flag}</b>, {l.over ? "accepted until" : "accepted until"} {day(l.expires)}: {l.reason}
+            </p>
+          ))}
+        </Notice>
+      )}
+      <div className="columns even">
+        <Card title="Requests">
+          <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
+        </Card>
+        <Card title="Responses">
+          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">As requests are, without the signature.</p>}
+        </Card>
+      </div>
+    </div>
+  );
+}

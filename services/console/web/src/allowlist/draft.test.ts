@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import { carriesCredential, changed, draftOf, endpointOf, hostOf, show } from "./draft";
+import { placeWords } from "./FindingSummary";
+import { algorithms, flagWords, legacyOf } from "./words";
+
+const saved = { name: "workspaces/demo/endpoints/a", url: "https://a.test/", methods: ["POST"], labels: { a: "1", b: "2" }, encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const }, keys: [{ name: "k" }], headers: { "X-S": "${signature}" } } } } };
+
+describe("a draft", () => {
+  test("that is as it was changes nothing", () => {
+    expect(changed(draftOf(saved), draftOf({ ...saved, labels: { b: "2", a: "1" } }))).toEqual([]);
+  });
+
+  test("names what was changed, as the mask does", () => {
+    expect(changed(draftOf(saved), { ...draftOf(saved), displayName: "A", encryption: undefined })).toEqual(["display_name", "encryption"]);
+  });
+
+  test("without encryption is sent without", () => {
+    expect(endpointOf({ ...draftOf(saved), encryption: undefined })).not.toHaveProperty("encryption");
+    expect(endpointOf(draftOf(saved)).encryption).toEqual(saved.encryption);
+  });
+
+  test("reads beside another", () => {
+    expect(show(draftOf(saved), "methods")).toBe("POST");
+    expect(show(draftOf(saved), "headers")).toBe("");
+  });
+});
+
+test.each([["Authorization", true], ["X-Api-Key", true], ["session-TOKEN", true], ["client_secret", true], ["Cookie", true], ["X-Client", false], ["keyboard", false]])("%s carries a credential: %s", (name, does) => {
+  expect(carriesCredential(name)).toBe(does);
+});
+
+test("the host of a URL, or of none", () => {
+  expect(hostOf("https://API.bank.test:8443/x")).toBe("api.bank.test");
+  expect(hostOf("https://[::1]/")).toBe("::1");
+  expect(hostOf("https:")).toBeUndefined();
+});
+
+test("a place in a request reads as words", () => {
+  expect(placeWords("endpoint.encryption.request.cipher.shared_key.keys[0].name")).toBe("encryption › request › cipher › shared key › keys 1 › name");
+});
+
+test("algorithms and unsafe choices are found wherever they are", () => {
+  const encryption = {
+    request: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }] },
+    response: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const } },
+  };
+  expect(algorithms(encryption)).toEqual(["AES-128-CBC"]);
+  expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([{ flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true }]);
+  expect(algorithms(undefined)).toEqual([]);
+  expect(flagWords("FLAG_RSA_PKCS1")).toBe("RSA PKCS1");
+});

@@ -1,0 +1,88 @@
+import type { EndpointJson, ParameterJson, BodyValueJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
+import { pruned, type Json } from "../shape/value";
+
+/** An endpoint on its way to the server. Holds references, never a value of a secret. */
+export interface Draft {
+  displayName: string;
+  description: string;
+  labels: Record<string, string>;
+  methods: string[];
+  url: string;
+  contentType: string;
+  headers: ParameterJson[];
+  queryParameters: ParameterJson[];
+  bodyValues: BodyValueJson[];
+  encryption: Json | undefined;
+}
+
+export function draftOf(endpoint: EndpointJson = {}): Draft {
+  return {
+    displayName: endpoint.displayName ?? "",
+    description: endpoint.description ?? "",
+    labels: endpoint.labels ?? {},
+    methods: endpoint.methods?.length ? endpoint.methods : endpoint.name ? [] : ["POST"],
+    url: endpoint.url ?? "",
+    contentType: endpoint.contentType ?? "",
+    headers: endpoint.headers ?? [],
+    queryParameters: endpoint.queryParameters ?? [],
+    bodyValues: endpoint.bodyValues ?? [],
+    encryption: endpoint.encryption ? pruned("keyward.allowlist.v1.Encryption", endpoint.encryption as Json) : undefined,
+  };
+}
+
+/** The fields of a draft by their name in the mask, with how each reads. */
+export const fields: { mask: string; json: keyof Draft; name: string }[] = [
+  { mask: "display_name", json: "displayName", name: "Display name" },
+  { mask: "description", json: "description", name: "Description" },
+  { mask: "labels", json: "labels", name: "Labels" },
+  { mask: "methods", json: "methods", name: "Methods" },
+  { mask: "url", json: "url", name: "URL" },
+  { mask: "content_type", json: "contentType", name: "Content type" },
+  { mask: "headers", json: "headers", name: "Headers" },
+  { mask: "query_parameters", json: "queryParameters", name: "Query parameters" },
+  { mask: "body_values", json: "bodyValues", name: "Body values" },
+  { mask: "encryption", json: "encryption", name: "Encryption" },
+];
+
+/** How a field of a draft reads beside another version of it. */
+export function show(draft: Draft, json: keyof Draft): string {
+  const value = draft[json];
+  if (typeof value === "string") return value;
+  if (value === undefined) return "";
+  if (Array.isArray(value) && value.every((v) => typeof v === "string")) return value.join(", ");
+  const empty = Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0;
+  return empty ? "" : JSON.stringify(sorted(value), null, 2);
+}
+
+/** JSON with its members in order, so that two of the same content read the same. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => [k, sorted(v)]));
+}
+
+/** The names of the fields in which two drafts differ, for a mask. */
+export function changed(before: Draft, after: Draft): string[] {
+  return fields.filter((f) => show(before, f.json) !== show(after, f.json)).map((f) => f.mask);
+}
+
+/** The draft as the API takes it. */
+export function endpointOf(draft: Draft): EndpointJson {
+  const { encryption, ...rest } = draft;
+  return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson } : rest;
+}
+
+/** The host of a URL, or nothing while it is none. */
+export function hostOf(url: string): string | undefined {
+  try {
+    return new URL(url).hostname.replace(/^\[|\]$/g, "") || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const sensitive = /^(authorization|cookie|proxy-authorization|set-cookie)$|(key|token|secret)$/i;
+
+/** Whether a header or query parameter of this name carries a credential, so that it takes a secret only. */
+export const carriesCredential = (name: string): boolean => sensitive.test(name);

@@ -1,0 +1,87 @@
+import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson, VerificationJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
+import { collect } from "../shape/value";
+import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
+import { Tag, type Tone } from "../ui/parts";
+import { day } from "../ui/time";
+
+export const states: Record<Exclude<Endpoint_StateJson, "STATE_UNSPECIFIED">, [string, Tone]> = {
+  STATE_ACTIVE: ["Active", "good"],
+  STATE_PENDING: ["Pending", "warn"],
+  STATE_INACTIVE: ["Inactive", "quiet"],
+};
+
+export function StateTag({ state }: { state: Endpoint_StateJson | undefined }) {
+  const found = states[(state ?? "STATE_PENDING") as keyof typeof states];
+  return found ? <Tag tone={found[1]}>{found[0]}</Tag> : null;
+}
+
+export const methodWords: Record<Exclude<Verification_MethodJson, "METHOD_UNSPECIFIED">, string> = {
+  METHOD_MANUAL: "By approval",
+  METHOD_DNS: "By DNS",
+  METHOD_FILE: "By file",
+  METHOD_WEB_TOKEN: "By web token",
+};
+
+export function isVerified(verification: VerificationJson | null | undefined): boolean {
+  return Boolean(verification?.method) && verification?.method !== "METHOD_UNSPECIFIED";
+}
+
+export function VerificationTag({ verification, long }: { verification: VerificationJson | null | undefined; long?: boolean }) {
+  if (!isVerified(verification)) return <Tag tone="warn">Not verified</Tag>;
+  if (verification?.health === "HEALTH_DEGRADED") {
+    return (
+      <Tag tone="bad" icon={<AlertIcon size={13} />}>
+        Proof missing
+      </Tag>
+    );
+  }
+  const words = methodWords[verification?.method as keyof typeof methodWords] ?? "";
+  return (
+    <Tag tone="good" icon={<ShieldCheckIcon size={13} />}>
+      {long ? `Verified ${words.toLowerCase().replace("dns", "DNS")}` : words}
+    </Tag>
+  );
+}
+
+/** The algorithms of an encryption, as `AES-256-GCM`, each once. */
+export function algorithms(encryption: EncryptionJson | null | undefined): string[] {
+  const found = collect(encryption ?? {}, "algorithm").map((a) => String(a).replace(/^[A-Z_]*ALGORITHM_/, "").replaceAll("_", "-"));
+  return [...new Set(found)].filter((a) => a !== "UNSPECIFIED");
+}
+
+export interface Legacy {
+  flag: string;
+  reason: string;
+  expires: string;
+  over: boolean;
+}
+
+/** The unsafe choices that an encryption makes, the soonest to expire first. */
+export function legacyOf(encryption: EncryptionJson | null | undefined, now = Date.now()): Legacy[] {
+  const lists = collect(encryption ?? {}, "allowLegacy") as { flag?: string; reason?: string; expireTime?: string }[][];
+  return lists
+    .flat()
+    .map((l) => ({ flag: flagWords(l.flag ?? ""), reason: l.reason ?? "", expires: l.expireTime ?? "", over: Date.parse(l.expireTime ?? "") < now }))
+    .sort((a, b) => a.expires.localeCompare(b.expires));
+}
+
+/** `FLAG_UNAUTHENTICATED_CBC` as "Unauthenticated CBC". */
+export function flagWords(flag: string): string {
+  const acronyms = /^(cbc|ecb|rsa|sha1|md5|des|iv|oaep|pkcs1|hmac|aes|tdes)$/;
+  const words = flag.replace(/^FLAG_/, "").toLowerCase().split("_").map((w) => (acronyms.test(w) ? w.toUpperCase() : w)).join(" ");
+  return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
+}
+
+export function LegacyTags({ encryption }: { encryption: EncryptionJson | null | undefined }) {
+  return legacyOf(encryption).map((l) => (
+    <span key={l.flag + l.expires} data-hint={`${l.reason} – ${l.over ? "expired" : "accepted until"} ${day(l.expires)}`}>
+      <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
+        {l.flag}
+        {l.over && ", expired"}
+      </Tag>
+    </span>
+  ));
+}
+
+export const shownName = (endpoint: EndpointJson, id: string): string => endpoint.displayName || id;

@@ -1,0 +1,32 @@
+// Resource names: `workspaces/{workspace}/secrets/{secret}` and their like.
+
+export const idRule = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
+
+export const workspaceName = (workspace: string): string => `workspaces/${workspace}`;
+export const secretName = (workspace: string, id: string): string => `workspaces/${workspace}/secrets/${id}`;
+export const endpointName = (workspace: string, id: string): string => `workspaces/${workspace}/endpoints/${id}`;
+
+/** The last part of a resource name. */
+export const idOf = (name: string | undefined): string => name?.split("/").at(-1) ?? "";
+
+/** The parts of a name that endpoints and secrets have. */
+export function parseName(name: string): { workspace: string; collection: string; id: string } | undefined {
+  const [top, workspace, collection, id, ...rest] = name.split("/");
+  if (top !== "workspaces" || !workspace || !collection || !id || rest.length > 0) return undefined;
+  return { workspace, collection, id };
+}
+
+/** A part of the rule for ids, and whether a text keeps it. */
+export interface Rule {
+  words: string;
+  kept: boolean;
+}
+
+/** The rule for ids in its parts, for a form that shows it while somebody types. */
+export function idRules(id: string): Rule[] {
+  return [
+    { words: "1 to 128 characters", kept: id.length >= 1 && id.length <= 128 },
+    { words: "letters, digits, “-”, “_” and “.”", kept: id !== "" && /^[A-Za-z0-9._-]*$/.test(id) },
+    { words: "begins and ends with a letter or digit", kept: /^[A-Za-z0-9]$|^[A-Za-z0-9].*[A-Za-z0-9]$/s.test(id) },
+  ];
+}

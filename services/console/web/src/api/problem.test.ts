@@ -1,0 +1,26 @@
+import { describe, expect, test } from "vitest";
+import { explain, Problem, problemOf, violationOf } from "./problem";
+
+const status = (reason: string, more: object = {}) => ({ message: "the words of the server", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: "keyward.dev", metadata: { count: "2" } }, more] });
+
+describe("a problem", () => {
+  test("has the reason, the fields and the time to wait", () => {
+    const problem = new Problem(429, "id", status("RATE_LIMITED", { "@type": "x/google.rpc.RetryInfo", retryDelay: "1.5s" }));
+    expect(problem).toMatchObject({ reason: "RATE_LIMITED", metadata: { count: "2" }, retryAfter: 1.5, requestId: "id" });
+    const fields = new Problem(400, "", status("INVALID_FIELD", { fieldViolations: [{ field: "endpoint.url", description: "must be absolute" }] }));
+    expect(violationOf(fields, "endpoint.url")).toBe("Must be absolute.");
+    expect(violationOf(fields, "endpoint")).toBeUndefined();
+  });
+
+  test("is in words, whether the page knows the reason or not", () => {
+    expect(explain(new Problem(400, "", status("SECRET_IN_USE"))).title).toBe("The secret is in use");
+    expect(explain(new Problem(400, "", status("BRAND_NEW")))).toEqual({ title: "The server refused", text: "The words of the server." });
+    expect(explain(new Problem(502, "")).title).toBe("Something went wrong on the server");
+    expect(explain(new Problem(400, "", status("VERIFICATION_FAILED"))).title).toBe("The proof was not found");
+  });
+
+  test("is made of any error, without the error's text", () => {
+    expect(problemOf(new TypeError("holds data")).message).toBe("");
+    expect(explain(problemOf(new Error("x"))).title).toBe("The server cannot be reached");
+  });
+});

@@ -1,0 +1,117 @@
+/** One field that the server found something wrong with, by its path in the proto. */
+export interface Violation {
+  field: string;
+  description: string;
+}
+
+/** An answer that says no, taken apart. */
+export class Problem extends Error {
+  readonly reason: string;
+  readonly metadata: Record<string, string>;
+  readonly violations: Violation[];
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    readonly status: number,
+    readonly requestId: string,
+    body?: StatusBody,
+  ) {
+    super(body?.message ?? "");
+    const details = body?.details ?? [];
+    const info = details.find((d) => d["@type"]?.endsWith("google.rpc.ErrorInfo"));
+    this.reason = info?.reason ?? (status === 0 ? "OFFLINE" : "");
+    this.metadata = info?.metadata ?? {};
+    this.violations = details.flatMap((d) => d.fieldViolations ?? []);
+    const delay = details.find((d) => d.retryDelay)?.retryDelay;
+    this.retryAfter = delay ? Number.parseFloat(delay) : undefined;
+  }
+}
+
+interface StatusBody {
+  message?: string;
+  details?: {
+    "@type"?: string;
+    reason?: string;
+    metadata?: Record<string, string>;
+    fieldViolations?: Violation[];
+    retryDelay?: string;
+  }[];
+}
+
+/** Any error as a problem, so that one panel can show them all. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem(0, "");
+}
+
+const titles: Record<string, string> = {
+  OFFLINE: "The server cannot be reached",
+  CREDENTIALS_MISSING: "Your session has ended",
+  CREDENTIALS_INVALID: "Your session has ended",
+  PERMISSION_DENIED: "You may not do this here",
+  SECRET_NOT_FOUND: "There is no such secret",
+  ENDPOINT_NOT_FOUND: "There is no such endpoint",
+  VERSION_NOT_FOUND: "There is no such version",
+  SECRET_EXISTS: "This name is taken",
+  ENDPOINT_EXISTS: "This name is taken",
+  ETAG_MISMATCH: "Somebody changed it in the meantime",
+  CONTENTION: "Too many changes at once",
+  SECRET_IN_USE: "The secret is in use",
+  DIRECT_KEY_NOT_SUPPORTED: "A key does not belong here",
+  LEGACY_NOT_ACKNOWLEDGED: "Unsafe choices need to be acknowledged",
+  ENDPOINT_NOT_VERIFIED: "The endpoint is not verified",
+  ENDPOINT_NOT_ACTIVE: "The endpoint is not in use",
+  VERIFICATION_FAILED: "The proof was not found",
+  USAGE_NOT_ALLOWED: "The secret may not be used for this",
+  HOST_NOT_ALLOWED: "The credential may not be sent to this host",
+  KEY_NOT_USABLE: "The secret is not a key for this algorithm",
+  INVALID_FIELD: "Some fields are not right",
+  INVALID_PAGE_TOKEN: "The list has moved on",
+  MESSAGE_TOO_LARGE: "This is larger than the limit",
+  RATE_LIMITED: "Too many requests",
+  OVERLOADED: "The server is busy",
+  UNAVAILABLE: "The server is not ready",
+  VAULT_UNAVAILABLE: "The vault cannot be reached",
+  DEADLINE: "The server took too long",
+};
+
+const hints: Record<string, string> = {
+  OFFLINE: "Check your connection. Nothing was changed as far as this page knows.",
+  CREDENTIALS_MISSING: "Sign in again.",
+  CREDENTIALS_INVALID: "Sign in again.",
+  PERMISSION_DENIED: "Your role does not allow it, or it does not exist.",
+  INVALID_PAGE_TOKEN: "Start at the first page.",
+  CONTENTION: "Nothing was changed. Try again.",
+  DEADLINE: "The change may or may not have been made. Look before you repeat it.",
+  DIRECT_KEY_NOT_SUPPORTED: "Store it as a secret, and refer to that.",
+  USAGE_NOT_ALLOWED: "Keys go into ciphers and signatures; credentials into headers, query parameters and body values.",
+  HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first.",
+  ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
+};
+
+const findings: Record<string, string> = {
+  NOT_FOUND: "Nothing was found where the proof belongs.",
+  MISMATCH: "Something is there, but it is not this proof.",
+  UNREACHABLE: "The host could not be reached.",
+  FORBIDDEN_ADDRESS: "The host resolves to an address that must not be connected to.",
+  EXPIRED: "The challenge has expired; publish the new one.",
+};
+
+/** A problem in words: what it is, and what to do about it. */
+export function explain(problem: Problem): { title: string; text: string } {
+  const title = titles[problem.reason] ?? (problem.status >= 500 ? "Something went wrong on the server" : "The server refused");
+  const finding = findings[problem.metadata.finding ?? ""];
+  return { title, text: finding ?? hints[problem.reason] ?? sentence(problem.message) };
+}
+
+function sentence(text: string): string {
+  if (!text) return "";
+  const upper = text[0]?.toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
+}
+
+/** What the server found wrong with a field, in words. */
+export function violationOf(problem: Problem | undefined, field: string): string | undefined {
+  const found = problem?.violations.filter((v) => v.field === field).map((v) => sentence(v.description));
+  return found?.length ? found.join(" ") : undefined;
+}

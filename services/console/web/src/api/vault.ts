@@ -1,0 +1,51 @@
+import type { ListSecretBindingsResponseJson, ListSecretHistoryResponseJson, ListSecretsResponseJson, ListSecretVersionsResponseJson } from "../gen/keyward/vault/v1/service_pb";
+import type { SecretJson, SecretValueJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import { call } from "./client";
+import { idOf, workspaceName } from "./names";
+
+export type Sort = "name" | "name desc" | "update_time" | "update_time desc";
+
+export interface SecretFilter {
+  query?: string;
+  usage?: UsageJson;
+  label?: string;
+  orderBy?: Sort;
+}
+
+/** A page of a list, and where the next begins. */
+export interface Page {
+  pageSize?: number;
+  pageToken?: string;
+}
+
+export const listSecrets = (workspace: string, filter: SecretFilter & Page, signal?: AbortSignal) =>
+  call<ListSecretsResponseJson>("GET", `${workspaceName(workspace)}/secrets`, { query: { ...filter }, signal });
+
+export const getSecret = (name: string, signal?: AbortSignal) => call<SecretJson>("GET", name, { signal });
+
+export const createSecret = (workspace: string, id: string, secret: SecretJson, options: { requestId: string; reason?: string }) =>
+  call<SecretJson>("POST", `${workspaceName(workspace)}/secrets`, { query: { secretId: id, ...options }, body: secret });
+
+/** Changes a secret. A `value` in it adds a version. */
+export const updateSecret = (
+  secret: SecretJson & { name: string; value?: SecretValueJson },
+  options: { updateMask: string; requestId: string; reason?: string },
+) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
+
+export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) => call<object>("DELETE", name, { query: options });
+
+export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>
+  call<ListSecretVersionsResponseJson>("GET", `${name}/versions`, { query: { ...page }, signal });
+
+export const listBindings = (name: string, page: Page, signal?: AbortSignal) =>
+  call<ListSecretBindingsResponseJson>("GET", `${name}/bindings`, { query: { ...page }, signal });
+
+export const listSecretHistory = (name: string, page: Page, signal?: AbortSignal) =>
+  call<ListSecretHistoryResponseJson>("GET", `${name}/history`, { query: { ...page }, signal });
+
+/** The distinct resources that hold a secret, the first thousand. */
+export async function listReferrers(name: string, signal?: AbortSignal): Promise<string[]> {
+  const { bindings } = await listBindings(name, { pageSize: 1000 }, signal);
+  const referrers = new Set((bindings ?? []).map((b) => b.referrer ?? "").filter(Boolean));
+  return [...referrers].sort((a, b) => idOf(a).localeCompare(idOf(b)));
+}

@@ -1,0 +1,49 @@
+import { Combobox, TextInput, useCombobox } from "@mantine/core";
+import { useState } from "react";
+import { everywhere, workspacesOf } from "../api/access";
+import { idRule } from "../api/names";
+import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
+import { BoxIcon, ChevronDownIcon } from "../ui/icons";
+import { navigate, paths } from "./router";
+
+/** Chooses the workspace. Who has a role everywhere may type any name. */
+export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; workspace?: string }) {
+  const [typed, setTyped] = useState("");
+  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const free = everywhere(caller);
+  const known = [...new Set([...workspacesOf(caller), ...(workspace ? [workspace] : [])])].sort();
+  const shown = known.filter((name) => name.toLowerCase().includes(typed.toLowerCase()));
+  const other = free && idRule.test(typed) && !known.includes(typed) ? typed : undefined;
+  const choose = (name: string) => {
+    combobox.closeDropdown();
+    navigate(paths.home(name));
+  };
+  return (
+    <Combobox store={combobox} onOptionSubmit={choose} width={240} position="bottom-start">
+      <Combobox.Target targetType="button">
+        <button type="button" className="workspace" onClick={() => combobox.toggleDropdown()}>
+          <BoxIcon size={16} />
+          <span className="user-words">
+            <small>Workspace</small>
+            <span className="ellipsis">{workspace ?? "Choose…"}</span>
+          </span>
+          <ChevronDownIcon size={14} />
+        </button>
+      </Combobox.Target>
+      <Combobox.Dropdown role="dialog" aria-label="Choose a workspace">
+        {combobox.dropdownOpened && (free || known.length > 6) && (
+          <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Workspace name" placeholder={free ? "Type any workspace…" : "Find…"} maxLength={128} />
+        )}
+        <Combobox.Options aria-label="Workspaces">
+          {shown.map((name) => (
+            <Combobox.Option key={name} value={name} active={name === workspace}>
+              <span className="ellipsis">{name}</span>
+            </Combobox.Option>
+          ))}
+          {other && <Combobox.Option value={other}>Open “{other}”</Combobox.Option>}
+          {shown.length === 0 && !other && <Combobox.Empty>{typed ? "Not a name of a workspace" : "None"}</Combobox.Empty>}
+        </Combobox.Options>
+      </Combobox.Dropdown>
+    </Combobox>
+  );
+}

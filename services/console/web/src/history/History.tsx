@@ -1,0 +1,194 @@
+import { Button, Menu, Select, Skeleton, TextInput } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { parseName } from "../api/names";
+import type { Page } from "../api/vault";
+import { Link } from "../app/Link";
+import { paths } from "../app/router";
+import { ClockIcon, DownloadIcon, SearchIcon } from "../ui/icons";
+import { Empty, plural, Tag } from "../ui/parts";
+import { ProblemPanel } from "../ui/Problem";
+import { Time } from "../ui/Time";
+import { toast } from "../ui/toast";
+import { useAction } from "../ui/useAction";
+import { actionOf, actorOf, diffsOf, haystack, resourceOf, titleOf, toCsv, type Change } from "./change";
+
+type Lister = (name: string, page: Page, signal?: AbortSignal) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
+
+interface Props {
+  /** The resource, or all of a workspace, such as `workspaces/demo/secrets/-`. */
+  name: string;
+  /** What an export is called. */
+  file: string;
+  list: Lister;
+  /** Whether entries are of several resources, and name theirs. */
+  many?: boolean;
+}
+
+const pageSize = 100;
+/** An export ends here, so that a page cannot be made to hold a whole log. */
+const exportLimit = 20_000;
+
+/** A change log as a timeline, newest first. */
+export function History({ name, file, list, many }: Props) {
+  const [action, setAction] = useState("");
+  const [text, setText] = useState("");
+  const log = useInfiniteQuery({
+    queryKey: ["history", name],
+    queryFn: ({ pageParam, signal }) => list(name, { pageSize, pageToken: pageParam }, signal),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+  const changes = (log.data?.pages ?? []).flatMap((p) => (p.changes ?? []) as Change[]);
+  const wanted = (c: Change) => (!action || c.action === action) && (!text || haystack(c).includes(text.toLowerCase()));
+  const shown = changes.filter(wanted);
+  const kinds = [...new Set(changes.map((c) => c.action ?? ""))].sort();
+
+  return (
+    <section aria-label="Change logs" className="history">
+      <div className="toolbar">
+        <TextInput className="search" type="search" aria-label="Filter changes" placeholder="Filter by person, reason or text" leftSection={<SearchIcon size={16} />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
+        <Select aria-label="What was done" w={180} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds.map((k) => ({ value: k, label: actionOf(k).words }))]} />
+        <Export name={name} file={file} list={list} wanted={wanted} disabled={changes.length === 0} />
+      </div>
+      <ProblemPanel error={log.error} onRetry={() => void log.refetch()} />
+      {log.isPending && <Skeleton height={220} />}
+      {log.data && shown.length === 0 && (
+        <Empty icon={<ClockIcon size={26} />} title={changes.length === 0 ? "Nothing has happened yet" : "No such change"}>
+          {changes.length === 0 ? "Every change will be here: who, when and what." : log.hasNextPage ? "None of the changes loaded so far matches." : "None of the changes matches."}
+        </Empty>
+      )}
+      <ol className="timeline">
+        {shown.map((c) => (
+          <Entry key={`${c.sequence}`} change={c} many={many} />
+        ))}
+      </ol>
+      {log.hasNextPage && (
+        <div className="more">
+          <Button variant="default" loading={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
+            Show older changes
+          </Button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Entry({ change, many }: { change: Change; many?: boolean }) {
+  const { tone } = actionOf(change.action);
+  const diffs = diffsOf(change);
+  const related = [...(change.referrers ?? []), ...(change.secrets ?? [])];
+  const roles = change.actor?.roles?.filter((r) => r !== "resolver").join(", ").replaceAll("_", " ");
+  return (
+    <li className={`entry ${tone}`}>
+      <div className="entry-head">
+        <Tag tone={tone}>{titleOf(change)}</Tag>
+        {many && <ResourceLink name={resourceOf(change)} />}
+        <span className="entry-time">
+          <Time value={change.time} />
+        </span>
+      </div>
+      <p className="entry-who">
+        <b data-hint={change.actor?.subject}>{actorOf(change)}</b>
+        {roles && <span className="dimmed"> as {roles}</span>}
+        {change.actor?.address && <span className="dimmed"> from {change.actor.address}</span>}
+      </p>
+      {change.reason && <blockquote>{change.reason}</blockquote>}
+      {diffs.length > 0 && (
+        <dl className="diffs">
+          {diffs.map((d) => (
+            <div key={d.field}>
+              <dt>{d.field}</dt>
+              <dd>
+                {d.from && <del>{d.from}</del>}
+                {d.from && <span aria-hidden="true">→</span>}
+                {d.to ? <ins>{d.to}</ins> : <span className="dimmed">nothing</span>}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {related.length > 0 && (
+        <p className="entry-related">
+          {change.secrets?.length ? "Refers to " : "For "}
+          {related.map((name) => (
+            <ResourceLink key={name} name={name} />
+          ))}
+        </p>
+      )}
+      <p className="request-id dimmed">
+        Change {Number(change.sequence ?? 0).toLocaleString("en")}
+        {change.requestId && (
+          <>
+            {" · "}request <code>{change.requestId}</code>
+          </>
+        )}
+      </p>
+    </li>
+  );
+}
+
+function ResourceLink({ name }: { name: string }) {
+  const parsed = parseName(name);
+  if (!parsed) return <span className="mono wrap-anywhere">{name}</span>;
+  const to = parsed.collection === "secrets" ? paths.secret(parsed.workspace, parsed.id) : paths.endpoint(parsed.workspace, parsed.id);
+  return (
+    <Link to={to} className="mono wrap-anywhere">
+      {parsed.id}
+    </Link>
+  );
+}
+
+interface ExportProps {
+  name: string;
+  file: string;
+  list: Lister;
+  wanted: (change: Change) => boolean;
+  disabled: boolean;
+}
+
+/** Writes all that matches the filter to a file, older pages included. */
+function Export({ name, file, list, wanted, disabled }: ExportProps) {
+  const { run, busy, error } = useAction();
+  const save = (format: "csv" | "json") =>
+    run(async () => {
+      const found: Change[] = [];
+      let pageToken = "";
+      let read = 0;
+      do {
+        const page = await list(name, { pageSize: 1000, pageToken });
+        const changes = (page.changes ?? []) as Change[];
+        read += changes.length;
+        found.push(...changes.filter(wanted));
+        pageToken = page.nextPageToken ?? "";
+      } while (pageToken && read < exportLimit);
+      const text = format === "csv" ? toCsv(found) : `${JSON.stringify(found, null, 2)}\n`;
+      download(`${file}.${format}`, format === "csv" ? "text/csv" : "application/json", text);
+      toast(`${plural(found.length, "change")} exported.${pageToken ? ` Only the newest ${exportLimit.toLocaleString("en")} were looked at.` : ""}`);
+    });
+  return (
+    <>
+      <Menu width={180}>
+        <Menu.Target>
+          <Button variant="default" leftSection={<DownloadIcon size={16} />} loading={busy} disabled={disabled}>
+            Export
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={() => void save("csv")}>As CSV</Menu.Item>
+          <Menu.Item onClick={() => void save("json")}>As JSON</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <ProblemPanel error={error} />
+    </>
+  );
+}
+
+function download(name: string, type: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

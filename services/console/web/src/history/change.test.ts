@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import { actionOf, actorOf, diffsOf, haystack, titleOf, toCsv, type Change } from "./change";
+
+const update: Change = {
+  sequence: "7",
+  time: "2026-05-01T10:00:00Z",
+  actor: { subject: "https://login.test#jo", roles: ["owner"], address: "10.0.0.1" },
+  action: "ACTION_UPDATED",
+  secret: "workspaces/demo/secrets/a",
+  version: 3,
+  changedFields: ["value", "description", "labels"],
+  oldDescription: "old",
+  newDescription: 'a "quoted" word, and\na line',
+  oldLabels: {},
+  newLabels: { team: "a", b: "" },
+  reason: "=HYPERLINK(1)",
+};
+
+describe("an entry of a change log", () => {
+  test("says what changed from what to what", () => {
+    expect(diffsOf(update)).toEqual([
+      { field: "Version", from: "2", to: "3" },
+      { field: "Description", from: "old", to: 'a "quoted" word, and\na line' },
+      { field: "Labels", from: "", to: "b, team=a" },
+    ]);
+    expect(titleOf(update)).toBe("Updated value, description, labels");
+    expect(titleOf({ action: "ACTION_CREATED", changedFields: ["value"] })).toBe("Created");
+  });
+
+  test("says who it was", () => {
+    expect(actorOf(update)).toBe("jo");
+    expect(actorOf({ actor: { subject: "spiffe://x/allowlist" } })).toBe("allowlist (workload)");
+    expect(actorOf({ actor: { subject: "system" } })).toBe("Keyward itself");
+  });
+
+  test("of an action that is newer than the page has its name for a word", () => {
+    expect(actionOf("ACTION_VERSION_DISABLED").words).toBe("Version disabled");
+    expect(actionOf(undefined).words).toBe("Changed");
+  });
+
+  test("is found by who, why and what", () => {
+    for (const text of ["login.test#jo", "hyperlink", "secrets/a", "quoted", "team=a"]) expect(haystack(update)).toContain(text);
+  });
+
+  test("is exported so that no spreadsheet runs it", () => {
+    const [head, row] = toCsv([update]).split("\r\n");
+    expect(head?.split(",")[0]).toBe("sequence");
+    expect(row).toContain("'=HYPERLINK(1)");
+    expect(toCsv([update])).toContain('Description: old → a ""quoted"" word, and\na line');
+  });
+});

@@ -1,0 +1,234 @@
+import { Button, Menu, Skeleton, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useAccess } from "../api/access";
+import { secretName } from "../api/names";
+import { problemOf } from "../api/problem";
+import { getSecret, listSecretHistory, listVersions } from "../api/vault";
+import { Link } from "../app/Link";
+import { navigate, paths } from "../app/router";
+import type { SecretJson, VersionStateJson } from "../gen/keyward/vault/v1/resources_pb";
+import { History } from "../history/History";
+import { Copy, CopyBlock } from "../ui/Copy";
+import { ChevronRightIcon, KeyIcon, PencilIcon, RefreshIcon, TrashIcon } from "../ui/icons";
+import { Card, Empty, Fact, Labels, plural, Tag, type Tone } from "../ui/parts";
+import { ProblemPanel } from "../ui/Problem";
+import { RowMenu } from "../ui/RowMenu";
+import { FullTime, Time } from "../ui/Time";
+import { DeleteSecret } from "./DeleteSecret";
+import { EditSecret } from "./EditSecret";
+import { Referrers } from "./Referrers";
+import { usages, UsageTag, type KnownUsage } from "./usage";
+
+const tabs = [
+  ["overview", "Overview"],
+  ["versions", "Versions"],
+  ["used-by", "Used by"],
+  ["history", "Change logs"],
+] as const;
+
+/** One secret: all there is to know of it but the value. */
+export function SecretPage({ id, tab }: { id: string; tab: string }) {
+  const { workspace } = useAccess();
+  const name = secretName(workspace, id);
+  const [dialog, setDialog] = useState<"edit" | "rotate" | "delete">();
+  const secret = useQuery({ queryKey: ["secret", name], queryFn: ({ signal }) => getSecret(name, signal) });
+  const gone = secret.error && problemOf(secret.error).reason === "SECRET_NOT_FOUND";
+  const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
+
+  return (
+    <div className="page">
+      <nav className="crumbs" aria-label="Breadcrumb">
+        <Link to={paths.secrets(workspace)}>Secrets</Link>
+        <ChevronRightIcon size={14} />
+      </nav>
+      <header className="page-head">
+        <div className="page-title">
+          <h1 className="mono wrap-anywhere">
+            {id} <Copy text={name} what="resource name" />
+          </h1>
+          {secret.data && (
+            <div className="tags">
+              <UsageTag usage={secret.data.usage} />
+              <StateTag state={secret.data.state} />
+              <Tag>Version {secret.data.currentVersion}</Tag>
+            </div>
+          )}
+        </div>
+        {secret.data && (
+          <div className="page-actions">
+            <Button variant="default" leftSection={<PencilIcon size={16} />} onClick={() => setDialog("edit")}>
+              Edit
+            </Button>
+            <Button variant="default" leftSection={<RefreshIcon size={16} />} onClick={() => setDialog("rotate")}>
+              New value
+            </Button>
+            <RowMenu label="More actions">
+              <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => setDialog("delete")}>
+                Delete
+              </Menu.Item>
+            </RowMenu>
+          </div>
+        )}
+      </header>
+      {gone ? (
+        <Gone id={id} tab={tab} />
+      ) : (
+        <>
+          <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
+          <Tabs value={shown} onChange={(t) => t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+            <Tabs.List>
+              {tabs.map(([value, words]) => (
+                <Tabs.Tab key={value} value={value}>
+                  {words}
+                  {value === "used-by" && secret.data ? <span className="count">{secret.data.referenceCount ?? 0}</span> : null}
+                </Tabs.Tab>
+              ))}
+            </Tabs.List>
+            <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} mt="md" />}</Tabs.Panel>
+            <Tabs.Panel value="versions">
+              <Versions name={name} />
+            </Tabs.Panel>
+            <Tabs.Panel value="used-by">
+              <Card title="Endpoints" words="What refers to this secret. While there is any, it cannot be deleted.">
+                <Referrers name={name} />
+              </Card>
+            </Tabs.Panel>
+            <Tabs.Panel value="history">
+              <History name={name} file={`${id}-changes`} list={listSecretHistory} />
+            </Tabs.Panel>
+          </Tabs>
+        </>
+      )}
+      {dialog === "delete" && secret.data && <DeleteSecret secret={secret.data} onClose={() => setDialog(undefined)} />}
+      {(dialog === "edit" || dialog === "rotate") && <EditSecret name={name} rotate={dialog === "rotate"} onClose={() => setDialog(undefined)} />}
+    </div>
+  );
+}
+
+/** A secret that is not there may have been: its change log stays. */
+function Gone({ id, tab }: { id: string; tab: string }) {
+  const { workspace } = useAccess();
+  if (tab === "history") return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
+  return (
+    <Empty icon={<KeyIcon size={26} />} title="There is no such secret" action={<Link className="button-link" to={paths.secret(workspace, id, "history")}>Look at its change log</Link>}>
+      It may have been deleted, or never have been there.
+    </Empty>
+  );
+}
+
+const states: Partial<Record<VersionStateJson, [string, Tone]>> = {
+  VERSION_STATE_ENABLED: ["Enabled", "good"],
+  VERSION_STATE_DISABLED: ["Disabled", "warn"],
+  VERSION_STATE_DESTROYED: ["Destroyed", "bad"],
+};
+
+function StateTag({ state }: { state: VersionStateJson | undefined }) {
+  const found = states[state ?? "VERSION_STATE_UNSPECIFIED"];
+  return found ? <Tag tone={found[1]}>{found[0]}</Tag> : null;
+}
+
+function Overview({ secret }: { secret: SecretJson }) {
+  const usage = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
+  return (
+    <div className="columns">
+      <div className="stack">
+        <Card title="Value">
+          <div className="masked-value">
+            <span aria-label="Masked value">{secret.maskedValue}</span>
+            <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
+          </div>
+        </Card>
+        {secret.encryptedValue && (
+          <Card title="Encrypted representation" words={<>What is on disk, sealed with {secret.encryptedValue.algorithm}. It opens with the vault's key only.</>}>
+            <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
+            <dl className="facts">
+              <Fact term="Wrapped by key">
+                <code>{secret.encryptedValue.keyId}</code>
+              </Fact>
+            </dl>
+          </Card>
+        )}
+        {secret.publicKey && (
+          <Card title="Public key" words={<>{secret.publicKey.algorithm}. Hand this to the partner.</>}>
+            <CopyBlock text={secret.publicKey.pem ?? ""} what="public key as PEM" />
+            <CopyBlock text={secret.publicKey.jwk ?? ""} what="public key as JWK" lines={4} />
+            <dl className="facts">
+              <Fact term="SHA-256 fingerprint">
+                <code className="wrap-anywhere">{secret.publicKey.fingerprint}</code> <Copy text={secret.publicKey.fingerprint ?? ""} what="fingerprint" />
+              </Fact>
+            </dl>
+          </Card>
+        )}
+      </div>
+      <Card title="About">
+        <dl className="facts">
+          <Fact term="Description">{secret.description ? <span className="prose">{secret.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="For">
+            {usage.name}. <span className="dimmed">{usage.words}</span>
+          </Fact>
+          {secret.usage === "USAGE_CREDENTIAL" && (
+            <Fact term="Allowed hosts">
+              <ul className="plain mono">{secret.allowedHosts?.map((h) => <li key={h} className="wrap-anywhere">{h}</li>)}</ul>
+            </Fact>
+          )}
+          <Fact term="Labels">
+            <Labels labels={secret.labels} />
+          </Fact>
+          <Fact term="Used by">{plural(secret.referenceCount ?? 0, "endpoint")}</Fact>
+          <Fact term="Last updated">
+            <FullTime value={secret.updateTime} />
+          </Fact>
+          <Fact term="Created">
+            <FullTime value={secret.createTime} />
+          </Fact>
+          <Fact term="Identifier">
+            <code className="wrap-anywhere">{secret.uid}</code>
+          </Fact>
+        </dl>
+      </Card>
+    </div>
+  );
+}
+
+function Versions({ name }: { name: string }) {
+  const versions = useQuery({ queryKey: ["versions", name], queryFn: ({ signal }) => listVersions(name, { pageSize: 100 }, signal) });
+  if (versions.error) return <ProblemPanel error={versions.error} onRetry={() => void versions.refetch()} />;
+  return (
+    <Card title="Versions" words="Each new value is a version. Numbers are never used again.">
+      {versions.data ? (
+        <table className="table flush">
+          <thead>
+            <tr>
+              <th scope="col">Version</th>
+              <th scope="col">State</th>
+              <th scope="col">Stored</th>
+              <th scope="col" className="mid-only">Wrapped by key</th>
+            </tr>
+          </thead>
+          <tbody>
+            {versions.data.versions?.map((v) => (
+              <tr key={v.version}>
+                <th scope="row" data-label="Version">
+                  {v.version} {v.current && <Tag tone="info">In use</Tag>}
+                </th>
+                <td data-label="State">
+                  <StateTag state={v.state} />
+                </td>
+                <td data-label="Stored">
+                  <Time value={v.createTime} />
+                </td>
+                <td className="mid-only" data-label="Wrapped by key">
+                  <code>{v.keyId}</code>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ) : (
+        <Skeleton height={90} />
+      )}
+      {versions.data?.nextPageToken && <p className="dimmed">Older versions are not shown; the change log has them all.</p>}
+    </Card>
+  );
+}

@@ -1,0 +1,89 @@
+import { Button, Combobox, Input, Loader, TextInput, useCombobox } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useDeferredValue, useId, useState } from "react";
+import { useAccess } from "../api/access";
+import { idOf } from "../api/names";
+import { listSecrets } from "../api/vault";
+import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
+import { StoreSecret } from "./StoreSecret";
+import { usages, type KnownUsage } from "./usage";
+
+interface Props {
+  /** The resource name of what is chosen. */
+  value: string | undefined;
+  onChange: (name: string) => void;
+  label: string;
+  /** The only use that fits here. */
+  usage: KnownUsage;
+  /** For a credential: the host it is sent to, which it must allow. */
+  host?: string;
+  error?: string;
+}
+
+/**
+ * Chooses a stored secret by name. There is no other way to give a key: what is not
+ * stored yet is stored from here, and a value cannot be typed.
+ */
+export function SecretPicker({ value, onChange, label, usage, host, error }: Props) {
+  const { workspace } = useAccess();
+  const [typed, setTyped] = useState("");
+  const [storing, setStoring] = useState(false);
+  const query = useDeferredValue(typed);
+  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const found = useQuery({
+    queryKey: ["secrets", workspace, "pick", usage, query],
+    queryFn: ({ signal }) => listSecrets(workspace, { query, usage, pageSize: 20 }, signal),
+    enabled: combobox.dropdownOpened,
+    placeholderData: (before) => before,
+  });
+  const errorId = useId();
+  const invitation = `Choose a stored ${usages[usage].name.toLowerCase()}…`;
+  const choose = (name: string) => {
+    combobox.closeDropdown();
+    if (name === "") setStoring(true);
+    else onChange(name);
+  };
+  return (
+    <div className="picker">
+      <Combobox store={combobox} onOptionSubmit={choose} width="target" position="bottom-start">
+        <Combobox.Target targetType="button">
+          <button type="button" className="picker-button" aria-label={`${label}: ${value ? idOf(value) : invitation}`} aria-describedby={error ? errorId : undefined} data-invalid={error ? true : undefined} onClick={() => combobox.toggleDropdown()}>
+            <KeyIcon size={16} />
+            {value ? <span className="ellipsis mono">{idOf(value)}</span> : <span className="ellipsis placeholder">{invitation}</span>}
+            <ChevronDownIcon size={14} />
+          </button>
+        </Combobox.Target>
+        <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
+          {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
+          <Combobox.Options aria-label="Secrets" className="picker-options">
+            {found.data?.secrets?.map((s) => (
+              <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
+            ))}
+            {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}
+            {found.error && <Combobox.Empty>The secrets could not be loaded</Combobox.Empty>}
+          </Combobox.Options>
+          <Combobox.Footer>
+            <Button fullWidth size="xs" variant="light" leftSection={<PlusIcon size={14} />} onClick={() => choose("")}>
+              Store new secret
+            </Button>
+          </Combobox.Footer>
+        </Combobox.Dropdown>
+      </Combobox>
+      {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
+      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s) => s.name && onChange(s.name)} />
+    </div>
+  );
+}
+
+function SecretOption({ secret, host, active }: { secret: SecretJson; host?: string; active: boolean }) {
+  const foreign = host !== undefined && !(secret.allowedHosts ?? []).includes(host);
+  return (
+    <Combobox.Option value={secret.name ?? ""} active={active} disabled={foreign}>
+      <div className="option">
+        <span className="mono wrap-anywhere">{idOf(secret.name)}</span>
+        <small>{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
+      </div>
+    </Combobox.Option>
+  );
+}

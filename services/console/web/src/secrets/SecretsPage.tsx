@@ -1,0 +1,106 @@
+import { Button, Select, TextInput } from "@mantine/core";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useAccess } from "../api/access";
+import { listSecrets, type Sort } from "../api/vault";
+import { useParams } from "../app/router";
+import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import { KeyIcon, PlusIcon, SearchIcon } from "../ui/icons";
+import { Pager, usePages } from "../ui/Pager";
+import { Empty } from "../ui/parts";
+import { ProblemPanel } from "../ui/Problem";
+import { Search } from "../ui/Search";
+import { SecretTable } from "./SecretTable";
+import { StoreSecret } from "./StoreSecret";
+import { usages } from "./usage";
+
+const labelRule = /^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$/;
+
+/** The secrets of a workspace: find, store, and what to do with each. */
+export function SecretsPage() {
+  const { workspace } = useAccess();
+  const [storing, setStoring] = useState(false);
+  const [params, change] = useParams();
+  const filter = {
+    query: params.get("q") ?? "",
+    usage: (params.get("usage") ?? undefined) as UsageJson | undefined,
+    label: labelRule.test(params.get("label") ?? "") ? (params.get("label") ?? "") : "",
+    orderBy: (params.get("sort") ?? "name") as Sort,
+  };
+  const size = Number(params.get("size") ?? 50);
+  const pages = usePages(JSON.stringify([workspace, filter, size]));
+  const secrets = useQuery({
+    queryKey: ["secrets", workspace, filter, size, pages.token ?? ""],
+    queryFn: ({ signal }) => listSecrets(workspace, { ...filter, pageSize: size, pageToken: pages.token }, signal),
+    placeholderData: keepPreviousData,
+  });
+  const list = secrets.data?.secrets;
+  const filtered = Boolean(filter.query || filter.usage || filter.label);
+  const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData;
+
+  return (
+    <div className="page">
+      <header className="page-head">
+        <div>
+          <h1>Secrets</h1>
+          <p className="dimmed">A value is stored once. After that nobody reads it back, not even you.</p>
+        </div>
+        <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
+          Store New Secret
+        </Button>
+      </header>
+      <div className="toolbar" role="search">
+        <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={secrets.isFetching && secrets.isPlaceholderData} />
+        <Select
+          aria-label="What it is for"
+          w={150}
+          value={filter.usage ?? ""}
+          onChange={(usage) => change({ usage: usage ?? "" })}
+          data={[{ value: "", label: "All uses" }, ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` }))]}
+        />
+        <LabelFilter value={filter.label} onChange={(label) => change({ label })} />
+      </div>
+      <ProblemPanel error={secrets.error} onRetry={() => void secrets.refetch()} />
+      {empty ? (
+        filtered ? (
+          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "" })}>Show all secrets</Button>}>
+            No secret of this workspace matches what you look for.
+          </Empty>
+        ) : (
+          <Empty icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
+            Store the keys that partners sent you, or have new ones generated that nobody ever sees. Endpoints then refer to them by name.
+          </Empty>
+        )
+      ) : (
+        !(secrets.error && !list) && (
+          <>
+            <SecretTable secrets={list} stale={secrets.isPlaceholderData} order={filter.orderBy} onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })} />
+            <Pager pages={pages} size={size} count={list?.length ?? 0} nextToken={secrets.data?.nextPageToken} onSize={(s) => change({ size: s === "50" ? "" : s })} />
+          </>
+        )
+      )}
+      <StoreSecret opened={storing} onClose={() => setStoring(false)} />
+    </div>
+  );
+}
+
+/** Filters by label once what is typed is one. */
+function LabelFilter({ value, onChange }: { value: string; onChange: (label: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  const right = labelRule.test(typed);
+  return (
+    <TextInput
+      aria-label="Label"
+      className="label-filter"
+      placeholder="Label, as team=payments"
+      value={typed}
+      error={!right}
+      maxLength={130}
+      onChange={(e) => {
+        setTyped(e.currentTarget.value);
+        if (labelRule.test(e.currentTarget.value)) onChange(e.currentTarget.value);
+      }}
+    />
+  );
+}

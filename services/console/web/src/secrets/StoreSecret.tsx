@@ -1,0 +1,204 @@
+import { Button, Group, Modal, Radio, Textarea, TextInput } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { useAccess } from "../api/access";
+import { idOf, idRule, idRules } from "../api/names";
+import { violationOf, type Problem } from "../api/problem";
+import { createSecret } from "../api/vault";
+import { Link } from "../app/Link";
+import { paths } from "../app/router";
+import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { CheckIcon, CrossIcon, ShieldCheckIcon } from "../ui/icons";
+import { Copy } from "../ui/Copy";
+import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
+import { ProblemPanel } from "../ui/Problem";
+import { useAction } from "../ui/useAction";
+import { usages, type KnownUsage } from "./usage";
+import { ValueField, type ValueHandle } from "./ValueField";
+
+interface Props {
+  opened: boolean;
+  onClose: () => void;
+  /** What it is for, where the place that asks allows one use only. */
+  usage?: KnownUsage;
+  /** The host that a credential is wanted for. */
+  host?: string;
+  /** Told of the stored secret. Then the dialog closes by itself. */
+  onStored?: (secret: SecretJson) => void;
+}
+
+/** Stores a new secret. The value goes to the server once, and the page forgets it. */
+export function StoreSecret({ opened, onClose, ...rest }: Props) {
+  const [stored, setStored] = useState<SecretJson>();
+  const close = () => {
+    onClose();
+    setStored(undefined);
+  };
+  const done = (secret: SecretJson) => {
+    if (!rest.onStored) {
+      setStored(secret);
+      return;
+    }
+    rest.onStored(secret);
+    close();
+  };
+  return (
+    <Modal opened={opened} onClose={close} title={stored ? "Stored" : "Store New Secret"} size={620} closeOnClickOutside={false}>
+      {stored ? <Stored secret={stored} onMore={() => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
+    </Modal>
+  );
+}
+
+interface FormProps extends Omit<Props, "opened" | "onClose" | "onStored"> {
+  onDone: (secret: SecretJson) => void;
+  onCancel: () => void;
+}
+
+function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
+  const { workspace } = useAccess();
+  const cache = useQueryClient();
+  const value = useRef<ValueHandle>(null);
+  const [id, setId] = useState("");
+  const [usage, setUsage] = useState<KnownUsage>(only ?? "USAGE_KEY");
+  const [hosts, setHosts] = useState<string[]>(host ? [host] : []);
+  const [description, setDescription] = useState("");
+  const [labels, setLabels] = useState<LabelMap>({});
+  const [missing, setMissing] = useState<string>();
+  const { run, busy, error, reset } = useAction();
+
+  const save = () =>
+    run(async () => {
+      const found = await value.current?.take();
+      setMissing(found ? undefined : "Give it a value.");
+      if (!found) return;
+      const secret = await createSecret(
+        workspace,
+        id,
+        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], value: found },
+        { requestId: crypto.randomUUID() },
+      );
+      value.current?.clear();
+      onDone(secret);
+      void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
+    });
+  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0);
+
+  return (
+    <form
+      className="stack"
+      noValidate
+      onSubmit={(e) => {
+        e.preventDefault();
+        if (ready) void save();
+      }}
+    >
+      <NameField value={id} onChange={(next) => { setId(next); reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
+      {!only && <UsageField value={usage} onChange={setUsage} />}
+      {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
+      <ValueField ref={value} favour={usage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
+      <Textarea
+        label="Description"
+        description="Optional. People see it and the change log keeps it: never put a value here."
+        autosize
+        minRows={2}
+        maxRows={6}
+        maxLength={1024}
+        value={description}
+        error={violationOf(error, "secret.description")}
+        onChange={(e) => setDescription(e.currentTarget.value)}
+      />
+      <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
+      {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
+      <Group justify="flex-end" className="modal-foot">
+        <Button variant="subtle" color="gray" onClick={onCancel}>
+          Cancel
+        </Button>
+        <Button type="submit" loading={busy} disabled={!ready}>
+          SAVE
+        </Button>
+      </Group>
+    </form>
+  );
+}
+
+function hostsError(error: Problem | undefined): string | undefined {
+  return error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description;
+}
+
+/** The name, with its rule beside it as one types. */
+function NameField({ value, onChange, taken, error }: { value: string; onChange: (id: string) => void; taken: boolean; error?: string }) {
+  return (
+    <div>
+      <TextInput
+        label="Secret Name"
+        description="It cannot be changed later. Example: payment-api-key"
+        withAsterisk
+        data-autofocus
+        autoComplete="off"
+        spellCheck={false}
+        maxLength={128}
+        classNames={{ input: "mono" }}
+        value={value}
+        error={taken ? "There is a secret of this name already." : error}
+        aria-describedby="name-rules"
+        onChange={(e) => onChange(e.currentTarget.value)}
+      />
+      <ul className="rules" id="name-rules">
+        {idRules(value).map((rule) => (
+          <li key={rule.words} data-state={value === "" ? "open" : rule.kept ? "kept" : "broken"}>
+            {value !== "" && !rule.kept ? <CrossIcon size={13} /> : <CheckIcon size={13} />}
+            {rule.words}
+            {value !== "" && <span className="sr-only">{rule.kept ? " – kept" : " – not kept"}</span>}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function UsageField({ value, onChange }: { value: KnownUsage; onChange: (usage: KnownUsage) => void }) {
+  return (
+    <Radio.Group label="What it is for" description="It cannot be changed later." value={value} onChange={(u) => onChange(u as KnownUsage)}>
+      <div className="choices">
+        {Object.entries(usages).map(([key, u]) => (
+          <label key={key} className="choice" data-checked={value === key || undefined}>
+            <Radio value={key} aria-label={u.name} aria-describedby={`usage-${key}`} />
+            <span>
+              <b>{u.name}</b>
+              <small id={`usage-${key}`}>{u.words}</small>
+            </span>
+          </label>
+        ))}
+      </div>
+    </Radio.Group>
+  );
+}
+
+function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore: () => void; onClose: () => void }) {
+  const { workspace } = useAccess();
+  const id = idOf(secret.name);
+  return (
+    <div className="stored" role="status">
+      <div className="stored-icon">
+        <ShieldCheckIcon size={28} />
+      </div>
+      <h2 className="mono wrap-anywhere">
+        {id} <Copy text={id} what="name" />
+      </h2>
+      <p>
+        The value is sealed in the vault and gone from this page. <b>It cannot be viewed again</b>, by nobody. Refer to it by its name; to change it, store a new version.
+      </p>
+      <Group justify="center" className="modal-foot">
+        <Button variant="subtle" color="gray" onClick={onMore}>
+          Store another
+        </Button>
+        <Link to={paths.secret(workspace, id)} className="button-link">
+          View details
+        </Link>
+        <Button data-autofocus onClick={onClose}>
+          Done
+        </Button>
+      </Group>
+    </div>
+  );
+}

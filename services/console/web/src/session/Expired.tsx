@@ -1,0 +1,37 @@
+import { Button, Group, Modal } from "@mantine/core";
+import { useState } from "react";
+import { AlertIcon } from "../ui/icons";
+import { Notice } from "../ui/parts";
+import { session, type Person } from "./session";
+
+/** Asks to sign in again, over a page that stays as it was. */
+export function Expired({ person, problem }: { person: Person; problem?: string }) {
+  const [busy, setBusy] = useState(false);
+  const again = async () => {
+    setBusy(true);
+    await session.signInAgain();
+    setBusy(false);
+  };
+  return (
+    <Modal opened onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
+      <div className="stack">
+        <p>
+          Sign in again as <b>{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
+        </p>
+        {problem && (
+          <Notice tone="bad" icon={<AlertIcon />}>
+            <p role="alert">{problem}</p>
+          </Notice>
+        )}
+        <Group justify="flex-end">
+          <Button variant="subtle" color="gray" onClick={() => void session.signOut()}>
+            Leave
+          </Button>
+          <Button data-autofocus loading={busy} onClick={() => void again()}>
+            Sign in again
+          </Button>
+        </Group>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,158 @@
+// The browser's half of OpenID Connect: authorization code with PKCE, as a public
+// client (OAuth 2.0 for Browser-Based Apps). Nothing here keeps state.
+import { challenge, fromBase64url, random } from "./pkce";
+
+/** What the server says at /config.json. */
+export interface Config {
+  issuer: string;
+  clientId: string;
+  scopes: string[];
+  audience?: string;
+  standalone: boolean;
+}
+
+/** What the page needs of the issuer's discovery document. */
+export interface Issuer {
+  issuer: string;
+  authorization_endpoint: string;
+  token_endpoint: string;
+  end_session_endpoint?: string;
+}
+
+/** One sign-in under way, kept until the browser comes back. */
+export interface Pending {
+  state: string;
+  nonce: string;
+  verifier: string;
+  returnTo: string;
+}
+
+export interface Tokens {
+  accessToken: string;
+  refreshToken?: string;
+  idToken?: string;
+  /** When the access token ends, in the clock of performance.now(). */
+  expires: number;
+}
+
+/** Why a sign-in did not work. The code is OAuth's, such as `login_required`. */
+export class SignInError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export async function loadConfig(): Promise<Config> {
+  const response = await fetch("/config.json", { cache: "no-store", credentials: "omit" });
+  if (!response.ok) throw new SignInError("config", "The page's configuration could not be loaded.");
+  return (await response.json()) as Config;
+}
+
+export async function discover(config: Config): Promise<Issuer> {
+  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" });
+  if (!response.ok) throw new SignInError("discovery", "The issuer's configuration could not be loaded.");
+  const issuer = (await response.json()) as Issuer;
+  // Another issuer's document must not decide where codes go (OIDC Discovery 4.3).
+  if (issuer.issuer !== config.issuer) throw new SignInError("discovery", "The issuer calls itself by another name.");
+  return issuer;
+}
+
+export const redirectUri = (): string => `${window.location.origin}/signed-in`;
+
+/** Begins a sign-in. `silent` asks the issuer not to show anything. */
+export async function begin(
+  config: Config,
+  issuer: Issuer,
+  options: { returnTo: string; silent?: boolean; popup?: boolean },
+): Promise<{ url: string; pending: Pending }> {
+  const pending: Pending = {
+    state: (options.popup ? "popup." : "") + random(),
+    nonce: random(),
+    verifier: random(),
+    returnTo: options.returnTo,
+  };
+  const url = new URL(issuer.authorization_endpoint);
+  const query: Record<string, string> = {
+    response_type: "code",
+    client_id: config.clientId,
+    redirect_uri: redirectUri(),
+    scope: config.scopes.join(" "),
+    state: pending.state,
+    nonce: pending.nonce,
+    code_challenge: await challenge(pending.verifier),
+    code_challenge_method: "S256",
+  };
+  if (config.audience) query.audience = config.audience;
+  if (options.silent) query.prompt = "none";
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+  return { url: url.toString(), pending };
+}
+
+/** Exchanges what the issuer sent back for tokens. */
+export async function finish(config: Config, issuer: Issuer, answer: URLSearchParams, pending: Pending): Promise<Tokens> {
+  if (answer.get("state") !== pending.state) throw new SignInError("state", "The answer is not of the sign-in that was begun here.");
+  // RFC 9207: an answer of another issuer, mixed in.
+  const from = answer.get("iss");
+  if (from && from !== issuer.issuer) throw new SignInError("state", "The answer is of another issuer.");
+  const error = answer.get("error");
+  if (error) throw new SignInError(error, answer.get("error_description") ?? "");
+  const tokens = await request(config, issuer, {
+    grant_type: "authorization_code",
+    code: answer.get("code") ?? "",
+    redirect_uri: redirectUri(),
+    code_verifier: pending.verifier,
+  });
+  checkIdToken(config, tokens.idToken, pending.nonce);
+  return tokens;
+}
+
+/** Takes new tokens for a refresh token, which is used up by that. */
+export function refresh(config: Config, issuer: Issuer, refreshToken: string): Promise<Tokens> {
+  return request(config, issuer, { grant_type: "refresh_token", refresh_token: refreshToken });
+}
+
+async function request(config: Config, issuer: Issuer, form: Record<string, string>): Promise<Tokens> {
+  const asked = performance.now();
+  const response = await fetch(issuer.token_endpoint, {
+    method: "POST",
+    body: new URLSearchParams({ client_id: config.clientId, ...form }),
+    credentials: "omit",
+    cache: "no-store",
+    redirect: "error",
+  });
+  const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  if (!response.ok) throw new SignInError(String(answer.error ?? "token"), "The issuer refused.");
+  if (typeof answer.access_token !== "string") throw new SignInError("token", "The issuer sent no access token.");
+  return {
+    accessToken: answer.access_token,
+    refreshToken: text(answer.refresh_token) ?? form.refresh_token,
+    idToken: text(answer.id_token),
+    expires: asked + 1000 * (typeof answer.expires_in === "number" ? answer.expires_in : 300),
+  };
+}
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** The claims of a token. Its signature is the servers' business: it came over TLS. */
+export function claims(token: string | undefined): Record<string, unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(fromBase64url(token?.split(".")[1] ?? ""))) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function checkIdToken(config: Config, token: string | undefined, nonce: string): void {
+  const found = claims(token);
+  const audience = Array.isArray(found.aud) ? found.aud : [found.aud];
+  const right =
+    found.iss === config.issuer &&
+    audience.includes(config.clientId) &&
+    found.nonce === nonce &&
+    typeof found.exp === "number" &&
+    found.exp * 1000 > Date.now() - 60_000;
+  if (!right) throw new SignInError("id_token", "The issuer's answer is not of the sign-in that was begun here.");
+}

@@ -1,0 +1,301 @@
+// Who is signed in. Tokens live in this module's memory and nowhere else: not in storage,
+// not in the address, not in what React keeps.
+import { begin, claims, discover, finish, loadConfig, refresh, SignInError, type Config, type Issuer, type Pending, type Tokens } from "./oidc";
+
+export interface Person {
+  name: string;
+  subject: string;
+}
+
+/** What the page shows for. `expired` keeps what is on the page and asks to sign in again. */
+export type Phase =
+  | { is: "starting" }
+  | { is: "out"; standalone: boolean; problem?: string }
+  | { is: "in"; person: Person }
+  | { is: "expired"; person: Person; problem?: string }
+  | { is: "popup" }
+  | { is: "broken"; problem: string };
+
+const pendingKey = "keyward.sign-in";
+const knownKey = "keyward.known";
+const channelName = "keyward.sign-in";
+
+/** How long before its end a token is renewed, in milliseconds. */
+const early = 60_000;
+
+class Session {
+  phase: Phase = { is: "starting" };
+  #listeners = new Set<() => void>();
+  #config: Config | undefined;
+  #issuer: Issuer | undefined;
+  #tokens: Tokens | undefined;
+  #renewing: Promise<void> | undefined;
+  #timer = 0;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  getPhase = (): Phase => this.phase;
+
+  #to(phase: Phase): void {
+    this.phase = phase;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Finds out where the browser stands: back from the issuer, with a ticket, or new. */
+  async start(): Promise<void> {
+    const ticket = takeTicket();
+    const back = takeAnswer();
+    try {
+      if (back?.get("state")?.startsWith("popup.")) {
+        handOver(back);
+        this.#to({ is: "popup" });
+        return;
+      }
+      await this.#meet();
+      if (back) await this.#complete(back);
+      else if (ticket) await this.#exchange(ticket);
+      else if (this.#config?.standalone || storage.get(localStorage, knownKey)) await this.signIn({ silent: true });
+      else this.#out();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #meet(): Promise<{ config: Config; issuer: Issuer }> {
+    this.#config ??= await loadConfig();
+    this.#issuer ??= await discover(this.#config);
+    return { config: this.#config, issuer: this.#issuer };
+  }
+
+  async #complete(answer: URLSearchParams): Promise<void> {
+    const { config, issuer } = await this.#meet();
+    const kept = storage.get(sessionStorage, pendingKey);
+    storage.remove(sessionStorage, pendingKey);
+    if (!kept) throw new SignInError("state", "The sign-in was begun in another tab, or long ago.");
+    const pending = JSON.parse(kept) as Pending;
+    window.history.replaceState(null, "", localPath(pending.returnTo));
+    this.#enter(await finish(config, issuer, answer, pending));
+  }
+
+  async #exchange(ticket: string): Promise<void> {
+    const { config } = await this.#meet();
+    const response = await fetch(`${config.issuer}/ticket`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ ticket }),
+      credentials: "same-origin",
+      redirect: "error",
+    });
+    if (!response.ok) throw new SignInError("invalid_ticket", "");
+    await this.signIn({ silent: true });
+  }
+
+  /** Leaves for the issuer, and comes back to where the page is now. */
+  async signIn(options: { silent?: boolean } = {}): Promise<void> {
+    const { config, issuer } = await this.#meet();
+    const returnTo = window.location.pathname + window.location.search;
+    const { url, pending } = await begin(config, issuer, { returnTo, silent: options.silent });
+    storage.set(sessionStorage, pendingKey, JSON.stringify(pending));
+    window.location.replace(url);
+  }
+
+  /**
+   * Signs in again in a window of its own, so that what was typed into this one stays.
+   * Call it from a click, or the browser keeps the window shut.
+   */
+  async signInAgain(): Promise<void> {
+    // Opened before anything is waited for: a click allows a window for a moment only.
+    const popup = window.open("", "keyward-sign-in", "popup,width=520,height=680");
+    try {
+      const { config, issuer } = await this.#meet();
+      const { url, pending } = await begin(config, issuer, { returnTo: "/", popup: true });
+      if (!popup) throw new SignInError("popup", "The browser did not open a window. Allow pop-ups for this page and try again.");
+      const answer = awaitHandOver(pending.state);
+      popup.location.replace(url);
+      this.#enter(await finish(config, issuer, await answer, pending));
+    } catch (error) {
+      popup?.close();
+      if (this.phase.is === "expired") this.#to({ ...this.phase, problem: words(error, this.#config?.standalone) });
+    }
+  }
+
+  async signOut(): Promise<void> {
+    const { config, issuer } = await this.#meet();
+    this.#forget();
+    storage.remove(localStorage, knownKey);
+    if (!issuer.end_session_endpoint) {
+      window.history.replaceState(null, "", "/");
+      this.#out();
+      return;
+    }
+    const url = new URL(issuer.end_session_endpoint);
+    url.searchParams.set("client_id", config.clientId);
+    url.searchParams.set("post_logout_redirect_uri", `${window.location.origin}/`);
+    window.location.replace(url.toString());
+  }
+
+  /** The bearer token for the API, renewed if need be. Throws when there is none. */
+  async token(): Promise<string> {
+    if (this.#tokens && performance.now() > this.#tokens.expires - early / 2) await this.renew();
+    if (!this.#tokens || performance.now() >= this.#tokens.expires) {
+      this.expire();
+      throw new SignInError("expired", "The session has ended.");
+    }
+    return this.#tokens.accessToken;
+  }
+
+  /** Renews the token once, however many ask for it; a refresh token works only once. */
+  renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+
+  async #renew(): Promise<void> {
+    const refreshToken = this.#tokens?.refreshToken;
+    if (!refreshToken) return;
+    try {
+      const { config, issuer } = await this.#meet();
+      this.#keep(await refresh(config, issuer, refreshToken));
+    } catch (error) {
+      // The issuer said no; a network that is away for a while is not that.
+      if (error instanceof SignInError) this.expire();
+      else this.#schedule(5_000);
+    }
+  }
+
+  /** Forgets the token. The page stays as it is, under a dialog that asks to sign in again. */
+  expire(): void {
+    if (this.phase.is !== "in") return;
+    const { person } = this.phase;
+    this.#forget();
+    this.#to({ is: "expired", person });
+  }
+
+  #enter(tokens: Tokens): void {
+    const found = { ...claims(tokens.accessToken), ...claims(tokens.idToken) };
+    const subject = String(found.sub ?? "");
+    const name = [found.name, found.preferred_username, found.email, subject].find((v) => typeof v === "string" && v !== "");
+    this.#keep(tokens);
+    storage.set(localStorage, knownKey, "1");
+    this.#to({ is: "in", person: { name: String(name ?? ""), subject } });
+  }
+
+  #keep(tokens: Tokens): void {
+    this.#tokens = tokens;
+    this.#schedule(Math.max(tokens.expires - performance.now() - early, 1_000));
+  }
+
+  #schedule(delay: number): void {
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => {
+      if (this.#tokens?.refreshToken) void this.renew();
+      else if (this.#tokens && performance.now() >= this.#tokens.expires) this.expire();
+      else this.#schedule(early / 2);
+    }, delay);
+  }
+
+  #forget(): void {
+    this.#tokens = undefined;
+    window.clearTimeout(this.#timer);
+  }
+
+  #out(problem?: string): void {
+    this.#to({ is: "out", standalone: this.#config?.standalone ?? false, problem });
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#config || !this.#issuer) {
+      this.#to({ is: "broken", problem: words(error) });
+      return;
+    }
+    storage.remove(localStorage, knownKey);
+    const silent = error instanceof SignInError && ["login_required", "interaction_required", "consent_required"].includes(error.code);
+    this.#out(silent ? undefined : words(error, this.#config.standalone));
+  }
+}
+
+function words(error: unknown, standalone?: boolean): string {
+  if (!(error instanceof SignInError)) return "The server cannot be reached.";
+  switch (error.code) {
+    case "invalid_ticket":
+      return "This link was used already, or is older than five minutes.";
+    case "login_required":
+      return standalone ? "This browser is not known any more. Open a new sign-in link in another tab, then try again." : "The issuer wants you to sign in.";
+    case "access_denied":
+      return "The issuer refused to sign you in.";
+    default:
+      return error.message || "The sign-in did not work.";
+  }
+}
+
+/** Takes the one-time ticket out of the address, at once. */
+function takeTicket(): string | undefined {
+  const ticket = new URLSearchParams(window.location.hash.slice(1)).get("ticket");
+  if (ticket) window.history.replaceState(null, "", window.location.pathname + window.location.search);
+  return ticket ?? undefined;
+}
+
+/** Takes the issuer's answer out of the address, at once. */
+function takeAnswer(): URLSearchParams | undefined {
+  if (window.location.pathname !== "/signed-in") return undefined;
+  const answer = new URLSearchParams(window.location.search);
+  window.history.replaceState(null, "", "/");
+  return answer;
+}
+
+/** Gives the answer to the page that opened this window. The code in it is worth nothing
+ *  without the verifier, which never leaves that page. */
+function handOver(answer: URLSearchParams): void {
+  const channel = new BroadcastChannel(channelName);
+  channel.postMessage(answer.toString());
+  channel.close();
+  window.close();
+}
+
+function awaitHandOver(state: string): Promise<URLSearchParams> {
+  return new Promise((resolve) => {
+    const channel = new BroadcastChannel(channelName);
+    channel.onmessage = (event: MessageEvent<string>) => {
+      const answer = new URLSearchParams(event.data);
+      if (answer.get("state") !== state) return;
+      channel.close();
+      resolve(answer);
+    };
+  });
+}
+
+/** Only a path of this page is gone back to. */
+function localPath(path: string): string {
+  return /^\/(?!\/)/.test(path) ? path : "/";
+}
+
+/** A browser may refuse storage; the page then asks to sign in more often. */
+const storage = {
+  get(where: Storage, key: string): string | null {
+    try {
+      return where.getItem(key);
+    } catch {
+      return null;
+    }
+  },
+  set(where: Storage, key: string, value: string): void {
+    try {
+      where.setItem(key, value);
+    } catch {
+      // See above.
+    }
+  },
+  remove(where: Storage, key: string): void {
+    try {
+      where.removeItem(key);
+    } catch {
+      // See above.
+    }
+  },
+};
+
+/** The session of this page. */
+export const session = new Session();

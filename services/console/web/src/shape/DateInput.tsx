@@ -1,0 +1,29 @@
+import { TextInput } from "@mantine/core";
+import { useFinding } from "./findings";
+import type { InputProps } from "./FieldInput";
+import { Words } from "./Help";
+import { lead } from "./words";
+
+/** A day. It ends with its last second, in the time of whoever chooses it. */
+export function DateInput({ field, title, value, onChange, path }: InputProps) {
+  const error = useFinding(path);
+  const at = typeof value === "string" ? new Date(value) : undefined;
+  const shown = at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
+  return (
+    <TextInput
+      type="date"
+      label={title}
+      description={<Words text={lead(field.words).first} />}
+      withAsterisk={field.required}
+      error={error}
+      value={shown}
+      w={240}
+      onChange={(e) => {
+        const [year, month, day] = e.currentTarget.value.split("-").map(Number);
+        onChange(year && month && day ? new Date(year, month - 1, day, 23, 59, 59).toISOString() : undefined);
+      }}
+    />
+  );
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");

@@ -1,0 +1,147 @@
+import { Button, SegmentedControl, Select } from "@mantine/core";
+import { useId, type ReactNode } from "react";
+import { shape } from "../gen/shape";
+import { PlusIcon, TrashIcon } from "../ui/icons";
+import { FieldInput } from "./FieldInput";
+import { useFinding } from "./findings";
+import { Help } from "./Help";
+import type { FieldShape } from "./shape";
+import { begin, isSet, withField, type Json } from "./value";
+import { entriesOf, needed, titleOf } from "./words";
+
+interface Props {
+  /** The message, by its name in the proto. */
+  type: string;
+  value: Json;
+  onChange: (value: Json) => void;
+  /** Where the message stands in the request, as the server's findings name it. */
+  path: string;
+}
+
+/**
+ * An editor for any message, drawn from the shape of the proto. What is optional and not
+ * there is a button that adds it, so that one sees what is set and what could be.
+ */
+export function MessageEditor({ type, value, onChange, path }: Props) {
+  const entries = entriesOf(type).filter((e) => !hidden(type, "fields" in e ? e.oneof : e.name, value));
+  const absent: FieldShape[] = [];
+  const rows: ReactNode[] = [];
+  for (const entry of entries) {
+    if ("fields" in entry) {
+      rows.push(<OneofEditor key={entry.oneof} type={type} name={entry.oneof} fields={entry.fields} value={value} onChange={(v) => onChange(cleaned(type, v))} path={path} />);
+    } else if (isBlock(entry) && !entry.required && !entry.minItems && !isSet(entry, value[entry.json])) {
+      absent.push(entry);
+    } else {
+      rows.push(<FieldRow key={entry.name} type={type} field={entry} value={value[entry.json]} onChange={(v) => onChange(withField(value, entry.json, v))} path={`${path}.${entry.name}`} />);
+    }
+  }
+  return (
+    <div className="message">
+      {rows}
+      {absent.length > 0 && (
+        <div className="absent">
+          {absent.map((field) => (
+            <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Fields that are more than one control: those are added and taken away as a whole. */
+const isBlock = (field: FieldShape): boolean => Boolean(field.message || field.repeated || field.map) && field.message !== "google.protobuf.Timestamp";
+
+function hidden(type: string, name: string, value: Json): boolean {
+  const other = needed(type, name);
+  if (!other) return false;
+  const fields = shape.messages[type]?.fields ?? [];
+  return !fields.some((f) => (f.oneof === other || f.name === other) && value[f.json] !== undefined && value[f.json] !== null);
+}
+
+/** Takes out what makes no sense any more, such as an envelope without a cipher. */
+function cleaned(type: string, value: Json): Json {
+  const fields = shape.messages[type]?.fields ?? [];
+  return fields.filter((f) => hidden(type, f.name, value)).reduce((v, f) => withField(v, f.json, undefined), value);
+}
+
+function AddField({ type, field, path, onAdd }: { type: string; field: FieldShape; path: string; onAdd: () => void }) {
+  const finding = useFinding(path);
+  return (
+    <div>
+      <Button size="xs" variant="default" leftSection={<PlusIcon size={14} />} onClick={onAdd} data-hint={field.words.split("\n")[0]}>
+        {titleOf(type, field.name)}
+      </Button>
+      {finding && <p className="field-error" role="alert">{finding}</p>}
+    </div>
+  );
+}
+
+interface RowProps {
+  type: string;
+  field: FieldShape;
+  value: unknown;
+  onChange: (value: unknown) => void;
+  path: string;
+}
+
+/** One field: a control with a label, or a block with a heading. */
+function FieldRow({ type, field, value, onChange, path }: RowProps) {
+  const title = titleOf(type, field.name);
+  const heading = useId();
+  const finding = useFinding(path);
+  if (!isBlock(field)) return <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />;
+  const removable = !field.required && !field.minItems;
+  return (
+    <div className="block" role="group" aria-labelledby={heading}>
+      <div className="block-head">
+        <div className="block-title" id={heading}>{title}</div>
+        <Help words={field.words} />
+        {removable && (
+          <Button size="compact-xs" variant="subtle" color="gray" leftSection={<TrashIcon size={13} />} onClick={() => onChange(undefined)} aria-label={`Remove ${title}`}>
+            Remove
+          </Button>
+        )}
+      </div>
+      <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />
+      {finding && <p className="field-error" role="alert">{finding}</p>}
+    </div>
+  );
+}
+
+interface OneofProps {
+  type: string;
+  name: string;
+  fields: FieldShape[];
+  value: Json;
+  onChange: (value: Json) => void;
+  path: string;
+}
+
+/** A choice of one among several fields, and the fields of what was chosen. */
+function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) {
+  const oneof = shape.messages[type]?.oneofs.find((o) => o.name === name);
+  const chosen = fields.find((f) => value[f.json] !== undefined && value[f.json] !== null);
+  const title = titleOf(type, name);
+  const heading = useId();
+  const finding = useFinding(`${path}.${name}`, ...(chosen && isBlock(chosen) ? [`${path}.${chosen.name}`] : []));
+  const choose = (next: string) => {
+    const without = fields.reduce((v, f) => withField(v, f.json, undefined), value);
+    const field = fields.find((f) => f.name === next);
+    onChange(field ? withField(without, field.json, begin(field)) : without);
+  };
+  const options = [...(oneof?.required ? [] : [{ value: "", label: "None" }]), ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) }))];
+  // A choice without an alternative is none.
+  const only = options.length === 1 && chosen;
+  return (
+    <div className="block" role="group" aria-labelledby={heading}>
+      <div className="block-head">
+        <div className="block-title" id={heading}>{title}</div>
+        <Help words={[oneof?.words, chosen?.words].filter(Boolean).join("\n")} />
+      </div>
+      {!only && (options.length <= 4 ? <SegmentedControl size="xs" aria-label={title} value={chosen?.name ?? ""} onChange={choose} data={options} /> : <Select aria-label={title} value={chosen?.name ?? ""} onChange={(v) => choose(v ?? "")} data={options} />)}
+      {finding && <p className="field-error" role="alert">{finding}</p>}
+      {chosen && <FieldInput field={chosen} title={titleOf(type, chosen.name)} value={value[chosen.json]} onChange={(v) => onChange(withField(value, chosen.json, v ?? begin(chosen)))} path={`${path}.${chosen.name}`} inBlock />}
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+import { NumberInput, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import { shape } from "../gen/shape";
+import { SecretRefInput } from "./SecretRefInput";
+import { DateInput } from "./DateInput";
+import { MessageEditor } from "./Editor";
+import { useFinding } from "./findings";
+import { ListInput } from "./ListInput";
+import { MapInput } from "./MapInput";
+import type { FieldShape } from "./shape";
+import type { Json } from "./value";
+import { defaultWords, enumWords, lead, mayBeUnset } from "./words";
+import { Words } from "./Help";
+
+export interface InputProps {
+  field: FieldShape;
+  title: string;
+  value: unknown;
+  onChange: (value: unknown) => void;
+  path: string;
+  /** Whether the label and the words are shown around it already. */
+  inBlock?: boolean;
+}
+
+/** The control for one field, whatever its type. */
+export function FieldInput(props: InputProps) {
+  const { field, value, onChange, path } = props;
+  if (field.repeated) return <ListInput {...props} />;
+  if (field.map) return <MapInput {...props} />;
+  return <OneInput {...props} value={value} onChange={onChange} path={path} />;
+}
+
+/** The control for one value of a field: of a list, of a map, or the field itself. */
+export function OneInput(props: InputProps) {
+  const { field, value, onChange, path } = props;
+  switch (field.message) {
+    case undefined:
+      return field.enum ? <EnumInput {...props} /> : <ScalarInput {...props} />;
+    case "keyward.allowlist.v1.SecretRef":
+      return <SecretRefInput value={(value ?? {}) as Json} onChange={onChange} path={path} title={props.title} />;
+    case "google.protobuf.Timestamp":
+      return <DateInput {...props} />;
+    default:
+      return shape.messages[field.message]?.fields.length ? <MessageEditor type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} /> : null;
+  }
+}
+
+function described({ field, title, inBlock }: InputProps) {
+  return { label: inBlock ? undefined : title, "aria-label": inBlock ? title : undefined, description: inBlock ? undefined : <Words text={lead(field.words).first} />, withAsterisk: field.required };
+}
+
+function EnumInput(props: InputProps) {
+  const { field, value, onChange, path } = props;
+  const error = useFinding(path);
+  const type = field.enum ?? "";
+  const values = shape.enums[type]?.values ?? [];
+  const unset = values[0]?.name ?? "";
+  const data = values
+    .filter((_, i) => i > 0 || (mayBeUnset(type) && !field.required))
+    .map((v) => ({ value: v.name, label: v.name === unset ? `Default (${defaultWords(type)})` : enumWords(type, v.name), words: v.name === unset ? "" : v.words }));
+  const current = (value as string) || unset;
+  const words = values.find((v) => v.name === current && v.name !== unset)?.words;
+  return (
+    <Select
+      {...described(props)}
+      error={error}
+      placeholder="Choose…"
+      value={data.some((d) => d.value === current) ? current : null}
+      onChange={(v) => onChange(v === unset ? undefined : v)}
+      data={data}
+      renderOption={({ option }) => (
+        <div className="option">
+          <span>{option.label}</span>
+          <small>
+            <Words text={(option as (typeof data)[number]).words} />
+          </small>
+        </div>
+      )}
+      inputWrapperOrder={["label", "input", "description", "error"]}
+      description={words ? <Words text={lead(words).first} /> : described(props).description}
+    />
+  );
+}
+
+function ScalarInput(props: InputProps) {
+  const { field, value, onChange, path } = props;
+  const error = useFinding(path);
+  const common = { ...described(props), error };
+  if (field.scalar === "bool") return <Switch {...common} label={props.title} checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked || undefined)} />;
+  if (field.choices) {
+    return <Select {...common} value={String(value ?? 0)} onChange={(v) => onChange(Number(v) || undefined)} data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))} />;
+  }
+  if (field.scalar === "number") return <NumberInput {...common} min={0} allowDecimal={false} value={(value as number) || ""} onChange={(v) => onChange(Number(v) || undefined)} />;
+  const change = (text: string) => onChange(field.oneof ? text : text || undefined);
+  const text = { ...common, value: (value as string) ?? "", maxLength: field.maxLength, spellCheck: false, autoComplete: "off" };
+  if ((field.maxLength ?? 0) > 512) return <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />;
+  return <TextInput {...text} classNames={{ input: field.pattern || field.repeated ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />;
+}

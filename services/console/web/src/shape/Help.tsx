@@ -1,0 +1,24 @@
+import { useState, type ReactNode } from "react";
+import { lead } from "./words";
+
+/** The words of the proto, with what stands in backquotes as code. */
+export function Words({ text }: { text: string }): ReactNode {
+  return text.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part));
+}
+
+/** What a field is, in the words of the contract: a sentence, and the rest on demand. */
+export function Help({ words }: { words: string }) {
+  const [open, setOpen] = useState(false);
+  const { first, rest } = lead(words);
+  if (!words) return null;
+  return (
+    <p className="help">
+      <Words text={open ? words : first} />{" "}
+      {rest && (
+        <button type="button" className="text-button" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? "Less" : "More"}
+        </button>
+      )}
+    </p>
+  );
+}

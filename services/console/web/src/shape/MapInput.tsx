@@ -1,0 +1,80 @@
+import { ActionIcon, Button, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { PlusIcon, TrashIcon } from "../ui/icons";
+import { OneInput, type InputProps } from "./FieldInput";
+import { useFinding } from "./findings";
+import { beginOne, firstKey, type Json } from "./value";
+
+/** A map: each pair with its name, and a button for the next. */
+export function MapInput(props: InputProps) {
+  const { field, title, value, onChange, path } = props;
+  const map = (value ?? {}) as Json;
+  const entries = Object.entries(map);
+  const full = field.maxItems !== undefined && entries.length >= field.maxItems;
+  const set = (pairs: [string, unknown][]) => onChange(pairs.length ? Object.fromEntries(pairs) : undefined);
+  const name = title.replace(/s$/, "");
+  return (
+    <div className="list">
+      {entries.map(([key, item], i) => (
+        <div key={i} className="list-item">
+          <div className={field.message ? "list-body" : "list-body pair"}>
+            <KeyInput
+              name={name}
+              value={key}
+              taken={(k) => k !== key && k in map}
+              pattern={field.keyPattern}
+              path={`${path}["${key}"]`}
+              onChange={(next) => set(entries.map(([k, v], j) => [j === i ? next : k, v]))}
+            />
+            <OneInput field={field} title={`${name} ${key}`} value={item} onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))} path={`${path}["${key}"]`} inBlock />
+          </div>
+          <div className="list-tools">
+            {entries.length > (field.minItems ?? 0) && (
+              <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name} ${key}`} data-hint="Remove" onClick={() => set(entries.filter((_, j) => j !== i))}>
+                <TrashIcon size={15} />
+              </ActionIcon>
+            )}
+          </div>
+        </div>
+      ))}
+      {!full && (
+        <Button size="xs" variant="default" className="list-add" leftSection={<PlusIcon size={14} />} onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}>
+          Add {name.toLowerCase()}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface KeyProps {
+  name: string;
+  value: string;
+  taken: (key: string) => boolean;
+  pattern?: string;
+  path: string;
+  onChange: (key: string) => void;
+}
+
+/** The name of a pair. Taken over when it is right and free. */
+function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
+  const [typed, setTyped] = useState<string>();
+  const finding = useFinding(path);
+  const shown = typed ?? value;
+  const wrong = taken(shown) ? "There is one of this name already." : pattern && shown && !new RegExp(pattern).test(shown) ? "Not a name that can stand here." : undefined;
+  return (
+    <TextInput
+      aria-label={`Name of ${name.toLowerCase()}`}
+      placeholder="Name"
+      classNames={{ input: "mono" }}
+      spellCheck={false}
+      value={shown}
+      error={wrong ?? finding}
+      onChange={(e) => {
+        const next = e.currentTarget.value;
+        setTyped(next);
+        if (!taken(next)) onChange(next);
+      }}
+      onBlur={() => setTyped(undefined)}
+    />
+  );
+}

@@ -1,0 +1,70 @@
+import { describe, expect, test } from "vitest";
+import { shape } from "../gen/shape";
+import { begin, collect, isSet, pruned, withField } from "./value";
+import { defaultWords, entriesOf, enumWords, lead, titleOf } from "./words";
+
+const profile = "keyward.allowlist.v1.Profile";
+const field = (message: string, name: string) => {
+  const found = shape.messages[`keyward.allowlist.v1.${message}`]?.fields.find((f) => f.name === name);
+  if (!found) throw new Error(`${message} has no ${name}`);
+  return found;
+};
+
+describe("the shape of an encryption", () => {
+  test("has every type that it speaks of", () => {
+    for (const message of Object.values(shape.messages)) {
+      for (const f of message.fields) {
+        if (f.message && !f.message.startsWith("google.protobuf.")) expect(shape.messages[f.message], f.message).toBeDefined();
+        if (f.enum) expect(shape.enums[f.enum], f.enum).toBeDefined();
+        expect(f.words, f.name).not.toBe("");
+      }
+    }
+  });
+
+  test("has the limits of the proto", () => {
+    expect(field("SharedKey", "keys")).toMatchObject({ repeated: true, minItems: 1, maxItems: 4, message: "keyward.allowlist.v1.SecretRef" });
+    expect(field("Signing", "headers")).toMatchObject({ map: true, scalar: "string", keyPattern: "^[A-Za-z0-9-]{1,64}$" });
+    expect(field("Iv", "bytes")).toMatchObject({ choices: [0, 12, 16] });
+    expect(field("Encryption", "request").required).toBe(true);
+  });
+});
+
+describe("a message in the editor", () => {
+  test("begins with what is required", () => {
+    expect(begin(field("Profile", "cipher"))).toEqual({ sharedKey: { keys: [{}] } });
+    expect(begin(field("Profile", "signing"))).toEqual({ mac: {}, keys: [{}], headers: { "X-Signature": "" } });
+  });
+
+  test("is sent without what is not set, and with empty choices", () => {
+    const value = { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n", version: 0, decoding: "DECODING_UNSPECIFIED" }] } }, selection: { wholeBody: {} }, allowLegacy: [], signing: null } };
+    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({ request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n" }] } }, selection: { wholeBody: {} } } });
+  });
+
+  test("forgets a field that is taken away", () => {
+    expect(withField({ a: 1, b: 2 }, "a", undefined)).toEqual({ b: 2 });
+    expect(isSet(field("SecretRef", "decoding"), "DECODING_UNSPECIFIED")).toBe(false);
+  });
+
+  test("is searched to any depth", () => {
+    expect(collect({ a: [{ algorithm: "x" }, { b: { algorithm: "y" } }] }, "algorithm")).toEqual(["x", "y"]);
+  });
+});
+
+describe("words", () => {
+  test("are made of names", () => {
+    expect(enumWords("keyward.allowlist.v1.Cipher.Algorithm", "ALGORITHM_AES_256_GCM")).toBe("AES-256-GCM");
+    expect(enumWords("keyward.allowlist.v1.Fields.Missing", "MISSING_SKIP")).toBe("Skip");
+    expect(titleOf("keyward.allowlist.v1.Fields", "value_form")).toBe("Value form");
+    expect(defaultWords("keyward.allowlist.v1.Fields.Missing")).toBe("Error");
+    expect(defaultWords("keyward.allowlist.v1.Cipher.Algorithm")).toBeUndefined();
+  });
+
+  test("lead with one sentence", () => {
+    expect(lead("How requests are protected. Required.")).toEqual({ first: "How requests are protected.", rest: "Required." });
+    expect(lead("One.")).toEqual({ first: "One.", rest: "" });
+  });
+
+  test("come in the order of the page", () => {
+    expect(entriesOf(profile).map((e) => ("fields" in e ? e.oneof : e.name))).toEqual(["kind", "selection", "envelope", "signing", "allow_legacy"]);
+  });
+});

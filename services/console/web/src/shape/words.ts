@@ -1,0 +1,107 @@
+// How names of the proto read on the page. What is not here reads as its name does.
+import { shape } from "../gen/shape";
+import type { EnumShape, FieldShape } from "./shape";
+
+const titles: Record<string, string> = {
+  "Profile.kind": "How it is encrypted",
+  "Profile.allow_legacy": "Acknowledged unsafe choices",
+  "Cipher.key": "Key",
+  "Cipher.iv": "Initialization vector",
+  "SharedKey.keys": "Shared keys",
+  "Iv.bytes": "Length in bytes",
+  "Selection.part": "What is encrypted",
+  "Envelope.body": "Layout of the body",
+  "Envelope.json": "JSON template",
+  "Envelope.text": "Text template",
+  "Signing.scheme": "How it is signed",
+  "Signing.mac": "Message authentication code",
+  "Mac.algorithm": "Algorithm",
+  "Part.piece": "Piece",
+  "LegacyAcknowledgement.flag": "Unsafe choice",
+  "LegacyAcknowledgement.expire_time": "Accepted until",
+};
+
+/** Words that keep their own spelling. */
+const spelled: Record<string, string> = {
+  aes: "AES", cbc: "CBC", gcm: "GCM", hmac: "HMAC", rsa: "RSA", oaep: "OAEP", pss: "PSS", ec: "EC", ecdh: "ECDH", ecdsa: "ECDSA",
+  iv: "IV", json: "JSON", jwe: "JWE", jws: "JWS", jwk: "JWK", jwt: "JWT", mac: "MAC", url: "URL", hkdf: "HKDF", kdf: "KDF", kid: "kid",
+  aad: "AAD", pem: "PEM", der: "DER", pkcs: "PKCS", hex: "hexadecimal", base64: "base64", base64url: "base64url", xml: "XML", http: "HTTP",
+  utf8: "UTF-8", ascii: "ASCII", id: "ID", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512", md5: "MD5",
+};
+
+/** `value_form` as "Value form". */
+export function sentence(name: string): string {
+  const words = name.toLowerCase().split("_").map((w) => spelled[w] ?? w).join(" ");
+  return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
+}
+
+const local = (type: string): string => type.split(".").at(-1) ?? type;
+
+/** The title of a field or oneof of a message. */
+export function titleOf(message: string, name: string): string {
+  return titles[`${local(message)}.${name}`] ?? sentence(name);
+}
+
+/** `ALGORITHM_AES_256_GCM` as "AES-256-GCM", `MISSING_SKIP` as "Skip". */
+export function enumWords(type: string, value: string): string {
+  const found = shape.enums[type];
+  const name = stripped(found, value);
+  return local(type) === "Algorithm" ? algorithmWords(name) : sentence(name);
+}
+
+/** `AES_256_GCM` as "AES-256-GCM". */
+export const algorithmWords = (name: string): string => name.replace(/^ALGORITHM_/, "").replaceAll("_", "-");
+
+function stripped(found: EnumShape | undefined, value: string): string {
+  const prefix = (found?.prefix ?? "").toUpperCase();
+  return prefix && value.startsWith(prefix) ? value.slice(prefix.length) : value;
+}
+
+/** What an enum field is when it is not set: the proto says it at the first value. */
+export function defaultWords(type: string): string | undefined {
+  const [first] = shape.enums[type]?.values ?? [];
+  if (!first || /^(Refused|Never)/.test(first.words)) return undefined;
+  const name = first.words.replace(/\.$/, "");
+  const same = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === name);
+  return same ? enumWords(type, same.name) : first.words;
+}
+
+/** Whether the unset value of an enum may be chosen. */
+export const mayBeUnset = (type: string): boolean => defaultWords(type) !== undefined;
+
+/** The first sentence of the proto's words; the rest shows on demand. */
+export function lead(words: string): { first: string; rest: string } {
+  const found = /^([\s\S]*?[.:])(?=\s+[A-Z0-9`]|\n|$)([\s\S]*)$/.exec(words);
+  if (!found || (found[1] ?? "").length > 200) return { first: words, rest: "" };
+  return { first: (found[1] ?? "").replace(/:$/, "."), rest: (found[2] ?? "").trim() };
+}
+
+/** Fields that make sense only beside another one of their message. */
+const needs: Record<string, string> = { "Profile.selection": "kind", "Profile.envelope": "kind" };
+
+export const needed = (message: string, field: string): string | undefined => needs[`${local(message)}.${field}`];
+
+/** Messages whose fields come in another order on the page than in the proto. */
+const orders: Record<string, string[]> = {
+  Profile: ["kind", "selection", "envelope", "signing", "allow_legacy"],
+  Signing: ["scheme", "keys", "headers", "encoding"],
+};
+
+/** The fields and oneofs of a message in the order of the page. */
+export function entriesOf(message: string): (FieldShape | { oneof: string; fields: FieldShape[] })[] {
+  const found = shape.messages[message];
+  if (!found) return [];
+  const entries: (FieldShape | { oneof: string; fields: FieldShape[] })[] = [];
+  for (const field of found.fields) {
+    if (!field.oneof) entries.push(field);
+    else if (!entries.some((e) => "fields" in e && e.oneof === field.oneof)) {
+      entries.push({ oneof: field.oneof, fields: found.fields.filter((f) => f.oneof === field.oneof) });
+    }
+  }
+  const order = orders[local(message)] ?? [];
+  const rank = (e: (typeof entries)[number]) => {
+    const at = order.indexOf("fields" in e ? e.oneof : e.name);
+    return at < 0 ? order.length : at;
+  };
+  return entries.map((e, i) => [e, rank(e), i] as const).sort((a, b) => a[1] - b[1] || a[2] - b[2]).map(([e]) => e);
+}

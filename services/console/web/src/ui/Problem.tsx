@@ -1,0 +1,32 @@
+import { Button } from "@mantine/core";
+import type { ReactNode } from "react";
+import { explain, problemOf } from "../api/problem";
+import { Copy } from "./Copy";
+import { AlertIcon } from "./icons";
+
+/** An error in words, with the id to ask an operator about. */
+export function ProblemPanel({ error, children, onRetry }: { error: unknown; children?: ReactNode; onRetry?: () => void }) {
+  if (!error) return null;
+  const problem = problemOf(error);
+  const { title, text } = explain(problem);
+  return (
+    <div className="notice bad" role="alert">
+      <AlertIcon size={18} />
+      <div className="notice-body">
+        <strong>{title}</strong>
+        {text && <p>{text}</p>}
+        {children}
+        {problem.requestId && (
+          <p className="request-id">
+            Request <code>{problem.requestId}</code> <Copy text={problem.requestId} what="request id" size="xs" />
+          </p>
+        )}
+      </div>
+      {onRetry && (
+        <Button size="xs" variant="default" onClick={onRetry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}

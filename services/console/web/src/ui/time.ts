@@ -1,0 +1,36 @@
+const units: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const absolute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const zone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
+const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+
+/** "3 hours ago", "in 2 days". Less than a minute is now. */
+export function ago(time: string, now: number): string {
+  const seconds = (Date.parse(time) - now) / 1000;
+  if (Number.isNaN(seconds)) return "";
+  for (const [unit, length] of units) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
+  }
+  return seconds > 5 ? "in a moment" : "just now";
+}
+
+/** The time in full, with its zone. */
+export function full(time: string): string {
+  const at = new Date(time);
+  if (Number.isNaN(at.getTime())) return "";
+  const name = zone.formatToParts(at).find((p) => p.type === "timeZoneName")?.value ?? "";
+  return `${absolute.format(at)} ${name}`;
+}
+
+/** The day alone. */
+export function day(time: string): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime()) ? "" : date.format(at);
+}

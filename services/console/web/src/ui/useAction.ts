@@ -1,0 +1,30 @@
+import { useCallback, useRef, useState } from "react";
+import { Problem } from "../api/problem";
+
+/**
+ * Runs something that changes the server, once at a time, and remembers whether it runs
+ * and how it failed. Unlike a mutation of the query library it keeps nothing of what was
+ * sent: that may hold a value.
+ */
+export function useAction() {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Problem>();
+  const running = useRef(false);
+  const run = useCallback(async (act: () => Promise<void>) => {
+    if (running.current) return;
+    running.current = true;
+    setBusy(true);
+    setError(undefined);
+    try {
+      await act();
+    } catch (failure) {
+      if (!(failure instanceof Problem)) throw failure;
+      setError(failure);
+    } finally {
+      running.current = false;
+      setBusy(false);
+    }
+  }, []);
+  const reset = useCallback(() => setError(undefined), []);
+  return { run, busy, error, reset };
+}

@@ -1,0 +1,32 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+import { variables } from "./src/theme/variables.ts";
+
+/**
+ * Writes the variables of the theme as a style sheet at build time. Mantine would put
+ * them into a style element when the page runs, and the page's content security policy
+ * has no place for one.
+ */
+function themeVariables(): Plugin {
+  const id = "virtual:theme-variables.css";
+  return {
+    name: "theme-variables",
+    resolveId: (source) => (source === id ? `\0${id}` : undefined),
+    load: (resolved) => (resolved === `\0${id}` ? variables() : undefined),
+  };
+}
+
+export default defineConfig({
+  plugins: [react(), themeVariables()],
+  build: {
+    // The folder also holds the page that is served when nothing was built.
+    emptyOutDir: false,
+    // A source that is put into the page as a data: URL has no place in its policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: "es2022",
+    cssTarget: ["chrome123", "firefox128", "safari17.5"],
+    reportCompressedSize: false,
+  },
+  test: { include: ["src/**/*.test.ts"] },
+} as Parameters<typeof defineConfig>[0]);
