@@ -12,30 +12,41 @@ import type { Shape } from "../shape/shape";
 export const shape: Shape = {
   "messages": {
     "keyward.allowlist.v1.Encryption": {
-      "words": "Encryption says how bodies to and from an endpoint are protected. It holds references to secrets and never a value: whatever stands where a reference belongs and is not a secret's name is refused as key material (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.\nA configuration is checked as a whole when it is saved; all findings come back at once as field violations.",
+      "words": "Encryption says how bodies to and from an endpoint are protected. It holds references to secrets and never a value: whatever stands where a reference belongs and is not a secret's name is refused as key material (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.\nA configuration is checked as a whole when it is saved; all findings come back at once as field violations. It is written out in `request` and `response`, or begins with a `preset`.\nThe bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature or a key derivation. What a configuration sends as it is (an IV, a salt) is drawn, derived, or a PARAMETER.",
       "oneofs": [],
       "fields": [
         {
           "name": "request",
           "json": "request",
           "message": "keyward.allowlist.v1.Profile",
-          "required": true,
-          "words": "How requests are protected. Required."
+          "words": "How requests are protected. Required, unless there is a preset."
         },
         {
           "name": "response",
           "json": "response",
           "message": "keyward.allowlist.v1.Profile",
           "words": "How responses are protected. Unset: as requests are, except that signing is not mirrored; it holds for the direction it is written in."
+        },
+        {
+          "name": "preset",
+          "json": "preset",
+          "message": "keyward.allowlist.v1.PresetUse",
+          "words": "A preset to start from. It is written out when the configuration is saved, so that this field is never returned; `request` and `response` must be unset."
+        },
+        {
+          "name": "rotation_grace",
+          "json": "rotationGrace",
+          "message": "google.protobuf.Duration",
+          "words": "For how long after a rotation the version before still opens what comes in, and still signs where the scheme carries a list of signatures. Only where the scheme tells a wrong key from a right one; CBC without a MAC never tries another key. From 0 (set, and zero: never) to 30 days. Unset: 24 hours."
         }
       ]
     },
     "keyward.allowlist.v1.Profile": {
-      "words": "A Profile protects the messages of one direction. It has a `cipher`, a `signing` or both; the signature is made over the exact bytes that are sent, after encryption.",
+      "words": "A Profile protects the messages of one direction, in this order:\nselection which bytes of the body nested_jws are signed inside kind and encrypted, envelope how the result is written, signing and what is signed of the message that is sent.\nIt has a kind, a nested JWS, a signing, or several of them.",
       "oneofs": [
         {
           "name": "kind",
-          "words": "How the selected bytes are encrypted. None: the body stays as it is."
+          "words": "How the selected bytes are encrypted. None: they stay as they are."
         }
       ],
       "fields": [
@@ -47,16 +58,37 @@ export const shape: Shape = {
           "words": "A symmetric content cipher."
         },
         {
+          "name": "rsa_direct",
+          "json": "rsaDirect",
+          "message": "keyward.allowlist.v1.RsaDirect",
+          "oneof": "kind",
+          "words": "RSA over the selected bytes themselves."
+        },
+        {
+          "name": "jose",
+          "json": "jose",
+          "message": "keyward.allowlist.v1.Jose",
+          "oneof": "kind",
+          "words": "JSON Web Encryption (RFC 7516)."
+        },
+        {
+          "name": "pgp",
+          "json": "pgp",
+          "message": "keyward.allowlist.v1.Pgp",
+          "oneof": "kind",
+          "words": "OpenPGP (RFC 9580, RFC 4880)."
+        },
+        {
           "name": "selection",
           "json": "selection",
           "message": "keyward.allowlist.v1.Selection",
-          "words": "Which part of the body is encrypted. Unset: the whole body. Only with a cipher."
+          "words": "Which part of the body is encrypted. Unset: the whole body."
         },
         {
           "name": "envelope",
           "json": "envelope",
           "message": "keyward.allowlist.v1.Envelope",
-          "words": "How the encrypted bytes are written. Unset: IV, ciphertext and tag in this order, base64, as text. Only with a cipher."
+          "words": "How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag in this order, base64, as text; for the others what they make, as text. Without a kind, the bytes themselves are written so: `{\"request\":\"${data}\"}` with a blob of CIPHERTEXT in base64 sends the body in base64 inside a JSON document."
         },
         {
           "name": "allow_legacy",
@@ -71,6 +103,12 @@ export const shape: Shape = {
           "json": "signing",
           "message": "keyward.allowlist.v1.Signing",
           "words": "How the message is signed. Unset: it is not."
+        },
+        {
+          "name": "nested_jws",
+          "json": "nestedJws",
+          "message": "keyward.allowlist.v1.NestedJws",
+          "words": "Signs the selected bytes before they are encrypted: what is encrypted is a compact JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one."
         }
       ]
     },
@@ -89,7 +127,19 @@ export const shape: Shape = {
           "json": "algorithm",
           "enum": "keyward.allowlist.v1.Cipher.Algorithm",
           "required": true,
-          "words": "The algorithm. The key's length after decoding must be the algorithm's; a key of another length is refused when it is used (KEY_NOT_USABLE)."
+          "words": "The algorithm. The key's length after decoding and derivation must be the algorithm's; a key of another length is refused when it is saved, where the vault can tell, and else when it is used (KEY_NOT_USABLE)."
+        },
+        {
+          "name": "padding",
+          "json": "padding",
+          "enum": "keyward.allowlist.v1.Cipher.Padding",
+          "words": "The padding of CBC and ECB. Unset for all other modes."
+        },
+        {
+          "name": "tag_bytes",
+          "json": "tagBytes",
+          "scalar": "number",
+          "words": "The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs SHORT_TAG and an IV of 12 bytes."
         },
         {
           "name": "shared_key",
@@ -99,10 +149,43 @@ export const shape: Shape = {
           "words": "One key that both sides share."
         },
         {
+          "name": "session_key",
+          "json": "sessionKey",
+          "message": "keyward.allowlist.v1.SessionKey",
+          "oneof": "key",
+          "words": "A key drawn anew, sent along wrapped."
+        },
+        {
+          "name": "ecdh",
+          "json": "ecdh",
+          "message": "keyward.allowlist.v1.Ecdh",
+          "oneof": "key",
+          "words": "A key agreed on with the partner's public key."
+        },
+        {
+          "name": "exchange_key",
+          "json": "exchangeKey",
+          "message": "keyward.allowlist.v1.ExchangeKey",
+          "oneof": "key",
+          "words": "The session key of the message that this one answers. In a response only."
+        },
+        {
           "name": "iv",
           "json": "iv",
           "message": "keyward.allowlist.v1.Iv",
-          "words": "Where the IV comes from. Unset: random, of the algorithm's usual length."
+          "words": "Where the IV comes from. Unset: random, of the algorithm's usual length, in a part IV. Unset for ECB."
+        },
+        {
+          "name": "aad",
+          "json": "aad",
+          "message": "keyward.allowlist.v1.AssociatedData",
+          "words": "Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only."
+        },
+        {
+          "name": "mac",
+          "json": "mac",
+          "message": "keyward.allowlist.v1.EncryptThenMac",
+          "words": "A MAC over what was encrypted, checked before decryption. For modes that do not authenticate."
         }
       ]
     },
@@ -117,7 +200,13 @@ export const shape: Shape = {
           "repeated": true,
           "minItems": 1,
           "maxItems": 4,
-          "words": "The keys, 1-4. The first encrypts. GCM tries all in order to decrypt; CBC takes exactly one, since a wrong key could not be told from a right one."
+          "words": "The keys, 1-4. The first encrypts. Modes that authenticate try all in order to decrypt; without authentication there is exactly one, since a wrong key could not be told from a right one."
+        },
+        {
+          "name": "derivation",
+          "json": "derivation",
+          "message": "keyward.allowlist.v1.Derivation",
+          "words": "How the cipher's key is made of the secret. Unset: it is the secret, decoded."
         }
       ]
     },
@@ -130,7 +219,7 @@ export const shape: Shape = {
           "json": "name",
           "scalar": "string",
           "required": true,
-          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets."
+          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets. Use one secret for one purpose: what one configuration makes of it, such as a digest, may be what another derives its key by."
         },
         {
           "name": "version",
@@ -142,9 +231,317 @@ export const shape: Shape = {
           "name": "decoding",
           "json": "decoding",
           "enum": "keyward.allowlist.v1.Decoding",
-          "words": "How the stored bytes become the key. RAW unless given; only RAW for a CREDENTIAL."
+          "words": "How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL."
         }
       ]
+    },
+    "keyward.allowlist.v1.Derivation": {
+      "words": "A Derivation makes a key of another secret value. The result has the length that the cipher's key, and with an IV source DERIVED the IV behind it, need.",
+      "oneofs": [
+        {
+          "name": "function",
+          "required": true,
+          "words": "The function. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "digest",
+          "json": "digest",
+          "message": "keyward.allowlist.v1.DigestDerivation",
+          "oneof": "function",
+          "words": "A plain digest."
+        },
+        {
+          "name": "evp_bytes_to_key",
+          "json": "evpBytesToKey",
+          "message": "keyward.allowlist.v1.EvpBytesToKey",
+          "oneof": "function",
+          "words": "OpenSSL's EVP_BytesToKey, as in `openssl enc` and CryptoJS."
+        },
+        {
+          "name": "pbkdf2",
+          "json": "pbkdf2",
+          "message": "keyward.allowlist.v1.Pbkdf2",
+          "oneof": "function",
+          "words": "PBKDF2 (RFC 8018) with HMAC."
+        },
+        {
+          "name": "scrypt",
+          "json": "scrypt",
+          "message": "keyward.allowlist.v1.Scrypt",
+          "oneof": "function",
+          "words": "scrypt (RFC 7914)."
+        },
+        {
+          "name": "hkdf",
+          "json": "hkdf",
+          "message": "keyward.allowlist.v1.Hkdf",
+          "oneof": "function",
+          "words": "HKDF (RFC 5869)."
+        },
+        {
+          "name": "salt",
+          "json": "salt",
+          "message": "keyward.allowlist.v1.Salt",
+          "words": "The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.DigestDerivation": {
+      "words": "A DigestDerivation is a digest of the secret, whole or its beginning.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash. MD5 needs MD5_KDF."
+        },
+        {
+          "name": "encoding",
+          "json": "encoding",
+          "enum": "keyward.allowlist.v1.Encoding",
+          "words": "RAW unless given. Another encoding: the characters of the encoded digest are the key."
+        },
+        {
+          "name": "take",
+          "json": "take",
+          "scalar": "number",
+          "words": "How many bytes, or characters, from the beginning are taken. 0: all."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.EvpBytesToKey": {
+      "words": "EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and MD5_KDF with MD5.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since."
+        },
+        {
+          "name": "iterations",
+          "json": "iterations",
+          "scalar": "number",
+          "words": "How often. 0: once, as the tools do. At most 1,000,000."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Pbkdf2": {
+      "words": "Pbkdf2 is PBKDF2 with HMAC (RFC 8018 section 5.2).",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash of the HMAC: SHA1, SHA256 (the default), SHA384 or SHA512."
+        },
+        {
+          "name": "iterations",
+          "json": "iterations",
+          "scalar": "number",
+          "words": "From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Scrypt": {
+      "words": "Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "n",
+          "json": "n",
+          "scalar": "number",
+          "words": "The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS."
+        },
+        {
+          "name": "r",
+          "json": "r",
+          "scalar": "number",
+          "words": "The block size. 0: 8. At most 32."
+        },
+        {
+          "name": "p",
+          "json": "p",
+          "scalar": "number",
+          "words": "The parallelisation. 0: 1. At most 4."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Hkdf": {
+      "words": "Hkdf is HKDF (RFC 5869), extract and expand.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash: SHA1, SHA256 (the default), SHA384 or SHA512."
+        },
+        {
+          "name": "info",
+          "json": "info",
+          "scalar": "string",
+          "words": "The info, as text. At most 256 bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Salt": {
+      "words": "A Salt says where a derivation's salt comes from.",
+      "oneofs": [
+        {
+          "name": "source",
+          "required": true,
+          "words": "The source. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "sent_bytes",
+          "json": "sentBytes",
+          "scalar": "number",
+          "oneof": "source",
+          "words": "Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message where that stands in a header, else for every value. What derives keys for one message may take 10,000,000 iterations in all; a message that takes more is refused."
+        },
+        {
+          "name": "secret",
+          "json": "secret",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "oneof": "source",
+          "words": "A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.SessionKey": {
+      "words": "A SessionKey is drawn anew for every message (where a selection has several values and the wrapped key stands in the value's text, for every value) and sent in a part WRAPPED_KEY.",
+      "oneofs": [
+        {
+          "name": "wrap",
+          "required": true,
+          "words": "How it is wrapped. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "form",
+          "json": "form",
+          "enum": "keyward.allowlist.v1.SessionKey.Form",
+          "words": "What is wrapped. RAW unless given."
+        },
+        {
+          "name": "bytes",
+          "json": "bytes",
+          "scalar": "number",
+          "words": "The length of the key in bytes. 0: what the algorithm needs. Another length only with a derivation, from 16 to 64."
+        },
+        {
+          "name": "rsa_oaep",
+          "json": "rsaOaep",
+          "message": "keyward.allowlist.v1.RsaOaep",
+          "oneof": "wrap",
+          "words": "RSAES-OAEP."
+        },
+        {
+          "name": "rsa_pkcs1_v15",
+          "json": "rsaPkcs1V15",
+          "message": "keyward.allowlist.v1.RsaPkcs1v15",
+          "oneof": "wrap",
+          "words": "RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION."
+        },
+        {
+          "name": "aes_kw",
+          "json": "aesKw",
+          "message": "keyward.allowlist.v1.AesKeyWrap",
+          "oneof": "wrap",
+          "words": "AES Key Wrap."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts, and our private key decrypts; AES Key Wrap has one key for both. The first wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one."
+        },
+        {
+          "name": "derivation",
+          "json": "derivation",
+          "message": "keyward.allowlist.v1.Derivation",
+          "words": "How the cipher's key is made of the session key. Unset: it is the session key."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.RsaOaep": {
+      "words": "RsaOaep is RSAES-OAEP (RFC 8017 section 7.1). Java's `OAEPWithSHA-256AndMGF1Padding` means SHA256 with an MGF1 hash of SHA1.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash: SHA1, SHA256 (the default), SHA384 or SHA512."
+        },
+        {
+          "name": "mgf1_hash",
+          "json": "mgf1Hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash of MGF1. Unset: `hash`."
+        },
+        {
+          "name": "label",
+          "json": "label",
+          "scalar": "string",
+          "words": "The label, as text; empty almost everywhere. At most 256 bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.RsaPkcs1v15": {
+      "words": "RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not open is answered like one that does and decrypts to nothing, in the same time.",
+      "oneofs": [],
+      "fields": []
+    },
+    "keyward.allowlist.v1.AesKeyWrap": {
+      "words": "AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.",
+      "oneofs": [],
+      "fields": []
+    },
+    "keyward.allowlist.v1.Ecdh": {
+      "words": "Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY: for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "curve",
+          "json": "curve",
+          "enum": "keyward.allowlist.v1.Ecdh.Curve",
+          "words": "The curve."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The receiver's keys, 1-4: the partner's public key encrypts, our private key decrypts. The first encrypts."
+        },
+        {
+          "name": "derivation",
+          "json": "derivation",
+          "message": "keyward.allowlist.v1.Derivation",
+          "required": true,
+          "words": "How the cipher's key is made of the shared secret. Required."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.ExchangeKey": {
+      "words": "ExchangeKey stands for the session key of the message that this one answers: it travels in the exchange, which is then required.",
+      "oneofs": [],
+      "fields": []
     },
     "keyward.allowlist.v1.Iv": {
       "words": "An Iv says where a cipher's initialization vector (nonce) comes from.",
@@ -162,10 +559,248 @@ export const shape: Shape = {
           "scalar": "number",
           "choices": [
             0,
+            8,
             12,
             16
           ],
-          "words": "The length in bytes. GCM: 12 (the default) or 16, which some partners want. CBC: 16."
+          "words": "The length in bytes. GCM: 12 (the default) or 16, which some partners want. ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8."
+        },
+        {
+          "name": "secret",
+          "json": "secret",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "words": "The PARAMETER secret of STATIC."
+        },
+        {
+          "name": "field_suffix",
+          "json": "fieldSuffix",
+          "scalar": "string",
+          "maxLength": 256,
+          "words": "The path of FIELD_SUFFIX."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.AssociatedData": {
+      "words": "AssociatedData is authenticated with the ciphertext and not encrypted.",
+      "oneofs": [
+        {
+          "name": "source",
+          "required": true,
+          "words": "Where it comes from. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "text",
+          "json": "text",
+          "scalar": "string",
+          "oneof": "source",
+          "words": "This text, always."
+        },
+        {
+          "name": "sent",
+          "json": "sent",
+          "scalar": "string",
+          "oneof": "source",
+          "words": "What stands in the part AAD. This text is written there; read, whatever stands there is taken. May be empty."
+        },
+        {
+          "name": "field_suffix",
+          "json": "fieldSuffix",
+          "message": "keyward.allowlist.v1.FieldSuffix",
+          "oneof": "source",
+          "words": "The last bytes of another value of the body."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.FieldSuffix": {
+      "words": "A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as a time stamp. Only with a selection of fields or an object.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "path",
+          "json": "path",
+          "scalar": "string",
+          "maxLength": 256,
+          "words": "The path, as in Fields, without `[*]`."
+        },
+        {
+          "name": "bytes",
+          "json": "bytes",
+          "scalar": "number",
+          "words": "How many bytes. From 1 to 64; a value that is shorter is refused."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.EncryptThenMac": {
+      "words": "EncryptThenMac authenticates what was encrypted, in a part MAC.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "algorithm",
+          "json": "algorithm",
+          "enum": "keyward.allowlist.v1.Mac.Algorithm",
+          "words": "The algorithm."
+        },
+        {
+          "name": "key",
+          "json": "key",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "words": "The key. Unset: the cipher's own."
+        },
+        {
+          "name": "input",
+          "json": "input",
+          "scalar": "string",
+          "maxLength": 256,
+          "words": "What is authenticated: a template of blobs, where `${name}` is a blob's text, and `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext and, where it is sent, the IV; with a `key` of its own also those of the wrapped key, the ephemeral key and the salt. At most 256 bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.RsaDirect": {
+      "words": "RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.",
+      "oneofs": [
+        {
+          "name": "padding",
+          "required": true,
+          "words": "How it is padded. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "oaep",
+          "json": "oaep",
+          "message": "keyward.allowlist.v1.RsaOaep",
+          "oneof": "padding",
+          "words": "RSAES-OAEP."
+        },
+        {
+          "name": "pkcs1_v15",
+          "json": "pkcs1V15",
+          "message": "keyward.allowlist.v1.RsaPkcs1v15",
+          "oneof": "padding",
+          "words": "RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Jose": {
+      "words": "Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message that names others, or `zip`, or `crit`, is refused before a key is used.\nThe envelope has no blobs. Its template holds `${jwe}`, the compact serialization (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`, `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON serialization (RFC 7516 section 7.2.2) and its relatives are written.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "key_management",
+          "json": "keyManagement",
+          "enum": "keyward.allowlist.v1.Jose.KeyManagement",
+          "words": "`alg`."
+        },
+        {
+          "name": "content_encryption",
+          "json": "contentEncryption",
+          "enum": "keyward.allowlist.v1.Jose.ContentEncryption",
+          "words": "`enc`."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The keys, 1-4: the first encrypts, all are tried to decrypt."
+        },
+        {
+          "name": "derivation",
+          "json": "derivation",
+          "message": "keyward.allowlist.v1.Derivation",
+          "words": "How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in Visa's SHA-256 of a shared secret."
+        },
+        {
+          "name": "header",
+          "json": "header",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9_#-]{1,32}$",
+          "words": "Members of the protected header besides `alg` and `enc`, such as `kid`, `typ` and `cty`, with string values. `${public_key_sha256}` and `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of the key and of the certificate. At most 8. Not compared when read."
+        },
+        {
+          "name": "issued_at",
+          "json": "issuedAt",
+          "enum": "keyward.allowlist.v1.IssuedAt",
+          "words": "Whether the protected header says when it was made, and how."
+        },
+        {
+          "name": "compatibility",
+          "json": "compatibility",
+          "message": "keyward.allowlist.v1.JoseCompatibility",
+          "words": "What a peer does against the RFC. Unset: nothing."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.JoseCompatibility": {
+      "words": "JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "gcm_iv_bytes",
+          "json": "gcmIvBytes",
+          "scalar": "number",
+          "choices": [
+            0,
+            12,
+            16
+          ],
+          "words": "The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js library draws. Set to 16, both are read."
+        },
+        {
+          "name": "lenient_base64",
+          "json": "lenientBase64",
+          "scalar": "bool",
+          "words": "Reads `+`, `/` and padding in what should be base64url. Never written."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Pgp": {
+      "words": "Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is compressed may inflate by 32 MiB, all values of a body together.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt."
+        },
+        {
+          "name": "passphrase",
+          "json": "passphrase",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "words": "The passphrase of the private keys. Unset: they have none."
+        },
+        {
+          "name": "signing_keys",
+          "json": "signingKeys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "maxItems": 4,
+          "words": "Signs inside with the first private key; read, one of these keys must have signed. At most 4. Empty: not signed, and signatures are not looked at."
+        },
+        {
+          "name": "binary",
+          "json": "binary",
+          "scalar": "bool",
+          "words": "Writes the binary form. Unset: ASCII armor. Both are read."
         }
       ]
     },
@@ -192,6 +827,20 @@ export const shape: Shape = {
           "message": "keyward.allowlist.v1.Fields",
           "oneof": "part",
           "words": "Single values inside a JSON body; everything else keeps its exact bytes."
+        },
+        {
+          "name": "object",
+          "json": "object",
+          "message": "keyward.allowlist.v1.ObjectAt",
+          "oneof": "part",
+          "words": "One value of a JSON body, replaced by the envelope's document."
+        },
+        {
+          "name": "form",
+          "json": "form",
+          "message": "keyward.allowlist.v1.Form",
+          "oneof": "part",
+          "words": "Values of a form body (`application/x-www-form-urlencoded`)."
         }
       ]
     },
@@ -201,7 +850,7 @@ export const shape: Shape = {
       "fields": []
     },
     "keyward.allowlist.v1.Fields": {
-      "words": "Fields selects values inside a JSON body. Each is replaced by a JSON string that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has at most 65,536 selected values; a member name that occurs twice on the way to one is refused.",
+      "words": "Fields selects values inside a JSON body. Each is replaced by a JSON string that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has at most 65,536 selected values, of which 10,000 may take the partner's public key each, 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that occurs twice on the way to one is refused.",
       "oneofs": [],
       "fields": [
         {
@@ -225,15 +874,62 @@ export const shape: Shape = {
           "json": "missing",
           "enum": "keyward.allowlist.v1.Fields.Missing",
           "words": "Whether a path may select nothing."
+        },
+        {
+          "name": "skip_empty",
+          "json": "skipEmpty",
+          "scalar": "bool",
+          "words": "Leaves empty strings as they are, in both directions."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.ObjectAt": {
+      "words": "ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its JSON text as it stands; in its place stands the envelope, a JSON document, or a string if the template is a text. A body without the value is refused.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "path",
+          "json": "path",
+          "scalar": "string",
+          "maxLength": 256,
+          "words": "The path, as in Fields, without `[*]`."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Form": {
+      "words": "Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`). What is encrypted is the decoded value; what stands in its place is percent-encoded. All pairs keep their order, and those that are not selected their exact bytes.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "names",
+          "json": "names",
+          "scalar": "string",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 64,
+          "maxLength": 256,
+          "words": "The names, 1-64. Each pair with such a name is selected."
+        },
+        {
+          "name": "missing",
+          "json": "missing",
+          "enum": "keyward.allowlist.v1.Fields.Missing",
+          "words": "Whether a name may be missing."
+        },
+        {
+          "name": "skip_empty",
+          "json": "skipEmpty",
+          "scalar": "bool",
+          "words": "Leaves empty values as they are, in both directions."
         }
       ]
     },
     "keyward.allowlist.v1.Envelope": {
-      "words": "An Envelope says how encrypted bytes are written. A template names blobs as `${name}`; every literal in it is checked on the way back.",
+      "words": "An Envelope says how encrypted bytes are written. A template names blobs as `${name}`; every literal in it is checked on the way back. `${*}` stands for a text that does not matter: written empty, read as anything.",
       "oneofs": [
         {
           "name": "body",
-          "words": "The body, or with selected fields the string in place of the value. Each blob stands in it exactly once, and no two without a literal between them. Unset: the text `${data}`."
+          "words": "The body, or with selected values what stands in a value's place. Each blob stands in it or in a header, exactly once. Unset: the text `${data}`."
         }
       ],
       "fields": [
@@ -244,7 +940,7 @@ export const shape: Shape = {
           "map": true,
           "maxItems": 8,
           "keyPattern": "^[a-z][a-z0-9_]{0,31}$",
-          "words": "The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each of IV, CIPHERTEXT and, for GCM, TAG stands in exactly one blob. At most 8. Empty: one blob `data` of IV, CIPHERTEXT and TAG in base64."
+          "words": "The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part that the cipher makes and the receiver needs stands in exactly one. At most 8. Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in base64; of armored OpenPGP and a JWS, RAW."
         },
         {
           "name": "text",
@@ -252,7 +948,7 @@ export const shape: Shape = {
           "scalar": "string",
           "oneof": "body",
           "maxLength": 4096,
-          "words": "A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins with a character that the blob's encoding cannot hold. When read, ASCII white space around the whole is ignored; there is none inside, so base64 that a tool has wrapped does not open. At most 4,096 bytes."
+          "words": "A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins with a character that the blob's encoding cannot hold; blobs may stand behind each other where all but one have a fixed length. When read, ASCII white space around the whole is ignored; there is none inside, so base64 that a tool has wrapped does not open. At most 4,096 bytes."
         },
         {
           "name": "json",
@@ -260,14 +956,29 @@ export const shape: Shape = {
           "scalar": "string",
           "oneof": "body",
           "maxLength": 4096,
-          "words": "A JSON document whose strings may hold blobs, such as `{\"encryptedData\":\"${data}\"}`. Written with these exact bytes; read as JSON in any layout and member order, with no other members; numbers are compared as written. `\\u0024{` stands for a literal `${`. For whole bodies only. At most 4,096 bytes."
+          "words": "A JSON document whose strings may hold blobs, such as `{\"encryptedData\":\"${data}\"}`. Written with these exact bytes; read as JSON in any layout and member order, with no other members; numbers are compared as written. `\\u0024{` stands for a literal `${`. For whole bodies and objects. At most 4,096 bytes."
         },
         {
           "name": "content_type",
           "json": "contentType",
           "scalar": "string",
           "pattern": "^([a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?)?$",
-          "words": "The content type of the result. Unset: `application/json` for a JSON template and for selected fields, else `text/plain`."
+          "words": "The content type of the result. Unset: `application/json` for a JSON template and for selected fields, the body's own for a form, else `text/plain`."
+        },
+        {
+          "name": "headers",
+          "json": "headers",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9-]{1,64}$",
+          "words": "Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the whole message: with several selected values, a wrapped key here is one for all of them. Headers without a blob are sent and not looked at when read. At most 8; the same names are refused as for signatures."
+        },
+        {
+          "name": "encoding",
+          "json": "encoding",
+          "enum": "keyward.allowlist.v1.Encoding",
+          "words": "Encodes the finished body once more, as Laravel does with base64. RAW, that is not at all, unless given. For whole bodies."
         }
       ]
     },
@@ -282,7 +993,7 @@ export const shape: Shape = {
           "repeated": true,
           "minItems": 1,
           "maxItems": 8,
-          "words": "The parts in order. At most one, the ciphertext, has no fixed length."
+          "words": "The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key is as long as its RSA key."
         },
         {
           "name": "encoding",
@@ -308,6 +1019,13 @@ export const shape: Shape = {
           "enum": "keyward.allowlist.v1.Part.Slot",
           "oneof": "piece",
           "words": "A piece of the encryption's result."
+        },
+        {
+          "name": "literal",
+          "json": "literal",
+          "scalar": "string",
+          "oneof": "piece",
+          "words": "Bytes that always stand there, such as `Salted__`; checked when read."
         }
       ]
     },
@@ -334,11 +1052,17 @@ export const shape: Shape = {
           "message": "google.protobuf.Timestamp",
           "required": true,
           "words": "Until when it is accepted: in the future when saved, at most 2 years away. After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED."
+        },
+        {
+          "name": "decrypt_only",
+          "json": "decryptOnly",
+          "scalar": "bool",
+          "words": "Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED."
         }
       ]
     },
     "keyward.allowlist.v1.Signing": {
-      "words": "Signing adds headers that carry a signature over the exact bytes of the body that is sent.",
+      "words": "Signing adds headers that carry a signature of the message.\n# Templates\n`input` is a text with placeholders, each a name and optional functions: `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:\nbody the exact bytes of the body that is sent plaintext the body before encryption json:PATH a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`: of a string its characters, of others the JSON text timestamp the time in seconds since 1970; timestamp_ms in milliseconds; timestamp_rfc3339 as in 2026-01-02T15:04:05Z id the message's id method, host, path, query, content_type of the request, as in the context of the call; host without port, path with a leading `/`, query without `?` secret the key itself; with `secret_digest` only, where it is required\nThe functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is bytes. At most 32 placeholders with 4 functions each.\n# Verification\nA header that carries a placeholder must be there and look like its template; of one that came twice the values are joined by a comma and a blank. Times and ids are taken as they are written there.",
       "oneofs": [
         {
           "name": "scheme",
@@ -352,7 +1076,28 @@ export const shape: Shape = {
           "json": "mac",
           "message": "keyward.allowlist.v1.Mac",
           "oneof": "scheme",
-          "words": "A message authentication code."
+          "words": "A message authentication code over `input`."
+        },
+        {
+          "name": "secret_digest",
+          "json": "secretDigest",
+          "message": "keyward.allowlist.v1.SecretDigest",
+          "oneof": "scheme",
+          "words": "A digest over `input`, which holds the secret."
+        },
+        {
+          "name": "asymmetric",
+          "json": "asymmetric",
+          "message": "keyward.allowlist.v1.Asymmetric",
+          "oneof": "scheme",
+          "words": "A signature with a private key over `input`."
+        },
+        {
+          "name": "jws",
+          "json": "jws",
+          "message": "keyward.allowlist.v1.Jws",
+          "oneof": "scheme",
+          "words": "A detached JWS (RFC 7515 appendix F) with `input` as payload."
         },
         {
           "name": "keys",
@@ -360,8 +1105,15 @@ export const shape: Shape = {
           "message": "keyward.allowlist.v1.SecretRef",
           "repeated": true,
           "minItems": 1,
-          "maxItems": 1,
-          "words": "The keys, exactly 1."
+          "maxItems": 4,
+          "words": "The keys, 1-4. The first signs, with a `list` all; to verify, any will do."
+        },
+        {
+          "name": "input",
+          "json": "input",
+          "scalar": "string",
+          "maxLength": 1024,
+          "words": "What is signed. Unset: `${body}`. At most 1,024 bytes."
         },
         {
           "name": "headers",
@@ -371,13 +1123,25 @@ export const shape: Shape = {
           "minItems": 1,
           "maxItems": 8,
           "keyPattern": "^[A-Za-z0-9-]{1,64}$",
-          "words": "The headers to add, by name. Each value holds `${signature}` exactly once, such as `sha256=${signature}`. 1-8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length` and `Host`, are refused."
+          "words": "The headers to add, by name. One of them holds `${signature}` exactly once, such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and its relatives and `${id}` may stand in any, and are read from there: a time that is signed in the same form, an id up to the character that follows it. `${signatures}` ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length` and `Host`, are refused."
         },
         {
           "name": "encoding",
           "json": "encoding",
           "enum": "keyward.allowlist.v1.Encoding",
-          "words": "The encoding of the signature. HEX unless given."
+          "words": "The encoding of the signature. HEX unless given. Unset for a JWS."
+        },
+        {
+          "name": "list",
+          "json": "list",
+          "message": "keyward.allowlist.v1.SignatureList",
+          "words": "Carries the signatures of all live keys, so that a rotation needs no moment."
+        },
+        {
+          "name": "tolerance",
+          "json": "tolerance",
+          "message": "google.protobuf.Duration",
+          "words": "How far the time in a header may be from the time of verification. Unset: 5 minutes. At most 24 hours. Without effect where no header carries a time: then a message that was caught can be sent again, and only the message id tells."
         }
       ]
     },
@@ -390,6 +1154,147 @@ export const shape: Shape = {
           "json": "algorithm",
           "enum": "keyward.allowlist.v1.Mac.Algorithm",
           "words": "The algorithm."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.SecretDigest": {
+      "words": "A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's checksums. A MAC would be better: needs SECRET_DIGEST.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash. MD5 and SHA1 need WEAK_DIGEST."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Asymmetric": {
+      "words": "Asymmetric is a signature with a private key, verified with the public one.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "algorithm",
+          "json": "algorithm",
+          "enum": "keyward.allowlist.v1.Asymmetric.Algorithm",
+          "words": "The algorithm."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Jws": {
+      "words": "Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "algorithm",
+          "json": "algorithm",
+          "enum": "keyward.allowlist.v1.Jws.Algorithm",
+          "words": "`alg`. A signature that names another is refused."
+        },
+        {
+          "name": "header",
+          "json": "header",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9_#-]{1,32}$",
+          "words": "Members of the protected header besides, as in Jose."
+        },
+        {
+          "name": "issued_at",
+          "json": "issuedAt",
+          "enum": "keyward.allowlist.v1.IssuedAt",
+          "words": "Whether the header carries `iat`."
+        },
+        {
+          "name": "unencoded_payload",
+          "json": "unencodedPayload",
+          "scalar": "bool",
+          "words": "Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached signature only."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.SignatureList": {
+      "words": "A SignatureList writes several signatures into one header, one for each live key.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "item",
+          "json": "item",
+          "scalar": "string",
+          "maxLength": 64,
+          "words": "One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a list that is read is ignored; more than 16 that look like it are refused."
+        },
+        {
+          "name": "separator",
+          "json": "separator",
+          "scalar": "string",
+          "maxLength": 4,
+          "words": "What stands between two, such as a blank or a comma. It has a character that no item can hold."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.NestedJws": {
+      "words": "A NestedJws is a compact JWS around the selected bytes.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "jws",
+          "json": "jws",
+          "message": "keyward.allowlist.v1.Jws",
+          "required": true,
+          "words": "How it is signed. Its payload is always encoded."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The keys, 1-4: our private key, or a shared one, signs (the first); the partner's public key or certificate verifies (all are tried)."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.PresetUse": {
+      "words": "A PresetUse starts a configuration from a named preset; see ListPresets.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "id",
+          "json": "id",
+          "scalar": "string",
+          "pattern": "^[a-z][a-z0-9_]{0,63}$",
+          "words": "The preset's id, such as `mastercard_fle`."
+        },
+        {
+          "name": "secrets",
+          "json": "secrets",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "map": true,
+          "maxItems": 16,
+          "words": "The secrets to put in the preset's places, by the names that the preset gives them."
+        },
+        {
+          "name": "legacy_reason",
+          "json": "legacyReason",
+          "scalar": "string",
+          "maxLength": 512,
+          "words": "Acknowledges the unsafe choices of the preset, where it makes some: the reason, as in LegacyAcknowledgement. 1-512 characters then."
+        },
+        {
+          "name": "legacy_expire_time",
+          "json": "legacyExpireTime",
+          "message": "google.protobuf.Timestamp",
+          "words": "Until when, as in LegacyAcknowledgement. Required with `legacy_reason`."
+        },
+        {
+          "name": "settings",
+          "json": "settings",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 16,
+          "words": "What the preset leaves to say besides, such as a key id, by the names that it gives: at most 256 visible characters of ASCII without `\"`, `\\`, `{` and `}`. Several paths or names of values are separated by commas. What has a default may be left out."
         }
       ]
     }
@@ -422,7 +1327,7 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_AES_128_CBC",
           "number": 4,
-          "words": "AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A) with PKCS #7 padding (RFC 5652 section 6.3). Not authenticated: needs the acknowledgement UNAUTHENTICATED_CBC."
+          "words": "AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A) with padding. Not authenticated: needs a `mac`, or the acknowledgement UNAUTHENTICATED_CBC."
         },
         {
           "name": "ALGORITHM_AES_192_CBC",
@@ -433,6 +1338,77 @@ export const shape: Shape = {
           "name": "ALGORITHM_AES_256_CBC",
           "number": 6,
           "words": "The same with a 32-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_128_CTR",
+          "number": 7,
+          "words": "AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR."
+        },
+        {
+          "name": "ALGORITHM_AES_192_CTR",
+          "number": 8,
+          "words": "The same with a 24-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_256_CTR",
+          "number": 9,
+          "words": "The same with a 32-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_128_ECB",
+          "number": 10,
+          "words": "AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal blocks show: needs ECB."
+        },
+        {
+          "name": "ALGORITHM_AES_192_ECB",
+          "number": 11,
+          "words": "The same with a 24-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_256_ECB",
+          "number": 12,
+          "words": "The same with a 32-byte key."
+        },
+        {
+          "name": "ALGORITHM_CHACHA20_POLY1305",
+          "number": 13,
+          "words": "ChaCha20-Poly1305 (RFC 8439): 32-byte key, 12-byte nonce, 16-byte tag."
+        },
+        {
+          "name": "ALGORITHM_TRIPLE_DES_CBC",
+          "number": 14,
+          "words": "Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24 bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and a `mac` or UNAUTHENTICATED_CBC."
+        },
+        {
+          "name": "ALGORITHM_TRIPLE_DES_ECB",
+          "number": 15,
+          "words": "Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Cipher.Padding": {
+      "words": "How a plaintext is filled up to whole blocks, in CBC and ECB.",
+      "prefix": "padding_",
+      "values": [
+        {
+          "name": "PADDING_UNSPECIFIED",
+          "number": 0,
+          "words": "PKCS7."
+        },
+        {
+          "name": "PADDING_PKCS7",
+          "number": 1,
+          "words": "PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding."
+        },
+        {
+          "name": "PADDING_NONE",
+          "number": 2,
+          "words": "None: a body that is not whole blocks is refused."
+        },
+        {
+          "name": "PADDING_ZERO",
+          "number": 3,
+          "words": "Zero bytes up to the next block, none if it is full; read, all zeros at the end are dropped. Loses zeros of the plaintext: needs ZERO_PADDING."
         }
       ]
     },
@@ -464,6 +1440,140 @@ export const shape: Shape = {
           "name": "DECODING_BASE64URL",
           "number": 4,
           "words": "The stored text is base64url (RFC 4648 section 5), padding optional."
+        },
+        {
+          "name": "DECODING_WHSEC",
+          "number": 5,
+          "words": "The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional."
+        },
+        {
+          "name": "DECODING_PEM",
+          "number": 6,
+          "words": "The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1, SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Hash": {
+      "words": "Hash functions (FIPS 180-4; MD5 RFC 1321).",
+      "prefix": "hash_",
+      "values": [
+        {
+          "name": "HASH_UNSPECIFIED",
+          "number": 0,
+          "words": "The default that the field names."
+        },
+        {
+          "name": "HASH_MD5",
+          "number": 1,
+          "words": "MD5, broken: only for key derivations and digests that partners fixed long ago."
+        },
+        {
+          "name": "HASH_SHA1",
+          "number": 2,
+          "words": "SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken."
+        },
+        {
+          "name": "HASH_SHA256",
+          "number": 3,
+          "words": "SHA-256."
+        },
+        {
+          "name": "HASH_SHA384",
+          "number": 4,
+          "words": "SHA-384."
+        },
+        {
+          "name": "HASH_SHA512",
+          "number": 5,
+          "words": "SHA-512."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Encoding": {
+      "words": "How bytes are written as text.",
+      "prefix": "encoding_",
+      "values": [
+        {
+          "name": "ENCODING_UNSPECIFIED",
+          "number": 0,
+          "words": "BASE64 for ciphertext, HEX for signatures, RAW for what says so."
+        },
+        {
+          "name": "ENCODING_BASE64",
+          "number": 1,
+          "words": "Base64 with padding (RFC 4648 section 4). Read with or without padding."
+        },
+        {
+          "name": "ENCODING_BASE64URL",
+          "number": 2,
+          "words": "Base64url without padding (RFC 4648 section 5). Read with or without padding."
+        },
+        {
+          "name": "ENCODING_HEX",
+          "number": 3,
+          "words": "Lower-case hexadecimal. Read in either case."
+        },
+        {
+          "name": "ENCODING_HEX_UPPER",
+          "number": 4,
+          "words": "Upper-case hexadecimal. Read in either case."
+        },
+        {
+          "name": "ENCODING_RAW",
+          "number": 5,
+          "words": "The bytes as they are. In a JSON string, a form or a header only for parts that are text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without a kind the bytes themselves, which are refused if they are not."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.SessionKey.Form": {
+      "words": "What is wrapped.",
+      "prefix": "form_",
+      "values": [
+        {
+          "name": "FORM_UNSPECIFIED",
+          "number": 0,
+          "words": "RAW."
+        },
+        {
+          "name": "FORM_RAW",
+          "number": 1,
+          "words": "The bytes of the key."
+        },
+        {
+          "name": "FORM_ALPHANUMERIC",
+          "number": 2,
+          "words": "Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do."
+        },
+        {
+          "name": "FORM_BASE64",
+          "number": 3,
+          "words": "The key in base64; the cipher takes the bytes."
+        },
+        {
+          "name": "FORM_HEX",
+          "number": 4,
+          "words": "The key in lower-case hexadecimal; the cipher takes the bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Ecdh.Curve": {
+      "words": "The curves.",
+      "prefix": "curve_",
+      "values": [
+        {
+          "name": "CURVE_UNSPECIFIED",
+          "number": 0,
+          "words": "Refused."
+        },
+        {
+          "name": "CURVE_X25519",
+          "number": 1,
+          "words": "X25519 (RFC 7748)."
+        },
+        {
+          "name": "CURVE_P256",
+          "number": 2,
+          "words": "P-256 (FIPS 186-5)."
         }
       ]
     },
@@ -479,7 +1589,211 @@ export const shape: Shape = {
         {
           "name": "SOURCE_RANDOM",
           "number": 1,
-          "words": "Drawn anew for every encryption and sent along."
+          "words": "Drawn anew for every encryption and sent in a part IV."
+        },
+        {
+          "name": "SOURCE_RANDOM_TEXT",
+          "number": 2,
+          "words": "Random characters of `A-Za-z0-9`, drawn and sent likewise."
+        },
+        {
+          "name": "SOURCE_STATIC",
+          "number": 3,
+          "words": "A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn for every value. A part IV is optional."
+        },
+        {
+          "name": "SOURCE_ZERO",
+          "number": 4,
+          "words": "Zero bytes. Needs ZERO_IV under CBC; else as STATIC."
+        },
+        {
+          "name": "SOURCE_KEY_PREFIX",
+          "number": 5,
+          "words": "The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who can decrypt at will: tests and diagnoses with live keys refuse it."
+        },
+        {
+          "name": "SOURCE_DERIVED",
+          "number": 6,
+          "words": "What the derivation yields behind the key. Not for a digest. Under GCM, CTR and ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value."
+        },
+        {
+          "name": "SOURCE_PEER_FLIPPED",
+          "number": 7,
+          "words": "The IV of the message that this one answers, every bit flipped, as WhatsApp Flows has it. In a response with an exchange key only. Answer once: under GCM, two different answers to one message give both away."
+        },
+        {
+          "name": "SOURCE_IN_PLAINTEXT",
+          "number": 8,
+          "words": "Random, as the first block of the plaintext instead of a part: encrypted under a zero IV, and dropped by the receiver. CBC only."
+        },
+        {
+          "name": "SOURCE_FIELD_SUFFIX",
+          "number": 9,
+          "words": "The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Mac.Algorithm": {
+      "words": "The algorithms.",
+      "prefix": "algorithm_",
+      "values": [
+        {
+          "name": "ALGORITHM_UNSPECIFIED",
+          "number": 0,
+          "words": "Refused."
+        },
+        {
+          "name": "ALGORITHM_HMAC_SHA256",
+          "number": 1,
+          "words": "HMAC with SHA-256 (RFC 2104, FIPS 198-1)."
+        },
+        {
+          "name": "ALGORITHM_HMAC_SHA1",
+          "number": 2,
+          "words": "HMAC with SHA-1."
+        },
+        {
+          "name": "ALGORITHM_HMAC_SHA384",
+          "number": 3,
+          "words": "HMAC with SHA-384."
+        },
+        {
+          "name": "ALGORITHM_HMAC_SHA512",
+          "number": 4,
+          "words": "HMAC with SHA-512."
+        },
+        {
+          "name": "ALGORITHM_HMAC_MD5",
+          "number": 5,
+          "words": "HMAC with MD5. Needs WEAK_DIGEST."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Jose.KeyManagement": {
+      "words": "The ways to manage the content key (`alg`, RFC 7518 section 4).",
+      "prefix": "key_management_",
+      "values": [
+        {
+          "name": "KEY_MANAGEMENT_UNSPECIFIED",
+          "number": 0,
+          "words": "Refused."
+        },
+        {
+          "name": "KEY_MANAGEMENT_DIR",
+          "number": 1,
+          "words": "`dir`: the shared key itself."
+        },
+        {
+          "name": "KEY_MANAGEMENT_A128KW",
+          "number": 2,
+          "words": "`A128KW`: AES Key Wrap."
+        },
+        {
+          "name": "KEY_MANAGEMENT_A256KW",
+          "number": 3,
+          "words": "`A256KW`."
+        },
+        {
+          "name": "KEY_MANAGEMENT_A256GCMKW",
+          "number": 4,
+          "words": "`A256GCMKW`: key wrap with AES-GCM."
+        },
+        {
+          "name": "KEY_MANAGEMENT_RSA_OAEP",
+          "number": 5,
+          "words": "`RSA-OAEP`: with SHA-1, for OAEP and MGF1."
+        },
+        {
+          "name": "KEY_MANAGEMENT_RSA_OAEP_256",
+          "number": 6,
+          "words": "`RSA-OAEP-256`: with SHA-256, for OAEP and MGF1."
+        },
+        {
+          "name": "KEY_MANAGEMENT_ECDH_ES",
+          "number": 7,
+          "words": "`ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key."
+        },
+        {
+          "name": "KEY_MANAGEMENT_ECDH_ES_A256KW",
+          "number": 8,
+          "words": "`ECDH-ES+A256KW`."
+        },
+        {
+          "name": "KEY_MANAGEMENT_RSA1_5",
+          "number": 9,
+          "words": "`RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION."
+        },
+        {
+          "name": "KEY_MANAGEMENT_A128GCMKW",
+          "number": 10,
+          "words": "`A128GCMKW`."
+        },
+        {
+          "name": "KEY_MANAGEMENT_ECDH_ES_A128KW",
+          "number": 11,
+          "words": "`ECDH-ES+A128KW`."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Jose.ContentEncryption": {
+      "words": "The content ciphers (`enc`, RFC 7518 section 5).",
+      "prefix": "content_encryption_",
+      "values": [
+        {
+          "name": "CONTENT_ENCRYPTION_UNSPECIFIED",
+          "number": 0,
+          "words": "Refused."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A128GCM",
+          "number": 1,
+          "words": "`A128GCM`."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A192GCM",
+          "number": 2,
+          "words": "`A192GCM`."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A256GCM",
+          "number": 3,
+          "words": "`A256GCM`."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A128CBC_HS256",
+          "number": 4,
+          "words": "`A128CBC-HS256`."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A192CBC_HS384",
+          "number": 5,
+          "words": "`A192CBC-HS384`."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_A256CBC_HS512",
+          "number": 6,
+          "words": "`A256CBC-HS512`."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.IssuedAt": {
+      "words": "Whether and how a JOSE header carries `iat`.",
+      "prefix": "issued_at_",
+      "values": [
+        {
+          "name": "ISSUED_AT_UNSPECIFIED",
+          "number": 0,
+          "words": "It does not."
+        },
+        {
+          "name": "ISSUED_AT_SECONDS",
+          "number": 1,
+          "words": "In seconds since 1970."
+        },
+        {
+          "name": "ISSUED_AT_MILLISECONDS",
+          "number": 2,
+          "words": "In milliseconds since 1970."
         }
       ]
     },
@@ -537,43 +1851,52 @@ export const shape: Shape = {
         {
           "name": "SLOT_IV",
           "number": 1,
-          "words": "The IV."
+          "words": "The IV. Refused for one that is derived, of the key or of the peer's."
         },
         {
           "name": "SLOT_CIPHERTEXT",
           "number": 2,
-          "words": "The ciphertext, without the tag."
+          "words": "The ciphertext, without the tag; without a kind, the bytes themselves."
         },
         {
           "name": "SLOT_TAG",
           "number": 3,
-          "words": "The authentication tag (GCM only)."
-        }
-      ]
-    },
-    "keyward.allowlist.v1.Encoding": {
-      "words": "How bytes are written as text.",
-      "prefix": "encoding_",
-      "values": [
-        {
-          "name": "ENCODING_UNSPECIFIED",
-          "number": 0,
-          "words": "BASE64 for ciphertext, HEX for signatures."
+          "words": "The authentication tag."
         },
         {
-          "name": "ENCODING_BASE64",
-          "number": 1,
-          "words": "Base64 with padding (RFC 4648 section 4). Read with or without padding."
+          "name": "SLOT_SALT",
+          "number": 4,
+          "words": "The salt of a derivation that is sent."
         },
         {
-          "name": "ENCODING_BASE64URL",
-          "number": 2,
-          "words": "Base64url without padding (RFC 4648 section 5). Read with or without padding."
+          "name": "SLOT_WRAPPED_KEY",
+          "number": 5,
+          "words": "The wrapped session key."
         },
         {
-          "name": "ENCODING_HEX",
-          "number": 3,
-          "words": "Lower-case hexadecimal. Read in either case."
+          "name": "SLOT_MAC",
+          "number": 6,
+          "words": "The MAC of `mac`."
+        },
+        {
+          "name": "SLOT_AAD",
+          "number": 7,
+          "words": "The associated data that are sent."
+        },
+        {
+          "name": "SLOT_EPHEMERAL_KEY",
+          "number": 8,
+          "words": "The ephemeral public key of `ecdh`."
+        },
+        {
+          "name": "SLOT_CERTIFICATE_SHA256",
+          "number": 9,
+          "words": "The SHA-256 of the DER of the wrapping certificate. Optional; compared with our keys when read, to choose one, where our secrets are certificates."
+        },
+        {
+          "name": "SLOT_PUBLIC_KEY_SHA256",
+          "number": 10,
+          "words": "The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional; chooses the key when read."
         }
       ]
     },
@@ -589,11 +1912,81 @@ export const shape: Shape = {
         {
           "name": "FLAG_UNAUTHENTICATED_CBC",
           "number": 1,
-          "words": "CBC without a MAC: whoever can change the ciphertext can change the plaintext, and an answer that tells good padding from bad opens it."
+          "words": "CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can change the ciphertext can change the plaintext, and an answer that tells good padding from bad opens it."
+        },
+        {
+          "name": "FLAG_ECB",
+          "number": 2,
+          "words": "Electronic Codebook mode: equal blocks of plaintext show."
+        },
+        {
+          "name": "FLAG_TRIPLE_DES",
+          "number": 3,
+          "words": "Triple DES: blocks of 64 bits, which repeat after some gigabytes."
+        },
+        {
+          "name": "FLAG_ZERO_IV",
+          "number": 4,
+          "words": "CBC with an IV of zeros: equal beginnings show."
+        },
+        {
+          "name": "FLAG_STATIC_IV",
+          "number": 5,
+          "words": "CBC with an IV that is always the same, or the same for all values of a message: equal beginnings show."
+        },
+        {
+          "name": "FLAG_IV_FROM_KEY",
+          "number": 6,
+          "words": "The IV is the beginning of the key."
+        },
+        {
+          "name": "FLAG_MD5_KDF",
+          "number": 7,
+          "words": "A key made by MD5."
+        },
+        {
+          "name": "FLAG_ZERO_PADDING",
+          "number": 8,
+          "words": "Padding with zeros, which loses zeros."
+        },
+        {
+          "name": "FLAG_RSA_PKCS1V15_ENCRYPTION",
+          "number": 9,
+          "words": "RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens it (Bleichenbacher)."
+        },
+        {
+          "name": "FLAG_UNAUTHENTICATED_CTR",
+          "number": 10,
+          "words": "CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext."
+        },
+        {
+          "name": "FLAG_STATIC_SALT",
+          "number": 11,
+          "words": "A passphrase's key derived with the same salt every time, or with none."
+        },
+        {
+          "name": "FLAG_WEAK_KDF_ITERATIONS",
+          "number": 12,
+          "words": "A passphrase's key derived with too little work."
+        },
+        {
+          "name": "FLAG_SHORT_TAG",
+          "number": 13,
+          "words": "A tag of fewer than 16 bytes."
+        },
+        {
+          "name": "FLAG_SECRET_DIGEST",
+          "number": 14,
+          "words": "A digest with a secret in it instead of a MAC: open to extension."
+        },
+        {
+          "name": "FLAG_WEAK_DIGEST",
+          "number": 15,
+          "words": "A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them as a function in the `input` of any."
         }
       ]
     },
-    "keyward.allowlist.v1.Mac.Algorithm": {
+    "keyward.allowlist.v1.Asymmetric.Algorithm": {
       "words": "The algorithms.",
       "prefix": "algorithm_",
       "values": [
@@ -603,9 +1996,125 @@ export const shape: Shape = {
           "words": "Refused."
         },
         {
-          "name": "ALGORITHM_HMAC_SHA256",
+          "name": "ALGORITHM_RSA_PKCS1V15_SHA256",
           "number": 1,
-          "words": "HMAC with SHA-256 (RFC 2104, FIPS 198-1). Keys of 16 bytes or more."
+          "words": "RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2), as in Alipay's RSA2."
+        },
+        {
+          "name": "ALGORITHM_RSA_PKCS1V15_SHA384",
+          "number": 2,
+          "words": "The same with SHA-384."
+        },
+        {
+          "name": "ALGORITHM_RSA_PKCS1V15_SHA512",
+          "number": 3,
+          "words": "The same with SHA-512."
+        },
+        {
+          "name": "ALGORITHM_RSA_PKCS1V15_SHA1",
+          "number": 4,
+          "words": "The same with SHA-1. Needs WEAK_DIGEST."
+        },
+        {
+          "name": "ALGORITHM_RSA_PSS_SHA256",
+          "number": 5,
+          "words": "RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017 section 8.1)."
+        },
+        {
+          "name": "ALGORITHM_RSA_PSS_SHA512",
+          "number": 6,
+          "words": "The same with SHA-512 and a salt of 64 bytes."
+        },
+        {
+          "name": "ALGORITHM_ECDSA_P256_SHA256_DER",
+          "number": 7,
+          "words": "ECDSA with P-256 and SHA-256 (FIPS 186-5), the signature in DER."
+        },
+        {
+          "name": "ALGORITHM_ECDSA_P256_SHA256_P1363",
+          "number": 8,
+          "words": "The same with the signature as r and s behind each other, 64 bytes (IEEE P1363)."
+        },
+        {
+          "name": "ALGORITHM_ECDSA_P384_SHA384_DER",
+          "number": 9,
+          "words": "ECDSA with P-384 and SHA-384 in DER."
+        },
+        {
+          "name": "ALGORITHM_ED25519",
+          "number": 10,
+          "words": "Ed25519 (RFC 8032)."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Jws.Algorithm": {
+      "words": "The algorithms.",
+      "prefix": "algorithm_",
+      "values": [
+        {
+          "name": "ALGORITHM_UNSPECIFIED",
+          "number": 0,
+          "words": "Refused."
+        },
+        {
+          "name": "ALGORITHM_RS256",
+          "number": 1,
+          "words": "`RS256`: RSASSA-PKCS1-v1_5 with SHA-256."
+        },
+        {
+          "name": "ALGORITHM_RS512",
+          "number": 2,
+          "words": "`RS512`."
+        },
+        {
+          "name": "ALGORITHM_PS256",
+          "number": 3,
+          "words": "`PS256`: RSASSA-PSS with SHA-256."
+        },
+        {
+          "name": "ALGORITHM_PS512",
+          "number": 4,
+          "words": "`PS512`."
+        },
+        {
+          "name": "ALGORITHM_ES256",
+          "number": 5,
+          "words": "`ES256`: ECDSA with P-256."
+        },
+        {
+          "name": "ALGORITHM_ES384",
+          "number": 6,
+          "words": "`ES384`: ECDSA with P-384."
+        },
+        {
+          "name": "ALGORITHM_EDDSA",
+          "number": 7,
+          "words": "`EdDSA`: Ed25519 (RFC 8037)."
+        },
+        {
+          "name": "ALGORITHM_HS256",
+          "number": 8,
+          "words": "`HS256`: HMAC with SHA-256, a key of 32 bytes or more."
+        },
+        {
+          "name": "ALGORITHM_HS512",
+          "number": 9,
+          "words": "`HS512`: a key of 64 bytes or more."
+        },
+        {
+          "name": "ALGORITHM_RS384",
+          "number": 10,
+          "words": "`RS384`."
+        },
+        {
+          "name": "ALGORITHM_PS384",
+          "number": 11,
+          "words": "`PS384`."
+        },
+        {
+          "name": "ALGORITHM_HS384",
+          "number": 12,
+          "words": "`HS384`: a key of 48 bytes or more."
         }
       ]
     }

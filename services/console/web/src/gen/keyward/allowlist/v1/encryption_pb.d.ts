@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file keyward/allowlist/v1/encryption.proto.
@@ -18,13 +18,18 @@ export declare const file_keyward_allowlist_v1_encryption: GenFile;
  * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
  *
  * A configuration is checked as a whole when it is saved; all findings come back
- * at once as field violations.
+ * at once as field violations. It is written out in `request` and `response`, or
+ * begins with a `preset`.
+ *
+ * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
+ * signature or a key derivation. What a configuration sends as it is (an IV, a salt)
+ * is drawn, derived, or a PARAMETER.
  *
  * @generated from message keyward.allowlist.v1.Encryption
  */
 export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
   /**
-   * How requests are protected. Required.
+   * How requests are protected. Required, unless there is a preset.
    *
    * @generated from field: keyward.allowlist.v1.Profile request = 1;
    */
@@ -37,6 +42,24 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
    * @generated from field: keyward.allowlist.v1.Profile response = 2;
    */
   response?: Profile | undefined;
+
+  /**
+   * A preset to start from. It is written out when the configuration is saved, so
+   * that this field is never returned; `request` and `response` must be unset.
+   *
+   * @generated from field: keyward.allowlist.v1.PresetUse preset = 3;
+   */
+  preset?: PresetUse | undefined;
+
+  /**
+   * For how long after a rotation the version before still opens what comes in, and
+   * still signs where the scheme carries a list of signatures. Only where the scheme
+   * tells a wrong key from a right one; CBC without a MAC never tries another key.
+   * From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+   *
+   * @generated from field: google.protobuf.Duration rotation_grace = 4;
+   */
+  rotationGrace?: Duration | undefined;
 };
 
 /**
@@ -46,13 +69,18 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
  * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
  *
  * A configuration is checked as a whole when it is saved; all findings come back
- * at once as field violations.
+ * at once as field violations. It is written out in `request` and `response`, or
+ * begins with a `preset`.
+ *
+ * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
+ * signature or a key derivation. What a configuration sends as it is (an IV, a salt)
+ * is drawn, derived, or a PARAMETER.
  *
  * @generated from message keyward.allowlist.v1.Encryption
  */
 export declare type EncryptionJson = {
   /**
-   * How requests are protected. Required.
+   * How requests are protected. Required, unless there is a preset.
    *
    * @generated from field: keyward.allowlist.v1.Profile request = 1;
    */
@@ -65,6 +93,24 @@ export declare type EncryptionJson = {
    * @generated from field: keyward.allowlist.v1.Profile response = 2;
    */
   response?: ProfileJson;
+
+  /**
+   * A preset to start from. It is written out when the configuration is saved, so
+   * that this field is never returned; `request` and `response` must be unset.
+   *
+   * @generated from field: keyward.allowlist.v1.PresetUse preset = 3;
+   */
+  preset?: PresetUseJson;
+
+  /**
+   * For how long after a rotation the version before still opens what comes in, and
+   * still signs where the scheme carries a list of signatures. Only where the scheme
+   * tells a wrong key from a right one; CBC without a MAC never tries another key.
+   * From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+   *
+   * @generated from field: google.protobuf.Duration rotation_grace = 4;
+   */
+  rotationGrace?: DurationJson;
 };
 
 /**
@@ -74,15 +120,117 @@ export declare type EncryptionJson = {
 export declare const EncryptionSchema: GenMessage<Encryption, {jsonType: EncryptionJson}>;
 
 /**
- * A Profile protects the messages of one direction. It has a `cipher`, a
- * `signing` or both; the signature is made over the exact bytes that are sent,
- * after encryption.
+ * A PresetUse starts a configuration from a named preset; see ListPresets.
+ *
+ * @generated from message keyward.allowlist.v1.PresetUse
+ */
+export declare type PresetUse = Message<"keyward.allowlist.v1.PresetUse"> & {
+  /**
+   * The preset's id, such as `mastercard_fle`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The secrets to put in the preset's places, by the names that the preset gives them.
+   *
+   * @generated from field: map<string, keyward.allowlist.v1.SecretRef> secrets = 2;
+   */
+  secrets: { [key: string]: SecretRef };
+
+  /**
+   * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
+   * in LegacyAcknowledgement. 1-512 characters then.
+   *
+   * @generated from field: string legacy_reason = 3;
+   */
+  legacyReason: string;
+
+  /**
+   * Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+   *
+   * @generated from field: google.protobuf.Timestamp legacy_expire_time = 4;
+   */
+  legacyExpireTime?: Timestamp | undefined;
+
+  /**
+   * What the preset leaves to say besides, such as a key id, by the names that it gives:
+   * at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
+   * names of values are separated by commas. What has a default may be left out.
+   *
+   * @generated from field: map<string, string> settings = 5;
+   */
+  settings: { [key: string]: string };
+};
+
+/**
+ * A PresetUse starts a configuration from a named preset; see ListPresets.
+ *
+ * @generated from message keyward.allowlist.v1.PresetUse
+ */
+export declare type PresetUseJson = {
+  /**
+   * The preset's id, such as `mastercard_fle`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * The secrets to put in the preset's places, by the names that the preset gives them.
+   *
+   * @generated from field: map<string, keyward.allowlist.v1.SecretRef> secrets = 2;
+   */
+  secrets?: { [key: string]: SecretRefJson };
+
+  /**
+   * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
+   * in LegacyAcknowledgement. 1-512 characters then.
+   *
+   * @generated from field: string legacy_reason = 3;
+   */
+  legacyReason?: string;
+
+  /**
+   * Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+   *
+   * @generated from field: google.protobuf.Timestamp legacy_expire_time = 4;
+   */
+  legacyExpireTime?: TimestampJson;
+
+  /**
+   * What the preset leaves to say besides, such as a key id, by the names that it gives:
+   * at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
+   * names of values are separated by commas. What has a default may be left out.
+   *
+   * @generated from field: map<string, string> settings = 5;
+   */
+  settings?: { [key: string]: string };
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.PresetUse.
+ * Use `create(PresetUseSchema)` to create a new message.
+ */
+export declare const PresetUseSchema: GenMessage<PresetUse, {jsonType: PresetUseJson}>;
+
+/**
+ * A Profile protects the messages of one direction, in this order:
+ *
+ *   selection   which bytes of the body
+ *   nested_jws  are signed inside
+ *   kind        and encrypted,
+ *   envelope    how the result is written,
+ *   signing     and what is signed of the message that is sent.
+ *
+ * It has a kind, a nested JWS, a signing, or several of them.
  *
  * @generated from message keyward.allowlist.v1.Profile
  */
 export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
   /**
-   * How the selected bytes are encrypted. None: the body stays as it is.
+   * How the selected bytes are encrypted. None: they stay as they are.
    *
    * @generated from oneof keyward.allowlist.v1.Profile.kind
    */
@@ -94,18 +242,44 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
      */
     value: Cipher;
     case: "cipher";
+  } | {
+    /**
+     * RSA over the selected bytes themselves.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaDirect rsa_direct = 2;
+     */
+    value: RsaDirect;
+    case: "rsaDirect";
+  } | {
+    /**
+     * JSON Web Encryption (RFC 7516).
+     *
+     * @generated from field: keyward.allowlist.v1.Jose jose = 3;
+     */
+    value: Jose;
+    case: "jose";
+  } | {
+    /**
+     * OpenPGP (RFC 9580, RFC 4880).
+     *
+     * @generated from field: keyward.allowlist.v1.Pgp pgp = 4;
+     */
+    value: Pgp;
+    case: "pgp";
   } | { case: undefined; value?: undefined };
 
   /**
-   * Which part of the body is encrypted. Unset: the whole body. Only with a cipher.
+   * Which part of the body is encrypted. Unset: the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
    */
   selection?: Selection | undefined;
 
   /**
-   * How the encrypted bytes are written. Unset: IV, ciphertext and tag in this
-   * order, base64, as text. Only with a cipher.
+   * How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
+   * in this order, base64, as text; for the others what they make, as text. Without a
+   * kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
+   * of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
    *
    * @generated from field: keyward.allowlist.v1.Envelope envelope = 6;
    */
@@ -126,12 +300,26 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
    * @generated from field: keyward.allowlist.v1.Signing signing = 8;
    */
   signing?: Signing | undefined;
+
+  /**
+   * Signs the selected bytes before they are encrypted: what is encrypted is a compact
+   * JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
+   */
+  nestedJws?: NestedJws | undefined;
 };
 
 /**
- * A Profile protects the messages of one direction. It has a `cipher`, a
- * `signing` or both; the signature is made over the exact bytes that are sent,
- * after encryption.
+ * A Profile protects the messages of one direction, in this order:
+ *
+ *   selection   which bytes of the body
+ *   nested_jws  are signed inside
+ *   kind        and encrypted,
+ *   envelope    how the result is written,
+ *   signing     and what is signed of the message that is sent.
+ *
+ * It has a kind, a nested JWS, a signing, or several of them.
  *
  * @generated from message keyward.allowlist.v1.Profile
  */
@@ -144,15 +332,38 @@ export declare type ProfileJson = {
   cipher?: CipherJson;
 
   /**
-   * Which part of the body is encrypted. Unset: the whole body. Only with a cipher.
+   * RSA over the selected bytes themselves.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaDirect rsa_direct = 2;
+   */
+  rsaDirect?: RsaDirectJson;
+
+  /**
+   * JSON Web Encryption (RFC 7516).
+   *
+   * @generated from field: keyward.allowlist.v1.Jose jose = 3;
+   */
+  jose?: JoseJson;
+
+  /**
+   * OpenPGP (RFC 9580, RFC 4880).
+   *
+   * @generated from field: keyward.allowlist.v1.Pgp pgp = 4;
+   */
+  pgp?: PgpJson;
+
+  /**
+   * Which part of the body is encrypted. Unset: the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
    */
   selection?: SelectionJson;
 
   /**
-   * How the encrypted bytes are written. Unset: IV, ciphertext and tag in this
-   * order, base64, as text. Only with a cipher.
+   * How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
+   * in this order, base64, as text; for the others what they make, as text. Without a
+   * kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
+   * of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
    *
    * @generated from field: keyward.allowlist.v1.Envelope envelope = 6;
    */
@@ -173,6 +384,14 @@ export declare type ProfileJson = {
    * @generated from field: keyward.allowlist.v1.Signing signing = 8;
    */
   signing?: SigningJson;
+
+  /**
+   * Signs the selected bytes before they are encrypted: what is encrypted is a compact
+   * JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
+   */
+  nestedJws?: NestedJwsJson;
 };
 
 /**
@@ -189,8 +408,10 @@ export declare const ProfileSchema: GenMessage<Profile, {jsonType: ProfileJson}>
 export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
   /**
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-   * the endpoint's own workspace. The secret's usage must be KEY; CREDENTIAL for headers,
-   * query parameters and body values. Shown as `set` to callers who may not see secrets.
+   * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
+   * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
+   * `set` to callers who may not see secrets. Use one secret for one purpose: what one
+   * configuration makes of it, such as a digest, may be what another derives its key by.
    *
    * @generated from field: string name = 1;
    */
@@ -204,7 +425,8 @@ export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
   version: number;
 
   /**
-   * How the stored bytes become the key. RAW unless given; only RAW for a CREDENTIAL.
+   * How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
+   * and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
    *
    * @generated from field: keyward.allowlist.v1.Decoding decoding = 3;
    */
@@ -219,8 +441,10 @@ export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
 export declare type SecretRefJson = {
   /**
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-   * the endpoint's own workspace. The secret's usage must be KEY; CREDENTIAL for headers,
-   * query parameters and body values. Shown as `set` to callers who may not see secrets.
+   * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
+   * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
+   * `set` to callers who may not see secrets. Use one secret for one purpose: what one
+   * configuration makes of it, such as a digest, may be what another derives its key by.
    *
    * @generated from field: string name = 1;
    */
@@ -234,7 +458,8 @@ export declare type SecretRefJson = {
   version?: number;
 
   /**
-   * How the stored bytes become the key. RAW unless given; only RAW for a CREDENTIAL.
+   * How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
+   * and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
    *
    * @generated from field: keyward.allowlist.v1.Decoding decoding = 3;
    */
@@ -254,12 +479,28 @@ export declare const SecretRefSchema: GenMessage<SecretRef, {jsonType: SecretRef
  */
 export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   /**
-   * The algorithm. The key's length after decoding must be the algorithm's; a key
-   * of another length is refused when it is used (KEY_NOT_USABLE).
+   * The algorithm. The key's length after decoding and derivation must be the
+   * algorithm's; a key of another length is refused when it is saved, where the vault
+   * can tell, and else when it is used (KEY_NOT_USABLE).
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Algorithm algorithm = 1;
    */
   algorithm: Cipher_Algorithm;
+
+  /**
+   * The padding of CBC and ECB. Unset for all other modes.
+   *
+   * @generated from field: keyward.allowlist.v1.Cipher.Padding padding = 2;
+   */
+  padding: Cipher_Padding;
+
+  /**
+   * The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
+   * SHORT_TAG and an IV of 12 bytes.
+   *
+   * @generated from field: uint32 tag_bytes = 3;
+   */
+  tagBytes: number;
 
   /**
    * Where the key comes from. Required.
@@ -274,14 +515,54 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
      */
     value: SharedKey;
     case: "sharedKey";
+  } | {
+    /**
+     * A key drawn anew, sent along wrapped.
+     *
+     * @generated from field: keyward.allowlist.v1.SessionKey session_key = 5;
+     */
+    value: SessionKey;
+    case: "sessionKey";
+  } | {
+    /**
+     * A key agreed on with the partner's public key.
+     *
+     * @generated from field: keyward.allowlist.v1.Ecdh ecdh = 6;
+     */
+    value: Ecdh;
+    case: "ecdh";
+  } | {
+    /**
+     * The session key of the message that this one answers. In a response only.
+     *
+     * @generated from field: keyward.allowlist.v1.ExchangeKey exchange_key = 10;
+     */
+    value: ExchangeKey;
+    case: "exchangeKey";
   } | { case: undefined; value?: undefined };
 
   /**
-   * Where the IV comes from. Unset: random, of the algorithm's usual length.
+   * Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
+   * IV. Unset for ECB.
    *
    * @generated from field: keyward.allowlist.v1.Iv iv = 7;
    */
   iv?: Iv | undefined;
+
+  /**
+   * Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+   *
+   * @generated from field: keyward.allowlist.v1.AssociatedData aad = 8;
+   */
+  aad?: AssociatedData | undefined;
+
+  /**
+   * A MAC over what was encrypted, checked before decryption. For modes that do not
+   * authenticate.
+   *
+   * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
+   */
+  mac?: EncryptThenMac | undefined;
 };
 
 /**
@@ -291,12 +572,28 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
  */
 export declare type CipherJson = {
   /**
-   * The algorithm. The key's length after decoding must be the algorithm's; a key
-   * of another length is refused when it is used (KEY_NOT_USABLE).
+   * The algorithm. The key's length after decoding and derivation must be the
+   * algorithm's; a key of another length is refused when it is saved, where the vault
+   * can tell, and else when it is used (KEY_NOT_USABLE).
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Algorithm algorithm = 1;
    */
   algorithm?: Cipher_AlgorithmJson;
+
+  /**
+   * The padding of CBC and ECB. Unset for all other modes.
+   *
+   * @generated from field: keyward.allowlist.v1.Cipher.Padding padding = 2;
+   */
+  padding?: Cipher_PaddingJson;
+
+  /**
+   * The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
+   * SHORT_TAG and an IV of 12 bytes.
+   *
+   * @generated from field: uint32 tag_bytes = 3;
+   */
+  tagBytes?: number;
 
   /**
    * One key that both sides share.
@@ -306,11 +603,48 @@ export declare type CipherJson = {
   sharedKey?: SharedKeyJson;
 
   /**
-   * Where the IV comes from. Unset: random, of the algorithm's usual length.
+   * A key drawn anew, sent along wrapped.
+   *
+   * @generated from field: keyward.allowlist.v1.SessionKey session_key = 5;
+   */
+  sessionKey?: SessionKeyJson;
+
+  /**
+   * A key agreed on with the partner's public key.
+   *
+   * @generated from field: keyward.allowlist.v1.Ecdh ecdh = 6;
+   */
+  ecdh?: EcdhJson;
+
+  /**
+   * The session key of the message that this one answers. In a response only.
+   *
+   * @generated from field: keyward.allowlist.v1.ExchangeKey exchange_key = 10;
+   */
+  exchangeKey?: ExchangeKeyJson;
+
+  /**
+   * Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
+   * IV. Unset for ECB.
    *
    * @generated from field: keyward.allowlist.v1.Iv iv = 7;
    */
   iv?: IvJson;
+
+  /**
+   * Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+   *
+   * @generated from field: keyward.allowlist.v1.AssociatedData aad = 8;
+   */
+  aad?: AssociatedDataJson;
+
+  /**
+   * A MAC over what was encrypted, checked before decryption. For modes that do not
+   * authenticate.
+   *
+   * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
+   */
+  mac?: EncryptThenMacJson;
 };
 
 /**
@@ -355,7 +689,7 @@ export enum Cipher_Algorithm {
 
   /**
    * AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A)
-   * with PKCS #7 padding (RFC 5652 section 6.3). Not authenticated: needs the
+   * with padding. Not authenticated: needs a `mac`, or the
    * acknowledgement UNAUTHENTICATED_CBC.
    *
    * @generated from enum value: ALGORITHM_AES_128_CBC = 4;
@@ -375,6 +709,73 @@ export enum Cipher_Algorithm {
    * @generated from enum value: ALGORITHM_AES_256_CBC = 6;
    */
   AES_256_CBC = 6,
+
+  /**
+   * AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block
+   * as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR.
+   *
+   * @generated from enum value: ALGORITHM_AES_128_CTR = 7;
+   */
+  AES_128_CTR = 7,
+
+  /**
+   * The same with a 24-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_192_CTR = 8;
+   */
+  AES_192_CTR = 8,
+
+  /**
+   * The same with a 32-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_256_CTR = 9;
+   */
+  AES_256_CTR = 9,
+
+  /**
+   * AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal
+   * blocks show: needs ECB.
+   *
+   * @generated from enum value: ALGORITHM_AES_128_ECB = 10;
+   */
+  AES_128_ECB = 10,
+
+  /**
+   * The same with a 24-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_192_ECB = 11;
+   */
+  AES_192_ECB = 11,
+
+  /**
+   * The same with a 32-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_256_ECB = 12;
+   */
+  AES_256_ECB = 12,
+
+  /**
+   * ChaCha20-Poly1305 (RFC 8439): 32-byte key, 12-byte nonce, 16-byte tag.
+   *
+   * @generated from enum value: ALGORITHM_CHACHA20_POLY1305 = 13;
+   */
+  CHACHA20_POLY1305 = 13,
+
+  /**
+   * Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24
+   * bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and
+   * a `mac` or UNAUTHENTICATED_CBC.
+   *
+   * @generated from enum value: ALGORITHM_TRIPLE_DES_CBC = 14;
+   */
+  TRIPLE_DES_CBC = 14,
+
+  /**
+   * Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB.
+   *
+   * @generated from enum value: ALGORITHM_TRIPLE_DES_ECB = 15;
+   */
+  TRIPLE_DES_ECB = 15,
 }
 
 /**
@@ -382,12 +783,60 @@ export enum Cipher_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Cipher.Algorithm
  */
-export declare type Cipher_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_AES_128_GCM" | "ALGORITHM_AES_192_GCM" | "ALGORITHM_AES_256_GCM" | "ALGORITHM_AES_128_CBC" | "ALGORITHM_AES_192_CBC" | "ALGORITHM_AES_256_CBC";
+export declare type Cipher_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_AES_128_GCM" | "ALGORITHM_AES_192_GCM" | "ALGORITHM_AES_256_GCM" | "ALGORITHM_AES_128_CBC" | "ALGORITHM_AES_192_CBC" | "ALGORITHM_AES_256_CBC" | "ALGORITHM_AES_128_CTR" | "ALGORITHM_AES_192_CTR" | "ALGORITHM_AES_256_CTR" | "ALGORITHM_AES_128_ECB" | "ALGORITHM_AES_192_ECB" | "ALGORITHM_AES_256_ECB" | "ALGORITHM_CHACHA20_POLY1305" | "ALGORITHM_TRIPLE_DES_CBC" | "ALGORITHM_TRIPLE_DES_ECB";
 
 /**
  * Describes the enum keyward.allowlist.v1.Cipher.Algorithm.
  */
 export declare const Cipher_AlgorithmSchema: GenEnum<Cipher_Algorithm, Cipher_AlgorithmJson>;
+
+/**
+ * How a plaintext is filled up to whole blocks, in CBC and ECB.
+ *
+ * @generated from enum keyward.allowlist.v1.Cipher.Padding
+ */
+export enum Cipher_Padding {
+  /**
+   * PKCS7.
+   *
+   * @generated from enum value: PADDING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding.
+   *
+   * @generated from enum value: PADDING_PKCS7 = 1;
+   */
+  PKCS7 = 1,
+
+  /**
+   * None: a body that is not whole blocks is refused.
+   *
+   * @generated from enum value: PADDING_NONE = 2;
+   */
+  NONE = 2,
+
+  /**
+   * Zero bytes up to the next block, none if it is full; read, all zeros at the end
+   * are dropped. Loses zeros of the plaintext: needs ZERO_PADDING.
+   *
+   * @generated from enum value: PADDING_ZERO = 3;
+   */
+  ZERO = 3,
+}
+
+/**
+ * How a plaintext is filled up to whole blocks, in CBC and ECB.
+ *
+ * @generated from enum keyward.allowlist.v1.Cipher.Padding
+ */
+export declare type Cipher_PaddingJson = "PADDING_UNSPECIFIED" | "PADDING_PKCS7" | "PADDING_NONE" | "PADDING_ZERO";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Cipher.Padding.
+ */
+export declare const Cipher_PaddingSchema: GenEnum<Cipher_Padding, Cipher_PaddingJson>;
 
 /**
  * A SharedKey is a symmetric key that both sides hold.
@@ -396,12 +845,20 @@ export declare const Cipher_AlgorithmSchema: GenEnum<Cipher_Algorithm, Cipher_Al
  */
 export declare type SharedKey = Message<"keyward.allowlist.v1.SharedKey"> & {
   /**
-   * The keys, 1-4. The first encrypts. GCM tries all in order to decrypt; CBC
-   * takes exactly one, since a wrong key could not be told from a right one.
+   * The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
+   * decrypt; without authentication there is exactly one, since a wrong key could not
+   * be told from a right one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys: SecretRef[];
+
+  /**
+   * How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 2;
+   */
+  derivation?: Derivation | undefined;
 };
 
 /**
@@ -411,12 +868,20 @@ export declare type SharedKey = Message<"keyward.allowlist.v1.SharedKey"> & {
  */
 export declare type SharedKeyJson = {
   /**
-   * The keys, 1-4. The first encrypts. GCM tries all in order to decrypt; CBC
-   * takes exactly one, since a wrong key could not be told from a right one.
+   * The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
+   * decrypt; without authentication there is exactly one, since a wrong key could not
+   * be told from a right one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys?: SecretRefJson[];
+
+  /**
+   * How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 2;
+   */
+  derivation?: DerivationJson;
 };
 
 /**
@@ -424,6 +889,889 @@ export declare type SharedKeyJson = {
  * Use `create(SharedKeySchema)` to create a new message.
  */
 export declare const SharedKeySchema: GenMessage<SharedKey, {jsonType: SharedKeyJson}>;
+
+/**
+ * A Derivation makes a key of another secret value. The result has the length that the
+ * cipher's key, and with an IV source DERIVED the IV behind it, need.
+ *
+ * @generated from message keyward.allowlist.v1.Derivation
+ */
+export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
+  /**
+   * The function. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.Derivation.function
+   */
+  function: {
+    /**
+     * A plain digest.
+     *
+     * @generated from field: keyward.allowlist.v1.DigestDerivation digest = 1;
+     */
+    value: DigestDerivation;
+    case: "digest";
+  } | {
+    /**
+     * OpenSSL's EVP_BytesToKey, as in `openssl enc` and CryptoJS.
+     *
+     * @generated from field: keyward.allowlist.v1.EvpBytesToKey evp_bytes_to_key = 2;
+     */
+    value: EvpBytesToKey;
+    case: "evpBytesToKey";
+  } | {
+    /**
+     * PBKDF2 (RFC 8018) with HMAC.
+     *
+     * @generated from field: keyward.allowlist.v1.Pbkdf2 pbkdf2 = 3;
+     */
+    value: Pbkdf2;
+    case: "pbkdf2";
+  } | {
+    /**
+     * scrypt (RFC 7914).
+     *
+     * @generated from field: keyward.allowlist.v1.Scrypt scrypt = 4;
+     */
+    value: Scrypt;
+    case: "scrypt";
+  } | {
+    /**
+     * HKDF (RFC 5869).
+     *
+     * @generated from field: keyward.allowlist.v1.Hkdf hkdf = 5;
+     */
+    value: Hkdf;
+    case: "hkdf";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+   *
+   * @generated from field: keyward.allowlist.v1.Salt salt = 6;
+   */
+  salt?: Salt | undefined;
+};
+
+/**
+ * A Derivation makes a key of another secret value. The result has the length that the
+ * cipher's key, and with an IV source DERIVED the IV behind it, need.
+ *
+ * @generated from message keyward.allowlist.v1.Derivation
+ */
+export declare type DerivationJson = {
+  /**
+   * A plain digest.
+   *
+   * @generated from field: keyward.allowlist.v1.DigestDerivation digest = 1;
+   */
+  digest?: DigestDerivationJson;
+
+  /**
+   * OpenSSL's EVP_BytesToKey, as in `openssl enc` and CryptoJS.
+   *
+   * @generated from field: keyward.allowlist.v1.EvpBytesToKey evp_bytes_to_key = 2;
+   */
+  evpBytesToKey?: EvpBytesToKeyJson;
+
+  /**
+   * PBKDF2 (RFC 8018) with HMAC.
+   *
+   * @generated from field: keyward.allowlist.v1.Pbkdf2 pbkdf2 = 3;
+   */
+  pbkdf2?: Pbkdf2Json;
+
+  /**
+   * scrypt (RFC 7914).
+   *
+   * @generated from field: keyward.allowlist.v1.Scrypt scrypt = 4;
+   */
+  scrypt?: ScryptJson;
+
+  /**
+   * HKDF (RFC 5869).
+   *
+   * @generated from field: keyward.allowlist.v1.Hkdf hkdf = 5;
+   */
+  hkdf?: HkdfJson;
+
+  /**
+   * The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+   *
+   * @generated from field: keyward.allowlist.v1.Salt salt = 6;
+   */
+  salt?: SaltJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Derivation.
+ * Use `create(DerivationSchema)` to create a new message.
+ */
+export declare const DerivationSchema: GenMessage<Derivation, {jsonType: DerivationJson}>;
+
+/**
+ * A DigestDerivation is a digest of the secret, whole or its beginning.
+ *
+ * @generated from message keyward.allowlist.v1.DigestDerivation
+ */
+export declare type DigestDerivation = Message<"keyward.allowlist.v1.DigestDerivation"> & {
+  /**
+   * The hash. MD5 needs MD5_KDF.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * RAW unless given. Another encoding: the characters of the encoded digest are the key.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
+   */
+  encoding: Encoding;
+
+  /**
+   * How many bytes, or characters, from the beginning are taken. 0: all.
+   *
+   * @generated from field: uint32 take = 3;
+   */
+  take: number;
+};
+
+/**
+ * A DigestDerivation is a digest of the secret, whole or its beginning.
+ *
+ * @generated from message keyward.allowlist.v1.DigestDerivation
+ */
+export declare type DigestDerivationJson = {
+  /**
+   * The hash. MD5 needs MD5_KDF.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * RAW unless given. Another encoding: the characters of the encoded digest are the key.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
+   */
+  encoding?: EncodingJson;
+
+  /**
+   * How many bytes, or characters, from the beginning are taken. 0: all.
+   *
+   * @generated from field: uint32 take = 3;
+   */
+  take?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.DigestDerivation.
+ * Use `create(DigestDerivationSchema)` to create a new message.
+ */
+export declare const DigestDerivationSchema: GenMessage<DigestDerivation, {jsonType: DigestDerivationJson}>;
+
+/**
+ * EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
+ * MD5_KDF with MD5.
+ *
+ * @generated from message keyward.allowlist.v1.EvpBytesToKey
+ */
+export declare type EvpBytesToKey = Message<"keyward.allowlist.v1.EvpBytesToKey"> & {
+  /**
+   * The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * How often. 0: once, as the tools do. At most 1,000,000.
+   *
+   * @generated from field: uint32 iterations = 2;
+   */
+  iterations: number;
+};
+
+/**
+ * EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
+ * MD5_KDF with MD5.
+ *
+ * @generated from message keyward.allowlist.v1.EvpBytesToKey
+ */
+export declare type EvpBytesToKeyJson = {
+  /**
+   * The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * How often. 0: once, as the tools do. At most 1,000,000.
+   *
+   * @generated from field: uint32 iterations = 2;
+   */
+  iterations?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.EvpBytesToKey.
+ * Use `create(EvpBytesToKeySchema)` to create a new message.
+ */
+export declare const EvpBytesToKeySchema: GenMessage<EvpBytesToKey, {jsonType: EvpBytesToKeyJson}>;
+
+/**
+ * Pbkdf2 is PBKDF2 with HMAC (RFC 8018 section 5.2).
+ *
+ * @generated from message keyward.allowlist.v1.Pbkdf2
+ */
+export declare type Pbkdf2 = Message<"keyward.allowlist.v1.Pbkdf2"> & {
+  /**
+   * The hash of the HMAC: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+   *
+   * @generated from field: uint32 iterations = 2;
+   */
+  iterations: number;
+};
+
+/**
+ * Pbkdf2 is PBKDF2 with HMAC (RFC 8018 section 5.2).
+ *
+ * @generated from message keyward.allowlist.v1.Pbkdf2
+ */
+export declare type Pbkdf2Json = {
+  /**
+   * The hash of the HMAC: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+   *
+   * @generated from field: uint32 iterations = 2;
+   */
+  iterations?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Pbkdf2.
+ * Use `create(Pbkdf2Schema)` to create a new message.
+ */
+export declare const Pbkdf2Schema: GenMessage<Pbkdf2, {jsonType: Pbkdf2Json}>;
+
+/**
+ * Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+ *
+ * @generated from message keyward.allowlist.v1.Scrypt
+ */
+export declare type Scrypt = Message<"keyward.allowlist.v1.Scrypt"> & {
+  /**
+   * The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+   *
+   * @generated from field: uint32 n = 1;
+   */
+  n: number;
+
+  /**
+   * The block size. 0: 8. At most 32.
+   *
+   * @generated from field: uint32 r = 2;
+   */
+  r: number;
+
+  /**
+   * The parallelisation. 0: 1. At most 4.
+   *
+   * @generated from field: uint32 p = 3;
+   */
+  p: number;
+};
+
+/**
+ * Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+ *
+ * @generated from message keyward.allowlist.v1.Scrypt
+ */
+export declare type ScryptJson = {
+  /**
+   * The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+   *
+   * @generated from field: uint32 n = 1;
+   */
+  n?: number;
+
+  /**
+   * The block size. 0: 8. At most 32.
+   *
+   * @generated from field: uint32 r = 2;
+   */
+  r?: number;
+
+  /**
+   * The parallelisation. 0: 1. At most 4.
+   *
+   * @generated from field: uint32 p = 3;
+   */
+  p?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Scrypt.
+ * Use `create(ScryptSchema)` to create a new message.
+ */
+export declare const ScryptSchema: GenMessage<Scrypt, {jsonType: ScryptJson}>;
+
+/**
+ * Hkdf is HKDF (RFC 5869), extract and expand.
+ *
+ * @generated from message keyward.allowlist.v1.Hkdf
+ */
+export declare type Hkdf = Message<"keyward.allowlist.v1.Hkdf"> & {
+  /**
+   * The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * The info, as text. At most 256 bytes.
+   *
+   * @generated from field: string info = 2;
+   */
+  info: string;
+};
+
+/**
+ * Hkdf is HKDF (RFC 5869), extract and expand.
+ *
+ * @generated from message keyward.allowlist.v1.Hkdf
+ */
+export declare type HkdfJson = {
+  /**
+   * The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * The info, as text. At most 256 bytes.
+   *
+   * @generated from field: string info = 2;
+   */
+  info?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Hkdf.
+ * Use `create(HkdfSchema)` to create a new message.
+ */
+export declare const HkdfSchema: GenMessage<Hkdf, {jsonType: HkdfJson}>;
+
+/**
+ * A Salt says where a derivation's salt comes from.
+ *
+ * @generated from message keyward.allowlist.v1.Salt
+ */
+export declare type Salt = Message<"keyward.allowlist.v1.Salt"> & {
+  /**
+   * The source. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.Salt.source
+   */
+  source: {
+    /**
+     * Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
+     * where that stands in a header, else for every value. What derives keys for one
+     * message may take 10,000,000 iterations in all; a message that takes more is refused.
+     *
+     * @generated from field: uint32 sent_bytes = 1;
+     */
+    value: number;
+    case: "sentBytes";
+  } | {
+    /**
+     * A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+     *
+     * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
+     */
+    value: SecretRef;
+    case: "secret";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * A Salt says where a derivation's salt comes from.
+ *
+ * @generated from message keyward.allowlist.v1.Salt
+ */
+export declare type SaltJson = {
+  /**
+   * Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
+   * where that stands in a header, else for every value. What derives keys for one
+   * message may take 10,000,000 iterations in all; a message that takes more is refused.
+   *
+   * @generated from field: uint32 sent_bytes = 1;
+   */
+  sentBytes?: number;
+
+  /**
+   * A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
+   */
+  secret?: SecretRefJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Salt.
+ * Use `create(SaltSchema)` to create a new message.
+ */
+export declare const SaltSchema: GenMessage<Salt, {jsonType: SaltJson}>;
+
+/**
+ * A SessionKey is drawn anew for every message (where a selection has several values
+ * and the wrapped key stands in the value's text, for every value) and sent in a
+ * part WRAPPED_KEY.
+ *
+ * @generated from message keyward.allowlist.v1.SessionKey
+ */
+export declare type SessionKey = Message<"keyward.allowlist.v1.SessionKey"> & {
+  /**
+   * What is wrapped. RAW unless given.
+   *
+   * @generated from field: keyward.allowlist.v1.SessionKey.Form form = 1;
+   */
+  form: SessionKey_Form;
+
+  /**
+   * The length of the key in bytes. 0: what the algorithm needs. Another length only
+   * with a derivation, from 16 to 64.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes: number;
+
+  /**
+   * How it is wrapped. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.SessionKey.wrap
+   */
+  wrap: {
+    /**
+     * RSAES-OAEP.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaOaep rsa_oaep = 3;
+     */
+    value: RsaOaep;
+    case: "rsaOaep";
+  } | {
+    /**
+     * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 4;
+     */
+    value: RsaPkcs1v15;
+    case: "rsaPkcs1V15";
+  } | {
+    /**
+     * AES Key Wrap.
+     *
+     * @generated from field: keyward.allowlist.v1.AesKeyWrap aes_kw = 5;
+     */
+    value: AesKeyWrap;
+    case: "aesKw";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
+   * and our private key decrypts; AES Key Wrap has one key for both. The first
+   * wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
+   */
+  keys: SecretRef[];
+
+  /**
+   * How the cipher's key is made of the session key. Unset: it is the session key.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 7;
+   */
+  derivation?: Derivation | undefined;
+};
+
+/**
+ * A SessionKey is drawn anew for every message (where a selection has several values
+ * and the wrapped key stands in the value's text, for every value) and sent in a
+ * part WRAPPED_KEY.
+ *
+ * @generated from message keyward.allowlist.v1.SessionKey
+ */
+export declare type SessionKeyJson = {
+  /**
+   * What is wrapped. RAW unless given.
+   *
+   * @generated from field: keyward.allowlist.v1.SessionKey.Form form = 1;
+   */
+  form?: SessionKey_FormJson;
+
+  /**
+   * The length of the key in bytes. 0: what the algorithm needs. Another length only
+   * with a derivation, from 16 to 64.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes?: number;
+
+  /**
+   * RSAES-OAEP.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaOaep rsa_oaep = 3;
+   */
+  rsaOaep?: RsaOaepJson;
+
+  /**
+   * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 4;
+   */
+  rsaPkcs1V15?: RsaPkcs1v15Json;
+
+  /**
+   * AES Key Wrap.
+   *
+   * @generated from field: keyward.allowlist.v1.AesKeyWrap aes_kw = 5;
+   */
+  aesKw?: AesKeyWrapJson;
+
+  /**
+   * The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
+   * and our private key decrypts; AES Key Wrap has one key for both. The first
+   * wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * How the cipher's key is made of the session key. Unset: it is the session key.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 7;
+   */
+  derivation?: DerivationJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.SessionKey.
+ * Use `create(SessionKeySchema)` to create a new message.
+ */
+export declare const SessionKeySchema: GenMessage<SessionKey, {jsonType: SessionKeyJson}>;
+
+/**
+ * What is wrapped.
+ *
+ * @generated from enum keyward.allowlist.v1.SessionKey.Form
+ */
+export enum SessionKey_Form {
+  /**
+   * RAW.
+   *
+   * @generated from enum value: FORM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The bytes of the key.
+   *
+   * @generated from enum value: FORM_RAW = 1;
+   */
+  RAW = 1,
+
+  /**
+   * Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do.
+   *
+   * @generated from enum value: FORM_ALPHANUMERIC = 2;
+   */
+  ALPHANUMERIC = 2,
+
+  /**
+   * The key in base64; the cipher takes the bytes.
+   *
+   * @generated from enum value: FORM_BASE64 = 3;
+   */
+  BASE64 = 3,
+
+  /**
+   * The key in lower-case hexadecimal; the cipher takes the bytes.
+   *
+   * @generated from enum value: FORM_HEX = 4;
+   */
+  HEX = 4,
+}
+
+/**
+ * What is wrapped.
+ *
+ * @generated from enum keyward.allowlist.v1.SessionKey.Form
+ */
+export declare type SessionKey_FormJson = "FORM_UNSPECIFIED" | "FORM_RAW" | "FORM_ALPHANUMERIC" | "FORM_BASE64" | "FORM_HEX";
+
+/**
+ * Describes the enum keyward.allowlist.v1.SessionKey.Form.
+ */
+export declare const SessionKey_FormSchema: GenEnum<SessionKey_Form, SessionKey_FormJson>;
+
+/**
+ * RsaOaep is RSAES-OAEP (RFC 8017 section 7.1). Java's
+ * `OAEPWithSHA-256AndMGF1Padding` means SHA256 with an MGF1 hash of SHA1.
+ *
+ * @generated from message keyward.allowlist.v1.RsaOaep
+ */
+export declare type RsaOaep = Message<"keyward.allowlist.v1.RsaOaep"> & {
+  /**
+   * The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * The hash of MGF1. Unset: `hash`.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash mgf1_hash = 2;
+   */
+  mgf1Hash: Hash;
+
+  /**
+   * The label, as text; empty almost everywhere. At most 256 bytes.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+};
+
+/**
+ * RsaOaep is RSAES-OAEP (RFC 8017 section 7.1). Java's
+ * `OAEPWithSHA-256AndMGF1Padding` means SHA256 with an MGF1 hash of SHA1.
+ *
+ * @generated from message keyward.allowlist.v1.RsaOaep
+ */
+export declare type RsaOaepJson = {
+  /**
+   * The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * The hash of MGF1. Unset: `hash`.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash mgf1_hash = 2;
+   */
+  mgf1Hash?: HashJson;
+
+  /**
+   * The label, as text; empty almost everywhere. At most 256 bytes.
+   *
+   * @generated from field: string label = 3;
+   */
+  label?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RsaOaep.
+ * Use `create(RsaOaepSchema)` to create a new message.
+ */
+export declare const RsaOaepSchema: GenMessage<RsaOaep, {jsonType: RsaOaepJson}>;
+
+/**
+ * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
+ * open is answered like one that does and decrypts to nothing, in the same time.
+ *
+ * @generated from message keyward.allowlist.v1.RsaPkcs1v15
+ */
+export declare type RsaPkcs1v15 = Message<"keyward.allowlist.v1.RsaPkcs1v15"> & {
+};
+
+/**
+ * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
+ * open is answered like one that does and decrypts to nothing, in the same time.
+ *
+ * @generated from message keyward.allowlist.v1.RsaPkcs1v15
+ */
+export declare type RsaPkcs1v15Json = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RsaPkcs1v15.
+ * Use `create(RsaPkcs1v15Schema)` to create a new message.
+ */
+export declare const RsaPkcs1v15Schema: GenMessage<RsaPkcs1v15, {jsonType: RsaPkcs1v15Json}>;
+
+/**
+ * AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
+ *
+ * @generated from message keyward.allowlist.v1.AesKeyWrap
+ */
+export declare type AesKeyWrap = Message<"keyward.allowlist.v1.AesKeyWrap"> & {
+};
+
+/**
+ * AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
+ *
+ * @generated from message keyward.allowlist.v1.AesKeyWrap
+ */
+export declare type AesKeyWrapJson = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.AesKeyWrap.
+ * Use `create(AesKeyWrapSchema)` to create a new message.
+ */
+export declare const AesKeyWrapSchema: GenMessage<AesKeyWrap, {jsonType: AesKeyWrapJson}>;
+
+/**
+ * Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
+ * receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
+ * for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+ *
+ * @generated from message keyward.allowlist.v1.Ecdh
+ */
+export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
+  /**
+   * The curve.
+   *
+   * @generated from field: keyward.allowlist.v1.Ecdh.Curve curve = 1;
+   */
+  curve: Ecdh_Curve;
+
+  /**
+   * The receiver's keys, 1-4: the partner's public key encrypts, our private key
+   * decrypts. The first encrypts.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
+   */
+  keys: SecretRef[];
+
+  /**
+   * How the cipher's key is made of the shared secret. Required.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
+   */
+  derivation?: Derivation | undefined;
+};
+
+/**
+ * Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
+ * receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
+ * for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+ *
+ * @generated from message keyward.allowlist.v1.Ecdh
+ */
+export declare type EcdhJson = {
+  /**
+   * The curve.
+   *
+   * @generated from field: keyward.allowlist.v1.Ecdh.Curve curve = 1;
+   */
+  curve?: Ecdh_CurveJson;
+
+  /**
+   * The receiver's keys, 1-4: the partner's public key encrypts, our private key
+   * decrypts. The first encrypts.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * How the cipher's key is made of the shared secret. Required.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
+   */
+  derivation?: DerivationJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Ecdh.
+ * Use `create(EcdhSchema)` to create a new message.
+ */
+export declare const EcdhSchema: GenMessage<Ecdh, {jsonType: EcdhJson}>;
+
+/**
+ * The curves.
+ *
+ * @generated from enum keyward.allowlist.v1.Ecdh.Curve
+ */
+export enum Ecdh_Curve {
+  /**
+   * Refused.
+   *
+   * @generated from enum value: CURVE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * X25519 (RFC 7748).
+   *
+   * @generated from enum value: CURVE_X25519 = 1;
+   */
+  X25519 = 1,
+
+  /**
+   * P-256 (FIPS 186-5).
+   *
+   * @generated from enum value: CURVE_P256 = 2;
+   */
+  P256 = 2,
+}
+
+/**
+ * The curves.
+ *
+ * @generated from enum keyward.allowlist.v1.Ecdh.Curve
+ */
+export declare type Ecdh_CurveJson = "CURVE_UNSPECIFIED" | "CURVE_X25519" | "CURVE_P256";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Ecdh.Curve.
+ */
+export declare const Ecdh_CurveSchema: GenEnum<Ecdh_Curve, Ecdh_CurveJson>;
+
+/**
+ * ExchangeKey stands for the session key of the message that this one answers: it
+ * travels in the exchange, which is then required.
+ *
+ * @generated from message keyward.allowlist.v1.ExchangeKey
+ */
+export declare type ExchangeKey = Message<"keyward.allowlist.v1.ExchangeKey"> & {
+};
+
+/**
+ * ExchangeKey stands for the session key of the message that this one answers: it
+ * travels in the exchange, which is then required.
+ *
+ * @generated from message keyward.allowlist.v1.ExchangeKey
+ */
+export declare type ExchangeKeyJson = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ExchangeKey.
+ * Use `create(ExchangeKeySchema)` to create a new message.
+ */
+export declare const ExchangeKeySchema: GenMessage<ExchangeKey, {jsonType: ExchangeKeyJson}>;
 
 /**
  * An Iv says where a cipher's initialization vector (nonce) comes from.
@@ -440,11 +1788,25 @@ export declare type Iv = Message<"keyward.allowlist.v1.Iv"> & {
 
   /**
    * The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-   * CBC: 16.
+   * ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
    *
    * @generated from field: uint32 bytes = 2;
    */
   bytes: number;
+
+  /**
+   * The PARAMETER secret of STATIC.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
+   */
+  secret?: SecretRef | undefined;
+
+  /**
+   * The path of FIELD_SUFFIX.
+   *
+   * @generated from field: string field_suffix = 4;
+   */
+  fieldSuffix: string;
 };
 
 /**
@@ -462,11 +1824,25 @@ export declare type IvJson = {
 
   /**
    * The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-   * CBC: 16.
+   * ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
    *
    * @generated from field: uint32 bytes = 2;
    */
   bytes?: number;
+
+  /**
+   * The PARAMETER secret of STATIC.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
+   */
+  secret?: SecretRefJson;
+
+  /**
+   * The path of FIELD_SUFFIX.
+   *
+   * @generated from field: string field_suffix = 4;
+   */
+  fieldSuffix?: string;
 };
 
 /**
@@ -489,11 +1865,75 @@ export enum Iv_Source {
   UNSPECIFIED = 0,
 
   /**
-   * Drawn anew for every encryption and sent along.
+   * Drawn anew for every encryption and sent in a part IV.
    *
    * @generated from enum value: SOURCE_RANDOM = 1;
    */
   RANDOM = 1,
+
+  /**
+   * Random characters of `A-Za-z0-9`, drawn and sent likewise.
+   *
+   * @generated from enum value: SOURCE_RANDOM_TEXT = 2;
+   */
+  RANDOM_TEXT = 2,
+
+  /**
+   * A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and
+   * ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn
+   * for every value. A part IV is optional.
+   *
+   * @generated from enum value: SOURCE_STATIC = 3;
+   */
+  STATIC = 3,
+
+  /**
+   * Zero bytes. Needs ZERO_IV under CBC; else as STATIC.
+   *
+   * @generated from enum value: SOURCE_ZERO = 4;
+   */
+  ZERO = 4,
+
+  /**
+   * The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who
+   * can decrypt at will: tests and diagnoses with live keys refuse it.
+   *
+   * @generated from enum value: SOURCE_KEY_PREFIX = 5;
+   */
+  KEY_PREFIX = 5,
+
+  /**
+   * What the derivation yields behind the key. Not for a digest. Under GCM, CTR and
+   * ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value.
+   *
+   * @generated from enum value: SOURCE_DERIVED = 6;
+   */
+  DERIVED = 6,
+
+  /**
+   * The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
+   * has it. In a response with an exchange key only. Answer once: under GCM, two
+   * different answers to one message give both away.
+   *
+   * @generated from enum value: SOURCE_PEER_FLIPPED = 7;
+   */
+  PEER_FLIPPED = 7,
+
+  /**
+   * Random, as the first block of the plaintext instead of a part: encrypted under a
+   * zero IV, and dropped by the receiver. CBC only.
+   *
+   * @generated from enum value: SOURCE_IN_PLAINTEXT = 8;
+   */
+  IN_PLAINTEXT = 8,
+
+  /**
+   * The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and
+   * ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV.
+   *
+   * @generated from enum value: SOURCE_FIELD_SUFFIX = 9;
+   */
+  FIELD_SUFFIX = 9,
 }
 
 /**
@@ -501,12 +1941,954 @@ export enum Iv_Source {
  *
  * @generated from enum keyward.allowlist.v1.Iv.Source
  */
-export declare type Iv_SourceJson = "SOURCE_UNSPECIFIED" | "SOURCE_RANDOM";
+export declare type Iv_SourceJson = "SOURCE_UNSPECIFIED" | "SOURCE_RANDOM" | "SOURCE_RANDOM_TEXT" | "SOURCE_STATIC" | "SOURCE_ZERO" | "SOURCE_KEY_PREFIX" | "SOURCE_DERIVED" | "SOURCE_PEER_FLIPPED" | "SOURCE_IN_PLAINTEXT" | "SOURCE_FIELD_SUFFIX";
 
 /**
  * Describes the enum keyward.allowlist.v1.Iv.Source.
  */
 export declare const Iv_SourceSchema: GenEnum<Iv_Source, Iv_SourceJson>;
+
+/**
+ * AssociatedData is authenticated with the ciphertext and not encrypted.
+ *
+ * @generated from message keyward.allowlist.v1.AssociatedData
+ */
+export declare type AssociatedData = Message<"keyward.allowlist.v1.AssociatedData"> & {
+  /**
+   * Where it comes from. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.AssociatedData.source
+   */
+  source: {
+    /**
+     * This text, always.
+     *
+     * @generated from field: string text = 1;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * What stands in the part AAD. This text is written there; read, whatever stands
+     * there is taken. May be empty.
+     *
+     * @generated from field: string sent = 2;
+     */
+    value: string;
+    case: "sent";
+  } | {
+    /**
+     * The last bytes of another value of the body.
+     *
+     * @generated from field: keyward.allowlist.v1.FieldSuffix field_suffix = 3;
+     */
+    value: FieldSuffix;
+    case: "fieldSuffix";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * AssociatedData is authenticated with the ciphertext and not encrypted.
+ *
+ * @generated from message keyward.allowlist.v1.AssociatedData
+ */
+export declare type AssociatedDataJson = {
+  /**
+   * This text, always.
+   *
+   * @generated from field: string text = 1;
+   */
+  text?: string;
+
+  /**
+   * What stands in the part AAD. This text is written there; read, whatever stands
+   * there is taken. May be empty.
+   *
+   * @generated from field: string sent = 2;
+   */
+  sent?: string;
+
+  /**
+   * The last bytes of another value of the body.
+   *
+   * @generated from field: keyward.allowlist.v1.FieldSuffix field_suffix = 3;
+   */
+  fieldSuffix?: FieldSuffixJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.AssociatedData.
+ * Use `create(AssociatedDataSchema)` to create a new message.
+ */
+export declare const AssociatedDataSchema: GenMessage<AssociatedData, {jsonType: AssociatedDataJson}>;
+
+/**
+ * A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
+ * a time stamp. Only with a selection of fields or an object.
+ *
+ * @generated from message keyward.allowlist.v1.FieldSuffix
+ */
+export declare type FieldSuffix = Message<"keyward.allowlist.v1.FieldSuffix"> & {
+  /**
+   * The path, as in Fields, without `[*]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * How many bytes. From 1 to 64; a value that is shorter is refused.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes: number;
+};
+
+/**
+ * A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
+ * a time stamp. Only with a selection of fields or an object.
+ *
+ * @generated from message keyward.allowlist.v1.FieldSuffix
+ */
+export declare type FieldSuffixJson = {
+  /**
+   * The path, as in Fields, without `[*]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+
+  /**
+   * How many bytes. From 1 to 64; a value that is shorter is refused.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.FieldSuffix.
+ * Use `create(FieldSuffixSchema)` to create a new message.
+ */
+export declare const FieldSuffixSchema: GenMessage<FieldSuffix, {jsonType: FieldSuffixJson}>;
+
+/**
+ * EncryptThenMac authenticates what was encrypted, in a part MAC.
+ *
+ * @generated from message keyward.allowlist.v1.EncryptThenMac
+ */
+export declare type EncryptThenMac = Message<"keyward.allowlist.v1.EncryptThenMac"> & {
+  /**
+   * The algorithm.
+   *
+   * @generated from field: keyward.allowlist.v1.Mac.Algorithm algorithm = 1;
+   */
+  algorithm: Mac_Algorithm;
+
+  /**
+   * The key. Unset: the cipher's own.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef key = 2;
+   */
+  key?: SecretRef | undefined;
+
+  /**
+   * What is authenticated: a template of blobs, where `${name}` is a blob's text, and
+   * `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
+   * and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
+   * the ephemeral key and the salt. At most 256 bytes.
+   *
+   * @generated from field: string input = 3;
+   */
+  input: string;
+};
+
+/**
+ * EncryptThenMac authenticates what was encrypted, in a part MAC.
+ *
+ * @generated from message keyward.allowlist.v1.EncryptThenMac
+ */
+export declare type EncryptThenMacJson = {
+  /**
+   * The algorithm.
+   *
+   * @generated from field: keyward.allowlist.v1.Mac.Algorithm algorithm = 1;
+   */
+  algorithm?: Mac_AlgorithmJson;
+
+  /**
+   * The key. Unset: the cipher's own.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef key = 2;
+   */
+  key?: SecretRefJson;
+
+  /**
+   * What is authenticated: a template of blobs, where `${name}` is a blob's text, and
+   * `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
+   * and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
+   * the ephemeral key and the salt. At most 256 bytes.
+   *
+   * @generated from field: string input = 3;
+   */
+  input?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.EncryptThenMac.
+ * Use `create(EncryptThenMacSchema)` to create a new message.
+ */
+export declare const EncryptThenMacSchema: GenMessage<EncryptThenMac, {jsonType: EncryptThenMacJson}>;
+
+/**
+ * RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
+ * key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+ *
+ * @generated from message keyward.allowlist.v1.RsaDirect
+ */
+export declare type RsaDirect = Message<"keyward.allowlist.v1.RsaDirect"> & {
+  /**
+   * How it is padded. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.RsaDirect.padding
+   */
+  padding: {
+    /**
+     * RSAES-OAEP.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaOaep oaep = 1;
+     */
+    value: RsaOaep;
+    case: "oaep";
+  } | {
+    /**
+     * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 pkcs1_v15 = 2;
+     */
+    value: RsaPkcs1v15;
+    case: "pkcs1V15";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
+   */
+  keys: SecretRef[];
+};
+
+/**
+ * RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
+ * key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+ *
+ * @generated from message keyward.allowlist.v1.RsaDirect
+ */
+export declare type RsaDirectJson = {
+  /**
+   * RSAES-OAEP.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaOaep oaep = 1;
+   */
+  oaep?: RsaOaepJson;
+
+  /**
+   * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 pkcs1_v15 = 2;
+   */
+  pkcs1V15?: RsaPkcs1v15Json;
+
+  /**
+   * The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
+   */
+  keys?: SecretRefJson[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RsaDirect.
+ * Use `create(RsaDirectSchema)` to create a new message.
+ */
+export declare const RsaDirectSchema: GenMessage<RsaDirect, {jsonType: RsaDirectJson}>;
+
+/**
+ * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
+ * that names others, or `zip`, or `crit`, is refused before a key is used.
+ *
+ * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
+ * (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
+ * `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
+ * serialization (RFC 7516 section 7.2.2) and its relatives are written.
+ *
+ * @generated from message keyward.allowlist.v1.Jose
+ */
+export declare type Jose = Message<"keyward.allowlist.v1.Jose"> & {
+  /**
+   * `alg`.
+   *
+   * @generated from field: keyward.allowlist.v1.Jose.KeyManagement key_management = 1;
+   */
+  keyManagement: Jose_KeyManagement;
+
+  /**
+   * `enc`.
+   *
+   * @generated from field: keyward.allowlist.v1.Jose.ContentEncryption content_encryption = 2;
+   */
+  contentEncryption: Jose_ContentEncryption;
+
+  /**
+   * The keys, 1-4: the first encrypts, all are tried to decrypt.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
+   */
+  keys: SecretRef[];
+
+  /**
+   * How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
+   * Visa's SHA-256 of a shared secret.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 4;
+   */
+  derivation?: Derivation | undefined;
+
+  /**
+   * Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
+   * and `cty`, with string values. `${public_key_sha256}` and
+   * `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
+   * the key and of the certificate. At most 8. Not compared when read.
+   *
+   * @generated from field: map<string, string> header = 5;
+   */
+  header: { [key: string]: string };
+
+  /**
+   * Whether the protected header says when it was made, and how.
+   *
+   * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 6;
+   */
+  issuedAt: IssuedAt;
+
+  /**
+   * What a peer does against the RFC. Unset: nothing.
+   *
+   * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
+   */
+  compatibility?: JoseCompatibility | undefined;
+};
+
+/**
+ * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
+ * that names others, or `zip`, or `crit`, is refused before a key is used.
+ *
+ * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
+ * (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
+ * `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
+ * serialization (RFC 7516 section 7.2.2) and its relatives are written.
+ *
+ * @generated from message keyward.allowlist.v1.Jose
+ */
+export declare type JoseJson = {
+  /**
+   * `alg`.
+   *
+   * @generated from field: keyward.allowlist.v1.Jose.KeyManagement key_management = 1;
+   */
+  keyManagement?: Jose_KeyManagementJson;
+
+  /**
+   * `enc`.
+   *
+   * @generated from field: keyward.allowlist.v1.Jose.ContentEncryption content_encryption = 2;
+   */
+  contentEncryption?: Jose_ContentEncryptionJson;
+
+  /**
+   * The keys, 1-4: the first encrypts, all are tried to decrypt.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
+   * Visa's SHA-256 of a shared secret.
+   *
+   * @generated from field: keyward.allowlist.v1.Derivation derivation = 4;
+   */
+  derivation?: DerivationJson;
+
+  /**
+   * Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
+   * and `cty`, with string values. `${public_key_sha256}` and
+   * `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
+   * the key and of the certificate. At most 8. Not compared when read.
+   *
+   * @generated from field: map<string, string> header = 5;
+   */
+  header?: { [key: string]: string };
+
+  /**
+   * Whether the protected header says when it was made, and how.
+   *
+   * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 6;
+   */
+  issuedAt?: IssuedAtJson;
+
+  /**
+   * What a peer does against the RFC. Unset: nothing.
+   *
+   * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
+   */
+  compatibility?: JoseCompatibilityJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Jose.
+ * Use `create(JoseSchema)` to create a new message.
+ */
+export declare const JoseSchema: GenMessage<Jose, {jsonType: JoseJson}>;
+
+/**
+ * The ways to manage the content key (`alg`, RFC 7518 section 4).
+ *
+ * @generated from enum keyward.allowlist.v1.Jose.KeyManagement
+ */
+export enum Jose_KeyManagement {
+  /**
+   * Refused.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `dir`: the shared key itself.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_DIR = 1;
+   */
+  DIR = 1,
+
+  /**
+   * `A128KW`: AES Key Wrap.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_A128KW = 2;
+   */
+  A128KW = 2,
+
+  /**
+   * `A256KW`.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_A256KW = 3;
+   */
+  A256KW = 3,
+
+  /**
+   * `A256GCMKW`: key wrap with AES-GCM.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_A256GCMKW = 4;
+   */
+  A256GCMKW = 4,
+
+  /**
+   * `RSA-OAEP`: with SHA-1, for OAEP and MGF1.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_RSA_OAEP = 5;
+   */
+  RSA_OAEP = 5,
+
+  /**
+   * `RSA-OAEP-256`: with SHA-256, for OAEP and MGF1.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_RSA_OAEP_256 = 6;
+   */
+  RSA_OAEP_256 = 6,
+
+  /**
+   * `ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_ECDH_ES = 7;
+   */
+  ECDH_ES = 7,
+
+  /**
+   * `ECDH-ES+A256KW`.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_ECDH_ES_A256KW = 8;
+   */
+  ECDH_ES_A256KW = 8,
+
+  /**
+   * `RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_RSA1_5 = 9;
+   */
+  RSA1_5 = 9,
+
+  /**
+   * `A128GCMKW`.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_A128GCMKW = 10;
+   */
+  A128GCMKW = 10,
+
+  /**
+   * `ECDH-ES+A128KW`.
+   *
+   * @generated from enum value: KEY_MANAGEMENT_ECDH_ES_A128KW = 11;
+   */
+  ECDH_ES_A128KW = 11,
+}
+
+/**
+ * The ways to manage the content key (`alg`, RFC 7518 section 4).
+ *
+ * @generated from enum keyward.allowlist.v1.Jose.KeyManagement
+ */
+export declare type Jose_KeyManagementJson = "KEY_MANAGEMENT_UNSPECIFIED" | "KEY_MANAGEMENT_DIR" | "KEY_MANAGEMENT_A128KW" | "KEY_MANAGEMENT_A256KW" | "KEY_MANAGEMENT_A256GCMKW" | "KEY_MANAGEMENT_RSA_OAEP" | "KEY_MANAGEMENT_RSA_OAEP_256" | "KEY_MANAGEMENT_ECDH_ES" | "KEY_MANAGEMENT_ECDH_ES_A256KW" | "KEY_MANAGEMENT_RSA1_5" | "KEY_MANAGEMENT_A128GCMKW" | "KEY_MANAGEMENT_ECDH_ES_A128KW";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Jose.KeyManagement.
+ */
+export declare const Jose_KeyManagementSchema: GenEnum<Jose_KeyManagement, Jose_KeyManagementJson>;
+
+/**
+ * The content ciphers (`enc`, RFC 7518 section 5).
+ *
+ * @generated from enum keyward.allowlist.v1.Jose.ContentEncryption
+ */
+export enum Jose_ContentEncryption {
+  /**
+   * Refused.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `A128GCM`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A128GCM = 1;
+   */
+  A128GCM = 1,
+
+  /**
+   * `A192GCM`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A192GCM = 2;
+   */
+  A192GCM = 2,
+
+  /**
+   * `A256GCM`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A256GCM = 3;
+   */
+  A256GCM = 3,
+
+  /**
+   * `A128CBC-HS256`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A128CBC_HS256 = 4;
+   */
+  A128CBC_HS256 = 4,
+
+  /**
+   * `A192CBC-HS384`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A192CBC_HS384 = 5;
+   */
+  A192CBC_HS384 = 5,
+
+  /**
+   * `A256CBC-HS512`.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_A256CBC_HS512 = 6;
+   */
+  A256CBC_HS512 = 6,
+}
+
+/**
+ * The content ciphers (`enc`, RFC 7518 section 5).
+ *
+ * @generated from enum keyward.allowlist.v1.Jose.ContentEncryption
+ */
+export declare type Jose_ContentEncryptionJson = "CONTENT_ENCRYPTION_UNSPECIFIED" | "CONTENT_ENCRYPTION_A128GCM" | "CONTENT_ENCRYPTION_A192GCM" | "CONTENT_ENCRYPTION_A256GCM" | "CONTENT_ENCRYPTION_A128CBC_HS256" | "CONTENT_ENCRYPTION_A192CBC_HS384" | "CONTENT_ENCRYPTION_A256CBC_HS512";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Jose.ContentEncryption.
+ */
+export declare const Jose_ContentEncryptionSchema: GenEnum<Jose_ContentEncryption, Jose_ContentEncryptionJson>;
+
+/**
+ * JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+ *
+ * @generated from message keyward.allowlist.v1.JoseCompatibility
+ */
+export declare type JoseCompatibility = Message<"keyward.allowlist.v1.JoseCompatibility"> & {
+  /**
+   * The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
+   * library draws. Set to 16, both are read.
+   *
+   * @generated from field: uint32 gcm_iv_bytes = 1;
+   */
+  gcmIvBytes: number;
+
+  /**
+   * Reads `+`, `/` and padding in what should be base64url. Never written.
+   *
+   * @generated from field: bool lenient_base64 = 2;
+   */
+  lenientBase64: boolean;
+};
+
+/**
+ * JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+ *
+ * @generated from message keyward.allowlist.v1.JoseCompatibility
+ */
+export declare type JoseCompatibilityJson = {
+  /**
+   * The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
+   * library draws. Set to 16, both are read.
+   *
+   * @generated from field: uint32 gcm_iv_bytes = 1;
+   */
+  gcmIvBytes?: number;
+
+  /**
+   * Reads `+`, `/` and padding in what should be base64url. Never written.
+   *
+   * @generated from field: bool lenient_base64 = 2;
+   */
+  lenientBase64?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.JoseCompatibility.
+ * Use `create(JoseCompatibilitySchema)` to create a new message.
+ */
+export declare const JoseCompatibilitySchema: GenMessage<JoseCompatibility, {jsonType: JoseCompatibilityJson}>;
+
+/**
+ * A NestedJws is a compact JWS around the selected bytes.
+ *
+ * @generated from message keyward.allowlist.v1.NestedJws
+ */
+export declare type NestedJws = Message<"keyward.allowlist.v1.NestedJws"> & {
+  /**
+   * How it is signed. Its payload is always encoded.
+   *
+   * @generated from field: keyward.allowlist.v1.Jws jws = 1;
+   */
+  jws?: Jws | undefined;
+
+  /**
+   * The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
+   * public key or certificate verifies (all are tried).
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
+   */
+  keys: SecretRef[];
+};
+
+/**
+ * A NestedJws is a compact JWS around the selected bytes.
+ *
+ * @generated from message keyward.allowlist.v1.NestedJws
+ */
+export declare type NestedJwsJson = {
+  /**
+   * How it is signed. Its payload is always encoded.
+   *
+   * @generated from field: keyward.allowlist.v1.Jws jws = 1;
+   */
+  jws?: JwsJson;
+
+  /**
+   * The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
+   * public key or certificate verifies (all are tried).
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
+   */
+  keys?: SecretRefJson[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.NestedJws.
+ * Use `create(NestedJwsSchema)` to create a new message.
+ */
+export declare const NestedJwsSchema: GenMessage<NestedJws, {jsonType: NestedJwsJson}>;
+
+/**
+ * Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
+ *
+ * @generated from message keyward.allowlist.v1.Jws
+ */
+export declare type Jws = Message<"keyward.allowlist.v1.Jws"> & {
+  /**
+   * `alg`. A signature that names another is refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Jws.Algorithm algorithm = 1;
+   */
+  algorithm: Jws_Algorithm;
+
+  /**
+   * Members of the protected header besides, as in Jose.
+   *
+   * @generated from field: map<string, string> header = 2;
+   */
+  header: { [key: string]: string };
+
+  /**
+   * Whether the header carries `iat`.
+   *
+   * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 3;
+   */
+  issuedAt: IssuedAt;
+
+  /**
+   * Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
+   * signature only.
+   *
+   * @generated from field: bool unencoded_payload = 4;
+   */
+  unencodedPayload: boolean;
+};
+
+/**
+ * Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
+ *
+ * @generated from message keyward.allowlist.v1.Jws
+ */
+export declare type JwsJson = {
+  /**
+   * `alg`. A signature that names another is refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Jws.Algorithm algorithm = 1;
+   */
+  algorithm?: Jws_AlgorithmJson;
+
+  /**
+   * Members of the protected header besides, as in Jose.
+   *
+   * @generated from field: map<string, string> header = 2;
+   */
+  header?: { [key: string]: string };
+
+  /**
+   * Whether the header carries `iat`.
+   *
+   * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 3;
+   */
+  issuedAt?: IssuedAtJson;
+
+  /**
+   * Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
+   * signature only.
+   *
+   * @generated from field: bool unencoded_payload = 4;
+   */
+  unencodedPayload?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Jws.
+ * Use `create(JwsSchema)` to create a new message.
+ */
+export declare const JwsSchema: GenMessage<Jws, {jsonType: JwsJson}>;
+
+/**
+ * The algorithms.
+ *
+ * @generated from enum keyward.allowlist.v1.Jws.Algorithm
+ */
+export enum Jws_Algorithm {
+  /**
+   * Refused.
+   *
+   * @generated from enum value: ALGORITHM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `RS256`: RSASSA-PKCS1-v1_5 with SHA-256.
+   *
+   * @generated from enum value: ALGORITHM_RS256 = 1;
+   */
+  RS256 = 1,
+
+  /**
+   * `RS512`.
+   *
+   * @generated from enum value: ALGORITHM_RS512 = 2;
+   */
+  RS512 = 2,
+
+  /**
+   * `PS256`: RSASSA-PSS with SHA-256.
+   *
+   * @generated from enum value: ALGORITHM_PS256 = 3;
+   */
+  PS256 = 3,
+
+  /**
+   * `PS512`.
+   *
+   * @generated from enum value: ALGORITHM_PS512 = 4;
+   */
+  PS512 = 4,
+
+  /**
+   * `ES256`: ECDSA with P-256.
+   *
+   * @generated from enum value: ALGORITHM_ES256 = 5;
+   */
+  ES256 = 5,
+
+  /**
+   * `ES384`: ECDSA with P-384.
+   *
+   * @generated from enum value: ALGORITHM_ES384 = 6;
+   */
+  ES384 = 6,
+
+  /**
+   * `EdDSA`: Ed25519 (RFC 8037).
+   *
+   * @generated from enum value: ALGORITHM_EDDSA = 7;
+   */
+  EDDSA = 7,
+
+  /**
+   * `HS256`: HMAC with SHA-256, a key of 32 bytes or more.
+   *
+   * @generated from enum value: ALGORITHM_HS256 = 8;
+   */
+  HS256 = 8,
+
+  /**
+   * `HS512`: a key of 64 bytes or more.
+   *
+   * @generated from enum value: ALGORITHM_HS512 = 9;
+   */
+  HS512 = 9,
+
+  /**
+   * `RS384`.
+   *
+   * @generated from enum value: ALGORITHM_RS384 = 10;
+   */
+  RS384 = 10,
+
+  /**
+   * `PS384`.
+   *
+   * @generated from enum value: ALGORITHM_PS384 = 11;
+   */
+  PS384 = 11,
+
+  /**
+   * `HS384`: a key of 48 bytes or more.
+   *
+   * @generated from enum value: ALGORITHM_HS384 = 12;
+   */
+  HS384 = 12,
+}
+
+/**
+ * The algorithms.
+ *
+ * @generated from enum keyward.allowlist.v1.Jws.Algorithm
+ */
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
+ */
+export declare const Jws_AlgorithmSchema: GenEnum<Jws_Algorithm, Jws_AlgorithmJson>;
+
+/**
+ * Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
+ * compressed may inflate by 32 MiB, all values of a body together.
+ *
+ * @generated from message keyward.allowlist.v1.Pgp
+ */
+export declare type Pgp = Message<"keyward.allowlist.v1.Pgp"> & {
+  /**
+   * The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
+   */
+  keys: SecretRef[];
+
+  /**
+   * The passphrase of the private keys. Unset: they have none.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef passphrase = 2;
+   */
+  passphrase?: SecretRef | undefined;
+
+  /**
+   * Signs inside with the first private key; read, one of these keys must have signed.
+   * At most 4. Empty: not signed, and signatures are not looked at.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 3;
+   */
+  signingKeys: SecretRef[];
+
+  /**
+   * Writes the binary form. Unset: ASCII armor. Both are read.
+   *
+   * @generated from field: bool binary = 4;
+   */
+  binary: boolean;
+};
+
+/**
+ * Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
+ * compressed may inflate by 32 MiB, all values of a body together.
+ *
+ * @generated from message keyward.allowlist.v1.Pgp
+ */
+export declare type PgpJson = {
+  /**
+   * The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * The passphrase of the private keys. Unset: they have none.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef passphrase = 2;
+   */
+  passphrase?: SecretRefJson;
+
+  /**
+   * Signs inside with the first private key; read, one of these keys must have signed.
+   * At most 4. Empty: not signed, and signatures are not looked at.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 3;
+   */
+  signingKeys?: SecretRefJson[];
+
+  /**
+   * Writes the binary form. Unset: ASCII armor. Both are read.
+   *
+   * @generated from field: bool binary = 4;
+   */
+  binary?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Pgp.
+ * Use `create(PgpSchema)` to create a new message.
+ */
+export declare const PgpSchema: GenMessage<Pgp, {jsonType: PgpJson}>;
 
 /**
  * A Selection says which part of a body is encrypted.
@@ -535,6 +2917,22 @@ export declare type Selection = Message<"keyward.allowlist.v1.Selection"> & {
      */
     value: Fields;
     case: "fields";
+  } | {
+    /**
+     * One value of a JSON body, replaced by the envelope's document.
+     *
+     * @generated from field: keyward.allowlist.v1.ObjectAt object = 3;
+     */
+    value: ObjectAt;
+    case: "object";
+  } | {
+    /**
+     * Values of a form body (`application/x-www-form-urlencoded`).
+     *
+     * @generated from field: keyward.allowlist.v1.Form form = 4;
+     */
+    value: Form;
+    case: "form";
   } | { case: undefined; value?: undefined };
 };
 
@@ -557,6 +2955,20 @@ export declare type SelectionJson = {
    * @generated from field: keyward.allowlist.v1.Fields fields = 2;
    */
   fields?: FieldsJson;
+
+  /**
+   * One value of a JSON body, replaced by the envelope's document.
+   *
+   * @generated from field: keyward.allowlist.v1.ObjectAt object = 3;
+   */
+  object?: ObjectAtJson;
+
+  /**
+   * Values of a form body (`application/x-www-form-urlencoded`).
+   *
+   * @generated from field: keyward.allowlist.v1.Form form = 4;
+   */
+  form?: FormJson;
 };
 
 /**
@@ -588,10 +3000,115 @@ export declare type WholeBodyJson = {
 export declare const WholeBodySchema: GenMessage<WholeBody, {jsonType: WholeBodyJson}>;
 
 /**
+ * ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
+ * JSON text as it stands; in its place stands the envelope, a JSON document, or a
+ * string if the template is a text. A body without the value is refused.
+ *
+ * @generated from message keyward.allowlist.v1.ObjectAt
+ */
+export declare type ObjectAt = Message<"keyward.allowlist.v1.ObjectAt"> & {
+  /**
+   * The path, as in Fields, without `[*]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
+ * JSON text as it stands; in its place stands the envelope, a JSON document, or a
+ * string if the template is a text. A body without the value is refused.
+ *
+ * @generated from message keyward.allowlist.v1.ObjectAt
+ */
+export declare type ObjectAtJson = {
+  /**
+   * The path, as in Fields, without `[*]`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ObjectAt.
+ * Use `create(ObjectAtSchema)` to create a new message.
+ */
+export declare const ObjectAtSchema: GenMessage<ObjectAt, {jsonType: ObjectAtJson}>;
+
+/**
+ * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
+ * What is encrypted is the decoded value; what stands in its place is percent-encoded.
+ * All pairs keep their order, and those that are not selected their exact bytes.
+ *
+ * @generated from message keyward.allowlist.v1.Form
+ */
+export declare type Form = Message<"keyward.allowlist.v1.Form"> & {
+  /**
+   * The names, 1-64. Each pair with such a name is selected.
+   *
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+
+  /**
+   * Whether a name may be missing.
+   *
+   * @generated from field: keyward.allowlist.v1.Fields.Missing missing = 2;
+   */
+  missing: Fields_Missing;
+
+  /**
+   * Leaves empty values as they are, in both directions.
+   *
+   * @generated from field: bool skip_empty = 3;
+   */
+  skipEmpty: boolean;
+};
+
+/**
+ * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
+ * What is encrypted is the decoded value; what stands in its place is percent-encoded.
+ * All pairs keep their order, and those that are not selected their exact bytes.
+ *
+ * @generated from message keyward.allowlist.v1.Form
+ */
+export declare type FormJson = {
+  /**
+   * The names, 1-64. Each pair with such a name is selected.
+   *
+   * @generated from field: repeated string names = 1;
+   */
+  names?: string[];
+
+  /**
+   * Whether a name may be missing.
+   *
+   * @generated from field: keyward.allowlist.v1.Fields.Missing missing = 2;
+   */
+  missing?: Fields_MissingJson;
+
+  /**
+   * Leaves empty values as they are, in both directions.
+   *
+   * @generated from field: bool skip_empty = 3;
+   */
+  skipEmpty?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Form.
+ * Use `create(FormSchema)` to create a new message.
+ */
+export declare const FormSchema: GenMessage<Form, {jsonType: FormJson}>;
+
+/**
  * Fields selects values inside a JSON body. Each is replaced by a JSON string
  * that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
- * at most 65,536 selected values; a member name that occurs twice on the way to one
- * is refused.
+ * at most 65,536 selected values, of which 10,000 may take the partner's public key each,
+ * 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
+ * occurs twice on the way to one is refused.
  *
  * @generated from message keyward.allowlist.v1.Fields
  */
@@ -619,13 +3136,21 @@ export declare type Fields = Message<"keyward.allowlist.v1.Fields"> & {
    * @generated from field: keyward.allowlist.v1.Fields.Missing missing = 3;
    */
   missing: Fields_Missing;
+
+  /**
+   * Leaves empty strings as they are, in both directions.
+   *
+   * @generated from field: bool skip_empty = 4;
+   */
+  skipEmpty: boolean;
 };
 
 /**
  * Fields selects values inside a JSON body. Each is replaced by a JSON string
  * that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
- * at most 65,536 selected values; a member name that occurs twice on the way to one
- * is refused.
+ * at most 65,536 selected values, of which 10,000 may take the partner's public key each,
+ * 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
+ * occurs twice on the way to one is refused.
  *
  * @generated from message keyward.allowlist.v1.Fields
  */
@@ -653,6 +3178,13 @@ export declare type FieldsJson = {
    * @generated from field: keyward.allowlist.v1.Fields.Missing missing = 3;
    */
   missing?: Fields_MissingJson;
+
+  /**
+   * Leaves empty strings as they are, in both directions.
+   *
+   * @generated from field: bool skip_empty = 4;
+   */
+  skipEmpty?: boolean;
 };
 
 /**
@@ -745,23 +3277,25 @@ export declare const Fields_MissingSchema: GenEnum<Fields_Missing, Fields_Missin
 
 /**
  * An Envelope says how encrypted bytes are written. A template names blobs as
- * `${name}`; every literal in it is checked on the way back.
+ * `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
+ * that does not matter: written empty, read as anything.
  *
  * @generated from message keyward.allowlist.v1.Envelope
  */
 export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
   /**
-   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each
-   * of IV, CIPHERTEXT and, for GCM, TAG stands in exactly one blob. At most 8.
-   * Empty: one blob `data` of IV, CIPHERTEXT and TAG in base64.
+   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
+   * that the cipher makes and the receiver needs stands in exactly one. At most 8.
+   * Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
+   * base64; of armored OpenPGP and a JWS, RAW.
    *
    * @generated from field: map<string, keyward.allowlist.v1.Blob> blobs = 1;
    */
   blobs: { [key: string]: Blob };
 
   /**
-   * The body, or with selected fields the string in place of the value. Each
-   * blob stands in it exactly once, and no two without a literal between them.
+   * The body, or with selected values what stands in a value's place. Each blob
+   * stands in it or in a header, exactly once.
    * Unset: the text `${data}`.
    *
    * @generated from oneof keyward.allowlist.v1.Envelope.body
@@ -769,7 +3303,8 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
   body: {
     /**
      * A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-     * with a character that the blob's encoding cannot hold. When read, ASCII white
+     * with a character that the blob's encoding cannot hold; blobs may stand behind each
+     * other where all but one have a fixed length. When read, ASCII white
      * space around the whole is ignored; there is none inside, so base64 that a
      * tool has wrapped does not open. At most 4,096 bytes.
      *
@@ -783,7 +3318,7 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
      * `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
      * in any layout and member order, with no other members; numbers are
      * compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-     * only. At most 4,096 bytes.
+     * and objects. At most 4,096 bytes.
      *
      * @generated from field: string json = 3;
      */
@@ -793,24 +3328,44 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
 
   /**
    * The content type of the result. Unset: `application/json` for a JSON
-   * template and for selected fields, else `text/plain`.
+   * template and for selected fields, the body's own for a form, else `text/plain`.
    *
    * @generated from field: string content_type = 4;
    */
   contentType: string;
+
+  /**
+   * Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
+   * whole message: with several selected values, a wrapped key here is one for all of
+   * them. Headers without a blob are sent and not looked at when read. At most 8; the
+   * same names are refused as for signatures.
+   *
+   * @generated from field: map<string, string> headers = 5;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * Encodes the finished body once more, as Laravel does with base64. RAW, that is not
+   * at all, unless given. For whole bodies.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding encoding = 6;
+   */
+  encoding: Encoding;
 };
 
 /**
  * An Envelope says how encrypted bytes are written. A template names blobs as
- * `${name}`; every literal in it is checked on the way back.
+ * `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
+ * that does not matter: written empty, read as anything.
  *
  * @generated from message keyward.allowlist.v1.Envelope
  */
 export declare type EnvelopeJson = {
   /**
-   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each
-   * of IV, CIPHERTEXT and, for GCM, TAG stands in exactly one blob. At most 8.
-   * Empty: one blob `data` of IV, CIPHERTEXT and TAG in base64.
+   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
+   * that the cipher makes and the receiver needs stands in exactly one. At most 8.
+   * Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
+   * base64; of armored OpenPGP and a JWS, RAW.
    *
    * @generated from field: map<string, keyward.allowlist.v1.Blob> blobs = 1;
    */
@@ -818,7 +3373,8 @@ export declare type EnvelopeJson = {
 
   /**
    * A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-   * with a character that the blob's encoding cannot hold. When read, ASCII white
+   * with a character that the blob's encoding cannot hold; blobs may stand behind each
+   * other where all but one have a fixed length. When read, ASCII white
    * space around the whole is ignored; there is none inside, so base64 that a
    * tool has wrapped does not open. At most 4,096 bytes.
    *
@@ -831,7 +3387,7 @@ export declare type EnvelopeJson = {
    * `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
    * in any layout and member order, with no other members; numbers are
    * compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-   * only. At most 4,096 bytes.
+   * and objects. At most 4,096 bytes.
    *
    * @generated from field: string json = 3;
    */
@@ -839,11 +3395,29 @@ export declare type EnvelopeJson = {
 
   /**
    * The content type of the result. Unset: `application/json` for a JSON
-   * template and for selected fields, else `text/plain`.
+   * template and for selected fields, the body's own for a form, else `text/plain`.
    *
    * @generated from field: string content_type = 4;
    */
   contentType?: string;
+
+  /**
+   * Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
+   * whole message: with several selected values, a wrapped key here is one for all of
+   * them. Headers without a blob are sent and not looked at when read. At most 8; the
+   * same names are refused as for signatures.
+   *
+   * @generated from field: map<string, string> headers = 5;
+   */
+  headers?: { [key: string]: string };
+
+  /**
+   * Encodes the finished body once more, as Laravel does with base64. RAW, that is not
+   * at all, unless given. For whole bodies.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding encoding = 6;
+   */
+  encoding?: EncodingJson;
 };
 
 /**
@@ -859,7 +3433,8 @@ export declare const EnvelopeSchema: GenMessage<Envelope, {jsonType: EnvelopeJso
  */
 export declare type Blob = Message<"keyward.allowlist.v1.Blob"> & {
   /**
-   * The parts in order. At most one, the ciphertext, has no fixed length.
+   * The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
+   * is as long as its RSA key.
    *
    * @generated from field: repeated keyward.allowlist.v1.Part parts = 1;
    */
@@ -880,7 +3455,8 @@ export declare type Blob = Message<"keyward.allowlist.v1.Blob"> & {
  */
 export declare type BlobJson = {
   /**
-   * The parts in order. At most one, the ciphertext, has no fixed length.
+   * The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
+   * is as long as its RSA key.
    *
    * @generated from field: repeated keyward.allowlist.v1.Part parts = 1;
    */
@@ -919,6 +3495,14 @@ export declare type Part = Message<"keyward.allowlist.v1.Part"> & {
      */
     value: Part_Slot;
     case: "slot";
+  } | {
+    /**
+     * Bytes that always stand there, such as `Salted__`; checked when read.
+     *
+     * @generated from field: string literal = 2;
+     */
+    value: string;
+    case: "literal";
   } | { case: undefined; value?: undefined };
 };
 
@@ -934,6 +3518,13 @@ export declare type PartJson = {
    * @generated from field: keyward.allowlist.v1.Part.Slot slot = 1;
    */
   slot?: Part_SlotJson;
+
+  /**
+   * Bytes that always stand there, such as `Salted__`; checked when read.
+   *
+   * @generated from field: string literal = 2;
+   */
+  literal?: string;
 };
 
 /**
@@ -956,25 +3547,76 @@ export enum Part_Slot {
   UNSPECIFIED = 0,
 
   /**
-   * The IV.
+   * The IV. Refused for one that is derived, of the key or of the peer's.
    *
    * @generated from enum value: SLOT_IV = 1;
    */
   IV = 1,
 
   /**
-   * The ciphertext, without the tag.
+   * The ciphertext, without the tag; without a kind, the bytes themselves.
    *
    * @generated from enum value: SLOT_CIPHERTEXT = 2;
    */
   CIPHERTEXT = 2,
 
   /**
-   * The authentication tag (GCM only).
+   * The authentication tag.
    *
    * @generated from enum value: SLOT_TAG = 3;
    */
   TAG = 3,
+
+  /**
+   * The salt of a derivation that is sent.
+   *
+   * @generated from enum value: SLOT_SALT = 4;
+   */
+  SALT = 4,
+
+  /**
+   * The wrapped session key.
+   *
+   * @generated from enum value: SLOT_WRAPPED_KEY = 5;
+   */
+  WRAPPED_KEY = 5,
+
+  /**
+   * The MAC of `mac`.
+   *
+   * @generated from enum value: SLOT_MAC = 6;
+   */
+  MAC = 6,
+
+  /**
+   * The associated data that are sent.
+   *
+   * @generated from enum value: SLOT_AAD = 7;
+   */
+  AAD = 7,
+
+  /**
+   * The ephemeral public key of `ecdh`.
+   *
+   * @generated from enum value: SLOT_EPHEMERAL_KEY = 8;
+   */
+  EPHEMERAL_KEY = 8,
+
+  /**
+   * The SHA-256 of the DER of the wrapping certificate. Optional; compared with our
+   * keys when read, to choose one, where our secrets are certificates.
+   *
+   * @generated from enum value: SLOT_CERTIFICATE_SHA256 = 9;
+   */
+  CERTIFICATE_SHA256 = 9,
+
+  /**
+   * The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo).
+   * Optional; chooses the key when read.
+   *
+   * @generated from enum value: SLOT_PUBLIC_KEY_SHA256 = 10;
+   */
+  PUBLIC_KEY_SHA256 = 10,
 }
 
 /**
@@ -982,7 +3624,7 @@ export enum Part_Slot {
  *
  * @generated from enum keyward.allowlist.v1.Part.Slot
  */
-export declare type Part_SlotJson = "SLOT_UNSPECIFIED" | "SLOT_IV" | "SLOT_CIPHERTEXT" | "SLOT_TAG";
+export declare type Part_SlotJson = "SLOT_UNSPECIFIED" | "SLOT_IV" | "SLOT_CIPHERTEXT" | "SLOT_TAG" | "SLOT_SALT" | "SLOT_WRAPPED_KEY" | "SLOT_MAC" | "SLOT_AAD" | "SLOT_EPHEMERAL_KEY" | "SLOT_CERTIFICATE_SHA256" | "SLOT_PUBLIC_KEY_SHA256";
 
 /**
  * Describes the enum keyward.allowlist.v1.Part.Slot.
@@ -990,8 +3632,34 @@ export declare type Part_SlotJson = "SLOT_UNSPECIFIED" | "SLOT_IV" | "SLOT_CIPHE
 export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
 
 /**
- * Signing adds headers that carry a signature over the exact bytes of the body
- * that is sent.
+ * Signing adds headers that carry a signature of the message.
+ *
+ * # Templates
+ *
+ * `input` is a text with placeholders, each a name and optional functions:
+ * `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+ *
+ *   body        the exact bytes of the body that is sent
+ *   plaintext   the body before encryption
+ *   json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
+ *               of a string its characters, of others the JSON text
+ *   timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
+ *               timestamp_rfc3339 as in 2026-01-02T15:04:05Z
+ *   id          the message's id
+ *   method, host, path, query, content_type
+ *               of the request, as in the context of the call; host without port, path with
+ *               a leading `/`, query without `?`
+ *   secret      the key itself; with `secret_digest` only, where it is required
+ *
+ * The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
+ * letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
+ * bytes. At most 32 placeholders with 4 functions each.
+ *
+ * # Verification
+ *
+ * A header that carries a placeholder must be there and look like its template; of one
+ * that came twice the values are joined by a comma and a blank. Times and ids are taken
+ * as they are written there.
  *
  * @generated from message keyward.allowlist.v1.Signing
  */
@@ -1003,24 +3671,58 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
    */
   scheme: {
     /**
-     * A message authentication code.
+     * A message authentication code over `input`.
      *
      * @generated from field: keyward.allowlist.v1.Mac mac = 1;
      */
     value: Mac;
     case: "mac";
+  } | {
+    /**
+     * A digest over `input`, which holds the secret.
+     *
+     * @generated from field: keyward.allowlist.v1.SecretDigest secret_digest = 2;
+     */
+    value: SecretDigest;
+    case: "secretDigest";
+  } | {
+    /**
+     * A signature with a private key over `input`.
+     *
+     * @generated from field: keyward.allowlist.v1.Asymmetric asymmetric = 3;
+     */
+    value: Asymmetric;
+    case: "asymmetric";
+  } | {
+    /**
+     * A detached JWS (RFC 7515 appendix F) with `input` as payload.
+     *
+     * @generated from field: keyward.allowlist.v1.Jws jws = 4;
+     */
+    value: Jws;
+    case: "jws";
   } | { case: undefined; value?: undefined };
 
   /**
-   * The keys, exactly 1.
+   * The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys: SecretRef[];
 
   /**
-   * The headers to add, by name. Each value holds `${signature}` exactly once,
-   * such as `sha256=${signature}`. 1-8. Headers that HTTP itself needs, such as
+   * What is signed. Unset: `${body}`. At most 1,024 bytes.
+   *
+   * @generated from field: string input = 7;
+   */
+  input: string;
+
+  /**
+   * The headers to add, by name. One of them holds `${signature}` exactly once,
+   * such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
+   * its relatives and `${id}` may stand in any, and are read from there: a time that is
+   * signed in the same form, an id up to the character that follows it. `${signatures}`
+   * ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
    * `Content-Type`, `Content-Length` and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
@@ -1028,37 +3730,110 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
   headers: { [key: string]: string };
 
   /**
-   * The encoding of the signature. HEX unless given.
+   * The encoding of the signature. HEX unless given. Unset for a JWS.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 9;
    */
   encoding: Encoding;
+
+  /**
+   * Carries the signatures of all live keys, so that a rotation needs no moment.
+   *
+   * @generated from field: keyward.allowlist.v1.SignatureList list = 10;
+   */
+  list?: SignatureList | undefined;
+
+  /**
+   * How far the time in a header may be from the time of verification. Unset: 5 minutes.
+   * At most 24 hours. Without effect where no header carries a time: then a message
+   * that was caught can be sent again, and only the message id tells.
+   *
+   * @generated from field: google.protobuf.Duration tolerance = 12;
+   */
+  tolerance?: Duration | undefined;
 };
 
 /**
- * Signing adds headers that carry a signature over the exact bytes of the body
- * that is sent.
+ * Signing adds headers that carry a signature of the message.
+ *
+ * # Templates
+ *
+ * `input` is a text with placeholders, each a name and optional functions:
+ * `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+ *
+ *   body        the exact bytes of the body that is sent
+ *   plaintext   the body before encryption
+ *   json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
+ *               of a string its characters, of others the JSON text
+ *   timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
+ *               timestamp_rfc3339 as in 2026-01-02T15:04:05Z
+ *   id          the message's id
+ *   method, host, path, query, content_type
+ *               of the request, as in the context of the call; host without port, path with
+ *               a leading `/`, query without `?`
+ *   secret      the key itself; with `secret_digest` only, where it is required
+ *
+ * The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
+ * letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
+ * bytes. At most 32 placeholders with 4 functions each.
+ *
+ * # Verification
+ *
+ * A header that carries a placeholder must be there and look like its template; of one
+ * that came twice the values are joined by a comma and a blank. Times and ids are taken
+ * as they are written there.
  *
  * @generated from message keyward.allowlist.v1.Signing
  */
 export declare type SigningJson = {
   /**
-   * A message authentication code.
+   * A message authentication code over `input`.
    *
    * @generated from field: keyward.allowlist.v1.Mac mac = 1;
    */
   mac?: MacJson;
 
   /**
-   * The keys, exactly 1.
+   * A digest over `input`, which holds the secret.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretDigest secret_digest = 2;
+   */
+  secretDigest?: SecretDigestJson;
+
+  /**
+   * A signature with a private key over `input`.
+   *
+   * @generated from field: keyward.allowlist.v1.Asymmetric asymmetric = 3;
+   */
+  asymmetric?: AsymmetricJson;
+
+  /**
+   * A detached JWS (RFC 7515 appendix F) with `input` as payload.
+   *
+   * @generated from field: keyward.allowlist.v1.Jws jws = 4;
+   */
+  jws?: JwsJson;
+
+  /**
+   * The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys?: SecretRefJson[];
 
   /**
-   * The headers to add, by name. Each value holds `${signature}` exactly once,
-   * such as `sha256=${signature}`. 1-8. Headers that HTTP itself needs, such as
+   * What is signed. Unset: `${body}`. At most 1,024 bytes.
+   *
+   * @generated from field: string input = 7;
+   */
+  input?: string;
+
+  /**
+   * The headers to add, by name. One of them holds `${signature}` exactly once,
+   * such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
+   * its relatives and `${id}` may stand in any, and are read from there: a time that is
+   * signed in the same form, an id up to the character that follows it. `${signatures}`
+   * ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
    * `Content-Type`, `Content-Length` and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
@@ -1066,11 +3841,27 @@ export declare type SigningJson = {
   headers?: { [key: string]: string };
 
   /**
-   * The encoding of the signature. HEX unless given.
+   * The encoding of the signature. HEX unless given. Unset for a JWS.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 9;
    */
   encoding?: EncodingJson;
+
+  /**
+   * Carries the signatures of all live keys, so that a rotation needs no moment.
+   *
+   * @generated from field: keyward.allowlist.v1.SignatureList list = 10;
+   */
+  list?: SignatureListJson;
+
+  /**
+   * How far the time in a header may be from the time of verification. Unset: 5 minutes.
+   * At most 24 hours. Without effect where no header carries a time: then a message
+   * that was caught can be sent again, and only the message id tells.
+   *
+   * @generated from field: google.protobuf.Duration tolerance = 12;
+   */
+  tolerance?: DurationJson;
 };
 
 /**
@@ -1078,6 +3869,58 @@ export declare type SigningJson = {
  * Use `create(SigningSchema)` to create a new message.
  */
 export declare const SigningSchema: GenMessage<Signing, {jsonType: SigningJson}>;
+
+/**
+ * A SignatureList writes several signatures into one header, one for each live key.
+ *
+ * @generated from message keyward.allowlist.v1.SignatureList
+ */
+export declare type SignatureList = Message<"keyward.allowlist.v1.SignatureList"> & {
+  /**
+   * One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
+   * list that is read is ignored; more than 16 that look like it are refused.
+   *
+   * @generated from field: string item = 1;
+   */
+  item: string;
+
+  /**
+   * What stands between two, such as a blank or a comma. It has a character that no item
+   * can hold.
+   *
+   * @generated from field: string separator = 2;
+   */
+  separator: string;
+};
+
+/**
+ * A SignatureList writes several signatures into one header, one for each live key.
+ *
+ * @generated from message keyward.allowlist.v1.SignatureList
+ */
+export declare type SignatureListJson = {
+  /**
+   * One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
+   * list that is read is ignored; more than 16 that look like it are refused.
+   *
+   * @generated from field: string item = 1;
+   */
+  item?: string;
+
+  /**
+   * What stands between two, such as a blank or a comma. It has a character that no item
+   * can hold.
+   *
+   * @generated from field: string separator = 2;
+   */
+  separator?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.SignatureList.
+ * Use `create(SignatureListSchema)` to create a new message.
+ */
+export declare const SignatureListSchema: GenMessage<SignatureList, {jsonType: SignatureListJson}>;
 
 /**
  * A Mac is a keyed message authentication code.
@@ -1127,11 +3970,39 @@ export enum Mac_Algorithm {
   UNSPECIFIED = 0,
 
   /**
-   * HMAC with SHA-256 (RFC 2104, FIPS 198-1). Keys of 16 bytes or more.
+   * HMAC with SHA-256 (RFC 2104, FIPS 198-1).
    *
    * @generated from enum value: ALGORITHM_HMAC_SHA256 = 1;
    */
   HMAC_SHA256 = 1,
+
+  /**
+   * HMAC with SHA-1.
+   *
+   * @generated from enum value: ALGORITHM_HMAC_SHA1 = 2;
+   */
+  HMAC_SHA1 = 2,
+
+  /**
+   * HMAC with SHA-384.
+   *
+   * @generated from enum value: ALGORITHM_HMAC_SHA384 = 3;
+   */
+  HMAC_SHA384 = 3,
+
+  /**
+   * HMAC with SHA-512.
+   *
+   * @generated from enum value: ALGORITHM_HMAC_SHA512 = 4;
+   */
+  HMAC_SHA512 = 4,
+
+  /**
+   * HMAC with MD5. Needs WEAK_DIGEST.
+   *
+   * @generated from enum value: ALGORITHM_HMAC_MD5 = 5;
+   */
+  HMAC_MD5 = 5,
 }
 
 /**
@@ -1139,12 +4010,178 @@ export enum Mac_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Mac.Algorithm
  */
-export declare type Mac_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_HMAC_SHA256";
+export declare type Mac_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_HMAC_SHA256" | "ALGORITHM_HMAC_SHA1" | "ALGORITHM_HMAC_SHA384" | "ALGORITHM_HMAC_SHA512" | "ALGORITHM_HMAC_MD5";
 
 /**
  * Describes the enum keyward.allowlist.v1.Mac.Algorithm.
  */
 export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJson>;
+
+/**
+ * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
+ * checksums. A MAC would be better: needs SECRET_DIGEST.
+ *
+ * @generated from message keyward.allowlist.v1.SecretDigest
+ */
+export declare type SecretDigest = Message<"keyward.allowlist.v1.SecretDigest"> & {
+  /**
+   * The hash. MD5 and SHA1 need WEAK_DIGEST.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+};
+
+/**
+ * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
+ * checksums. A MAC would be better: needs SECRET_DIGEST.
+ *
+ * @generated from message keyward.allowlist.v1.SecretDigest
+ */
+export declare type SecretDigestJson = {
+  /**
+   * The hash. MD5 and SHA1 need WEAK_DIGEST.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.SecretDigest.
+ * Use `create(SecretDigestSchema)` to create a new message.
+ */
+export declare const SecretDigestSchema: GenMessage<SecretDigest, {jsonType: SecretDigestJson}>;
+
+/**
+ * Asymmetric is a signature with a private key, verified with the public one.
+ *
+ * @generated from message keyward.allowlist.v1.Asymmetric
+ */
+export declare type Asymmetric = Message<"keyward.allowlist.v1.Asymmetric"> & {
+  /**
+   * The algorithm.
+   *
+   * @generated from field: keyward.allowlist.v1.Asymmetric.Algorithm algorithm = 1;
+   */
+  algorithm: Asymmetric_Algorithm;
+};
+
+/**
+ * Asymmetric is a signature with a private key, verified with the public one.
+ *
+ * @generated from message keyward.allowlist.v1.Asymmetric
+ */
+export declare type AsymmetricJson = {
+  /**
+   * The algorithm.
+   *
+   * @generated from field: keyward.allowlist.v1.Asymmetric.Algorithm algorithm = 1;
+   */
+  algorithm?: Asymmetric_AlgorithmJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Asymmetric.
+ * Use `create(AsymmetricSchema)` to create a new message.
+ */
+export declare const AsymmetricSchema: GenMessage<Asymmetric, {jsonType: AsymmetricJson}>;
+
+/**
+ * The algorithms.
+ *
+ * @generated from enum keyward.allowlist.v1.Asymmetric.Algorithm
+ */
+export enum Asymmetric_Algorithm {
+  /**
+   * Refused.
+   *
+   * @generated from enum value: ALGORITHM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2), as in Alipay's RSA2.
+   *
+   * @generated from enum value: ALGORITHM_RSA_PKCS1V15_SHA256 = 1;
+   */
+  RSA_PKCS1V15_SHA256 = 1,
+
+  /**
+   * The same with SHA-384.
+   *
+   * @generated from enum value: ALGORITHM_RSA_PKCS1V15_SHA384 = 2;
+   */
+  RSA_PKCS1V15_SHA384 = 2,
+
+  /**
+   * The same with SHA-512.
+   *
+   * @generated from enum value: ALGORITHM_RSA_PKCS1V15_SHA512 = 3;
+   */
+  RSA_PKCS1V15_SHA512 = 3,
+
+  /**
+   * The same with SHA-1. Needs WEAK_DIGEST.
+   *
+   * @generated from enum value: ALGORITHM_RSA_PKCS1V15_SHA1 = 4;
+   */
+  RSA_PKCS1V15_SHA1 = 4,
+
+  /**
+   * RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017 section 8.1).
+   *
+   * @generated from enum value: ALGORITHM_RSA_PSS_SHA256 = 5;
+   */
+  RSA_PSS_SHA256 = 5,
+
+  /**
+   * The same with SHA-512 and a salt of 64 bytes.
+   *
+   * @generated from enum value: ALGORITHM_RSA_PSS_SHA512 = 6;
+   */
+  RSA_PSS_SHA512 = 6,
+
+  /**
+   * ECDSA with P-256 and SHA-256 (FIPS 186-5), the signature in DER.
+   *
+   * @generated from enum value: ALGORITHM_ECDSA_P256_SHA256_DER = 7;
+   */
+  ECDSA_P256_SHA256_DER = 7,
+
+  /**
+   * The same with the signature as r and s behind each other, 64 bytes (IEEE P1363).
+   *
+   * @generated from enum value: ALGORITHM_ECDSA_P256_SHA256_P1363 = 8;
+   */
+  ECDSA_P256_SHA256_P1363 = 8,
+
+  /**
+   * ECDSA with P-384 and SHA-384 in DER.
+   *
+   * @generated from enum value: ALGORITHM_ECDSA_P384_SHA384_DER = 9;
+   */
+  ECDSA_P384_SHA384_DER = 9,
+
+  /**
+   * Ed25519 (RFC 8032).
+   *
+   * @generated from enum value: ALGORITHM_ED25519 = 10;
+   */
+  ED25519 = 10,
+}
+
+/**
+ * The algorithms.
+ *
+ * @generated from enum keyward.allowlist.v1.Asymmetric.Algorithm
+ */
+export declare type Asymmetric_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RSA_PKCS1V15_SHA256" | "ALGORITHM_RSA_PKCS1V15_SHA384" | "ALGORITHM_RSA_PKCS1V15_SHA512" | "ALGORITHM_RSA_PKCS1V15_SHA1" | "ALGORITHM_RSA_PSS_SHA256" | "ALGORITHM_RSA_PSS_SHA512" | "ALGORITHM_ECDSA_P256_SHA256_DER" | "ALGORITHM_ECDSA_P256_SHA256_P1363" | "ALGORITHM_ECDSA_P384_SHA384_DER" | "ALGORITHM_ED25519";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Asymmetric.Algorithm.
+ */
+export declare const Asymmetric_AlgorithmSchema: GenEnum<Asymmetric_Algorithm, Asymmetric_AlgorithmJson>;
 
 /**
  * A LegacyAcknowledgement accepts one unsafe choice for a while.
@@ -1173,6 +4210,13 @@ export declare type LegacyAcknowledgement = Message<"keyward.allowlist.v1.Legacy
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+   *
+   * @generated from field: bool decrypt_only = 4;
+   */
+  decryptOnly: boolean;
 };
 
 /**
@@ -1202,6 +4246,13 @@ export declare type LegacyAcknowledgementJson = {
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: TimestampJson;
+
+  /**
+   * Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+   *
+   * @generated from field: bool decrypt_only = 4;
+   */
+  decryptOnly?: boolean;
 };
 
 /**
@@ -1224,12 +4275,114 @@ export enum LegacyAcknowledgement_Flag {
   UNSPECIFIED = 0,
 
   /**
-   * CBC without a MAC: whoever can change the ciphertext can change the
-   * plaintext, and an answer that tells good padding from bad opens it.
+   * CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can
+   * change the ciphertext can change the plaintext, and an answer that tells good
+   * padding from bad opens it.
    *
    * @generated from enum value: FLAG_UNAUTHENTICATED_CBC = 1;
    */
   UNAUTHENTICATED_CBC = 1,
+
+  /**
+   * Electronic Codebook mode: equal blocks of plaintext show.
+   *
+   * @generated from enum value: FLAG_ECB = 2;
+   */
+  ECB = 2,
+
+  /**
+   * Triple DES: blocks of 64 bits, which repeat after some gigabytes.
+   *
+   * @generated from enum value: FLAG_TRIPLE_DES = 3;
+   */
+  TRIPLE_DES = 3,
+
+  /**
+   * CBC with an IV of zeros: equal beginnings show.
+   *
+   * @generated from enum value: FLAG_ZERO_IV = 4;
+   */
+  ZERO_IV = 4,
+
+  /**
+   * CBC with an IV that is always the same, or the same for all values of a message:
+   * equal beginnings show.
+   *
+   * @generated from enum value: FLAG_STATIC_IV = 5;
+   */
+  STATIC_IV = 5,
+
+  /**
+   * The IV is the beginning of the key.
+   *
+   * @generated from enum value: FLAG_IV_FROM_KEY = 6;
+   */
+  IV_FROM_KEY = 6,
+
+  /**
+   * A key made by MD5.
+   *
+   * @generated from enum value: FLAG_MD5_KDF = 7;
+   */
+  MD5_KDF = 7,
+
+  /**
+   * Padding with zeros, which loses zeros.
+   *
+   * @generated from enum value: FLAG_ZERO_PADDING = 8;
+   */
+  ZERO_PADDING = 8,
+
+  /**
+   * RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens
+   * it (Bleichenbacher).
+   *
+   * @generated from enum value: FLAG_RSA_PKCS1V15_ENCRYPTION = 9;
+   */
+  RSA_PKCS1V15_ENCRYPTION = 9,
+
+  /**
+   * CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext.
+   *
+   * @generated from enum value: FLAG_UNAUTHENTICATED_CTR = 10;
+   */
+  UNAUTHENTICATED_CTR = 10,
+
+  /**
+   * A passphrase's key derived with the same salt every time, or with none.
+   *
+   * @generated from enum value: FLAG_STATIC_SALT = 11;
+   */
+  STATIC_SALT = 11,
+
+  /**
+   * A passphrase's key derived with too little work.
+   *
+   * @generated from enum value: FLAG_WEAK_KDF_ITERATIONS = 12;
+   */
+  WEAK_KDF_ITERATIONS = 12,
+
+  /**
+   * A tag of fewer than 16 bytes.
+   *
+   * @generated from enum value: FLAG_SHORT_TAG = 13;
+   */
+  SHORT_TAG = 13,
+
+  /**
+   * A digest with a secret in it instead of a MAC: open to extension.
+   *
+   * @generated from enum value: FLAG_SECRET_DIGEST = 14;
+   */
+  SECRET_DIGEST = 14,
+
+  /**
+   * A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them
+   * as a function in the `input` of any.
+   *
+   * @generated from enum value: FLAG_WEAK_DIGEST = 15;
+   */
+  WEAK_DIGEST = 15,
 }
 
 /**
@@ -1237,7 +4390,7 @@ export enum LegacyAcknowledgement_Flag {
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
-export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC";
+export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST";
 
 /**
  * Describes the enum keyward.allowlist.v1.LegacyAcknowledgement.Flag.
@@ -1286,6 +4439,21 @@ export enum Decoding {
    * @generated from enum value: DECODING_BASE64URL = 4;
    */
   BASE64URL = 4,
+
+  /**
+   * The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional.
+   *
+   * @generated from enum value: DECODING_WHSEC = 5;
+   */
+  WHSEC = 5,
+
+  /**
+   * The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1,
+   * SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at.
+   *
+   * @generated from enum value: DECODING_PEM = 6;
+   */
+  PEM = 6,
 }
 
 /**
@@ -1295,12 +4463,113 @@ export enum Decoding {
  *
  * @generated from enum keyward.allowlist.v1.Decoding
  */
-export declare type DecodingJson = "DECODING_UNSPECIFIED" | "DECODING_RAW" | "DECODING_HEX" | "DECODING_BASE64" | "DECODING_BASE64URL";
+export declare type DecodingJson = "DECODING_UNSPECIFIED" | "DECODING_RAW" | "DECODING_HEX" | "DECODING_BASE64" | "DECODING_BASE64URL" | "DECODING_WHSEC" | "DECODING_PEM";
 
 /**
  * Describes the enum keyward.allowlist.v1.Decoding.
  */
 export declare const DecodingSchema: GenEnum<Decoding, DecodingJson>;
+
+/**
+ * Hash functions (FIPS 180-4; MD5 RFC 1321).
+ *
+ * @generated from enum keyward.allowlist.v1.Hash
+ */
+export enum Hash {
+  /**
+   * The default that the field names.
+   *
+   * @generated from enum value: HASH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * MD5, broken: only for key derivations and digests that partners fixed long ago.
+   *
+   * @generated from enum value: HASH_MD5 = 1;
+   */
+  MD5 = 1,
+
+  /**
+   * SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken.
+   *
+   * @generated from enum value: HASH_SHA1 = 2;
+   */
+  SHA1 = 2,
+
+  /**
+   * SHA-256.
+   *
+   * @generated from enum value: HASH_SHA256 = 3;
+   */
+  SHA256 = 3,
+
+  /**
+   * SHA-384.
+   *
+   * @generated from enum value: HASH_SHA384 = 4;
+   */
+  SHA384 = 4,
+
+  /**
+   * SHA-512.
+   *
+   * @generated from enum value: HASH_SHA512 = 5;
+   */
+  SHA512 = 5,
+}
+
+/**
+ * Hash functions (FIPS 180-4; MD5 RFC 1321).
+ *
+ * @generated from enum keyward.allowlist.v1.Hash
+ */
+export declare type HashJson = "HASH_UNSPECIFIED" | "HASH_MD5" | "HASH_SHA1" | "HASH_SHA256" | "HASH_SHA384" | "HASH_SHA512";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Hash.
+ */
+export declare const HashSchema: GenEnum<Hash, HashJson>;
+
+/**
+ * Whether and how a JOSE header carries `iat`.
+ *
+ * @generated from enum keyward.allowlist.v1.IssuedAt
+ */
+export enum IssuedAt {
+  /**
+   * It does not.
+   *
+   * @generated from enum value: ISSUED_AT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * In seconds since 1970.
+   *
+   * @generated from enum value: ISSUED_AT_SECONDS = 1;
+   */
+  SECONDS = 1,
+
+  /**
+   * In milliseconds since 1970.
+   *
+   * @generated from enum value: ISSUED_AT_MILLISECONDS = 2;
+   */
+  MILLISECONDS = 2,
+}
+
+/**
+ * Whether and how a JOSE header carries `iat`.
+ *
+ * @generated from enum keyward.allowlist.v1.IssuedAt
+ */
+export declare type IssuedAtJson = "ISSUED_AT_UNSPECIFIED" | "ISSUED_AT_SECONDS" | "ISSUED_AT_MILLISECONDS";
+
+/**
+ * Describes the enum keyward.allowlist.v1.IssuedAt.
+ */
+export declare const IssuedAtSchema: GenEnum<IssuedAt, IssuedAtJson>;
 
 /**
  * How bytes are written as text.
@@ -1309,7 +4578,7 @@ export declare const DecodingSchema: GenEnum<Decoding, DecodingJson>;
  */
 export enum Encoding {
   /**
-   * BASE64 for ciphertext, HEX for signatures.
+   * BASE64 for ciphertext, HEX for signatures, RAW for what says so.
    *
    * @generated from enum value: ENCODING_UNSPECIFIED = 0;
    */
@@ -1335,6 +4604,22 @@ export enum Encoding {
    * @generated from enum value: ENCODING_HEX = 3;
    */
   HEX = 3,
+
+  /**
+   * Upper-case hexadecimal. Read in either case.
+   *
+   * @generated from enum value: ENCODING_HEX_UPPER = 4;
+   */
+  HEX_UPPER = 4,
+
+  /**
+   * The bytes as they are. In a JSON string, a form or a header only for parts that are
+   * text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without
+   * a kind the bytes themselves, which are refused if they are not.
+   *
+   * @generated from enum value: ENCODING_RAW = 5;
+   */
+  RAW = 5,
 }
 
 /**
@@ -1342,7 +4627,7 @@ export enum Encoding {
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
-export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX";
+export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX" | "ENCODING_HEX_UPPER" | "ENCODING_RAW";
 
 /**
  * Describes the enum keyward.allowlist.v1.Encoding.

@@ -168,6 +168,23 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
    * @generated from field: keyward.allowlist.v1.Challenge challenge = 19;
    */
   challenge?: Challenge | undefined;
+
+  /**
+   * How often each key was used for this endpoint, since the allowlist began to count. Set
+   * by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
+   * used first.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyUse key_uses = 20;
+   */
+  keyUses: KeyUse[];
+
+  /**
+   * The last messages of the partner that did not open or verify, newest first, at most
+   * 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
+   */
+  recentFailures: MessageFailure[];
 };
 
 /**
@@ -326,6 +343,23 @@ export declare type EndpointJson = {
    * @generated from field: keyward.allowlist.v1.Challenge challenge = 19;
    */
   challenge?: ChallengeJson;
+
+  /**
+   * How often each key was used for this endpoint, since the allowlist began to count. Set
+   * by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
+   * used first.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyUse key_uses = 20;
+   */
+  keyUses?: KeyUseJson[];
+
+  /**
+   * The last messages of the partner that did not open or verify, newest first, at most
+   * 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
+   */
+  recentFailures?: MessageFailureJson[];
 };
 
 /**
@@ -380,6 +414,204 @@ export declare type Endpoint_StateJson = "STATE_UNSPECIFIED" | "STATE_PENDING" |
  * Describes the enum keyward.allowlist.v1.Endpoint.State.
  */
 export declare const Endpoint_StateSchema: GenEnum<Endpoint_State, Endpoint_StateJson>;
+
+/**
+ * A KeyUse counts the uses of one version of a secret for one endpoint.
+ *
+ * @generated from message keyward.allowlist.v1.KeyUse
+ */
+export declare type KeyUse = Message<"keyward.allowlist.v1.KeyUse"> & {
+  /**
+   * The secret's resource name.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * In how many messages it was used with success.
+   *
+   * @generated from field: uint64 used = 3;
+   */
+  used: bigint;
+
+  /**
+   * In how many messages that did not open or verify it was the only or the last key tried.
+   *
+   * @generated from field: uint64 failed = 4;
+   */
+  failed: bigint;
+
+  /**
+   * When it was last used with success.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 5;
+   */
+  lastUseTime?: Timestamp | undefined;
+};
+
+/**
+ * A KeyUse counts the uses of one version of a secret for one endpoint.
+ *
+ * @generated from message keyward.allowlist.v1.KeyUse
+ */
+export declare type KeyUseJson = {
+  /**
+   * The secret's resource name.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret?: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version?: number;
+
+  /**
+   * In how many messages it was used with success.
+   *
+   * @generated from field: uint64 used = 3;
+   */
+  used?: string;
+
+  /**
+   * In how many messages that did not open or verify it was the only or the last key tried.
+   *
+   * @generated from field: uint64 failed = 4;
+   */
+  failed?: string;
+
+  /**
+   * When it was last used with success.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 5;
+   */
+  lastUseTime?: TimestampJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.KeyUse.
+ * Use `create(KeyUseSchema)` to create a new message.
+ */
+export declare const KeyUseSchema: GenMessage<KeyUse, {jsonType: KeyUseJson}>;
+
+/**
+ * A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
+ * holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+ *
+ * @generated from message keyward.allowlist.v1.MessageFailure
+ */
+export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailure"> & {
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
+   * `sign inside`, `value` or `signature`. Padding and tag are one stage.
+   *
+   * @generated from field: string stage = 2;
+   */
+  stage: string;
+
+  /**
+   * The length of the body in bytes.
+   *
+   * @generated from field: uint32 body_bytes = 3;
+   */
+  bodyBytes: number;
+
+  /**
+   * The SHA-256 of the body in lower-case hexadecimal.
+   *
+   * @generated from field: string body_sha256 = 4;
+   */
+  bodySha256: string;
+
+  /**
+   * The versions that were tried, such as `workspaces/w/secrets/s/versions/2`.
+   *
+   * @generated from field: repeated string versions = 5;
+   */
+  versions: string[];
+
+  /**
+   * The id of the request, as in the server's log.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+};
+
+/**
+ * A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
+ * holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+ *
+ * @generated from message keyward.allowlist.v1.MessageFailure
+ */
+export declare type MessageFailureJson = {
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: TimestampJson;
+
+  /**
+   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
+   * `sign inside`, `value` or `signature`. Padding and tag are one stage.
+   *
+   * @generated from field: string stage = 2;
+   */
+  stage?: string;
+
+  /**
+   * The length of the body in bytes.
+   *
+   * @generated from field: uint32 body_bytes = 3;
+   */
+  bodyBytes?: number;
+
+  /**
+   * The SHA-256 of the body in lower-case hexadecimal.
+   *
+   * @generated from field: string body_sha256 = 4;
+   */
+  bodySha256?: string;
+
+  /**
+   * The versions that were tried, such as `workspaces/w/secrets/s/versions/2`.
+   *
+   * @generated from field: repeated string versions = 5;
+   */
+  versions?: string[];
+
+  /**
+   * The id of the request, as in the server's log.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.MessageFailure.
+ * Use `create(MessageFailureSchema)` to create a new message.
+ */
+export declare const MessageFailureSchema: GenMessage<MessageFailure, {jsonType: MessageFailureJson}>;
 
 /**
  * A BodyValue is a credential inside a JSON request body.
@@ -1150,6 +1382,20 @@ export enum EndpointChange_Action {
    * @generated from enum value: ACTION_RECOVERED = 9;
    */
   RECOVERED = 9,
+
+  /**
+   * A sample was encrypted with live keys.
+   *
+   * @generated from enum value: ACTION_TESTED = 10;
+   */
+  TESTED = 10,
+
+  /**
+   * A sample was diagnosed.
+   *
+   * @generated from enum value: ACTION_DIAGNOSED = 11;
+   */
+  DIAGNOSED = 11,
 }
 
 /**
@@ -1157,7 +1403,7 @@ export enum EndpointChange_Action {
  *
  * @generated from enum keyward.allowlist.v1.EndpointChange.Action
  */
-export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED";
+export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED" | "ACTION_TESTED" | "ACTION_DIAGNOSED";
 
 /**
  * Describes the enum keyward.allowlist.v1.EndpointChange.Action.

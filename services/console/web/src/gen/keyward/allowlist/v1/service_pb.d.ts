@@ -22,7 +22,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Endpoint, Endpoint_State, Endpoint_StateJson, EndpointChange, EndpointChangeJson, EndpointJson, Parameter, ParameterJson, Verification_Method, Verification_MethodJson } from "./resources_pb";
-import type { FieldMask, FieldMaskJson } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { Encryption, EncryptionJson, LegacyAcknowledgement_Flag, LegacyAcknowledgement_FlagJson } from "./encryption_pb";
 
 /**
  * Describes the file keyward/allowlist/v1/service.proto.
@@ -279,6 +280,14 @@ export declare type ListEndpointsRequest = Message<"keyward.allowlist.v1.ListEnd
    * @generated from field: string label = 7;
    */
   label: string;
+
+  /**
+   * Only endpoints with an acknowledged unsafe choice whose acknowledgement ends before
+   * this time, those that have ended included. A time more than 2 years away finds all.
+   *
+   * @generated from field: google.protobuf.Timestamp legacy_expires_before = 8;
+   */
+  legacyExpiresBefore?: Timestamp | undefined;
 };
 
 /**
@@ -337,6 +346,14 @@ export declare type ListEndpointsRequestJson = {
    * @generated from field: string label = 7;
    */
   label?: string;
+
+  /**
+   * Only endpoints with an acknowledged unsafe choice whose acknowledgement ends before
+   * this time, those that have ended included. A time more than 2 years away finds all.
+   *
+   * @generated from field: google.protobuf.Timestamp legacy_expires_before = 8;
+   */
+  legacyExpiresBefore?: TimestampJson;
 };
 
 /**
@@ -1404,6 +1421,13 @@ export declare type EncryptRequest = Message<"keyward.allowlist.v1.EncryptReques
    * @generated from field: string exchange = 4;
    */
   exchange: string;
+
+  /**
+   * What is signed besides the body. Unset: what is there by itself.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContext | undefined;
 };
 
 /**
@@ -1441,6 +1465,13 @@ export declare type EncryptRequestJson = {
    * @generated from field: string exchange = 4;
    */
   exchange?: string;
+
+  /**
+   * What is signed besides the body. Unset: what is there by itself.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContextJson;
 };
 
 /**
@@ -1448,6 +1479,118 @@ export declare type EncryptRequestJson = {
  * Use `create(EncryptRequestSchema)` to create a new message.
  */
 export declare const EncryptRequestSchema: GenMessage<EncryptRequest, {jsonType: EncryptRequestJson}>;
+
+/**
+ * A MessageContext is what is known of a message besides its body and headers, for
+ * signatures. All is optional; what a template needs and is not known is INVALID_FIELD.
+ *
+ * @generated from message keyward.allowlist.v1.MessageContext
+ */
+export declare type MessageContext = Message<"keyward.allowlist.v1.MessageContext"> & {
+  /**
+   * Encrypt: the time to sign. VerifySignature and Decrypt: the time to compare with.
+   * Unset: now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
+   * to verify it is read from the header that carries it.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * The HTTP method. Unset: the endpoint's, if it has one only.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * The path, as it is sent, with a leading `/`. Unset: that of the endpoint's URL,
+   * unless it ends in `/*`.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * The query, as it is sent, without `?`. Unset: empty.
+   *
+   * @generated from field: string query = 5;
+   */
+  query: string;
+
+  /**
+   * The host without port. Unset: that of the endpoint's URL.
+   *
+   * @generated from field: string host = 6;
+   */
+  host: string;
+};
+
+/**
+ * A MessageContext is what is known of a message besides its body and headers, for
+ * signatures. All is optional; what a template needs and is not known is INVALID_FIELD.
+ *
+ * @generated from message keyward.allowlist.v1.MessageContext
+ */
+export declare type MessageContextJson = {
+  /**
+   * Encrypt: the time to sign. VerifySignature and Decrypt: the time to compare with.
+   * Unset: now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: TimestampJson;
+
+  /**
+   * The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
+   * to verify it is read from the header that carries it.
+   *
+   * @generated from field: string id = 2;
+   */
+  id?: string;
+
+  /**
+   * The HTTP method. Unset: the endpoint's, if it has one only.
+   *
+   * @generated from field: string method = 3;
+   */
+  method?: string;
+
+  /**
+   * The path, as it is sent, with a leading `/`. Unset: that of the endpoint's URL,
+   * unless it ends in `/*`.
+   *
+   * @generated from field: string path = 4;
+   */
+  path?: string;
+
+  /**
+   * The query, as it is sent, without `?`. Unset: empty.
+   *
+   * @generated from field: string query = 5;
+   */
+  query?: string;
+
+  /**
+   * The host without port. Unset: that of the endpoint's URL.
+   *
+   * @generated from field: string host = 6;
+   */
+  host?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.MessageContext.
+ * Use `create(MessageContextSchema)` to create a new message.
+ */
+export declare const MessageContextSchema: GenMessage<MessageContext, {jsonType: MessageContextJson}>;
 
 /**
  * Answers Encrypt.
@@ -1577,6 +1720,22 @@ export declare type DecryptRequest = Message<"keyward.allowlist.v1.DecryptReques
    * @generated from field: string exchange = 4;
    */
   exchange: string;
+
+  /**
+   * The headers that came with it, in any case; several of one name are joined by a
+   * comma and a blank (RFC 9110 section 5.3). Needed where a part or the signature is
+   * in a header. At most 64.
+   *
+   * @generated from field: map<string, string> headers = 5;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * What was signed besides the body.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 6;
+   */
+  context?: MessageContext | undefined;
 };
 
 /**
@@ -1613,6 +1772,22 @@ export declare type DecryptRequestJson = {
    * @generated from field: string exchange = 4;
    */
   exchange?: string;
+
+  /**
+   * The headers that came with it, in any case; several of one name are joined by a
+   * comma and a blank (RFC 9110 section 5.3). Needed where a part or the signature is
+   * in a header. At most 64.
+   *
+   * @generated from field: map<string, string> headers = 5;
+   */
+  headers?: { [key: string]: string };
+
+  /**
+   * What was signed besides the body.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 6;
+   */
+  context?: MessageContextJson;
 };
 
 /**
@@ -1670,6 +1845,1140 @@ export declare type DecryptResponseJson = {
  * Use `create(DecryptResponseSchema)` to create a new message.
  */
 export declare const DecryptResponseSchema: GenMessage<DecryptResponse, {jsonType: DecryptResponseJson}>;
+
+/**
+ * Asks to verify a signature.
+ *
+ * @generated from message keyward.allowlist.v1.VerifySignatureRequest
+ */
+export declare type VerifySignatureRequest = Message<"keyward.allowlist.v1.VerifySignatureRequest"> & {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * REQUEST unless given: what a partner sent by itself, such as a webhook.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
+   */
+  kind: MessageKind;
+
+  /**
+   * The body as it came (base64 in JSON). At most 16 MiB over gRPC.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+
+  /**
+   * The headers as they came, as in Decrypt.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * What was signed besides.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContext | undefined;
+};
+
+/**
+ * Asks to verify a signature.
+ *
+ * @generated from message keyward.allowlist.v1.VerifySignatureRequest
+ */
+export declare type VerifySignatureRequestJson = {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * REQUEST unless given: what a partner sent by itself, such as a webhook.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
+   */
+  kind?: MessageKindJson;
+
+  /**
+   * The body as it came (base64 in JSON). At most 16 MiB over gRPC.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body?: string;
+
+  /**
+   * The headers as they came, as in Decrypt.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers?: { [key: string]: string };
+
+  /**
+   * What was signed besides.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContextJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.VerifySignatureRequest.
+ * Use `create(VerifySignatureRequestSchema)` to create a new message.
+ */
+export declare const VerifySignatureRequestSchema: GenMessage<VerifySignatureRequest, {jsonType: VerifySignatureRequestJson}>;
+
+/**
+ * Answers VerifySignature: the signature is good.
+ *
+ * @generated from message keyward.allowlist.v1.VerifySignatureResponse
+ */
+export declare type VerifySignatureResponse = Message<"keyward.allowlist.v1.VerifySignatureResponse"> & {
+  /**
+   * The message's id, where a header carries one and the signature covers it: a message
+   * with an id that was seen before is a replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The time in the header, where one carries it and the signature covers it. It is
+   * within the tolerance.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Answers VerifySignature: the signature is good.
+ *
+ * @generated from message keyward.allowlist.v1.VerifySignatureResponse
+ */
+export declare type VerifySignatureResponseJson = {
+  /**
+   * The message's id, where a header carries one and the signature covers it: a message
+   * with an id that was seen before is a replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * The time in the header, where one carries it and the signature covers it. It is
+   * within the tolerance.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: TimestampJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.VerifySignatureResponse.
+ * Use `create(VerifySignatureResponseSchema)` to create a new message.
+ */
+export declare const VerifySignatureResponseSchema: GenMessage<VerifySignatureResponse, {jsonType: VerifySignatureResponseJson}>;
+
+/**
+ * Asks for a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.TestEncryptionRequest
+ */
+export declare type TestEncryptionRequest = Message<"keyward.allowlist.v1.TestEncryptionRequest"> & {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`; with `encryption` the endpoint may be
+   * `-`, for one that does not exist yet.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The configuration to try, checked as when it is saved. Unset: the endpoint's.
+   *
+   * @generated from field: keyward.allowlist.v1.Encryption encryption = 2;
+   */
+  encryption?: Encryption | undefined;
+
+  /**
+   * REQUEST unless given. A RESPONSE that needs an exchange gets a made-up one.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 3;
+   */
+  kind: MessageKind;
+
+  /**
+   * The sample in the clear (base64 in JSON). At most 64 KiB.
+   *
+   * @generated from field: bytes body = 4;
+   */
+  body: Uint8Array;
+
+  /**
+   * What is signed besides.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContext | undefined;
+
+  /**
+   * Uses the endpoint's own keys instead of throw-away keys: only with the saved
+   * configuration, with a `reason`, and not where the IV comes of the key, in ECB, or
+   * with a secret digest. The answer
+   * has no keys, no values in its steps, and no snippets.
+   *
+   * @generated from field: bool live_keys = 6;
+   */
+  liveKeys: boolean;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Asks for a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.TestEncryptionRequest
+ */
+export declare type TestEncryptionRequestJson = {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`; with `encryption` the endpoint may be
+   * `-`, for one that does not exist yet.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The configuration to try, checked as when it is saved. Unset: the endpoint's.
+   *
+   * @generated from field: keyward.allowlist.v1.Encryption encryption = 2;
+   */
+  encryption?: EncryptionJson;
+
+  /**
+   * REQUEST unless given. A RESPONSE that needs an exchange gets a made-up one.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 3;
+   */
+  kind?: MessageKindJson;
+
+  /**
+   * The sample in the clear (base64 in JSON). At most 64 KiB.
+   *
+   * @generated from field: bytes body = 4;
+   */
+  body?: string;
+
+  /**
+   * What is signed besides.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 5;
+   */
+  context?: MessageContextJson;
+
+  /**
+   * Uses the endpoint's own keys instead of throw-away keys: only with the saved
+   * configuration, with a `reason`, and not where the IV comes of the key, in ECB, or
+   * with a secret digest. The answer
+   * has no keys, no values in its steps, and no snippets.
+   *
+   * @generated from field: bool live_keys = 6;
+   */
+  liveKeys?: boolean;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.TestEncryptionRequest.
+ * Use `create(TestEncryptionRequestSchema)` to create a new message.
+ */
+export declare const TestEncryptionRequestSchema: GenMessage<TestEncryptionRequest, {jsonType: TestEncryptionRequestJson}>;
+
+/**
+ * Answers TestEncryption.
+ *
+ * @generated from message keyward.allowlist.v1.TestEncryptionResponse
+ */
+export declare type TestEncryptionResponse = Message<"keyward.allowlist.v1.TestEncryptionResponse"> & {
+  /**
+   * The body that would be sent.
+   *
+   * @generated from field: bytes body = 1;
+   */
+  body: Uint8Array;
+
+  /**
+   * The headers; a credential reads `REDACTED`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 2;
+   */
+  headers: Parameter[];
+
+  /**
+   * The query parameters; a credential reads `REDACTED`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 3;
+   */
+  queryParameters: Parameter[];
+
+  /**
+   * The content type.
+   *
+   * @generated from field: string content_type = 4;
+   */
+  contentType: string;
+
+  /**
+   * What was done, in order.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.TestStep steps = 5;
+   */
+  steps: TestStep[];
+
+  /**
+   * The throw-away keys. They are of this answer alone and protect nothing.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.ThrowawayKey keys = 6;
+   */
+  keys: ThrowawayKey[];
+
+  /**
+   * Programs that open the message, for the partner to try.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Snippet snippets = 7;
+   */
+  snippets: Snippet[];
+
+  /**
+   * Whether our own decryption gave the sample back. False where the private key of
+   * the partner is needed and only the public one is here.
+   *
+   * @generated from field: bool opened = 8;
+   */
+  opened: boolean;
+};
+
+/**
+ * Answers TestEncryption.
+ *
+ * @generated from message keyward.allowlist.v1.TestEncryptionResponse
+ */
+export declare type TestEncryptionResponseJson = {
+  /**
+   * The body that would be sent.
+   *
+   * @generated from field: bytes body = 1;
+   */
+  body?: string;
+
+  /**
+   * The headers; a credential reads `REDACTED`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 2;
+   */
+  headers?: ParameterJson[];
+
+  /**
+   * The query parameters; a credential reads `REDACTED`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 3;
+   */
+  queryParameters?: ParameterJson[];
+
+  /**
+   * The content type.
+   *
+   * @generated from field: string content_type = 4;
+   */
+  contentType?: string;
+
+  /**
+   * What was done, in order.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.TestStep steps = 5;
+   */
+  steps?: TestStepJson[];
+
+  /**
+   * The throw-away keys. They are of this answer alone and protect nothing.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.ThrowawayKey keys = 6;
+   */
+  keys?: ThrowawayKeyJson[];
+
+  /**
+   * Programs that open the message, for the partner to try.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Snippet snippets = 7;
+   */
+  snippets?: SnippetJson[];
+
+  /**
+   * Whether our own decryption gave the sample back. False where the private key of
+   * the partner is needed and only the public one is here.
+   *
+   * @generated from field: bool opened = 8;
+   */
+  opened?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.TestEncryptionResponse.
+ * Use `create(TestEncryptionResponseSchema)` to create a new message.
+ */
+export declare const TestEncryptionResponseSchema: GenMessage<TestEncryptionResponse, {jsonType: TestEncryptionResponseJson}>;
+
+/**
+ * A TestStep is one step of a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.TestStep
+ */
+export declare type TestStep = Message<"keyward.allowlist.v1.TestStep"> & {
+  /**
+   * The stage: `select`, `sign inside`, `key`, `derive`, `iv`, `encrypt`, `mac`,
+   * `envelope` or `sign`.
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage: string;
+
+  /**
+   * What was done, in words.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * The length of the result in bytes.
+   *
+   * @generated from field: uint32 bytes = 3;
+   */
+  bytes: number;
+
+  /**
+   * The result in lower-case hexadecimal, its first 64 bytes. Empty with live keys.
+   *
+   * @generated from field: string value = 4;
+   */
+  value: string;
+};
+
+/**
+ * A TestStep is one step of a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.TestStep
+ */
+export declare type TestStepJson = {
+  /**
+   * The stage: `select`, `sign inside`, `key`, `derive`, `iv`, `encrypt`, `mac`,
+   * `envelope` or `sign`.
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage?: string;
+
+  /**
+   * What was done, in words.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail?: string;
+
+  /**
+   * The length of the result in bytes.
+   *
+   * @generated from field: uint32 bytes = 3;
+   */
+  bytes?: number;
+
+  /**
+   * The result in lower-case hexadecimal, its first 64 bytes. Empty with live keys.
+   *
+   * @generated from field: string value = 4;
+   */
+  value?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.TestStep.
+ * Use `create(TestStepSchema)` to create a new message.
+ */
+export declare const TestStepSchema: GenMessage<TestStep, {jsonType: TestStepJson}>;
+
+/**
+ * A ThrowawayKey stands for a secret in a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.ThrowawayKey
+ */
+export declare type ThrowawayKey = Message<"keyward.allowlist.v1.ThrowawayKey"> & {
+  /**
+   * Where it is used, such as `request.cipher.shared_key.keys[0]`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * The secret it stands for.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * Its value, as one would store it: a text that decodes as the reference says. For
+   * asymmetric keys the private key as PEM or armor.
+   *
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * A ThrowawayKey stands for a secret in a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.ThrowawayKey
+ */
+export declare type ThrowawayKeyJson = {
+  /**
+   * Where it is used, such as `request.cipher.shared_key.keys[0]`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field?: string;
+
+  /**
+   * The secret it stands for.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret?: string;
+
+  /**
+   * Its value, as one would store it: a text that decodes as the reference says. For
+   * asymmetric keys the private key as PEM or armor.
+   *
+   * @generated from field: string value = 3;
+   */
+  value?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ThrowawayKey.
+ * Use `create(ThrowawayKeySchema)` to create a new message.
+ */
+export declare const ThrowawayKeySchema: GenMessage<ThrowawayKey, {jsonType: ThrowawayKeyJson}>;
+
+/**
+ * A Snippet is a program that opens the message of a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.Snippet
+ */
+export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
+  /**
+   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   *
+   * @generated from field: string language = 1;
+   */
+  language: string;
+
+  /**
+   * The source. It holds the throw-away keys and the message and prints the plaintext.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * A Snippet is a program that opens the message of a dry run.
+ *
+ * @generated from message keyward.allowlist.v1.Snippet
+ */
+export declare type SnippetJson = {
+  /**
+   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   *
+   * @generated from field: string language = 1;
+   */
+  language?: string;
+
+  /**
+   * The source. It holds the throw-away keys and the message and prints the plaintext.
+   *
+   * @generated from field: string code = 2;
+   */
+  code?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Snippet.
+ * Use `create(SnippetSchema)` to create a new message.
+ */
+export declare const SnippetSchema: GenMessage<Snippet, {jsonType: SnippetJson}>;
+
+/**
+ * Asks what is wrong.
+ *
+ * @generated from message keyward.allowlist.v1.DiagnoseSampleRequest
+ */
+export declare type DiagnoseSampleRequest = Message<"keyward.allowlist.v1.DiagnoseSampleRequest"> & {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * RESPONSE unless given: what the partner sent as an answer.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
+   */
+  kind: MessageKind;
+
+  /**
+   * The body as it came (base64 in JSON). At most 64 KiB.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+
+  /**
+   * The headers that came with it.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * What it is known to hold, byte for byte. Required.
+   *
+   * @generated from field: bytes plaintext = 5;
+   */
+  plaintext: Uint8Array;
+
+  /**
+   * Why, for the change log. Required. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Asks what is wrong.
+ *
+ * @generated from message keyward.allowlist.v1.DiagnoseSampleRequest
+ */
+export declare type DiagnoseSampleRequestJson = {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * RESPONSE unless given: what the partner sent as an answer.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
+   */
+  kind?: MessageKindJson;
+
+  /**
+   * The body as it came (base64 in JSON). At most 64 KiB.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body?: string;
+
+  /**
+   * The headers that came with it.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers?: { [key: string]: string };
+
+  /**
+   * What it is known to hold, byte for byte. Required.
+   *
+   * @generated from field: bytes plaintext = 5;
+   */
+  plaintext?: string;
+
+  /**
+   * Why, for the change log. Required. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.DiagnoseSampleRequest.
+ * Use `create(DiagnoseSampleRequestSchema)` to create a new message.
+ */
+export declare const DiagnoseSampleRequestSchema: GenMessage<DiagnoseSampleRequest, {jsonType: DiagnoseSampleRequestJson}>;
+
+/**
+ * Answers DiagnoseSample.
+ *
+ * @generated from message keyward.allowlist.v1.DiagnoseSampleResponse
+ */
+export declare type DiagnoseSampleResponse = Message<"keyward.allowlist.v1.DiagnoseSampleResponse"> & {
+  /**
+   * Whether a variant opened the sample to exactly the plaintext.
+   *
+   * @generated from field: bool found = 1;
+   */
+  found: boolean;
+
+  /**
+   * What is different in that variant. Empty if the configuration itself opens it.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Difference differences = 2;
+   */
+  differences: Difference[];
+
+  /**
+   * How many variants were tried.
+   *
+   * @generated from field: uint32 tried = 3;
+   */
+  tried: number;
+};
+
+/**
+ * Answers DiagnoseSample.
+ *
+ * @generated from message keyward.allowlist.v1.DiagnoseSampleResponse
+ */
+export declare type DiagnoseSampleResponseJson = {
+  /**
+   * Whether a variant opened the sample to exactly the plaintext.
+   *
+   * @generated from field: bool found = 1;
+   */
+  found?: boolean;
+
+  /**
+   * What is different in that variant. Empty if the configuration itself opens it.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Difference differences = 2;
+   */
+  differences?: DifferenceJson[];
+
+  /**
+   * How many variants were tried.
+   *
+   * @generated from field: uint32 tried = 3;
+   */
+  tried?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.DiagnoseSampleResponse.
+ * Use `create(DiagnoseSampleResponseSchema)` to create a new message.
+ */
+export declare const DiagnoseSampleResponseSchema: GenMessage<DiagnoseSampleResponse, {jsonType: DiagnoseSampleResponseJson}>;
+
+/**
+ * A Difference is a setting that a variant changes.
+ *
+ * @generated from message keyward.allowlist.v1.Difference
+ */
+export declare type Difference = Message<"keyward.allowlist.v1.Difference"> & {
+  /**
+   * Where, such as `response.envelope.blobs.encoding`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * What is configured, such as `BASE64`.
+   *
+   * @generated from field: string configured = 2;
+   */
+  configured: string;
+
+  /**
+   * What works, such as `HEX`.
+   *
+   * @generated from field: string works = 3;
+   */
+  works: string;
+};
+
+/**
+ * A Difference is a setting that a variant changes.
+ *
+ * @generated from message keyward.allowlist.v1.Difference
+ */
+export declare type DifferenceJson = {
+  /**
+   * Where, such as `response.envelope.blobs.encoding`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field?: string;
+
+  /**
+   * What is configured, such as `BASE64`.
+   *
+   * @generated from field: string configured = 2;
+   */
+  configured?: string;
+
+  /**
+   * What works, such as `HEX`.
+   *
+   * @generated from field: string works = 3;
+   */
+  works?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Difference.
+ * Use `create(DifferenceSchema)` to create a new message.
+ */
+export declare const DifferenceSchema: GenMessage<Difference, {jsonType: DifferenceJson}>;
+
+/**
+ * Asks for the presets.
+ *
+ * @generated from message keyward.allowlist.v1.ListPresetsRequest
+ */
+export declare type ListPresetsRequest = Message<"keyward.allowlist.v1.ListPresetsRequest"> & {
+};
+
+/**
+ * Asks for the presets.
+ *
+ * @generated from message keyward.allowlist.v1.ListPresetsRequest
+ */
+export declare type ListPresetsRequestJson = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ListPresetsRequest.
+ * Use `create(ListPresetsRequestSchema)` to create a new message.
+ */
+export declare const ListPresetsRequestSchema: GenMessage<ListPresetsRequest, {jsonType: ListPresetsRequestJson}>;
+
+/**
+ * Answers ListPresets.
+ *
+ * @generated from message keyward.allowlist.v1.ListPresetsResponse
+ */
+export declare type ListPresetsResponse = Message<"keyward.allowlist.v1.ListPresetsResponse"> & {
+  /**
+   * All presets, ordered by id.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Preset presets = 1;
+   */
+  presets: Preset[];
+};
+
+/**
+ * Answers ListPresets.
+ *
+ * @generated from message keyward.allowlist.v1.ListPresetsResponse
+ */
+export declare type ListPresetsResponseJson = {
+  /**
+   * All presets, ordered by id.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Preset presets = 1;
+   */
+  presets?: PresetJson[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ListPresetsResponse.
+ * Use `create(ListPresetsResponseSchema)` to create a new message.
+ */
+export declare const ListPresetsResponseSchema: GenMessage<ListPresetsResponse, {jsonType: ListPresetsResponseJson}>;
+
+/**
+ * A Preset is a named configuration for what a partner, or many, use.
+ *
+ * @generated from message keyward.allowlist.v1.Preset
+ */
+export declare type Preset = Message<"keyward.allowlist.v1.Preset"> & {
+  /**
+   * The id, 1-64 of `a-z`, `0-9` and `_`, such as `mastercard_fle`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The name for people.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * What it does, and what to ask the partner for.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * Where the convention is written down: the URLs of specifications, or names of tools.
+   *
+   * @generated from field: repeated string sources = 4;
+   */
+  sources: string[];
+
+  /**
+   * The configuration. A reference is `workspaces/-/secrets/{name}`, with the name of
+   * one of `secrets`; in a text `{{name}}` stands for one of `settings`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encryption encryption = 5;
+   */
+  encryption?: Encryption | undefined;
+
+  /**
+   * What to store in the vault for it.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.PresetSecret secrets = 6;
+   */
+  secrets: PresetSecret[];
+
+  /**
+   * The unsafe choices that it makes and that have to be acknowledged.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.LegacyAcknowledgement.Flag legacy = 7;
+   */
+  legacy: LegacyAcknowledgement_Flag[];
+
+  /**
+   * What else to say, such as the id that the partner gave to a key.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.PresetSetting settings = 8;
+   */
+  settings: PresetSetting[];
+};
+
+/**
+ * A Preset is a named configuration for what a partner, or many, use.
+ *
+ * @generated from message keyward.allowlist.v1.Preset
+ */
+export declare type PresetJson = {
+  /**
+   * The id, 1-64 of `a-z`, `0-9` and `_`, such as `mastercard_fle`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * The name for people.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName?: string;
+
+  /**
+   * What it does, and what to ask the partner for.
+   *
+   * @generated from field: string description = 3;
+   */
+  description?: string;
+
+  /**
+   * Where the convention is written down: the URLs of specifications, or names of tools.
+   *
+   * @generated from field: repeated string sources = 4;
+   */
+  sources?: string[];
+
+  /**
+   * The configuration. A reference is `workspaces/-/secrets/{name}`, with the name of
+   * one of `secrets`; in a text `{{name}}` stands for one of `settings`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encryption encryption = 5;
+   */
+  encryption?: EncryptionJson;
+
+  /**
+   * What to store in the vault for it.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.PresetSecret secrets = 6;
+   */
+  secrets?: PresetSecretJson[];
+
+  /**
+   * The unsafe choices that it makes and that have to be acknowledged.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.LegacyAcknowledgement.Flag legacy = 7;
+   */
+  legacy?: LegacyAcknowledgement_FlagJson[];
+
+  /**
+   * What else to say, such as the id that the partner gave to a key.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.PresetSetting settings = 8;
+   */
+  settings?: PresetSettingJson[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Preset.
+ * Use `create(PresetSchema)` to create a new message.
+ */
+export declare const PresetSchema: GenMessage<Preset, {jsonType: PresetJson}>;
+
+/**
+ * A PresetSecret is a secret that a preset needs.
+ *
+ * @generated from message keyward.allowlist.v1.PresetSecret
+ */
+export declare type PresetSecret = Message<"keyward.allowlist.v1.PresetSecret"> & {
+  /**
+   * The name in PresetUse.secrets.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is, and in which form to store it.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * `KEY` or `PARAMETER`: the usage to store it with.
+   *
+   * @generated from field: string usage = 3;
+   */
+  usage: string;
+};
+
+/**
+ * A PresetSecret is a secret that a preset needs.
+ *
+ * @generated from message keyward.allowlist.v1.PresetSecret
+ */
+export declare type PresetSecretJson = {
+  /**
+   * The name in PresetUse.secrets.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * What it is, and in which form to store it.
+   *
+   * @generated from field: string description = 2;
+   */
+  description?: string;
+
+  /**
+   * `KEY` or `PARAMETER`: the usage to store it with.
+   *
+   * @generated from field: string usage = 3;
+   */
+  usage?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.PresetSecret.
+ * Use `create(PresetSecretSchema)` to create a new message.
+ */
+export declare const PresetSecretSchema: GenMessage<PresetSecret, {jsonType: PresetSecretJson}>;
+
+/**
+ * A PresetSetting is a text that a preset leaves open.
+ *
+ * @generated from message keyward.allowlist.v1.PresetSetting
+ */
+export declare type PresetSetting = Message<"keyward.allowlist.v1.PresetSetting"> & {
+  /**
+   * The name in PresetUse.settings, and in the configuration between `{{` and `}}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * What holds unless it is said. Unset: it has to be.
+   *
+   * @generated from field: optional string default_value = 3;
+   */
+  defaultValue?: string | undefined;
+};
+
+/**
+ * A PresetSetting is a text that a preset leaves open.
+ *
+ * @generated from message keyward.allowlist.v1.PresetSetting
+ */
+export declare type PresetSettingJson = {
+  /**
+   * The name in PresetUse.settings, and in the configuration between `{{` and `}}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: string description = 2;
+   */
+  description?: string;
+
+  /**
+   * What holds unless it is said. Unset: it has to be.
+   *
+   * @generated from field: optional string default_value = 3;
+   */
+  defaultValue?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.PresetSetting.
+ * Use `create(PresetSettingSchema)` to create a new message.
+ */
+export declare const PresetSettingSchema: GenMessage<PresetSetting, {jsonType: PresetSettingJson}>;
 
 /**
  * Which way a message goes.
@@ -1847,9 +3156,10 @@ export declare const AllowlistService: GenService<{
     output: typeof EncryptResponseSchema;
   },
   /**
-   * Decrypts a body as the endpoint's configuration says. What does not open is
-   * DECRYPTION_FAILED, whatever the cause. Signatures are not looked at: where a
-   * profile only signs, the body comes back as it is and proves nothing.
+   * Decrypts a body as the endpoint's configuration says, after it has verified the
+   * signature, where the profile of the direction has one (SIGNATURE_INVALID). What
+   * does not open is DECRYPTION_FAILED, whatever the cause; the endpoint's owners find
+   * the stage in `recent_failures`.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.Decrypt
    */
@@ -1857,6 +3167,54 @@ export declare const AllowlistService: GenService<{
     methodKind: "unary";
     input: typeof DecryptRequestSchema;
     output: typeof DecryptResponseSchema;
+  },
+  /**
+   * Verifies the signature of a message as the endpoint's configuration says, without
+   * decrypting it. What does not verify is SIGNATURE_INVALID, whatever the cause. That
+   * a message comes once only is for the caller to see to, by its id.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.VerifySignature
+   */
+  verifySignature: {
+    methodKind: "unary";
+    input: typeof VerifySignatureRequestSchema;
+    output: typeof VerifySignatureResponseSchema;
+  },
+  /**
+   * Shows what a configuration makes of a sample: nothing is sent and no
+   * endpoint has to be active. Keys are throw-away keys, which come with the answer so that
+   * the partner can check it; with live keys the call is on the change log.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.TestEncryption
+   */
+  testEncryption: {
+    methodKind: "unary";
+    input: typeof TestEncryptionRequestSchema;
+    output: typeof TestEncryptionResponseSchema;
+  },
+  /**
+   * Finds out what is wrong with a configuration: given a message of the partner and the
+   * plaintext that it is known to hold, tries variants of the configuration with the live
+   * keys and names the one that yields exactly that plaintext. Who does not know the whole
+   * plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
+   * hour, then RATE_LIMITED.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.DiagnoseSample
+   */
+  diagnoseSample: {
+    methodKind: "unary";
+    input: typeof DiagnoseSampleRequestSchema;
+    output: typeof DiagnoseSampleResponseSchema;
+  },
+  /**
+   * Lists the presets: named configurations for what partners are known to use.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.ListPresets
+   */
+  listPresets: {
+    methodKind: "unary";
+    input: typeof ListPresetsRequestSchema;
+    output: typeof ListPresetsResponseSchema;
   },
 }>;
 

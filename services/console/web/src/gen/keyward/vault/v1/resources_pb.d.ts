@@ -704,6 +704,28 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
    * @generated from field: string key_id = 6;
    */
   keyId: string;
+
+  /**
+   * How often the version was used with success, as far as workloads have reported; the
+   * allowlist does each minute.
+   *
+   * @generated from field: uint64 use_count = 7;
+   */
+  useCount: bigint;
+
+  /**
+   * How often what it was used on did not open or verify.
+   *
+   * @generated from field: uint64 failure_count = 8;
+   */
+  failureCount: bigint;
+
+  /**
+   * When it was last used with success. Unset: no use was reported.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 9;
+   */
+  lastUseTime?: Timestamp | undefined;
 };
 
 /**
@@ -754,6 +776,28 @@ export declare type SecretVersionJson = {
    * @generated from field: string key_id = 6;
    */
   keyId?: string;
+
+  /**
+   * How often the version was used with success, as far as workloads have reported; the
+   * allowlist does each minute.
+   *
+   * @generated from field: uint64 use_count = 7;
+   */
+  useCount?: string;
+
+  /**
+   * How often what it was used on did not open or verify.
+   *
+   * @generated from field: uint64 failure_count = 8;
+   */
+  failureCount?: string;
+
+  /**
+   * When it was last used with success. Unset: no use was reported.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 9;
+   */
+  lastUseTime?: TimestampJson;
 };
 
 /**

@@ -21,7 +21,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Binding, BindingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, VersionState, VersionStateJson } from "./resources_pb";
-import type { FieldMask, FieldMaskJson } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file keyward/vault/v1/service.proto.
@@ -1016,6 +1016,14 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
    * @generated from field: string operation_id = 5;
    */
   operationId: string;
+
+  /**
+   * The version that the referrer means; 0 is the current one. A version that does not
+   * exist is VERSION_NOT_FOUND. `facts` are of it.
+   *
+   * @generated from field: uint32 version = 6;
+   */
+  version: number;
 };
 
 /**
@@ -1060,6 +1068,14 @@ export declare type BindSecretRequestJson = {
    * @generated from field: string operation_id = 5;
    */
   operationId?: string;
+
+  /**
+   * The version that the referrer means; 0 is the current one. A version that does not
+   * exist is VERSION_NOT_FOUND. `facts` are of it.
+   *
+   * @generated from field: uint32 version = 6;
+   */
+  version?: number;
 };
 
 /**
@@ -1080,6 +1096,14 @@ export declare type BindSecretResponse = Message<"keyward.vault.v1.BindSecretRes
    * @generated from field: keyward.vault.v1.Binding binding = 1;
    */
   binding?: Binding | undefined;
+
+  /**
+   * What the referrer may know of a KEY before it is used, so that a configuration that
+   * cannot work is refused when it is saved.
+   *
+   * @generated from field: keyward.vault.v1.KeyFacts facts = 2;
+   */
+  facts?: KeyFacts | undefined;
 };
 
 /**
@@ -1094,6 +1118,14 @@ export declare type BindSecretResponseJson = {
    * @generated from field: keyward.vault.v1.Binding binding = 1;
    */
   binding?: BindingJson;
+
+  /**
+   * What the referrer may know of a KEY before it is used, so that a configuration that
+   * cannot work is refused when it is saved.
+   *
+   * @generated from field: keyward.vault.v1.KeyFacts facts = 2;
+   */
+  facts?: KeyFactsJson;
 };
 
 /**
@@ -1101,6 +1133,86 @@ export declare type BindSecretResponseJson = {
  * Use `create(BindSecretResponseSchema)` to create a new message.
  */
 export declare const BindSecretResponseSchema: GenMessage<BindSecretResponse, {jsonType: BindSecretResponseJson}>;
+
+/**
+ * KeyFacts are what is told of a key without telling the key. Of texts and passphrases
+ * nothing is told: neither their length nor a check value.
+ *
+ * @generated from message keyward.vault.v1.KeyFacts
+ */
+export declare type KeyFacts = Message<"keyward.vault.v1.KeyFacts"> & {
+  /**
+   * The length in bytes of a value that was stored as bytes or generated as such, if it is
+   * 16, 24, 32, 48 or 64. 0: not told.
+   *
+   * @generated from field: uint32 bytes = 1;
+   */
+  bytes: number;
+
+  /**
+   * Of an asymmetric key, the kind and size as in PublicKey. Empty: it is none that is known.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm: string;
+
+  /**
+   * Whether the asymmetric key is a private one.
+   *
+   * @generated from field: bool private_key = 3;
+   */
+  privateKey: boolean;
+
+  /**
+   * The fingerprint of its public key, as in PublicKey.
+   *
+   * @generated from field: string fingerprint = 4;
+   */
+  fingerprint: string;
+};
+
+/**
+ * KeyFacts are what is told of a key without telling the key. Of texts and passphrases
+ * nothing is told: neither their length nor a check value.
+ *
+ * @generated from message keyward.vault.v1.KeyFacts
+ */
+export declare type KeyFactsJson = {
+  /**
+   * The length in bytes of a value that was stored as bytes or generated as such, if it is
+   * 16, 24, 32, 48 or 64. 0: not told.
+   *
+   * @generated from field: uint32 bytes = 1;
+   */
+  bytes?: number;
+
+  /**
+   * Of an asymmetric key, the kind and size as in PublicKey. Empty: it is none that is known.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm?: string;
+
+  /**
+   * Whether the asymmetric key is a private one.
+   *
+   * @generated from field: bool private_key = 3;
+   */
+  privateKey?: boolean;
+
+  /**
+   * The fingerprint of its public key, as in PublicKey.
+   *
+   * @generated from field: string fingerprint = 4;
+   */
+  fingerprint?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.KeyFacts.
+ * Use `create(KeyFactsSchema)` to create a new message.
+ */
+export declare const KeyFactsSchema: GenMessage<KeyFacts, {jsonType: KeyFactsJson}>;
 
 /**
  * Asks to give up a binding.
@@ -1277,6 +1389,14 @@ export declare type ResolveSecretResponse = Message<"keyward.vault.v1.ResolveSec
    * @generated from field: keyward.vault.v1.Position position = 5;
    */
   position?: Position | undefined;
+
+  /**
+   * If the current version was asked for: the versions that were current before and are
+   * enabled, newest first, at most 4, none that was replaced more than 30 days ago.
+   *
+   * @generated from field: repeated keyward.vault.v1.PreviousVersion previous = 6;
+   */
+  previous: PreviousVersion[];
 };
 
 /**
@@ -1320,6 +1440,14 @@ export declare type ResolveSecretResponseJson = {
    * @generated from field: keyward.vault.v1.Position position = 5;
    */
   position?: PositionJson;
+
+  /**
+   * If the current version was asked for: the versions that were current before and are
+   * enabled, newest first, at most 4, none that was replaced more than 30 days ago.
+   *
+   * @generated from field: repeated keyward.vault.v1.PreviousVersion previous = 6;
+   */
+  previous?: PreviousVersionJson[];
 };
 
 /**
@@ -1327,6 +1455,246 @@ export declare type ResolveSecretResponseJson = {
  * Use `create(ResolveSecretResponseSchema)` to create a new message.
  */
 export declare const ResolveSecretResponseSchema: GenMessage<ResolveSecretResponse, {jsonType: ResolveSecretResponseJson}>;
+
+/**
+ * A PreviousVersion was current before.
+ *
+ * @generated from message keyward.vault.v1.PreviousVersion
+ */
+export declare type PreviousVersion = Message<"keyward.vault.v1.PreviousVersion"> & {
+  /**
+   * The number of the version.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * When it was replaced, the last time.
+   *
+   * @generated from field: google.protobuf.Timestamp replace_time = 2;
+   */
+  replaceTime?: Timestamp | undefined;
+};
+
+/**
+ * A PreviousVersion was current before.
+ *
+ * @generated from message keyward.vault.v1.PreviousVersion
+ */
+export declare type PreviousVersionJson = {
+  /**
+   * The number of the version.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version?: number;
+
+  /**
+   * When it was replaced, the last time.
+   *
+   * @generated from field: google.protobuf.Timestamp replace_time = 2;
+   */
+  replaceTime?: TimestampJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.PreviousVersion.
+ * Use `create(PreviousVersionSchema)` to create a new message.
+ */
+export declare const PreviousVersionSchema: GenMessage<PreviousVersion, {jsonType: PreviousVersionJson}>;
+
+/**
+ * Reports how versions of secrets were used.
+ *
+ * @generated from message keyward.vault.v1.ReportSecretUsesRequest
+ */
+export declare type ReportSecretUsesRequest = Message<"keyward.vault.v1.ReportSecretUsesRequest"> & {
+  /**
+   * The workspace, `workspaces/{workspace}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Names the report, so that one that is sent again counts once: 1-64 characters of
+   * `A-Za-z0-9`, `-`, `_`, `.`. Remembered for 24 hours.
+   *
+   * @generated from field: string report_id = 2;
+   */
+  reportId: string;
+
+  /**
+   * The uses since the last report, 1-30.
+   *
+   * @generated from field: repeated keyward.vault.v1.SecretUse uses = 3;
+   */
+  uses: SecretUse[];
+};
+
+/**
+ * Reports how versions of secrets were used.
+ *
+ * @generated from message keyward.vault.v1.ReportSecretUsesRequest
+ */
+export declare type ReportSecretUsesRequestJson = {
+  /**
+   * The workspace, `workspaces/{workspace}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent?: string;
+
+  /**
+   * Names the report, so that one that is sent again counts once: 1-64 characters of
+   * `A-Za-z0-9`, `-`, `_`, `.`. Remembered for 24 hours.
+   *
+   * @generated from field: string report_id = 2;
+   */
+  reportId?: string;
+
+  /**
+   * The uses since the last report, 1-30.
+   *
+   * @generated from field: repeated keyward.vault.v1.SecretUse uses = 3;
+   */
+  uses?: SecretUseJson[];
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReportSecretUsesRequest.
+ * Use `create(ReportSecretUsesRequestSchema)` to create a new message.
+ */
+export declare const ReportSecretUsesRequestSchema: GenMessage<ReportSecretUsesRequest, {jsonType: ReportSecretUsesRequestJson}>;
+
+/**
+ * A SecretUse counts the uses of one version.
+ *
+ * @generated from message keyward.vault.v1.SecretUse
+ */
+export declare type SecretUse = Message<"keyward.vault.v1.SecretUse"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`, in the parent.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * The uid; a use of another life of the name is dropped, as is one of a version that
+   * does not exist.
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * How often it was used with success.
+   *
+   * @generated from field: uint64 used = 4;
+   */
+  used: bigint;
+
+  /**
+   * How often what it was used on did not open or verify.
+   *
+   * @generated from field: uint64 failed = 5;
+   */
+  failed: bigint;
+
+  /**
+   * When it was last used with success. A time in the future counts as now.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 6;
+   */
+  lastUseTime?: Timestamp | undefined;
+};
+
+/**
+ * A SecretUse counts the uses of one version.
+ *
+ * @generated from message keyward.vault.v1.SecretUse
+ */
+export declare type SecretUseJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`, in the parent.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret?: string;
+
+  /**
+   * The uid; a use of another life of the name is dropped, as is one of a version that
+   * does not exist.
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid?: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version?: number;
+
+  /**
+   * How often it was used with success.
+   *
+   * @generated from field: uint64 used = 4;
+   */
+  used?: string;
+
+  /**
+   * How often what it was used on did not open or verify.
+   *
+   * @generated from field: uint64 failed = 5;
+   */
+  failed?: string;
+
+  /**
+   * When it was last used with success. A time in the future counts as now.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 6;
+   */
+  lastUseTime?: TimestampJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.SecretUse.
+ * Use `create(SecretUseSchema)` to create a new message.
+ */
+export declare const SecretUseSchema: GenMessage<SecretUse, {jsonType: SecretUseJson}>;
+
+/**
+ * Answers ReportSecretUses.
+ *
+ * @generated from message keyward.vault.v1.ReportSecretUsesResponse
+ */
+export declare type ReportSecretUsesResponse = Message<"keyward.vault.v1.ReportSecretUsesResponse"> & {
+};
+
+/**
+ * Answers ReportSecretUses.
+ *
+ * @generated from message keyward.vault.v1.ReportSecretUsesResponse
+ */
+export declare type ReportSecretUsesResponseJson = {
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReportSecretUsesResponse.
+ * Use `create(ReportSecretUsesResponseSchema)` to create a new message.
+ */
+export declare const ReportSecretUsesResponseSchema: GenMessage<ReportSecretUsesResponse, {jsonType: ReportSecretUsesResponseJson}>;
 
 /**
  * Asks to be told of changes.
@@ -1680,6 +2048,18 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof ResolveSecretRequestSchema;
     output: typeof ResolveSecretResponseSchema;
+  },
+  /**
+   * Counts uses of secrets, which ListSecretVersions shows, so that nobody destroys or
+   * disables what is in use without knowing. Only for secrets that the caller holds a
+   * binding for; other uses are dropped. Counts are not on the change log. gRPC only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ReportSecretUses
+   */
+  reportSecretUses: {
+    methodKind: "unary";
+    input: typeof ReportSecretUsesRequestSchema;
+    output: typeof ReportSecretUsesResponseSchema;
   },
   /**
    * Tells a resolver what changes, so that it may keep values in memory. The stream
