@@ -124,7 +124,7 @@ func TestAnAnswerThatNeedsItsQuestionIsRefusedWithoutIt(t *testing.T) {
 	startFlow(t, k)
 	_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("flow"), Kind: response, Body: []byte("pong")})
 	wantError(t, "Encrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
-	_, err = k.open(t, "flow", []byte("cG9uZw"), response)
+	_, err = k.open(t, "flow", []byte("!"), response)
 	wantError(t, "Decrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
 }
 

@@ -214,7 +214,7 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 // Verify verifies the signature of a message as the endpoint's configuration says. What
 // that does not sign does not verify.
 func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
-	l, err := s.load(ctx, m, verifying, (*payload.Pipeline).VerifyReferences)
+	l, err := s.load(ctx, m, sealing, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
 		return Verified{}, err
 	}
