@@ -1,9 +1,12 @@
 package preset_test
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,6 +77,62 @@ func TestPresetsOpenWhatTheyWrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
+	t.Parallel()
+	l := library(t)
+	compared := make(map[string]bool)
+	for _, a := range answers(t) {
+		switch a.Preset + "/" + a.Direction {
+		case "brazil_jws/request", "juspay_fields/request", "mastercard_fle/request", "mastercard_fle_headers/request",
+			"mastercard_fle_object/request", "mastercard_jwe/request", "uae_pii/request", "visa_acceptance_mle/request",
+			"visa_mle/request", "visa_vts/request":
+		default:
+			continue
+		}
+		compared[a.Preset] = true
+		p := a.pipeline(t, l)
+		sent, err := p.Encrypt(a.input(p.EncryptReferences(), a.Plaintext, nil))
+		if err != nil {
+			t.Fatalf("%s: Encrypt: %v", a.Preset, err)
+		}
+		want, got := names(t, a.Body, lower(a.Headers)), names(t, string(sent.Body), came(sent.Headers))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: what names the key differs from that of %s (-want +got):\n%s", a.Preset, a.Tool, diff)
+		}
+	}
+	if len(compared) != 10 {
+		t.Errorf("compared %v, want 10 presets", compared)
+	}
+}
+
+// names returns what a message says in the clear of itself and its key: the JOSE header
+// without what is drawn, and Mastercard's fingerprint and hash.
+func names(t testing.TB, body string, headers map[string]string) map[string]any {
+	t.Helper()
+	all := make(map[string]any)
+	for _, field := range regexp.MustCompile(`"(publicKeyFingerprint|oaepHashingAlgorithm)":"(\w+)"`).FindAllStringSubmatch(body, -1) {
+		all[field[1]] = field[2]
+	}
+	for _, name := range []string{"x-public-key-fingerprint", "x-oaep-hashing-algorithm"} {
+		all[name] = headers[name]
+	}
+	if protected := regexp.MustCompile(`eyJ[\w-]+`).FindString(body); protected != "" {
+		text, err := base64.RawURLEncoding.DecodeString(protected)
+		if err != nil {
+			t.Fatalf("decode the JOSE header: %v", err)
+		}
+		if err := json.Unmarshal(text, &all); err != nil {
+			t.Fatalf("read the JOSE header: %v", err)
+		}
+	}
+	delete(all, "iv")
+	delete(all, "tag")
+	if at, ok := all["iat"].(float64); ok {
+		all["iat"] = len(strconv.FormatFloat(at, 'f', 0, 64)) // digits: seconds or milliseconds
+	}
+	return all
 }
 
 func TestEveryPresetHasAKnownAnswer(t *testing.T) {

@@ -249,7 +249,7 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
   add('juspay_fields', npm('jose'), { secrets: base64, settings: { fields: '$.encCard', key_id: 'sk-1' }, plaintext: '{"encCard":{"pan":"4111111111111111"},"other":1}', body });
 }
 {
-  const make = async () => ({ secrets: mastercard, plaintext: masterPlain, body: JSON.stringify({ encryptedData: await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: '761b', cty: 'application/json' }, masterPlain) }) });
+  const make = async () => ({ secrets: mastercard, plaintext: masterPlain, body: JSON.stringify({ encryptedData: await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: digest('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'hex'), cty: 'application/json' }, masterPlain) }) });
   both('mastercard_jwe', npm('jose'), await make(), await make());
   const secrets = { mastercard_public_key: 'rsa', client_private_key: 'rsa' };
   for (const direction of ['request', 'response']) vector('mastercard_jwe_node', 'mastercard-jwe-16byte-iv', { direction, secrets });
