@@ -91,12 +91,16 @@ func (t *trial) publicOnly() bool {
 // describes by its members, it is these.
 func (t *trial) sameBytes(sent *allowlistv1.EncryptResponse) {
 	t.Helper()
-	document := t.p.Envelope != nil && t.p.Envelope.JSON != nil
-	if got := string(sent.GetBody()); got != t.v.Output.Body && !(document && sameDocument(got, t.v.Output.Body)) {
+	sameBody := func(got, want string) bool { return got == want }
+	if t.p.Envelope != nil && t.p.Envelope.JSON != nil {
+		sameBody = sameDocument
+	}
+	if got := string(sent.GetBody()); !sameBody(got, t.v.Output.Body) {
 		t.Errorf("Encrypt = %s, want %s", got, t.v.Output.Body)
 	}
+	jws := t.p.Scheme == "jws_detached"
 	for name, want := range t.v.Output.Headers {
-		if got := headersOf(sent)[name]; got != want && !(t.p.Scheme == "jws_detached" && sameJWSHeader(got, want)) {
+		if got := headersOf(sent)[name]; got != want && (!jws || !sameJWSHeader(got, want)) {
 			t.Errorf("header %s = %q, want %q", name, got, want)
 		}
 	}

@@ -1019,7 +1019,8 @@ type Part_Slot int32
 const (
 	// Refused.
 	Part_SLOT_UNSPECIFIED Part_Slot = 0
-	// The IV. Refused for one that is derived, of the key or of the peer's.
+	// The IV. Refused for one of the key or of the peer's, and for a derived one unless
+	// the derivation's salt is sent; then it is optional.
 	Part_SLOT_IV Part_Slot = 1
 	// The ciphertext, without the tag; without a kind, the bytes themselves.
 	Part_SLOT_CIPHERTEXT Part_Slot = 2
