@@ -589,7 +589,8 @@ const (
 	Iv_SOURCE_DERIVED Iv_Source = 6
 	// The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
 	// has it. In a response with an exchange key only. Answer once: under GCM, two
-	// different answers to one message give both away.
+	// different answers to one message give both away; a second one is INVALID_EXCHANGE, as
+	// far as the server that is asked remembers.
 	Iv_SOURCE_PEER_FLIPPED Iv_Source = 7
 	// Random, as the first block of the plaintext instead of a part: encrypted under a
 	// zero IV, and dropped by the receiver. CBC only.
