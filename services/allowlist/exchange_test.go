@@ -118,13 +118,36 @@ func TestAnAnswerIsEncryptedWithTheKeyOfItsQuestion(t *testing.T) {
 	wantError(t, "Decrypt with the exchange of another question", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 }
 
+func TestAQuestionIsNotAnsweredInTwoWays(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	question := startFlow(t, k).ask(t, "ping")
+	answer := func(body string) (*allowlistv1.EncryptResponse, error) {
+		// A question that is sent again has the same key and IV.
+		asked, err := k.open(t, "flow", question, request)
+		must(t, err)
+		return k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
+			Name: nameOf("flow"), Kind: response, Body: []byte(body), Exchange: asked.GetExchange(),
+		})
+	}
+	first, err := answer("pong")
+	must(t, err)
+	again, err := answer("pong")
+	must(t, err)
+	if !same(first.GetBody(), again.GetBody()) {
+		t.Error("the same answer again is another ciphertext")
+	}
+	_, err = answer("other")
+	wantError(t, "Encrypt of another answer", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+}
+
 func TestAnAnswerThatNeedsItsQuestionIsRefusedWithoutIt(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	startFlow(t, k)
 	_, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("flow"), Kind: response, Body: []byte("pong")})
 	wantError(t, "Encrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
-	_, err = k.open(t, "flow", []byte("cG9uZw"), response)
+	_, err = k.open(t, "flow", []byte("!"), response)
 	wantError(t, "Decrypt of an answer without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
 }
 

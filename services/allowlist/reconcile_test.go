@@ -1,6 +1,7 @@
 package allowlist_test
 
 import (
+	"os"
 	"testing"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -35,6 +36,27 @@ func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) 
 		held := k.held(t, secret)
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
+}
+
+func TestReconcileBindsAgainThoughTheVersionIsGone(t *testing.T) {
+	t.Parallel()
+	k := newReconcilingKit(t)
+	secret := k.secret(t, "key", keyOf(1)...)
+	k.vaultServer.Stop()
+	backup, err := os.ReadFile(k.vaultConfig.Store)
+	must(t, err)
+	k.startVault(t)
+	k.rotate(t, secret, 2)
+	e := draft(secret)
+	e.Encryption.Request.GetCipher().GetSharedKey().Keys[0].Version = 2
+	eventually(t, func() bool {
+		_, err = k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: e})
+		return err == nil
+	}, "CreateEndpoint = %v", err)
+	k.vaultServer.Stop()
+	must(t, os.WriteFile(k.vaultConfig.Store, backup, 0o600))
+	k.startVault(t)
+	eventually(t, func() bool { return len(k.held(t, secret)) == 1 }, "the secret can be deleted under the endpoint")
 }
 
 func TestOneBadReferenceDoesNotKeepOthersFromBeingRestored(t *testing.T) {

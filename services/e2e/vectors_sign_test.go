@@ -138,7 +138,7 @@ func (m *mapper) jws() *allowlistv1.Jws {
 var (
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 	bodyDigest  = regexp.MustCompile(`^body_(md5|sha1|sha256|sha384|sha512)_(.+)$`)
-	times       = strings.NewReplacer("${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}")
+	times       = strings.NewReplacer("${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}", "${nonce}", "${id}")
 )
 
 // input maps the template of what is signed. With a template for the body, what the

@@ -71,6 +71,7 @@ type Server struct {
 	failures  *usage.Failures
 	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
+	spent     *spent
 }
 
 // life identifies one state of one endpoint, and so its configuration.
@@ -87,7 +88,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		endpoints: o.Endpoints, vault: o.Vault, keys: o.Keys, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs,
+		stages: newStages(), configs: configs, spent: newSpent(),
 	}
 	if err := o.Metrics.Register(s.stages); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -155,6 +156,11 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		in.Context.ID = NewMessageID()
 	}
 	sent, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
+		if l.pipeline.AnswersOnce() && in.Exchange != nil {
+			if err := s.spent.answer(*in.Exchange, body); err != nil {
+				return payload.Output{}, err
+			}
+		}
 		in.Body = body
 		return l.pipeline.Encrypt(in)
 	})
@@ -214,7 +220,7 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 // Verify verifies the signature of a message as the endpoint's configuration says. What
 // that does not sign does not verify.
 func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
-	l, err := s.load(ctx, m, verifying, (*payload.Pipeline).VerifyReferences)
+	l, err := s.load(ctx, m, sealing, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
 		return Verified{}, err
 	}

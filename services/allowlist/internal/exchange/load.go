@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
@@ -45,20 +44,25 @@ func (l loaded) payloadKeys() payload.Keys {
 
 // versions returns the versions that an answer is to use, by the uids of their secrets:
 // where a reference follows the current version, the one that protected the message or
-// opened it.
+// opened it, or 0 where several did.
 func (l loaded) versions(used []payload.Use) map[string]uint32 {
 	versions := make(map[string]uint32, len(l.references))
-	follow := func(reference int, version uint32) {
-		// A reference with a version of its own needs no pin, and must not pin others.
-		if ref := l.references[reference]; ref.Version == 0 {
-			versions[l.endpoint.SecretUID(ref.Secret)] = version
+	for _, use := range used {
+		ref := l.references[use.Reference]
+		uid := l.endpoint.SecretUID(ref.Secret)
+		switch before, known := versions[uid]; {
+		case ref.Version != 0: // a version of its own needs no pin, and must not pin others
+		case known && before != use.Version:
+			versions[uid] = 0
+		default:
+			versions[uid] = use.Version
 		}
 	}
-	for i := range l.references {
-		follow(i, l.keys[i][0].Version)
-	}
-	for _, use := range slices.Backward(used) { // where several signed, the newest goes before
-		follow(use.Reference, use.Version)
+	for i, ref := range l.references {
+		uid := l.endpoint.SecretUID(ref.Secret)
+		if _, known := versions[uid]; !known && ref.Version == 0 {
+			versions[uid] = l.keys[i][0].Version
+		}
 	}
 	return versions
 }
@@ -107,7 +111,7 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 	if answer == opening && m.Direction == payload.Request {
 		l.credentials = l.endpoint.Credentials()
 	}
-	if l.pinned, err = s.open(m, l, answer); err != nil {
+	if l.pinned, err = s.open(m, l.endpoint, answer); err != nil {
 		return l, err
 	}
 	if l.keys, err = s.vault.ResolveLive(ctx, append(l.wants(config), l.credentialWants()...)); err != nil {
@@ -128,7 +132,7 @@ func (l loaded) wants(config *payload.Config) []resolver.Want {
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]
 		}
-		if reference.Live && want.Version == 0 {
+		if reference.Live { // without effect where there is a version
 			want.Grace = config.Grace()
 		}
 		wants = append(wants, want)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
@@ -31,8 +32,6 @@ const (
 	opening use = "encrypted"
 	// sealing is an exchange that Decrypt(REQUEST) begins and Encrypt(RESPONSE) ends.
 	sealing use = "decrypted"
-	// verifying neither begins nor ends one.
-	verifying use = "verified"
 )
 
 // A token is an exchange in the clear, but for the key and the IV of the message. It is
@@ -56,7 +55,7 @@ type token struct {
 
 // A pin is what an exchange says of the message that began it.
 type pin struct {
-	// versions are those to use, by the uid of the secret.
+	// versions are those to use, by the uid of the secret; 0 is whatever is live.
 	versions map[string]uint32
 	// exchange is what the message left for its answer; nil without an exchange.
 	exchange *payload.Exchange
@@ -87,13 +86,10 @@ func (s *Server) seal(l loaded, caller string, begun use, message payload.Output
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// open returns what the exchange of a message pins; nothing without an exchange, unless
-// the message needs one. Ours is the message's own use: it ends what the other one begins.
-func (s *Server) open(m Message, l loaded, ours use) (pin, error) {
+// open returns what the exchange of a message pins; nothing without an exchange. Ours is
+// the message's own use: it ends what the other one begins.
+func (s *Server) open(m Message, e endpoint.Endpoint, ours use) (pin, error) {
 	if m.Exchange == "" {
-		if l.pipeline.NeedsExchange() && ours != verifying {
-			return pin{}, invalid()
-		}
 		return pin{}, nil
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(m.Exchange)
@@ -106,7 +102,7 @@ func (s *Server) open(m Message, l loaded, ours use) (pin, error) {
 	}
 	defer clear(text)
 	t, left, err := parseToken(text)
-	good := err == nil && t.Endpoint == l.endpoint.UID && t.Caller == m.Caller &&
+	good := err == nil && t.Endpoint == e.UID && t.Caller == m.Caller &&
 		t.Begun != ours && m.Direction == payload.Response && s.now().Unix() < t.Expires
 	if !good {
 		return pin{}, invalid()

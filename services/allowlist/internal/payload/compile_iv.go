@@ -62,6 +62,7 @@ func (c *profile) ivSource(field string, pb *allowlistv1.Cipher, s *symmetric) {
 			c.add(field, "must be another without a derivation that can make more than a key")
 		}
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
+		c.pipeline.answersOnce = true
 		if pb.GetExchangeKey() == nil {
 			c.add(field, "must be another without an exchange key")
 		}
@@ -111,6 +112,11 @@ func (c *profile) cipherSlots(s *symmetric) layout {
 		}
 	case allowlistv1.Iv_SOURCE_STATIC, allowlistv1.Iv_SOURCE_ZERO:
 		rules[slotIV] = optional
+	case allowlistv1.Iv_SOURCE_DERIVED:
+		// With a salt of the owner's choice it could be a piece of another endpoint's key.
+		if s.derivation != nil && s.derivation.sent > 0 {
+			rules[slotIV] = optional
+		}
 	}
 	if s.derivation != nil && s.derivation.sent > 0 {
 		rules[slotSalt], n[slotSalt] = required, s.derivation.sent

@@ -100,7 +100,7 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 		{name: "an IV in the plaintext of CTR", profile: under("AES_256_CTR", `iv { source: SOURCE_IN_PLAINTEXT }`) + onlyCT, fields: []string{"cipher.iv.source"}},
 		{name: "an IV of the key that is sent", profile: under("AES_256_CBC", `iv { source: SOURCE_KEY_PREFIX }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "an IV in the plaintext that is sent", profile: under("AES_256_CBC", `iv { source: SOURCE_IN_PLAINTEXT }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
-		{name: "a derived IV that is sent", profile: sharedEVP + `envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a derived IV that is sent, of a salt that is not", profile: strings.ReplaceAll(sharedEVP, sentSalt, `salt { `+secretAt("secret", "salt", "HEX")+` } `) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "associated data for CBC", profile: under("AES_256_CBC", `aad { text: "x" }`), fields: []string{"cipher.aad"}},
 		{name: "associated data of nothing", profile: under("AES_256_GCM", `aad {}`), fields: []string{"cipher.aad"}},
 		{name: "too long associated data", profile: under("AES_256_GCM", `aad { text: "`+strings.Repeat("x", 1025)+`" }`), fields: []string{"cipher.aad"}},

@@ -29,8 +29,8 @@ type Pipeline struct {
 
 	// What each of the calls needs.
 	toEncrypt, toDecrypt, toVerify []want
-	needsExchange, showsKey        bool
-	oracle                         bool
+	needsExchange, answersOnce     bool
+	showsKey, oracle               bool
 }
 
 // finish collects what the pipeline needs, once its parts are there.
@@ -73,6 +73,10 @@ func (p *Pipeline) Signs() bool { return p.signer != nil }
 
 // NeedsExchange reports whether a message needs what it answers.
 func (p *Pipeline) NeedsExchange() bool { return p.needsExchange }
+
+// AnswersOnce reports whether the exchange fixes key and IV, so that two different
+// answers to one message must not be encrypted.
+func (p *Pipeline) AnswersOnce() bool { return p.answersOnce }
 
 // ShowsKey reports whether who has messages decrypted at will can learn the key, so
 // that tests and diagnoses with live keys are refused.

@@ -12,9 +12,24 @@ const require = createRequire(import.meta.url);
 
 // CryptoJS with a passphrase; its text is base64 of `Salted__`, salt and ciphertext.
 const passphrase = {
-  fits: (v) => /crypto-js/.test(v.tool) && v.profile.key?.derive?.type === 'evp_bytes_to_key' && v.profile.key.derive.hash === 'md5',
+  fits: (v) => /crypto-js/.test(v.tool) && v.profile.key?.derive?.type === 'evp_bytes_to_key' && v.profile.key.derive.hash === 'md5' && !v.profile.envelope.json,
   make: (v, body) => ({ body: CryptoJS.AES.encrypt(body, v.secrets[v.profile.key.ref].value).toString() }),
   open: (v, { body }) => CryptoJS.AES.decrypt(body, v.secrets[v.profile.key.ref].value).toString(CryptoJS.enc.Utf8),
+};
+
+// CryptoJS with a passphrase and the formatter that PHP's readers know.
+const formatter = {
+  stringify: (p) => JSON.stringify({ ct: p.ciphertext.toString(CryptoJS.enc.Base64), iv: p.iv.toString(), s: p.salt.toString() }),
+  parse(text) {
+    const { ct, iv, s } = JSON.parse(text);
+    const hex = CryptoJS.enc.Hex;
+    return CryptoJS.lib.CipherParams.create({ ciphertext: CryptoJS.enc.Base64.parse(ct), iv: hex.parse(iv), salt: hex.parse(s) });
+  },
+};
+const formatted = {
+  fits: (v) => /crypto-js/.test(v.tool) && v.profile.key?.derive?.hash === 'md5' && v.profile.envelope.json?.s,
+  make: (v, body) => ({ body: CryptoJS.AES.encrypt(body, v.secrets[v.profile.key.ref].value, { format: formatter }).toString() }),
+  open: (v, { body }) => CryptoJS.AES.decrypt(body, v.secrets[v.profile.key.ref].value, { format: formatter }).toString(CryptoJS.enc.Utf8),
 };
 
 // openssl enc with a passphrase.
@@ -117,4 +132,4 @@ const webhooks = {
 };
 
 /** The library that makes and opens messages of a vector's kind whole, if there is one. */
-export const libraryOf = (v) => [passphrase, enc, fle, mastercardJWE, webhooks].find((library) => library.fits(v));
+export const libraryOf = (v) => [passphrase, formatted, enc, fle, mastercardJWE, webhooks].find((library) => library.fits(v));

@@ -589,7 +589,8 @@ const (
 	Iv_SOURCE_DERIVED Iv_Source = 6
 	// The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
 	// has it. In a response with an exchange key only. Answer once: under GCM, two
-	// different answers to one message give both away.
+	// different answers to one message give both away; a second one is INVALID_EXCHANGE, as
+	// far as the server that is asked remembers.
 	Iv_SOURCE_PEER_FLIPPED Iv_Source = 7
 	// Random, as the first block of the plaintext instead of a part: encrypted under a
 	// zero IV, and dropped by the receiver. CBC only.
@@ -1019,7 +1020,8 @@ type Part_Slot int32
 const (
 	// Refused.
 	Part_SLOT_UNSPECIFIED Part_Slot = 0
-	// The IV. Refused for one that is derived, of the key or of the peer's.
+	// The IV. Refused for one of the key or of the peer's, and for a derived one unless
+	// the derivation's salt is sent; then it is optional.
 	Part_SLOT_IV Part_Slot = 1
 	// The ciphertext, without the tag; without a kind, the bytes themselves.
 	Part_SLOT_CIPHERTEXT Part_Slot = 2

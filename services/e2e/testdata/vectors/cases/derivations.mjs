@@ -35,8 +35,11 @@ export const derivations = [
   derived('evp-sha512-salted', tools.openssl, 'AES-192-CBC', { type: 'evp_bytes_to_key', hash: 'sha512', iterations: 1, salt: 'part', salt_len: 8, yields: 'key+iv' }, salted, { ...legacy, ...kdf(16) }),
   derived('evp-md5-cryptojs', tools.cryptojs, 'AES-256-CBC', { type: 'evp_bytes_to_key', hash: 'md5', iterations: 1, salt: 'part', salt_len: 8, yields: 'key+iv' }, salted, { ...legacy, ...kdf(16), plaintext: xml }),
   derived('evp-sha1-salted-ctr', tools.openssl, 'AES-256-CTR', { type: 'evp_bytes_to_key', hash: 'sha1', iterations: 1, salt: 'part', salt_len: 8, yields: 'key+iv' }, salted, { ...legacy, ...kdf(16) }),
-  derived('evp-md5-json-ct-iv-s', tools.cryptojs, 'AES-256-CBC', { type: 'evp_bytes_to_key', hash: 'sha256', iterations: 1000, salt: 'part', salt_len: 8, yields: 'key+iv' }, [], {
+  derived('evp-sha256-1000-json-ct-s', tools.cryptojs, 'AES-256-CBC', { type: 'evp_bytes_to_key', hash: 'sha256', iterations: 1000, salt: 'part', salt_len: 8, yields: 'key+iv' }, [], {
     ...legacy, ...kdf(16), envelope: { json: { ct: '${c}', s: '${s}' }, blobs: { c: blob(['ct']), s: blob(['salt'], 'hex') } },
+  }),
+  derived('evp-md5-json-ct-iv-s', tools.cryptojs, 'AES-256-CBC', { type: 'evp_bytes_to_key', hash: 'md5', iterations: 1, salt: 'part', salt_len: 8, yields: 'key+iv' }, [], {
+    ...legacy, ...kdf(16), envelope: { json: { ct: '${c}', iv: '${i}', s: '${s}' }, blobs: { c: blob(['ct']), i: blob(['iv'], 'hex'), s: blob(['salt'], 'hex') } },
   }),
 
   derived('pbkdf2-sha1-1000', tools.hashlib, 'AES-128-CBC', { type: 'pbkdf2', hash: 'sha1', iterations: 1000, salt: 'part', salt_len: 16, yields: 'key' }, ['salt', 'iv', 'ct'], legacy),

@@ -1,0 +1,254 @@
+package preset_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
+)
+
+// now is the moment of all tests that have no moment of their own.
+var now = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// known is where the known answers of package payload lie.
+const known = "../payload/testdata"
+
+// place is what the tests' secrets begin with.
+const place = "workspaces/acme/secrets/"
+
+// library returns the presets.
+func library(t testing.TB) *preset.Library {
+	t.Helper()
+	l, err := preset.New()
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return l
+}
+
+// use returns a complete use of a preset: with all its secrets, a text for each setting
+// that has no default, and an acknowledgement if it needs one.
+func use(p *allowlistv1.Preset) *allowlistv1.PresetUse {
+	u := &allowlistv1.PresetUse{Id: p.GetId(), Secrets: map[string]*allowlistv1.SecretRef{}, Settings: map[string]string{}}
+	for _, secret := range p.GetSecrets() {
+		u.Secrets[secret.GetName()] = &allowlistv1.SecretRef{Name: place + secret.GetName()}
+	}
+	for _, setting := range p.GetSettings() {
+		if setting.DefaultValue == nil {
+			u.Settings[setting.GetName()] = "$.text" // is a path, and as good a key id as any
+		}
+	}
+	if len(p.GetLegacy()) > 0 {
+		u.LegacyReason, u.LegacyExpireTime = "the partner's specification", timestamppb.New(now.AddDate(1, 0, 0))
+	}
+	return u
+}
+
+// compile expands a use and compiles the result.
+func compile(t testing.TB, l *preset.Library, u *allowlistv1.PresetUse) *payload.Config {
+	t.Helper()
+	expanded, err := l.Expand(&allowlistv1.Encryption{Preset: u})
+	if err != nil {
+		t.Fatalf("Expand(%s): %v", u.GetId(), err)
+	}
+	config, err := payload.Parse(expanded, "acme", now)
+	if err != nil {
+		t.Fatalf("Parse(%s): %v", u.GetId(), err)
+	}
+	return config
+}
+
+// A stored secret: its text, the key files that it consists of, or the name of a known
+// answer's secret.
+type stored struct{ Value, File, Name string }
+
+func (s *stored) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte(`"`)) {
+		return json.Unmarshal(text, &s.Name)
+	}
+	type plain stored
+	return json.Unmarshal(text, (*plain)(s))
+}
+
+// An answer is a message that another tool made.
+type answer struct {
+	Preset, Tool, Direction, Vector string
+	Secrets                         map[string]stored
+	Settings                        map[string]string
+	Context                         struct {
+		Time                          float64
+		ID, Method, Host, Path, Query string
+	}
+	Plaintext, Body string
+	Headers         map[string]string
+	Deterministic   bool
+	// Exchange names the secrets of the known answer that an exchange carries.
+	Exchange *struct{ Key, IV string }
+
+	decodings map[string]allowlistv1.Decoding
+	exchange  *payload.Exchange
+}
+
+// A vector is a known answer of package payload, as far as answers need it.
+type vector struct {
+	ID, Tool, Plaintext string
+	Deterministic       bool
+	Secrets             map[string]struct{ Value, Decode string }
+	Output              struct {
+		Body    string
+		Headers map[string]string
+	}
+	Context struct {
+		Timestamp           float64
+		ID                  string `json:"msg_id"`
+		Method, Path, Query string
+	}
+}
+
+// answers returns all answers, those that are known elsewhere completed.
+func answers(t testing.TB) []answer {
+	t.Helper()
+	var list []answer
+	readJSON(t, "testdata/answers.json", &list)
+	var file struct{ Vectors []vector }
+	readJSON(t, filepath.Join(known, "vectors.json"), &file)
+	vectors := make(map[string]vector, len(file.Vectors))
+	for _, v := range file.Vectors {
+		vectors[v.ID] = v
+	}
+	for i := range list {
+		a := &list[i]
+		a.decodings = make(map[string]allowlistv1.Decoding)
+		if a.Vector != "" {
+			v, ok := vectors[a.Vector]
+			if !ok {
+				t.Fatalf("there is no known answer %s", a.Vector)
+			}
+			a.complete(t, v)
+		}
+		for name, secret := range a.Secrets {
+			if secret.File != "" {
+				a.Secrets[name] = stored{Value: keyFiles(t, secret.File)}
+			}
+		}
+	}
+	return list
+}
+
+// complete takes what an answer does not say from a known answer.
+func (a *answer) complete(t testing.TB, v vector) {
+	t.Helper()
+	a.Tool, a.Body, a.Headers, a.Deterministic = v.Tool, v.Output.Body, v.Output.Headers, v.Deterministic
+	if a.Plaintext == "" {
+		a.Plaintext = v.Plaintext
+	}
+	a.Context.Time, a.Context.ID = v.Context.Timestamp, v.Context.ID
+	a.Context.Method, a.Context.Path, a.Context.Query = v.Context.Method, v.Context.Path, v.Context.Query
+	decodings := map[string]allowlistv1.Decoding{
+		"utf8": allowlistv1.Decoding_DECODING_RAW, "hex": allowlistv1.Decoding_DECODING_HEX,
+		"base64": allowlistv1.Decoding_DECODING_BASE64, "whsec": allowlistv1.Decoding_DECODING_WHSEC,
+	}
+	for name, secret := range a.Secrets {
+		if secret.Name == "" {
+			continue
+		}
+		from, ok := v.Secrets[secret.Name]
+		if !ok {
+			t.Fatalf("the known answer %s has no secret %s", v.ID, secret.Name)
+		}
+		if strings.HasSuffix(from.Decode, "file") {
+			a.Secrets[name] = stored{Value: keyFiles(t, filepath.Base(from.Value))}
+			continue
+		}
+		a.Secrets[name], a.decodings[name] = stored{Value: from.Value}, decodings[from.Decode]
+	}
+	if a.Exchange != nil {
+		a.exchange = &payload.Exchange{Key: unhex(t, v.Secrets[a.Exchange.Key].Value), IV: unhex(t, v.Secrets[a.Exchange.IV].Value)}
+	}
+}
+
+// pipeline compiles the answer's preset.
+func (a *answer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
+	t.Helper()
+	u := &allowlistv1.PresetUse{Id: a.Preset, Secrets: map[string]*allowlistv1.SecretRef{}, Settings: a.Settings}
+	for name := range a.Secrets {
+		u.Secrets[name] = &allowlistv1.SecretRef{Name: place + name, Decoding: a.decodings[name]}
+	}
+	if len(find(t, l, a.Preset).GetLegacy()) > 0 {
+		u.LegacyReason, u.LegacyExpireTime = "the partner's specification", timestamppb.New(now.AddDate(1, 0, 0))
+	}
+	direction := payload.Request
+	if a.Direction == "response" {
+		direction = payload.Response
+	}
+	return compile(t, l, u).Pipeline(direction)
+}
+
+// input returns the input of a call with the keys of the references.
+func (a *answer) input(refs []payload.Reference, body string, headers payload.Headers) payload.Input {
+	in := payload.Input{Now: now, Body: []byte(body), Headers: headers, Exchange: a.exchange}
+	for _, ref := range refs {
+		value := a.Secrets[strings.TrimPrefix(ref.Secret, place)].Value
+		in.Keys = append(in.Keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})
+	}
+	if a.Context.Time > 0 {
+		in.Now = time.UnixMilli(int64(a.Context.Time * 1000)).UTC()
+	}
+	c := a.Context
+	in.Context = payload.Context{Time: in.Now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query}
+	return in
+}
+
+// find returns a preset by its id.
+func find(t testing.TB, l *preset.Library, id string) *allowlistv1.Preset {
+	t.Helper()
+	for _, p := range l.List() {
+		if p.GetId() == id {
+			return p
+		}
+	}
+	t.Fatalf("there is no preset %s", id)
+	return nil
+}
+
+// lower returns headers by name in lower case.
+func lower(headers map[string]string) payload.Headers {
+	all := make(payload.Headers, len(headers))
+	for name, value := range headers {
+		all[strings.ToLower(name)] = value
+	}
+	return all
+}
+
+// came returns headers as they come with a message.
+func came(headers []payload.Header) payload.Headers {
+	all := make(payload.Headers, len(headers))
+	for _, h := range headers {
+		all[strings.ToLower(h.Name)] = h.Value
+	}
+	return all
+}
+
+// keyFiles returns the key files of the names, behind each other.
+func keyFiles(t testing.TB, names string) string {
+	t.Helper()
+	var text []byte
+	for _, name := range strings.Fields(names) {
+		b, err := os.ReadFile(filepath.Join(known, "keys", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, b...)
+	}
+	return string(text)
+}

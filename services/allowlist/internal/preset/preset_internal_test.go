@@ -1,0 +1,33 @@
+package preset
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPresetsThatDoNotFitTogetherAreRefused(t *testing.T) {
+	t.Parallel()
+	const whole = `{"id":"p","encryption":{"request":{"signing":{"mac":{"algorithm":"ALGORITHM_HMAC_SHA256"},
+		"keys":[{"name":"workspaces/-/secrets/key"}],"headers":{"X-S":"{{prefix}}${signature}"}}}},
+		"secrets":[{"name":"key"}],"settings":[{"name":"prefix"}]}`
+	if _, err := parse("p", []byte(whole)); err != nil {
+		t.Fatalf("parse: %v", err)
+	}
+	tests := []struct{ name, old, new string }{
+		{"no JSON", `{"id"`, `{id`},
+		{"an unknown field", `"id":"p"`, `"id":"p","name":"n"`},
+		{"another id", `"id":"p"`, `"id":"q"`},
+		{"a reference to no secret", `secrets/key`, `secrets/other`},
+		{"a secret that nothing refers to", `{"name":"key"}]`, `{"name":"key"},{"name":"other"}]`},
+		{"a placeholder of no setting", `{{prefix}}`, `{{other}}`},
+		{"a setting that stands nowhere", `{{prefix}}`, ``},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := parse("p", []byte(strings.Replace(whole, test.old, test.new, 1))); err == nil {
+				t.Error("parse took it")
+			}
+		})
+	}
+}

@@ -1,0 +1,101 @@
+package allowlist_test
+
+import (
+	"encoding/hex"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+func TestPresetsAreListedForAnyCaller(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for who, c := range map[string]client{"owner": k.owner, "member": k.member, "stranger": k.as(t, k.env.Stranger(t)), "sender": k.sender} {
+		resp, err := c.ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
+		must(t, err)
+		var ids []string
+		for _, p := range resp.GetPresets() {
+			ids = append(ids, p.GetId())
+		}
+		for _, id := range []string{"hdfc", "mastercard_fle", "openssl_salted", "standard_webhooks", "visa_mle"} {
+			if !slices.Contains(ids, id) {
+				t.Errorf("ListPresets by %s lacks %s", who, id)
+			}
+		}
+		if !slices.IsSorted(ids) {
+			t.Errorf("ListPresets by %s is not ordered by id: %v", who, ids)
+		}
+	}
+	_, err := k.as(t, servertest.Caller{}).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
+	wantError(t, "ListPresets by nobody", err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+}
+
+// What node-ccavenue makes of a query string.
+const (
+	ccavenueKey   = "WORKINGKEY0123456789"
+	ccavenueIV    = "000102030405060708090a0b0c0d0e0f"
+	ccavenuePlain = "merchant_id=1&order_id=7&amount=10.00"
+	ccavenueBody  = "523368ce4fabf30617498526e69c37ea49ffe7ec910bd481d6fe06154dd80ed8350d1270b8309958f7850bc3ec5ab544"
+)
+
+func TestAnEndpointOfAPresetSpeaksAsThePartnerDoes(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	e := withPreset(&allowlistv1.PresetUse{
+		Id: "ccavenue",
+		Secrets: map[string]*allowlistv1.SecretRef{
+			"working_key": {Name: k.secretIn(t, workspace, "working-key", vaultv1.Usage_USAGE_KEY, []byte(ccavenueKey)...)},
+			"iv":          {Name: k.secretIn(t, workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, []byte(ccavenueIV)...)},
+		},
+		LegacyReason: "the partner's specification", LegacyExpireTime: timestamppb.New(k.clock.now().Add(24 * time.Hour)),
+	})
+	k.active(t, "pay", e)
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("pay"), Body: []byte(ccavenuePlain)})
+	if got := string(sent.GetBody()); got != ccavenueBody {
+		t.Errorf("Encrypt = %s, want %s", got, ccavenueBody)
+	}
+	opened, err := k.open(t, "pay", []byte(ccavenueBody), response)
+	must(t, err)
+	if got := string(opened.GetBody()); got != ccavenuePlain {
+		t.Errorf("Decrypt = %s, want %s", got, ccavenuePlain)
+	}
+	if n := len(k.owner.get(t, "pay").GetEncryption().GetRequest().GetAllowLegacy()); n != 3 {
+		t.Errorf("the endpoint acknowledges %d unsafe choices, want 3", n)
+	}
+}
+
+func TestSettingsOfAPresetAreSavedWithIt(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	key := k.secret(t, "key", []byte(hex.EncodeToString(keyOf(1)))...)
+	fields := func(settings map[string]string) *allowlistv1.Endpoint {
+		return withPreset(&allowlistv1.PresetUse{
+			Id: "form_fields", Settings: settings, Secrets: map[string]*allowlistv1.SecretRef{"key": {Name: key}},
+		})
+	}
+	for name, settings := range map[string]map[string]string{
+		"a missing setting": nil, "an extra setting": {"names": "otp", "more": "x"}, "a setting that is no text": {"names": "o\ntp"},
+	} {
+		got, err := k.refusal(t, fields(settings))
+		wantError(t, name, err, codes.InvalidArgument, "INVALID_FIELD")
+		if !slices.Equal(got, []string{"endpoint.encryption.preset.settings"}) {
+			t.Errorf("%s: fields = %v", name, got)
+		}
+	}
+	k.active(t, "forms", fields(map[string]string{"names": "mobile,otp"}))
+	saved := k.owner.get(t, "forms").GetEncryption()
+	if got := saved.GetRequest().GetSelection().GetForm().GetNames(); !slices.Equal(got, []string{"mobile", "otp"}) || saved.GetPreset() != nil {
+		t.Errorf("the names are %v, the preset is %v", got, saved.GetPreset())
+	}
+	redacted := k.member.get(t, "forms").GetEncryption().GetRequest().GetCipher().GetSharedKey().GetKeys()[0].GetName()
+	if redacted != "set" {
+		t.Errorf("a member sees the reference %s", redacted)
+	}
+}
