@@ -1619,7 +1619,7 @@ export const shape: Shape = {
         {
           "name": "SOURCE_PEER_FLIPPED",
           "number": 7,
-          "words": "The IV of the message that this one answers, every bit flipped, as WhatsApp Flows has it. In a response with an exchange key only. Answer once: under GCM, two different answers to one message give both away."
+          "words": "The IV of the message that this one answers, every bit flipped, as WhatsApp Flows has it. In a response with an exchange key only. Answer once: under GCM, two different answers to one message give both away; a second one is INVALID_EXCHANGE, as far as the server that is asked remembers."
         },
         {
           "name": "SOURCE_IN_PLAINTEXT",
@@ -1851,7 +1851,7 @@ export const shape: Shape = {
         {
           "name": "SLOT_IV",
           "number": 1,
-          "words": "The IV. Refused for one that is derived, of the key or of the peer's."
+          "words": "The IV. Refused for one of the key or of the peer's, and for a derived one unless the derivation's salt is sent; then it is optional."
         },
         {
           "name": "SLOT_CIPHERTEXT",

@@ -1913,7 +1913,8 @@ export enum Iv_Source {
   /**
    * The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
    * has it. In a response with an exchange key only. Answer once: under GCM, two
-   * different answers to one message give both away.
+   * different answers to one message give both away; a second one is INVALID_EXCHANGE, as
+   * far as the server that is asked remembers.
    *
    * @generated from enum value: SOURCE_PEER_FLIPPED = 7;
    */
@@ -3547,7 +3548,8 @@ export enum Part_Slot {
   UNSPECIFIED = 0,
 
   /**
-   * The IV. Refused for one that is derived, of the key or of the peer's.
+   * The IV. Refused for one of the key or of the peer's, and for a derived one unless
+   * the derivation's salt is sent; then it is optional.
    *
    * @generated from enum value: SLOT_IV = 1;
    */
