@@ -45,6 +45,11 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":decrypt", `{"body":"eA=="}`, "Decrypt"},
 		{"POST", endpoint + ":verify", `{"method":"METHOD_DNS"}`, "VerifyEndpoint"},
 		{"POST", "/v1/workspaces/acme/endpoints:checkUrl", `{"method":"GET","url":"https://a.example/"}`, "CheckUrl"},
+		{"POST", endpoint + ":verifySignature", `{"body":"eA==","headers":{"X-Signature":"00"}}`, "VerifySignature"},
+		{"POST", endpoint + ":testEncryption", `{"body":"eA=="}`, "TestEncryption"},
+		{"POST", endpoints + "/-:testEncryption", `{"encryption":{}}`, "TestEncryption"},
+		{"POST", endpoint + ":diagnoseSample", `{"body":"eA==","plaintext":"eA==","reason":"r"}`, "DiagnoseSample"},
+		{"GET", "/v1/presets", "", "ListPresets"},
 	}
 	e := start(t)
 	for _, tc := range tests {
@@ -58,9 +63,9 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch") +
-		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-2 != want {
-		t.Errorf("the table has %d methods, the contract %d", len(tests)-2, want)
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report") +
+		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-3 != want {
+		t.Errorf("the table has %d methods, the contract %d", len(tests)-3, want)
 	}
 }
 
