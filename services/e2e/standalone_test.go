@@ -158,7 +158,7 @@ func TestASecondProcessOnTheSameDataIsRefusedClearly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	standalone(t, dir)
-	second := start(t, "standalone", "--dir", dir, "--grpc", "127.0.0.1:0", "--json", "127.0.0.1:0")
+	second := start(t, "standalone", "--dir", dir, "--grpc", "127.0.0.1:0", "--json", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	<-second.exited
 	if second.err == nil {
 		t.Error("a second standalone on the same folder started")
