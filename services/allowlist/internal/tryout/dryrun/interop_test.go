@@ -42,8 +42,29 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 			}
 		}
 	}
+	for name, sample := range awkward(t) {
+		for _, p := range throwaway(t, sample).Programs {
+			programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
+		}
+	}
 	judge(t, programs["node"], runNode(t, programs["node"]))
 	judge(t, programs["java"], runJava(t, programs["java"]))
+}
+
+// awkward are samples with what a program must not stumble over.
+func awkward(t *testing.T) map[string]dryrun.Sample {
+	t.Helper()
+	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
+	base64, raw := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW")
+	return map[string]dryrun.Sample{
+		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
+		"members of quotes":       sampleFor(t, shared+`envelope { `+base64+` json: "{\"a\\\"'\\\\b\":[{\"\\u00e9\":\"<${data}>\"},null,\"${*}\"]}" }`, "a text"),
+		"bytes":                   sampleFor(t, shared+`envelope { `+raw+` text: "${data}" }`, "a text"),
+		"nothing":                 sampleFor(t, shared, ""),
+		"paths of quotes":         sampleFor(t, shared+`selection { fields { paths: "$['it\\'s \"a\" \\\\']" } }`, `{"it's \"a\" \\": [1.10, 12345678901234567890]}`),
+		"an object in a document": sampleFor(t, shared+`selection { object { path: "$.a[1]" } } envelope { `+base64+` json: "{\"x\":\"${data}\"}" }`, `{"a": [1, {"n": 1.10}, 2] , "b":"]}"}`),
+		"a large body":            sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
+	}
 }
 
 // judge checks what programs printed.

@@ -112,7 +112,7 @@ func (java) decode(e encoding, text string) string {
 func receiver(text string) string {
 	outside := text
 	if strings.HasPrefix(text, `"`) {
-		outside = strings.ReplaceAll(text, `\"`, "")
+		outside = strings.ReplaceAll(text, `\"`, "x")
 		if !strings.Contains(outside, `" + `) {
 			return text
 		}
