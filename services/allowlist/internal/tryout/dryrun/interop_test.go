@@ -15,12 +15,16 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 )
 
-// These tests need node and a JDK. They run the programs of dry runs, which must print
-// the sample.
+// A printing is a program with what it has to print.
+type printing struct {
+	name, code string
+	want       []byte
+}
 
+// TestInteropProgramsOfPresetsOpenTheirMessages needs node and a JDK.
 func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 	t.Parallel()
-	var javas []compiled
+	programs := make(map[string][]printing)
 	for _, preset := range presets(t) {
 		for _, direction := range []payload.Direction{payload.Request, payload.Response} {
 			name := fmt.Sprintf("%s %d", preset.GetId(), direction)
@@ -34,64 +38,84 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 				t.Errorf("%s has no program", name)
 			}
 			for _, p := range result.Programs {
-				if p.Language == "java" {
-					javas = append(javas, compiled{name: name, code: p.Code, want: sample.Body})
-					continue
-				}
-				check(t, name+" in node", p.Code, sample.Body, runNode(t, p.Code))
+				programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
 			}
 		}
 	}
-	runJava(t, javas)
+	for name, sample := range awkward(t) {
+		for _, p := range throwaway(t, sample).Programs {
+			programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
+		}
+	}
+	judge(t, programs["node"], runNode(t, programs["node"]))
+	judge(t, programs["java"], runJava(t, programs["java"]))
 }
 
-func check(t *testing.T, name, code string, want, got []byte) {
+// awkward are samples with what a program must not stumble over.
+func awkward(t *testing.T) map[string]dryrun.Sample {
 	t.Helper()
-	if !sameDocument(want, got) {
-		t.Errorf("%s prints %q, want %q\n%s", name, got, want, code)
+	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
+	base64, raw := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW")
+	return map[string]dryrun.Sample{
+		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
+		"members of quotes":       sampleFor(t, shared+`envelope { `+base64+` json: "{\"a\\\"'\\\\b\":[{\"\\u00e9\":\"<${data}>\"},null,\"${*}\"]}" }`, "a text"),
+		"bytes":                   sampleFor(t, shared+`envelope { `+raw+` text: "${data}" }`, "a text"),
+		"nothing":                 sampleFor(t, shared, ""),
+		"paths of quotes":         sampleFor(t, shared+`selection { fields { paths: "$['it\\'s \"a\" \\\\']" } }`, `{"it's \"a\" \\": [1.10, 12345678901234567890]}`),
+		"an object in a document": sampleFor(t, shared+`selection { object { path: "$.a[1]" } } envelope { `+base64+` json: "{\"x\":\"${data}\"}" }`, `{"a": [1, {"n": 1.10}, 2] , "b":"]}"}`),
+		"a large body":            sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
 	}
 }
 
-func runNode(t *testing.T, code string) []byte {
+// judge checks what programs printed.
+func judge(t *testing.T, programs []printing, printed [][]byte) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "open.js")
-	write(t, file, code)
-	return run(t, "node", file)
+	if len(printed) != len(programs)+1 || len(programs) < 50 {
+		t.Fatalf("%d programs printed %d texts, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
+	}
+	for i, p := range programs {
+		if !sameDocument(p.want, printed[i]) {
+			t.Errorf("%s prints %q, want %q\n%s", p.name, printed[i], p.want, p.code)
+		}
+	}
 }
 
-// compiled is a Java program with what it prints.
-type compiled struct {
-	name, code string
-	want       []byte
-}
-
-// runJava compiles all programs at once, each in a package of its own, and runs them in
-// one machine: starting one takes a second.
-func runJava(t *testing.T, programs []compiled) {
+// runNode runs all programs in one process, and returns what each printed.
+func runNode(t *testing.T, programs []printing) [][]byte {
 	t.Helper()
 	folder := t.TempDir()
-	files := []string{"-d", filepath.Join(folder, "classes")}
 	var calls strings.Builder
 	for i, p := range programs {
-		pkg := fmt.Sprintf("p%d", i)
-		file := filepath.Join(folder, pkg, "Open.java")
-		write(t, file, "package "+pkg+";\n"+p.code)
-		files = append(files, file)
-		fmt.Fprintf(&calls, "    try { %s.Open.main(args); } catch (Exception e) { System.out.print(e); }\n    System.out.write(0);\n", pkg)
+		writeFile(t, filepath.Join(folder, fmt.Sprintf("p%d.js", i)), p.code)
+		fmt.Fprintf(&calls, "try { require('./p%d.js'); } catch (e) { process.stdout.write(e.stack); }\nprocess.stdout.write('\\0');\n", i)
 	}
-	all := filepath.Join(folder, "All.java")
-	write(t, all, "public class All {\n  public static void main(String[] args) throws Exception {\n"+calls.String()+"    System.out.flush();\n  }\n}\n")
-	run(t, "javac", append(files, all)...)
-	outputs := bytes.Split(run(t, "java", "-cp", filepath.Join(folder, "classes"), "All"), []byte{0})
-	if len(outputs) != len(programs)+1 {
-		t.Fatalf("%d programs printed %d texts", len(programs), len(outputs)-1)
-	}
-	for i, p := range programs {
-		check(t, p.name+" in Java", p.code, p.want, outputs[i])
-	}
+	all := filepath.Join(folder, "all.js")
+	writeFile(t, all, calls.String())
+	return bytes.Split(output(t, "node", all), []byte{0})
 }
 
-func write(t *testing.T, file, text string) {
+// runJava compiles all programs, each in a package of its own, runs them in one process,
+// and returns what each printed.
+func runJava(t *testing.T, programs []printing) [][]byte {
+	t.Helper()
+	folder := t.TempDir()
+	arguments := []string{"-d", filepath.Join(folder, "classes")}
+	var calls strings.Builder
+	for i, p := range programs {
+		file := filepath.Join(folder, fmt.Sprint("p", i), "Open.java")
+		writeFile(t, file, fmt.Sprintf("package p%d;\n%s", i, p.code))
+		arguments = append(arguments, file)
+		fmt.Fprintf(&calls, "try { p%d.Open.main(args); } catch (Exception e) { System.out.print(e); }\nSystem.out.write(0);\n", i)
+	}
+	all := filepath.Join(folder, "All.java")
+	writeFile(t, all, "public class All { public static void main(String[] args) throws Exception {\n"+calls.String()+"System.out.flush(); } }\n")
+	if said := output(t, "javac", append(arguments, all)...); len(said) > 0 {
+		t.Fatalf("javac: %s", said)
+	}
+	return bytes.Split(output(t, "java", "-cp", filepath.Join(folder, "classes"), "All"), []byte{0})
+}
+
+func writeFile(t *testing.T, file, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
@@ -101,15 +125,15 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// run runs a program and returns what it prints, or why it failed.
-func run(t *testing.T, name string, args ...string) []byte {
+// output runs a program and returns what it prints, or why it failed.
+func output(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	printed, err := cmd.Output()
 	if err != nil {
 		return []byte(err.Error() + "\n" + stderr.String())
 	}
-	return out
+	return printed
 }

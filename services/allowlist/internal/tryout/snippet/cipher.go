@@ -115,7 +115,11 @@ func (p *program) cipherKey(c *allowlistv1.Cipher) (key, iv string, err error) {
 		return p.let("key", derived), "", nil
 	}
 	both := p.let("keyAndIv", derived)
-	return p.let("key", p.slice(both, "0", number(n))), p.let("iv", p.slice(both, number(n), "")), nil
+	key = p.let("key", p.slice(both, "0", number(n)))
+	if p.parts[slotIV] != "" {
+		return key, "", nil // it is sent as well
+	}
+	return key, p.let("iv", p.slice(both, number(n), "")), nil
 }
 
 func (p *program) sessionKey(s *allowlistv1.SessionKey, path string) (string, error) {
@@ -128,7 +132,7 @@ func (p *program) sessionKey(s *allowlistv1.SessionKey, path string) (string, er
 		}
 		wrapped = call("unwrapAes", key, p.parts[slotWrapped])
 	} else {
-		key, err := p.privateKey(path+".keys[0]")
+		key, err := p.privateKey(path + ".keys[0]")
 		if err != nil {
 			return "", err
 		}
@@ -144,7 +148,7 @@ func (p *program) sessionKey(s *allowlistv1.SessionKey, path string) (string, er
 }
 
 func (p *program) agreedKey(e *allowlistv1.Ecdh, path string) (string, error) {
-	key, err := p.privateKey(path+".keys[0]")
+	key, err := p.privateKey(path + ".keys[0]")
 	if err != nil {
 		return "", err
 	}

@@ -32,6 +32,8 @@ type dialect interface {
 	match(names []string, pattern, text string) []string
 	// each returns the lines that repeat lines for every text at one of the paths.
 	each(name, document string, paths [][]string, lines []string) []string
+	// passOver is the line that goes on in each with the next text if one is empty.
+	passOver(name string) string
 	// substitute replaces a part of a text, wherever it stands.
 	substitute(text, old, by string) string
 	// check is the line that fails unless a condition holds.
@@ -83,7 +85,7 @@ func functions(source, code string) []string {
 		more = false
 		for i, function := range all {
 			name := declared.FindStringSubmatch(function)[1]
-			if !taken[i] && regexp.MustCompile(`\b`+name+`\(|::`+name+`\b`).MatchString(code) {
+			if !taken[i] && regexp.MustCompile(`(?:^|[^.\w])`+name+`\(|::`+name+`\b`).MatchString(code) {
 				taken[i], more = true, true
 				code += function
 			}

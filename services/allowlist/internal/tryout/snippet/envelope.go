@@ -16,8 +16,14 @@ import (
 // envelope finds the texts of the holes in a text and in the headers. Lengths are those
 // of the texts that are always as long; unset is the template where there is none.
 func (p *program) envelope(source, unset string, lengths map[string]int) error {
-	e := p.Profile.GetEnvelope()
+	e, before := p.Profile.GetEnvelope(), len(*p.lines)
 	p.say("What stands in the envelope.")
+	said := len(*p.lines)
+	defer func() {
+		if len(*p.lines) == said {
+			*p.lines = (*p.lines)[:before] // nothing but what is there already
+		}
+	}()
 	for _, name := range slices.Sorted(maps.Keys(e.GetHeaders())) {
 		p.template(e.GetHeaders()[name], p.header(name), lengths)
 	}
@@ -83,8 +89,12 @@ func (p *program) template(template, text string, lengths map[string]int) {
 	case len(names) == 0:
 		return
 	case len(names) == 1 && literals[0] == "" && literals[1] == "":
-		if names[0] != "*" && p.needed(names[0]) {
-			p.texts[names[0]] = p.letText(variable(names[0])+"Text", text)
+		switch name := names[0]; {
+		case name == "*" || !p.needed(name):
+		case !strings.ContainsAny(text, "(["):
+			p.texts[name] = text // a variable already
+		default:
+			p.texts[name] = p.letText(variable(name)+"Text", text)
 		}
 		return
 	}

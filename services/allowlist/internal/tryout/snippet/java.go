@@ -79,6 +79,8 @@ func (j java) each(name, document string, paths [][]string, lines []string) []st
 	return append(all, "  }", "}")
 }
 
+func (java) passOver(name string) string { return "if (" + name + ".isEmpty()) continue;" }
+
 func (java) substitute(text, old, by string) string {
 	return fmt.Sprintf("%s.replace(%s, %s)", text, old, by)
 }
@@ -108,7 +110,14 @@ func (java) decode(e encoding, text string) string {
 
 // receiver puts a sum in parentheses, so that a method can be called on it.
 func receiver(text string) string {
-	if strings.Contains(text, " + ") && !strings.HasPrefix(text, `"`) {
+	outside := text
+	if strings.HasPrefix(text, `"`) {
+		outside = strings.ReplaceAll(text, `\"`, "x")
+		if !strings.Contains(outside, `" + `) {
+			return text
+		}
+	}
+	if strings.Contains(outside, " + ") {
 		return "(" + text + ")"
 	}
 	return text

@@ -48,6 +48,8 @@ func (n node) each(name, document string, paths [][]string, lines []string) []st
 	return append(all, "  }", "}")
 }
 
+func (node) passOver(name string) string { return "if (" + name + " === '') continue;" }
+
 func (node) substitute(text, old, by string) string {
 	return fmt.Sprintf("%s.replaceAll(%s, () => %s)", text, old, by)
 }

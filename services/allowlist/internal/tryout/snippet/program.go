@@ -2,8 +2,10 @@ package snippet
 
 import (
 	"encoding/pem"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
@@ -35,11 +37,20 @@ type constant struct {
 
 func newProgram(d dialect, m Message) *program {
 	p := &program{dialect: d, Message: m, raw: inUTF8, texts: make(map[string]string), parts: make(map[allowlistv1.Part_Slot]string)}
-	beyondASCII := strings.IndexFunc(string(m.Body), func(r rune) bool { return r > unicode.MaxASCII }) >= 0
-	if beyondASCII && p.wholeText() {
+	if !utf8.Valid(m.Body) || p.wholeText() && p.holdsBytes() {
 		p.raw = inLatin1
 	}
 	return p
+}
+
+// holdsBytes reports whether a blob is written as it is, and so may be no text.
+func (p *program) holdsBytes() bool {
+	for _, blob := range p.Profile.GetEnvelope().GetBlobs() {
+		if blob.GetEncoding() == inUTF8 && p.Profile.GetKind() != nil {
+			return slices.ContainsFunc(p.Body, func(b byte) bool { return b > unicode.MaxASCII })
+		}
+	}
+	return false
 }
 
 // wholeText reports whether the body is a text with blobs, which may be no text at all.
@@ -67,16 +78,28 @@ func (p *program) write() error {
 		}
 	}
 	p.lines = &p.main
-	if err := p.openBody(); err != nil {
-		return err
+	steps := []func() error{p.verifySignature, p.openBody}
+	if input := p.Profile.GetSigning().GetInput(); strings.Contains(input, "${plaintext") || strings.Contains(input, "${json:") {
+		slices.Reverse(steps) // what is signed has to be opened
 	}
-	return p.verifySignature()
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// line adds a line, and say a comment.
+// line adds lines.
 func (p *program) line(lines ...string) { *p.lines = append(*p.lines, lines...) }
 
-func (p *program) say(text string) { p.line("// " + text) }
+// say adds a comment, which begins a paragraph.
+func (p *program) say(text string) {
+	if len(*p.lines) > 0 {
+		p.line("")
+	}
+	p.line("// " + text)
+}
 
 // let declares bytes, and letText a text. They return its name.
 func (p *program) let(name, value string) string {
@@ -93,6 +116,9 @@ func (p *program) letText(name, value string) string {
 // or of bytes where all of the body is opened.
 func (p *program) openBody() error {
 	body := p.constant("body")
+	if len(*p.lines) > 0 {
+		p.line("")
+	}
 	switch part := p.Profile.GetSelection().GetPart().(type) {
 	case *allowlistv1.Selection_Fields:
 		return p.openFields(part.Fields)
@@ -140,7 +166,11 @@ func (p *program) openFields(fields *allowlistv1.Fields) error {
 		opened = call("quoted", opened)
 	}
 	p.line(p.variable("plaintext", p.constant("body")))
-	lines := []string{"plaintext = " + p.substitute("plaintext", call("quoted", "text"), opened) + ";"}
+	var lines []string
+	if fields.GetSkipEmpty() {
+		lines = append(lines, p.passOver("text"))
+	}
+	lines = append(lines, "plaintext = "+p.substitute("plaintext", call("quoted", "text"), opened)+";")
 	p.line(p.each("text", p.constant("body"), paths, lines)...)
 	return nil
 }

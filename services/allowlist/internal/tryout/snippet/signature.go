@@ -50,7 +50,6 @@ func (p *program) signatureHeaders(s *allowlistv1.Signing) {
 				pattern.WriteString(".*?")
 			} else {
 				pattern.WriteString("(.*?)")
-				p.texts[hole] = hole
 				found = append(found, variable(hole))
 				p.texts[hole] = variable(hole)
 			}
@@ -143,6 +142,9 @@ func (p *program) verifyDetached(j *allowlistv1.Jws, text string) (string, error
 	return p.verifyJWS(j, "signing.keys[0]", "signingKey", data, p.decode(inBase64URL, "signatureText"))
 }
 
+// A signedPiece is a piece of what is signed: a text, or bytes.
+type signedPiece struct{ text, bytes string }
+
 // signed writes what is signed, as bytes.
 func (p *program) signed(s *allowlistv1.Signing) (string, error) {
 	input := s.GetInput()
@@ -150,10 +152,10 @@ func (p *program) signed(s *allowlistv1.Signing) (string, error) {
 		input = "${body}"
 	}
 	literals, names := split(input)
-	var pieces []string
+	var pieces []signedPiece
 	for i, literal := range literals {
 		if literal != "" {
-			pieces = append(pieces, p.decode(inUTF8, p.quote(literal)))
+			pieces = append(pieces, signedPiece{text: p.quote(literal)})
 		}
 		if i == len(names) {
 			break
@@ -168,12 +170,40 @@ func (p *program) signed(s *allowlistv1.Signing) (string, error) {
 		}
 		pieces = append(pieces, value)
 	}
-	return p.concat(pieces), nil
+	return p.joined(pieces), nil
 }
 
-// signedValue writes a value that is signed, as bytes.
-func (p *program) signedValue(name string) (string, error) {
-	utf8 := func(text string) string { return p.decode(inUTF8, text) }
+// joined writes pieces behind each other, texts as one.
+func (p *program) joined(pieces []signedPiece) string {
+	var all, texts []string
+	flush := func() {
+		if len(texts) > 0 {
+			all = append(all, p.decode(inUTF8, strings.Join(texts, " + ")))
+		}
+		texts = nil
+	}
+	for _, piece := range pieces {
+		if piece.bytes == "" {
+			texts = append(texts, piece.text)
+			continue
+		}
+		flush()
+		all = append(all, piece.bytes)
+	}
+	flush()
+	return p.concat(all)
+}
+
+// asBytes writes a piece as bytes.
+func (p *program) asBytes(piece signedPiece) string {
+	if piece.bytes == "" {
+		return p.decode(inUTF8, piece.text)
+	}
+	return piece.bytes
+}
+
+// signedValue writes a value that is signed.
+func (p *program) signedValue(name string) (signedPiece, error) {
 	at := p.Context
 	known := map[string]string{
 		"method": at.Method, "host": at.Host, "path": at.Path, "query": at.Query, "content_type": p.ContentType, "id": at.ID,
@@ -183,46 +213,54 @@ func (p *program) signedValue(name string) (string, error) {
 	case ofPlaintext:
 		to, err := steps(path)
 		if err != nil {
-			return "", err
+			return signedPiece{}, err
 		}
 		json := "plaintext"
 		if !p.textual() {
 			json = p.encode(inUTF8, json)
 		}
-		value := call("raw", append([]string{json}, p.quoteAll(to)...)...)
-		return utf8(call("unquoted", value)), nil
+		return signedPiece{text: call("unquoted", call("raw", append([]string{json}, p.quoteAll(to)...)...))}, nil
+	case name == "body" && p.raw == inUTF8:
+		return signedPiece{text: p.constant("body")}, nil
 	case name == "body":
-		return p.decode(p.raw, p.constant("body")), nil
+		return signedPiece{bytes: p.decode(p.raw, p.constant("body"))}, nil
 	case name == "plaintext" && p.textual():
-		return utf8("plaintext"), nil
+		return signedPiece{text: "plaintext"}, nil
 	case name == "plaintext":
-		return "plaintext", nil
+		return signedPiece{bytes: "plaintext"}, nil
 	case name == "secret":
-		return p.sharedKey("signing.keys[0]", "signingKey")
+		key, err := p.sharedKey("signing.keys[0]", "signingKey")
+		return signedPiece{bytes: key}, err
 	case p.texts[name] != "":
-		return utf8(p.texts[name]), nil
+		return signedPiece{text: p.texts[name]}, nil
 	default:
-		return utf8(p.quote(known[name])), nil
+		return signedPiece{text: p.quote(known[name])}, nil
 	}
 }
 
-// applied writes a function of a template, of bytes and with bytes as its result.
-func (p *program) applied(function, bytes string) string {
+// applied writes a function of a template.
+func (p *program) applied(function string, value signedPiece) signedPiece {
+	text := func() string {
+		if value.bytes == "" {
+			return value.text
+		}
+		return p.encode(inUTF8, value.bytes)
+	}
 	switch function {
 	case "base64":
-		return p.decode(inUTF8, p.encode(inBase64, bytes))
+		return signedPiece{text: p.encode(inBase64, p.asBytes(value))}
 	case "base64url":
-		return p.decode(inUTF8, p.encode(inBase64URL, bytes))
+		return signedPiece{text: p.encode(inBase64URL, p.asBytes(value))}
 	case "hex":
-		return p.decode(inUTF8, p.encode(inHex, bytes))
+		return signedPiece{text: p.encode(inHex, p.asBytes(value))}
 	case "hex_upper":
-		return p.decode(inUTF8, p.encode(inHexUpper, bytes))
+		return signedPiece{text: p.encode(inHexUpper, p.asBytes(value))}
 	case "lower":
-		return p.decode(inUTF8, p.lower(p.encode(inUTF8, bytes)))
+		return signedPiece{text: p.lower(text())}
 	case "upper":
-		return p.decode(inUTF8, p.upper(p.encode(inUTF8, bytes)))
+		return signedPiece{text: p.upper(text())}
 	default:
 		hash := allowlistv1.Hash(allowlistv1.Hash_value["HASH_"+strings.ToUpper(function)])
-		return call("digest", p.hash(hash), bytes)
+		return signedPiece{bytes: call("digest", p.hash(hash), p.asBytes(value))}
 	}
 }

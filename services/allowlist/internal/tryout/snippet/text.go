@@ -32,7 +32,10 @@ func escaped(text string, quote rune) string {
 func indented(margin string, lines []string) string {
 	var s strings.Builder
 	for _, line := range lines {
-		s.WriteString(margin + line + "\n")
+		if line != "" {
+			s.WriteString(margin + line)
+		}
+		s.WriteByte('\n')
 	}
 	return s.String()
 }

@@ -1,0 +1,80 @@
+package diagnosis_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/prototext"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// problem is a message that does not open, under a profile in proto text with one key.
+func problem(t *testing.T, profile string, body string) diagnosis.Case {
+	t.Helper()
+	p := new(allowlistv1.Profile)
+	if err := prototext.Unmarshal([]byte(profile), p); err != nil {
+		t.Fatalf("parse %s: %v", profile, err)
+	}
+	return diagnosis.Case{
+		Path: "request", Profile: p, Workspace: "acme", Now: now, Body: []byte(body), Plaintext: []byte("what it is known to hold"),
+		Key: func(payload.Reference) []payload.Key {
+			return []payload.Key{{Value: sensitive.New([]byte(strings.Repeat("k", 32))), Version: 1}}
+		},
+	}
+}
+
+const gcm = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } } }`
+
+func TestHowManyAreTriedDoesNotDependOnWhatIsInAMessage(t *testing.T) {
+	t.Parallel()
+	tried := diagnosis.Find(t.Context(), problem(t, gcm, strings.Repeat("A", 200))).Tried
+	if tried < 100 || tried > 2000 {
+		t.Errorf("tried %d variants, want 100 to 2,000", tried)
+	}
+	for _, body := range []string{strings.Repeat("7", 200), strings.Repeat("{", 200)} {
+		if got := diagnosis.Find(t.Context(), problem(t, gcm, body)).Tried; got != tried {
+			t.Errorf("tried %d variants of %q, and %d of another message", got, body[:1], tried)
+		}
+	}
+}
+
+func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
+	t.Parallel()
+	slow := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" }
+		derivation { pbkdf2 { iterations: 2000000 } salt { sent_bytes: 8 } } } }
+		envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`
+	begun := time.Now()
+	answer := diagnosis.Find(t.Context(), problem(t, slow, strings.Repeat("A", 200)))
+	if answer.Found || answer.Tried < 10 {
+		t.Errorf("Find = %+v", answer)
+	}
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if answer := diagnosis.Find(gone, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
+		t.Errorf("Find for nobody = %+v", answer)
+	}
+}
+
+func TestAKeyThatIsNotThereIsNoVariant(t *testing.T) {
+	t.Parallel()
+	p := problem(t, gcm, "AAAA")
+	p.Key = func(payload.Reference) []payload.Key { return nil }
+	if answer := diagnosis.Find(t.Context(), p); answer.Tried != 0 || answer.Found {
+		t.Errorf("Find without a key = %+v", answer)
+	}
+}
