@@ -7,6 +7,7 @@ import "./theme/layout.css";
 import "./theme/tables.css";
 import "./theme/forms.css";
 import "./theme/editor.css";
+import "./theme/tryout.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";

@@ -1,12 +1,19 @@
-import { Button, SegmentedControl } from "@mantine/core";
+import { Button, Group, Modal, SegmentedControl } from "@mantine/core";
+import { useState } from "react";
+import { useAccess } from "../api/access";
+import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
+import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { shape } from "../gen/shape";
 import { MessageEditor } from "../shape/Editor";
-import { withField, type Json } from "../shape/value";
+import { pruned, withField, type Json } from "../shape/value";
 import { enumWords } from "../shape/words";
-import { AlertIcon, ShieldIcon } from "../ui/icons";
+import { TryOut } from "../tryout/TryOut";
+import { AlertIcon, SendIcon } from "../ui/icons";
 import { Card, Notice } from "../ui/parts";
 import type { Draft } from "./draft";
+import { PresetForm } from "./PresetForm";
+import { inAYear } from "./presets";
 
 interface Props {
   draft: Draft;
@@ -20,19 +27,15 @@ const profile = "keyward.allowlist.v1.Profile";
 const path = "endpoint.encryption";
 
 /** How bodies are protected. Keys are references to stored secrets; there is no place for a key itself. */
-export function EncryptionCard({ draft, onChange, problem }: Props) {
+export function EncryptionCard({ draft, onChange, problem, endpointName }: Props) {
   const set = (encryption: Json | undefined) => onChange({ ...draft, encryption });
   const { encryption } = draft;
-  if (!encryption) {
+  const use = encryption?.preset as Json | undefined;
+  if (!encryption || use) {
     return (
-      <Card title="Encryption" words="How bodies to and from the endpoint are protected.">
-        <div className="encryption-none">
-          <ShieldIcon size={22} />
-          <p className="dimmed">Bodies are sent as they are.</p>
-          <Button variant="default" onClick={() => set({ request: {} })}>
-            Encrypt or sign
-          </Button>
-        </div>
+      <Card title="Encryption" words="How bodies to and from the endpoint are protected." action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}>
+        <Start preset={Boolean(use)} onChoose={set} />
+        {use && <PresetForm value={use} onChange={(next) => set(withField(encryption ?? {}, "preset", next))} />}
       </Card>
     );
   }
@@ -43,9 +46,12 @@ export function EncryptionCard({ draft, onChange, problem }: Props) {
       title="Encryption"
       words="How bodies to and from the endpoint are protected. Keys are stored secrets, by name."
       action={
-        <Button size="xs" variant="subtle" color="gray" onClick={() => set(undefined)}>
-          Remove
-        </Button>
+        <Group gap="xs" wrap="nowrap">
+          <TryButton endpointName={endpointName} draft={draft} />
+          <Button size="xs" variant="subtle" color="gray" onClick={() => set(undefined)}>
+            Remove
+          </Button>
+        </Group>
       }
     >
       <Acknowledge problem={problem} encryption={encryption} onChange={set} />
@@ -70,6 +76,44 @@ export function EncryptionCard({ draft, onChange, problem }: Props) {
         {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
       </section>
     </Card>
+  );
+}
+
+/** What an encryption begins with. */
+function Start({ preset, onChoose }: { preset: boolean; onChoose: (encryption: Json | undefined) => void }) {
+  const choices: { title: string; words: string; on: boolean; begin: () => void }[] = [
+    { title: "None", words: "Bodies are sent as they are.", on: !preset, begin: () => onChoose(undefined) },
+    { title: "From a preset", words: "What a partner, bank or library is known to use.", on: preset, begin: () => onChoose({ preset: {} }) },
+    { title: "Build it", words: "Encrypt or sign step by step.", on: false, begin: () => onChoose({ request: {} }) },
+  ];
+  return (
+    <div className="starts" role="group" aria-label="How to begin">
+      {choices.map((c) => (
+        <button key={c.title} type="button" className="choice" aria-pressed={c.on} data-checked={c.on || undefined} onClick={() => !c.on && c.begin()}>
+          <span>
+            <b>{c.title}</b>
+            <small>{c.words}</small>
+          </span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** Tries what is on the form, before it is saved. */
+function TryButton({ draft, endpointName }: { draft: Draft; endpointName: string | undefined }) {
+  const { workspace } = useAccess();
+  const [open, setOpen] = useState(false);
+  const encryption = pruned("keyward.allowlist.v1.Encryption", draft.encryption ?? {}) as EncryptionJson;
+  return (
+    <>
+      <Button size="xs" variant="default" leftSection={<SendIcon size={14} />} onClick={() => setOpen(true)}>
+        Test
+      </Button>
+      <Modal opened={open} onClose={() => setOpen(false)} title="Test the encryption" size={860}>
+        <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} encryption={encryption} />
+      </Modal>
+    </>
   );
 }
 
@@ -113,10 +157,4 @@ function Acknowledge({ problem, encryption, onChange }: { problem: Problem | und
       <p>If the partner cannot do better, acknowledge it, with a reason.</p>
     </Notice>
   );
-}
-
-function inAYear(): string {
-  const at = new Date();
-  at.setFullYear(at.getFullYear() + 1);
-  return at.toISOString();
 }

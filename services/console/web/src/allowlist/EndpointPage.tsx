@@ -10,20 +10,24 @@ import type { EndpointJson, ParameterJson } from "../gen/keyward/allowlist/v1/re
 import { History } from "../history/History";
 import { MessageView, SecretRefView } from "../shape/View";
 import type { Json } from "../shape/value";
+import { Diagnose } from "../tryout/Diagnose";
+import { TryOut } from "../tryout/TryOut";
 import { Copy } from "../ui/Copy";
-import { ChevronRightIcon, GlobeIcon, PencilIcon, PowerIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
+import { AlertIcon, ChevronRightIcon, GlobeIcon, PencilIcon, PowerIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
 import { Card, Empty, Fact, Labels, Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
 import { FullTime } from "../ui/Time";
 import { day } from "../ui/time";
 import { useEndpointActions, type EndpointActions } from "./actions";
+import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
-import { isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+import { expiryWords, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
 
 const all = [
   ["overview", "Overview"],
   ["encryption", "Encryption"],
+  ["test", "Test"],
   ["verification", "Verification"],
   ["history", "Change logs"],
 ] as const;
@@ -43,7 +47,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
   // What a member may not ask for is not offered.
-  const tabs = all.filter(([value]) => manage || value === "overview" || value === "encryption");
+  const tabs = all.filter(([value]) => manage || value === "overview" || value === "encryption").filter(([value]) => value !== "test" || endpoint.data?.encryption);
   const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
   const data = endpoint.data;
   return (
@@ -59,7 +63,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
             {data && <VerificationTag verification={data.verification} long />}
-            {data && <LegacyTags encryption={data.encryption} />}
+            {data && <LegacyTags encryption={data.encryption} expires />}
           </div>
         </div>
         {data && manage && <Actions endpoint={data} id={id} actions={actions} />}
@@ -84,6 +88,9 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
             <Tabs.Panel value="encryption">{data && <Encryption endpoint={data} />}</Tabs.Panel>
             {manage && (
               <>
+                <Tabs.Panel value="test">
+                  <TestTab name={name} />
+                </Tabs.Panel>
                 <Tabs.Panel value="verification">{data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}</Tabs.Panel>
                 <Tabs.Panel value="history">
                   <History name={name} file={`${id}-changes`} list={listEndpointHistory} />
@@ -250,7 +257,19 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
   );
 }
 
+function TestTab({ name }: { name: string }) {
+  return (
+    <div className="stack">
+      <Card title="Test">
+        <TryOut name={name} />
+      </Card>
+      <Diagnose name={name} />
+    </div>
+  );
+}
+
 function Encryption({ endpoint }: { endpoint: EndpointJson }) {
+  const { manage } = useAccess();
   const { encryption } = endpoint;
   const legacy = legacyOf(encryption);
   if (!encryption) {
@@ -263,10 +282,10 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">
       {legacy.length > 0 && (
-        <Notice tone="warn" title="This endpoint makes unsafe choices">
+        <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
           {legacy.map((l) => (
             <p key={l.flag + l.expires}>
-              <b>{l.flag}</b>, {l.over ? "accepted until" : "accepted until"} {day(l.expires)}: {l.reason}
+              <b>{l.flag}</b>, {expiryWords(l)} ({day(l.expires)}): {l.reason}
             </p>
           ))}
         </Notice>
@@ -279,6 +298,8 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
           {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">As requests are, without the signature.</p>}
         </Card>
       </div>
+      {manage && <KeyUses endpoint={endpoint} />}
+      {manage && <RecentFailures endpoint={endpoint} />}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { collect } from "../shape/value";
 import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
 import { Tag, type Tone } from "../ui/parts";
-import { day } from "../ui/time";
+import { ago, day } from "../ui/time";
 
 export const states: Record<Exclude<Endpoint_StateJson, "STATE_UNSPECIFIED">, [string, Tone]> = {
   STATE_ACTIVE: ["Active", "good"],
@@ -66,22 +66,40 @@ export function legacyOf(encryption: EncryptionJson | null | undefined, now = Da
     .sort((a, b) => a.expires.localeCompare(b.expires));
 }
 
+/** "expires in 3 weeks", or "expired 2 days ago". */
+export const expiryWords = (l: Legacy, now = Date.now()): string => `${l.over ? "expired" : "expires"} ${ago(l.expires, now)}`;
+
 /** `FLAG_UNAUTHENTICATED_CBC` as "Unauthenticated CBC". */
 export function flagWords(flag: string): string {
-  const acronyms = /^(cbc|ecb|rsa|sha1|md5|des|iv|oaep|pkcs1|hmac|aes|tdes)$/;
-  const words = flag.replace(/^FLAG_/, "").toLowerCase().split("_").map((w) => (acronyms.test(w) ? w.toUpperCase() : w)).join(" ");
+  const acronyms = /^(cbc|ctr|ecb|rsa|sha1|md5|des|iv|kdf|oaep|pkcs1|hmac|aes|tdes)$/;
+  const words = flag.replace(/^FLAG_/, "").replace("TRIPLE_DES", "TRIPLE-DES").toLowerCase().split("_").map((w) => (acronyms.test(w) ? w.toUpperCase() : w === "pkcs1v15" ? "PKCS #1 v1.5" : w.replace("-des", " DES"))).join(" ");
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
-export function LegacyTags({ encryption }: { encryption: EncryptionJson | null | undefined }) {
+export function LegacyTags({ encryption, expires }: { encryption: EncryptionJson | null | undefined; expires?: boolean }) {
   return legacyOf(encryption).map((l) => (
-    <span key={l.flag + l.expires} data-hint={`${l.reason} – ${l.over ? "expired" : "accepted until"} ${day(l.expires)}`}>
+    <span key={l.flag + l.expires} data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
       <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
         {l.flag}
-        {l.over && ", expired"}
+        {expires ? `, ${expiryWords(l)}` : l.over && ", expired"}
       </Tag>
     </span>
   ));
 }
 
 export const shownName = (endpoint: EndpointJson, id: string): string => endpoint.displayName || id;
+
+const days = 86_400_000;
+
+/** Filters by acknowledged unsafe choices, with how far ahead their end may be, in milliseconds. */
+export const unsafeFilters: Record<string, [string, number]> = {
+  any: ["Unsafe choices", 1_000 * days],
+  soon: ["Unsafe, ends in 30 days", 30 * days],
+  over: ["Unsafe, ended", 0],
+};
+
+/** The time that a filter asks for, or none. */
+export function legacyBefore(filter: string, now = Date.now()): string | undefined {
+  const found = unsafeFilters[filter];
+  return found ? new Date(now + found[1]).toISOString() : undefined;
+}

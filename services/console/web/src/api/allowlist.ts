@@ -1,4 +1,4 @@
-import type { ListEndpointHistoryResponseJson, ListEndpointsResponseJson } from "../gen/keyward/allowlist/v1/service_pb";
+import type { DiagnoseSampleRequestJson, DiagnoseSampleResponseJson, ListEndpointHistoryResponseJson, ListEndpointsResponseJson, ListPresetsResponseJson, TestEncryptionRequestJson, TestEncryptionResponseJson } from "../gen/keyward/allowlist/v1/service_pb";
 import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { call } from "./client";
 import { workspaceName } from "./names";
@@ -9,6 +9,7 @@ export interface EndpointFilter {
   state?: Endpoint_StateJson;
   label?: string;
   orderBy?: Sort;
+  legacyExpiresBefore?: string;
 }
 
 interface Act {
@@ -36,3 +37,9 @@ export const verifyEndpoint = (name: string, method: Verification_MethodJson) =>
 
 export const listEndpointHistory = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListEndpointHistoryResponseJson>("GET", `${name}/history`, { query: { ...page }, signal });
+
+export const listPresets = (signal?: AbortSignal) => call<ListPresetsResponseJson>("GET", "presets", { signal });
+
+export const testEncryption = (name: string, test: Omit<TestEncryptionRequestJson, "name">) => call<TestEncryptionResponseJson>("POST", `${name}:testEncryption`, { body: test });
+
+export const diagnoseSample = (name: string, sample: Omit<DiagnoseSampleRequestJson, "name">) => call<DiagnoseSampleResponseJson>("POST", `${name}:diagnoseSample`, { body: sample });

@@ -25,6 +25,8 @@ const actions: Record<string, [string, Tone]> = {
   ACTION_DEACTIVATED: ["Deactivated", "warn"],
   ACTION_VERIFIED: ["Verified", "good"],
   ACTION_DEGRADED: ["Proof missing", "warn"],
+  ACTION_TESTED: ["Tested with live keys", "info"],
+  ACTION_DIAGNOSED: ["Sample diagnosed", "info"],
   ACTION_RECOVERED: ["Proof found again", "good"],
 };
 

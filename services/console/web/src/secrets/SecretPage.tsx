@@ -195,7 +195,7 @@ function Versions({ name }: { name: string }) {
   const versions = useQuery({ queryKey: ["versions", name], queryFn: ({ signal }) => listVersions(name, { pageSize: 100 }, signal) });
   if (versions.error) return <ProblemPanel error={versions.error} onRetry={() => void versions.refetch()} />;
   return (
-    <Card title="Versions" words="Each new value is a version. Numbers are never used again.">
+    <Card title="Versions" words="Each new value is a version. Numbers are never used again. Uses are reported each minute.">
       {versions.data ? (
         <table className="table flush">
           <thead>
@@ -203,6 +203,9 @@ function Versions({ name }: { name: string }) {
               <th scope="col">Version</th>
               <th scope="col">State</th>
               <th scope="col">Stored</th>
+              <th scope="col">Uses</th>
+              <th scope="col">Failures</th>
+              <th scope="col">Last used</th>
               <th scope="col" className="mid-only">Wrapped by key</th>
             </tr>
           </thead>
@@ -218,6 +221,9 @@ function Versions({ name }: { name: string }) {
                 <td data-label="Stored">
                   <Time value={v.createTime} />
                 </td>
+                <td data-label="Uses">{Number(v.useCount ?? 0).toLocaleString("en")}</td>
+                <td data-label="Failures">{Number(v.failureCount ?? 0) > 0 ? <b className="danger">{Number(v.failureCount).toLocaleString("en")}</b> : "0"}</td>
+                <td data-label="Last used">{v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">Never</span>}</td>
                 <td className="mid-only" data-label="Wrapped by key">
                   <code>{v.keyId}</code>
                 </td>

@@ -89,6 +89,8 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
+        // The form around the place that asked, an endpoint's, is not meant.
+        e.stopPropagation();
         if (ready) void save();
       }}
     >

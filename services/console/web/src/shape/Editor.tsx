@@ -7,7 +7,7 @@ import { useFinding } from "./findings";
 import { Help } from "./Help";
 import type { FieldShape } from "./shape";
 import { begin, isSet, withField, type Json } from "./value";
-import { entriesOf, needed, titleOf } from "./words";
+import { entriesOf, titleOf } from "./words";
 
 interface Props {
   /** The message, by its name in the proto. */
@@ -23,12 +23,12 @@ interface Props {
  * there is a button that adds it, so that one sees what is set and what could be.
  */
 export function MessageEditor({ type, value, onChange, path }: Props) {
-  const entries = entriesOf(type).filter((e) => !hidden(type, "fields" in e ? e.oneof : e.name, value));
+  const entries = entriesOf(type);
   const absent: FieldShape[] = [];
   const rows: ReactNode[] = [];
   for (const entry of entries) {
     if ("fields" in entry) {
-      rows.push(<OneofEditor key={entry.oneof} type={type} name={entry.oneof} fields={entry.fields} value={value} onChange={(v) => onChange(cleaned(type, v))} path={path} />);
+      rows.push(<OneofEditor key={entry.oneof} type={type} name={entry.oneof} fields={entry.fields} value={value} onChange={onChange} path={path} />);
     } else if (isBlock(entry) && !entry.required && !entry.minItems && !isSet(entry, value[entry.json])) {
       absent.push(entry);
     } else {
@@ -50,20 +50,7 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
 }
 
 /** Fields that are more than one control: those are added and taken away as a whole. */
-const isBlock = (field: FieldShape): boolean => Boolean(field.message || field.repeated || field.map) && field.message !== "google.protobuf.Timestamp";
-
-function hidden(type: string, name: string, value: Json): boolean {
-  const other = needed(type, name);
-  if (!other) return false;
-  const fields = shape.messages[type]?.fields ?? [];
-  return !fields.some((f) => (f.oneof === other || f.name === other) && value[f.json] !== undefined && value[f.json] !== null);
-}
-
-/** Takes out what makes no sense any more, such as an envelope without a cipher. */
-function cleaned(type: string, value: Json): Json {
-  const fields = shape.messages[type]?.fields ?? [];
-  return fields.filter((f) => hidden(type, f.name, value)).reduce((v, f) => withField(v, f.json, undefined), value);
-}
+const isBlock = (field: FieldShape): boolean => Boolean(field.message || field.repeated || field.map) && field.message !== "google.protobuf.Timestamp" && field.message !== "google.protobuf.Duration";
 
 function AddField({ type, field, path, onAdd }: { type: string; field: FieldShape; path: string; onAdd: () => void }) {
   const finding = useFinding(path);

@@ -37,6 +37,8 @@ export function OneInput(props: InputProps) {
       return field.enum ? <EnumInput {...props} /> : <ScalarInput {...props} />;
     case "keyward.allowlist.v1.SecretRef":
       return <SecretRefInput value={(value ?? {}) as Json} onChange={onChange} path={path} title={props.title} />;
+    case "google.protobuf.Duration":
+      return <DurationInput {...props} />;
     case "google.protobuf.Timestamp":
       return <DateInput {...props} />;
     default:
@@ -79,6 +81,14 @@ function EnumInput(props: InputProps) {
       description={words ? <Words text={lead(words).first} /> : described(props).description}
     />
   );
+}
+
+/** A length of time, in seconds. Empty is not the same as none. */
+function DurationInput(props: InputProps) {
+  const { value, onChange, path } = props;
+  const error = useFinding(path);
+  const seconds = Number.parseFloat(String(value ?? ""));
+  return <NumberInput {...described(props)} error={error} min={0} suffix=" s" allowDecimal={false} w={240} value={Number.isNaN(seconds) ? "" : seconds} onChange={(v) => onChange(v === "" ? undefined : `${v}s`)} />;
 }
 
 function ScalarInput(props: InputProps) {

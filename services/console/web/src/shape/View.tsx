@@ -51,6 +51,7 @@ function FieldView({ field, value }: { field: FieldShape; value: unknown }) {
 function OneView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.message === "keyward.allowlist.v1.SecretRef") return <SecretRefView value={value as Json} />;
   if (field.message === "google.protobuf.Timestamp") return <>{day(String(value))}</>;
+  if (field.message === "google.protobuf.Duration") return <>{String(value).replace(/s$/, " seconds")}</>;
   if (field.message) {
     const inner = shape.messages[field.message];
     const [only, ...others] = inner?.fields ?? [];

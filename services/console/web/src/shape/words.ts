@@ -13,6 +13,7 @@ const titles: Record<string, string> = {
   "Envelope.body": "Layout of the body",
   "Envelope.json": "JSON template",
   "Envelope.text": "Text template",
+  "Profile.nested_jws": "Signed inside",
   "Signing.scheme": "How it is signed",
   "Signing.mac": "Message authentication code",
   "Mac.algorithm": "Algorithm",
@@ -76,14 +77,9 @@ export function lead(words: string): { first: string; rest: string } {
   return { first: (found[1] ?? "").replace(/:$/, "."), rest: (found[2] ?? "").trim() };
 }
 
-/** Fields that make sense only beside another one of their message. */
-const needs: Record<string, string> = { "Profile.selection": "kind", "Profile.envelope": "kind" };
-
-export const needed = (message: string, field: string): string | undefined => needs[`${local(message)}.${field}`];
-
 /** Messages whose fields come in another order on the page than in the proto. */
 const orders: Record<string, string[]> = {
-  Profile: ["kind", "selection", "envelope", "signing", "allow_legacy"],
+  Profile: ["kind", "selection", "nested_jws", "envelope", "signing", "allow_legacy"],
   Signing: ["scheme", "keys", "headers", "encoding"],
 };
 

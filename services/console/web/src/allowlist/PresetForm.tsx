@@ -1,0 +1,195 @@
+import { Button, Select, Skeleton, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { listPresets } from "../api/allowlist";
+import type { PresetJson, PresetSecretJson, PresetSettingJson } from "../gen/keyward/allowlist/v1/service_pb";
+import { shape } from "../gen/shape";
+import { SecretPicker } from "../secrets/SecretPicker";
+import { DateInput } from "../shape/DateInput";
+import { useFinding } from "../shape/findings";
+import { Words } from "../shape/Help";
+import { withField, type Json } from "../shape/value";
+import { enumWords, lead } from "../shape/words";
+import { AlertIcon, SearchIcon } from "../ui/icons";
+import { Empty, Notice, plural, Tag } from "../ui/parts";
+import { ProblemPanel } from "../ui/Problem";
+import { decodingOf, inAYear, matching, placesOf, placeTitle, sourceWords } from "./presets";
+import { flagWords } from "./words";
+
+interface Props {
+  /** A PresetUse, as it is sent. */
+  value: Json;
+  onChange: (use: Json) => void;
+}
+
+const path = "endpoint.encryption.preset";
+
+/** Starts an encryption from a preset: which one, and what it leaves to say. */
+export function PresetForm({ value, onChange }: Props) {
+  const presets = useQuery({ queryKey: ["presets"], queryFn: ({ signal }) => listPresets(signal), staleTime: Number.POSITIVE_INFINITY });
+  const list = presets.data?.presets ?? [];
+  const chosen = list.find((p) => p.id === value.id);
+  if (presets.error) return <ProblemPanel error={presets.error} onRetry={() => void presets.refetch()} />;
+  if (presets.isPending) return <Skeleton height={260} />;
+  if (!chosen) return <PresetList presets={list} onChoose={(p) => onChange({ id: p.id, ...(p.legacy?.length ? { legacyExpireTime: inAYear() } : {}) })} />;
+  return <Chosen preset={chosen} value={value} onChange={onChange} onOther={() => onChange({})} />;
+}
+
+function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (preset: PresetJson) => void }) {
+  const [query, setQuery] = useState("");
+  const finding = useFinding(path, `${path}.id`);
+  const found = matching(presets, query);
+  return (
+    <div className="presets">
+      <TextInput type="search" aria-label="Search presets" placeholder="Search by partner, algorithm or tool" leftSection={<SearchIcon size={16} />} value={query} maxLength={128} autoComplete="off" onChange={(e) => setQuery(e.currentTarget.value)} />
+      {finding && <p className="field-error" role="alert">Choose a preset.</p>}
+      <p className="field-hint" aria-live="polite">{plural(found.length, "preset")}</p>
+      {found.length === 0 ? (
+        <Empty icon={<SearchIcon size={26} />} title="No preset matches">
+          Try the name of the algorithm, or build the encryption yourself.
+        </Empty>
+      ) : (
+        <ul className="preset-list" aria-label="Presets" tabIndex={0}>
+          {found.map((p) => (
+            <li key={p.id} className="preset">
+              <button type="button" className="preset-choose" onClick={() => onChoose(p)}>
+                <b>{p.displayName}</b>
+                {(p.legacy?.length ?? 0) > 0 && <Tag tone="bad" icon={<AlertIcon size={13} />}>Unsafe choices</Tag>}
+              </button>
+              <p className="dimmed">
+                <Words text={lead(p.description ?? "").first} />
+              </p>
+              <Sources preset={p} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** Where a convention is written down. */
+function Sources({ preset }: { preset: PresetJson }) {
+  const sources = (preset.sources ?? []).map(sourceWords);
+  if (sources.length === 0) return null;
+  return (
+    <p className="preset-sources">
+      <span className="dimmed">{sources.length === 1 ? "Source:" : "Sources:"}</span>
+      {sources.map((s) => (s.url ? <a key={s.url} href={s.url} target="_blank" rel="noreferrer" data-hint={s.url}>{s.words}</a> : <span key={s.words}>{s.words}</span>))}
+    </p>
+  );
+}
+
+interface ChosenProps extends Props {
+  preset: PresetJson;
+  onOther: () => void;
+}
+
+function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
+  const secretsError = useFinding(`${path}.secrets`, `${path}.secrets.name`, `${path}.id`);
+  const settingsError = useFinding(`${path}.settings`);
+  const secrets = (value.secrets ?? {}) as Record<string, Json>;
+  const settings = (value.settings ?? {}) as Json;
+  return (
+    <div className="presets" role="group" aria-label={`Preset ${preset.displayName}`}>
+      <div className="preset-head">
+        <div>
+          <h3>{preset.displayName}</h3>
+          <p className="dimmed">
+            <Words text={preset.description ?? ""} />
+          </p>
+          <Sources preset={preset} />
+        </div>
+        <Button size="xs" variant="default" onClick={onOther}>
+          Other preset
+        </Button>
+      </div>
+      {preset.secrets?.map((s) => (
+        <SecretPlace key={s.name} preset={preset} secret={s} value={secrets[s.name ?? ""] ?? {}} onChange={(ref) => onChange(withField(value, "secrets", { ...secrets, [s.name ?? ""]: ref }))} />
+      ))}
+      {secretsError && <p className="field-error" role="alert">{secretsError}</p>}
+      {(preset.settings?.length ?? 0) > 0 && (
+        <div className="two">
+          {preset.settings?.map((s) => (
+            <Setting key={s.name} setting={s} value={settings[s.name ?? ""] as string | undefined} onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))} />
+          ))}
+        </div>
+      )}
+      {settingsError && <p className="field-error" role="alert">{settingsError}</p>}
+      {(preset.legacy?.length ?? 0) > 0 && <Unsafe preset={preset} value={value} onChange={onChange} />}
+    </div>
+  );
+}
+
+const decodings = "keyward.allowlist.v1.Decoding";
+
+/** A place of a preset for a secret: a stored one, by name. */
+function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; secret: PresetSecretJson; value: Json; onChange: (ref: Json) => void }) {
+  const name = secret.name ?? "";
+  const title = placeTitle(name);
+  const finding = useFinding(...placesOf(preset, name));
+  const parameter = secret.usage === "PARAMETER";
+  const preferred = decodingOf(preset, name);
+  const asPreset = preferred ? `Stored as ${enumWords(decodings, preferred)}` : "Stored as it is";
+  return (
+    <div className="field">
+      <span className="field-label">
+        {title} <span className="mantine-InputWrapper-required" aria-hidden="true">*</span>
+      </span>
+      <p className="field-hint">
+        <Words text={secret.description ?? ""} />
+      </p>
+      <div className="ref-main">
+        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(chosen) => onChange(withField(value, "name", chosen))} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={finding} />
+        <Select
+          aria-label={`How ${title} is stored`}
+          value={(value.decoding as string) ?? ""}
+          onChange={(d) => onChange(withField(value, "decoding", d || undefined))}
+          data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${enumWords(decodings, d.name)}` }))]}
+        />
+      </div>
+    </div>
+  );
+}
+
+function Setting({ setting, value, onChange }: { setting: PresetSettingJson; value: string | undefined; onChange: (text: string | undefined) => void }) {
+  const fallback = setting.defaultValue;
+  const needed = fallback === undefined;
+  return (
+    <TextInput
+      label={placeTitle(setting.name ?? "")}
+      description={<Words text={setting.description ?? ""} />}
+      withAsterisk={needed}
+      maxLength={256}
+      spellCheck={false}
+      autoComplete="off"
+      classNames={{ input: "mono" }}
+      value={value ?? fallback ?? ""}
+      onChange={(e) => onChange(needed && e.currentTarget.value === "" ? undefined : e.currentTarget.value)}
+    />
+  );
+}
+
+const flags = "keyward.allowlist.v1.LegacyAcknowledgement.Flag";
+
+/** What is unsafe about a preset, in words, and who answers for it until when. */
+function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
+  const found = useFinding(`${path}.legacy_reason`, "endpoint.encryption.request.allow_legacy", "endpoint.encryption.response.allow_legacy");
+  const until = shape.messages["keyward.allowlist.v1.PresetUse"]?.fields.find((f) => f.name === "legacy_expire_time");
+  return (
+    <Notice tone="bad" icon={<AlertIcon size={18} />} title="This preset makes unsafe choices">
+      <ul className="finding-list">
+        {preset.legacy?.map((flag) => (
+          <li key={flag}>
+            <b>{flagWords(flag)}</b>: <Words text={shape.enums[flags]?.values.find((v) => v.name === flag)?.words ?? ""} />
+          </li>
+        ))}
+      </ul>
+      <p>The partner may leave no other way. Say why it is accepted; the endpoint shows it until it ends, and then has to be looked at again.</p>
+      <div className="two unsafe-fields">
+        <TextInput label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} error={found} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
+        {until && <DateInput field={{ ...until, words: "", required: true }} title="Accepted until" value={value.legacyExpireTime} onChange={(t) => onChange(withField(value, "legacyExpireTime", t))} path={`${path}.legacy_expire_time`} />}
+      </div>
+    </Notice>
+  );
+}

@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
+import { decodingOf, matching, placesOf, placeTitle, sourceWords } from "./presets";
+
+const ref = (name: string, decoding: "DECODING_PEM" | "DECODING_RAW") => ({ name: `workspaces/-/secrets/${name}`, decoding });
+const preset: PresetJson = {
+  id: "bank",
+  displayName: "The Bank",
+  description: "AES-128-CBC with a session key.",
+  sources: ["https://developer.bank.test/docs"],
+  encryption: { request: { cipher: { sessionKey: { keys: [ref("bank_key", "DECODING_PEM")] } } }, response: { signing: { keys: [ref("other", "DECODING_RAW")] } } },
+};
+
+describe("a preset", () => {
+  test("is found by all words of a query, wherever they are", () => {
+    expect(matching([preset], "cbc developer.bank")).toEqual([preset]);
+    expect(matching([preset], "")).toEqual([preset]);
+    expect(matching([preset], "cbc visa")).toEqual([]);
+  });
+
+  test("shows what the server found at the secret that is meant", () => {
+    expect(placesOf(preset, "bank_key")).toContain("endpoint.encryption.request.cipher.session_key.keys[0].name");
+    expect(placesOf(preset, "bank_key")).toHaveLength(3);
+    expect(placesOf(preset, "none")).toEqual([]);
+  });
+
+  test("says how it reads a secret", () => {
+    expect(decodingOf(preset, "bank_key")).toBe("DECODING_PEM");
+    expect(decodingOf(preset, "other")).toBeUndefined();
+  });
+});
+
+test("a source is a link if it is an address of the web, and words if not", () => {
+  expect(sourceWords("https://developer.bank.test/docs")).toEqual({ words: "developer.bank.test", url: "https://developer.bank.test/docs" });
+  expect(sourceWords("openssl enc")).toEqual({ words: "openssl enc" });
+  expect(sourceWords("javascript:alert(1)")).toEqual({ words: "javascript:alert(1)" });
+});
+
+test("the name of a place reads as words", () => {
+  expect(placeTitle("api_v3_key")).toBe("API v3 key");
+  expect(placeTitle("iv")).toBe("IV");
+});

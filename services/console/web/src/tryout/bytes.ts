@@ -1,0 +1,58 @@
+// Bodies are bytes, in base64 on the wire. The page shows those that are text as text.
+import { base64 } from "../session/pkce";
+
+/** A text as the API takes bytes. */
+export const encoded = (text: string): string => base64(new TextEncoder().encode(text));
+
+export interface Shown {
+  text: string;
+  /** Whether the bytes are no text, so that they show in base64. */
+  binary: boolean;
+  bytes: number;
+}
+
+/** What the API answers as bytes, to be read. */
+export function shown(data: string | undefined): Shown {
+  const raw = Uint8Array.from(atob(data ?? ""), (c) => c.charCodeAt(0));
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(raw);
+    // Control characters would not show.
+    if (!/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) return { text, binary: false, bytes: raw.length };
+  } catch {
+    // Not UTF-8.
+  }
+  return { text: data ?? "", binary: true, bytes: raw.length };
+}
+
+/** Lines of `Name: value` as headers, the names as they are. Lines without a colon are none. */
+export function headersOf(lines: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const line of lines.split(/\r?\n/)) {
+    const at = line.indexOf(":");
+    if (at <= 0) continue;
+    const name = line.slice(0, at).trim();
+    const value = line.slice(at + 1).trim();
+    found[name] = name in found ? `${found[name]}, ${value}` : value;
+  }
+  return found;
+}
+
+const stages: Record<string, string> = {
+  select: "Select",
+  "sign inside": "Sign inside",
+  key: "Key",
+  derive: "Derive",
+  iv: "IV",
+  encrypt: "Encrypt",
+  mac: "MAC",
+  envelope: "Envelope",
+  sign: "Sign",
+  decode: "Decode",
+  unwrap: "Unwrap the key",
+  decrypt: "Decrypt",
+  value: "Value",
+  signature: "Signature",
+};
+
+/** A stage of a dry run or of a failure, in words; one that is newer than this page, by its own name. */
+export const stageWords = (stage: string | undefined): string => stages[stage ?? ""] ?? stage ?? "";
