@@ -13,7 +13,7 @@ export function DateInput({ field, title, value, onChange, path }: InputProps) {
     <TextInput
       type="date"
       label={title}
-      description={<Words text={lead(field.words).first} />}
+      description={field.words ? <Words text={lead(field.words).first} /> : undefined}
       withAsterisk={field.required}
       error={error}
       value={shown}

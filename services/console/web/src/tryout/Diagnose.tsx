@@ -33,7 +33,7 @@ export function Diagnose({ name }: { name: string }) {
       <SegmentedControl
         className="start"
         size="xs"
-        aria-label="What the partner sent"
+        aria-label="Which message it is"
         value={kind}
         onChange={(k) => setKind(k as MessageKindJson)}
         data={[

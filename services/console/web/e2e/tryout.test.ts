@@ -1,0 +1,142 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { AxeResults, RunOptions } from "axe-core";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, test } from "vitest";
+import { dialog, expect, picture, settled, useKit } from "./kit";
+import { encryptedWith } from "./server";
+
+const kit = useKit();
+let axe = "";
+
+beforeAll(async () => {
+  axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await kit.server.storeSecret("bank-key");
+  await kit.server.addEndpoint("bank", { encryption: encryptedWith("bank-key") });
+  await kit.server.addEndpoint("open");
+});
+
+/** What axe finds wrong with the page as it is now. */
+async function findings(page: Page): Promise<string[]> {
+  await settled(page);
+  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+  const results = await page.evaluate(async ([source, chosen]) => {
+    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
+    if (!scope.axe) (0, eval)(source);
+    return scope.axe?.run(chosen);
+  }, [axe, options] as const);
+  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(" | ")}`);
+}
+
+const result = (page: Page) => page.getByRole("region", { name: "Result of the test" });
+
+describe("an owner tests", () => {
+  test("the saved configuration, and gets what the partner needs", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/test" });
+    expect(await page.getByRole("textbox", { name: "Sample" }).inputValue()).toContain('"currency": "EUR"');
+    await page.getByRole("button", { name: "Run test" }).click();
+    await result(page).getByText("It opens again").waitFor();
+    expect(await result(page).locator(".steps li").count()).toBeGreaterThan(2);
+    await result(page).getByRole("heading", { name: "Throw-away keys" }).waitFor();
+    await result(page).getByRole("button", { name: "Copy Node.js program" }).click();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("require('node:crypto')");
+    await result(page).getByRole("tab", { name: "Java" }).click();
+    await result(page).getByText("public class Open").waitFor();
+    await picture(page, "test");
+  });
+
+  test("with the live keys only by a switch and a reason, and then sees no keys", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/test" });
+    await page.getByRole("switch", { name: "Use the live keys" }).check();
+    expect(await page.getByRole("button", { name: "Run test" }).isDisabled()).toBe(true);
+    await page.getByRole("textbox", { name: "Reason", exact: true }).fill("compare with the bank");
+    await picture(page, "test-live");
+    await page.getByRole("button", { name: "Run test" }).click();
+    await result(page).waitFor();
+    expect(await result(page).getByRole("heading", { name: "Throw-away keys" }).count()).toBe(0);
+    expect(await result(page).getByRole("heading", { name: "For the partner" }).count()).toBe(0);
+    await page.getByRole("tab", { name: "Change logs" }).click();
+    await page.locator(".entry").getByText("Tested with live keys").waitFor();
+  });
+
+  test("a draft before it is saved, and is told what is wrong with it", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await page.getByRole("button", { name: "From a preset" }).click();
+    await page.getByLabel("Search presets").fill("AES-256-GCM in JSON");
+    await page.getByRole("button", { name: "AES-256-GCM in JSON" }).click();
+    await page.getByRole("button", { name: "Test", exact: true }).click();
+    await dialog(page).getByRole("button", { name: "Run test" }).click();
+    await dialog(page).getByText("must hold the secrets of the preset").waitFor();
+    expect(await dialog(page).getByRole("switch").count()).toBe(0);
+    await page.keyboard.press("Escape");
+    await dialog(page).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: /^Key: / }).click();
+    await page.getByRole("option", { name: "bank-key" }).click();
+    await page.getByRole("button", { name: "Test", exact: true }).click();
+    await dialog(page).getByRole("button", { name: "Run test" }).click();
+    await result(page).getByText("It opens again").waitFor();
+    await picture(page, "test-draft");
+    expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
+  });
+
+  test("only where there is something to test, and members do not", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/open" });
+    await page.getByRole("tab", { name: "Verification" }).waitFor();
+    expect(await page.getByRole("tab", { name: "Test" }).count()).toBe(0);
+    const member = await kit.signIn("member", { at: "/w/demo/endpoints/bank" });
+    await member.getByRole("tab", { name: "Encryption" }).click();
+    await member.getByText("A stored secret").first().waitFor();
+    expect(await member.getByRole("tab", { name: "Test" }).count()).toBe(0);
+    expect(await member.getByRole("heading", { name: "Key uses" }).count()).toBe(0);
+  });
+});
+
+describe("an owner diagnoses", () => {
+  /** A message under the live key, as the partner would send it. */
+  const sealed = async () => {
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", { body: Buffer.from("known").toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string };
+    return Buffer.from(made.body, "base64");
+  };
+
+  const fill = async (page: Page, body: string) => {
+    await page.getByRole("textbox", { name: "What the partner sent" }).fill(body);
+    await page.getByLabel("What it holds").fill("known");
+    await page.getByLabel("Why it is diagnosed").fill("the bank cannot open it");
+    await page.getByRole("button", { name: "Diagnose" }).click();
+  };
+
+  test("what opens as it is, what is written in another way, and what does not open", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/test" });
+    const body = (await sealed()).toString();
+    await page.getByLabel("What it holds").waitFor();
+    await fill(page, body);
+    await page.getByText("The configuration opens it as it is").waitFor();
+    await fill(page, Buffer.from(body, "base64").toString("hex"));
+    await page.getByText("Found: the partner does it differently").waitFor();
+    await page.getByText("works.").scrollIntoViewIfNeeded();
+    await picture(page, "diagnosed");
+    await fill(page, "bm90aGluZyBvZiB0aGUga2luZCBhdCBhbGwhISEhISEhISEh");
+    await page.getByText("No variant opens it to this plaintext").waitFor();
+  });
+});
+
+test("the versions of a secret show how often each was used", async () => {
+  const page = await kit.signIn("owner", { at: "/w/demo/secrets/bank-key/versions" });
+  await page.getByRole("columnheader", { name: "Uses" }).waitFor();
+  await page.getByRole("cell", { name: "Never" }).waitFor();
+  await picture(page, "versions-uses");
+});
+
+describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
+  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/endpoints/bank/test" });
+    await page.getByRole("button", { name: "Run test" }).click();
+    await result(page).waitFor();
+    expect(await findings(page), "result").toEqual([]);
+    expect(await page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth)).toBe(0);
+    await result(page).scrollIntoViewIfNeeded();
+    await picture(page, `${colorScheme}-${size}-test`);
+    await page.getByRole("switch", { name: "Use the live keys" }).check();
+    expect(await findings(page), "live keys").toEqual([]);
+  });
+});
