@@ -14,10 +14,14 @@ import (
 // newStages returns the metric of the partners' messages that did not open or verify. The
 // stages are those of package payload: none comes from a message.
 func newStages() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
+	stages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "keyward_message_failures_total",
 		Help: "Messages of partners that did not open or verify, by the stage where they stopped.",
 	}, []string{"stage"})
+	for _, stage := range payload.Stages() {
+		stages.WithLabelValues(stage) // a first failure is an increase only if there was a zero
+	}
+	return stages
 }
 
 // used counts a message that was protected, opened or verified.

@@ -164,6 +164,18 @@ const (
 	errSignature  = stage("signature")
 )
 
+// Stages returns all that [Stage] may return.
+func Stages() []string {
+	all := []stage{
+		errSelect, errEnvelope, errDecode, errUnwrap, errDerive, errMAC, errCipher, errSignInside, errValue, errSignature,
+	}
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = string(s)
+	}
+	return names
+}
+
 // Stage returns the stage at which a message of the partner stopped, as
 // MessageFailure.stage names it; empty for all other errors.
 func Stage(err error) string {
