@@ -88,18 +88,3 @@ export function LegacyTags({ encryption, expires }: { encryption: EncryptionJson
 }
 
 export const shownName = (endpoint: EndpointJson, id: string): string => endpoint.displayName || id;
-
-const days = 86_400_000;
-
-/** Filters by acknowledged unsafe choices, with how far ahead their end may be, in milliseconds. */
-export const unsafeFilters: Record<string, [string, number]> = {
-  any: ["Unsafe choices", 1_000 * days],
-  soon: ["Unsafe, ends in 30 days", 30 * days],
-  over: ["Unsafe, ended", 0],
-};
-
-/** The time that a filter asks for, or none. */
-export function legacyBefore(filter: string, now = Date.now()): string | undefined {
-  const found = unsafeFilters[filter];
-  return found ? new Date(now + found[1]).toISOString() : undefined;
-}

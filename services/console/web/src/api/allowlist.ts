@@ -9,7 +9,6 @@ export interface EndpointFilter {
   state?: Endpoint_StateJson;
   label?: string;
   orderBy?: Sort;
-  legacyExpiresBefore?: string;
 }
 
 interface Act {

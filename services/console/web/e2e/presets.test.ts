@@ -1,0 +1,157 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { AxeResults, RunOptions } from "axe-core";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, test } from "vitest";
+import { dialog, expect, picture, settled, told, useKit } from "./kit";
+
+const kit = useKit();
+let axe = "";
+
+beforeAll(async () => {
+  axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await kit.server.storeSecret("shared-key", { description: "From the bank" });
+});
+
+/** What axe finds wrong with the page as it is now. */
+async function findings(page: Page): Promise<string[]> {
+  await settled(page);
+  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+  const results = await page.evaluate(async ([source, chosen]) => {
+    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
+    if (!scope.axe) (0, eval)(source);
+    return scope.axe?.run(chosen);
+  }, [axe, options] as const);
+  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(" | ")}`);
+}
+
+/** Begins a new endpoint with a preset. */
+async function begin(page: Page, id: string, preset: string): Promise<void> {
+  await page.getByRole("textbox", { name: "Name", exact: true }).fill(id);
+  await page.getByLabel("URL").fill(`https://${id}.partner.test/v1`);
+  await page.getByRole("button", { name: "From a preset" }).click();
+  await page.getByLabel("Search presets").fill(preset);
+  await page.getByRole("button", { name: preset }).first().click();
+  await page.getByRole("group", { name: `Preset ${preset}` }).waitFor();
+}
+
+describe("an owner starts from a preset", () => {
+  test("that is found by what it does, and shows where it is written down", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await page.getByRole("button", { name: "From a preset" }).click();
+    const list = page.getByRole("list", { name: "Presets" });
+    await list.waitFor();
+    expect(await list.getByRole("listitem").count()).toBeGreaterThan(50);
+    await picture(page, "presets");
+    await page.getByLabel("Search presets").fill("mastercard field-level");
+    await list.getByRole("button", { name: /^Mastercard field-level encryption/ }).first().waitFor();
+    expect(await list.getByRole("link").first().getAttribute("href")).toMatch(/^https:/);
+    await page.getByLabel("Search presets").fill("no such thing at all");
+    await page.getByText("No preset matches").waitFor();
+  });
+
+  test("with a secret that is stored in place, and what is saved is written out", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "in-json", "AES-256-GCM in JSON");
+    await page.getByRole("button", { name: /^Key: / }).click();
+    await page.getByRole("button", { name: "Store new secret" }).click();
+    await dialog(page).getByLabel("Secret Name").fill("stored-here");
+    await dialog(page).getByLabel("Secret value").fill(Buffer.alloc(32, 7).toString("base64"));
+    await dialog(page).getByRole("button", { name: "SAVE" }).click();
+    await page.getByRole("button", { name: "Key: stored-here" }).waitFor();
+    // The dialog's form is inside of the endpoint's: saving the one does not save the other.
+    expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
+    await picture(page, "preset-form");
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await told(page, "in-json is added.");
+    await page.getByRole("tab", { name: "Encryption" }).click();
+    await page.getByRole("tabpanel").getByText("AES-256-GCM").waitFor();
+    await page.getByRole("tabpanel").getByText("No key was used yet.").waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByRole("button", { name: "Shared key: stored-here" }).waitFor();
+    await page.getByRole("textbox", { name: "JSON template" }).first().waitFor();
+    await picture(page, "preset-written-out");
+  });
+
+  test("that makes unsafe choices, with a reason and an end", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "node", "Node.js AES-256-CBC, iv:ciphertext");
+    await page.getByText("This preset makes unsafe choices").waitFor();
+    await page.getByText("whoever can change the ciphertext can change the plaintext").waitFor();
+    const inAYear = new Date();
+    inAYear.setFullYear(inAYear.getFullYear() + 1);
+    expect(Number((await page.getByLabel("Accepted until").inputValue()).slice(0, 4))).toBe(inAYear.getFullYear());
+    await page.getByRole("button", { name: /^Key: / }).click();
+    await page.getByRole("option", { name: "shared-key" }).click();
+    // Without a reason the server refuses, and says so where the reason belongs.
+    await page.getByLabel("Accepted until").fill("");
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await page.locator(".unsafe-fields").getByText("Must acknowledge UNAUTHENTICATED_CBC").waitFor();
+    await picture(page, "preset-unsafe");
+    await page.locator(".unsafe-fields").getByLabel("Reason").fill("The bank knows nothing better");
+    const end = new Date(Date.now() + 23 * 86_400_000).toISOString().slice(0, 10);
+    await page.getByLabel("Accepted until").fill(end);
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await told(page, "node is added.");
+    await page.locator(".page-head").getByText("Unauthenticated CBC, expires in 3 weeks").waitFor();
+    await page.getByRole("tab", { name: "Encryption" }).click();
+    await page.getByText("The bank knows nothing better").first().waitFor();
+    await picture(page, "unsafe-endpoint");
+  });
+
+  test("whose secrets and settings are missing, and is told at the field", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "form", "Form values under AES-256-GCM");
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    const form = page.getByRole("group", { name: "Preset Form values under AES-256-GCM" });
+    await form.getByText("Must hold the secrets of the preset").waitFor();
+    await form.getByText("Must hold the settings of the preset").waitFor();
+  });
+
+  test("and takes it back", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "back", "AES-256-GCM in JSON");
+    await page.getByRole("button", { name: "Other preset" }).click();
+    await page.getByLabel("Search presets").waitFor();
+    await page.getByRole("button", { name: /^None/ }).click();
+    expect(await page.getByLabel("Search presets").count()).toBe(0);
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await told(page, "back is added.");
+  });
+
+  test("by the keyboard alone", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await page.getByRole("button", { name: "From a preset" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Search presets").focus();
+    await page.keyboard.type("standard webhooks with ed25519");
+    await page.getByRole("listitem").nth(0).waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toContain("Standard Webhooks with Ed25519");
+    await page.keyboard.press("Enter");
+    await page.getByRole("group", { name: "Preset Standard Webhooks with Ed25519" }).waitFor();
+  });
+});
+
+describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
+  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/new-endpoint" });
+    const fits = () => page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
+    await page.getByRole("button", { name: "From a preset" }).click();
+    await page.getByRole("list", { name: "Presets" }).waitFor();
+    expect(await findings(page), "presets").toEqual([]);
+    expect(await fits()).toBe(0);
+    await page.getByLabel("Search presets").fill("Alipay gateway");
+    await page.getByRole("button", { name: "Alipay gateway.do" }).click();
+    await page.getByText("This preset makes unsafe choices").waitFor();
+    expect(await findings(page), "a preset").toEqual([]);
+    expect(await fits()).toBe(0);
+    await page.getByText("This preset makes unsafe choices").scrollIntoViewIfNeeded();
+    await picture(page, `${colorScheme}-${size}-preset`);
+    await page.goto(`${kit.server.url}/w/demo/endpoints/node/encryption`);
+    await page.getByRole("heading", { name: "Recent failures" }).waitFor();
+    expect(await findings(page), "encryption").toEqual([]);
+    expect(await fits()).toBe(0);
+  });
+});
