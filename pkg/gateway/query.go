@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -73,6 +74,12 @@ func checkValue(fd protoreflect.FieldDescriptor, text string) string {
 			return "must be one of " + strings.Join(enumNames(fd.Enum()), ", ")
 		}
 	case protoreflect.MessageKind:
+		if isTime(fd) {
+			if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
+				return "must be a time such as 2026-01-02T15:04:05Z"
+			}
+			return ""
+		}
 		if text != "" && !maskPaths.MatchString(text) {
 			return "must be names of fields joined by commas"
 		}
@@ -100,10 +107,14 @@ func enumNames(enum protoreflect.EnumDescriptor) []string {
 	return names
 }
 
+func isTime(fd protoreflect.FieldDescriptor) bool {
+	return fd.Message() != nil && fd.Message().FullName() == timestamp
+}
+
 // spell returns a parameter's value as the generated code needs it: it takes the paths
 // of a mask as they are, while JSON spells them in camelCase.
 func spell(fd protoreflect.FieldDescriptor, text string) string {
-	if fd.Kind() != protoreflect.MessageKind {
+	if fd.Kind() != protoreflect.MessageKind || isTime(fd) {
 		return text
 	}
 	var out strings.Builder

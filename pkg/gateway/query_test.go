@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -33,6 +35,7 @@ func TestQueryParametersThatTheMethodDoesNotTakeAreRefused(t *testing.T) {
 		{"one in another case", "GET", secrets, "PAGESIZE=1", "", "url.query"},
 		{"one given twice", "GET", secrets, "query=a&query=" + canary, "", "query"},
 		{"one given in both spellings", "GET", secrets, "pageSize=1&page_size=2", "", "page_size"},
+		{"a time that is none", "GET", endpoints, "legacyExpiresBefore=" + canary, "", "legacy_expires_before"},
 		{"a number that is none", "GET", secrets, "pageSize=" + canary, "", "page_size"},
 		{"a number without digits", "GET", secrets, "pageSize=", "", "page_size"},
 		{"a number out of range", "GET", secrets, "pageSize=99999999999", "", "page_size"},
@@ -90,5 +93,17 @@ func TestQueryParametersArriveInBothSpellings(t *testing.T) {
 		if diff := cmp.Diff(proto.Message(want), e.got(t).req, protocmp.Transform()); diff != "" {
 			t.Errorf("request of ?%s (-want +got):\n%s", query, diff)
 		}
+	}
+}
+
+func TestTimesInTheQueryReachTheMethod(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	if a := e.do(t, "GET", endpoints+"?legacyExpiresBefore=2026-12-24T18:00:00Z", ""); a.code != http.StatusOK {
+		t.Fatalf("GET = %d %s, want 200", a.code, a.body)
+	}
+	got, ok := e.got(t).req.(*allowlistv1.ListEndpointsRequest)
+	if want := time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC); !ok || !got.GetLegacyExpiresBefore().AsTime().Equal(want) {
+		t.Errorf("the method got %v, want %v", got, want)
 	}
 }

@@ -16,8 +16,11 @@ import (
 // wholeBody in a binding says that the body is the request.
 const wholeBody = "*"
 
-// fieldMask is the one message that a query parameter can be.
-const fieldMask = "google.protobuf.FieldMask"
+// The messages that a query parameter can be.
+const (
+	fieldMask = "google.protobuf.FieldMask"
+	timestamp = "google.protobuf.Timestamp"
+)
 
 // A routeKey tells bindings apart: an HTTP method and a pattern in the mux's spelling.
 type routeKey struct{ method, pattern string }
@@ -125,7 +128,7 @@ func queryable(fd protoreflect.FieldDescriptor) bool {
 		protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
 		return true
 	case protoreflect.MessageKind:
-		return fd.Message().FullName() == fieldMask && fd.Cardinality() != protoreflect.Repeated
+		return (fd.Message().FullName() == fieldMask || isTime(fd)) && fd.Cardinality() != protoreflect.Repeated
 	default:
 		return false
 	}
