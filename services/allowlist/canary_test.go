@@ -95,7 +95,7 @@ func requests(secret string) map[string]proto.Message {
 		"VerifyEndpoint":      &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
 		"VerifySignature":     &allowlistv1.VerifySignatureRequest{Name: name},
 		"TestEncryption":      &allowlistv1.TestEncryptionRequest{Name: name},
-		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known"), Reason: "does not open"},
+		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known to all"), Reason: "does not open"},
 		"ListPresets":         &allowlistv1.ListPresetsRequest{},
 		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
 	}

@@ -76,7 +76,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 		},
 		"DiagnoseSample": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-				Name: name, Plaintext: []byte("known"), Reason: "does not open",
+				Name: name, Plaintext: []byte("known to all"), Reason: "does not open",
 			})
 			return err
 		},

@@ -2186,7 +2186,7 @@ type TestEncryptionResponse struct {
 	QueryParameters []*Parameter `protobuf:"bytes,3,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
 	// The content type.
 	ContentType string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// What was done, in order.
+	// What was done, in order: the first 200 steps.
 	Steps []*TestStep `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
 	// The throw-away keys. They are of this answer alone and protect nothing.
 	Keys []*ThrowawayKey `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
@@ -2362,9 +2362,11 @@ func (x *TestStep) GetValue() string {
 // A ThrowawayKey stands for a secret in a dry run.
 type ThrowawayKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it is used, such as `request.cipher.shared_key.keys[0]`.
+	// Where it is used, such as `request.cipher.shared_key.keys[0]`. The key and the IV of a
+	// made-up exchange stand at `response.cipher.exchange_key` and `response.cipher.iv`, in
+	// base64.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// The secret it stands for.
+	// The secret it stands for. Empty for an exchange.
 	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Its value, as one would store it: a text that decodes as the reference says. For
 	// asymmetric keys the private key as PEM or armor.
@@ -2424,7 +2426,9 @@ func (x *ThrowawayKey) GetValue() string {
 	return ""
 }
 
-// A Snippet is a program that opens the message of a dry run.
+// A Snippet is a program that opens the message of a dry run: it checks the signature,
+// decrypts with the first key of each list, and prints the plaintext. It needs nothing
+// but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
 type Snippet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
@@ -2490,7 +2494,8 @@ type DiagnoseSampleRequest struct {
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// The headers that came with it.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What it is known to hold, byte for byte. Required.
+	// What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
+	// could be met by chance. Required.
 	Plaintext []byte `protobuf:"bytes,5,opt,name=plaintext,proto3" json:"plaintext,omitempty"`
 	// Why, for the change log. Required. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -2577,7 +2582,8 @@ type DiagnoseSampleResponse struct {
 	Found bool `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
 	// What is different in that variant. Empty if the configuration itself opens it.
 	Differences []*Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
-	// How many variants were tried.
+	// How many variants were tried, the configuration itself included: at most 2,000, fewer
+	// where each is slow.
 	Tried         uint32 `protobuf:"varint,3,opt,name=tried,proto3" json:"tried,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3203,7 +3209,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12\\\n" +
 	"\aheaders\x18\x04 \x03(\v28.keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12,\n" +
-	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\x01\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12Y\n" +
+	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\b\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12Y\n" +
 	"\x06reason\x18\x06 \x01(\tBA\xbaH>r<\x10\x01\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -110,8 +110,12 @@ type AllowlistServiceClient interface {
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
 	// keys and names the one that yields exactly that plaintext. Who does not know the whole
-	// plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
-	// hour, then RATE_LIMITED.
+	// plaintext learns that this was not it, and nothing else; an answer that found nothing
+	// takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+	//
+	// Refused where the IV comes of the key, and for messages that open only with what they
+	// answer. Each call is on the change log before anything is tried; a workspace has 10
+	// calls at once and one more every 6 minutes, then RATE_LIMITED.
 	DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error)
@@ -350,8 +354,12 @@ type AllowlistServiceServer interface {
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
 	// keys and names the one that yields exactly that plaintext. Who does not know the whole
-	// plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
-	// hour, then RATE_LIMITED.
+	// plaintext learns that this was not it, and nothing else; an answer that found nothing
+	// takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+	//
+	// Refused where the IV comes of the key, and for messages that open only with what they
+	// answer. Each call is on the change log before anything is tried; a workspace has 10
+	// calls at once and one more every 6 minutes, then RATE_LIMITED.
 	DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error)
