@@ -213,6 +213,14 @@ func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
 	must(t, k.allowlist.Verify(t.Context()))
 }
 
+func TestAPlaintextThatCouldBeMetByChanceIsRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: nameOf("orders"), Plaintext: []byte("7 bytes"), Reason: "to see"})
+	wantError(t, "a plaintext of 7 bytes", err, codes.InvalidArgument, "INVALID_FIELD")
+}
+
 func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

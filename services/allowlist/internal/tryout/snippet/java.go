@@ -214,17 +214,22 @@ func (j java) source(p *program) string {
 	if p.textual() {
 		write = "System.out.write(plaintext.getBytes(StandardCharsets.UTF_8));"
 	}
-	s.WriteString("  public static void main(String[] args) throws Exception {\n")
-	s.WriteString(indented("    ", append(p.main, write, "System.out.flush();")) + "  }\n")
+	p.main = append(p.main, write, "System.out.flush();")
+	s.WriteString("  public static void main(String[] args) throws Exception {\n" + indented("    ", p.main) + "  }\n")
 	if p.opens != nil {
 		s.WriteString("\n  /** Opens a protected value. */\n  static byte[] open(String text) throws Exception {\n")
 		s.WriteString(indented("    ", p.opens) + "  }\n")
 	}
-	for _, function := range functions(read("Open.java"), s.String()) {
+	called := functions(read("Open.java"), p.code())
+	for _, function := range called {
 		s.WriteString("\n" + function + "\n")
 	}
 	s.WriteString("}\n")
-	return imported(s.String()) + s.String()
+	all := strings.Join(append(called, p.code()), "\n")
+	if len(p.Headers) > 0 {
+		all += " Map"
+	}
+	return imported(all) + s.String()
 }
 
 // imported writes the imports for what code names.

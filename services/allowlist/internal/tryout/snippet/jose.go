@@ -62,7 +62,13 @@ func (p *program) contentKey(j *allowlistv1.Jose) (string, error) {
 			return "", err
 		}
 		return p.let("contentKey", call("unwrapAes", key, encrypted)), nil
+	default:
+		return p.sharedContentKey(j, encrypted)
 	}
+}
+
+// sharedContentKey writes how the content key comes of a key that both sides share.
+func (p *program) sharedContentKey(j *allowlistv1.Jose, encrypted string) (string, error) {
 	key, err := p.sharedKey("jose.keys[0]", "sharedKey")
 	if err != nil {
 		return "", err

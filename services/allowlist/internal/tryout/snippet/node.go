@@ -131,7 +131,7 @@ func (n node) source(p *program) string {
 		s.WriteString("\n// Opens a protected value.\nfunction open(text) {\n" + indented("  ", p.opens) + "}\n")
 	}
 	main := indented("", append(p.main, "process.stdout.write(plaintext);"))
-	for _, function := range functions(read("open.js"), s.String()+main) {
+	for _, function := range functions(read("open.js"), p.code()) {
 		s.WriteString("\n" + function + "\n")
 	}
 	return s.String() + "\n" + main

@@ -230,6 +230,16 @@ func (p *program) pair(comment, name, typ string, der []byte) string {
 	return p.keep(constant{comment: comment, name: name, value: p.pem(text)})
 }
 
+// code returns what may name functions and classes: all but the texts of constants.
+func (p *program) code() string {
+	const beginning = 80 // how a constant is decoded
+	lines := append(slices.Clone(p.opens), p.main...)
+	for _, c := range p.constants {
+		lines = append(lines, c.value[:min(len(c.value), beginning)])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // keep keeps a constant, once, and returns how it is called.
 func (p *program) keep(c constant) string {
 	for _, known := range p.constants {
