@@ -167,6 +167,14 @@ func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 	prefix := k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
 	_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = prefix })
 	wantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
+	for name, profile := range map[string]string{
+		"ecb":    `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:prefix" } } } }`,
+		"digest": `request { signing { secret_digest { hash: HASH_SHA256 } keys { name: "secret:prefix" } input: "${secret}" headers { key: "X-Sig" value: "${signature}" } } }`,
+	} {
+		oracle := k.configured(t, name, profile)
+		_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = oracle })
+		wantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
+	}
 }
 
 func TestADryRunOfAnAnswerMakesUpItsQuestion(t *testing.T) {

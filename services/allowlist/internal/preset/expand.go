@@ -1,6 +1,7 @@
 package preset
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -51,8 +52,8 @@ func findings(preset *allowlistv1.Preset, pb *allowlistv1.Encryption, settings b
 	}{
 		{pb.GetRequest() == nil, "encryption.request", "must be unset with a preset"},
 		{pb.GetResponse() == nil, "encryption.response", "must be unset with a preset"},
-		{sameNames(preset.GetSecrets(), use.GetSecrets()), "encryption.preset.secrets", "must hold the secrets of the preset, by its names, and no others"},
-		{settings, "encryption.preset.settings", "must hold the settings of the preset, by its names, and no others: visible characters without quotes, backslashes and braces"},
+		{sameNames(preset.GetSecrets(), use.GetSecrets()), "encryption.preset.secrets", "must hold these and no others: " + names(preset.GetSecrets())},
+		{settings, "encryption.preset.settings", "must be visible characters without quotes, backslashes and braces, for these and no others: " + names(preset.GetSettings())},
 		{
 			use.GetLegacyReason() != "" || use.GetLegacyExpireTime() == nil,
 			"encryption.preset.legacy_reason", "is required with legacy_expire_time",
@@ -73,6 +74,15 @@ func findings(preset *allowlistv1.Preset, pb *allowlistv1.Encryption, settings b
 		}
 	}
 	return wrong
+}
+
+// names lists the names of a preset's secrets or settings.
+func names[T interface{ GetName() string }](some []T) string {
+	list := make([]string, len(some))
+	for i, one := range some {
+		list[i] = one.GetName()
+	}
+	return cmp.Or(strings.Join(list, ", "), "none")
 }
 
 // sameNames reports whether all secrets of a preset are given, and no others.

@@ -62,8 +62,11 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	run := dryrun.Throwaway
 	if t.Live {
-		if config.Pipeline(t.Direction).ShowsKey() {
+		switch pipeline := config.Pipeline(t.Direction); {
+		case pipeline.ShowsKey():
 			return Tested{}, fault.Field("live_keys", "must be unset where the IV comes of the key, which it would show")
+		case pipeline.IsOracle():
+			return Tested{}, fault.Field("live_keys", "must be unset under ECB and with a secret digest, which would tell what others make of the key")
 		}
 		if err := s.endpoints.Note(ctx, e, endpoint.ActionTested, t.Author); err != nil {
 			return Tested{}, err

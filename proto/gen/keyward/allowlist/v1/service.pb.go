@@ -1611,7 +1611,7 @@ type MessageContext struct {
 	// Unset: now.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
-	// to verify it is read from the header that carries it.
+	// to verify it is read from the header that carries it; given, it must be the same.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// The HTTP method. Unset: the endpoint's, if it has one only.
 	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`

@@ -227,6 +227,9 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	if !ok {
 		return Verified{}, ErrInvalid
 	}
+	if s.input.has(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
+		return Verified{}, ErrInvalid // the caller knows which message it should be
+	}
 	sent, ok := texts.time(m.Time, s.tolerance)
 	if !ok || s.fill(&m, &texts) != nil {
 		return Verified{}, ErrInvalid

@@ -101,6 +101,7 @@ func TestEverySchemeVerifiesWhatItSignsAndNothingElse(t *testing.T) {
 			for what, change := range map[string]func(m *signature.Message, sent map[string]string){
 				"a byte more":            func(m *signature.Message, _ map[string]string) { m.Body = append(m.Body, ' ') },
 				"no body":                func(m *signature.Message, _ map[string]string) { m.Body = nil },
+				"another id in the call": func(m *signature.Message, _ map[string]string) { m.ID = "msg_2" },
 				"another method":         func(m *signature.Message, _ map[string]string) { m.Method = "PUT" },
 				"another id":             func(_ *signature.Message, sent map[string]string) { sent["X-Id"] = "msg_2" },
 				"another time":           replace("X-Signature", "t=1767366245", "t=1767366246"),

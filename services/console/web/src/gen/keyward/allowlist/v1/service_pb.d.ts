@@ -1497,7 +1497,7 @@ export declare type MessageContext = Message<"keyward.allowlist.v1.MessageContex
 
   /**
    * The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
-   * to verify it is read from the header that carries it.
+   * to verify it is read from the header that carries it; given, it must be the same.
    *
    * @generated from field: string id = 2;
    */
@@ -1550,7 +1550,7 @@ export declare type MessageContextJson = {
 
   /**
    * The message's id: 1-128 printable ASCII characters. Unset: Encrypt draws one;
-   * to verify it is read from the header that carries it.
+   * to verify it is read from the header that carries it; given, it must be the same.
    *
    * @generated from field: string id = 2;
    */
@@ -2149,7 +2149,7 @@ export declare type TestEncryptionResponse = Message<"keyward.allowlist.v1.TestE
   contentType: string;
 
   /**
-   * What was done, in order.
+   * What was done, in order: the first 200 steps.
    *
    * @generated from field: repeated keyward.allowlist.v1.TestStep steps = 5;
    */
@@ -2213,7 +2213,7 @@ export declare type TestEncryptionResponseJson = {
   contentType?: string;
 
   /**
-   * What was done, in order.
+   * What was done, in order: the first 200 steps.
    *
    * @generated from field: repeated keyward.allowlist.v1.TestStep steps = 5;
    */
@@ -2333,14 +2333,16 @@ export declare const TestStepSchema: GenMessage<TestStep, {jsonType: TestStepJso
  */
 export declare type ThrowawayKey = Message<"keyward.allowlist.v1.ThrowawayKey"> & {
   /**
-   * Where it is used, such as `request.cipher.shared_key.keys[0]`.
+   * Where it is used, such as `request.cipher.shared_key.keys[0]`. The key and the IV of a
+   * made-up exchange stand at `response.cipher.exchange_key` and `response.cipher.iv`, in
+   * base64.
    *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
-   * The secret it stands for.
+   * The secret it stands for. Empty for an exchange.
    *
    * @generated from field: string secret = 2;
    */
@@ -2362,14 +2364,16 @@ export declare type ThrowawayKey = Message<"keyward.allowlist.v1.ThrowawayKey"> 
  */
 export declare type ThrowawayKeyJson = {
   /**
-   * Where it is used, such as `request.cipher.shared_key.keys[0]`.
+   * Where it is used, such as `request.cipher.shared_key.keys[0]`. The key and the IV of a
+   * made-up exchange stand at `response.cipher.exchange_key` and `response.cipher.iv`, in
+   * base64.
    *
    * @generated from field: string field = 1;
    */
   field?: string;
 
   /**
-   * The secret it stands for.
+   * The secret it stands for. Empty for an exchange.
    *
    * @generated from field: string secret = 2;
    */
@@ -2391,7 +2395,9 @@ export declare type ThrowawayKeyJson = {
 export declare const ThrowawayKeySchema: GenMessage<ThrowawayKey, {jsonType: ThrowawayKeyJson}>;
 
 /**
- * A Snippet is a program that opens the message of a dry run.
+ * A Snippet is a program that opens the message of a dry run: it checks the signature,
+ * decrypts with the first key of each list, and prints the plaintext. It needs nothing
+ * but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
@@ -2412,7 +2418,9 @@ export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
 };
 
 /**
- * A Snippet is a program that opens the message of a dry run.
+ * A Snippet is a program that opens the message of a dry run: it checks the signature,
+ * decrypts with the first key of each list, and prints the plaintext. It needs nothing
+ * but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
@@ -2473,7 +2481,8 @@ export declare type DiagnoseSampleRequest = Message<"keyward.allowlist.v1.Diagno
   headers: { [key: string]: string };
 
   /**
-   * What it is known to hold, byte for byte. Required.
+   * What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
+   * could be met by chance. Required.
    *
    * @generated from field: bytes plaintext = 5;
    */
@@ -2522,7 +2531,8 @@ export declare type DiagnoseSampleRequestJson = {
   headers?: { [key: string]: string };
 
   /**
-   * What it is known to hold, byte for byte. Required.
+   * What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
+   * could be met by chance. Required.
    *
    * @generated from field: bytes plaintext = 5;
    */
@@ -2563,7 +2573,8 @@ export declare type DiagnoseSampleResponse = Message<"keyward.allowlist.v1.Diagn
   differences: Difference[];
 
   /**
-   * How many variants were tried.
+   * How many variants were tried, the configuration itself included: at most 2,000, fewer
+   * where each is slow.
    *
    * @generated from field: uint32 tried = 3;
    */
@@ -2591,7 +2602,8 @@ export declare type DiagnoseSampleResponseJson = {
   differences?: DifferenceJson[];
 
   /**
-   * How many variants were tried.
+   * How many variants were tried, the configuration itself included: at most 2,000, fewer
+   * where each is slow.
    *
    * @generated from field: uint32 tried = 3;
    */
@@ -3196,8 +3208,12 @@ export declare const AllowlistService: GenService<{
    * Finds out what is wrong with a configuration: given a message of the partner and the
    * plaintext that it is known to hold, tries variants of the configuration with the live
    * keys and names the one that yields exactly that plaintext. Who does not know the whole
-   * plaintext learns nothing. Each call is on the change log; a workspace has 10 in an
-   * hour, then RATE_LIMITED.
+   * plaintext learns that this was not it, and nothing else; an answer that found nothing
+   * takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+   *
+   * Refused where the IV comes of the key, and for messages that open only with what they
+   * answer. Each call is on the change log before anything is tried; a workspace has 10
+   * calls at once and one more every 6 minutes, then RATE_LIMITED.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.DiagnoseSample
    */
