@@ -26,9 +26,6 @@ const (
 	maxVariants = 2000
 	// effort is how much time they may take, by estimate.
 	effort = 2 * time.Second
-	// maxTime ends what takes longer than the estimate said: a message of many values,
-	// each with a slow derivation of its own.
-	maxTime = 4 * time.Second
 )
 
 // A Case is a message that does not open.
@@ -56,10 +53,9 @@ type Answer struct {
 	Tried int
 }
 
-// Find tries the variants of a profile, the likelier first, until one opens the message.
+// Find tries the variants of a profile, the likelier first, until one opens the message,
+// the effort is spent or the context ends.
 func Find(ctx context.Context, c Case) Answer {
-	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, context.Canceled)
-	defer cancel()
 	var answer Answer
 	left := effort
 	for v := range variant.Of(c.Path, c.Profile, c.Body) {

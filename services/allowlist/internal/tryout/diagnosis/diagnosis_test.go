@@ -51,13 +51,9 @@ func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
 	slow := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" }
 		derivation { pbkdf2 { iterations: 300000 } salt { sent_bytes: 8 } } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`
-	begun := time.Now()
 	answer := diagnosis.Find(t.Context(), problem(t, slow, strings.Repeat("A", 200)))
-	if answer.Found || answer.Tried < 5 {
-		t.Errorf("Find = %+v", answer)
-	}
-	if took := time.Since(begun); took > 30*time.Second {
-		t.Errorf("it took %v", took)
+	if answer.Found || answer.Tried < 5 || answer.Tried > 400 {
+		t.Errorf("Find = %+v, want 5 to 400 variants", answer)
 	}
 }
 
