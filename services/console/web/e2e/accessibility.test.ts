@@ -16,7 +16,7 @@ beforeAll(async () => {
   await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
   await kit.server.addEndpoint("bank", { displayName: "The Bank", encryption: encryptedWith("the-key"), headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }, { name: "X-Client", value: "a" }] });
   await kit.server.addEndpoint("legacy", {
-    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_128_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/the-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
+    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/the-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
   });
   await kit.server.api("admin", "POST", "workspaces/demo/endpoints/bank:approve", {});
   await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:activate", {});

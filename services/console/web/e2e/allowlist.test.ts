@@ -46,7 +46,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("option", { name: "bank-token" }).click();
 
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await page.getByText("Cipher", { exact: true }).click();
+    await choose(page, "How it is encrypted", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await pick(page, /^Shared key:/, "bank-key");
     await page.getByRole("button", { name: "Envelope" }).click();
@@ -83,7 +83,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("in-place");
     await page.getByLabel("URL").fill("https://in-place.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await page.getByText("Cipher", { exact: true }).click();
+    await choose(page, "How it is encrypted", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
     await picture(page, "endpoint-pick-key");
@@ -101,7 +101,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("findings");
     await page.getByLabel("URL").fill("http://insecure.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await page.getByText("Cipher", { exact: true }).click();
+    await choose(page, "How it is encrypted", "Cipher");
     await choose(page, "Algorithm", "AES-256-CBC");
     await pick(page, /^Shared key:/, "bank-key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
