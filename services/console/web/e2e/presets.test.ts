@@ -104,8 +104,8 @@ describe("an owner starts from a preset", () => {
     await begin(page, "form", "Form values under AES-256-GCM");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const form = page.getByRole("group", { name: "Preset Form values under AES-256-GCM" });
-    await form.getByText("Must hold the secrets of the preset").waitFor();
-    await form.getByText("Must hold the settings of the preset").waitFor();
+    await form.getByText("Must hold these and no others: key").waitFor();
+    await form.getByText("Must be visible characters").waitFor();
   });
 
   test("and takes it back", async () => {

@@ -66,7 +66,7 @@ describe("an owner tests", () => {
     await page.getByRole("button", { name: "AES-256-GCM in JSON" }).click();
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Run test" }).click();
-    await dialog(page).getByText("must hold the secrets of the preset").waitFor();
+    await dialog(page).getByText("must hold these and no others: key").waitFor();
     expect(await dialog(page).getByRole("switch").count()).toBe(0);
     await page.keyboard.press("Escape");
     await dialog(page).waitFor({ state: "detached" });
@@ -94,13 +94,13 @@ describe("an owner tests", () => {
 describe("an owner diagnoses", () => {
   /** A message under the live key, as the partner would send it. */
   const sealed = async () => {
-    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", { body: Buffer.from("known").toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string };
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", { body: Buffer.from("well known text").toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string };
     return Buffer.from(made.body, "base64");
   };
 
   const fill = async (page: Page, body: string) => {
     await page.getByRole("textbox", { name: "What the partner sent" }).fill(body);
-    await page.getByLabel("What it holds").fill("known");
+    await page.getByLabel("What it holds").fill("well known text");
     await page.getByLabel("Why it is diagnosed").fill("the bank cannot open it");
     await page.getByRole("button", { name: "Diagnose" }).click();
   };
