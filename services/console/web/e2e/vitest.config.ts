@@ -6,6 +6,8 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ["**/*.test.ts"],
     fileParallelism: false,
+    // A browser on a busy machine misses a moment at times; what is wrong is wrong twice.
+    retry: 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
