@@ -8,7 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     // A browser on a busy machine misses a moment at times; what is wrong is wrong twice.
     retry: 1,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     reporters: ["verbose"],
