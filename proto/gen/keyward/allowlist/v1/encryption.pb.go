@@ -233,6 +233,11 @@ const (
 	// text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without
 	// a kind the bytes themselves, which are refused if they are not.
 	Encoding_ENCODING_RAW Encoding = 5
+	// Base64 with padding in lines of at most 76 characters, each ended by CR LF but the
+	// last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also
+	// reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF).
+	// Not for headers.
+	Encoding_ENCODING_BASE64_MIME Encoding = 6
 )
 
 // Enum value maps for Encoding.
@@ -244,6 +249,7 @@ var (
 		3: "ENCODING_HEX",
 		4: "ENCODING_HEX_UPPER",
 		5: "ENCODING_RAW",
+		6: "ENCODING_BASE64_MIME",
 	}
 	Encoding_value = map[string]int32{
 		"ENCODING_UNSPECIFIED": 0,
@@ -252,6 +258,7 @@ var (
 		"ENCODING_HEX":         3,
 		"ENCODING_HEX_UPPER":   4,
 		"ENCODING_RAW":         5,
+		"ENCODING_BASE64_MIME": 6,
 	}
 )
 
@@ -5272,14 +5279,15 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\bIssuedAt\x12\x19\n" +
 	"\x15ISSUED_AT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ISSUED_AT_SECONDS\x10\x01\x12\x1a\n" +
-	"\x16ISSUED_AT_MILLISECONDS\x10\x02*\x8d\x01\n" +
+	"\x16ISSUED_AT_MILLISECONDS\x10\x02*\xa7\x01\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x16\n" +
 	"\x12ENCODING_BASE64URL\x10\x02\x12\x10\n" +
 	"\fENCODING_HEX\x10\x03\x12\x16\n" +
 	"\x12ENCODING_HEX_UPPER\x10\x04\x12\x10\n" +
-	"\fENCODING_RAW\x10\x05BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\fENCODING_RAW\x10\x05\x12\x18\n" +
+	"\x14ENCODING_BASE64_MIME\x10\x06BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_encryption_proto_rawDescOnce sync.Once

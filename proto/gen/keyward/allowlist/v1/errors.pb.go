@@ -126,6 +126,11 @@ const (
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.
 	ErrorReason_ERROR_REASON_SIGNATURE_INVALID ErrorReason = 38
+	// FAILED_PRECONDITION. A KEY whose digest is sent (SecretDigest) serves nothing else,
+	// and one that serves anything else cannot be put into such a digest: the digest may be
+	// the key that another configuration derives. google.rpc.BadRequest names the field.
+	// Store another secret.
+	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
 )
 
 // Enum value maps for ErrorReason.
@@ -170,6 +175,7 @@ var (
 		36: "ERROR_REASON_VERIFICATION_FAILED",
 		37: "ERROR_REASON_RATE_LIMITED",
 		38: "ERROR_REASON_SIGNATURE_INVALID",
+		39: "ERROR_REASON_KEY_PURPOSE_FIXED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -211,6 +217,7 @@ var (
 		"ERROR_REASON_VERIFICATION_FAILED":       36,
 		"ERROR_REASON_RATE_LIMITED":              37,
 		"ERROR_REASON_SIGNATURE_INVALID":         38,
+		"ERROR_REASON_KEY_PURPOSE_FIXED":         39,
 	}
 )
 
@@ -245,8 +252,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xe1\n" +
-	"\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\x85\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -287,7 +293,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_MALFORMED_JSON\x10#\x12$\n" +
 	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10%\x12\"\n" +
-	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12\"\n" +
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

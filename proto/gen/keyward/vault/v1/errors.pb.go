@@ -92,6 +92,13 @@ const (
 	// requests in a second, or has too many under way, or too many credentials from its
 	// address were not accepted.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
+	// FAILED_PRECONDITION. The version is not destroyed because it is in use: it is the
+	// current one of a secret that is bound, or was used within the last 24 hours.
+	// Metadata: `reference_count`, and `last_use_time` (RFC 3339) if a use was reported.
+	ErrorReason_ERROR_REASON_VERSION_IN_USE ErrorReason = 29
+	// FAILED_PRECONDITION. A KEY whose digest is sent serves nothing else, and one that
+	// serves anything else is never put into such a digest. Store another secret.
+	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 30
 )
 
 // Enum value maps for ErrorReason.
@@ -126,6 +133,8 @@ var (
 		26: "ERROR_REASON_MALFORMED_JSON",
 		27: "ERROR_REASON_POSITION_OUT_OF_RANGE",
 		28: "ERROR_REASON_RATE_LIMITED",
+		29: "ERROR_REASON_VERSION_IN_USE",
+		30: "ERROR_REASON_KEY_PURPOSE_FIXED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -157,6 +166,8 @@ var (
 		"ERROR_REASON_MALFORMED_JSON":        26,
 		"ERROR_REASON_POSITION_OUT_OF_RANGE": 27,
 		"ERROR_REASON_RATE_LIMITED":          28,
+		"ERROR_REASON_VERSION_IN_USE":        29,
+		"ERROR_REASON_KEY_PURPOSE_FIXED":     30,
 	}
 )
 
@@ -191,7 +202,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xd2\a\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x97\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -222,7 +233,9 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x19\x12\x1f\n" +
 	"\x1bERROR_REASON_MALFORMED_JSON\x10\x1a\x12&\n" +
 	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1d\n" +
-	"\x19ERROR_REASON_RATE_LIMITED\x10\x1cB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x19ERROR_REASON_RATE_LIMITED\x10\x1c\x12\x1f\n" +
+	"\x1bERROR_REASON_VERSION_IN_USE\x10\x1d\x12\"\n" +
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1eB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

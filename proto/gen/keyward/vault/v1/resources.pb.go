@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -256,27 +257,43 @@ const (
 	SecretChange_ACTION_BOUND SecretChange_Action = 5
 	// A workload gave a binding up.
 	SecretChange_ACTION_UNBOUND SecretChange_Action = 6
+	// A version was made current again; `version` names it here and below.
+	SecretChange_ACTION_VERSION_RESTORED SecretChange_Action = 7
+	// A version was enabled.
+	SecretChange_ACTION_VERSION_ENABLED SecretChange_Action = 8
+	// A version was disabled.
+	SecretChange_ACTION_VERSION_DISABLED SecretChange_Action = 9
+	// A version was destroyed.
+	SecretChange_ACTION_VERSION_DESTROYED SecretChange_Action = 10
 )
 
 // Enum value maps for SecretChange_Action.
 var (
 	SecretChange_Action_name = map[int32]string{
-		0: "ACTION_UNSPECIFIED",
-		1: "ACTION_CREATED",
-		2: "ACTION_UPDATED",
-		3: "ACTION_DELETED",
-		4: "ACTION_FORCE_DELETED",
-		5: "ACTION_BOUND",
-		6: "ACTION_UNBOUND",
+		0:  "ACTION_UNSPECIFIED",
+		1:  "ACTION_CREATED",
+		2:  "ACTION_UPDATED",
+		3:  "ACTION_DELETED",
+		4:  "ACTION_FORCE_DELETED",
+		5:  "ACTION_BOUND",
+		6:  "ACTION_UNBOUND",
+		7:  "ACTION_VERSION_RESTORED",
+		8:  "ACTION_VERSION_ENABLED",
+		9:  "ACTION_VERSION_DISABLED",
+		10: "ACTION_VERSION_DESTROYED",
 	}
 	SecretChange_Action_value = map[string]int32{
-		"ACTION_UNSPECIFIED":   0,
-		"ACTION_CREATED":       1,
-		"ACTION_UPDATED":       2,
-		"ACTION_DELETED":       3,
-		"ACTION_FORCE_DELETED": 4,
-		"ACTION_BOUND":         5,
-		"ACTION_UNBOUND":       6,
+		"ACTION_UNSPECIFIED":       0,
+		"ACTION_CREATED":           1,
+		"ACTION_UPDATED":           2,
+		"ACTION_DELETED":           3,
+		"ACTION_FORCE_DELETED":     4,
+		"ACTION_BOUND":             5,
+		"ACTION_UNBOUND":           6,
+		"ACTION_VERSION_RESTORED":  7,
+		"ACTION_VERSION_ENABLED":   8,
+		"ACTION_VERSION_DISABLED":  9,
+		"ACTION_VERSION_DESTROYED": 10,
 	}
 )
 
@@ -358,9 +375,16 @@ type Secret struct {
 	// The public part of the current version, where the value is a private key in PEM
 	// (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
 	// the kinds that can be generated. Unset otherwise. Set by GetSecret only.
-	PublicKey     *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PublicKey *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// How long a version may be current before it should be replaced: whole seconds, 1 day
+	// to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
+	// a version that is overdue works on.
+	RotationPeriod *durationpb.Duration `protobuf:"bytes,17,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
+	// When the current version should be replaced: `rotation_period` after it was added.
+	// Unset without a period.
+	RotationDueTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=rotation_due_time,json=rotationDueTime,proto3" json:"rotation_due_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -501,6 +525,20 @@ func (x *Secret) GetReferenceCount() uint32 {
 func (x *Secret) GetPublicKey() *PublicKey {
 	if x != nil {
 		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *Secret) GetRotationPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.RotationPeriod
+	}
+	return nil
+}
+
+func (x *Secret) GetRotationDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotationDueTime
 	}
 	return nil
 }
@@ -1042,7 +1080,7 @@ type SecretChange struct {
 	Secret string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The secret's uid: tells apart two lives of one name.
 	Uid string `protobuf:"bytes,6,opt,name=uid,proto3" json:"uid,omitempty"`
-	// The version that the change added, or 0.
+	// The version that the change added or was made to, or 0.
 	Version uint32 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
 	// The names of the fields that changed.
 	ChangedFields []string `protobuf:"bytes,8,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
@@ -1064,9 +1102,13 @@ type SecretChange struct {
 	// Why, in the words of who made the change.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The id of the request that made the change, as in the server's logs.
-	RequestId     string `protobuf:"bytes,17,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,17,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The rotation period before the change; set if it changed and there was one.
+	OldRotationPeriod *durationpb.Duration `protobuf:"bytes,18,opt,name=old_rotation_period,json=oldRotationPeriod,proto3" json:"old_rotation_period,omitempty"`
+	// The rotation period after the change; set if it changed and there is one.
+	NewRotationPeriod *durationpb.Duration `protobuf:"bytes,19,opt,name=new_rotation_period,json=newRotationPeriod,proto3" json:"new_rotation_period,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *SecretChange) Reset() {
@@ -1218,6 +1260,20 @@ func (x *SecretChange) GetRequestId() string {
 	return ""
 }
 
+func (x *SecretChange) GetOldRotationPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.OldRotationPeriod
+	}
+	return nil
+}
+
+func (x *SecretChange) GetNewRotationPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.NewRotationPeriod
+	}
+	return nil
+}
+
 // An Actor is who made a change, as the server authenticated them.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1295,7 +1351,7 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\b\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\t\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12j\n" +
@@ -1316,7 +1372,9 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x04etag\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12,\n" +
 	"\x0freference_count\x18\x0f \x01(\rB\x03\xe0A\x03R\x0ereferenceCount\x12?\n" +
 	"\n" +
-	"public_key\x18\x10 \x01(\v2\x1b.keyward.vault.v1.PublicKeyB\x03\xe0A\x03R\tpublicKey\x1a9\n" +
+	"public_key\x18\x10 \x01(\v2\x1b.keyward.vault.v1.PublicKeyB\x03\xe0A\x03R\tpublicKey\x12X\n" +
+	"\x0frotation_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\b\x80\x86\xb0\x96\x012\x04\b\x80\xa3\x05R\x0erotationPeriod\x12K\n" +
+	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -1375,7 +1433,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12!\n" +
 	"\foperation_id\x18\a \x01(\tR\voperationId\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xe9\a\n" +
+	"createTime\"\xf3\t\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -1397,13 +1455,15 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\treferrers\x18\x0f \x03(\tR\treferrers\x12\x16\n" +
 	"\x06reason\x18\x10 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x11 \x01(\tR\trequestId\x1a<\n" +
+	"request_id\x18\x11 \x01(\tR\trequestId\x12I\n" +
+	"\x13old_rotation_period\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\x11oldRotationPeriod\x12I\n" +
+	"\x13new_rotation_period\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x11newRotationPeriod\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1411,7 +1471,12 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x0eACTION_DELETED\x10\x03\x12\x18\n" +
 	"\x14ACTION_FORCE_DELETED\x10\x04\x12\x10\n" +
 	"\fACTION_BOUND\x10\x05\x12\x12\n" +
-	"\x0eACTION_UNBOUND\x10\x06\"y\n" +
+	"\x0eACTION_UNBOUND\x10\x06\x12\x1b\n" +
+	"\x17ACTION_VERSION_RESTORED\x10\a\x12\x1a\n" +
+	"\x16ACTION_VERSION_ENABLED\x10\b\x12\x1b\n" +
+	"\x17ACTION_VERSION_DISABLED\x10\t\x12\x1c\n" +
+	"\x18ACTION_VERSION_DESTROYED\x10\n" +
+	"\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -1460,6 +1525,7 @@ var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	nil,                           // 14: keyward.vault.v1.SecretChange.OldLabelsEntry
 	nil,                           // 15: keyward.vault.v1.SecretChange.NewLabelsEntry
 	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	13, // 0: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
@@ -1470,23 +1536,27 @@ var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	16, // 5: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
 	16, // 6: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
-	7,  // 8: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	2,  // 9: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	1,  // 10: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	16, // 11: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	16, // 12: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	0,  // 13: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	16, // 14: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	16, // 15: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	12, // 16: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	3,  // 17: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	14, // 18: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	15, // 19: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	17, // 8: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
+	16, // 9: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	2,  // 11: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	1,  // 12: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	16, // 13: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	16, // 14: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	16, // 16: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	16, // 17: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	12, // 18: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	3,  // 19: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	14, // 20: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	15, // 21: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	17, // 22: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	17, // 23: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }

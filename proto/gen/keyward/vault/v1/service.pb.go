@@ -284,9 +284,11 @@ type ListSecretsRequest struct {
 	// Only secrets with this usage.
 	Usage Usage `protobuf:"varint,7,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
 	// Only secrets with this label: `key=value`, or `key` for any value.
-	Label         string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
+	// Only secrets whose `rotation_due_time` is before this.
+	RotationDueBefore *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=rotation_due_before,json=rotationDueBefore,proto3" json:"rotation_due_before,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListSecretsRequest) Reset() {
@@ -375,6 +377,13 @@ func (x *ListSecretsRequest) GetLabel() string {
 	return ""
 }
 
+func (x *ListSecretsRequest) GetRotationDueBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotationDueBefore
+	}
+	return nil
+}
+
 // Answers ListSecrets.
 type ListSecretsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -437,13 +446,16 @@ type UpdateSecretRequest struct {
 	// must be the current one.
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Which fields to change: `description`, `labels`, `value` (each or a field
-	// below it, which means the whole) and `allowed_hosts`. `name` and `etag` change
-	// nothing. Empty means: the fields that are set. Any other path is refused.
+	// below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
+	// `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, for the change log. At most 512 characters, none a control character.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With a `value`: the version that is current stays so, and the new one waits to be
+	// restored. Meant for keys that a partner needs to know before they are used.
+	KeepCurrent   bool `protobuf:"varint,5,opt,name=keep_current,json=keepCurrent,proto3" json:"keep_current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +516,13 @@ func (x *UpdateSecretRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *UpdateSecretRequest) GetKeepCurrent() bool {
+	if x != nil {
+		return x.KeepCurrent
+	}
+	return false
 }
 
 // Answers UpdateSecret.
@@ -914,6 +933,491 @@ func (x *ListSecretVersionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks to make a version current.
+type RestoreSecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// If not empty, must be the secret's current etag.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why, for the change log. At most 512 characters, none a control character.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSecretVersionRequest) Reset() {
+	*x = RestoreSecretVersionRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSecretVersionRequest) ProtoMessage() {}
+
+func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*RestoreSecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RestoreSecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RestoreSecretVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RestoreSecretVersionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RestoreSecretVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Answers RestoreSecretVersion.
+type RestoreSecretVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version after the change. The secret's etag is another now.
+	Version       *SecretVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSecretVersionResponse) Reset() {
+	*x = RestoreSecretVersionResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSecretVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSecretVersionResponse) ProtoMessage() {}
+
+func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSecretVersionResponse.ProtoReflect.Descriptor instead.
+func (*RestoreSecretVersionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RestoreSecretVersionResponse) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+// Asks to enable a version.
+type EnableSecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// If not empty, must be the secret's current etag.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why, for the change log. At most 512 characters, none a control character.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableSecretVersionRequest) Reset() {
+	*x = EnableSecretVersionRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableSecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableSecretVersionRequest) ProtoMessage() {}
+
+func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableSecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*EnableSecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EnableSecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EnableSecretVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *EnableSecretVersionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EnableSecretVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Answers EnableSecretVersion.
+type EnableSecretVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version after the change. The secret's etag is another now.
+	Version       *SecretVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableSecretVersionResponse) Reset() {
+	*x = EnableSecretVersionResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableSecretVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableSecretVersionResponse) ProtoMessage() {}
+
+func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableSecretVersionResponse.ProtoReflect.Descriptor instead.
+func (*EnableSecretVersionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *EnableSecretVersionResponse) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+// Asks to disable a version.
+type DisableSecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// If not empty, must be the secret's current etag.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why, for the change log. At most 512 characters, none a control character.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableSecretVersionRequest) Reset() {
+	*x = DisableSecretVersionRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableSecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableSecretVersionRequest) ProtoMessage() {}
+
+func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableSecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*DisableSecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DisableSecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DisableSecretVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DisableSecretVersionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DisableSecretVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Answers DisableSecretVersion.
+type DisableSecretVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version after the change. The secret's etag is another now.
+	Version       *SecretVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableSecretVersionResponse) Reset() {
+	*x = DisableSecretVersionResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableSecretVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableSecretVersionResponse) ProtoMessage() {}
+
+func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableSecretVersionResponse.ProtoReflect.Descriptor instead.
+func (*DisableSecretVersionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DisableSecretVersionResponse) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+// Asks to destroy a version.
+type DestroySecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// If not empty, must be the secret's current etag.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why, for the change log. At most 512 characters, none a control character.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Destroy the version although it is in use. Needs a `reason`.
+	Force         bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DestroySecretVersionRequest) Reset() {
+	*x = DestroySecretVersionRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DestroySecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DestroySecretVersionRequest) ProtoMessage() {}
+
+func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DestroySecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*DestroySecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DestroySecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DestroySecretVersionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DestroySecretVersionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DestroySecretVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DestroySecretVersionRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// Answers DestroySecretVersion.
+type DestroySecretVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version after the change. The secret's etag is another now.
+	Version       *SecretVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DestroySecretVersionResponse) Reset() {
+	*x = DestroySecretVersionResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DestroySecretVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DestroySecretVersionResponse) ProtoMessage() {}
+
+func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DestroySecretVersionResponse.ProtoReflect.Descriptor instead.
+func (*DestroySecretVersionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DestroySecretVersionResponse) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
 // Asks for a page of a secret's bindings.
 type ListSecretBindingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -929,7 +1433,7 @@ type ListSecretBindingsRequest struct {
 
 func (x *ListSecretBindingsRequest) Reset() {
 	*x = ListSecretBindingsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1445,7 @@ func (x *ListSecretBindingsRequest) String() string {
 func (*ListSecretBindingsRequest) ProtoMessage() {}
 
 func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1458,7 @@ func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSecretBindingsRequest) GetParent() string {
@@ -991,7 +1495,7 @@ type ListSecretBindingsResponse struct {
 
 func (x *ListSecretBindingsResponse) Reset() {
 	*x = ListSecretBindingsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1507,7 @@ func (x *ListSecretBindingsResponse) String() string {
 func (*ListSecretBindingsResponse) ProtoMessage() {}
 
 func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1520,7 @@ func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSecretBindingsResponse) GetBindings() []*Binding {
@@ -1050,14 +1554,18 @@ type BindSecretRequest struct {
 	OperationId string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// The version that the referrer means; 0 is the current one. A version that does not
 	// exist is VERSION_NOT_FOUND. `facts` are of it.
-	Version       uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	Version uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
+	// digest may be the very key that something else derives. So the first binding of a
+	// KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+	Digested      bool `protobuf:"varint,7,opt,name=digested,proto3" json:"digested,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BindSecretRequest) Reset() {
 	*x = BindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1577,7 @@ func (x *BindSecretRequest) String() string {
 func (*BindSecretRequest) ProtoMessage() {}
 
 func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1590,7 @@ func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretRequest.ProtoReflect.Descriptor instead.
 func (*BindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BindSecretRequest) GetName() string {
@@ -1127,6 +1635,13 @@ func (x *BindSecretRequest) GetVersion() uint32 {
 	return 0
 }
 
+func (x *BindSecretRequest) GetDigested() bool {
+	if x != nil {
+		return x.Digested
+	}
+	return false
+}
+
 // Answers BindSecret.
 type BindSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1141,7 +1656,7 @@ type BindSecretResponse struct {
 
 func (x *BindSecretResponse) Reset() {
 	*x = BindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1668,7 @@ func (x *BindSecretResponse) String() string {
 func (*BindSecretResponse) ProtoMessage() {}
 
 func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1681,7 @@ func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretResponse.ProtoReflect.Descriptor instead.
 func (*BindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BindSecretResponse) GetBinding() *Binding {
@@ -1202,7 +1717,7 @@ type KeyFacts struct {
 
 func (x *KeyFacts) Reset() {
 	*x = KeyFacts{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1729,7 @@ func (x *KeyFacts) String() string {
 func (*KeyFacts) ProtoMessage() {}
 
 func (x *KeyFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1742,7 @@ func (x *KeyFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
 func (*KeyFacts) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *KeyFacts) GetBytes() uint32 {
@@ -1271,7 +1786,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1798,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1811,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -1322,7 +1837,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1849,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1862,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 // Asks for a value.
@@ -1366,7 +1881,7 @@ type ResolveSecretRequest struct {
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1893,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1906,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -1438,7 +1953,7 @@ type ResolveSecretResponse struct {
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1965,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1978,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -1521,7 +2036,7 @@ type PreviousVersion struct {
 
 func (x *PreviousVersion) Reset() {
 	*x = PreviousVersion{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +2048,7 @@ func (x *PreviousVersion) String() string {
 func (*PreviousVersion) ProtoMessage() {}
 
 func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +2061,7 @@ func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
 func (*PreviousVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PreviousVersion) GetVersion() uint32 {
@@ -1579,7 +2094,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +2106,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +2119,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -1650,7 +2165,7 @@ type SecretUse struct {
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +2177,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +2190,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -1729,7 +2244,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +2256,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +2269,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 // Asks to be told of changes.
@@ -1770,7 +2285,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +2297,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +2310,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -1826,7 +2341,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +2353,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +2366,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Position) GetEpoch() string {
@@ -1882,7 +2397,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2409,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2422,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -1942,7 +2457,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2469,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2482,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -2015,7 +2530,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x10GetSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"E\n" +
 	"\x11GetSecretResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xbf\x03\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x8b\x04\n" +
 	"\x12ListSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2025,17 +2540,19 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x05query\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05query\x12>\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1e.keyward.vault.v1.VersionStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x127\n" +
 	"\x05usage\x18\a \x01(\x0e2\x17.keyward.vault.v1.UsageB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12P\n" +
-	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\"q\n" +
+	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\x12J\n" +
+	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"q\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa9\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcc\x02\n" +
 	"\x13UpdateSecretRequest\x12;\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12?\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
-	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
+	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12!\n" +
+	"\fkeep_current\x18\x05 \x01(\bR\vkeepCurrent\"H\n" +
 	"\x14UpdateSecretResponse\x120\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xfb\x01\n" +
 	"\x13DeleteSecretRequest\x12\x17\n" +
@@ -2061,7 +2578,40 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x81\x01\n" +
 	"\x1aListSecretVersionsResponse\x12;\n" +
 	"\bversions\x18\x01 \x03(\v2\x1f.keyward.vault.v1.SecretVersionR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xed\x01\n" +
+	"\x1bRestoreSecretVersionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"Y\n" +
+	"\x1cRestoreSecretVersionResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xec\x01\n" +
+	"\x1aEnableSecretVersionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"X\n" +
+	"\x1bEnableSecretVersionResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xed\x01\n" +
+	"\x1bDisableSecretVersionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"Y\n" +
+	"\x1cDisableSecretVersionResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\x83\x02\n" +
+	"\x1bDestroySecretVersionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
+	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\x14\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\"Y\n" +
+	"\x1cDestroySecretVersionResponse\x129\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\x87\x01\n" +
 	"\x19ListSecretBindingsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2069,14 +2619,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"{\n" +
 	"\x1aListSecretBindingsResponse\x125\n" +
 	"\bbindings\x18\x01 \x03(\v2\x19.keyward.vault.v1.BindingR\bbindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x92\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x02\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
 	"\breferrer\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\breferrer\x12\x1c\n" +
 	"\x04host\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12C\n" +
 	"\foperation_id\x18\x05 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\rR\aversion\"{\n" +
+	"\aversion\x18\x06 \x01(\rR\aversion\x12\x1a\n" +
+	"\bdigested\x18\a \x01(\bR\bdigested\"{\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\"\x81\x01\n" +
@@ -2130,7 +2681,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\x8f\x0f\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\xcb\x15\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -2148,7 +2699,19 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02+\x12)/v1/{name=workspaces/*/secrets/*}/history\x12\xb5\x01\n" +
 	"\x12ListSecretVersions\x12+.keyward.vault.v1.ListSecretVersionsRequest\x1a,.keyward.vault.v1.ListSecretVersionsResponse\"D\xb2\xe1\x18\f\n" +
-	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=workspaces/*/secrets/*}/versions\x12\xb6\x01\n" +
+	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=workspaces/*/secrets/*}/versions\x12\xcd\x01\n" +
+	"\x14RestoreSecretVersion\x12-.keyward.vault.v1.RestoreSecretVersionRequest\x1a..keyward.vault.v1.RestoreSecretVersionResponse\"V\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:restore\x12\xc9\x01\n" +
+	"\x13EnableSecretVersion\x12,.keyward.vault.v1.EnableSecretVersionRequest\x1a-.keyward.vault.v1.EnableSecretVersionResponse\"U\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02A:\x01*b\aversion\"3/v1/{name=workspaces/*/secrets/*/versions/*}:enable\x12\xcd\x01\n" +
+	"\x14DisableSecretVersion\x12-.keyward.vault.v1.DisableSecretVersionRequest\x1a..keyward.vault.v1.DisableSecretVersionResponse\"V\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:disable\x12\xcd\x01\n" +
+	"\x14DestroySecretVersion\x12-.keyward.vault.v1.DestroySecretVersionRequest\x1a..keyward.vault.v1.DestroySecretVersionResponse\"V\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:destroy\x12\xb6\x01\n" +
 	"\x12ListSecretBindings\x12+.keyward.vault.v1.ListSecretBindingsRequest\x1a,.keyward.vault.v1.ListSecretBindingsResponse\"E\xb2\xe1\x18\r\n" +
 	"\x03\x01\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=workspaces/*/secrets/*}/bindings\x12f\n" +
 	"\n" +
@@ -2183,104 +2746,125 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
-	(*CreateSecretRequest)(nil),        // 0: keyward.vault.v1.CreateSecretRequest
-	(*CreateSecretResponse)(nil),       // 1: keyward.vault.v1.CreateSecretResponse
-	(*GetSecretRequest)(nil),           // 2: keyward.vault.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),          // 3: keyward.vault.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),         // 4: keyward.vault.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),        // 5: keyward.vault.v1.ListSecretsResponse
-	(*UpdateSecretRequest)(nil),        // 6: keyward.vault.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),       // 7: keyward.vault.v1.UpdateSecretResponse
-	(*DeleteSecretRequest)(nil),        // 8: keyward.vault.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),       // 9: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),   // 10: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),  // 11: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),  // 12: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil), // 13: keyward.vault.v1.ListSecretVersionsResponse
-	(*ListSecretBindingsRequest)(nil),  // 14: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil), // 15: keyward.vault.v1.ListSecretBindingsResponse
-	(*BindSecretRequest)(nil),          // 16: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),         // 17: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                   // 18: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),        // 19: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),       // 20: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),       // 21: keyward.vault.v1.ResolveSecretRequest
-	(*ResolveSecretResponse)(nil),      // 22: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),            // 23: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),    // 24: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                  // 25: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),   // 26: keyward.vault.v1.ReportSecretUsesResponse
-	(*WatchSecretsRequest)(nil),        // 27: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                   // 28: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),       // 29: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                // 30: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                     // 31: keyward.vault.v1.Secret
-	(VersionState)(0),                  // 32: keyward.vault.v1.VersionState
-	(Usage)(0),                         // 33: keyward.vault.v1.Usage
-	(*fieldmaskpb.FieldMask)(nil),      // 34: google.protobuf.FieldMask
-	(*SecretChange)(nil),               // 35: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),              // 36: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                    // 37: keyward.vault.v1.Binding
-	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
+	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
+	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
+	(*GetSecretRequest)(nil),             // 2: keyward.vault.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),            // 3: keyward.vault.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),           // 4: keyward.vault.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),          // 5: keyward.vault.v1.ListSecretsResponse
+	(*UpdateSecretRequest)(nil),          // 6: keyward.vault.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),         // 7: keyward.vault.v1.UpdateSecretResponse
+	(*DeleteSecretRequest)(nil),          // 8: keyward.vault.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),         // 9: keyward.vault.v1.DeleteSecretResponse
+	(*ListSecretHistoryRequest)(nil),     // 10: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),    // 11: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),    // 12: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),   // 13: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),  // 14: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil), // 15: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),   // 16: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),  // 17: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),  // 18: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil), // 19: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),  // 20: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil), // 21: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),    // 22: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),   // 23: keyward.vault.v1.ListSecretBindingsResponse
+	(*BindSecretRequest)(nil),            // 24: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),           // 25: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                     // 26: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),          // 27: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),         // 28: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),         // 29: keyward.vault.v1.ResolveSecretRequest
+	(*ResolveSecretResponse)(nil),        // 30: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),              // 31: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),      // 32: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                    // 33: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),     // 34: keyward.vault.v1.ReportSecretUsesResponse
+	(*WatchSecretsRequest)(nil),          // 35: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                     // 36: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),         // 37: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                  // 38: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                       // 39: keyward.vault.v1.Secret
+	(VersionState)(0),                    // 40: keyward.vault.v1.VersionState
+	(Usage)(0),                           // 41: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 43: google.protobuf.FieldMask
+	(*SecretChange)(nil),                 // 44: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                // 45: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                      // 46: keyward.vault.v1.Binding
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	31, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	31, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	31, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	32, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	33, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	31, // 5: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	31, // 6: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	34, // 7: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	31, // 8: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	35, // 9: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	36, // 10: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	37, // 11: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	33, // 12: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	37, // 13: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	18, // 14: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	33, // 15: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	28, // 16: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	23, // 17: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	38, // 18: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	25, // 19: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	38, // 20: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	28, // 21: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	30, // 22: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	28, // 23: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 24: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	2,  // 25: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	4,  // 26: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	6,  // 27: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	8,  // 28: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	10, // 29: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	12, // 30: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	14, // 31: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	16, // 32: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	19, // 33: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	21, // 34: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	24, // 35: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	27, // 36: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 37: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 38: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 39: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 40: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 41: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 42: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 43: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 44: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	17, // 45: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	20, // 46: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	22, // 47: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	26, // 48: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	29, // 49: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	39, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	39, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	39, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	40, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	41, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	42, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	39, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	39, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	43, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	44, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	45, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	45, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	45, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	45, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	45, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	46, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	41, // 17: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	46, // 18: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	26, // 19: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	41, // 20: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	36, // 21: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	31, // 22: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	42, // 23: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	33, // 24: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	42, // 25: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	36, // 26: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	38, // 27: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	36, // 28: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 29: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	2,  // 30: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	4,  // 31: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	6,  // 32: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	8,  // 33: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	10, // 34: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	12, // 35: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	14, // 36: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	16, // 37: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	18, // 38: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	20, // 39: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	22, // 40: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	24, // 41: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	27, // 42: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	29, // 43: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	32, // 44: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	35, // 45: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 46: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	3,  // 47: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	5,  // 48: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	7,  // 49: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	9,  // 50: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	11, // 51: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	13, // 52: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	15, // 53: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	17, // 54: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	19, // 55: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	21, // 56: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	23, // 57: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	25, // 58: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	28, // 59: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	30, // 60: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	34, // 61: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	37, // 62: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	46, // [46:63] is the sub-list for method output_type
+	29, // [29:46] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -2295,7 +2879,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

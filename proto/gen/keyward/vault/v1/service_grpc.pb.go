@@ -35,19 +35,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VaultService_CreateSecret_FullMethodName       = "/keyward.vault.v1.VaultService/CreateSecret"
-	VaultService_GetSecret_FullMethodName          = "/keyward.vault.v1.VaultService/GetSecret"
-	VaultService_ListSecrets_FullMethodName        = "/keyward.vault.v1.VaultService/ListSecrets"
-	VaultService_UpdateSecret_FullMethodName       = "/keyward.vault.v1.VaultService/UpdateSecret"
-	VaultService_DeleteSecret_FullMethodName       = "/keyward.vault.v1.VaultService/DeleteSecret"
-	VaultService_ListSecretHistory_FullMethodName  = "/keyward.vault.v1.VaultService/ListSecretHistory"
-	VaultService_ListSecretVersions_FullMethodName = "/keyward.vault.v1.VaultService/ListSecretVersions"
-	VaultService_ListSecretBindings_FullMethodName = "/keyward.vault.v1.VaultService/ListSecretBindings"
-	VaultService_BindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/BindSecret"
-	VaultService_UnbindSecret_FullMethodName       = "/keyward.vault.v1.VaultService/UnbindSecret"
-	VaultService_ResolveSecret_FullMethodName      = "/keyward.vault.v1.VaultService/ResolveSecret"
-	VaultService_ReportSecretUses_FullMethodName   = "/keyward.vault.v1.VaultService/ReportSecretUses"
-	VaultService_WatchSecrets_FullMethodName       = "/keyward.vault.v1.VaultService/WatchSecrets"
+	VaultService_CreateSecret_FullMethodName         = "/keyward.vault.v1.VaultService/CreateSecret"
+	VaultService_GetSecret_FullMethodName            = "/keyward.vault.v1.VaultService/GetSecret"
+	VaultService_ListSecrets_FullMethodName          = "/keyward.vault.v1.VaultService/ListSecrets"
+	VaultService_UpdateSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UpdateSecret"
+	VaultService_DeleteSecret_FullMethodName         = "/keyward.vault.v1.VaultService/DeleteSecret"
+	VaultService_ListSecretHistory_FullMethodName    = "/keyward.vault.v1.VaultService/ListSecretHistory"
+	VaultService_ListSecretVersions_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretVersions"
+	VaultService_RestoreSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/RestoreSecretVersion"
+	VaultService_EnableSecretVersion_FullMethodName  = "/keyward.vault.v1.VaultService/EnableSecretVersion"
+	VaultService_DisableSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DisableSecretVersion"
+	VaultService_DestroySecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DestroySecretVersion"
+	VaultService_ListSecretBindings_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretBindings"
+	VaultService_BindSecret_FullMethodName           = "/keyward.vault.v1.VaultService/BindSecret"
+	VaultService_UnbindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UnbindSecret"
+	VaultService_ResolveSecret_FullMethodName        = "/keyward.vault.v1.VaultService/ResolveSecret"
+	VaultService_ReportSecretUses_FullMethodName     = "/keyward.vault.v1.VaultService/ReportSecretUses"
+	VaultService_WatchSecrets_FullMethodName         = "/keyward.vault.v1.VaultService/WatchSecrets"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -63,8 +67,8 @@ type VaultServiceClient interface {
 	// Lists the secrets of a workspace, without encrypted representations. A
 	// workspace without secrets is an empty list.
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
-	// Changes what the mask names. A `value` adds a version and makes it current,
-	// also when the same value is stored again. Fails with SECRET_IN_USE if a host
+	// Changes what the mask names. A `value` adds a version and makes it current (unless
+	// `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
 	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
 	// differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
@@ -77,11 +81,28 @@ type VaultServiceClient interface {
 	ListSecretHistory(ctx context.Context, in *ListSecretHistoryRequest, opts ...grpc.CallOption) (*ListSecretHistoryResponse, error)
 	// Lists the versions of a secret, newest first.
 	ListSecretVersions(ctx context.Context, in *ListSecretVersionsRequest, opts ...grpc.CallOption) (*ListSecretVersionsResponse, error)
+	// Makes a version current again, which is live within a second as any rotation. The
+	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+	// version nothing is changed or logged.
+	RestoreSecretVersion(ctx context.Context, in *RestoreSecretVersionRequest, opts ...grpc.CallOption) (*RestoreSecretVersionResponse, error)
+	// Lets a disabled version be resolved again. For an enabled version nothing is changed
+	// or logged; a destroyed one is VERSION_DESTROYED.
+	EnableSecretVersion(ctx context.Context, in *EnableSecretVersionRequest, opts ...grpc.CallOption) (*EnableSecretVersionResponse, error)
+	// Keeps a version from being resolved until it is enabled again, also the current one:
+	// then whatever needs it is refused, at once while the resolver is connected and at
+	// the latest after its `max_stale`. The value is kept. For a disabled version nothing
+	// is changed or logged; a destroyed one is VERSION_DESTROYED.
+	DisableSecretVersion(ctx context.Context, in *DisableSecretVersionRequest, opts ...grpc.CallOption) (*DisableSecretVersionResponse, error)
+	// Destroys the value of a version for good: its wrapped data key is deleted, so that
+	// copies of the ciphertext open no more. Number, state and history stay. What is in use
+	// is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
+	// is changed or logged.
+	DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*DestroySecretVersionResponse, error)
 	// Lists who is bound to a secret.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
-	// operation id. Fails with USAGE_NOT_ALLOWED or HOST_NOT_ALLOWED where the
-	// secret does not permit the use. A binding never expires by itself.
+	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
+	// where the secret does not permit the use. A binding never expires by itself.
 	BindSecret(ctx context.Context, in *BindSecretRequest, opts ...grpc.CallOption) (*BindSecretResponse, error)
 	// Gives up what the calling workload bound under an operation id. Does nothing
 	// if there is no such binding, so it may be repeated.
@@ -182,6 +203,46 @@ func (c *vaultServiceClient) ListSecretVersions(ctx context.Context, in *ListSec
 	return out, nil
 }
 
+func (c *vaultServiceClient) RestoreSecretVersion(ctx context.Context, in *RestoreSecretVersionRequest, opts ...grpc.CallOption) (*RestoreSecretVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreSecretVersionResponse)
+	err := c.cc.Invoke(ctx, VaultService_RestoreSecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) EnableSecretVersion(ctx context.Context, in *EnableSecretVersionRequest, opts ...grpc.CallOption) (*EnableSecretVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnableSecretVersionResponse)
+	err := c.cc.Invoke(ctx, VaultService_EnableSecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) DisableSecretVersion(ctx context.Context, in *DisableSecretVersionRequest, opts ...grpc.CallOption) (*DisableSecretVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DisableSecretVersionResponse)
+	err := c.cc.Invoke(ctx, VaultService_DisableSecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*DestroySecretVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DestroySecretVersionResponse)
+	err := c.cc.Invoke(ctx, VaultService_DestroySecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSecretBindingsResponse)
@@ -264,8 +325,8 @@ type VaultServiceServer interface {
 	// Lists the secrets of a workspace, without encrypted representations. A
 	// workspace without secrets is an empty list.
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
-	// Changes what the mask names. A `value` adds a version and makes it current,
-	// also when the same value is stored again. Fails with SECRET_IN_USE if a host
+	// Changes what the mask names. A `value` adds a version and makes it current (unless
+	// `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
 	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
 	// differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
@@ -278,11 +339,28 @@ type VaultServiceServer interface {
 	ListSecretHistory(context.Context, *ListSecretHistoryRequest) (*ListSecretHistoryResponse, error)
 	// Lists the versions of a secret, newest first.
 	ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error)
+	// Makes a version current again, which is live within a second as any rotation. The
+	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+	// version nothing is changed or logged.
+	RestoreSecretVersion(context.Context, *RestoreSecretVersionRequest) (*RestoreSecretVersionResponse, error)
+	// Lets a disabled version be resolved again. For an enabled version nothing is changed
+	// or logged; a destroyed one is VERSION_DESTROYED.
+	EnableSecretVersion(context.Context, *EnableSecretVersionRequest) (*EnableSecretVersionResponse, error)
+	// Keeps a version from being resolved until it is enabled again, also the current one:
+	// then whatever needs it is refused, at once while the resolver is connected and at
+	// the latest after its `max_stale`. The value is kept. For a disabled version nothing
+	// is changed or logged; a destroyed one is VERSION_DESTROYED.
+	DisableSecretVersion(context.Context, *DisableSecretVersionRequest) (*DisableSecretVersionResponse, error)
+	// Destroys the value of a version for good: its wrapped data key is deleted, so that
+	// copies of the ciphertext open no more. Number, state and history stay. What is in use
+	// is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
+	// is changed or logged.
+	DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error)
 	// Lists who is bound to a secret.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
-	// operation id. Fails with USAGE_NOT_ALLOWED or HOST_NOT_ALLOWED where the
-	// secret does not permit the use. A binding never expires by itself.
+	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
+	// where the secret does not permit the use. A binding never expires by itself.
 	BindSecret(context.Context, *BindSecretRequest) (*BindSecretResponse, error)
 	// Gives up what the calling workload bound under an operation id. Does nothing
 	// if there is no such binding, so it may be repeated.
@@ -333,6 +411,18 @@ func (UnimplementedVaultServiceServer) ListSecretHistory(context.Context, *ListS
 }
 func (UnimplementedVaultServiceServer) ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretVersions not implemented")
+}
+func (UnimplementedVaultServiceServer) RestoreSecretVersion(context.Context, *RestoreSecretVersionRequest) (*RestoreSecretVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreSecretVersion not implemented")
+}
+func (UnimplementedVaultServiceServer) EnableSecretVersion(context.Context, *EnableSecretVersionRequest) (*EnableSecretVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnableSecretVersion not implemented")
+}
+func (UnimplementedVaultServiceServer) DisableSecretVersion(context.Context, *DisableSecretVersionRequest) (*DisableSecretVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisableSecretVersion not implemented")
+}
+func (UnimplementedVaultServiceServer) DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DestroySecretVersion not implemented")
 }
 func (UnimplementedVaultServiceServer) ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretBindings not implemented")
@@ -499,6 +589,78 @@ func _VaultService_ListSecretVersions_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_RestoreSecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreSecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).RestoreSecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_RestoreSecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).RestoreSecretVersion(ctx, req.(*RestoreSecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_EnableSecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnableSecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).EnableSecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_EnableSecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).EnableSecretVersion(ctx, req.(*EnableSecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_DisableSecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisableSecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).DisableSecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_DisableSecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).DisableSecretVersion(ctx, req.(*DisableSecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_DestroySecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DestroySecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).DestroySecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_DestroySecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).DestroySecretVersion(ctx, req.(*DestroySecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_ListSecretBindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSecretBindingsRequest)
 	if err := dec(in); err != nil {
@@ -634,6 +796,22 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSecretVersions",
 			Handler:    _VaultService_ListSecretVersions_Handler,
+		},
+		{
+			MethodName: "RestoreSecretVersion",
+			Handler:    _VaultService_RestoreSecretVersion_Handler,
+		},
+		{
+			MethodName: "EnableSecretVersion",
+			Handler:    _VaultService_EnableSecretVersion_Handler,
+		},
+		{
+			MethodName: "DisableSecretVersion",
+			Handler:    _VaultService_DisableSecretVersion_Handler,
+		},
+		{
+			MethodName: "DestroySecretVersion",
+			Handler:    _VaultService_DestroySecretVersion_Handler,
 		},
 		{
 			MethodName: "ListSecretBindings",

@@ -1522,6 +1522,11 @@ export const shape: Shape = {
           "name": "ENCODING_RAW",
           "number": 5,
           "words": "The bytes as they are. In a JSON string, a form or a header only for parts that are text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without a kind the bytes themselves, which are refused if they are not."
+        },
+        {
+          "name": "ENCODING_BASE64_MIME",
+          "number": 6,
+          "words": "Base64 with padding in lines of at most 76 characters, each ended by CR LF but the last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF). Not for headers."
         }
       ]
     },

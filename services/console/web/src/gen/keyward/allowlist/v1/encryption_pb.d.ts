@@ -4622,6 +4622,16 @@ export enum Encoding {
    * @generated from enum value: ENCODING_RAW = 5;
    */
   RAW = 5,
+
+  /**
+   * Base64 with padding in lines of at most 76 characters, each ended by CR LF but the
+   * last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also
+   * reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF).
+   * Not for headers.
+   *
+   * @generated from enum value: ENCODING_BASE64_MIME = 6;
+   */
+  BASE64_MIME = 6,
 }
 
 /**
@@ -4629,7 +4639,7 @@ export enum Encoding {
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
-export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX" | "ENCODING_HEX_UPPER" | "ENCODING_RAW";
+export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX" | "ENCODING_HEX_UPPER" | "ENCODING_RAW" | "ENCODING_BASE64_MIME";
 
 /**
  * Describes the enum keyward.allowlist.v1.Encoding.

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file keyward/vault/v1/resources.proto.
@@ -145,6 +145,23 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
   publicKey?: PublicKey | undefined;
+
+  /**
+   * How long a version may be current before it should be replaced: whole seconds, 1 day
+   * to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
+   * a version that is overdue works on.
+   *
+   * @generated from field: google.protobuf.Duration rotation_period = 17;
+   */
+  rotationPeriod?: Duration | undefined;
+
+  /**
+   * When the current version should be replaced: `rotation_period` after it was added.
+   * Unset without a period.
+   *
+   * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
+   */
+  rotationDueTime?: Timestamp | undefined;
 };
 
 /**
@@ -281,6 +298,23 @@ export declare type SecretJson = {
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
   publicKey?: PublicKeyJson;
+
+  /**
+   * How long a version may be current before it should be replaced: whole seconds, 1 day
+   * to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
+   * a version that is overdue works on.
+   *
+   * @generated from field: google.protobuf.Duration rotation_period = 17;
+   */
+  rotationPeriod?: DurationJson;
+
+  /**
+   * When the current version should be replaced: `rotation_period` after it was added.
+   * Unset without a period.
+   *
+   * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
+   */
+  rotationDueTime?: TimestampJson;
 };
 
 /**
@@ -992,7 +1026,7 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   uid: string;
 
   /**
-   * The version that the change added, or 0.
+   * The version that the change added or was made to, or 0.
    *
    * @generated from field: uint32 version = 7;
    */
@@ -1068,6 +1102,20 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: string request_id = 17;
    */
   requestId: string;
+
+  /**
+   * The rotation period before the change; set if it changed and there was one.
+   *
+   * @generated from field: google.protobuf.Duration old_rotation_period = 18;
+   */
+  oldRotationPeriod?: Duration | undefined;
+
+  /**
+   * The rotation period after the change; set if it changed and there is one.
+   *
+   * @generated from field: google.protobuf.Duration new_rotation_period = 19;
+   */
+  newRotationPeriod?: Duration | undefined;
 };
 
 /**
@@ -1120,7 +1168,7 @@ export declare type SecretChangeJson = {
   uid?: string;
 
   /**
-   * The version that the change added, or 0.
+   * The version that the change added or was made to, or 0.
    *
    * @generated from field: uint32 version = 7;
    */
@@ -1196,6 +1244,20 @@ export declare type SecretChangeJson = {
    * @generated from field: string request_id = 17;
    */
   requestId?: string;
+
+  /**
+   * The rotation period before the change; set if it changed and there was one.
+   *
+   * @generated from field: google.protobuf.Duration old_rotation_period = 18;
+   */
+  oldRotationPeriod?: DurationJson;
+
+  /**
+   * The rotation period after the change; set if it changed and there is one.
+   *
+   * @generated from field: google.protobuf.Duration new_rotation_period = 19;
+   */
+  newRotationPeriod?: DurationJson;
 };
 
 /**
@@ -1258,6 +1320,34 @@ export enum SecretChange_Action {
    * @generated from enum value: ACTION_UNBOUND = 6;
    */
   UNBOUND = 6,
+
+  /**
+   * A version was made current again; `version` names it here and below.
+   *
+   * @generated from enum value: ACTION_VERSION_RESTORED = 7;
+   */
+  VERSION_RESTORED = 7,
+
+  /**
+   * A version was enabled.
+   *
+   * @generated from enum value: ACTION_VERSION_ENABLED = 8;
+   */
+  VERSION_ENABLED = 8,
+
+  /**
+   * A version was disabled.
+   *
+   * @generated from enum value: ACTION_VERSION_DISABLED = 9;
+   */
+  VERSION_DISABLED = 9,
+
+  /**
+   * A version was destroyed.
+   *
+   * @generated from enum value: ACTION_VERSION_DESTROYED = 10;
+   */
+  VERSION_DESTROYED = 10,
 }
 
 /**
@@ -1265,7 +1355,7 @@ export enum SecretChange_Action {
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
-export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND";
+export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED";
 
 /**
  * Describes the enum keyward.vault.v1.SecretChange.Action.

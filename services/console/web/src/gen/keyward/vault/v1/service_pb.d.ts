@@ -285,6 +285,13 @@ export declare type ListSecretsRequest = Message<"keyward.vault.v1.ListSecretsRe
    * @generated from field: string label = 8;
    */
   label: string;
+
+  /**
+   * Only secrets whose `rotation_due_time` is before this.
+   *
+   * @generated from field: google.protobuf.Timestamp rotation_due_before = 9;
+   */
+  rotationDueBefore?: Timestamp | undefined;
 };
 
 /**
@@ -350,6 +357,13 @@ export declare type ListSecretsRequestJson = {
    * @generated from field: string label = 8;
    */
   label?: string;
+
+  /**
+   * Only secrets whose `rotation_due_time` is before this.
+   *
+   * @generated from field: google.protobuf.Timestamp rotation_due_before = 9;
+   */
+  rotationDueBefore?: TimestampJson;
 };
 
 /**
@@ -422,8 +436,8 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
 
   /**
    * Which fields to change: `description`, `labels`, `value` (each or a field
-   * below it, which means the whole) and `allowed_hosts`. `name` and `etag` change
-   * nothing. Empty means: the fields that are set. Any other path is refused.
+   * below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
+   * `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -442,6 +456,14 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
    * @generated from field: string reason = 4;
    */
   reason: string;
+
+  /**
+   * With a `value`: the version that is current stays so, and the new one waits to be
+   * restored. Meant for keys that a partner needs to know before they are used.
+   *
+   * @generated from field: bool keep_current = 5;
+   */
+  keepCurrent: boolean;
 };
 
 /**
@@ -460,8 +482,8 @@ export declare type UpdateSecretRequestJson = {
 
   /**
    * Which fields to change: `description`, `labels`, `value` (each or a field
-   * below it, which means the whole) and `allowed_hosts`. `name` and `etag` change
-   * nothing. Empty means: the fields that are set. Any other path is refused.
+   * below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
+   * `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -480,6 +502,14 @@ export declare type UpdateSecretRequestJson = {
    * @generated from field: string reason = 4;
    */
   reason?: string;
+
+  /**
+   * With a `value`: the version that is current stays so, and the new one waits to be
+   * restored. Meant for keys that a partner needs to know before they are used.
+   *
+   * @generated from field: bool keep_current = 5;
+   */
+  keepCurrent?: boolean;
 };
 
 /**
@@ -865,6 +895,460 @@ export declare type ListSecretVersionsResponseJson = {
 export declare const ListSecretVersionsResponseSchema: GenMessage<ListSecretVersionsResponse, {jsonType: ListSecretVersionsResponseJson}>;
 
 /**
+ * Asks to make a version current.
+ *
+ * @generated from message keyward.vault.v1.RestoreSecretVersionRequest
+ */
+export declare type RestoreSecretVersionRequest = Message<"keyward.vault.v1.RestoreSecretVersionRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to make a version current.
+ *
+ * @generated from message keyward.vault.v1.RestoreSecretVersionRequest
+ */
+export declare type RestoreSecretVersionRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.RestoreSecretVersionRequest.
+ * Use `create(RestoreSecretVersionRequestSchema)` to create a new message.
+ */
+export declare const RestoreSecretVersionRequestSchema: GenMessage<RestoreSecretVersionRequest, {jsonType: RestoreSecretVersionRequestJson}>;
+
+/**
+ * Answers RestoreSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.RestoreSecretVersionResponse
+ */
+export declare type RestoreSecretVersionResponse = Message<"keyward.vault.v1.RestoreSecretVersionResponse"> & {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersion | undefined;
+};
+
+/**
+ * Answers RestoreSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.RestoreSecretVersionResponse
+ */
+export declare type RestoreSecretVersionResponseJson = {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersionJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.RestoreSecretVersionResponse.
+ * Use `create(RestoreSecretVersionResponseSchema)` to create a new message.
+ */
+export declare const RestoreSecretVersionResponseSchema: GenMessage<RestoreSecretVersionResponse, {jsonType: RestoreSecretVersionResponseJson}>;
+
+/**
+ * Asks to enable a version.
+ *
+ * @generated from message keyward.vault.v1.EnableSecretVersionRequest
+ */
+export declare type EnableSecretVersionRequest = Message<"keyward.vault.v1.EnableSecretVersionRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to enable a version.
+ *
+ * @generated from message keyward.vault.v1.EnableSecretVersionRequest
+ */
+export declare type EnableSecretVersionRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.EnableSecretVersionRequest.
+ * Use `create(EnableSecretVersionRequestSchema)` to create a new message.
+ */
+export declare const EnableSecretVersionRequestSchema: GenMessage<EnableSecretVersionRequest, {jsonType: EnableSecretVersionRequestJson}>;
+
+/**
+ * Answers EnableSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.EnableSecretVersionResponse
+ */
+export declare type EnableSecretVersionResponse = Message<"keyward.vault.v1.EnableSecretVersionResponse"> & {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersion | undefined;
+};
+
+/**
+ * Answers EnableSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.EnableSecretVersionResponse
+ */
+export declare type EnableSecretVersionResponseJson = {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersionJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.EnableSecretVersionResponse.
+ * Use `create(EnableSecretVersionResponseSchema)` to create a new message.
+ */
+export declare const EnableSecretVersionResponseSchema: GenMessage<EnableSecretVersionResponse, {jsonType: EnableSecretVersionResponseJson}>;
+
+/**
+ * Asks to disable a version.
+ *
+ * @generated from message keyward.vault.v1.DisableSecretVersionRequest
+ */
+export declare type DisableSecretVersionRequest = Message<"keyward.vault.v1.DisableSecretVersionRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to disable a version.
+ *
+ * @generated from message keyward.vault.v1.DisableSecretVersionRequest
+ */
+export declare type DisableSecretVersionRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.DisableSecretVersionRequest.
+ * Use `create(DisableSecretVersionRequestSchema)` to create a new message.
+ */
+export declare const DisableSecretVersionRequestSchema: GenMessage<DisableSecretVersionRequest, {jsonType: DisableSecretVersionRequestJson}>;
+
+/**
+ * Answers DisableSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.DisableSecretVersionResponse
+ */
+export declare type DisableSecretVersionResponse = Message<"keyward.vault.v1.DisableSecretVersionResponse"> & {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersion | undefined;
+};
+
+/**
+ * Answers DisableSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.DisableSecretVersionResponse
+ */
+export declare type DisableSecretVersionResponseJson = {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersionJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.DisableSecretVersionResponse.
+ * Use `create(DisableSecretVersionResponseSchema)` to create a new message.
+ */
+export declare const DisableSecretVersionResponseSchema: GenMessage<DisableSecretVersionResponse, {jsonType: DisableSecretVersionResponseJson}>;
+
+/**
+ * Asks to destroy a version.
+ *
+ * @generated from message keyward.vault.v1.DestroySecretVersionRequest
+ */
+export declare type DestroySecretVersionRequest = Message<"keyward.vault.v1.DestroySecretVersionRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Destroy the version although it is in use. Needs a `reason`.
+   *
+   * @generated from field: bool force = 5;
+   */
+  force: boolean;
+};
+
+/**
+ * Asks to destroy a version.
+ *
+ * @generated from message keyward.vault.v1.DestroySecretVersionRequest
+ */
+export declare type DestroySecretVersionRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * If not empty, must be the secret's current etag.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
+
+  /**
+   * Why, for the change log. At most 512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+
+  /**
+   * Destroy the version although it is in use. Needs a `reason`.
+   *
+   * @generated from field: bool force = 5;
+   */
+  force?: boolean;
+};
+
+/**
+ * Describes the message keyward.vault.v1.DestroySecretVersionRequest.
+ * Use `create(DestroySecretVersionRequestSchema)` to create a new message.
+ */
+export declare const DestroySecretVersionRequestSchema: GenMessage<DestroySecretVersionRequest, {jsonType: DestroySecretVersionRequestJson}>;
+
+/**
+ * Answers DestroySecretVersion.
+ *
+ * @generated from message keyward.vault.v1.DestroySecretVersionResponse
+ */
+export declare type DestroySecretVersionResponse = Message<"keyward.vault.v1.DestroySecretVersionResponse"> & {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersion | undefined;
+};
+
+/**
+ * Answers DestroySecretVersion.
+ *
+ * @generated from message keyward.vault.v1.DestroySecretVersionResponse
+ */
+export declare type DestroySecretVersionResponseJson = {
+  /**
+   * The version after the change. The secret's etag is another now.
+   *
+   * @generated from field: keyward.vault.v1.SecretVersion version = 1;
+   */
+  version?: SecretVersionJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.DestroySecretVersionResponse.
+ * Use `create(DestroySecretVersionResponseSchema)` to create a new message.
+ */
+export declare const DestroySecretVersionResponseSchema: GenMessage<DestroySecretVersionResponse, {jsonType: DestroySecretVersionResponseJson}>;
+
+/**
  * Asks for a page of a secret's bindings.
  *
  * @generated from message keyward.vault.v1.ListSecretBindingsRequest
@@ -1024,6 +1508,15 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
    * @generated from field: uint32 version = 6;
    */
   version: number;
+
+  /**
+   * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
+   * digest may be the very key that something else derives. So the first binding of a
+   * KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+   *
+   * @generated from field: bool digested = 7;
+   */
+  digested: boolean;
 };
 
 /**
@@ -1076,6 +1569,15 @@ export declare type BindSecretRequestJson = {
    * @generated from field: uint32 version = 6;
    */
   version?: number;
+
+  /**
+   * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
+   * digest may be the very key that something else derives. So the first binding of a
+   * KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+   *
+   * @generated from field: bool digested = 7;
+   */
+  digested?: boolean;
 };
 
 /**
@@ -1960,8 +2462,8 @@ export declare const VaultService: GenService<{
     output: typeof ListSecretsResponseSchema;
   },
   /**
-   * Changes what the mask names. A `value` adds a version and makes it current,
-   * also when the same value is stored again. Fails with SECRET_IN_USE if a host
+   * Changes what the mask names. A `value` adds a version and makes it current (unless
+   * `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
    * that a binding sends the value to is to leave `allowed_hosts`. Where nothing
    * differs, nothing is changed or logged.
    *
@@ -2006,6 +2508,55 @@ export declare const VaultService: GenService<{
     output: typeof ListSecretVersionsResponseSchema;
   },
   /**
+   * Makes a version current again, which is live within a second as any rotation. The
+   * version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+   * version nothing is changed or logged.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.RestoreSecretVersion
+   */
+  restoreSecretVersion: {
+    methodKind: "unary";
+    input: typeof RestoreSecretVersionRequestSchema;
+    output: typeof RestoreSecretVersionResponseSchema;
+  },
+  /**
+   * Lets a disabled version be resolved again. For an enabled version nothing is changed
+   * or logged; a destroyed one is VERSION_DESTROYED.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.EnableSecretVersion
+   */
+  enableSecretVersion: {
+    methodKind: "unary";
+    input: typeof EnableSecretVersionRequestSchema;
+    output: typeof EnableSecretVersionResponseSchema;
+  },
+  /**
+   * Keeps a version from being resolved until it is enabled again, also the current one:
+   * then whatever needs it is refused, at once while the resolver is connected and at
+   * the latest after its `max_stale`. The value is kept. For a disabled version nothing
+   * is changed or logged; a destroyed one is VERSION_DESTROYED.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.DisableSecretVersion
+   */
+  disableSecretVersion: {
+    methodKind: "unary";
+    input: typeof DisableSecretVersionRequestSchema;
+    output: typeof DisableSecretVersionResponseSchema;
+  },
+  /**
+   * Destroys the value of a version for good: its wrapped data key is deleted, so that
+   * copies of the ciphertext open no more. Number, state and history stay. What is in use
+   * is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
+   * is changed or logged.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.DestroySecretVersion
+   */
+  destroySecretVersion: {
+    methodKind: "unary";
+    input: typeof DestroySecretVersionRequestSchema;
+    output: typeof DestroySecretVersionResponseSchema;
+  },
+  /**
    * Lists who is bound to a secret.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ListSecretBindings
@@ -2017,8 +2568,8 @@ export declare const VaultService: GenService<{
   },
   /**
    * Binds a secret to the calling workload for one referrer. Idempotent by
-   * operation id. Fails with USAGE_NOT_ALLOWED or HOST_NOT_ALLOWED where the
-   * secret does not permit the use. A binding never expires by itself.
+   * operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
+   * where the secret does not permit the use. A binding never expires by itself.
    *
    * @generated from rpc keyward.vault.v1.VaultService.BindSecret
    */
