@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -170,13 +173,32 @@ allowlist: %[4]s
 `, door, c.dir, c.vault, c.allowlist))
 }
 
-// freePort returns a loopback address that nobody listens on.
+// Ports that the kernel gives to nobody who asks for any: those it gives begin at 32768.
+const firstPort, lastPort = 10_000, 32_000
+
+// nextPort begins elsewhere in another run of these tests that is under way.
+var nextPort = sync.OnceValue(func() *atomic.Int64 {
+	next := new(atomic.Int64)
+	next.Store(int64(os.Getpid()) * 101)
+	return next
+})
+
+// freePort returns a loopback address that nobody listens on, and that stays free until
+// a program is told to, and while it is started anew.
 func freePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	for range lastPort - firstPort {
+		port := firstPort + nextPort().Add(1)%(lastPort-firstPort)
+		address := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue // somebody else's
+		}
+		check(t, listener.Close())
+		return address
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 func check(t testing.TB, err error) {

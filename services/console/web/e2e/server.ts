@@ -94,13 +94,21 @@ export const encryptedWith = (secret: string): object => ({
   request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}` }] } } },
 });
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+// Ports that the kernel gives to nobody who asks for any: those it gives begin at 32768.
+const [firstPort, lastPort] = [10_000, 32_000];
+
+/** A port that is free, and stays so until the program is started. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort));
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = net.createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as net.AddressInfo;
-      probe.close(() => resolve(port));
-    });
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
   });
 }
