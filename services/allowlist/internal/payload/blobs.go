@@ -83,12 +83,20 @@ func (b *blob) size(n *sizes) int {
 	return total
 }
 
-// textLen returns the length of the blob's text, or unknown.
+// textLen returns the length of the blob's text as it is written, or unknown.
 func (b *blob) textLen(n *sizes) int {
 	if size := b.size(n); size != unknown {
 		return b.codec.EncodedLen(size)
 	}
 	return unknown
+}
+
+// fixedLen returns the length of the blob's text as it is read, or unknown.
+func (b *blob) fixedLen(n *sizes) int {
+	if !b.codec.FixedLen() {
+		return unknown
+	}
+	return b.textLen(n)
 }
 
 // A scratch is memory that is used again and again. It serves one message.
@@ -182,10 +190,11 @@ func (b *blobs) textLen(n *sizes) int {
 	return total
 }
 
-// lengths fills in the lengths of the texts of the blobs, as far as they are known.
+// lengths fills in the lengths of the texts of the blobs as they are read, as far as they
+// are known.
 func (b *blobs) lengths(n *sizes, lengths []int) {
 	for i := range b.list {
-		lengths[i] = b.list[i].textLen(n)
+		lengths[i] = b.list[i].fixedLen(n)
 	}
 }
 

@@ -191,6 +191,8 @@ func derivationOf(pb *allowlistv1.Derivation) keys.Derivation {
 		encodings := map[allowlistv1.Encoding]keys.Encoding{
 			allowlistv1.Encoding_ENCODING_HEX: keys.EncodeHex, allowlistv1.Encoding_ENCODING_HEX_UPPER: keys.EncodeHexUpper,
 			allowlistv1.Encoding_ENCODING_BASE64: keys.EncodeBase64, allowlistv1.Encoding_ENCODING_BASE64URL: keys.EncodeBase64URL,
+			// No key is longer than a line.
+			allowlistv1.Encoding_ENCODING_BASE64_MIME: keys.EncodeBase64,
 		}
 		return keys.Derivation{
 			Function: keys.Digest, Hash: hashOf(function.Digest.GetHash(), 0),

@@ -4,8 +4,6 @@ import (
 	"crypto"
 	"crypto/hmac"
 	"hash"
-
-	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // A mac authenticates what was encrypted.
@@ -39,20 +37,6 @@ func (a *mac) sum(key []byte, text func(h hash.Hash, blob int), raw func(blob in
 		}
 	}
 	return h.Sum(nil)
-}
-
-// chunk is how many bytes are encoded at a time: whole groups of every encoding.
-const chunk = 3 << 10
-
-// writeEncoded writes the text of b into a hash, without making all of it.
-func writeEncoded(h hash.Hash, codec template.Codec, b []byte) {
-	var text []byte
-	for len(b) > 0 {
-		n := min(chunk, len(b))
-		text = codec.AppendEncoded(text[:0], b[:n])
-		h.Write(text)
-		b = b[n:]
-	}
 }
 
 // check reports whether a MAC that came was made with the key.

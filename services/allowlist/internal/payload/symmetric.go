@@ -298,7 +298,7 @@ func (e *encrypting) authenticate() error {
 		}
 		key = stored
 	}
-	e.parts[slotMAC] = e.mac.sum(key, func(h hash.Hash, blob int) { writeEncoded(h, e.list[blob].codec, e.bytes(blob)) }, e.bytes)
+	e.parts[slotMAC] = e.mac.sum(key, func(h hash.Hash, blob int) { e.list[blob].codec.WriteEncoded(h, e.bytes(blob)) }, e.bytes)
 	e.m.traced("mac", "MAC", e.parts[slotMAC])
 	return e.finish(&e.sizes, &e.parts)
 }

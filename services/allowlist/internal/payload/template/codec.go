@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"hash"
 )
 
 // An Encoding is a way to write bytes as text.
@@ -21,10 +22,19 @@ const (
 	HexUpper
 	// Raw is the bytes themselves.
 	Raw
+	// Base64MIME is base64 with padding in lines of 76 characters, with CR LF between two
+	// (RFC 2045 section 6.8).
+	Base64MIME
+)
+
+const (
+	// lineBytes is how many bytes a full line of Base64MIME holds, lineEnd what ends it.
+	lineBytes = 76 / 4 * 3
+	lineEnd   = "\r\n"
 )
 
 // A Codec writes bytes as text and reads them back. It reads exactly one text for given
-// bytes, but for padding (base64) and case (hexadecimal).
+// bytes, but for padding (base64), case (hexadecimal) and line ends (Base64MIME).
 type Codec struct {
 	encoding Encoding
 	// The three are set for base64 only.
@@ -34,7 +44,7 @@ type Codec struct {
 // NewCodec returns the codec of an encoding.
 func NewCodec(e Encoding) Codec {
 	switch e {
-	case Base64:
+	case Base64, Base64MIME:
 		return Codec{e, base64.StdEncoding, base64.StdEncoding.Strict(), base64.RawStdEncoding.Strict()}
 	case Base64URL:
 		return Codec{e, base64.RawURLEncoding, base64.URLEncoding.Strict(), base64.RawURLEncoding.Strict()}
@@ -50,10 +60,16 @@ func (c Codec) EncodedLen(n int) int {
 		return n
 	case Hex, HexUpper:
 		return hex.EncodedLen(n)
+	case Base64MIME:
+		return c.write.EncodedLen(n) + max(0, n-1)/lineBytes*len(lineEnd)
 	default:
 		return c.write.EncodedLen(n)
 	}
 }
+
+// FixedLen reports whether all texts for bytes of one length that the codec reads are as
+// long as the one it writes, but for padding.
+func (c Codec) FixedLen() bool { return c.encoding != Base64MIME }
 
 // AppendEncoded appends the text for b.
 func (c Codec) AppendEncoded(dst, b []byte) []byte {
@@ -71,8 +87,33 @@ func (c Codec) AppendEncoded(dst, b []byte) []byte {
 			}
 		}
 		return dst
+	case Base64MIME:
+		for len(b) > lineBytes {
+			dst = append(c.write.AppendEncode(dst, b[:lineBytes]), lineEnd...)
+			b = b[lineBytes:]
+		}
+		return c.write.AppendEncode(dst, b)
 	default:
 		return c.write.AppendEncode(dst, b)
+	}
+}
+
+// chunk is how many bytes are encoded at a time: whole groups and lines of every encoding.
+const chunk = 54 * lineBytes
+
+// WriteEncoded writes the text for b into a hash, without making all of it.
+func (c Codec) WriteEncoded(h hash.Hash, b []byte) {
+	var text []byte
+	for {
+		n := min(chunk, len(b))
+		text = c.AppendEncoded(text[:0], b[:n])
+		h.Write(text)
+		if b = b[n:]; len(b) == 0 {
+			return
+		}
+		if c.encoding == Base64MIME {
+			h.Write([]byte(lineEnd))
+		}
 	}
 }
 
@@ -85,12 +126,13 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 		dst, err := hex.AppendDecode(dst, text)
 		return dst, err == nil
 	}
-	// The library skips line ends, which are not part of the encoding.
-	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+	// The library skips line ends, which are not part of the other encodings.
+	ends := bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
+	if ends > 0 && c.encoding != Base64MIME {
 		return dst, false
 	}
 	encoding := c.bare
-	if len(text)%4 == 0 {
+	if (len(text)-ends)%4 == 0 {
 		encoding = c.padded
 	}
 	dst, err := encoding.AppendDecode(dst, text)
@@ -119,6 +161,8 @@ func (c Codec) Chars() Charset {
 		return Chars(digits + "abcdefABCDEF")
 	case Base64URL:
 		return Chars(digits + letters + "-_=")
+	case Base64MIME:
+		return Chars(digits + letters + "+/=" + lineEnd)
 	default:
 		return Chars(digits + letters + "+/=")
 	}
@@ -148,12 +192,6 @@ func (s Charset) needEscaping() bool {
 	return s[0]&(1<<0x20-1) != 0 || s.Has('"') || s.Has('\\') || s[2]|s[3] != 0
 }
 
-// holdSpace reports whether white space is in the set.
-func (s Charset) holdSpace() bool {
-	for _, c := range []byte(asciiSpace) {
-		if s.Has(c) {
-			return true
-		}
-	}
-	return false
-}
+// holdSpace reports whether white space in a text of these characters says something.
+// Where it may hold line ends but no blank, they do not: it is base64 in lines.
+func (s Charset) holdSpace() bool { return s.Has(' ') }

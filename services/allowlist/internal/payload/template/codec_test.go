@@ -2,6 +2,8 @@ package template_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -12,6 +14,7 @@ func TestBytesAreWrittenInEveryEncoding(t *testing.T) {
 	b := []byte{0xfb, 0xef, 0xff, 0x0a}
 	for e, want := range map[template.Encoding]string{
 		template.Base64: "++//Cg==", template.Base64URL: "--__Cg", template.Hex: "fbefff0a", template.HexUpper: "FBEFFF0A", template.Raw: "\xfb\xef\xff\n",
+		template.Base64MIME: "++//Cg==",
 	} {
 		c := template.NewCodec(e)
 		if got := c.AppendEncoded([]byte("ab"), b); string(got) != "ab"+want || c.EncodedLen(len(b)) != len(want) {
@@ -46,6 +49,16 @@ func TestBytesAreReadInEveryEncoding(t *testing.T) {
 		{"upper-case hexadecimal", template.Hex, "FBEFFF0A", true},
 		{"half a byte", template.Hex, "fbefff0", false},
 		{"raw", template.Raw, "\xfb\xef\xff\n", true},
+		{"base64 in lines", template.Base64MIME, "++//\r\nCg==", true},
+		{"base64 in one line", template.Base64MIME, "++//Cg==", true},
+		{"base64 in lines without padding", template.Base64MIME, "++\n//Cg\n", true},
+		{"a line end in a group and in the padding", template.Base64MIME, "\n+\r+//C\n\ng=\r\n=\n", true},
+		{"a blank in base64 in lines", template.Base64MIME, "++// Cg==", false},
+		{"a tab in base64 in lines", template.Base64MIME, "++//\tCg==", false},
+		{"half of the padding in lines", template.Base64MIME, "++//\nCg=\n", false},
+		{"padding in the middle of lines", template.Base64MIME, "++//Cg==\n++//", false},
+		{"bits that are left over in lines", template.Base64MIME, "++//\nCh==", false},
+		{"base64url characters in lines", template.Base64MIME, "--__\nCg==", false},
 	} {
 		c := template.NewCodec(test.e)
 		got, ok := c.AppendDecoded(nil, []byte(test.text))
@@ -58,25 +71,66 @@ func TestBytesAreReadInEveryEncoding(t *testing.T) {
 	}
 }
 
+// Lines are those of RFC 2045, whatever is left for the last one.
+func TestBase64InLinesIsThatOfMIME(t *testing.T) {
+	t.Parallel()
+	c := template.NewCodec(template.Base64MIME)
+	for _, n := range []int{0, 1, 56, 57, 58, 114, 115, 3077, 3078, 3079, 9000} {
+		b := bytes.Repeat([]byte{0xab}, n)
+		got := c.AppendEncoded(nil, b)
+		lines := bytes.Split(got, []byte("\r\n"))
+		for i, line := range lines {
+			if last := i == len(lines)-1; len(line) > 76 || !last && len(line) != 76 || last && len(line) == 0 && n > 0 {
+				t.Errorf("%d bytes: line %d has %d characters", n, i, len(line))
+			}
+		}
+		if want := base64.StdEncoding.EncodeToString(b); string(bytes.Join(lines, nil)) != want {
+			t.Errorf("%d bytes are written as %q", n, got)
+		}
+		if len(got) != c.EncodedLen(n) {
+			t.Errorf("%d bytes: EncodedLen = %d, and %d are written", n, c.EncodedLen(n), len(got))
+		}
+	}
+}
+
+func TestHashedTextsAreTheWrittenOnes(t *testing.T) {
+	t.Parallel()
+	b := bytes.Repeat([]byte("what is encoded and hashed"), 400)
+	for e := template.Base64; e <= last; e++ {
+		c := template.NewCodec(e)
+		for _, n := range []int{0, 1, 57, 3077, 3078, 3079, 6156, 9001} {
+			h := sha256.New()
+			c.WriteEncoded(h, b[:n])
+			if want := sha256.Sum256(c.AppendEncoded(nil, b[:n])); !bytes.Equal(h.Sum(nil), want[:]) {
+				t.Errorf("encoding %d, %d bytes: another text is hashed than written", e, n)
+			}
+		}
+	}
+}
+
+// last is the last of the encodings.
+const last = template.Base64MIME
+
 func FuzzCodec(f *testing.F) {
-	for e := template.Base64; e <= template.Raw; e++ {
+	for e := template.Base64; e <= last; e++ {
 		f.Add(byte(e), []byte("++//Cg"))
 		f.Add(byte(e), []byte("FBefff0a"))
+		f.Add(byte(e), []byte("\r\n+\n+//Cg=\r=\n"))
 	}
 	f.Fuzz(func(t *testing.T, e byte, text []byte) {
-		c := template.NewCodec(template.Encoding(e % 5))
+		c := template.NewCodec(template.Encoding(e % byte(last+1)))
 		b, ok := c.AppendDecoded(nil, text)
 		if !ok {
 			return
 		}
 		for _, char := range text {
 			if !c.Chars().Has(char) {
-				t.Errorf("encoding %d reads %q, which it may not hold", e%5, char)
+				t.Errorf("encoding %d reads %q, which it may not hold", e%byte(last+1), char)
 			}
 		}
 		again, ok := c.AppendDecoded(nil, c.AppendEncoded(nil, b))
 		if !ok || !bytes.Equal(b, again) {
-			t.Errorf("encoding %d reads %q as %x, writes that and reads %x, %v", e%5, text, b, again, ok)
+			t.Errorf("encoding %d reads %q as %x, writes that and reads %x, %v", e%byte(last+1), text, b, again, ok)
 		}
 	})
 }

@@ -20,6 +20,7 @@ const (
 	fixedBase64
 	rawHole
 	fixedRaw
+	linesHole
 )
 
 func holes() []template.Hole {
@@ -31,13 +32,14 @@ func holes() []template.Hole {
 		fixedBase64: {Name: "fixed_base64", Chars: chars(template.Base64), Fixed: true},
 		rawHole:     {Name: "raw", Chars: chars(template.Raw)},
 		fixedRaw:    {Name: "fixed_raw", Chars: chars(template.Raw), Fixed: true},
+		linesHole:   {Name: "lines", Chars: chars(template.Base64MIME)},
 	}
 }
 
 // filled are texts of the holes.
-var filled = []string{"c0ffee", "QUI+/w==", "00fF", "aGk=", "r\"a\\w\n${hex}", " #: "}
+var filled = []string{"c0ffee", "QUI+/w==", "00fF", "aGk=", "r\"a\\w\n${hex}", " #: ", "QUI+\r\n/w=="}
 
-var lengths = []int{-1, -1, 4, 4, -1, 4}
+var lengths = []int{-1, -1, 4, 4, -1, 4, -1}
 
 func compile(kind, text string) (*template.Template, string) {
 	if kind == "json" {
@@ -91,6 +93,8 @@ func TestTemplatesAreWrittenAndRead(t *testing.T) {
 		{"a hole that holds anything, at the end", "text", "${hex}.${raw}", "c0ffee.r\"a\\w\n${hex}"},
 		{"a text that does not matter", "text", "${*}.${hex}.${*}", ".c0ffee."},
 		{"a text that does not matter beside fixed holes", "text", "${*}${fixed_hex};${hex}", "00fF;c0ffee"},
+		{"lines behind a fixed hole", "text", "${fixed_hex}${lines}:${hex}", "00fFQUI+\r\n/w==:c0ffee"},
+		{"lines in JSON", "json", `["${lines}"]`, `["QUI+\r\n/w=="]`},
 		{"JSON in its own layout", "json", "{\"a\" : \"${hex}\",\n\"b\":[1.0,null,{}]}", "{\"a\" : \"c0ffee\",\n\"b\":[1.0,null,{}]}"},
 		{"JSON with literals in strings", "json", `["<${hex}>","\u0024{hex}\u00e9\"","${*}"]`, `["<c0ffee>","\u0024{hex}\u00e9\"",""]`},
 		{"JSON that is a string", "json", `"${fixed_hex}${base64}"`, `"00fFQUI+/w=="`},
@@ -125,6 +129,8 @@ func TestMessagesAreReadAsTheirSendersWriteThem(t *testing.T) {
 		{"white space around is ignored", "text", " ${hex}.${base64}", "\t c0ffee.QUI+/w== ", true},
 		{"white space inside is not", "text", "${hex}.${base64}", "c0ffee. QUI+/w==", true}, // what decodes it sees that
 		{"white space may belong to a hole that holds any", "text", "${hex}.${raw}", "c0ffee.x ", true},
+		{"line ends around lines are ignored, and blanks", "text", "${lines}", " \r\nQUI+\n/w==\r\n\t", true},
+		{"lines between literals", "text", "a:${lines}.${hex}", "a:\nQUI+\n/w==\n.c0ffee\n", true},
 		{"an empty text before a blank at the end", "text", "${hex} ${base64}", "c0ffee ", true},
 		{"a wrong literal at the beginning", "text", "v1,${hex}", "v2,c0ffee", false},
 		{"a wrong literal in between", "text", "${hex}::${base64}", "c0ffee:!QUI=", false},
@@ -182,6 +188,10 @@ func TestUnclearTemplatesAreRefused(t *testing.T) {
 		{"a literal that the hole may hold", "text", "${hex}a${base64}", "cannot hold"},
 		{"a literal that a fixed hole behind may hold", "text", "${hex}${fixed_base64}+", "cannot hold"},
 		{"a literal behind a hole that holds anything", "text", "${raw}.", "cannot hold"},
+		{"a line end behind lines", "text", "${lines}\n${hex}", "cannot hold"},
+		{"a carriage return behind lines", "text", "${lines}\r\n${hex}", "cannot hold"},
+		{"a line end behind lines in JSON", "json", `["${lines}\n${hex}"]`, "cannot hold"},
+		{"an open hole beside lines", "text", "${hex}${lines}", "a literal between"},
 		{"a text that is too long", "text", strings.Repeat("x", 4097), "4,096"},
 		{"what is no JSON", "json", `{"a":${hex}}`, "JSON"},
 		{"a placeholder in a name", "json", `{"${hex}":1}`, "not in names"},
@@ -206,7 +216,7 @@ func TestWhatIsNoTextIsNotWrittenIntoJSON(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{"${hex}.${base64}", "v1:${raw}", "${fixed_raw}${hex}\n", "$${*} {${hex}}$", " ${*}${fixed_hex} ${base64}", "\n${hex} ${base64}\t${raw} "} {
+	for _, seed := range []string{"${hex}.${base64}", "v1:${raw}", "${fixed_raw}${hex}\n", "$${*} {${hex}}$", " ${*}${fixed_hex} ${base64}", "${fixed_hex}${lines}.\n", "\n${hex} ${base64}\t${raw} "} {
 		f.Add(seed, "text")
 	}
 	f.Fuzz(func(t *testing.T, text, message string) { tryTemplate(t, "text", text, message) })
