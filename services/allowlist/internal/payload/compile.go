@@ -11,9 +11,10 @@ import (
 // compile checks a configuration and compiles it. If there are findings, the
 // result is not to be used.
 func compile(f *findings, pb *allowlistv1.Encryption) *Config {
+	config := &Config{pb: new(allowlistv1.Encryption), pipelines: [2]*Pipeline{new(Pipeline), new(Pipeline)}}
 	if pb == nil {
 		f.add(root, "is required")
-		return nil
+		return config
 	}
 	pb = proto.CloneOf(pb)
 	f.known(pb)
@@ -22,10 +23,10 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	if pb.GetPreset() != nil {
 		f.add(root+".preset", "must be expanded")
 	}
-	config := &Config{pb: pb}
+	config.pb = pb
 	if pb.GetRequest() == nil {
 		f.add(root+".request", "is required")
-		return nil
+		return config
 	}
 	request := f.profile(root+".request", pb.GetRequest(), pb.GetResponse())
 	config.pipelines[Request] = request

@@ -19,6 +19,9 @@ const (
 	sha256Bytes = 32
 )
 
+// noLines is the finding of base64 in lines where a header is written.
+const noLines = "must not be BASE64_MIME in a header, which has no lines"
+
 // defaultBlob is the name of the blob that is there when none is given.
 const defaultBlob = "data"
 
@@ -55,8 +58,7 @@ func (r slotRules) sized(n map[allowlistv1.Part_Slot]int) layout {
 	return l
 }
 
-// blobs checks and compiles the blobs and the parts in them. Names are input, so that
-// findings name the map only.
+// blobs checks and compiles the blobs and the parts in them.
 func (c *profile) blobs(l layout) *blobs {
 	path := c.path + ".envelope.blobs"
 	b := &blobs{sizes: l.sizes}
@@ -72,13 +74,21 @@ func (c *profile) blobs(l layout) *blobs {
 		if !template.ValidName(name) {
 			c.add(path, "must have names of 1-32 of a-z, 0-9 and _, starting with a letter")
 		}
-		b.list = append(b.list, c.blob(path, name, pb[name]))
+		b.list = append(b.list, c.blob(blobPath(path, name), name, pb[name]))
 	}
 	c.count(path, b, l.rules)
 	for i := range b.list {
-		b.list[i].open = c.openPiece(path, &b.list[i], b)
+		b.list[i].open = c.openPiece(blobPath(path, b.list[i].name), &b.list[i], b)
 	}
 	return b
+}
+
+// blobPath returns the path of a blob, with its name if that can be one.
+func blobPath(path, name string) string {
+	if !template.ValidName(name) {
+		return path
+	}
+	return EntryPath(path, name)
 }
 
 // blob checks and compiles one blob.
@@ -88,26 +98,30 @@ func (c *profile) blob(path, name string, pb *allowlistv1.Blob) blob {
 		c.add(path+".parts", "must hold 1-8 parts")
 		return made
 	}
-	for _, part := range pb.GetParts() {
+	for i, part := range pb.GetParts() {
+		at := fmt.Sprintf("%s.parts[%d]", path, i)
 		switch p := part.GetPiece().(type) {
 		case *allowlistv1.Part_Slot_:
 			slot := p.Slot
 			if slot <= slotLiteral || int(slot) >= slots {
-				c.add(path+".parts.slot", isRequired)
+				c.add(at+".slot", isRequired)
 				slot = slotLiteral // anything, so that the rest can be looked at
 			}
 			made.pieces = append(made.pieces, piece{slot: slot})
 		case *allowlistv1.Part_Literal:
 			if p.Literal == "" || len(p.Literal) > maxLiteral {
-				c.add(path+".parts.literal", "must have 1-64 bytes")
+				c.add(at+".literal", "must have 1-64 bytes")
 			}
 			made.pieces = append(made.pieces, piece{literal: []byte(p.Literal)})
 		default:
-			c.add(path+".parts.slot", isRequired)
+			c.add(at+".slot", isRequired)
 		}
 	}
 	if pb.GetEncoding() == allowlistv1.Encoding_ENCODING_RAW && !c.rawAllowed(&made, name) {
 		c.add(path+".encoding", "must not be RAW where only text can stand, for bytes that are no text")
+	}
+	if pb.GetEncoding() == allowlistv1.Encoding_ENCODING_BASE64_MIME && c.inHeader(name) {
+		c.add(path+".encoding", noLines)
 	}
 	return made
 }
@@ -176,7 +190,7 @@ func (c *profile) count(path string, b *blobs, rules slotRules) {
 			b.has[piece.slot] = true
 			perValue := piece.slot == slotCiphertext || piece.slot == slotTag || piece.slot == slotMAC
 			if perValue && !c.single() && c.inHeader(blob.name) {
-				c.add(path, fmt.Sprintf("must hold %s in a blob of the body, since there may be several values", slotName(piece.slot)))
+				c.add(blobPath(path, blob.name), fmt.Sprintf("must not hold %s in a header, since there may be several values", slotName(piece.slot)))
 			}
 		}
 	}
@@ -239,6 +253,8 @@ func encodingOf(pb allowlistv1.Encoding) template.Encoding {
 		return template.HexUpper
 	case allowlistv1.Encoding_ENCODING_RAW:
 		return template.Raw
+	case allowlistv1.Encoding_ENCODING_BASE64_MIME:
+		return template.Base64MIME
 	default:
 		return template.Hex
 	}

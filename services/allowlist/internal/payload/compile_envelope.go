@@ -38,7 +38,7 @@ func (c *profile) envelope(b *blobs) {
 	holes := make([]template.Hole, len(b.list))
 	for i := range b.list {
 		holes[i] = template.Hole{
-			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].textLen(&b.sizes) != unknown,
+			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].fixedLen(&b.sizes) != unknown,
 		}
 	}
 	e, wrong := c.templates(holes, "${"+defaultBlob+"}")
@@ -47,7 +47,7 @@ func (c *profile) envelope(b *blobs) {
 		n := b.sizes
 		n[slotWrapped] = 0
 		for i := range b.list {
-			holes[i].Fixed = b.list[i].textLen(&n) != unknown
+			holes[i].Fixed = b.list[i].fixedLen(&n) != unknown
 		}
 		e, wrong = c.templates(holes, "${"+defaultBlob+"}")
 		b.cuts = true
@@ -90,10 +90,10 @@ func (c *profile) templates(holes []template.Hole, unset string) (*envelope, [][
 	for _, name := range slices.Sorted(maps.Keys(pb.GetHeaders())) {
 		value, finding := template.Text(pb.GetHeaders()[name], holes)
 		if text := pb.GetHeaders()[name]; len(text) > maxHeaderBytes || !validHeaderText(text) {
-			finding = "must have values of at most 256 visible characters and inner blanks"
+			finding = "must have at most 256 visible characters and inner blanks"
 		}
 		if finding != "" {
-			wrong = append(wrong, [2]string{c.path + ".envelope.headers", finding})
+			wrong = append(wrong, [2]string{headerPath(c.path+".envelope.headers", name), finding})
 			continue
 		}
 		e.headers = append(e.headers, headerTemplate{name: name, value: value, filled: len(value.Holes()) > 0})
@@ -159,8 +159,15 @@ func (c *profile) contentType(field string) string {
 	}
 }
 
-// headerNames checks the names of headers. Names are input, so
-// that findings name the map only.
+// headerPath returns the path of a header that is added, with its name if that can be one.
+func headerPath(field, name string) string {
+	if !validHeaderName(strings.ToLower(name)) {
+		return field
+	}
+	return EntryPath(field, name)
+}
+
+// headerNames checks the names of headers.
 func (c *profile) headerNames(field string, headers map[string]string) {
 	if len(headers) > maxHeaders {
 		c.add(field, "must hold at most 8 headers")
@@ -172,7 +179,7 @@ func (c *profile) headerNames(field string, headers map[string]string) {
 		case !validHeaderName(folded):
 			c.add(field, "must have names of 1-64 letters, digits and -, and not of a header that HTTP itself needs")
 		case seen[folded] || c.taken[folded]:
-			c.add(field, "must name each header once, whatever the case, and none that the envelope has")
+			c.add(headerPath(field, name), "must name each header once, whatever the case, and none that the envelope has")
 		}
 		seen[folded] = true
 	}

@@ -103,24 +103,24 @@ func issuedAt(pb allowlistv1.IssuedAt) jose.IssuedAt {
 	}
 }
 
-// joseHeader checks the members of a JOSE header. Names are input, so that findings
-// name the map only.
+// joseHeader checks the members of a JOSE header.
 func (c *profile) joseHeader(field string, header map[string]string, shared bool) {
 	if len(header) > maxHeaders {
 		c.add(field, "must hold at most 8 members")
 	}
 	names := regexp.MustCompile(`^[A-Za-z0-9_#-]{1,32}$`)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
+		member := EntryPath(field, name)
 		rest := strings.NewReplacer(publicKeyPlaceholder, "", certificatePlaceholder, "").Replace(header[name])
 		switch {
 		case !names.MatchString(name):
 			c.add(field, "must have names of 1-32 of A-Z, a-z, 0-9, _, # and -")
 		case len(header[name]) > maxHeaderBytes:
-			c.add(field, "must have values of at most 256 bytes")
+			c.add(member, "must have at most 256 bytes")
 		case strings.Contains(rest, "${"):
-			c.add(field, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
+			c.add(member, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
 		case shared && rest != header[name]:
-			c.add(field, "must not hold the fingerprint of a key that both sides share")
+			c.add(member, "must not hold the fingerprint of a key that both sides share")
 		}
 	}
 }

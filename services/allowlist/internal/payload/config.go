@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -38,11 +39,14 @@ type Config struct {
 // id without the `workspaces/` in front, as of now. All findings come back at once as one [fault.Error], under the gravest
 // reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and LEGACY_NOT_ACKNOWLEDGED;
 // violations name fields from `encryption` on. The message is copied.
+//
+// Beside findings the configuration is returned as well, for [Config.References] and
+// [Config.CheckFacts] only: so that what its secrets have against it can be told along.
 func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
 	f := &findings{workspace: workspace, now: now}
 	config := compile(f, pb)
 	if err := f.fault(); err != nil {
-		return nil, err
+		return config, err
 	}
 	return config, nil
 }
@@ -99,9 +103,18 @@ func (c *Config) Secrets() []string {
 func (c *Config) References() []Reference {
 	var refs []Reference
 	EachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
-		refs = append(refs, newSource(path, ref).Reference)
+		made := newSource(path, ref).Reference
+		made.Digested = c.digestedAt(made.Field)
+		refs = append(refs, made)
 	})
 	return refs
+}
+
+// digestedAt reports whether the secret that stands at a field goes into a digest that is
+// sent.
+func (c *Config) digestedAt(field string) bool {
+	return c.pb.GetRequest().GetSigning().GetSecretDigest() != nil && strings.HasPrefix(field, "request.signing.keys[") ||
+		c.pb.GetResponse().GetSigning().GetSecretDigest() != nil && strings.HasPrefix(field, "response.signing.keys[")
 }
 
 // A LegacyUse is an unsafe choice that the configuration makes and acknowledges.

@@ -84,7 +84,7 @@ func (s shape) against(facts Facts, raw bool) string {
 	switch {
 	case s.symmetric && facts.Algorithm != "":
 		return "must be a secret that both sides share, not a key pair"
-	case s.symmetric && raw && facts.Bytes != 0 && len(s.bytes) > 0 && !slices.Contains(s.bytes, facts.Bytes):
+	case s.symmetric && raw && facts.Bytes != 0 && len(s.bytes) > 0 && s.bytes[0] > 0 && !slices.Contains(s.bytes, facts.Bytes):
 		return fmt.Sprintf("must be a key of %s bytes", listed(s.bytes))
 	case len(s.pairs) == 0:
 		return ""

@@ -20,7 +20,7 @@ const (
 )
 
 // findings collects what is wrong with a configuration. Fields are named by the
-// proto's names and by list positions; keys of maps are input and stay out.
+// proto's names, by list positions and by the keys of maps ([EntryPath]).
 type findings struct {
 	workspace string
 	now       time.Time
@@ -59,7 +59,8 @@ func (f *findings) addLegacy(field string, flag allowlistv1.LegacyAcknowledgemen
 	})
 }
 
-// fault returns all findings under the gravest reason, or nil if there are none.
+// fault returns all findings under the gravest reason, or nil if there are none. The
+// flags of choices that are not acknowledged are named in any case.
 func (f *findings) fault() *fault.Error {
 	var err *fault.Error
 	switch {
@@ -68,23 +69,25 @@ func (f *findings) fault() *fault.Error {
 	case f.invalid:
 		err = fault.Fields()
 	case len(f.flags) > 0:
-		err = legacyFault("the configuration makes unsafe choices that are not acknowledged", f.flags)
+		err = fault.New(fault.FailedPrecondition, LegacyNotAcknowledged, "the configuration makes unsafe choices that are not acknowledged")
 	default:
 		return nil
 	}
 	err.Violations = f.violations
+	if len(f.flags) > 0 {
+		err = err.With("flags", flagNames(f.flags))
+	}
 	return err
 }
 
-// legacyFault returns the refusal of unsafe choices.
-func legacyFault(message string, flags []allowlistv1.LegacyAcknowledgement_Flag) *fault.Error {
+// flagNames returns flags as errors list them.
+func flagNames(flags []allowlistv1.LegacyAcknowledgement_Flag) string {
 	names := make([]string, len(flags))
 	for i, flag := range flags {
 		names[i] = flagName(flag)
 	}
 	slices.Sort(names)
-	return fault.New(fault.FailedPrecondition, LegacyNotAcknowledged, message).
-		With("flags", strings.Join(slices.Compact(names), ", "))
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 // flagName returns the flag as errors name it.

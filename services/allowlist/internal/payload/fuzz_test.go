@@ -23,6 +23,7 @@ func FuzzParse(f *testing.F) {
 		`jose { key_management: KEY_MANAGEMENT_A256GCMKW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + ref + ` } nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
 		`pgp { ` + named("pgp", "RAW") + ` }`, `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` }`, signs("${json:$.a|sha256|hex}${id}"),
 		gcm + `selection { form { names: "a" } }`, gcm + `selection { object { path: "$.b" } } envelope { json: '["${data}"]' encoding: ENCODING_BASE64 }`,
+		gcm + `envelope { ` + blobOf("i", "HEX", "IV") + blobOf("d", "BASE64_MIME", "CIPHERTEXT", "TAG") + ` text: "${i}${d}." encoding: ENCODING_BASE64_MIME }`,
 	} {
 		b, err := proto.Marshal(message(f, "request { "+profile+" }"))
 		if err != nil {
@@ -40,6 +41,7 @@ func FuzzParse(f *testing.F) {
 			if _, ok := fault.From(err); !ok {
 				t.Errorf("Parse: %v, which is no fault", err)
 			}
+			lookAtKeys(t, c)
 			return
 		}
 		stored, err := c.Marshal()
@@ -54,6 +56,18 @@ func FuzzParse(f *testing.F) {
 			bothWays(t, c.Pipeline(d), loaded.Pipeline(d), []byte(`{"a":1,"b":[2,3]}`))
 		}
 	})
+}
+
+// lookAtKeys has facts of all kinds compared with a configuration, which may be malformed.
+func lookAtKeys(t *testing.T, c *payload.Config) {
+	t.Helper()
+	c.References()
+	for _, facts := range []payload.Facts{{Bytes: 24}, {Algorithm: "RSA-2048"}, {Algorithm: "EC-P256", Private: true}} {
+		err := c.CheckFacts(func(payload.Reference) (payload.Facts, bool) { return facts, true })
+		if _, ok := fault.From(err); err != nil && !ok {
+			t.Errorf("CheckFacts: %v, which is no fault", err)
+		}
+	}
 }
 
 // bothWays encrypts with one pipeline and decrypts with the other, if the keys

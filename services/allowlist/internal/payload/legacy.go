@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
@@ -132,9 +133,9 @@ func (f *findings) legacy(path string, profile *allowlistv1.Profile) []acknowled
 		case ack.GetFlag() == 0:
 			f.add(at+".flag", "is required")
 		case seen[ack.GetFlag()]:
-			f.add(at+".flag", "must be acknowledged once only")
+			f.add(at+".flag", "must be acknowledged once only: "+flagName(ack.GetFlag()))
 		case !slices.Contains(made, ack.GetFlag()):
-			f.add(at+".flag", "must be a choice that the profile makes")
+			f.add(at+".flag", "must be a choice that the profile makes, which "+flagName(ack.GetFlag())+" is not")
 		}
 		seen[ack.GetFlag()] = true
 		f.acknowledgement(at, ack)
@@ -160,9 +161,9 @@ func (f *findings) acknowledgement(at string, ack *allowlistv1.LegacyAcknowledge
 		f.add(at+".expire_time", "must be a time")
 	case f.stored:
 	case !expires.AsTime().After(f.now):
-		f.add(at+".expire_time", "must be in the future")
+		f.add(at+".expire_time", "must be in the future, to acknowledge "+flagName(ack.GetFlag()))
 	case expires.AsTime().After(f.now.AddDate(maxAcknowledgedYears, 0, 0)):
-		f.add(at+".expire_time", "must be at most 2 years away")
+		f.add(at+".expire_time", "must be at most 2 years away, to acknowledge "+flagName(ack.GetFlag()))
 	}
 }
 
@@ -178,5 +179,6 @@ func (p *Pipeline) checkAcknowledged(now time.Time, goesOut bool) error {
 	if refused == nil {
 		return nil
 	}
-	return legacyFault("the acknowledgement of an unsafe choice has expired, or is not for what goes out", refused)
+	return fault.New(fault.FailedPrecondition, LegacyNotAcknowledged,
+		"the acknowledgement of an unsafe choice has expired, or is not for what goes out").With("flags", flagNames(refused))
 }

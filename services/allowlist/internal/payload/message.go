@@ -29,6 +29,9 @@ type Reference struct {
 	Version uint32
 	// Usage is what the secret must be stored for.
 	Usage Usage
+	// Digested says that the key goes into a digest that is sent. [Config.References]
+	// tells.
+	Digested bool
 	// Live says that the versions before the current one are welcome too, as long as
 	// the rotation's grace lasts: the scheme tells a wrong key from a right one.
 	Live bool

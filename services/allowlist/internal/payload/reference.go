@@ -1,7 +1,10 @@
 package payload
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -29,10 +32,9 @@ func walk(path string, m protoreflect.Message, visit func(path string, m protore
 			if field.MapValue().Message() == nil {
 				continue
 			}
-			value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-				walk(at, v.Message(), visit) // the key is input: it stays out of the path
-				return true
-			})
+			for _, key := range sortedKeys(value.Map()) {
+				walk(EntryPath(at, key.String()), value.Map().Get(key).Message(), visit)
+			}
 		case field.Message() == nil:
 		case field.IsList():
 			for j := range value.List().Len() {
@@ -42,6 +44,29 @@ func walk(path string, m protoreflect.Message, visit func(path string, m protore
 			walk(at, value.Message(), visit)
 		}
 	}
+}
+
+func sortedKeys(m protoreflect.Map) []protoreflect.MapKey {
+	keys := make([]protoreflect.MapKey, 0, m.Len())
+	m.Range(func(key protoreflect.MapKey, _ protoreflect.Value) bool {
+		keys = append(keys, key)
+		return true
+	})
+	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int { return cmp.Compare(a.String(), b.String()) })
+	return keys
+}
+
+// ordinary are the keys of maps that findings name.
+var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
+
+// EntryPath returns the path of a map's entry, such as `blobs["data"]`. A key is input,
+// and someone may paste a key there: so one that does not look like an ordinary short name
+// is left out, and the path is that of the map.
+func EntryPath(path, key string) string {
+	if !ordinary.MatchString(key) {
+		return path
+	}
+	return path + `["` + key + `"]`
 }
 
 // EachReference visits all references of a configuration, each with the path of its field from

@@ -49,6 +49,9 @@ func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
 			c.add(path+".tolerance", "must be more than 0 and at most 24 hours")
 		}
 	}
+	if pb.GetEncoding() == allowlistv1.Encoding_ENCODING_BASE64_MIME {
+		c.add(path+".encoding", noLines)
+	}
 	c.headerNames(path+".headers", pb.GetHeaders())
 	if s.config.Scheme == nil {
 		s.config.Scheme = signature.HMAC{Hash: crypto.SHA256} // any, so that the rest can be looked at
@@ -56,7 +59,7 @@ func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
 	var wrong []signature.Finding
 	s.compiled, wrong = signature.New(s.config)
 	for _, finding := range wrong {
-		c.add(path+"."+finding.Field, finding.Text)
+		c.add(headerPath(path+"."+finding.Field, finding.Header), finding.Text)
 	}
 	return s
 }

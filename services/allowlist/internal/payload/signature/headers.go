@@ -49,7 +49,7 @@ func newHeaders(c Config) (*headers, []Finding) {
 		// Two texts in base64url and the two dots of what is detached.
 		h.codec, single.Chars = template.NewCodec(template.Raw), template.Chars(base64urlChars+".")
 	} else if c.Encoding == template.Raw {
-		findings = append(findings, Finding{"encoding", "must be one that makes text"})
+		findings = append(findings, Finding{Field: "encoding", Text: "must be one that makes text"})
 	}
 	sent := single
 	if c.List != nil {
@@ -57,8 +57,8 @@ func newHeaders(c Config) (*headers, []Finding) {
 		// Whatever stands in a list: it is the end of the header.
 		sent = template.Hole{Name: "signatures", Chars: template.AnyChars()}
 	}
-	if finding := h.compile(c.Headers, sent); finding != "" {
-		findings = append(findings, Finding{"headers", finding})
+	if header, finding := h.compile(c.Headers, sent); finding != "" {
+		findings = append(findings, Finding{Field: "headers", Header: header, Text: finding})
 	}
 	if len(findings) > 0 {
 		return nil, findings
@@ -73,22 +73,22 @@ func (h *headers) list(l *List, signature template.Hole) (findings []Finding) {
 	item, finding := template.Text(l.Item, []template.Hole{signature})
 	switch {
 	case finding != "":
-		findings = append(findings, Finding{"list.item", finding})
+		findings = append(findings, Finding{Field: "list.item", Text: finding})
 	case len(item.Holes()) != 1:
-		findings = append(findings, Finding{"list.item", "must have ${signature} exactly once"})
+		findings = append(findings, Finding{Field: "list.item", Text: "must have ${signature} exactly once"})
 	case !printable(l.Item):
-		findings = append(findings, Finding{"list.item", onlyPrintable})
+		findings = append(findings, Finding{Field: "list.item", Text: onlyPrintable})
 	}
 	literals := strings.NewReplacer("${signature}", "", "${*}", "").Replace(l.Item)
 	foreign := func(c rune) bool { return !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c) }
 	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, unprintable) {
-		findings = append(findings, Finding{"list.separator", "must hold a character that no item can hold, and visible ones or blanks only"})
+		findings = append(findings, Finding{Field: "list.separator", Text: "must hold a character that no item can hold, and visible ones or blanks only"})
 	}
 	h.item, h.separator = item, l.Separator
 	return findings
 }
 
-const onlyPrintable = "must have values of at most 256 visible characters and inner blanks"
+const onlyPrintable = "must have at most 256 visible characters and inner blanks"
 
 // printable reports whether a text may stand in a header.
 func printable(text string) bool {
@@ -97,9 +97,9 @@ func printable(text string) bool {
 
 func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
-// compile compiles the templates of the headers. Their names are input, so that a
-// finding names none.
-func (h *headers) compile(templates map[string]string, signature template.Hole) (finding string) {
+// compile compiles the templates of the headers. Wrong is the header that the finding is
+// about, or empty if it is about all.
+func (h *headers) compile(templates map[string]string, signature template.Hole) (wrong, finding string) {
 	h.idChars = idChars(templates)
 	var holes []template.Hole
 	for i, name := range carriedNames()[:id] {
@@ -110,10 +110,10 @@ func (h *headers) compile(templates map[string]string, signature template.Hole) 
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
 		t, finding := template.Text(templates[name], holes)
 		if finding != "" {
-			return finding
+			return name, finding
 		}
 		if !printable(templates[name]) {
-			return onlyPrintable
+			return name, onlyPrintable
 		}
 		made := header{name: name, lower: strings.ToLower(name), template: t, holes: t.Holes()}
 		for _, hole := range made.holes {
@@ -126,9 +126,9 @@ func (h *headers) compile(templates map[string]string, signature template.Hole) 
 		h.all = append(h.all, made)
 	}
 	if signatures != 1 {
-		return "must have ${" + signature.Name + "} exactly once in all"
+		return "", "must have ${" + signature.Name + "} exactly once in all"
 	}
-	return ""
+	return "", ""
 }
 
 // write writes the headers with one signature, or with a list any number.

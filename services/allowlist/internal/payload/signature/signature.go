@@ -89,6 +89,8 @@ type List struct {
 type Finding struct {
 	// Field is the place: `input`, `headers`, `encoding`, `list.item` or `list.separator`.
 	Field string
+	// Header is the name of the header that is wrong, if one alone is.
+	Header string
 	// Text says what must be. It does not repeat what is there.
 	Text string
 }
@@ -120,7 +122,7 @@ func New(c Config) (*Signer, []Finding) {
 	var findings []Finding
 	in, finding := parseInput(c.Input)
 	if finding != "" {
-		findings = append(findings, Finding{"input", finding})
+		findings = append(findings, Finding{Field: "input", Text: finding})
 	}
 	h, wrong := newHeaders(c)
 	findings = append(findings, wrong...)
@@ -128,7 +130,7 @@ func New(c Config) (*Signer, []Finding) {
 		return nil, findings
 	}
 	if finding := compare(in, h, c.Scheme); finding != "" {
-		return nil, []Finding{{"input", finding}}
+		return nil, []Finding{{Field: "input", Text: finding}}
 	}
 	s := &Signer{scheme: c.Scheme, input: in, headers: h, tolerance: c.Tolerance}
 	for i, name := range carriedNames() {

@@ -1,0 +1,93 @@
+package payload_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+func TestFindingsNameTheEntriesOfMapsByOrdinaryNamesOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, key, want string }{
+		{"a short name", "data", `blobs["data"]`},
+		{"a header", "X-Api_Key.2", `blobs["X-Api_Key.2"]`},
+		{"the longest name", "a" + strings.Repeat("b", 31), `blobs["a` + strings.Repeat("b", 31) + `"]`},
+		{"a longer one, such as a key in hexadecimal", "a" + strings.Repeat("b", 32), "blobs"},
+		{"what begins with a digit", "0data", "blobs"},
+		{"base64", "bWFnaWM=", "blobs"},
+		{"a quotation mark", `a"]`, "blobs"},
+		{"nothing", "", "blobs"},
+	} {
+		if got := payload.EntryPath("blobs", tt.key); got != tt.want {
+			t.Errorf("%s: EntryPath = %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	// A name that is ordinary, and none of a blob, is not named either.
+	_, err := payload.Parse(message(t, "request { "+gcm+` envelope { `+blobOf("Pasted", "HEX", "IV", "CIPHERTEXT", "TAG", `""`)+` } }`), "acme", now)
+	if _, fields := found(t, err); slicesHold(fields, "Pasted") || !slicesHold(fields, ".blobs.parts[3].literal") {
+		t.Errorf("fields = %v, want the parts of the map without its key", fields)
+	}
+}
+
+func slicesHold(texts []string, part string) bool { return strings.Contains(strings.Join(texts, " "), part) }
+
+func TestWhatIsMalformedDoesNotHideWhatItsKeysAre(t *testing.T) {
+	t.Parallel()
+	raw := strings.Replace(gcm, "DECODING_HEX", "DECODING_RAW", 1)
+	c, err := payload.Parse(message(t, "request { "+raw+` selection {} } rotation_grace { seconds: -1 }`), "acme", now)
+	if !fault.Is(err, fault.InvalidField) {
+		t.Fatalf("Parse = %v", err)
+	}
+	want := []payload.Reference{{Secret: "workspaces/acme/secrets/a", Field: "request.cipher.shared_key.keys[0]"}}
+	if diff := cmp.Diff(want, c.References()); diff != "" {
+		t.Errorf("References (-want +got):\n%s", diff)
+	}
+	err = c.CheckFacts(func(payload.Reference) (payload.Facts, bool) { return payload.Facts{Bytes: 16}, true })
+	if _, fields := found(t, err); !cmp.Equal(fields, []string{"encryption.request.cipher.shared_key.keys[0]"}) {
+		t.Errorf("CheckFacts: %v", err)
+	}
+	for _, text := range []string{"", "response { " + raw + " }", "request {}"} {
+		c, err := payload.Parse(message(t, text), "acme", now)
+		if err == nil || c.CheckFacts(func(payload.Reference) (payload.Facts, bool) { return payload.Facts{Bytes: 16}, true }) != nil {
+			t.Errorf("Parse(%q) = %v, want findings, and none of its keys", text, err)
+		}
+	}
+}
+
+func TestChoicesThatAreNotAcknowledgedAreNamedBesideOtherFindings(t *testing.T) {
+	t.Parallel()
+	cbc := under("AES_256_CBC", "")
+	_, err := payload.Parse(message(t, "request { "+cbc+" selection {} }"), "acme", now)
+	f, _ := fault.From(err)
+	if !fault.Is(err, fault.InvalidField) || f.Metadata["flags"] != "UNAUTHENTICATED_CBC" {
+		t.Errorf("Parse = %v with %v, want INVALID_FIELD that names the flag", err, f)
+	}
+	expired := `allow_legacy { flag: FLAG_UNAUTHENTICATED_CBC reason: "why" expire_time { seconds: 1 } }`
+	_, err = payload.Parse(message(t, "request { "+cbc+expired+" }"), "acme", now)
+	f, _ = fault.From(err)
+	if len(f.Violations) != 1 || !strings.Contains(f.Violations[0].Description, "UNAUTHENTICATED_CBC") {
+		t.Errorf("Parse of an acknowledgement that has expired = %v, want its flag named", err)
+	}
+}
+
+func TestKeysWhoseDigestIsSentAreToldFromOthers(t *testing.T) {
+	t.Parallel()
+	digest := `signing { secret_digest { hash: HASH_SHA256 } ` + named("b", "RAW") + ` input: "${body}${secret}" headers { key: "S" value: "${signature}" } }`
+	c, err := acknowledged(t, "request { "+gcm+digest+" } response { "+mac+" }")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digested []string
+	for _, ref := range c.References() {
+		if ref.Digested {
+			digested = append(digested, ref.Field)
+		}
+	}
+	if diff := cmp.Diff([]string{"request.signing.keys[0]"}, digested); diff != "" {
+		t.Errorf("the keys whose digest is sent (-want +got):\n%s", diff)
+	}
+}
