@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -72,5 +74,28 @@ func TestAKeyThatIsNotThereIsNoVariant(t *testing.T) {
 	p.Key = func(payload.Reference) []payload.Key { return nil }
 	if answer := diagnosis.Find(t.Context(), p); answer.Tried != 0 || answer.Found {
 		t.Errorf("Find without a key = %+v", answer)
+	}
+}
+
+// Android's default and openssl enc -a break base64 into lines.
+func TestBase64InLinesIsFound(t *testing.T) {
+	t.Parallel()
+	p := problem(t, gcm, "")
+	p.Plaintext = []byte(strings.Repeat("what it is known to hold ", 8))
+	config, err := payload.Parse(&allowlistv1.Encryption{Request: p.Profile}, "acme", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := config.Pipeline(payload.Request).Encrypt(payload.Input{Now: now, Keys: payload.Keys{p.Key(payload.Reference{})}, Body: p.Plaintext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rest := sent.Body; len(rest) > 0; rest = rest[min(64, len(rest)):] {
+		p.Body = append(append(p.Body, rest[:min(64, len(rest))]...), '\n')
+	}
+	answer := diagnosis.Find(t.Context(), p)
+	want := []variant.Difference{{Field: "request.envelope.blobs.encoding", Configured: "BASE64", Works: "BASE64_MIME, base64 in lines"}}
+	if diff := cmp.Diff(want, answer.Differences); !answer.Found || diff != "" {
+		t.Errorf("Find = %v after %d, differences (-want +got):\n%s", answer.Found, answer.Tried, diff)
 	}
 }

@@ -63,7 +63,8 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 func awkward(t *testing.T) map[string]dryrun.Sample {
 	t.Helper()
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
-	base64, raw := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW")
+	base64, raw, lines := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW"), fmt.Sprintf(data, "BASE64_MIME")
+	long := strings.Repeat("0123456789 é\n", 20)
 	return map[string]dryrun.Sample{
 		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
 		"members of quotes":       sampleFor(t, shared+`envelope { `+base64+` json: "{\"a\\\"'\\\\b\":[{\"\\u00e9\":\"<${data}>\"},null,\"${*}\"]}" }`, "a text"),
@@ -71,6 +72,10 @@ func awkward(t *testing.T) map[string]dryrun.Sample {
 		"nothing":                 sampleFor(t, shared, ""),
 		"paths of quotes":         sampleFor(t, shared+`selection { fields { paths: "$['it\\'s \"a\" \\\\']" } }`, `{"it's \"a\" \\": [1.10, 12345678901234567890]}`),
 		"an object in a document": sampleFor(t, shared+`selection { object { path: "$.a[1]" } } envelope { `+base64+` json: "{\"x\":\"${data}\"}" }`, `{"a": [1, {"n": 1.10}, 2] , "b":"]}"}`),
+		"lines":                   sampleFor(t, shared+`envelope { `+lines+` text: "<${data}>" }`, long),
+		"lines in a document":     sampleFor(t, shared+`envelope { `+lines+` json: "{\"x\":\"${data}\"}" }`, long),
+		"lines in lines":          sampleFor(t, shared+`envelope { `+lines+` text: "${data}" encoding: ENCODING_BASE64_MIME }`, long),
+		"lines in fields":         sampleFor(t, shared+`selection { fields { paths: "$.a" } } envelope { `+lines+` text: "${data}" }`, `{"a":"`+strings.Repeat("x", 100)+`"}`),
 		"a large body":            sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
 	}
 }

@@ -65,6 +65,7 @@ const (
 	inBase64URL = allowlistv1.Encoding_ENCODING_BASE64URL
 	inHex       = allowlistv1.Encoding_ENCODING_HEX
 	inHexUpper  = allowlistv1.Encoding_ENCODING_HEX_UPPER
+	inLines     = allowlistv1.Encoding_ENCODING_BASE64_MIME
 	// inUTF8 is RAW; inLatin1 is RAW too, where a body is bytes that are no text.
 	inUTF8   = allowlistv1.Encoding_ENCODING_RAW
 	inLatin1 = encoding(-1)

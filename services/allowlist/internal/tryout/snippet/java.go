@@ -103,6 +103,8 @@ func (java) decode(e encoding, text string) string {
 		return receiver(text) + ".getBytes(StandardCharsets.UTF_8)"
 	case inLatin1:
 		return receiver(text) + ".getBytes(StandardCharsets.ISO_8859_1)"
+	case inLines:
+		return "Base64.getMimeDecoder().decode(" + text + ")"
 	default:
 		return "Base64.getDecoder().decode(" + text + ")"
 	}

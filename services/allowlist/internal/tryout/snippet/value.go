@@ -160,7 +160,8 @@ func authenticates(a allowlistv1.Cipher_Algorithm) bool {
 	return strings.HasSuffix(a.String(), "_GCM") || a == allowlistv1.Cipher_ALGORITHM_CHACHA20_POLY1305
 }
 
-// lengths returns the lengths of the texts of the blobs that are always as long.
+// lengths returns the lengths of the texts of the blobs that are always as long, which
+// base64 in lines need not be.
 func (p *program) lengths() map[string]int {
 	all := make(map[string]int)
 	for name, blob := range p.blobs() {
@@ -176,7 +177,7 @@ func (p *program) lengths() map[string]int {
 			}
 			total += n
 		}
-		if total < 0 {
+		if total < 0 || blob.GetEncoding() == inLines {
 			continue
 		}
 		switch blob.GetEncoding() {

@@ -2,6 +2,7 @@ package variant
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -56,7 +57,25 @@ func blobNames(p *allowlistv1.Profile) []string {
 	return slices.Sorted(maps.Keys(p.GetEnvelope().GetBlobs()))
 }
 
-func encodingName(e allowlistv1.Encoding) string { return name(e, "ENCODING_", "BASE64") }
+func encodingName(e allowlistv1.Encoding) string {
+	if e == allowlistv1.Encoding_ENCODING_BASE64_MIME {
+		return "BASE64_MIME, base64 in lines"
+	}
+	return name(e, "ENCODING_", "BASE64")
+}
+
+// reads reports whether what is configured reads all that an encoding writes:
+// hexadecimal comes in either case, and base64 in lines may have one line.
+func reads(configured, e allowlistv1.Encoding) bool {
+	switch configured {
+	case allowlistv1.Encoding_ENCODING_HEX_UPPER:
+		return e == allowlistv1.Encoding_ENCODING_HEX
+	case allowlistv1.Encoding_ENCODING_BASE64_MIME:
+		return e == configured || e == allowlistv1.Encoding_ENCODING_BASE64
+	default:
+		return e == configured
+	}
+}
 
 // encodings adds other encodings of the blobs, of all at once and of each, and of the
 // finished body.
@@ -64,10 +83,11 @@ func (c *collector) encodings() {
 	const group = "encoding"
 	names := blobNames(c.profile)
 	all := []allowlistv1.Encoding{
-		allowlistv1.Encoding_ENCODING_HEX, allowlistv1.Encoding_ENCODING_BASE64, allowlistv1.Encoding_ENCODING_BASE64URL, allowlistv1.Encoding_ENCODING_RAW,
+		allowlistv1.Encoding_ENCODING_HEX, allowlistv1.Encoding_ENCODING_BASE64, allowlistv1.Encoding_ENCODING_BASE64URL,
+		allowlistv1.Encoding_ENCODING_BASE64_MIME, allowlistv1.Encoding_ENCODING_RAW,
 	}
 	if len(names) > 1 {
-		for _, e := range all[:3] {
+		for _, e := range all[:4] {
 			c.add(group, "envelope.blobs.encoding", c.common(names), encodingName(e), func(p *allowlistv1.Profile) {
 				for _, name := range names {
 					p.GetEnvelope().GetBlobs()[name].Encoding = e
@@ -80,19 +100,18 @@ func (c *collector) encodings() {
 		if len(names) > 1 {
 			field, own = "envelope.blobs["+name+"].encoding", group+" of "+name
 		}
-		configured := encodingName(c.profile.GetEnvelope().GetBlobs()[name].GetEncoding())
+		configured := cmp.Or(c.profile.GetEnvelope().GetBlobs()[name].GetEncoding(), allowlistv1.Encoding_ENCODING_BASE64)
 		for _, e := range all {
-			// Hexadecimal is read in either case.
-			if works := encodingName(e); works != strings.TrimSuffix(configured, "_UPPER") {
-				c.add(own, field, configured, works, func(p *allowlistv1.Profile) { encode(p, name, e) })
+			if !reads(configured, e) {
+				c.add(own, field, encodingName(configured), encodingName(e), func(p *allowlistv1.Profile) { encode(p, name, e) })
 			}
 		}
 	}
 	if c.profile.GetSelection().GetFields() == nil && c.profile.GetSelection().GetObject() == nil && c.profile.GetSelection().GetForm() == nil {
-		configured := name(c.profile.GetEnvelope().GetEncoding(), "ENCODING_", "RAW")
+		configured := cmp.Or(c.profile.GetEnvelope().GetEncoding(), allowlistv1.Encoding_ENCODING_RAW)
 		for _, e := range all {
-			if works := encodingName(e); works != configured && c.profile.GetJose() == nil {
-				c.add("outer encoding", "envelope.encoding", configured, works, func(p *allowlistv1.Profile) { p.GetEnvelope().Encoding = e })
+			if !reads(configured, e) && c.profile.GetJose() == nil {
+				c.add("outer encoding", "envelope.encoding", encodingName(configured), encodingName(e), func(p *allowlistv1.Profile) { p.GetEnvelope().Encoding = e })
 			}
 		}
 	}

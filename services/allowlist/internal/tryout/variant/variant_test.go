@@ -138,3 +138,26 @@ func TestACipherWithoutATagSendsNone(t *testing.T) {
 	}
 	t.Error("CBC for GCM is not tried")
 }
+
+// What is configured reads some of what others write without being changed.
+func TestEncodingsThatAreReadAnywayAreNoVariants(t *testing.T) {
+	t.Parallel()
+	const lines = "BASE64_MIME, base64 in lines"
+	for configured, want := range map[string][]string{
+		"BASE64":      {"HEX", "BASE64URL", lines, "RAW"},
+		"BASE64_MIME": {"HEX", "BASE64URL", "RAW"},
+		"HEX_UPPER":   {"BASE64", "BASE64URL", lines, "RAW"},
+	} {
+		p := parse(t, `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "a" } } }
+			envelope { blobs { key: "d" value { encoding: ENCODING_`+configured+` parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${d}" }`)
+		var got []string
+		for _, v := range all(p, "") {
+			if len(v.Differences) == 1 && v.Differences[0].Field == "request.envelope.blobs.encoding" {
+				got = append(got, v.Differences[0].Works)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: encodings that are tried (-want +got):\n%s", configured, diff)
+		}
+	}
+}
