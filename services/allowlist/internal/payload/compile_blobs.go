@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -88,7 +89,7 @@ func blobPath(path, name string) string {
 	if !template.ValidName(name) {
 		return path
 	}
-	return EntryPath(path, name)
+	return finding.Entry(path, name)
 }
 
 // blob checks and compiles one blob.

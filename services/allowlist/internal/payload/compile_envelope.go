@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -164,7 +165,7 @@ func headerPath(field, name string) string {
 	if !validHeaderName(strings.ToLower(name)) {
 		return field
 	}
-	return EntryPath(field, name)
+	return finding.Entry(field, name)
 }
 
 // headerNames checks the names of headers.

@@ -3,13 +3,13 @@ package payload
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 )
 
 // root is what the fields of a configuration are named from.
@@ -33,7 +33,7 @@ func walk(path string, m protoreflect.Message, visit func(path string, m protore
 				continue
 			}
 			for _, key := range sortedKeys(value.Map()) {
-				walk(EntryPath(at, key.String()), value.Map().Get(key).Message(), visit)
+				walk(finding.Entry(at, key.String()), value.Map().Get(key).Message(), visit)
 			}
 		case field.Message() == nil:
 		case field.IsList():
@@ -54,19 +54,6 @@ func sortedKeys(m protoreflect.Map) []protoreflect.MapKey {
 	})
 	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int { return cmp.Compare(a.String(), b.String()) })
 	return keys
-}
-
-// ordinary are the keys of maps that findings name.
-var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
-
-// EntryPath returns the path of a map's entry, such as `blobs["data"]`. A key is input,
-// and someone may paste a key there: so one that does not look like an ordinary short name
-// is left out, and the path is that of the map.
-func EntryPath(path, key string) string {
-	if !ordinary.MatchString(key) {
-		return path
-	}
-	return path + `["` + key + `"]`
 }
 
 // EachReference visits all references of a configuration, each with the path of its field from
