@@ -181,11 +181,16 @@ func (p *packer) appendText(dst []byte, blob int) []byte {
 	return p.list[blob].codec.AppendEncoded(dst, p.bytes(blob))
 }
 
-// textLen returns the length of the texts of all blobs.
+// textLen returns the length of the texts of all blobs, with room for the escapes of line
+// ends in JSON.
 func (b *blobs) textLen(n *sizes) int {
 	total := 0
 	for i := range b.list {
-		total += max(0, b.list[i].textLen(n))
+		size := max(0, b.list[i].textLen(n))
+		if !b.list[i].codec.FixedLen() {
+			size += size / 32
+		}
+		total += size
 	}
 	return total
 }

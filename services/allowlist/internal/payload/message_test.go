@@ -234,6 +234,7 @@ func TestLargeBodiesTakeBoundedMemory(t *testing.T) {
 		"whole": gcm, "fields": gcm + fields("", "$.a"), "object": gcm + `selection { object { path: "$.a" } } envelope { json: '{"d":"${data}"}' }`,
 		"MAC":   under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${d}" }`) + `envelope { ` + blobOf("d", "BASE64", "IV", "CIPHERTEXT") + blobOf("m", "HEX", "MAC") + ` text: "${d}.${m}" }`,
 		"outer": gcm + `envelope { encoding: ENCODING_BASE64 }`,
+		"lines": gcm + `envelope { ` + blobOf("d", "BASE64_MIME", "IV", "CIPHERTEXT", "TAG") + ` json: '{"d":"${d}"}' }`,
 		"JWE":   `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` }`,
 	} {
 		p := legacyPipeline(t, profile)
