@@ -1,5 +1,5 @@
 import type { ListSecretBindingsResponseJson, ListSecretHistoryResponseJson, ListSecretsResponseJson, ListSecretVersionsResponseJson } from "../gen/keyward/vault/v1/service_pb";
-import type { SecretJson, SecretValueJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { SecretJson, SecretValueJson, SecretVersionJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { call } from "./client";
 import { idOf, workspaceName } from "./names";
 
@@ -9,6 +9,8 @@ export interface SecretFilter {
   query?: string;
   usage?: UsageJson;
   label?: string;
+  /** A time: only secrets that should have a new value before it. */
+  rotationDueBefore?: string;
   orderBy?: Sort;
 }
 
@@ -26,16 +28,23 @@ export const getSecret = (name: string, signal?: AbortSignal) => call<SecretJson
 export const createSecret = (workspace: string, id: string, secret: SecretJson, options: { requestId: string; reason?: string }) =>
   call<SecretJson>("POST", `${workspaceName(workspace)}/secrets`, { query: { secretId: id, ...options }, body: secret });
 
-/** Changes a secret. A `value` in it adds a version. */
+/** Changes a secret. A `value` in it adds a version, which is used at once unless `keepCurrent` is set. */
 export const updateSecret = (
   secret: SecretJson & { name: string; value?: SecretValueJson },
-  options: { updateMask: string; requestId: string; reason?: string },
+  options: { updateMask: string; requestId: string; reason?: string; keepCurrent?: boolean },
 ) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
 
 export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) => call<object>("DELETE", name, { query: options });
 
 export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretVersionsResponseJson>("GET", `${name}/versions`, { query: { ...page }, signal });
+
+/** What can be done to a version. */
+export type VersionAct = "restore" | "enable" | "disable" | "destroy";
+
+/** Does something to a version, by its name. The etag is the secret's; `force` is for `destroy` alone. */
+export const actOnVersion = (name: string, act: VersionAct, options: { etag?: string; reason?: string; requestId: string; force?: boolean }) =>
+  call<SecretVersionJson>("POST", `${name}:${act}`, { body: options });
 
 export const listBindings = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretBindingsResponseJson>("GET", `${name}/bindings`, { query: { ...page }, signal });

@@ -5,13 +5,13 @@ import { parseName } from "../api/names";
 import type { Page } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
-import { ClockIcon, DownloadIcon, SearchIcon } from "../ui/icons";
-import { Empty, plural, Tag } from "../ui/parts";
+import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
+import { Empty, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Time } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
-import { actionOf, actorOf, diffsOf, haystack, resourceOf, titleOf, toCsv, type Change } from "./change";
+import { actionOf, actorOf, diffsOf, haystack, resourceOf, titleOf, toCsv, type Change, type Mark } from "./change";
 
 type Lister = (name: string, page: Page, signal?: AbortSignal) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
 
@@ -48,7 +48,7 @@ export function History({ name, file, list, many }: Props) {
     <section aria-label="Change logs" className="history">
       <div className="toolbar">
         <TextInput className="search" type="search" aria-label="Filter changes" placeholder="Filter by person, reason or text" leftSection={<SearchIcon size={16} />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
-        <Select aria-label="What was done" w={180} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds.map((k) => ({ value: k, label: actionOf(k).words }))]} />
+        <Select aria-label="What was done" w={230} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds.map((k) => ({ value: k, label: actionOf(k).words }))]} />
         <Export name={name} file={file} list={list} wanted={wanted} disabled={changes.length === 0} />
       </div>
       <ProblemPanel error={log.error} onRetry={() => void log.refetch()} />
@@ -74,15 +74,35 @@ export function History({ name, file, list, many }: Props) {
   );
 }
 
+const marks: Record<Mark, typeof ClockIcon> = {
+  add: PlusIcon,
+  edit: PencilIcon,
+  remove: TrashIcon,
+  link: LinkIcon,
+  unlink: UnlinkIcon,
+  proof: ShieldCheckIcon,
+  on: PlayIcon,
+  off: PauseIcon,
+  warn: AlertIcon,
+  look: SearchIcon,
+  restore: UndoIcon,
+  destroy: FlameIcon,
+  other: ClockIcon,
+};
+
 function Entry({ change, many }: { change: Change; many?: boolean }) {
-  const { tone } = actionOf(change.action);
+  const { mark, tone } = actionOf(change.action);
+  const Icon = marks[mark];
   const diffs = diffsOf(change);
   const related = [...(change.referrers ?? []), ...(change.secrets ?? [])];
   const roles = change.actor?.roles?.filter((r) => r !== "resolver").join(", ").replaceAll("_", " ");
   return (
     <li className={`entry ${tone}`}>
+      <span className="entry-mark">
+        <Icon size={14} />
+      </span>
       <div className="entry-head">
-        <Tag tone={tone}>{titleOf(change)}</Tag>
+        <strong>{titleOf(change)}</strong>
         {many && <ResourceLink name={resourceOf(change)} />}
         <span className="entry-time">
           <Time value={change.time} />

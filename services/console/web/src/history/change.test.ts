@@ -19,12 +19,37 @@ const update: Change = {
 describe("an entry of a change log", () => {
   test("says what changed from what to what", () => {
     expect(diffsOf(update)).toEqual([
-      { field: "Version", from: "2", to: "3" },
+      { field: "New version", from: "", to: "3" },
       { field: "Description", from: "old", to: 'a "quoted" word, and\na line' },
       { field: "Labels", from: "", to: "b, team=a" },
     ]);
     expect(titleOf(update)).toBe("Updated value, description, labels");
     expect(titleOf({ action: "ACTION_CREATED", changedFields: ["value"] })).toBe("Created");
+  });
+
+  test("says from what to what a rotation period changed", () => {
+    const period: Change = { action: "ACTION_UPDATED", changedFields: ["rotation_period"] };
+    expect(titleOf(period)).toBe("Updated rotation period");
+    expect(diffsOf({ ...period, oldRotationPeriod: "7776000s", newRotationPeriod: "2592000s" })).toEqual([{ field: "Rotation", from: "every 90 days", to: "every 30 days" }]);
+    expect(diffsOf({ ...period, oldRotationPeriod: "86400s" })).toEqual([{ field: "Rotation", from: "every day", to: "" }]);
+  });
+
+  test.each([
+    ["ACTION_VERSION_RESTORED", "Made version 2 current again"],
+    ["ACTION_VERSION_ENABLED", "Enabled version 2"],
+    ["ACTION_VERSION_DISABLED", "Disabled version 2"],
+    ["ACTION_VERSION_DESTROYED", "Destroyed version 2"],
+  ] as const)("%s reads “%s”, and adds no version", (action, title) => {
+    const change: Change = { action, version: 2, secret: "workspaces/demo/secrets/a" };
+    expect(titleOf(change)).toBe(title);
+    expect(diffsOf(change)).toEqual([]);
+    expect(haystack(change)).toContain(title.toLowerCase());
+  });
+
+  test("is green for a proof alone, and red for what is gone", () => {
+    expect(actionOf("ACTION_CREATED").tone).toBe("quiet");
+    expect(actionOf("ACTION_VERIFIED").tone).toBe("good");
+    for (const action of ["ACTION_DELETED", "ACTION_VERSION_DESTROYED"]) expect(actionOf(action).tone).toBe("bad");
   });
 
   test("says who it was", () => {
@@ -34,7 +59,7 @@ describe("an entry of a change log", () => {
   });
 
   test("of an action that is newer than the page has its name for a word", () => {
-    expect(actionOf("ACTION_VERSION_DISABLED").words).toBe("Version disabled");
+    expect(actionOf("ACTION_VERSION_COPIED").words).toBe("Version copied");
     expect(actionOf(undefined).words).toBe("Changed");
   });
 

@@ -1,10 +1,11 @@
-import type { EndpointChangeJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import type { SecretChangeJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { EndpointChange_ActionJson, EndpointChangeJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type { SecretChange_ActionJson, SecretChangeJson } from "../gen/keyward/vault/v1/resources_pb";
 import { idOf } from "../api/names";
+import { everyWords } from "../secrets/rotation";
 import type { Tone } from "../ui/parts";
 
 /** An entry of either change log. */
-export type Change = SecretChangeJson & EndpointChangeJson;
+export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & { action?: SecretChange_ActionJson | EndpointChange_ActionJson };
 
 /** What one entry says changed, field by field. */
 export interface Diff {
@@ -13,28 +14,43 @@ export interface Diff {
   to: string;
 }
 
-const actions: Record<string, [string, Tone]> = {
-  ACTION_CREATED: ["Created", "good"],
-  ACTION_UPDATED: ["Updated", "info"],
-  ACTION_DELETED: ["Deleted", "bad"],
-  ACTION_FORCE_DELETED: ["Deleted by force", "bad"],
-  ACTION_BOUND: ["Taken into use", "quiet"],
-  ACTION_UNBOUND: ["Taken out of use", "quiet"],
-  ACTION_APPROVED: ["Approved", "good"],
-  ACTION_ACTIVATED: ["Activated", "good"],
-  ACTION_DEACTIVATED: ["Deactivated", "warn"],
-  ACTION_VERIFIED: ["Verified", "good"],
-  ACTION_DEGRADED: ["Proof missing", "warn"],
-  ACTION_TESTED: ["Tested with live keys", "info"],
-  ACTION_DIAGNOSED: ["Sample diagnosed", "info"],
-  ACTION_RECOVERED: ["Proof found again", "good"],
+/** What an action is about; the page shows each by an icon of its own. */
+export type Mark = "add" | "edit" | "remove" | "link" | "unlink" | "proof" | "on" | "off" | "warn" | "look" | "restore" | "destroy" | "other";
+
+// Colour is for what takes away or endangers, and for proofs. All else is told by word and icon.
+const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
+  ACTION_CREATED: ["Created", "add"],
+  ACTION_UPDATED: ["Updated", "edit"],
+  ACTION_DELETED: ["Deleted", "remove", "bad"],
+  ACTION_FORCE_DELETED: ["Deleted by force", "remove", "bad"],
+  ACTION_BOUND: ["Taken into use", "link"],
+  ACTION_UNBOUND: ["Taken out of use", "unlink"],
+  ACTION_VERSION_RESTORED: ["Version made current again", "restore"],
+  ACTION_VERSION_ENABLED: ["Version enabled", "on"],
+  ACTION_VERSION_DISABLED: ["Version disabled", "off", "warn"],
+  ACTION_VERSION_DESTROYED: ["Version destroyed", "destroy", "bad"],
+  ACTION_APPROVED: ["Approved", "proof", "good"],
+  ACTION_ACTIVATED: ["Activated", "on"],
+  ACTION_DEACTIVATED: ["Deactivated", "off", "warn"],
+  ACTION_VERIFIED: ["Verified", "proof", "good"],
+  ACTION_DEGRADED: ["Proof missing", "warn", "warn"],
+  ACTION_TESTED: ["Tested with live keys", "look"],
+  ACTION_DIAGNOSED: ["Sample diagnosed", "look"],
+  ACTION_RECOVERED: ["Proof found again", "proof", "good"],
 };
 
 /** The action in words; one that is newer than this page, by its own name. */
-export function actionOf(action: string | undefined): { words: string; tone: Tone } {
-  const [words, tone] = actions[action ?? ""] ?? [sentenceOf((action ?? "").replace(/^ACTION_/, "")), "quiet" as Tone];
-  return { words, tone };
+export function actionOf(action: string | undefined): { words: string; mark: Mark; tone: Tone } {
+  const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [sentenceOf((action ?? "").replace(/^ACTION_/, "")), "other" as Mark];
+  return { words, mark, tone };
 }
+
+const versionTitles: Record<string, (version: number) => string> = {
+  ACTION_VERSION_RESTORED: (version) => `Made version ${version} current again`,
+  ACTION_VERSION_ENABLED: (version) => `Enabled version ${version}`,
+  ACTION_VERSION_DISABLED: (version) => `Disabled version ${version}`,
+  ACTION_VERSION_DESTROYED: (version) => `Destroyed version ${version}`,
+};
 
 function sentenceOf(name: string): string {
   const words = name.toLowerCase().replaceAll("_", " ");
@@ -44,13 +60,14 @@ function sentenceOf(name: string): string {
 /** The resource that changed. */
 export const resourceOf = (change: Change): string => change.secret || change.endpoint || "";
 
-/** Whether it was the values or a version that changed, in words for the title. */
+/** An entry in a few words: which version something was done to, or which fields changed. */
 export function titleOf(change: Change): string {
   const { words } = actionOf(change.action);
+  const ofVersion = change.version ? versionTitles[change.action ?? ""] : undefined;
+  if (ofVersion) return ofVersion(change.version ?? 0);
   const fields = change.changedFields ?? [];
   if (change.action !== "ACTION_UPDATED" || fields.length === 0) return words;
-  const names = fields.map((f) => (f === "value" ? "value" : f.replaceAll("_", " ")));
-  return `Updated ${names.join(", ")}`;
+  return `Updated ${fields.map((f) => f.replaceAll("_", " ")).join(", ")}`;
 }
 
 /** What changed from what to what. Values are in no log: a new one shows as its number. */
@@ -59,10 +76,11 @@ export function diffsOf(change: Change): Diff[] {
   const add = (field: string, from: string, to: string) => {
     if (from !== to) found.push({ field, from, to });
   };
-  if (change.version) add("Version", change.version > 1 && change.action === "ACTION_UPDATED" ? String(change.version - 1) : "", String(change.version));
+  if (change.version && !(change.action && change.action in versionTitles)) add("New version", "", String(change.version));
   add("Description", change.oldDescription ?? "", change.newDescription ?? "");
   add("Labels", labels(change.oldLabels), labels(change.newLabels));
   add("Allowed hosts", (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
+  add("Rotation", everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
   add("URL", change.oldUrl ?? "", change.newUrl ?? "");
   return found;
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Modal, Radio, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -13,7 +13,10 @@ import { Notice, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { changedPaths, draftOf, fields } from "./draft";
 import { ReferrerList, useReferrers } from "./Referrers";
+import { daysError, periodOf } from "./rotation";
+import { RotationField } from "./RotationField";
 import { usages, type KnownUsage } from "./usage";
 import { ValueField, type ValueHandle } from "./ValueField";
 
@@ -37,20 +40,6 @@ export function EditSecret({ name, rotate, onClose }: Props) {
   );
 }
 
-interface Draft {
-  description: string;
-  labels: Record<string, string>;
-  hosts: string[];
-}
-
-const draftOf = (s: SecretJson): Draft => ({ description: s.description ?? "", labels: s.labels ?? {}, hosts: s.allowedHosts ?? [] });
-
-const shown = [
-  { name: "Description", show: (d: Draft) => d.description },
-  { name: "Labels", show: (d: Draft) => Object.entries(d.labels).sort().map(([k, v]) => `${k}=${v}`).join("\n") },
-  { name: "Allowed hosts", show: (d: Draft) => [...d.hosts].sort().join("\n") },
-];
-
 function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; rotate?: boolean; onReload: () => void; onClose: () => void }) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
@@ -58,27 +47,29 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
   const value = useRef<ValueHandle>(null);
   const [draft, setDraft] = useState(draftOf(secret));
   const [rotating, setRotating] = useState(rotate ?? false);
+  const [keep, setKeep] = useState(false);
   const [reason, setReason] = useState("");
   const [missing, setMissing] = useState<string>();
   const [theirs, setTheirs] = useState<SecretJson>();
   const { run, busy, error } = useAction();
   const credential = secret.usage === "USAGE_CREDENTIAL";
   const before = draftOf(secret);
-  const changed = shown.filter((f) => f.show(draft) !== f.show(before)).map((f) => f.name);
+  const changed = changedPaths(before, draft);
+  const wrongDays = changed.includes("rotation_period") && daysError(draft.days);
+  const ready = (changed.length > 0 || rotating) && !wrongDays;
 
   const save = (etag = secret.etag) =>
     run(async () => {
       const found = rotating ? await value.current?.take() : undefined;
       setMissing(rotating && !found ? "Give it a value." : undefined);
       if (rotating && !found) return;
-      const mask = [changed.includes("Description") && "description", changed.includes("Labels") && "labels", changed.includes("Allowed hosts") && "allowed_hosts", found && "value"].filter(Boolean);
       try {
         const saved = await updateSecret(
-          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(found && { value: found }) },
-          { updateMask: mask.join(","), requestId: crypto.randomUUID(), reason: reason.trim() },
+          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found }) },
+          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
         );
         value.current?.clear();
-        toast(found ? `Version ${saved.currentVersion} of ${idOf(name)} is in use. It cannot be viewed again.` : `${idOf(name)} is saved.`);
+        toast(savedWords(saved, Boolean(found), keep));
       } catch (failure) {
         if ((failure as { reason?: string }).reason !== "ETAG_MISMATCH") throw failure;
         setTheirs(await getSecret(name));
@@ -94,16 +85,18 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
-        void save();
+        if (ready) void save();
       }}
     >
       <Textarea label="Description" description="People see it and the change log keeps it: never put a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus={rotate ? undefined : true} value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
       <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
       {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
-      <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version and is used from then on." />
+      <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
+      <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version." />
       {rotating && (
         <>
-          <Affected secret={secret} />
+          <Start current={secret.currentVersion ?? 0} keep={keep} onKeep={setKeep} />
+          <Affected secret={secret} keep={keep} />
           <ValueField ref={value} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
         </>
       )}
@@ -113,7 +106,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
         <Button variant="subtle" color="gray" onClick={onClose}>
           Cancel
         </Button>
-        <Button type="submit" loading={busy} disabled={changed.length === 0 && !rotating}>
+        <Button type="submit" loading={busy} disabled={!ready}>
           Save
         </Button>
       </Group>
@@ -122,9 +115,9 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
           what="secret"
           changed={theirs.updateTime}
           differences={[
-            ...differencesOf(shown, before, draftOf(theirs), draft),
+            ...differencesOf(fields, before, draftOf(theirs), draft),
             ...(theirs.currentVersion !== secret.currentVersion || rotating
-              ? [{ field: "Value", before: `version ${secret.currentVersion}`, theirs: `version ${theirs.currentVersion}`, yours: rotating ? "a new version" : `version ${secret.currentVersion}` }]
+              ? [{ field: "Value", before: `version ${secret.currentVersion}`, theirs: `version ${theirs.currentVersion}`, yours: rotating && !keep ? "a new version" : `version ${secret.currentVersion}` }]
               : []),
           ]}
           onMine={() => {
@@ -143,14 +136,44 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
   );
 }
 
+function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
+  const id = idOf(saved.name);
+  if (!added) return `${id} is saved.`;
+  if (keep) return `The new value of ${id} waits among its versions; version ${saved.currentVersion} stays in use. It cannot be viewed again.`;
+  return `Version ${saved.currentVersion} of ${id} is in use. It cannot be viewed again.`;
+}
+
+/** From when on the new value is used. */
+function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKeep: (keep: boolean) => void }) {
+  const choices = [
+    { value: "now", name: "Use it at once", words: `In place of version ${current}.` },
+    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner has to know before it is used." },
+  ];
+  return (
+    <Radio.Group label="From when on" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
+      <div className="choices">
+        {choices.map((c) => (
+          <label key={c.value} className="choice" data-checked={(c.value === "later") === keep || undefined}>
+            <Radio value={c.value} aria-label={c.name} aria-describedby={`start-${c.value}`} />
+            <span>
+              <b>{c.name}</b>
+              <small id={`start-${c.value}`}>{c.words}</small>
+            </span>
+          </label>
+        ))}
+      </div>
+    </Radio.Group>
+  );
+}
+
 /** What a new value affects, before it is saved. */
-function Affected({ secret }: { secret: SecretJson }) {
+function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   const referrers = useReferrers(secret.name ?? "");
   const names = referrers.data ?? [];
-  if (referrers.data && names.length === 0) {
+  if (keep || (referrers.data && names.length === 0)) {
     return (
       <Notice>
-        <p>No endpoint uses this secret yet: a new value affects nothing.</p>
+        <p>{keep ? `Nothing is affected yet: whatever uses version ${secret.currentVersion} goes on with it. Restore the new version, under Versions, to change over.` : "No endpoint uses this secret yet: a new value affects nothing."}</p>
       </Notice>
     );
   }

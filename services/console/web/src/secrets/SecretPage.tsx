@@ -4,21 +4,25 @@ import { useState } from "react";
 import { useAccess } from "../api/access";
 import { secretName } from "../api/names";
 import { problemOf } from "../api/problem";
-import { getSecret, listSecretHistory, listVersions } from "../api/vault";
+import { getSecret, listSecretHistory } from "../api/vault";
 import { Link } from "../app/Link";
 import { navigate, paths } from "../app/router";
-import type { SecretJson, VersionStateJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { History } from "../history/History";
 import { Copy, CopyBlock } from "../ui/Copy";
-import { ChevronRightIcon, KeyIcon, PencilIcon, RefreshIcon, TrashIcon } from "../ui/icons";
-import { Card, Empty, Fact, Labels, plural, Tag, type Tone } from "../ui/parts";
+import { AlertIcon, ChevronRightIcon, KeyIcon, PencilIcon, RefreshIcon, TrashIcon } from "../ui/icons";
+import { Card, Empty, Fact, Labels, Notice, plural, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
-import { FullTime, Time } from "../ui/Time";
+import { TabList } from "../ui/TabList";
+import { FullTime } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
 import { Referrers } from "./Referrers";
+import { everyWords } from "./rotation";
+import { SecretTags } from "./tags";
 import { usages, UsageTag, type KnownUsage } from "./usage";
+import { Versions } from "./Versions";
 
 const tabs = [
   ["overview", "Overview"],
@@ -50,8 +54,8 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
           {secret.data && (
             <div className="tags">
               <UsageTag usage={secret.data.usage} />
-              <StateTag state={secret.data.state} />
               <Tag>Version {secret.data.currentVersion}</Tag>
+              <SecretTags secret={secret.data} />
             </div>
           )}
         </div>
@@ -77,18 +81,16 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
         <>
           <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
           <Tabs value={shown} onChange={(t) => t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
-            <Tabs.List>
+            <TabList chosen={shown}>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
                   {words}
                   {value === "used-by" && secret.data ? <span className="count">{secret.data.referenceCount ?? 0}</span> : null}
                 </Tabs.Tab>
               ))}
-            </Tabs.List>
-            <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} mt="md" />}</Tabs.Panel>
-            <Tabs.Panel value="versions">
-              <Versions name={name} />
-            </Tabs.Panel>
+            </TabList>
+            <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}</Tabs.Panel>
+            <Tabs.Panel value="versions">{secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}</Tabs.Panel>
             <Tabs.Panel value="used-by">
               <Card title="Endpoints" words="What refers to this secret. While there is any, it cannot be deleted.">
                 <Referrers name={name} />
@@ -117,28 +119,23 @@ function Gone({ id, tab }: { id: string; tab: string }) {
   );
 }
 
-const states: Partial<Record<VersionStateJson, [string, Tone]>> = {
-  VERSION_STATE_ENABLED: ["Enabled", "good"],
-  VERSION_STATE_DISABLED: ["Disabled", "warn"],
-  VERSION_STATE_DESTROYED: ["Destroyed", "bad"],
-};
-
-function StateTag({ state }: { state: VersionStateJson | undefined }) {
-  const found = states[state ?? "VERSION_STATE_UNSPECIFIED"];
-  return found ? <Tag tone={found[1]}>{found[0]}</Tag> : null;
-}
-
 function Overview({ secret }: { secret: SecretJson }) {
   const usage = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
   return (
     <div className="columns">
       <div className="stack">
+        {secret.state === "VERSION_STATE_DISABLED" && (
+          <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is disabled`}>
+            <p>Whatever needs it is refused until it is enabled again, or another version is restored.</p>
+          </Notice>
+        )}
         <Card title="Value">
           <div className="masked-value">
             <span aria-label="Masked value">{secret.maskedValue}</span>
             <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
           </div>
         </Card>
+        {secret.state === "VERSION_STATE_DESTROYED" && <Destroyed version={secret.currentVersion} />}
         {secret.encryptedValue && (
           <Card title="Encrypted representation" words={<>What is on disk, sealed with {secret.encryptedValue.algorithm}. It opens with the vault's key only.</>}>
             <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
@@ -176,6 +173,17 @@ function Overview({ secret }: { secret: SecretJson }) {
             <Labels labels={secret.labels} />
           </Fact>
           <Fact term="Used by">{plural(secret.referenceCount ?? 0, "endpoint")}</Fact>
+          <Fact term="Rotation">
+            {secret.rotationPeriod ? (
+              <>
+                Reminds to rotate {everyWords(secret.rotationPeriod)}.
+                <br />
+                Due <FullTime value={secret.rotationDueTime} />
+              </>
+            ) : (
+              <span className="dimmed">Nobody is reminded</span>
+            )}
+          </Fact>
           <Fact term="Last updated">
             <FullTime value={secret.updateTime} />
           </Fact>
@@ -191,50 +199,13 @@ function Overview({ secret }: { secret: SecretJson }) {
   );
 }
 
-function Versions({ name }: { name: string }) {
-  const versions = useQuery({ queryKey: ["versions", name], queryFn: ({ signal }) => listVersions(name, { pageSize: 100 }, signal) });
-  if (versions.error) return <ProblemPanel error={versions.error} onRetry={() => void versions.refetch()} />;
+/** In place of the encrypted representation, where there is none any more. */
+function Destroyed({ version }: { version: number | undefined }) {
   return (
-    <Card title="Versions" words="Each new value is a version. Numbers are never used again. Uses are reported each minute.">
-      {versions.data ? (
-        <table className="table flush">
-          <thead>
-            <tr>
-              <th scope="col">Version</th>
-              <th scope="col">State</th>
-              <th scope="col">Stored</th>
-              <th scope="col">Uses</th>
-              <th scope="col">Failures</th>
-              <th scope="col">Last used</th>
-              <th scope="col" className="mid-only">Wrapped by key</th>
-            </tr>
-          </thead>
-          <tbody>
-            {versions.data.versions?.map((v) => (
-              <tr key={v.version}>
-                <th scope="row" data-label="Version">
-                  {v.version} {v.current && <Tag tone="info">In use</Tag>}
-                </th>
-                <td data-label="State">
-                  <StateTag state={v.state} />
-                </td>
-                <td data-label="Stored">
-                  <Time value={v.createTime} />
-                </td>
-                <td data-label="Uses">{Number(v.useCount ?? 0).toLocaleString("en")}</td>
-                <td data-label="Failures">{Number(v.failureCount ?? 0) > 0 ? <b className="danger">{Number(v.failureCount).toLocaleString("en")}</b> : "0"}</td>
-                <td data-label="Last used">{v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">Never</span>}</td>
-                <td className="mid-only" data-label="Wrapped by key">
-                  <code>{v.keyId}</code>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      ) : (
-        <Skeleton height={90} />
-      )}
-      {versions.data?.nextPageToken && <p className="dimmed">Older versions are not shown; the change log has them all.</p>}
+    <Card title="Encrypted representation">
+      <Notice tone="warn" icon={<AlertIcon />}>
+        <p>There is none: version {version}, which is current, was destroyed. Store a new value, or restore another version.</p>
+      </Notice>
     </Card>
   );
 }

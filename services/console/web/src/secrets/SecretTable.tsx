@@ -12,6 +12,7 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
+import { SecretTags } from "./tags";
 import { UsageTag } from "./usage";
 
 interface Props {
@@ -63,6 +64,9 @@ function Row({ secret, onEdit, onDelete }: { secret: SecretJson; onEdit: () => v
         <Link to={paths.secret(workspace, id)} className="row-link">
           <Ellipsis text={id} mono />
         </Link>
+        <div className="row-tags">
+          <SecretTags secret={secret} />
+        </div>
       </th>
       <td className="wide-only" data-label="Description">
         <Ellipsis text={secret.description} />

@@ -1,6 +1,6 @@
 import { Button, Select, TextInput } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useAccess } from "../api/access";
 import { listSecrets, type Sort } from "../api/vault";
 import { useParams } from "../app/router";
@@ -10,6 +10,7 @@ import { Pager, usePages } from "../ui/Pager";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
+import { dueBefore, soonDays } from "./rotation";
 import { SecretTable } from "./SecretTable";
 import { StoreSecret } from "./StoreSecret";
 import { usages } from "./usage";
@@ -21,10 +22,14 @@ export function SecretsPage() {
   const { workspace } = useAccess();
   const [storing, setStoring] = useState(false);
   const [params, change] = useParams();
+  const rotation = params.get("rotation") ?? "";
+  // One moment for all pages of a list: their tokens hold to it.
+  const rotationDueBefore = useMemo(() => dueBefore(rotation, Date.now()), [rotation]);
   const filter = {
     query: params.get("q") ?? "",
     usage: (params.get("usage") ?? undefined) as UsageJson | undefined,
     label: labelRule.test(params.get("label") ?? "") ? (params.get("label") ?? "") : "",
+    rotationDueBefore,
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
   const size = Number(params.get("size") ?? 50);
@@ -35,7 +40,7 @@ export function SecretsPage() {
     placeholderData: keepPreviousData,
   });
   const list = secrets.data?.secrets;
-  const filtered = Boolean(filter.query || filter.usage || filter.label);
+  const filtered = Boolean(filter.query || filter.usage || filter.label || rotationDueBefore);
   const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData;
 
   return (
@@ -58,12 +63,23 @@ export function SecretsPage() {
           onChange={(usage) => change({ usage: usage ?? "" })}
           data={[{ value: "", label: "All uses" }, ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` }))]}
         />
+        <Select
+          aria-label="Rotation"
+          w={196}
+          value={rotationDueBefore ? rotation : ""}
+          onChange={(choice) => change({ rotation: choice ?? "" })}
+          data={[
+            { value: "", label: "Any rotation" },
+            { value: "overdue", label: "Rotation overdue" },
+            { value: "soon", label: `Rotation due in ${soonDays} days` },
+          ]}
+        />
         <LabelFilter value={filter.label} onChange={(label) => change({ label })} />
       </div>
       <ProblemPanel error={secrets.error} onRetry={() => void secrets.refetch()} />
       {empty ? (
         filtered ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "" })}>Show all secrets</Button>}>
+          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>Show all secrets</Button>}>
             No secret of this workspace matches what you look for.
           </Empty>
         ) : (

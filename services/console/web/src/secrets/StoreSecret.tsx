@@ -13,6 +13,8 @@ import { Copy } from "../ui/Copy";
 import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
 import { ProblemPanel } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { daysError, periodOf } from "./rotation";
+import { RotationField } from "./RotationField";
 import { usages, type KnownUsage } from "./usage";
 import { ValueField, type ValueHandle } from "./ValueField";
 
@@ -63,6 +65,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [hosts, setHosts] = useState<string[]>(host ? [host] : []);
   const [description, setDescription] = useState("");
   const [labels, setLabels] = useState<LabelMap>({});
+  const [days, setDays] = useState("");
   const [missing, setMissing] = useState<string>();
   const { run, busy, error, reset } = useAction();
 
@@ -74,14 +77,14 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], value: found },
+        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), value: found },
         { requestId: crypto.randomUUID() },
       );
       value.current?.clear();
       onDone(secret);
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
-  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0);
+  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && !daysError(days);
 
   return (
     <form
@@ -109,7 +112,13 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         error={violationOf(error, "secret.description")}
         onChange={(e) => setDescription(e.currentTarget.value)}
       />
-      <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
+      <details className="more-fields">
+        <summary>More: labels, rotation</summary>
+        <div className="stack">
+          <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
+          <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
+        </div>
+      </details>
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" onClick={onCancel}>

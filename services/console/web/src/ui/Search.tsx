@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { SearchIcon } from "./icons";
 
 /** How long typing has to rest before the server is asked. */
-const rest = 120;
+const rest = 80;
 
 interface Props {
   value: string;
