@@ -58,6 +58,24 @@ func rights() map[string]right {
 			func(id string) proto.Message { return &vaultv1.ListSecretVersionsRequest{Parent: nameOf(id)} },
 			new(vaultv1.ListSecretVersionsResponse), owners, codes.NotFound,
 		},
+		"RestoreSecretVersion": {
+			func(id string) proto.Message { return &vaultv1.RestoreSecretVersionRequest{Name: versionOf(id, 1)} },
+			new(vaultv1.RestoreSecretVersionResponse), owners, codes.NotFound,
+		},
+		"EnableSecretVersion": {
+			func(id string) proto.Message { return &vaultv1.EnableSecretVersionRequest{Name: versionOf(id, 1)} },
+			new(vaultv1.EnableSecretVersionResponse), owners, codes.NotFound,
+		},
+		"DisableSecretVersion": {
+			func(id string) proto.Message { return &vaultv1.DisableSecretVersionRequest{Name: versionOf(id, 1)} },
+			new(vaultv1.DisableSecretVersionResponse), owners, codes.NotFound,
+		},
+		"DestroySecretVersion": {
+			func(id string) proto.Message {
+				return &vaultv1.DestroySecretVersionRequest{Name: versionOf(id, 1), Force: true, Reason: "r"}
+			},
+			new(vaultv1.DestroySecretVersionResponse), owners, codes.NotFound,
+		},
 		"ListSecretBindings": {
 			func(id string) proto.Message { return &vaultv1.ListSecretBindingsRequest{Parent: nameOf(id)} },
 			new(vaultv1.ListSecretBindingsResponse), append(owners, aResolver), codes.NotFound,

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -64,6 +65,10 @@ func (k *kit) as(t testing.TB, caller servertest.Caller) client {
 }
 
 func nameOf(id string) string { return workspace + "/secrets/" + id }
+
+func versionOf(id string, version uint32) string {
+	return fmt.Sprintf("%s/versions/%d", nameOf(id), version)
+}
 
 func text(value string) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}

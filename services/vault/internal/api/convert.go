@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -25,13 +26,17 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	if err != nil {
 		return secret.Draft{}, err
 	}
+	period, err := periodFromProto(pb.GetRotationPeriod())
+	if err != nil {
+		return secret.Draft{}, err
+	}
 	value, err := valueFromProto(pb.GetValue())
 	if err != nil {
 		return secret.Draft{}, err
 	}
 	draft := secret.Draft{
 		Description: pb.GetDescription(), Labels: pb.GetLabels(),
-		Usage: secret.Key, AllowedHosts: hosts, Value: value,
+		Usage: secret.Key, AllowedHosts: hosts, RotationPeriod: period, Value: value,
 	}
 	if usage := usageFromProto(pb.GetUsage()); usage != "" {
 		draft.Usage = usage
@@ -40,12 +45,16 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 }
 
 // changeFromProto takes over the value, if the mask names it.
-func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Change, error) {
-	fields, err := resource.MaskedFields(pb, mask, changeable()...)
+func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
+	pb := req.GetSecret()
+	fields, err := resource.MaskedFields(pb, req.GetUpdateMask(), changeable()...)
 	if err != nil {
 		return secret.Change{}, err
 	}
-	change := secret.Change{Etag: pb.GetEtag()}
+	if req.GetKeepCurrent() && !slices.Contains(fields, secret.FieldValue) {
+		return secret.Change{}, fault.Field("keep_current", "must be false unless there is a value")
+	}
+	change := secret.Change{Etag: pb.GetEtag(), KeepCurrent: req.GetKeepCurrent()}
 	for _, field := range fields {
 		switch field {
 		case secret.FieldDescription:
@@ -60,6 +69,12 @@ func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Ch
 				return secret.Change{}, err
 			}
 			change.AllowedHosts = &hosts
+		case secret.FieldRotationPeriod:
+			period, err := periodFromProto(pb.GetRotationPeriod())
+			if err != nil {
+				return secret.Change{}, err
+			}
+			change.RotationPeriod = &period
 		case secret.FieldValue:
 			if change.Value, err = valueFromProto(pb.GetValue()); err != nil {
 				return secret.Change{}, err
@@ -70,7 +85,25 @@ func changeFromProto(pb *vaultv1.Secret, mask *fieldmaskpb.FieldMask) (secret.Ch
 }
 
 func changeable() []string {
-	return []string{secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldValue}
+	return []string{
+		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldRotationPeriod, secret.FieldValue,
+	}
+}
+
+// periodFromProto returns 0 for a period that is not set. Its bounds are in the contract.
+func periodFromProto(pb *durationpb.Duration) (time.Duration, error) {
+	if pb.GetNanos() != 0 {
+		return 0, fault.Field("secret.rotation_period", "must be whole seconds")
+	}
+	return pb.AsDuration(), nil
+}
+
+// periodToProto leaves unset what nobody has set.
+func periodToProto(period time.Duration) *durationpb.Duration {
+	if period == 0 {
+		return nil
+	}
+	return durationpb.New(period)
 }
 
 func hostsFromProto(texts []string) ([]string, error) {
@@ -125,20 +158,31 @@ func kindFromProto(kind vaultv1.Generate_Kind) secret.Kind {
 	}[kind]
 }
 
-func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.Page) secret.Query {
+func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.Page) (secret.Query, error) {
 	order, _, descending := strings.Cut(req.GetOrderBy(), " ")
-	return secret.Query{
+	q := secret.Query{
 		Workspace: workspace, Substring: req.GetQuery(), Label: req.GetLabel(),
 		State: stateFromProto(req.GetState()), Usage: usageFromProto(req.GetUsage()),
 		ByUpdate: order == "update_time", Descending: descending,
 		Page: p,
 	}
+	if due := req.GetRotationDueBefore(); due != nil {
+		if due.CheckValid() != nil {
+			return secret.Query{}, at("rotation_due_before", errTime)
+		}
+		before := due.AsTime()
+		q.DueBefore = &before
+	}
+	return q, nil
 }
 
 func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
 	use := secret.Use{
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(),
-		Operation: req.GetOperationId(), Version: req.GetVersion(),
+		Operation: req.GetOperationId(), Version: req.GetVersion(), Digested: req.GetDigested(),
+	}
+	if use.Digested && use.Usage != secret.Key {
+		return secret.Use{}, fault.Field("digested", "must be false unless the usage is KEY")
 	}
 	var err error
 	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
@@ -157,16 +201,25 @@ func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use,
 }
 
 func secretToProto(s secret.Secret) *vaultv1.Secret {
-	return &vaultv1.Secret{
+	pb := &vaultv1.Secret{
 		Name: s.Name.String(), Uid: s.UID, Description: s.Description, Labels: s.Labels,
 		Usage: usageToProto(s.Usage), MaskedValue: maskedValue, AllowedHosts: s.AllowedHosts,
 		CurrentVersion: s.Current, State: stateToProto(s.State),
 		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
 		Etag: s.Etag(), ReferenceCount: s.References,
+		RotationPeriod: periodToProto(s.RotationPeriod),
 	}
+	if s.RotationPeriod > 0 {
+		pb.RotationDueTime = timestamppb.New(s.RotationDue)
+	}
+	return pb
 }
 
+// sealedToProto returns nothing for a value that is destroyed.
 func sealedToProto(s keyring.Sealed) *vaultv1.EncryptedValue {
+	if len(s.Ciphertext) == 0 {
+		return nil
+	}
 	return &vaultv1.EncryptedValue{Ciphertext: s.Ciphertext, KeyId: s.KeyID, Algorithm: s.Algorithm}
 }
 
@@ -199,7 +252,7 @@ func factsToProto(v secret.Version) (*vaultv1.KeyFacts, error) {
 
 func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
 	pb := &vaultv1.SecretVersion{
-		Name:    fmt.Sprintf("%s/versions/%d", name, v.Number),
+		Name:    name.Version(v.Number).String(),
 		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
 		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
 		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed,
@@ -234,6 +287,7 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		OldDescription: e.Detail.OldDescription, NewDescription: e.Detail.NewDescription,
 		OldLabels: e.Detail.OldLabels, NewLabels: e.Detail.NewLabels,
 		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
+		OldRotationPeriod: periodToProto(e.Detail.OldRotationPeriod), NewRotationPeriod: periodToProto(e.Detail.NewRotationPeriod),
 		Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
 	}
 }
@@ -252,6 +306,14 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_BOUND
 	case secret.Unbound:
 		return vaultv1.SecretChange_ACTION_UNBOUND
+	case secret.RestoredVersion:
+		return vaultv1.SecretChange_ACTION_VERSION_RESTORED
+	case secret.EnabledVersion:
+		return vaultv1.SecretChange_ACTION_VERSION_ENABLED
+	case secret.DisabledVersion:
+		return vaultv1.SecretChange_ACTION_VERSION_DISABLED
+	case secret.DestroyedVersion:
+		return vaultv1.SecretChange_ACTION_VERSION_DESTROYED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED
 	}

@@ -64,7 +64,11 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.secrets.List(ctx, queryFromProto(workspace, req, p))
+	query, err := queryFromProto(workspace, req, p)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := s.secrets.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +85,7 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := changeFromProto(req.GetSecret(), req.GetUpdateMask())
+	wanted, err := changeFromProto(req)
 	if err != nil {
 		return nil, err
 	}
@@ -131,22 +135,4 @@ func (s *Server) ListSecretHistory(ctx context.Context, req *vaultv1.ListSecretH
 		return nil, err
 	}
 	return &vaultv1.ListSecretHistoryResponse{Changes: each(events, eventToProto), NextPageToken: seal(next)}, nil
-}
-
-// ListSecretVersions returns a page of a secret's versions.
-func (s *Server) ListSecretVersions(ctx context.Context, req *vaultv1.ListSecretVersionsRequest) (*vaultv1.ListSecretVersionsResponse, error) {
-	name, err := secret.ParseName(req.GetParent())
-	if err != nil {
-		return nil, at("parent", err)
-	}
-	p, seal, err := s.page(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	versions, next, err := s.secrets.Versions(ctx, name, p)
-	if err != nil {
-		return nil, err
-	}
-	toProto := func(v secret.Version) *vaultv1.SecretVersion { return versionToProto(name, v) }
-	return &vaultv1.ListSecretVersionsResponse{Versions: each(versions, toProto), NextPageToken: seal(next)}, nil
 }

@@ -23,13 +23,25 @@ type Use struct {
 	Operation string
 	// Version is the version that the referrer means, 0 being the current one.
 	Version uint32
+	// Digested is whether the KEY goes into a digest that is sent.
+	Digested bool
+}
+
+// purpose is what the use is, of a KEY.
+func (u Use) purpose() Purpose {
+	if u.Digested {
+		return Digested
+	}
+	return Undigested
 }
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation changes nothing and
 // returns what there is. With the binding comes what is known of the version that is
-// meant. It fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, USAGE_NOT_ALLOWED or
-// HOST_NOT_ALLOWED.
+// meant: one that is named must be enabled, while the current one may be in any state, as
+// it is another one after the next rotation. It fails with SECRET_NOT_FOUND,
+// VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED,
+// HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Version, err error) {
 	now := s.timestamp()
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -40,7 +52,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if err := use.allowedBy(sec); err != nil {
 			return err
 		}
-		if meant, err = loadVersion(tx, sec, cmp.Or(use.Version, sec.Current)); err != nil {
+		if meant, err = use.meant(tx, sec); err != nil {
 			return err
 		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
@@ -57,6 +69,9 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 			return fmt.Errorf("write binding: %w", err)
 		}
 		if err := countBinding(tx, bound, true); err != nil {
+			return err
+		}
+		if err := use.fixPurpose(tx, sec); err != nil {
 			return err
 		}
 		e := entry{action: Bound, at: now, detail: Detail{Referrers: []string{bound.Referrer}}}
@@ -110,6 +125,41 @@ func (u Use) allowedBy(sec Secret) error {
 	}
 	if sec.Usage == Credential && !slices.Contains(sec.AllowedHosts, u.Host) {
 		return fault.New(fault.FailedPrecondition, HostNotAllowed, "the credential may not be sent to this host")
+	}
+	if fixed := sec.purpose(); fixed != "" && fixed != u.purpose() {
+		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+			"a key whose digest is sent serves nothing else, and no other key is put into such a digest; store another secret")
+	}
+	return nil
+}
+
+// meant returns the version that the use means.
+func (u Use) meant(r kv.Reader, sec Secret) (Version, error) {
+	v, err := loadVersion(r, sec, cmp.Or(u.Version, sec.Current))
+	if err == nil && u.Version != 0 {
+		err = v.usable()
+	}
+	return v, err
+}
+
+// purpose returns what was fixed by the secret's first binding. Before there was such a
+// field no key was known to be digested.
+func (s Secret) purpose() Purpose {
+	if s.Usage == Key && s.Purpose == "" && s.References > 0 {
+		return Undigested
+	}
+	return s.Purpose
+}
+
+// fixPurpose fixes what the secret's first binding decides. It is no change that people
+// make, so the etag stays.
+func (u Use) fixPurpose(tx kv.Tx, sec Secret) error {
+	if sec.Usage != Key || sec.Purpose != "" {
+		return nil
+	}
+	sec.Purpose = u.purpose()
+	if _, err := put(tx, secretKey(sec.Name), sec); err != nil {
+		return fmt.Errorf("write purpose: %w", err)
 	}
 	return nil
 }

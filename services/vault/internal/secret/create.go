@@ -17,7 +17,9 @@ type Draft struct {
 	Labels       map[string]string
 	Usage        Usage
 	AllowedHosts []string
-	Value        Value
+	// RotationPeriod is 0 if nobody is to be reminded.
+	RotationPeriod time.Duration
+	Value          Value
 }
 
 // Create stores a secret with its first version. It fails with SECRET_EXISTS if the
@@ -63,6 +65,10 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 		Usage: draft.Usage, AllowedHosts: draft.AllowedHosts,
 		Current: 1, Last: 1, State: Enabled,
 		Created: now, Updated: now,
+		RotationPeriod: draft.RotationPeriod,
+	}
+	if sec.RotationPeriod > 0 {
+		sec.RotationDue = now.Add(sec.RotationPeriod)
 	}
 	drawn, err := s.draw(ctx, draft.Value)
 	if err != nil {

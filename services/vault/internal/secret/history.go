@@ -22,14 +22,20 @@ const (
 	ForceDeleted = "force_deleted"
 	Bound        = "bound"
 	Unbound      = "unbound"
+
+	RestoredVersion  = "version_restored"
+	EnabledVersion   = "version_enabled"
+	DisabledVersion  = "version_disabled"
+	DestroyedVersion = "version_destroyed"
 )
 
 // The fields that a change may name.
 const (
-	FieldDescription  = "description"
-	FieldLabels       = "labels"
-	FieldAllowedHosts = "allowed_hosts"
-	FieldValue        = "value"
+	FieldDescription    = "description"
+	FieldLabels         = "labels"
+	FieldAllowedHosts   = "allowed_hosts"
+	FieldRotationPeriod = "rotation_period"
+	FieldValue          = "value"
 )
 
 // maxReferrers is how many referrers a refusal or an entry names.
@@ -45,6 +51,9 @@ type Detail struct {
 	OldAllowedHosts []string          `json:"old_allowed_hosts,omitempty"`
 	NewAllowedHosts []string          `json:"new_allowed_hosts,omitempty"`
 	Referrers       []string          `json:"referrers,omitempty"`
+
+	OldRotationPeriod time.Duration `json:"old_rotation_period,omitempty"`
+	NewRotationPeriod time.Duration `json:"new_rotation_period,omitempty"`
 }
 
 // An Event is one entry of the change log, with the vault's detail read.
@@ -102,6 +111,10 @@ func differences(before, after Secret) (fields []string, d Detail) {
 	if !slices.Equal(before.AllowedHosts, after.AllowedHosts) {
 		fields = append(fields, FieldAllowedHosts)
 		d.OldAllowedHosts, d.NewAllowedHosts = before.AllowedHosts, after.AllowedHosts
+	}
+	if before.RotationPeriod != after.RotationPeriod {
+		fields = append(fields, FieldRotationPeriod)
+		d.OldRotationPeriod, d.NewRotationPeriod = before.RotationPeriod, after.RotationPeriod
 	}
 	return fields, d
 }

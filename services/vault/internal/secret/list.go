@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/search"
@@ -54,6 +55,8 @@ type Query struct {
 	Usage     Usage
 	// Label is `key=value`, or `key` for any value.
 	Label string
+	// DueBefore, if not nil, lets secrets pass that should be rotated before.
+	DueBefore *time.Time
 	// ByUpdate orders by update time instead of name.
 	ByUpdate bool
 	// Descending turns the order around.
@@ -98,6 +101,9 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 // admits reports whether a secret passes the filters.
 func (q Query) admits(sec Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
+		return false
+	}
+	if q.DueBefore != nil && (sec.RotationPeriod == 0 || !sec.RotationDue.Before(*q.DueBefore)) {
 		return false
 	}
 	if q.Label == "" {

@@ -2,15 +2,21 @@ package secret
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-const collection = "secrets"
+const (
+	collection = "secrets"
+	versions   = "/versions/"
+)
 
 // What a malformed name is told. The texts are constants: input is never repeated.
 var (
 	errName     = errors.New("must be workspaces/{workspace}/secrets/{secret}")
+	errVersion  = errors.New("must be workspaces/{workspace}/secrets/{secret}/versions/{version}")
 	errReferrer = errors.New("must be a resource name in the secret's workspace, such as workspaces/{workspace}/endpoints/{endpoint}")
 )
 
@@ -26,6 +32,36 @@ func ParseName(text string) (Name, error) {
 		return Name{}, errName
 	}
 	return Name{Workspace: workspace, ID: id}, nil
+}
+
+// A VersionName is the name of a version of a secret.
+type VersionName struct {
+	Name
+
+	Number uint32
+}
+
+// ParseVersionName parses `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
+// The version is a decimal number from 1, written in one way only.
+func ParseVersionName(text string) (VersionName, error) {
+	of, digits, found := strings.Cut(text, versions)
+	name, err := ParseName(of)
+	if !found || err != nil {
+		return VersionName{}, errVersion
+	}
+	number, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || digits[0] == '0' { // which ParseUint would read over
+		return VersionName{}, errVersion
+	}
+	return VersionName{Name: name, Number: uint32(number)}, nil
+}
+
+// Version returns the name of a version of the secret.
+func (n Name) Version(number uint32) VersionName { return VersionName{Name: n, Number: number} }
+
+// String returns the resource name.
+func (n VersionName) String() string {
+	return n.Name.String() + versions + strconv.FormatUint(uint64(n.Number), 10)
 }
 
 // ParseHistoryName parses a name whose secret may be [resource.Any].

@@ -21,14 +21,15 @@ type Stored struct {
 	Facts *Facts
 }
 
-// Get returns a secret and what is stored of its current value.
+// Get returns a secret and what is stored of its current value: nothing if that is
+// destroyed.
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		if sec, err = loadSecret(r, name); err != nil {
 			return err
 		}
 		v, err := loadVersion(r, sec, sec.Current)
-		if err != nil {
+		if err != nil || v.State == Destroyed {
 			return err
 		}
 		stored.Public = v.Public

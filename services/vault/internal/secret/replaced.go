@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -23,15 +24,21 @@ type Replacement struct {
 	Time time.Time `json:"time"`
 }
 
-// replaced returns what the secret is to remember once another version is current.
-func (s Secret) replaced(at time.Time) []Replacement {
-	all := append(make([]Replacement, 0, maxReplaced), Replacement{Version: s.Current, Time: at})
-	for _, r := range s.Replaced {
-		if r.Version != s.Current && len(all) < maxReplaced {
-			all = append(all, r)
-		}
+// promote makes a version the current one, and remembers the one before unless that is
+// destroyed.
+func (s *Secret) promote(number uint32, at time.Time) {
+	before := make([]Replacement, 0, maxReplaced+1)
+	if s.State != Destroyed {
+		before = append(before, Replacement{Version: s.Current, Time: at})
 	}
-	return all
+	before = append(before, without(s.Replaced, number)...)
+	s.Replaced = before[:min(len(before), maxReplaced)]
+	s.Current, s.State = number, Enabled
+}
+
+// without returns the replacements but for that of a version.
+func without(all []Replacement, number uint32) []Replacement {
+	return slices.DeleteFunc(slices.Clone(all), func(r Replacement) bool { return r.Version == number })
 }
 
 // loadPrevious returns the versions that were current before and may still be resolved.
@@ -40,9 +47,6 @@ func loadPrevious(r kv.Reader, sec Secret, now time.Time) ([]Replacement, error)
 	for _, replaced := range sec.Replaced {
 		if now.Sub(replaced.Time) > previousAge || len(previous) == maxPrevious {
 			break
-		}
-		if replaced.Version == sec.Current {
-			continue // it became current again
 		}
 		v, err := loadVersion(r, sec, replaced.Version)
 		if err != nil {

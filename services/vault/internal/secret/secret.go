@@ -15,15 +15,28 @@
 // [Store.Update] changes what people see and adds versions. [Store.Bind] lets a
 // workload resolve the secret and holds off [Store.Delete] until [Store.Unbind].
 //
+// The first binding of a KEY fixes its [Purpose] for the whole life: a digest of it that
+// was sent once may be the very key that something derives years later, when no binding
+// tells of it any more.
+//
 // # Versions
 //
 // Version numbers start at 1 and only grow. A number is never used twice within a
 // uid, so a reader who remembers (uid, number) is never handed another value.
 //
+// One version is the current one. A new one becomes current when it is added, or waits
+// until [Store.Restore] makes it current, as it may any version that is enabled.
+// [Store.Disable] keeps a version from being resolved, also the current one, until
+// [Store.Enable]. [Store.Destroy] removes the value with all that is known of it; number,
+// times and uses stay. None of them moves the pointer by itself: what is current and
+// cannot be resolved is refused, so that nobody goes on with a key they did not choose.
+//
 // Where the value of a KEY is an asymmetric key, drawn here or brought along, its
 // public part is taken out while the value passes by and is kept with the version, in
 // the clear: to hand it to a partner the private part need not be opened again. So are
 // [Facts], which let a referrer see that a key cannot do before it is used.
+//
+// # Versions that were current before
 //
 // A version that was current before may be welcome for a while longer, say to open what
 // a partner sent before it heard of the next one. A secret remembers when such versions
@@ -70,6 +83,8 @@ const (
 	UsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	HostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	NotBound         fault.Reason = "NOT_BOUND"
+	VersionInUse     fault.Reason = "VERSION_IN_USE"
+	KeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -85,6 +100,17 @@ const (
 	Parameter Usage = "PARAMETER"
 	// Credential is sent as it is, but only to the allowed hosts.
 	Credential Usage = "CREDENTIAL"
+)
+
+// A Purpose is which of two things a KEY serves, as one bars the other.
+type Purpose string
+
+// The purposes.
+const (
+	// Digested keys go into digests that are sent.
+	Digested Purpose = "DIGESTED"
+	// Undigested keys go into anything else.
+	Undigested Purpose = "UNDIGESTED"
 )
 
 // A State is what may be done with a version.
@@ -116,8 +142,18 @@ type Secret struct {
 	State   State     `json:"state"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
-	// Replaced are versions that were current before, the one replaced last first.
+	// Replaced are versions that were current before, the one replaced last first, and
+	// that are not destroyed.
 	Replaced []Replacement `json:"replaced,omitempty"`
+	// RotationPeriod is how long a version may be current before it should be replaced.
+	// 0: nobody is reminded.
+	RotationPeriod time.Duration `json:"rotation_period,omitempty"`
+	// RotationDue is when the current version should be replaced: the period after it was
+	// added. It is kept here so that lists need not read versions.
+	RotationDue time.Time `json:"rotation_due,omitzero"`
+	// Purpose is what the first binding of a KEY fixed. Empty: there was none, or none
+	// since there is such a field.
+	Purpose Purpose `json:"purpose,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.
 	References uint32 `json:"-"`
 }

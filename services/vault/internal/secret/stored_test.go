@@ -11,7 +11,7 @@ import (
 )
 
 // These tests write past the store's back what its methods do not: the work of
-// somebody with the file, or of methods to come.
+// somebody with the file, or of a store of another time.
 
 // rewrite replaces a stored value.
 func (f *fixture) rewrite(t testing.TB, key []byte, change func(stored []byte) []byte) {

@@ -16,8 +16,12 @@ type Change struct {
 	Description  *string
 	Labels       *map[string]string
 	AllowedHosts *[]string
-	// Value, if there is one, becomes the next version and the current one.
-	Value Value
+	// RotationPeriod, if it points to 0, ends that anybody is reminded.
+	RotationPeriod *time.Duration
+	// Value, if there is one, becomes the next version, and the current one unless
+	// KeepCurrent is set.
+	Value       Value
+	KeepCurrent bool
 }
 
 // Update changes a secret. A value always makes a version, also if it is the same
@@ -55,7 +59,8 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		if err != nil {
 			return err
 		}
-		updated, err = s.replace(tx, call, before, after, drawn, now)
+		after.Updated = later(before.Updated, now)
+		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
 		return err
 	})
 	if err != nil {
@@ -82,35 +87,53 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 			return Secret{}, err
 		}
 	}
+	if c.RotationPeriod != nil {
+		after.RotationPeriod = *c.RotationPeriod
+	}
 	return after, nil
 }
 
-// replace writes what an update made of a secret, with a new version if there is
-// material for one, and returns the secret as it is then.
-func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, drawn material, now time.Time) (Secret, error) {
+// An addition is the version that an update adds, if it has material for one.
+type addition struct {
+	material
+
+	waits bool // until it is restored
+}
+
+// replace writes what an update made of a secret, with the new version if there is one,
+// and returns the secret as it is then.
+func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added addition) (Secret, error) {
 	fields, detail := differences(before, after)
 	e := entry{action: Updated, fields: fields, detail: detail}
-	if drawn.plain.Len() > 0 {
+	if added.plain.Len() > 0 {
 		after.Last++
-		after.Current, after.State = after.Last, Enabled
 		e.version, e.fields = after.Last, append(fields, FieldValue)
-	}
-	if len(e.fields) == 0 {
-		return before, s.remember(tx, call, before)
-	}
-	after.Revision++
-	after.Updated = later(before.Updated, now)
-	e.at = after.Updated
-	if drawn.plain.Len() > 0 {
-		after.Replaced = before.replaced(after.Updated)
 		// The number is known in here only. Sealing costs microseconds.
-		stored, err := s.seal(after, after.Last, drawn)
+		stored, err := s.seal(after, after.Last, added.material)
 		if err != nil {
 			return Secret{}, err
 		}
 		if err := putVersion(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
+		if !added.waits {
+			after.promote(after.Last, after.Updated)
+		}
+	}
+	if len(e.fields) == 0 {
+		return before, s.remember(tx, call, before)
+	}
+	return s.save(tx, call, before, after, e)
+}
+
+// save writes what a change, made at after.Updated, made of a secret, and its entry. It
+// returns the secret as it is then.
+func (s *Store) save(tx kv.Tx, call Call, before, after Secret, e entry) (Secret, error) {
+	after.Revision++
+	e.at = after.Updated
+	var err error
+	if after.RotationDue, err = rotationDue(tx, after); err != nil {
+		return Secret{}, err
 	}
 	if err := tx.Delete(updateKey(before.Name, before.Updated)); err != nil {
 		return Secret{}, fmt.Errorf("delete update time: %w", err)
@@ -123,6 +146,15 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, drawn materia
 		return Secret{}, err
 	}
 	return after, s.remember(tx, call, after)
+}
+
+// rotationDue returns when the secret's current version should be replaced.
+func rotationDue(r kv.Reader, sec Secret) (time.Time, error) {
+	if sec.RotationPeriod == 0 {
+		return time.Time{}, nil
+	}
+	current, err := loadVersion(r, sec, sec.Current)
+	return current.Created.Add(sec.RotationPeriod), err
 }
 
 // later returns now, or a moment after before if the clock went back.

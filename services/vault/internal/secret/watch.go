@@ -164,7 +164,7 @@ func matters(e changelog.Entry) bool {
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {
-			return field != FieldDescription && field != FieldLabels
+			return field != FieldDescription && field != FieldLabels && field != FieldRotationPeriod
 		})
 	}
 	return true

@@ -1,0 +1,154 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// inUseAge is for how long after its last use a version counts as in use.
+const inUseAge = 24 * time.Hour
+
+// Restore makes a version current again. It fails with VERSION_DISABLED or
+// VERSION_DESTROYED unless the version is enabled. For the current version nothing is
+// changed and logged.
+//
+// This and the other changes of a version fail with SECRET_NOT_FOUND,
+// VERSION_NOT_FOUND, or ETAG_MISMATCH unless the etag is empty or the secret's. A
+// repeated request returns the version as it is now.
+func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
+	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(_ kv.Tx, sec *Secret, v *Version) (bool, error) {
+		if err := v.usable(); err != nil || v.Current {
+			return false, err
+		}
+		sec.promote(v.Number, sec.Updated)
+		v.Current = true
+		return true, nil
+	})
+}
+
+// Enable lets a disabled version be resolved again. It fails with VERSION_DESTROYED. For
+// an enabled version nothing is changed and logged.
+func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
+	return s.changeVersion(ctx, call, name, etag, EnabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
+		return v.turn(Enabled)
+	})
+}
+
+// Disable keeps a version from being resolved until it is enabled again. It fails with
+// VERSION_DESTROYED. For a disabled version nothing is changed and logged.
+func (s *Store) Disable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
+	return s.changeVersion(ctx, call, name, etag, DisabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
+		return v.turn(Disabled)
+	})
+}
+
+// turn changes the state of a version that keeps its value.
+func (v *Version) turn(to State) (changed bool, err error) {
+	if v.State == Destroyed {
+		return false, v.usable()
+	}
+	changed, v.State = v.State != to, to
+	return changed, nil
+}
+
+// Destroy removes the value of a version for good, with all that is known of it. Without
+// force it fails with VERSION_IN_USE for the current version of a secret that is bound,
+// and for one that was used a short time ago. For a destroyed version nothing is changed
+// and logged.
+func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
+	now := s.timestamp()
+	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
+		if v.State == Destroyed {
+			return false, nil
+		}
+		if !d.Force {
+			if err := v.idle(*sec, now); err != nil {
+				return false, err
+			}
+		}
+		// The wrapped data key is a part of the sealed value.
+		if err := tx.Delete(valueKey(sec.UID, v.Number)); err != nil {
+			return false, fmt.Errorf("delete value: %w", err)
+		}
+		sec.Replaced = without(sec.Replaced, v.Number)
+		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses}
+		return true, nil
+	})
+}
+
+// idle fails with VERSION_IN_USE if destroying the version would be missed.
+func (v Version) idle(sec Secret, now time.Time) error {
+	bound := v.Current && sec.References > 0
+	used := !v.Uses.Last.IsZero() && now.Sub(v.Uses.Last) < inUseAge
+	if !bound && !used {
+		return nil
+	}
+	refusal := fault.New(fault.FailedPrecondition, VersionInUse, "the version is in use; make another one current and wait, or force it").
+		With("reference_count", strconv.FormatUint(uint64(sec.References), 10))
+	if !v.Uses.Last.IsZero() {
+		refusal = refusal.With("last_use_time", v.Uses.Last.Format(time.RFC3339Nano))
+	}
+	return refusal
+}
+
+// A step changes a secret and one of its versions, if it makes a difference to them.
+// The secret comes with the time of the change as its update time, the version with its
+// uses.
+type step func(tx kv.Tx, sec *Secret, v *Version) (differs bool, err error)
+
+// changeVersion is the transaction that all changes of a version are.
+func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, etag, action string, do step) (v Version, err error) {
+	now := s.timestamp()
+	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		before, err := loadSecret(tx, name.Name)
+		if err == nil && seen && before.UID != uid {
+			err = notFound()
+		}
+		if err != nil {
+			return err
+		}
+		if v, err = loadUsed(tx, before, name.Number); err != nil || seen {
+			return err
+		}
+		if err := before.checkEtag(etag); err != nil {
+			return err
+		}
+		after := before
+		after.Updated = later(before.Updated, now)
+		differs, err := do(tx, &after, &v)
+		if err != nil {
+			return err
+		}
+		if !differs {
+			return s.remember(tx, call, before)
+		}
+		if _, err := put(tx, versionKey(before.UID, v.Number), v); err != nil {
+			return fmt.Errorf("write version: %w", err)
+		}
+		if v.Current {
+			after.State = v.State
+		}
+		_, err = s.save(tx, call, before, after, entry{action: action, version: v.Number})
+		return err
+	})
+	return v, err
+}
+
+// loadUsed returns a version with its uses.
+func loadUsed(r kv.Reader, sec Secret, number uint32) (Version, error) {
+	v, err := loadVersion(r, sec, number)
+	if err != nil {
+		return Version{}, err
+	}
+	v.Uses, err = loadUses(r, sec.UID, number)
+	return v, err
+}

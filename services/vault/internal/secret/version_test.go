@@ -1,0 +1,177 @@
+package secret_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+func TestDestructionRemovesWhatIsKeptOfTheValue(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	drawn, err := secret.NewRandom(secret.ECP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: drawn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	destroyed, err := f.Destroy(t.Context(), secret.Call{}, name("key").Version(1), secret.Deletion{})
+	want := secret.Version{Number: 1, Current: true, State: secret.Destroyed, Created: made.Created}
+	if diff := cmp.Diff(want, destroyed); err != nil || diff != "" {
+		t.Errorf("Destroy = %v; differs (-want +got):\n%s", err, diff)
+	}
+	err = f.kv.View(t.Context(), func(r kv.Reader) error {
+		_, err := r.Get(kv.NewKey("value").Text(made.UID).Uint(1))
+		return err
+	})
+	if !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("the sealed value is read with %v, want it gone", err)
+	}
+	record := f.stored(t, kv.NewKey("version").Text(made.UID).Uint(1))
+	if bytes.Contains(record, []byte("public")) || bytes.Contains(record, []byte("facts")) {
+		t.Errorf("the record of the destroyed version is %s", record)
+	}
+}
+
+func TestVersionIsInUseForADayAfterItsLastUse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	made := f.create(t, "key", "v")
+	f.bind(t, "key", "bank", "op")
+	f.rotate(t, "key")
+	uses := secret.Uses{Used: 1, Last: f.clock.now}
+	f.reportUses(t, "key", made.UID, 1, uses)
+	version := name("key").Version(1)
+	f.clock.now = uses.Last.Add(24*time.Hour - 1)
+	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
+		t.Errorf("Destroy a moment before a day has passed = %v, want %s", err, secret.VersionInUse)
+	}
+	f.clock.now = uses.Last.Add(24 * time.Hour)
+	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); err != nil {
+		t.Errorf("Destroy a day after = %v", err)
+	}
+}
+
+func TestUpdateTimeNeverGoesBackWithAVersion(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	made := f.create(t, "key", "v")
+	f.clock.now = f.clock.now.Add(-time.Hour)
+	if _, err := f.Disable(t.Context(), secret.Call{}, name("key").Version(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := f.Get(t.Context(), name("key"))
+	if err != nil || !got.Updated.After(made.Updated) {
+		t.Errorf("the update time is %v, want one after %v", got.Updated, made.Updated)
+	}
+	found, _, err := f.List(t.Context(), secret.Query{Workspace: "acme", ByUpdate: true, Page: secret.Page{Limit: 10}})
+	if err != nil || len(found) != 1 || found[0].State != secret.Disabled {
+		t.Errorf("the list by update time has %v, %v, want the secret once", found, err)
+	}
+}
+
+// TestKeyBoundBeforeThereWerePurposesIsNotDigested takes the purpose out of the record,
+// as it was stored before there was such a field.
+func TestKeyBoundBeforeThereWerePurposesIsNotDigested(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	use := func(operation string, digested bool) error {
+		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", secret.Use{
+			Usage: secret.Key, Referrer: "workspaces/acme/endpoints/e", Operation: operation, Digested: digested,
+		})
+		return err
+	}
+	forget := func() {
+		f.rewrite(t, kv.NewKey("secret").Text("acme").Text("key"), func(stored []byte) []byte {
+			before := bytes.Replace(stored, []byte(`,"purpose":"UNDIGESTED"`), nil, 1)
+			if bytes.Equal(before, stored) {
+				t.Errorf("the record %s has no purpose", stored)
+			}
+			return before
+		})
+	}
+	f.create(t, "key", "v")
+	if err := use("old", false); err != nil {
+		t.Fatal(err)
+	}
+	forget()
+	if err := use("new", true); !fault.Is(err, secret.KeyPurposeFixed) {
+		t.Errorf("Bind(digested) of a key that is bound = %v, want %s", err, secret.KeyPurposeFixed)
+	}
+	if err := use("old", true); !fault.Is(err, secret.KeyPurposeFixed) {
+		t.Errorf("Bind(digested) under the old operation = %v, want %s", err, secret.KeyPurposeFixed)
+	}
+	if err := use("old", false); err != nil {
+		t.Errorf("the old operation, repeated = %v", err)
+	}
+	if err := f.Unbind(t.Context(), secret.Call{}, name("key"), "allowlist", "old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := use("new", true); err != nil {
+		t.Errorf("Bind(digested) of a key that nobody is bound to any more = %v", err)
+	}
+	if err := use("other", false); !fault.Is(err, secret.KeyPurposeFixed) {
+		t.Errorf("Bind for another purpose after that = %v, want %s", err, secret.KeyPurposeFixed)
+	}
+}
+
+func TestParseVersionName(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[string]uint32{"1": 1, "9": 9, "10": 10, "4294967295": 4294967295} {
+		got, err := secret.ParseVersionName("workspaces/a/secrets/b/versions/" + number)
+		if of := (secret.Name{Workspace: "a", ID: "b"}); err != nil || got != of.Version(want) {
+			t.Errorf("ParseVersionName(…/%s) = %v, %v", number, got, err)
+		}
+	}
+	for what, text := range map[string]string{
+		"nothing":                 "",
+		"a secret":                "workspaces/a/secrets/b",
+		"no number":               "workspaces/a/secrets/b/versions/",
+		"no number and no slash":  "workspaces/a/secrets/b/versions",
+		"zero":                    "workspaces/a/secrets/b/versions/0",
+		"a leading zero":          "workspaces/a/secrets/b/versions/01",
+		"a sign":                  "workspaces/a/secrets/b/versions/+1",
+		"a negative number":       "workspaces/a/secrets/b/versions/-1",
+		"an underscore":           "workspaces/a/secrets/b/versions/1_0",
+		"a number beyond 32 bits": "workspaces/a/secrets/b/versions/4294967296",
+		"a digit beyond ASCII":    "workspaces/a/secrets/b/versions/１",
+		"something behind":        "workspaces/a/secrets/b/versions/1/x",
+		"two versions":            "workspaces/a/secrets/b/versions/1/versions/2",
+		"a wildcard":              "workspaces/a/secrets/-/versions/1",
+		"another collection":      "workspaces/a/secrets/b/Versions/1",
+		"a method":                "workspaces/a/secrets/b/versions/1:restore",
+		"a version of nothing":    "versions/1",
+	} {
+		if got, err := secret.ParseVersionName(text); err == nil {
+			t.Errorf("%s: ParseVersionName(%q) = %v", what, text, got)
+		}
+	}
+}
+
+func FuzzParseVersionName(f *testing.F) {
+	for _, seed := range []string{"workspaces/a/secrets/b/versions/1", "workspaces/a/secrets/versions/versions/2", "workspaces/a/secrets/b/versions/01", "workspaces/a/secrets/b/versions/4294967296", "/versions/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := secret.ParseVersionName(text)
+		if err == nil && (got.String() != text || got.Number == 0) {
+			t.Errorf("ParseVersionName(%q).String() = %q", text, got.String())
+		}
+		if err != nil && len(text) > 20 && strings.Contains(err.Error(), text) {
+			t.Errorf("the error for %q repeats it", text)
+		}
+		if name, other := secret.ParseName(text); err == nil && other == nil {
+			t.Errorf("%q is the name of a version and of %v", text, name)
+		}
+	})
+}
