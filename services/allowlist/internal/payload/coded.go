@@ -144,7 +144,7 @@ func (r *rsaDirect) decoder(m *message) (decoder, error) {
 	return func(p *parts) ([]byte, error) {
 		for _, private := range from.chosen(p) {
 			if err := m.spend(privateKeyWork); err != nil {
-				return nil, errCipher
+				return nil, err
 			}
 			value, err := from.decrypt(private.key, p[slotCiphertext])
 			switch {

@@ -19,6 +19,10 @@ const (
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
 	// wrapped key of its own, would keep a processor busy for hours.
 	workLimit = 10_000_000
+	// lightWork is how much a message does without waiting for a turn, about 20 ms: a few
+	// private keys, or the iterations of most tools. What takes more could otherwise, a few
+	// at a time, take all processors from everybody.
+	lightWork = 100_000
 	// What the private key of a pair costs once, and what the public one does, in the same
 	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
 	privateKeyWork = 10_000
@@ -98,6 +102,9 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	}
 	if err := m.spend(work); err != nil {
 		return nil, err
+	}
+	if key := d.recall(found, n); key != nil {
+		return key, nil // another message made it while this one waited
 	}
 	key, err := d.make(secret, salt, n)
 	if err == nil {

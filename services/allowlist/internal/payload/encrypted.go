@@ -139,7 +139,7 @@ func (o *joseOpening) open(read reading) ([]byte, error) {
 	}
 	if !o.shared() {
 		if err := o.m.spend(privateKeyWork * len(o.keys)); err != nil {
-			return nil, errUnwrap
+			return nil, err
 		}
 	}
 	value, which, err := o.jwe.Decrypt(o.keys, parts)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 )
 
 // A Usage is what a secret must be stored for.
@@ -88,6 +89,8 @@ type Input struct {
 	Exchange *Exchange
 	// Trace is nil where nobody looks.
 	Trace Trace
+	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
+	Turn turn.Turn
 }
 
 // A Use is a key that was used.
@@ -125,6 +128,8 @@ type message struct {
 	Input
 	ring ring
 	work int
+	// leave ends the turn that the message has, if it has one.
+	leave func()
 	// suffixes are the ends of values of the body that are the IV and the associated
 	// data, where the configuration says so.
 	ivSuffix, aadSuffix []byte
@@ -132,12 +137,31 @@ type message struct {
 	answer Exchange
 }
 
-// spend notes work, in iterations of a hash, and fails where it is too much in all.
+// spend notes work that is about to be done, in iterations of a hash, and fails where it
+// is too much in all. A message that has not been light waits for its turn, and keeps it
+// until it does more, or ends.
 func (m *message) spend(work int) error {
 	if m.work += work; m.work > workLimit {
 		return errTooMuchWork
 	}
+	if m.work <= lightWork || work == 0 || m.Turn == nil {
+		return nil
+	}
+	m.end()
+	leave, err := m.Turn(work)
+	if err != nil {
+		return err
+	}
+	m.leave = leave
 	return nil
+}
+
+// end ends the turn of the message.
+func (m *message) end() {
+	if m.leave != nil {
+		m.leave()
+		m.leave = nil
+	}
 }
 
 // traced tells who looks of a step.

@@ -82,7 +82,7 @@ func (n *nesting) sign(m *message, value []byte) ([]byte, error) {
 func (n *nesting) verify(m *message, compact []byte) ([]byte, error) {
 	if n.jws.KeyBytes() == 0 {
 		if err := m.spend(publicKeyWork * len(n.public)); err != nil {
-			return nil, errSignInside
+			return nil, err
 		}
 	}
 	value, which, err := n.options.Verify(n.public, compact)

@@ -81,7 +81,7 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 	return func(p *parts) ([]byte, error) {
 		// A passphrase is derived for each key.
 		if err := m.spend(pgpWork * len(private)); err != nil {
-			return nil, errUnwrap
+			return nil, err
 		}
 		value, which, err := pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
 		switch {

@@ -43,7 +43,8 @@
 // Everything outside the selected values keeps its exact bytes.
 //
 // What a message costs is bounded: memory by the body, in about four times its size
-// with the result, and slow work (derivations, private keys) by two seconds in all.
+// with the result, and slow work (derivations, private keys) by two seconds in all. How
+// many slow messages are under way at once is bounded by package turn.
 //
 // The package knows nothing of callers, of the vault or of transports; time and
 // randomness are parameters.

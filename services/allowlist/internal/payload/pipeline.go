@@ -104,12 +104,14 @@ func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error)
 // It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired or is for
 // decryption only, with KEY_NOT_USABLE if a key does not decode or does not fit, with
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
-// if the signature covers what the context does not have, and with [ErrExchange].
+// if the signature covers what the context does not have, with [ErrExchange], and as
+// [Input].Turn does.
 func (p *Pipeline) Encrypt(in Input) (Output, error) {
 	m, err := p.begin(in, p.toEncrypt, true)
 	if err != nil {
 		return Output{}, err
 	}
+	defer m.end()
 	out := Output{Body: in.Body, ContentType: p.contentType}
 	if p.kind != nil {
 		if err := p.protect(m, &out); err != nil {
@@ -183,6 +185,7 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
+	defer m.end()
 	out := Output{Body: in.Body}
 	ofPlaintext := p.signer != nil && p.kind != nil && p.signer.compiled.NeedsPlaintext()
 	if p.signer != nil && !ofPlaintext {

@@ -133,7 +133,7 @@ func (u rsaUnwrap) wrappedSizes() []int {
 func (u rsaUnwrap) unwrap(m *message, p *parts, n int) ([]held, error) {
 	for _, private := range u.chosen(p) {
 		if err := m.spend(privateKeyWork); err != nil {
-			return nil, errUnwrap
+			return nil, err
 		}
 		secret, err := u.open(private.key, p[slotWrapped], n)
 		switch {

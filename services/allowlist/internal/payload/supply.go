@@ -117,7 +117,7 @@ func (a *agreement) secrets(m *message, p *parts) ([]held, error) {
 	var all []held
 	for _, private := range a.privates {
 		if err := m.spend(publicKeyWork); err != nil {
-			return all, errUnwrap
+			return all, err
 		}
 		secret, err := a.curve.Decapsulate(private.key, p[slotEphemeral])
 		switch {

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"hash"
 	"slices"
@@ -103,8 +104,8 @@ func (d *decrypting) rekey(p *parts) error {
 	for _, secret := range secrets {
 		k, err := d.key(d.m, secret, p[slotSalt])
 		switch {
-		case errors.Is(err, errTooMuchWork):
-			return errDerive
+		case errors.Is(err, errTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+			return err // no other key would do better
 		case err != nil && d.earlier(secret):
 			k.wipe()
 			continue

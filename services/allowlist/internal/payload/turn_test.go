@@ -1,0 +1,96 @@
+package payload_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+)
+
+// slowly is a profile with a derivation of so many iterations and a salt that is sent.
+func slowly(iterations int) string {
+	return `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + fmt.Sprintf(` derivation { pbkdf2 { iterations: %d } `, iterations) + sentSalt + `} } } envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT", "TAG") + `}`
+}
+
+// Slow messages of all calls are done one after another where there is one place, and
+// each gives its place back, also one that does not open.
+func TestSlowMessagesTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := legacyPipeline(t, slowly(150_000))
+	q := turn.NewQueue(1)
+	begun, most := 0, 0
+	var mutex sync.Mutex
+	counted := func(next turn.Turn) turn.Turn {
+		return func(work int) (func(), error) {
+			done, err := next(work)
+			mutex.Lock()
+			defer mutex.Unlock()
+			begun++
+			most = max(most, begun)
+			return func() {
+				mutex.Lock()
+				begun--
+				mutex.Unlock()
+				done()
+			}, err
+		}
+	}
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: counted(q.For(t.Context()))}
+			sent, err := p.Encrypt(in)
+			if err != nil {
+				t.Errorf("Encrypt: %v", err)
+				return
+			}
+			in.Keys, in.Body = s.keys(t, p.DecryptReferences()), sent.Body
+			if _, err := p.Decrypt(in); err != nil {
+				t.Errorf("Decrypt: %v", err)
+			}
+			in.Body = []byte(strings.Repeat("00", 60))
+			if _, err := p.Decrypt(in); !fault.Is(err, payload.DecryptionFailed) {
+				t.Errorf("Decrypt of zeros: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if most != 1 || begun != 0 || q.Waiting() != 0 {
+		t.Errorf("%d at once, %d begun and %d waiting at the end; want 1, 0 and 0", most, begun, q.Waiting())
+	}
+}
+
+// What waits and is cancelled is neither encrypted nor said not to open.
+func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	q := turn.NewQueue(0) // whose turn never comes
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	for name, profile := range map[string]string{
+		"a slow derivation":                      slowly(150_000),
+		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
+	} {
+		p := legacyPipeline(t, profile)
+		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+		if out, err := p.Encrypt(in); !errors.Is(err, context.Canceled) || out.Body != nil {
+			t.Errorf("%s: Encrypt = %q, %v", name, out.Body, err)
+		}
+		in.Keys, in.Body = s.keys(t, p.DecryptReferences()), []byte(strings.Repeat("00", 60))
+		if _, err := p.Decrypt(in); !errors.Is(err, context.Canceled) || payload.Stage(err) != "" {
+			t.Errorf("%s: Decrypt: %v", name, err)
+		}
+	}
+	light := pipeline(t, gcm)
+	in := payload.Input{Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+	if _, err := light.Encrypt(in); err != nil {
+		t.Errorf("Encrypt of what is light: %v", err)
+	}
+}
