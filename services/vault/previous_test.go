@@ -1,13 +1,48 @@
 package vault_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/keyward/keyward/pkg/client/cache"
+	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
+
+func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.rotated(t, "key", "first", "second", "third")
+	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
+	res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := cache.New(k.resolver, cache.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{disable, destroy} {
+		k.owner.must(t, method, "key", 3)
+		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: nameOf("key"), UID: uid})
+		e := (*cache.UnusableError)(nil)
+		if !errors.As(err, &e) || len(e.Previous) != len(res.GetPrevious()) {
+			t.Fatalf("after %s: Resolve = %v, want an UnusableError that names %v", method, err, res.GetPrevious())
+		}
+		for i, p := range res.GetPrevious() {
+			if got := e.Previous[i]; got.Version != p.GetVersion() || !got.ReplaceTime.Equal(p.GetReplaceTime().AsTime()) {
+				t.Errorf("after %s: the refusal names %v, want %v", method, got, p)
+			}
+		}
+		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: 3})
+		if got := servertest.Metadata(err); len(got) != 0 {
+			t.Errorf("after %s: the refusal of a version by number has %v", method, got)
+		}
+	}
+}
 
 func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 	t.Parallel()

@@ -147,7 +147,8 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 }
 
 // Resolve returns a secret, from memory or from the vault. Errors are the vault's own,
-// such as NOT_BOUND or VERSION_DISABLED; package client describes them.
+// such as NOT_BOUND; package client describes them. That of a version which is disabled or
+// destroyed is an [*UnusableError].
 func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	if c.memory == nil {
 		a, err := c.ask(ctx, ref)
@@ -183,7 +184,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		Name: ref.Secret, Uid: ref.UID, Version: ref.Version,
 	})
 	if err != nil {
-		return answer{}, err
+		return answer{}, describe(err)
 	}
 	a := answer{
 		Value: Value{

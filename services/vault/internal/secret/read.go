@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -53,7 +55,9 @@ type Resolved struct {
 }
 
 // Resolve returns the value of a version, 0 being the current one, to a holder of
-// a binding. The name must still be in the life of the given uid.
+// a binding. The name must still be in the life of the given uid. Where the current
+// version is disabled or destroyed, the refusal names the versions before it: what came
+// in for one of them may still be welcome.
 func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, number uint32) (Resolved, error) {
 	var sec Secret
 	var sealed keyring.Sealed
@@ -81,7 +85,7 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 			return err
 		}
 		if err := v.usable(); err != nil {
-			return err
+			return withPrevious(err, got.Previous)
 		}
 		sealed, err = loadValue(r, sec, got.Version)
 		return err
@@ -106,6 +110,19 @@ func (v Version) usable() error {
 	default:
 		return fault.New(fault.FailedPrecondition, VersionDisabled, "the version is disabled")
 	}
+}
+
+// withPrevious adds to a refusal which versions were current before.
+func withPrevious(err error, previous []Replacement) error {
+	refusal, ok := fault.From(err)
+	if !ok || len(previous) == 0 {
+		return err
+	}
+	all := make([]string, len(previous))
+	for i, p := range previous {
+		all[i] = fmt.Sprintf("%d %s", p.Version, p.Time.Format(time.RFC3339Nano))
+	}
+	return refusal.With("previous_versions", strings.Join(all, ", "))
 }
 
 // checkHolder fails with NOT_BOUND unless the holder has a binding to the uid.

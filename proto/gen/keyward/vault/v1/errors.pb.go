@@ -57,9 +57,11 @@ const (
 	// FAILED_PRECONDITION. Something refers to the secret. Metadata: `referrers`,
 	// the first 10 names joined by a comma and a space, and `count`, up to 1,000.
 	ErrorReason_ERROR_REASON_SECRET_IN_USE ErrorReason = 12
-	// FAILED_PRECONDITION. The version is disabled.
+	// FAILED_PRECONDITION. The version is disabled. Metadata of ResolveSecret for the current
+	// version: `previous_versions`, what ResolveSecretResponse.previous would be, each as
+	// number, space and replace time (RFC 3339), joined by a comma and a space; none: not there.
 	ErrorReason_ERROR_REASON_VERSION_DISABLED ErrorReason = 13
-	// FAILED_PRECONDITION. The version is destroyed.
+	// FAILED_PRECONDITION. The version is destroyed. Metadata as of VERSION_DISABLED.
 	ErrorReason_ERROR_REASON_VERSION_DESTROYED ErrorReason = 14
 	// FAILED_PRECONDITION. The secret may not be used for this. Metadata: `usage`, the secret's.
 	ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED ErrorReason = 15

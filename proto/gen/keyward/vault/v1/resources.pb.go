@@ -350,7 +350,8 @@ type Secret struct {
 	// A constant string of mask characters that stands for the value. It is the
 	// same for every secret and tells neither characters nor length.
 	MaskedValue string `protobuf:"bytes,7,opt,name=masked_value,json=maskedValue,proto3" json:"masked_value,omitempty"`
-	// The stored form of the current version. Set by GetSecret only.
+	// The stored form of the current version. Set by GetSecret only, unless the version is
+	// destroyed.
 	EncryptedValue *EncryptedValue `protobuf:"bytes,8,opt,name=encrypted_value,json=encryptedValue,proto3" json:"encrypted_value,omitempty"`
 	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
 	// lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
@@ -374,7 +375,8 @@ type Secret struct {
 	ReferenceCount uint32 `protobuf:"varint,15,opt,name=reference_count,json=referenceCount,proto3" json:"reference_count,omitempty"`
 	// The public part of the current version, where the value is a private key in PEM
 	// (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-	// the kinds that can be generated. Unset otherwise. Set by GetSecret only.
+	// the kinds that can be generated. Unset otherwise, and once the version is destroyed.
+	// Set by GetSecret only.
 	PublicKey *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// How long a version may be current before it should be replaced: whole seconds, 1 day
 	// to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
@@ -847,7 +849,7 @@ type SecretVersion struct {
 	Current bool `protobuf:"varint,4,opt,name=current,proto3" json:"current,omitempty"`
 	// When the version was added.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The id of the key that wraps this version's data key.
+	// The id of the key that wraps this version's data key. Empty once it is destroyed.
 	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// How often the version was used with success, as far as workloads have reported; the
 	// allowlist does each minute.

@@ -453,8 +453,8 @@ type UpdateSecretRequest struct {
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, for the change log. At most 512 characters, none a control character.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// With a `value`: the version that is current stays so, and the new one waits to be
-	// restored. Meant for keys that a partner needs to know before they are used.
+	// Only with a `value`: the version that is current stays so, and the new one waits to
+	// be restored. Meant for keys that a partner needs to know before they are used.
 	KeepCurrent   bool `protobuf:"varint,5,opt,name=keep_current,json=keepCurrent,proto3" json:"keep_current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1552,12 +1552,14 @@ type BindSecretRequest struct {
 	// `_`, `.`. Binding again under the same id changes nothing; for another referrer
 	// or host it is refused.
 	OperationId string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	// The version that the referrer means; 0 is the current one. A version that does not
-	// exist is VERSION_NOT_FOUND. `facts` are of it.
+	// The version that the referrer means; `facts` are of it. It must be enabled: else
+	// VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
+	// its state: it is another one after the next rotation.
 	Version uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
 	// digest may be the very key that something else derives. So the first binding of a
-	// KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+	// KEY decides for all that follow in this life of the name, also once it is given up;
+	// another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
 	Digested      bool `protobuf:"varint,7,opt,name=digested,proto3" json:"digested,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -68,9 +68,9 @@ type VaultServiceClient interface {
 	// workspace without secrets is an empty list.
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
-	// `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
-	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
-	// differs, nothing is changed or logged.
+	// `keep_current` is set), also when the same value is stored again. Fails with
+	// SECRET_IN_USE if a host that a binding sends the value to is to leave
+	// `allowed_hosts`. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -83,7 +83,7 @@ type VaultServiceClient interface {
 	ListSecretVersions(ctx context.Context, in *ListSecretVersionsRequest, opts ...grpc.CallOption) (*ListSecretVersionsResponse, error)
 	// Makes a version current again, which is live within a second as any rotation. The
 	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
-	// version nothing is changed or logged.
+	// version, if it is enabled, nothing is changed or logged.
 	RestoreSecretVersion(ctx context.Context, in *RestoreSecretVersionRequest, opts ...grpc.CallOption) (*RestoreSecretVersionResponse, error)
 	// Lets a disabled version be resolved again. For an enabled version nothing is changed
 	// or logged; a destroyed one is VERSION_DESTROYED.
@@ -93,10 +93,11 @@ type VaultServiceClient interface {
 	// the latest after its `max_stale`. The value is kept. For a disabled version nothing
 	// is changed or logged; a destroyed one is VERSION_DESTROYED.
 	DisableSecretVersion(ctx context.Context, in *DisableSecretVersionRequest, opts ...grpc.CallOption) (*DisableSecretVersionResponse, error)
-	// Destroys the value of a version for good: its wrapped data key is deleted, so that
-	// copies of the ciphertext open no more. Number, state and history stay. What is in use
-	// is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
-	// is changed or logged.
+	// Destroys the value of a version for good, with its public key: its wrapped data key is
+	// deleted, so that copies of the ciphertext open no more; backups of the store still hold
+	// both. Number, state, times, uses and history stay. What is in use is refused with
+	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
+	// logged.
 	DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*DestroySecretVersionResponse, error)
 	// Lists who is bound to a secret.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
@@ -326,9 +327,9 @@ type VaultServiceServer interface {
 	// workspace without secrets is an empty list.
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
-	// `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
-	// that a binding sends the value to is to leave `allowed_hosts`. Where nothing
-	// differs, nothing is changed or logged.
+	// `keep_current` is set), also when the same value is stored again. Fails with
+	// SECRET_IN_USE if a host that a binding sends the value to is to leave
+	// `allowed_hosts`. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -341,7 +342,7 @@ type VaultServiceServer interface {
 	ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error)
 	// Makes a version current again, which is live within a second as any rotation. The
 	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
-	// version nothing is changed or logged.
+	// version, if it is enabled, nothing is changed or logged.
 	RestoreSecretVersion(context.Context, *RestoreSecretVersionRequest) (*RestoreSecretVersionResponse, error)
 	// Lets a disabled version be resolved again. For an enabled version nothing is changed
 	// or logged; a destroyed one is VERSION_DESTROYED.
@@ -351,10 +352,11 @@ type VaultServiceServer interface {
 	// the latest after its `max_stale`. The value is kept. For a disabled version nothing
 	// is changed or logged; a destroyed one is VERSION_DESTROYED.
 	DisableSecretVersion(context.Context, *DisableSecretVersionRequest) (*DisableSecretVersionResponse, error)
-	// Destroys the value of a version for good: its wrapped data key is deleted, so that
-	// copies of the ciphertext open no more. Number, state and history stay. What is in use
-	// is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
-	// is changed or logged.
+	// Destroys the value of a version for good, with its public key: its wrapped data key is
+	// deleted, so that copies of the ciphertext open no more; backups of the store still hold
+	// both. Number, state, times, uses and history stay. What is in use is refused with
+	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
+	// logged.
 	DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error)
 	// Lists who is bound to a secret.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)

@@ -113,14 +113,16 @@ export enum ErrorReason {
   SECRET_IN_USE = 12,
 
   /**
-   * FAILED_PRECONDITION. The version is disabled.
+   * FAILED_PRECONDITION. The version is disabled. Metadata of ResolveSecret for the current
+   * version: `previous_versions`, what ResolveSecretResponse.previous would be, each as
+   * number, space and replace time (RFC 3339), joined by a comma and a space; none: not there.
    *
    * @generated from enum value: ERROR_REASON_VERSION_DISABLED = 13;
    */
   VERSION_DISABLED = 13,
 
   /**
-   * FAILED_PRECONDITION. The version is destroyed.
+   * FAILED_PRECONDITION. The version is destroyed. Metadata as of VERSION_DISABLED.
    *
    * @generated from enum value: ERROR_REASON_VERSION_DESTROYED = 14;
    */

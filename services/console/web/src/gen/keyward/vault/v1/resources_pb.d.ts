@@ -76,7 +76,8 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   maskedValue: string;
 
   /**
-   * The stored form of the current version. Set by GetSecret only.
+   * The stored form of the current version. Set by GetSecret only, unless the version is
+   * destroyed.
    *
    * @generated from field: keyward.vault.v1.EncryptedValue encrypted_value = 8;
    */
@@ -140,7 +141,8 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   /**
    * The public part of the current version, where the value is a private key in PEM
    * (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-   * the kinds that can be generated. Unset otherwise. Set by GetSecret only.
+   * the kinds that can be generated. Unset otherwise, and once the version is destroyed.
+   * Set by GetSecret only.
    *
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
@@ -229,7 +231,8 @@ export declare type SecretJson = {
   maskedValue?: string;
 
   /**
-   * The stored form of the current version. Set by GetSecret only.
+   * The stored form of the current version. Set by GetSecret only, unless the version is
+   * destroyed.
    *
    * @generated from field: keyward.vault.v1.EncryptedValue encrypted_value = 8;
    */
@@ -293,7 +296,8 @@ export declare type SecretJson = {
   /**
    * The public part of the current version, where the value is a private key in PEM
    * (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-   * the kinds that can be generated. Unset otherwise. Set by GetSecret only.
+   * the kinds that can be generated. Unset otherwise, and once the version is destroyed.
+   * Set by GetSecret only.
    *
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
@@ -733,7 +737,7 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
   createTime?: Timestamp | undefined;
 
   /**
-   * The id of the key that wraps this version's data key.
+   * The id of the key that wraps this version's data key. Empty once it is destroyed.
    *
    * @generated from field: string key_id = 6;
    */
@@ -805,7 +809,7 @@ export declare type SecretVersionJson = {
   createTime?: TimestampJson;
 
   /**
-   * The id of the key that wraps this version's data key.
+   * The id of the key that wraps this version's data key. Empty once it is destroyed.
    *
    * @generated from field: string key_id = 6;
    */

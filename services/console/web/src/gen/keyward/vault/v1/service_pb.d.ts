@@ -458,8 +458,8 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
   reason: string;
 
   /**
-   * With a `value`: the version that is current stays so, and the new one waits to be
-   * restored. Meant for keys that a partner needs to know before they are used.
+   * Only with a `value`: the version that is current stays so, and the new one waits to
+   * be restored. Meant for keys that a partner needs to know before they are used.
    *
    * @generated from field: bool keep_current = 5;
    */
@@ -504,8 +504,8 @@ export declare type UpdateSecretRequestJson = {
   reason?: string;
 
   /**
-   * With a `value`: the version that is current stays so, and the new one waits to be
-   * restored. Meant for keys that a partner needs to know before they are used.
+   * Only with a `value`: the version that is current stays so, and the new one waits to
+   * be restored. Meant for keys that a partner needs to know before they are used.
    *
    * @generated from field: bool keep_current = 5;
    */
@@ -1502,8 +1502,9 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   operationId: string;
 
   /**
-   * The version that the referrer means; 0 is the current one. A version that does not
-   * exist is VERSION_NOT_FOUND. `facts` are of it.
+   * The version that the referrer means; `facts` are of it. It must be enabled: else
+   * VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
+   * its state: it is another one after the next rotation.
    *
    * @generated from field: uint32 version = 6;
    */
@@ -1512,7 +1513,8 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   /**
    * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
    * digest may be the very key that something else derives. So the first binding of a
-   * KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+   * KEY decides for all that follow in this life of the name, also once it is given up;
+   * another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
    *
    * @generated from field: bool digested = 7;
    */
@@ -1563,8 +1565,9 @@ export declare type BindSecretRequestJson = {
   operationId?: string;
 
   /**
-   * The version that the referrer means; 0 is the current one. A version that does not
-   * exist is VERSION_NOT_FOUND. `facts` are of it.
+   * The version that the referrer means; `facts` are of it. It must be enabled: else
+   * VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
+   * its state: it is another one after the next rotation.
    *
    * @generated from field: uint32 version = 6;
    */
@@ -1573,7 +1576,8 @@ export declare type BindSecretRequestJson = {
   /**
    * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
    * digest may be the very key that something else derives. So the first binding of a
-   * KEY decides for all that follow; another purpose is KEY_PURPOSE_FIXED.
+   * KEY decides for all that follow in this life of the name, also once it is given up;
+   * another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
    *
    * @generated from field: bool digested = 7;
    */
@@ -2463,9 +2467,9 @@ export declare const VaultService: GenService<{
   },
   /**
    * Changes what the mask names. A `value` adds a version and makes it current (unless
-   * `keep_current` is set), also when the same value is stored again. Fails with SECRET_IN_USE if a host
-   * that a binding sends the value to is to leave `allowed_hosts`. Where nothing
-   * differs, nothing is changed or logged.
+   * `keep_current` is set), also when the same value is stored again. Fails with
+   * SECRET_IN_USE if a host that a binding sends the value to is to leave
+   * `allowed_hosts`. Where nothing differs, nothing is changed or logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.UpdateSecret
    */
@@ -2510,7 +2514,7 @@ export declare const VaultService: GenService<{
   /**
    * Makes a version current again, which is live within a second as any rotation. The
    * version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
-   * version nothing is changed or logged.
+   * version, if it is enabled, nothing is changed or logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.RestoreSecretVersion
    */
@@ -2544,10 +2548,11 @@ export declare const VaultService: GenService<{
     output: typeof DisableSecretVersionResponseSchema;
   },
   /**
-   * Destroys the value of a version for good: its wrapped data key is deleted, so that
-   * copies of the ciphertext open no more. Number, state and history stay. What is in use
-   * is refused with VERSION_IN_USE unless `force` is set. For a destroyed version nothing
-   * is changed or logged.
+   * Destroys the value of a version for good, with its public key: its wrapped data key is
+   * deleted, so that copies of the ciphertext open no more; backups of the store still hold
+   * both. Number, state, times, uses and history stay. What is in use is refused with
+   * VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
+   * logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.DestroySecretVersion
    */
