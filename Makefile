@@ -1,9 +1,9 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the rest.
 
 MODULES := proto pkg services
-BIN     := $(CURDIR)/.bin
+BIN     := .bin
 WEB     := services/console/web
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean
@@ -86,25 +86,25 @@ clean: ## Remove what was built (not .keyward, which holds data).
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod
-	GOWORK=off GOBIN=$(BIN) go -C tools/gen install tool
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/gen install tool
 	@touch $@
 
 $(BIN)/golangci-lint: tools/lint/go.mod
-	GOWORK=off GOBIN=$(BIN) go -C tools/lint install tool
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/lint install tool
 	@touch $@
 
 $(BIN)/grpcurl: tools/client/go.mod
-	GOWORK=off GOBIN=$(BIN) go -C tools/client install tool
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/client install tool
 	@touch $@
 
 $(BIN)/helm: tools/helm/go.mod
-	GOWORK=off GOBIN=$(BIN) go -C tools/helm install tool
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/helm install tool
 	@touch $@
 
 $(BIN)/containers: tools/containers/go.mod tools/containers/main.go
-	GOWORK=off GOBIN=$(BIN) go -C tools/containers install tool
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/containers install tool
 	@touch $@
 
 # Debian's package, unpacked and not installed: that would start a server.
 $(BIN)/promtool:
-	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $@ && rm -r $$d
+	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $(CURDIR)/$@ && rm -r $$d

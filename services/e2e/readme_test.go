@@ -144,3 +144,27 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeNamesGoalsThatMakeKnows: a goal that is a file and has no rule of that very
+// name is "up to date" wherever the file is there, and an error in a fresh clone.
+func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	check(t, err)
+	pins, err := filepath.Glob("../../tools/*/go.mod")
+	check(t, err)
+	goals := regexp.MustCompile("`make ([a-z./-]+)( [a-z]+)?`").FindAllStringSubmatch(string(readme), -1)
+	if len(goals) < 4 {
+		t.Fatalf("README.md names %d goals, want at least 4", len(goals))
+	}
+	for _, goal := range goals {
+		args := []string{"-C", "../..", "--no-print-directory", "--dry-run"}
+		for _, pin := range pins {
+			args = append(args, "--what-if="+strings.TrimPrefix(pin, "../../")) // no tool is installed
+		}
+		args = append(args, strings.Fields(goal[1]+goal[2])...)
+		out, err := exec.CommandContext(t.Context(), "make", args...).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "Nothing to be done") {
+			t.Errorf("%s: %v\n%s", goal[0], err, out)
+		}
+	}
+}
