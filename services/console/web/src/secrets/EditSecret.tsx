@@ -22,7 +22,7 @@ import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
   name: string;
-  /** Whether to begin with a new value. */
+  /** Whether it is for a new value alone. */
   rotate?: boolean;
   onClose: () => void;
 }
@@ -32,7 +32,7 @@ export function EditSecret({ name, rotate, onClose }: Props) {
   // Read anew, so that what is edited is what is there.
   const secret = useQuery({ queryKey: ["secret", name, "edit"], queryFn: ({ signal }) => getSecret(name, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
   return (
-    <Modal opened onClose={onClose} title={<>Edit <span className="mono">{idOf(name)}</span></>} size={620} closeOnClickOutside={false}>
+    <Modal opened onClose={onClose} title={<>{rotate ? "New value for" : "Edit"} <span className="mono">{idOf(name)}</span></>} size={620} closeOnClickOutside={false}>
       <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
       {secret.isPending && <Skeleton height={260} />}
       {secret.data && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onClose={onClose} />}
@@ -88,16 +88,20 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
         if (ready) void save();
       }}
     >
-      <Textarea label="Description" description="People see it and the change log keeps it: never put a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus={rotate ? undefined : true} value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
-      <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
-      {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
-      <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
-      <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version." />
+      {!rotate && (
+        <>
+          <Textarea label="Description" description="People see it and the change log keeps it: never put a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
+          <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
+          {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
+          <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
+          <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version." />
+        </>
+      )}
       {rotating && (
         <>
+          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
           <Start current={secret.currentVersion ?? 0} keep={keep} onKeep={setKeep} />
           <Affected secret={secret} keep={keep} />
-          <ValueField ref={value} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
         </>
       )}
       <TextInput label="Reason" description="Optional, for the change log." maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
@@ -150,7 +154,7 @@ function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKe
     { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner has to know before it is used." },
   ];
   return (
-    <Radio.Group label="From when on" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
+    <Radio.Group label="When it is used" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
       <div className="choices">
         {choices.map((c) => (
           <label key={c.value} className="choice" data-checked={(c.value === "later") === keep || undefined}>

@@ -81,7 +81,7 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
         <>
           <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
           <Tabs value={shown} onChange={(t) => t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
-            <TabList chosen={shown}>
+            <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
                   {words}

@@ -25,13 +25,15 @@ interface Props {
   /** Which kinds to offer first. */
   favour: Kind["for"];
   onFilled?: (filled: boolean) => void;
+  /** Whether the dialog begins here, and the focus with it. */
+  first?: boolean;
 }
 
 /**
  * Where a value is typed, dropped or ordered. The value is in the text area or the file
  * alone, never in React's state: what cannot be kept by mistake need not be forgotten.
  */
-export function ValueField({ ref, error, favour, onFilled }: Props) {
+export function ValueField({ ref, error, favour, onFilled, first }: Props) {
   const [way, setWay] = useState<Way>("text");
   const [kind, setKind] = useState<Generate_KindJson>();
   const [size, setSize] = useState(0);
@@ -77,7 +79,7 @@ export function ValueField({ ref, error, favour, onFilled }: Props) {
         </span>
         <SegmentedControl size="xs" aria-label="How the value comes" value={way} onChange={(v) => choose(v as Way)} data={ways} />
       </div>
-      {way === "text" && <Masked area={area} invalid={Boolean(error)} size={size} onSize={(n) => { setSize(n); onFilled?.(n > 0); }} />}
+      {way === "text" && <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={(n) => { setSize(n); onFilled?.(n > 0); }} />}
       {way === "file" && (
         <FileDrop
           name={fileName}
@@ -105,13 +107,14 @@ const ways = [
 
 interface MaskedProps {
   area: React.RefObject<HTMLTextAreaElement | null>;
+  first?: boolean;
   invalid: boolean;
   size: number;
   onSize: (bytes: number) => void;
 }
 
 /** A text area whose characters show as dots, unless asked for. Line ends survive a paste. */
-function Masked({ area, invalid, size, onSize }: MaskedProps) {
+function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
   const [shown, setShown] = useState(false);
   const hint = useId();
   const [blanks, setBlanks] = useState(false);
@@ -131,6 +134,7 @@ function Masked({ area, invalid, size, onSize }: MaskedProps) {
       <div className="masked" data-invalid={invalid || undefined}>
         <textarea
           ref={area}
+          data-autofocus={first || undefined}
           aria-label="Secret value"
           aria-describedby={hint}
           aria-invalid={invalid || undefined}

@@ -39,6 +39,8 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const refused = error?.reason === "VERSION_IN_USE";
   const why = act === "destroy" ? inUse(secret, version, Date.now()) : undefined;
   const used = refused || why !== undefined;
+  const bound = version.current && (secret.referenceCount ?? 0) > 0;
+  const referrers = useReferrers(name, used && bound);
   const ready = act !== "destroy" || (typed === id && (!used || (force && reason.trim() !== "")));
 
   const renew = (...keys: string[]) => Promise.all([...keys.map((key) => [key, name]), ["secrets", workspace]].map((queryKey) => cache.invalidateQueries({ queryKey })));
@@ -69,8 +71,9 @@ export function VersionDialog({ now, act, onClose }: Props) {
         <Effect seen={seen} act={act} />
         {used && (
           <Notice tone="warn" icon={<AlertIcon />} title="The version is in use">
-            <p>{refused ? <Refused {...error?.metadata} /> : why === "current" ? "It is current, and endpoints refer to the secret." : "It was used within the last 24 hours."}</p>
-            <Checkbox mt={6} checked={force} onChange={(e) => setForce(e.currentTarget.checked)} label="Destroy it although it is in use" description="What needs it fails from then on. It is on the log, with your reason." />
+            {refused ? <Refused {...error?.metadata} /> : <p>{why === "current" ? "It is current: until a new value is stored, or another version is restored, whatever needs it is refused." : "It was used within the last 24 hours."}</p>}
+            {bound && <ReferrerList names={referrers.data ?? []} onFollow={onClose} />}
+            <Checkbox mt={6} checked={force} onChange={(e) => setForce(e.currentTarget.checked)} label="Destroy it although it is in use" description="It is on the log, with your reason." />
           </Notice>
         )}
         {act === "destroy" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
@@ -106,10 +109,10 @@ export function VersionDialog({ now, act, onClose }: Props) {
 /** Why the vault did not destroy a version, by the metadata of its answer. */
 function Refused({ reference_count: references, last_use_time: lastUse }: Record<string, string>) {
   return (
-    <>
+    <p>
       {Number(references) > 0 && `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret. `}
       {lastUse && <>The version was last used <FullTime value={lastUse} />.</>}
-    </>
+    </p>
   );
 }
 
@@ -158,7 +161,6 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
             <Fact term="Failures">{Number(version.failureCount ?? 0).toLocaleString("en")}</Fact>
             <Fact term="Last used">{version.lastUseTime ? <Time value={version.lastUseTime} /> : "Never"}</Fact>
           </dl>
-          {current && bound && <Affected name={secret.name ?? ""} words="It is the current version. Until a new value is stored, or another version is restored, whatever needs it is refused." />}
         </>
       );
   }
