@@ -3,9 +3,10 @@
 // An [Index] holds the ids of each workspace in memory, in order, and answers
 // from there: the key layout of the store stays free of it. It is filled from the
 // store at start and follows it by [Index.Set]: after a change has committed, its
-// maker looks at what the store now holds and tells the index, under the index's
-// lock, so that whatever order two makers arrive in, the index ends up as the
-// store is.
+// maker looks at what the store now holds and tells the index. Makers do so one after
+// the other, so that whatever order two of them arrive in, the index ends up as the
+// store is. Searches wait for none of their looks: they may be made by who reads the
+// store, for whom in turn a look may have to wait.
 package search
 
 import (
@@ -20,6 +21,9 @@ const pieceSize = 10_000
 
 // An Index holds the ids of all workspaces. It may be used from many goroutines.
 type Index struct {
+	// makers is held by Set from before its look at the store.
+	makers sync.Mutex
+	// mu guards workspaces, and is never held while anything else is waited for.
 	mu         sync.RWMutex
 	workspaces map[string]*ids
 }
@@ -31,15 +35,23 @@ type ids = btree.Map[string, string]
 // NewIndex returns an empty index.
 func NewIndex() *Index { return &Index{workspaces: make(map[string]*ids)} }
 
-// Set makes the index agree with the store about one id. Exists is called under
-// the lock and tells whether the store has the id now; if it fails, nothing changes.
+// Set makes the index agree with the store about one id. Exists is called by one Set
+// at a time and tells whether the store has the id now; if it fails, nothing changes.
+// It must not call Set.
 func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.makers.Lock()
+	defer x.makers.Unlock()
 	present, err := exists()
 	if err != nil {
 		return err
 	}
+	x.put(workspace, id, present)
+	return nil
+}
+
+func (x *Index) put(workspace, id string, present bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	set := x.workspaces[workspace]
 	switch {
 	case present && set == nil:
@@ -54,7 +66,6 @@ func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 			delete(x.workspaces, workspace)
 		}
 	}
-	return nil
 }
 
 // Find returns the ids that contain query, in order, or in reverse order, at most

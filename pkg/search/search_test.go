@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keyward/keyward/pkg/search"
 )
@@ -112,6 +113,32 @@ func TestIndexFollowsConcurrentChanges(t *testing.T) {
 	slices.Sort(want)
 	if got := index.Find("w", "", "", false, 10); !slices.Equal(got, want) {
 		t.Errorf("Find() = %q, want %q as the store", got, want)
+	}
+}
+
+// A look at the store may have to wait until those who read it are done, and they
+// search: a store that grows lets nobody begin to read before all have ended.
+func TestSearchDoesNotWaitForALookAtTheStore(t *testing.T) {
+	t.Parallel()
+	index := newIndex(t, "w", "a")
+	err := index.Set("w", "b", func() (bool, error) {
+		found := make(chan []string, 1)
+		go func() { found <- index.Find("w", "", "", false, 10) }()
+		select {
+		case got := <-found:
+			if !slices.Equal(got, []string{"a"}) {
+				t.Errorf("Find() during a look at the store = %q, want what was there before", got)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("Find() waits for a look at the store")
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := index.Find("w", "", "", false, 10); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("Find() = %q, want a and b", got)
 	}
 }
 

@@ -21,7 +21,8 @@
 // The functions run one at a time in one order, which makes updates serializable
 // without any conflict. A function given to Update must not call Update or Close:
 // the writer would wait for itself. Nor must one given to View, since a file that
-// is mapped anew waits for the views.
+// is mapped anew waits for the views; and since a view that begins meanwhile waits
+// for that, it must not begin another View, nor wait for who does.
 //
 // # Integrity
 //
