@@ -41,6 +41,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
@@ -215,12 +216,13 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 	if parts.Presets, err = preset.New(); err != nil {
 		return err
 	}
-	if parts.Tryouts, err = tryout.New(a.endpoints, vault, parts.Presets, around.now); err != nil {
+	turns := turn.NewQueue(turn.Places())
+	if parts.Tryouts, err = tryout.New(a.endpoints, vault, parts.Presets, turns, around.now); err != nil {
 		return err
 	}
 	parts.Exchanges, err = exchange.New(exchange.Options{
 		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
-		Uses: a.uses, Failures: parts.Failures, Metrics: around.metrics,
+		Uses: a.uses, Failures: parts.Failures, Turns: turns, Metrics: around.metrics,
 	})
 	a.api = api.New(parts)
 	return err

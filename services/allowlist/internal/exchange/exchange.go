@@ -35,6 +35,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
@@ -58,7 +59,9 @@ type Options struct {
 	// Uses counts how keys are used, and Failures remembers what did not open.
 	Uses     *usage.Meter
 	Failures *usage.Failures
-	Metrics  prometheus.Registerer
+	// Turns is where messages wait whose keys are slow to derive.
+	Turns   *turn.Queue
+	Metrics prometheus.Registerer
 }
 
 // A Server encrypts and decrypts. It may be used from many goroutines.
@@ -72,6 +75,7 @@ type Server struct {
 	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
 	spent     *spent
+	turns     *turn.Queue
 }
 
 // life identifies one state of one endpoint, and so its configuration.
@@ -88,7 +92,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		endpoints: o.Endpoints, vault: o.Vault, keys: o.Keys, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs, spent: newSpent(),
+		stages: newStages(), configs: configs, spent: newSpent(), turns: o.Turns,
 	}
 	if err := o.Metrics.Register(s.stages); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -151,7 +155,7 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	in := s.input(m, l)
+	in := s.input(ctx, m, l)
 	if in.Context.ID == "" && l.pipeline.Signs() {
 		in.Context.ID = NewMessageID()
 	}
@@ -203,7 +207,7 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 		return Decrypted{}, err
 	}
 	defer l.zero()
-	opened, err := l.pipeline.Decrypt(s.input(m, l))
+	opened, err := l.pipeline.Decrypt(s.input(ctx, m, l))
 	if err != nil {
 		s.failed(l, m, err)
 		return Decrypted{}, refused(err)
@@ -225,7 +229,7 @@ func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
 		return Verified{}, err
 	}
 	defer l.zero()
-	verified, err := l.pipeline.Verify(s.input(m, l))
+	verified, err := l.pipeline.Verify(s.input(ctx, m, l))
 	if err != nil {
 		s.failed(l, m, err)
 		return Verified{}, refused(err)
@@ -236,11 +240,11 @@ func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
 }
 
 // input returns what a pipeline needs to know of a message.
-func (s *Server) input(m Message, l loaded) payload.Input {
+func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		Exchange: l.pinned.exchange,
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx),
 	}
 }
 

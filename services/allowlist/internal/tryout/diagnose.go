@@ -57,6 +57,7 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{}, err
 	}
 	defer resolver.Zero(keys...)
+	problem.Turns = s.turns
 	problem.Key = func(wanted payload.Reference) []payload.Key {
 		for i, ref := range refs {
 			if ref.Secret == wanted.Secret && ref.Version == wanted.Version {

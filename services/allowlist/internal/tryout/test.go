@@ -56,6 +56,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	sample := dryrun.Sample{
 		Config: config, Direction: t.Direction, Now: s.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
+		Turn: s.turns.For(ctx),
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)

@@ -23,6 +23,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
@@ -39,16 +40,17 @@ type Server struct {
 	vault     *resolver.Vault
 	presets   *preset.Library
 	limits    *quota.Limiter
+	turns     *turn.Queue
 	now       func() time.Time
 }
 
-// New returns a server for the endpoints of a registry.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, now func() time.Time) (*Server, error) {
+// New returns a server for the endpoints of a registry. Slow messages wait in turns.
+func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) (*Server, error) {
 	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, now)
 	if err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
-	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, now: now}, nil
+	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, turns: turns, now: now}, nil
 }
 
 // saved returns an endpoint with its configuration.

@@ -18,6 +18,7 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
@@ -39,6 +40,8 @@ type Case struct {
 	Headers   payload.Headers
 	// Plaintext is what it is known to hold.
 	Plaintext []byte
+	// Turns is where slow variants wait.
+	Turns *turn.Queue
 	// Key returns the versions of a key, the newest first; none if it is not to be had.
 	Key func(payload.Reference) []payload.Key
 }
@@ -72,7 +75,7 @@ func Find(ctx context.Context, c Case) Answer {
 		}
 		answer.Tried++
 		left -= cost
-		if c.opens(pipeline, keys) {
+		if c.opens(ctx, pipeline, keys) {
 			answer.Found, answer.Differences = true, v.Differences
 			return answer
 		}
@@ -106,8 +109,8 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 }
 
 // opens reports whether a variant opens the message to the plaintext.
-func (c Case) opens(pipeline *payload.Pipeline, keys payload.Keys) bool {
-	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers})
+func (c Case) opens(ctx context.Context, pipeline *payload.Pipeline, keys payload.Keys) bool {
+	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers, Turn: c.Turns.For(ctx)})
 	if err != nil {
 		return false
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
@@ -29,6 +30,8 @@ type Sample struct {
 	Body        []byte
 	ContentType string
 	Context     payload.Context
+	// Turn is as in [payload.Input].
+	Turn turn.Turn
 }
 
 // A Result is what a configuration made of a sample.
@@ -135,6 +138,7 @@ func (s Sample) profile() (path string, profile *allowlistv1.Profile) {
 func (s Sample) input(keys payload.Keys, body []byte, exchange *payload.Exchange) payload.Input {
 	return payload.Input{
 		Now: s.Now, Keys: keys, Body: body, Context: s.Context, ContentType: s.ContentType, Exchange: exchange,
+		Turn: s.Turn,
 	}
 }
 
