@@ -2,6 +2,7 @@ package boltkv_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -40,8 +41,11 @@ func TestARottenValueIsReported(t *testing.T) {
 				_, err := r.Get(victim)
 				return err
 			})
-			if !errors.Is(err, kv.ErrCorrupt) || !strings.Contains(err.Error(), fmt.Sprintf("%x", victim)) {
-				t.Errorf("Get = %v, want %v and the key in hexadecimal", err, kv.ErrCorrupt)
+			if !errors.Is(err, kv.ErrCorrupt) || !strings.Contains(err.Error(), fmt.Sprintf("%x", sha256.Sum256(victim))) {
+				t.Errorf("Get = %v, want %v and the digest of the key", err, kv.ErrCorrupt)
+			}
+			if strings.Contains(err.Error(), string(victim)) || strings.Contains(err.Error(), fmt.Sprintf("%x", victim)) {
+				t.Errorf("Get = %v, want nothing of the key, which is a name", err)
 			}
 			if err := scanAll(t, db); !errors.Is(err, kv.ErrCorrupt) {
 				t.Errorf("Scan = %v, want %v", err, kv.ErrCorrupt)

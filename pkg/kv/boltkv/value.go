@@ -1,6 +1,7 @@
 package boltkv
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -33,7 +34,8 @@ func encode(key, value []byte) []byte {
 // decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
 func decode(key, stored []byte) ([]byte, error) {
 	if len(stored) < checksumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[checksumSize:]) {
-		return nil, fmt.Errorf("read key %x: %w", key, kv.ErrCorrupt)
+		// Keys hold names of resources, which do not belong into errors and logs.
+		return nil, fmt.Errorf("read the key of SHA-256 %x: %w", sha256.Sum256(key), kv.ErrCorrupt)
 	}
 	value := make([]byte, len(stored)-checksumSize)
 	copy(value, stored[checksumSize:])
