@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -29,7 +30,7 @@ const maxViolations = 32
 var errUnknownMethod = errors.New("the server has no such method")
 
 // An answer is an error on its way to the caller: the status is what they get, the
-// cause is for the log.
+// fields and the cause are for the log.
 type answer struct {
 	status *status.Status
 	reason fault.Reason
@@ -60,12 +61,27 @@ func answerTo(ctx context.Context, err error) *answer {
 	}
 	a := &answer{reason: f.Reason, status: describe(status.New(code, f.Message), f, telemetry.RequestID(ctx))}
 	for _, v := range f.Violations {
-		a.fields = append(a.fields, v.Field)
+		a.fields = append(a.fields, withoutKeys(v.Field))
 	}
 	if a.cause = f.Unwrap(); !known {
 		a.cause = err
 	}
 	return a
+}
+
+// withoutKeys returns the path of a field without the keys of maps, which callers
+// chose: what is pasted into a wrong place may be a secret, and must not reach the log.
+// All from the first key to the end of the last goes, since a key could look like what
+// comes between two.
+func withoutKeys(path string) string {
+	before, rest, keyed := strings.Cut(path, `["`)
+	if !keyed {
+		return path
+	}
+	if end := strings.LastIndex(rest, `"]`); end >= 0 {
+		return before + "[]" + rest[end+2:]
+	}
+	return before + "[]"
 }
 
 // answerOf returns the answer of health and reflection, which are the library's and

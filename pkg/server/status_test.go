@@ -96,6 +96,31 @@ func TestFaultReachesTheCallerWhole(t *testing.T) {
 	}
 }
 
+func TestKeysOfMapsAreToldToTheCallerButNotLogged(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ field, logged string }{
+		{"endpoint.url", "endpoint.url"},
+		{`endpoint.blobs["` + canary + `"].parts[0].slot`, "endpoint.blobs[].parts[0].slot"},
+		{`headers["` + canary + `"]`, "headers[]"},
+		{`a["` + canary + `"].b["` + canary + `"].c`, "a[].c"},
+		{`a["x\"]` + canary + `"].c`, "a[].c"},
+		{`a["` + canary, "a[]"},
+	}
+	env := servertest.New(t)
+	next := make(chan error, 1)
+	client := serve(t, env, env.Owner(t, "acme"), func(context.Context) error { return <-next })
+	for _, tt := range tests { // one by one: they share the channel
+		next <- fault.Field(tt.field, "must be known")
+		if got := servertest.Violations(getSecret(t, client)); len(got) != 1 || got[0].Field != tt.field {
+			t.Errorf("violations of %s = %v, want the whole path", tt.field, got)
+		}
+		if want := `"fields":["` + tt.logged + `"]`; !strings.Contains(env.Log.String(), want) {
+			t.Errorf("the log does not have %s:\n%s", want, env.Log)
+		}
+	}
+	servertest.MustNotHold(t, "the log", env.Log.String(), canary)
+}
+
 func TestInternalErrorIsExplainedInTheLogOnly(t *testing.T) {
 	t.Parallel()
 	env := servertest.New(t)
