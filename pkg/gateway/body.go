@@ -35,14 +35,14 @@ func (g *gateway) readBody(rt *route, r *http.Request) ([]byte, *refusal) {
 		return nil, refused
 	}
 	limit := g.cfg.MaxBodyBytes
-	tooLarge := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
+	tooMuch := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
 	if r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooMuch
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case int64(len(body)) > limit:
-		return nil, tooLarge
+		return nil, tooMuch
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, deadline(http.StatusRequestTimeout)
 	case err != nil:
@@ -127,7 +127,7 @@ func (rt *route) maskField() protoreflect.FieldDescriptor {
 		return nil
 	}
 	for _, fd := range rt.params {
-		if fd.Kind() == protoreflect.MessageKind {
+		if fd.Kind() == protoreflect.MessageKind && fd.Message().FullName() == fieldMask {
 			return fd
 		}
 	}
