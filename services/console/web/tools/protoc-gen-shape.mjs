@@ -26,6 +26,9 @@ function optionsOf(registry, desc, name) {
   return extension && options ? getExtension(options, extension) : undefined;
 }
 
+/** A pattern that says what a text looks like; one that keeps characters out is for the server to hold to. */
+const likeness = (pattern) => (pattern && !pattern.startsWith("^[^") ? pattern : undefined);
+
 const bounded = (value) => (value === undefined || value === 0n ? undefined : Number(value));
 
 /** The limits that a control can hold to. What else there is, the server says. */
@@ -35,13 +38,13 @@ function limits(registry, field) {
   const { case: kind, value } = rules.type ?? {};
   switch (kind) {
     case "string":
-      return { maxLength: bounded(value.maxLen), pattern: value.pattern || undefined };
+      return { maxLength: bounded(value.maxLen), pattern: likeness(value.pattern) };
     case "uint32":
       return { choices: value.in.length ? value.in.map(Number) : undefined };
     case "repeated":
       return { minItems: bounded(value.minItems), maxItems: bounded(value.maxItems), ...inner(value.items) };
     case "map":
-      return { minItems: bounded(value.minPairs), maxItems: bounded(value.maxPairs), keyPattern: value.keys?.type?.value?.pattern || undefined };
+      return { minItems: bounded(value.minPairs), maxItems: bounded(value.maxPairs), keyPattern: likeness(value.keys?.type?.value?.pattern) };
     default:
       return {};
   }
@@ -49,7 +52,7 @@ function limits(registry, field) {
 
 function inner(rules) {
   if (rules?.type?.case !== "string") return {};
-  return { maxLength: bounded(rules.type.value.maxLen), pattern: rules.type.value.pattern || undefined };
+  return { maxLength: bounded(rules.type.value.maxLen), pattern: likeness(rules.type.value.pattern) };
 }
 
 function scalar(type) {

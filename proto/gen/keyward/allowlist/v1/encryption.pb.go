@@ -1466,7 +1466,7 @@ type PresetUse struct {
 	// The secrets to put in the preset's places, by the names that the preset gives them.
 	Secrets map[string]*SecretRef `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-	// in LegacyAcknowledgement. 1-512 characters then.
+	// in LegacyAcknowledgement. 1-512 characters then, none a control character.
 	LegacyReason string `protobuf:"bytes,3,opt,name=legacy_reason,json=legacyReason,proto3" json:"legacy_reason,omitempty"`
 	// Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
 	LegacyExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=legacy_expire_time,json=legacyExpireTime,proto3" json:"legacy_expire_time,omitempty"`
@@ -4768,7 +4768,8 @@ type LegacyAcknowledgement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The choice.
 	Flag LegacyAcknowledgement_Flag `protobuf:"varint,1,opt,name=flag,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"flag,omitempty"`
-	// Why it is made, such as a link to the partner's specification. 1-512 characters.
+	// Why it is made, such as a link to the partner's specification. 1-512 characters, none
+	// a control character.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Until when it is accepted: in the future when saved, at most 2 years away.
 	// After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
@@ -4847,11 +4848,11 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\arequest\x129\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\x127\n" +
 	"\x06preset\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.PresetUseR\x06preset\x12@\n" +
-	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xf4\x03\n" +
+	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xb0\x04\n" +
 	"\tPresetUse\x12-\n" +
 	"\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x02id\x12P\n" +
-	"\asecrets\x18\x02 \x03(\v2,.keyward.allowlist.v1.PresetUse.SecretsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\asecrets\x12-\n" +
-	"\rlegacy_reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\flegacyReason\x12H\n" +
+	"\asecrets\x18\x02 \x03(\v2,.keyward.allowlist.v1.PresetUse.SecretsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\asecrets\x12i\n" +
+	"\rlegacy_reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\flegacyReason\x12H\n" +
 	"\x12legacy_expire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10legacyExpireTime\x12S\n" +
 	"\bsettings\x18\x05 \x03(\v2-.keyward.allowlist.v1.PresetUse.SettingsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\bsettings\x1a[\n" +
 	"\fSecretsEntry\x12\x10\n" +
@@ -5234,12 +5235,11 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"!ALGORITHM_ECDSA_P256_SHA256_P1363\x10\b\x12#\n" +
 	"\x1fALGORITHM_ECDSA_P384_SHA384_DER\x10\t\x12\x15\n" +
 	"\x11ALGORITHM_ED25519\x10\n" +
-	"\"\xf0\x04\n" +
+	"\"\xac\x05\n" +
 	"\x15LegacyAcknowledgement\x12P\n" +
 	"\x04flag\x18\x01 \x01(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12\"\n" +
-	"\x06reason\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x06reason\x12C\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12^\n" +
+	"\x06reason\x18\x02 \x01(\tBF\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12C\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12!\n" +
 	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\"\xf8\x02\n" +

@@ -1033,7 +1033,7 @@ type VerifyEndpointRequest struct {
 	Method Verification_Method `protobuf:"varint,2,opt,name=method,proto3,enum=keyward.allowlist.v1.Verification_Method" json:"method,omitempty"`
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Why, for the change log. At most 512 characters.
+	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3029,15 +3029,15 @@ var File_keyward_allowlist_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a%keyward/allowlist/v1/encryption.proto\x1a$keyward/allowlist/v1/resources.proto\"\xbb\x02\n" +
+	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a%keyward/allowlist/v1/encryption.proto\x1a$keyward/allowlist/v1/resources.proto\"\xc0\x02\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x03\xe0A\x02R\n" +
 	"endpointId\x12E\n" +
 	"\bendpoint\x18\x03 \x01(\v2\x1e.keyward.allowlist.v1.EndpointB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bendpoint\x12?\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
-	"\x06reason\x18\x05 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\\\n" +
+	"\x06reason\x18\x05 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
 	"\x16CreateEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"-\n" +
 	"\x12GetEndpointRequest\x12\x17\n" +
@@ -3056,20 +3056,20 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x15legacy_expires_before\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x13legacyExpiresBefore\"}\n" +
 	"\x15ListEndpointsResponse\x12<\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1e.keyward.allowlist.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xba\x02\n" +
 	"\x15UpdateEndpointRequest\x12E\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bendpoint\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12?\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
-	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\\\n" +
+	"\x06reason\x18\x04 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
 	"\x16UpdateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xe7\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xec\x01\n" +
 	"\x15DeleteEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"\x18\n" +
 	"\x16DeleteEndpointResponse\"\x84\x01\n" +
@@ -3080,18 +3080,18 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
 	"\x1bListEndpointHistoryResponse\x12>\n" +
 	"\achanges\x18\x01 \x03(\v2$.keyward.allowlist.v1.EndpointChangeR\achanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
 	"\x16ApproveEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"U\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"U\n" +
 	"\x17ApproveEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xc3\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xff\x01\n" +
 	"\x15VerifyEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12R\n" +
 	"\x06method\x18\x02 \x01(\x0e2).keyward.allowlist.v1.Verification.MethodB\x0f\xe0A\x02\xbaH\t\x82\x01\x06\x18\x02\x18\x03\x18\x04R\x06method\x12\x1b\n" +
-	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"T\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x04 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"T\n" +
 	"\x16VerifyEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\x9a\x01\n" +
 	"\x0fCheckUrlRequest\x12\x1b\n" +
@@ -3114,17 +3114,17 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x13VERDICT_INVALID_URL\x10\x05\x12\x1d\n" +
 	"\x19VERDICT_FORBIDDEN_ADDRESS\x10\x06\x12\x16\n" +
 	"\x12VERDICT_UNRESOLVED\x10\a\x12\x16\n" +
-	"\x12VERDICT_NOT_SERVED\x10\b\"\xa8\x01\n" +
+	"\x12VERDICT_NOT_SERVED\x10\b\"\xad\x01\n" +
 	"\x17ActivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"V\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"V\n" +
 	"\x18ActivateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xaa\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xaf\x01\n" +
 	"\x19DeactivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"X\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"X\n" +
 	"\x1aDeactivateEndpointResponse\x12:\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xf3\x01\n" +
 	"\x0eEncryptRequest\x12\x17\n" +
@@ -3172,7 +3172,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Y\n" +
 	"\x17VerifySignatureResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x88\x03\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x8d\x03\n" +
 	"\x15TestEncryptionRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12@\n" +
 	"\n" +
@@ -3181,8 +3181,8 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\x04body\x18\x04 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12>\n" +
 	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x12\x1b\n" +
-	"\tlive_keys\x18\x06 \x01(\bR\bliveKeys\x12W\n" +
-	"\x06reason\x18\a \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"\x97\x03\n" +
+	"\tlive_keys\x18\x06 \x01(\bR\bliveKeys\x12\\\n" +
+	"\x06reason\x18\a \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"\x97\x03\n" +
 	"\x16TestEncryptionResponse\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x129\n" +
 	"\aheaders\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\aheaders\x12J\n" +
@@ -3203,14 +3203,14 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05value\x18\x03 \x01(\tR\x05value\"9\n" +
 	"\aSnippet\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\xb3\x03\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"\xb8\x03\n" +
 	"\x15DiagnoseSampleRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12\\\n" +
 	"\aheaders\x18\x04 \x03(\v28.keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12,\n" +
-	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\b\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12Y\n" +
-	"\x06reason\x18\x06 \x01(\tBA\xbaH>r<\x10\x01\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x1a:\n" +
+	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\b\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12^\n" +
+	"\x06reason\x18\x06 \x01(\tBF\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x01\n" +

@@ -1353,11 +1353,11 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\t\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\t\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
-	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12j\n" +
-	"\vdescription\x18\x03 \x01(\tBH\xbaHErC\x18\x80\b2>^[^\\x00-\\x08\\x0b-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdescription\x12\x80\x01\n" +
+	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12o\n" +
+	"\vdescription\x18\x03 \x01(\tBM\xbaHJrH\x18\x80\b2C^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdescription\x12\x80\x01\n" +
 	"\x06labels\x18\x04 \x03(\v2$.keyward.vault.v1.Secret.LabelsEntryBB\xbaH?\x9a\x01<\x10@\"\x1cr\x1a2\x18^[a-z][a-z0-9_.-]{0,62}$*\x1ar\x182\x16^[A-Za-z0-9_.-]{0,63}$R\x06labels\x12:\n" +
 	"\x05usage\x18\x05 \x01(\x0e2\x17.keyward.vault.v1.UsageB\v\xe0A\x05\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12;\n" +
 	"\x05value\x18\x06 \x01(\v2\x1d.keyward.vault.v1.SecretValueB\x06\xe0A\x04\x80\x01\x01R\x05value\x12&\n" +

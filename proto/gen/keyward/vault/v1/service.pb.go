@@ -582,8 +582,9 @@ type DeleteSecretRequest struct {
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Delete although the secret is in use, and drop its bindings. Super admins
 	// only (PERMISSION_DENIED to others), needs a `reason`. Endpoints that refer to the
-	// secret are refused its value at once; they are switched off when they next need
-	// it, and at the latest when the allowlist next compares, within the hour.
+	// secret are refused its value at once, and are switched off within a second while the
+	// allowlist hears of changes; otherwise when they next need the secret, and at the latest
+	// when the allowlist next compares, within the hour.
 	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2329,7 +2330,7 @@ func (x *WatchSecretsRequest) GetPosition() *Position {
 	return nil
 }
 
-// A Position is a place in the change log of one life of the store.
+// A Position is a place in the change log, good for one run of the vault.
 type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifies one run of the vault: another one after each start, and so after a
@@ -2519,14 +2520,14 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xab\x02\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xb0\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
 	"\x06secret\x18\x03 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12?\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
-	"\x06reason\x18\x05 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
+	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\\\n" +
+	"\x06reason\x18\x05 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
 	"\x14CreateSecretResponse\x120\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"+\n" +
 	"\x10GetSecretRequest\x12\x17\n" +
@@ -2546,21 +2547,21 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"q\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcc\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd1\x02\n" +
 	"\x13UpdateSecretRequest\x12;\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12?\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12W\n" +
-	"\x06reason\x18\x04 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12!\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\\\n" +
+	"\x06reason\x18\x04 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12!\n" +
 	"\fkeep_current\x18\x05 \x01(\bR\vkeepCurrent\"H\n" +
 	"\x14UpdateSecretResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xfb\x01\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x80\x02\n" +
 	"\x13DeleteSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x14\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x14\n" +
 	"\x05force\x18\x04 \x01(\bR\x05force\x12?\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"\x16\n" +
@@ -2580,35 +2581,35 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x81\x01\n" +
 	"\x1aListSecretVersionsResponse\x12;\n" +
 	"\bversions\x18\x01 \x03(\v2\x1f.keyward.vault.v1.SecretVersionR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xed\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf2\x01\n" +
 	"\x1bRestoreSecretVersionRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"Y\n" +
 	"\x1cRestoreSecretVersionResponse\x129\n" +
-	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xec\x01\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xf1\x01\n" +
 	"\x1aEnableSecretVersionRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"X\n" +
 	"\x1bEnableSecretVersionResponse\x129\n" +
-	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xed\x01\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\xf2\x01\n" +
 	"\x1bDisableSecretVersionRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"Y\n" +
 	"\x1cDisableSecretVersionResponse\x129\n" +
-	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\x83\x02\n" +
+	"\aversion\x18\x01 \x01(\v2\x1f.keyward.vault.v1.SecretVersionR\aversion\"\x88\x02\n" +
 	"\x1bDestroySecretVersionRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12W\n" +
-	"\x06reason\x18\x03 \x01(\tB?\xbaH<r:\x18\x80\x0425^[^\\x00-\\x1f\\x7f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\x14\n" +
 	"\x05force\x18\x05 \x01(\bR\x05force\"Y\n" +

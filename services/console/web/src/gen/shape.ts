@@ -1044,7 +1044,7 @@ export const shape: Shape = {
           "json": "reason",
           "scalar": "string",
           "maxLength": 512,
-          "words": "Why it is made, such as a link to the partner's specification. 1-512 characters."
+          "words": "Why it is made, such as a link to the partner's specification. 1-512 characters, none a control character."
         },
         {
           "name": "expire_time",
@@ -1280,7 +1280,7 @@ export const shape: Shape = {
           "json": "legacyReason",
           "scalar": "string",
           "maxLength": 512,
-          "words": "Acknowledges the unsafe choices of the preset, where it makes some: the reason, as in LegacyAcknowledgement. 1-512 characters then."
+          "words": "Acknowledges the unsafe choices of the preset, where it makes some: the reason, as in LegacyAcknowledgement. 1-512 characters then, none a control character."
         },
         {
           "name": "legacy_expire_time",

@@ -141,7 +141,7 @@ export declare type PresetUse = Message<"keyward.allowlist.v1.PresetUse"> & {
 
   /**
    * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-   * in LegacyAcknowledgement. 1-512 characters then.
+   * in LegacyAcknowledgement. 1-512 characters then, none a control character.
    *
    * @generated from field: string legacy_reason = 3;
    */
@@ -186,7 +186,7 @@ export declare type PresetUseJson = {
 
   /**
    * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-   * in LegacyAcknowledgement. 1-512 characters then.
+   * in LegacyAcknowledgement. 1-512 characters then, none a control character.
    *
    * @generated from field: string legacy_reason = 3;
    */
@@ -4199,7 +4199,8 @@ export declare type LegacyAcknowledgement = Message<"keyward.allowlist.v1.Legacy
   flag: LegacyAcknowledgement_Flag;
 
   /**
-   * Why it is made, such as a link to the partner's specification. 1-512 characters.
+   * Why it is made, such as a link to the partner's specification. 1-512 characters, none
+   * a control character.
    *
    * @generated from field: string reason = 2;
    */
@@ -4235,7 +4236,8 @@ export declare type LegacyAcknowledgementJson = {
   flag?: LegacyAcknowledgement_FlagJson;
 
   /**
-   * Why it is made, such as a link to the partner's specification. 1-512 characters.
+   * Why it is made, such as a link to the partner's specification. 1-512 characters, none
+   * a control character.
    *
    * @generated from field: string reason = 2;
    */

@@ -862,7 +862,7 @@ export declare type VerifyEndpointRequest = Message<"keyward.allowlist.v1.Verify
   etag: string;
 
   /**
-   * Why, for the change log. At most 512 characters.
+   * Why, for the change log. At most 512 characters, none a control character.
    *
    * @generated from field: string reason = 4;
    */
@@ -897,7 +897,7 @@ export declare type VerifyEndpointRequestJson = {
   etag?: string;
 
   /**
-   * Why, for the change log. At most 512 characters.
+   * Why, for the change log. At most 512 characters, none a control character.
    *
    * @generated from field: string reason = 4;
    */

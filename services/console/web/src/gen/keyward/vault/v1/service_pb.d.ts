@@ -582,8 +582,9 @@ export declare type DeleteSecretRequest = Message<"keyward.vault.v1.DeleteSecret
   /**
    * Delete although the secret is in use, and drop its bindings. Super admins
    * only (PERMISSION_DENIED to others), needs a `reason`. Endpoints that refer to the
-   * secret are refused its value at once; they are switched off when they next need
-   * it, and at the latest when the allowlist next compares, within the hour.
+   * secret are refused its value at once, and are switched off within a second while the
+   * allowlist hears of changes; otherwise when they next need the secret, and at the latest
+   * when the allowlist next compares, within the hour.
    *
    * @generated from field: bool force = 4;
    */
@@ -627,8 +628,9 @@ export declare type DeleteSecretRequestJson = {
   /**
    * Delete although the secret is in use, and drop its bindings. Super admins
    * only (PERMISSION_DENIED to others), needs a `reason`. Endpoints that refer to the
-   * secret are refused its value at once; they are switched off when they next need
-   * it, and at the latest when the allowlist next compares, within the hour.
+   * secret are refused its value at once, and are switched off within a second while the
+   * allowlist hears of changes; otherwise when they next need the secret, and at the latest
+   * when the allowlist next compares, within the hour.
    *
    * @generated from field: bool force = 4;
    */
@@ -2251,7 +2253,7 @@ export declare type WatchSecretsRequestJson = {
 export declare const WatchSecretsRequestSchema: GenMessage<WatchSecretsRequest, {jsonType: WatchSecretsRequestJson}>;
 
 /**
- * A Position is a place in the change log of one life of the store.
+ * A Position is a place in the change log, good for one run of the vault.
  *
  * @generated from message keyward.vault.v1.Position
  */
@@ -2273,7 +2275,7 @@ export declare type Position = Message<"keyward.vault.v1.Position"> & {
 };
 
 /**
- * A Position is a place in the change log of one life of the store.
+ * A Position is a place in the change log, good for one run of the vault.
  *
  * @generated from message keyward.vault.v1.Position
  */
