@@ -84,11 +84,10 @@ func patternOf(t testing.TB, field protoreflect.FieldDescriptor) string {
 	t.Helper()
 	extension, err := protoregistry.GlobalTypes.FindExtensionByName("buf.validate.field")
 	check(t, err)
-	options, ok := field.Options().(proto.Message)
-	if !ok || !proto.HasExtension(options, extension) {
+	if !proto.HasExtension(field.Options(), extension) {
 		return ""
 	}
-	rules := options.ProtoReflect().Get(extension.TypeDescriptor()).Message()
+	rules := field.Options().ProtoReflect().Get(extension.TypeDescriptor()).Message()
 	of := func(m protoreflect.Message, name protoreflect.Name) protoreflect.Value {
 		return m.Get(m.Descriptor().Fields().ByName(name))
 	}
