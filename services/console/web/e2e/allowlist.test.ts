@@ -1,4 +1,4 @@
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
 import { choose, dialog, expect, picture, rowNames, told, useKit } from "./kit";
 import { encryptedWith } from "./server";
@@ -18,6 +18,9 @@ async function pick(page: Page, label: string | RegExp, id: string): Promise<voi
   await page.getByRole("textbox", { name: "Search secrets" }).fill(id);
   await page.getByRole("option", { name: id }).click();
 }
+
+/** Waits until something has the focus. */
+const focusedOn = (what: Locator) => what.and(what.page().locator(":focus")).waitFor();
 
 const heading = (page: Page, name: string | RegExp) => page.getByRole("heading", { name }).waitFor();
 
@@ -105,12 +108,28 @@ describe("an owner adds an endpoint", () => {
     await choose(page, "Algorithm", "AES-256-CBC");
     await pick(page, /^Shared key:/, "bank-key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await page.locator(".finding-list").waitFor();
-    expect(await page.getByLabel("URL").getAttribute("aria-invalid")).toBe("true");
-    await page.getByText("This makes unsafe choices").waitFor();
+    const summary = page.locator(".finding-list");
+    await summary.waitFor();
+    const url = page.getByLabel("URL");
+    expect(await url.getAttribute("aria-invalid")).toBe("true");
+    // The first finding on the page has the focus; the summary leads to each.
+    await focusedOn(url);
+    const acknowledge = page.getByRole("button", { name: "Acknowledge Unauthenticated CBC…" });
+    await summary.getByRole("button", { name: "encryption › request › allow legacy" }).first().click();
+    await focusedOn(acknowledge);
     await picture(page, "endpoint-findings");
-    await page.getByRole("button", { name: "Acknowledge for a year" }).click();
-    await page.getByRole("textbox", { name: "Reason", exact: true }).first().fill("The partner cannot do GCM");
+    await summary.getByRole("button", { name: "url" }).click();
+    await focusedOn(url);
+    await acknowledge.click();
+    const answer = page.getByRole("group", { name: "Acknowledge Unauthenticated CBC" });
+    await focusedOn(answer.getByLabel("Reason"));
+    expect(await answer.getByRole("button", { name: "Acknowledge" }).isDisabled()).toBe(true);
+    await answer.getByLabel("Reason").fill("The partner cannot do GCM");
+    await picture(page, "endpoint-acknowledge");
+    await answer.getByLabel("Reason").press("Enter");
+    await answer.waitFor({ state: "detached" });
+    await focusedOn(page.getByRole("button", { name: "Add endpoint" }));
+    expect(await page.getByRole("textbox", { name: "Reason", exact: true }).first().inputValue()).toBe("The partner cannot do GCM");
     await page.getByLabel("URL").fill("https://insecure.test/");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await heading(page, "findings");
@@ -219,6 +238,32 @@ describe("an owner looks after an endpoint", () => {
     await choose(page, "State", "Inactive");
     await page.waitForURL(/state=STATE_INACTIVE/);
     expect(await rowNames(page)).toEqual(["switched"]);
+  });
+
+  test("and the unsafe ones are found by when their acknowledgement ends", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints" });
+    expect((await rowNames(page)).length).toBeGreaterThan(1);
+    await choose(page, "Unsafe choices", "Unsafe choices");
+    await page.waitForURL(/unsafe=any/);
+    expect(await rowNames(page)).toEqual(["findings"]);
+    await page.getByText("Unauthenticated CBC, expires in 11 months").waitFor();
+    await picture(page, "allowlist-unsafe");
+    await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
+    await heading(page, "Nothing found");
+    // By and by it ends: the page's clock is moved, which the filter asks by.
+    await page.clock.setFixedTime(Date.now() + 350 * 86_400_000);
+    await choose(page, "Unsafe choices", "Unsafe, expired");
+    await heading(page, "Nothing found");
+    await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
+    expect(await rowNames(page)).toEqual(["findings"]);
+    await page.clock.setFixedTime(Date.now() + 400 * 86_400_000);
+    await choose(page, "Unsafe choices", "Unsafe, expired");
+    expect(await rowNames(page)).toEqual(["findings"]);
+    await page.getByText("Unauthenticated CBC, expired last month").waitFor();
+    // A link to it is enough.
+    const again = await kit.signIn("member", { at: "/w/demo/endpoints?unsafe=any" });
+    expect(await rowNames(again)).toEqual(["findings"]);
+    await again.getByRole("combobox", { name: "Unsafe choices" }).and(again.locator("[value='Unsafe choices']")).waitFor();
   });
 
   test("the activity of a workspace has everything, what was deleted included", async () => {

@@ -1,10 +1,13 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import path from "node:path";
+import type { AxeResults, RunOptions } from "axe-core";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type Role, Server } from "./server";
 
-const screenshots = path.join(import.meta.dirname, "screenshots");
+/** Where pictures go, if there shall be any. */
+const screenshots = process.env.KEYWARD_PICTURES && path.resolve(import.meta.dirname, "screenshots", process.env.KEYWARD_PICTURES === "1" ? "" : process.env.KEYWARD_PICTURES);
 
 /** What the page did that it should not have. */
 export interface Watch {
@@ -14,38 +17,45 @@ export interface Watch {
   strangers: string[];
 }
 
+/** A browser for the stories of one file, as a person on this machine has it. */
+export const launch = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+
+/** A window of its own. Nothing moves in it, so that nothing has to be waited for. */
+export const open = (browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> =>
+  browser.newContext({ ignoreHTTPSErrors: true, reducedMotion: "reduce", viewport: { width: 1280, height: 860 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
+
 /** A server and a browser for the stories of one file. */
 export class Kit {
   server!: Server;
   browser!: Browser;
 
   async open(): Promise<void> {
-    this.server = await Server.start();
-    this.browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-    });
+    [this.server, this.browser] = await Promise.all([Server.start(), launch()]);
+  }
+
+  /** Closes what a story left open, so that it does not go on beside the next. */
+  async rest(): Promise<void> {
+    await Promise.all(this.browser.contexts().map((c) => c.close()));
   }
 
   async close(): Promise<void> {
-    await this.browser?.close();
-    await this.server?.stop();
+    await Promise.all([this.browser?.close(), this.server?.stop()]);
   }
 
   context(options: BrowserContextOptions = {}): Promise<BrowserContext> {
-    return this.browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 860 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
+    return open(this.browser, options);
   }
 
-  /** A page that is signed in by a one-time link. */
+  /** A page that is signed in by a one-time link, which may lead anywhere on it. */
   async signIn(role: Role, options: BrowserContextOptions & { at?: string } = {}): Promise<Page> {
-    const { at, ...rest } = options;
-    const page = await (await this.context(rest)).newPage();
-    await page.goto(await this.server.link(role));
+    const { at = "/", ...rest } = options;
+    const [page, link] = await Promise.all([this.context(rest).then((c) => c.newPage()), this.server.link(role)]);
+    await page.goto(this.server.url + at + new URL(link).hash);
     await signedIn(page);
-    if (at) {
-      await page.goto(this.server.url + at);
-      await signedIn(page);
-    }
     return page;
   }
 
@@ -66,15 +76,25 @@ export class Kit {
 export function useKit(): Kit {
   const kit = new Kit();
   beforeAll(() => kit.open());
+  afterEach(() => kit.rest());
   afterAll(() => kit.close());
   return kit;
 }
 
 /** Waits until the page knows who is there. */
-const signedIn = (page: Page) => page.locator(".user").first().waitFor({ state: "attached" });
+export const signedIn = (page: Page) => page.locator(".user").first().waitFor({ state: "attached" });
 
-/** Leaves a picture of the page, for people to judge. */
+/** Goes to a place of the page as a link does, without loading it anew. */
+export async function go(page: Page, place: string): Promise<void> {
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, place);
+}
+
+/** Leaves a picture of the page, for people to judge, if KEYWARD_PICTURES is set. */
 export async function picture(page: Page, name: string): Promise<void> {
+  if (!screenshots) return;
   await mkdir(screenshots, { recursive: true });
   await page.evaluate(() => document.fonts.ready);
   await settled(page);
@@ -85,6 +105,24 @@ export async function picture(page: Page, name: string): Promise<void> {
 export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => !document.querySelector(".mantine-Skeleton-root, [data-stale]") && document.getAnimations().every((a) => a.playState !== "running" || a.effect?.getTiming().iterations === Infinity));
 }
+
+let axe: Promise<string> | undefined;
+
+/** What axe finds wrong with the page as it is now. The page has to be opened with `bypassCSP`. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  axe ??= readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await settled(page);
+  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] };
+  const results = await page.evaluate(async ([source, chosen]) => {
+    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
+    if (!scope.axe) (0, eval)(source);
+    return scope.axe?.run(chosen);
+  }, [await axe, options] as const);
+  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" | ")}`);
+}
+
+/** How far the page can be scrolled sideways, which is never meant. */
+export const overflow = (page: Page): Promise<number> => page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
 
 /** Waits for a text that tells that something worked. */
 export async function told(page: Page, text: string | RegExp): Promise<void> {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, test } from "vitest";
-import { choose, dialog, expect, rowNames, useKit } from "./kit";
+import { choose, dialog, expect, go, rowNames, settled, signedIn, useKit } from "./kit";
 import { encryptedWith } from "./server";
 
 const kit = useKit();
@@ -24,13 +24,15 @@ describe("the page's policy", () => {
     const page = await kit.signIn("owner");
     const watch = kit.watch(page);
     await page.addInitScript(() => document.addEventListener("securitypolicyviolation", (e) => console.error(`violation: ${e.violatedDirective} ${e.blockedURI}`)));
+    await page.goto(`${kit.server.url}/w/demo/secrets`);
+    await signedIn(page);
     for (const at of ["secrets", "secrets/a-key", "secrets/a-key/versions", "secrets/a-key/used-by", "secrets/a-key/history", "endpoints", "endpoints/an-endpoint", "endpoints/an-endpoint/encryption", "endpoints/an-endpoint/verification", "endpoints/an-endpoint/edit", "activity", "new-endpoint"]) {
-      await page.goto(`${kit.server.url}/w/demo/${at}`);
+      await go(page, `/w/demo/${at}`);
       await page.locator("main h1").waitFor();
-      await page.waitForLoadState("networkidle");
+      await settled(page);
       expect(await page.locator("style").count(), at).toBe(0);
     }
-    await page.goto(`${kit.server.url}/w/demo/secrets`);
+    await go(page, "/w/demo/secrets");
     await rowNames(page);
     await page.getByRole("button", { name: "Actions for a-key" }).click();
     await page.getByRole("menuitem", { name: "Edit" }).click();

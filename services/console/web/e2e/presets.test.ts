@@ -1,29 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import type { AxeResults, RunOptions } from "axe-core";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
-import { dialog, expect, picture, settled, told, useKit } from "./kit";
+import { axeFindings, dialog, expect, go, overflow, picture, told, useKit } from "./kit";
 
 const kit = useKit();
-let axe = "";
-
 beforeAll(async () => {
-  axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await kit.server.storeSecret("shared-key", { description: "From the bank" });
 });
-
-/** What axe finds wrong with the page as it is now. */
-async function findings(page: Page): Promise<string[]> {
-  await settled(page);
-  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
-  const results = await page.evaluate(async ([source, chosen]) => {
-    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
-    if (!scope.axe) (0, eval)(source);
-    return scope.axe?.run(chosen);
-  }, [axe, options] as const);
-  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(" | ")}`);
-}
 
 /** Begins a new endpoint with a preset. */
 async function begin(page: Page, id: string, preset: string): Promise<void> {
@@ -137,21 +119,20 @@ describe("an owner starts from a preset", () => {
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
   test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
     const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/new-endpoint" });
-    const fits = () => page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
     await page.getByRole("button", { name: "From a preset" }).click();
     await page.getByRole("list", { name: "Presets" }).waitFor();
-    expect(await findings(page), "presets").toEqual([]);
-    expect(await fits()).toBe(0);
+    expect(await axeFindings(page), "presets").toEqual([]);
+    expect(await overflow(page)).toBe(0);
     await page.getByLabel("Search presets").fill("Alipay gateway");
     await page.getByRole("button", { name: "Alipay gateway.do" }).click();
     await page.getByText("This preset makes unsafe choices").waitFor();
-    expect(await findings(page), "a preset").toEqual([]);
-    expect(await fits()).toBe(0);
+    expect(await axeFindings(page), "a preset").toEqual([]);
+    expect(await overflow(page)).toBe(0);
     await page.getByText("This preset makes unsafe choices").scrollIntoViewIfNeeded();
     await picture(page, `${colorScheme}-${size}-preset`);
-    await page.goto(`${kit.server.url}/w/demo/endpoints/node/encryption`);
+    await go(page, "/w/demo/endpoints/node/encryption");
     await page.getByRole("heading", { name: "Recent failures" }).waitFor();
-    expect(await findings(page), "encryption").toEqual([]);
-    expect(await fits()).toBe(0);
+    expect(await axeFindings(page), "encryption").toEqual([]);
+    expect(await overflow(page)).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import path from "node:path";
 
 export type Role = "owner" | "member" | "admin";
 
-const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta.dirname, "../../../../bin/standalone");
+export const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta.dirname, "../../../../bin/standalone");
 
 /** A fresh Keyward in a folder of its own, for one file of stories. */
 export class Server {
@@ -18,6 +18,8 @@ export class Server {
   private constructor(
     readonly folder: string,
     readonly url: string,
+    /** Where gRPC is listened for. */
+    readonly grpcUrl: string,
     process: ChildProcess,
   ) {
     this.#process = process;
@@ -28,7 +30,7 @@ export class Server {
     const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-console-"));
     const [json, grpc] = [await freePort(), await freePort()];
     const child = spawn(binary, ["--dir", folder, "--json", `127.0.0.1:${json}`, "--grpc", `127.0.0.1:${grpc}`, "--metrics", "", "--log-level", "error"], { stdio: ["pipe", "pipe", "inherit"] });
-    const server = new Server(folder, `https://127.0.0.1:${json}`, child);
+    const server = new Server(folder, `https://127.0.0.1:${json}`, `https://127.0.0.1:${grpc}`, child);
     await server.#printed(/Keyward is ready/);
     return server;
   }
@@ -98,7 +100,7 @@ export const encryptedWith = (secret: string): object => ({
 const [firstPort, lastPort] = [10_000, 32_000];
 
 /** A port that is free, and stays so until the program is started. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort));
     if (await isFree(port)) return port;

@@ -1,32 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import type { AxeResults, RunOptions } from "axe-core";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
-import { dialog, expect, picture, settled, useKit } from "./kit";
+import { axeFindings, dialog, expect, overflow, picture, useKit } from "./kit";
 import { encryptedWith } from "./server";
 
 const kit = useKit();
-let axe = "";
-
 beforeAll(async () => {
-  axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await kit.server.storeSecret("bank-key");
   await kit.server.addEndpoint("bank", { encryption: encryptedWith("bank-key") });
   await kit.server.addEndpoint("open");
 });
-
-/** What axe finds wrong with the page as it is now. */
-async function findings(page: Page): Promise<string[]> {
-  await settled(page);
-  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
-  const results = await page.evaluate(async ([source, chosen]) => {
-    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
-    if (!scope.axe) (0, eval)(source);
-    return scope.axe?.run(chosen);
-  }, [axe, options] as const);
-  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(" | ")}`);
-}
 
 const result = (page: Page) => page.getByRole("region", { name: "Result of the test" });
 
@@ -132,11 +114,11 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/endpoints/bank/test" });
     await page.getByRole("button", { name: "Run test" }).click();
     await result(page).waitFor();
-    expect(await findings(page), "result").toEqual([]);
-    expect(await page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth)).toBe(0);
+    expect(await axeFindings(page), "result").toEqual([]);
+    expect(await overflow(page)).toBe(0);
     await result(page).scrollIntoViewIfNeeded();
     await picture(page, `${colorScheme}-${size}-test`);
     await page.getByRole("switch", { name: "Use the live keys" }).check();
-    expect(await findings(page), "live keys").toEqual([]);
+    expect(await axeFindings(page), "live keys").toEqual([]);
   });
 });

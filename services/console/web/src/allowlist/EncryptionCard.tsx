@@ -4,16 +4,15 @@ import { useAccess } from "../api/access";
 import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
 import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
-import { shape } from "../gen/shape";
 import { MessageEditor } from "../shape/Editor";
+import { useFindingBelow } from "../shape/findings";
 import { pruned, withField, type Json } from "../shape/value";
-import { enumWords } from "../shape/words";
 import { TryOut } from "../tryout/TryOut";
-import { AlertIcon, SendIcon } from "../ui/icons";
-import { Card, Notice } from "../ui/parts";
+import { SendIcon } from "../ui/icons";
+import { Card } from "../ui/parts";
+import { Acknowledge } from "./Acknowledge";
 import type { Draft } from "./draft";
 import { PresetForm } from "./PresetForm";
-import { inAYear } from "./presets";
 
 interface Props {
   draft: Draft;
@@ -31,6 +30,7 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
   const set = (encryption: Json | undefined) => onChange({ ...draft, encryption });
   const { encryption } = draft;
   const use = encryption?.preset as Json | undefined;
+  const responseFinding = useFindingBelow(`${path}.response`);
   if (!encryption || use) {
     return (
       <Card title="Encryption" words="How bodies to and from the endpoint are protected." action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}>
@@ -59,7 +59,7 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
         <h3>Requests</h3>
         <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
       </section>
-      <section className="direction" aria-label="Responses">
+      <section className="direction" aria-label="Responses" data-path={`${path}.response`}>
         <div className="direction-head">
           <h3>Responses</h3>
           <SegmentedControl
@@ -73,6 +73,7 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
             ]}
           />
         </div>
+        {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
         {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
       </section>
     </Card>
@@ -114,47 +115,5 @@ function TryButton({ draft, endpointName }: { draft: Draft; endpointName: string
         <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} encryption={encryption} />
       </Modal>
     </>
-  );
-}
-
-/** Offers to acknowledge what the server found unsafe, with a reason to be given. */
-function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
-  const type = "keyward.allowlist.v1.LegacyAcknowledgement.Flag";
-  const known = shape.enums[type]?.values.map((v) => v.name) ?? [];
-  const missing = (problem?.violations ?? []).flatMap((v) => {
-    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy/.exec(v.field)?.[1];
-    return direction ? known.filter((flag) => v.description.includes(flag.replace(/^FLAG_/, ""))).map((flag) => ({ direction, flag })) : [];
-  });
-  const open = missing.filter(({ direction, flag }) => {
-    const list = ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
-    return !list.some((l) => l.flag === flag);
-  });
-  if (open.length === 0) return null;
-  const acknowledge = () => {
-    let next = encryption;
-    for (const { direction, flag } of open) {
-      const of = (next[direction] ?? {}) as Json;
-      next = withField(next, direction, withField(of, "allowLegacy", [...((of.allowLegacy ?? []) as Json[]), { flag, reason: "", expireTime: inAYear() }]));
-    }
-    onChange(next);
-  };
-  return (
-    <Notice
-      tone="warn"
-      icon={<AlertIcon />}
-      title="This makes unsafe choices"
-      action={
-        <Button size="xs" variant="default" onClick={acknowledge}>
-          Acknowledge for a year
-        </Button>
-      }
-    >
-      {open.map(({ direction, flag }) => (
-        <p key={direction + flag}>
-          <b>{enumWords(type, flag)}</b>: {shape.enums[type]?.values.find((v) => v.name === flag)?.words}
-        </p>
-      ))}
-      <p>If the partner cannot do better, acknowledge it, with a reason.</p>
-    </Notice>
   );
 }

@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useAccess } from "../api/access";
 import { createEndpoint, getEndpoint, updateEndpoint } from "../api/allowlist";
 import { endpointName, idOf, idRule } from "../api/names";
@@ -8,7 +8,7 @@ import { Problem } from "../api/problem";
 import { Link } from "../app/Link";
 import { navigate, paths, setGuard } from "../app/router";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import { Findings } from "../shape/findings";
+import { Findings, focusField } from "../shape/findings";
 import { Conflict, differencesOf } from "../ui/Conflict";
 import { ChevronRightIcon } from "../ui/icons";
 import { ProblemPanel } from "../ui/Problem";
@@ -57,6 +57,10 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   const [reason, setReason] = useState("");
   const [theirs, setTheirs] = useState<EndpointJson>();
   const { run, busy, error } = useAction();
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (error) focusField(form.current, ...foundAt(error));
+  }, [error]);
   const mask = changed(before, draft);
   const dirty = mask.length > 0 || (!endpoint && id !== "");
   const leave = useLeaveGuard(dirty && !busy);
@@ -81,6 +85,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   return (
     <Findings value={error}>
       <form
+        ref={form}
         className="stack"
         noValidate
         onSubmit={(e) => {
@@ -91,7 +96,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
         <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
         <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
-        <FindingSummary problem={error} />
+        <FindingSummary problem={error} onGo={(field) => focusField(form.current, field)} />
         <div className="save-bar">
           <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
           <Group gap="xs" wrap="nowrap">
@@ -121,6 +126,12 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
       )}
     </Findings>
   );
+}
+
+/** The fields that a refusal is about. */
+function foundAt({ reason, violations, metadata }: Problem): string[] {
+  if (reason === "ENDPOINT_EXISTS") return ["endpoint_id"];
+  return [...violations.map((v) => v.field), ...(metadata.field ? [metadata.field] : [])];
 }
 
 /** Asks before unsaved work is left, inside the page and out of it. */

@@ -1,4 +1,5 @@
 import { Button, Menu, Select, Skeleton } from "@mantine/core";
+import { useMemo } from "react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useAccess } from "../api/access";
 import { listEndpoints } from "../api/allowlist";
@@ -16,7 +17,7 @@ import { Search } from "../ui/Search";
 import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
-import { algorithms, isVerified, LegacyTags, states, StateTag, VerificationTag } from "./words";
+import { algorithms, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
 export function EndpointsPage() {
@@ -27,11 +28,14 @@ export function EndpointsPage() {
     state: (params.get("state") ?? undefined) as Endpoint_StateJson | undefined,
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
+  const unsafe = params.get("unsafe") ?? "";
+  // Taken once, so that all pages of a list are of the same one.
+  const legacyExpiresBefore = useMemo(() => legacyBefore(unsafe), [unsafe]);
   const size = Number(params.get("size") ?? 50);
-  const pages = usePages(JSON.stringify([workspace, filter, size]));
+  const pages = usePages(JSON.stringify([workspace, filter, unsafe, size]));
   const endpoints = useQuery({
-    queryKey: ["endpoints", workspace, filter, size, pages.token ?? ""],
-    queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, pageSize: size, pageToken: pages.token }, signal),
+    queryKey: ["endpoints", workspace, filter, legacyExpiresBefore, size, pages.token ?? ""],
+    queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
   const actions = useEndpointActions();
@@ -54,12 +58,13 @@ export function EndpointsPage() {
       <div className="toolbar" role="search">
         <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={endpoints.isFetching && endpoints.isPlaceholderData} />
         <Select aria-label="State" w={150} value={filter.state ?? ""} onChange={(s) => change({ state: s ?? "" })} data={[{ value: "", label: "All states" }, ...Object.entries(states).map(([value, [label]]) => ({ value, label }))]} />
+        <Select aria-label="Unsafe choices" w={218} value={unsafe} onChange={(u) => change({ unsafe: u ?? "" })} data={[{ value: "", label: "Safe and unsafe" }, ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label }))]} />
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
       {empty ? (
-        filter.query || filter.state ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "" })}>Show all endpoints</Button>}>
+        filter.query || filter.state || unsafe ? (
+          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
             No endpoint of this workspace matches what you look for.
           </Empty>
         ) : (
@@ -148,7 +153,7 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
       <td className="mid-only" data-label="Protection">
         <span className="tags">
           {used.map((a) => <Tagged key={a} text={a} />)}
-          <LegacyTags encryption={endpoint.encryption} />
+          <LegacyTags encryption={endpoint.encryption} expires />
           {!endpoint.encryption && <span className="dimmed">None</span>}
         </span>
       </td>

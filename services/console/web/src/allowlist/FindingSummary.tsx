@@ -1,17 +1,20 @@
 import type { Problem } from "../api/problem";
 import { ProblemPanel } from "../ui/Problem";
 
-/** `endpoint.encryption.request.cipher.shared_key.keys[0].name` as words. */
+/** `endpoint.encryption.request.envelope.blobs["data"].parts[0].slot` as words. */
 export function placeWords(field: string): string {
-  return field
-    .replace(/^endpoint\./, "")
-    .split(".")
-    .map((part) => part.replace(/\[(\d+)\]$/, (_, n: string) => ` ${Number(n) + 1}`).replaceAll("_", " "))
-    .join(" › ");
+  const parts = field.replace(/^endpoint\./, "").match(/[^.[\]]+(\["[^"]*"\]|\[\d+\])*/g) ?? [];
+  return parts.map((part) => part.replace(/^[^[]+/, (name) => name.replaceAll("_", " ")).replace(/\["([^"]*)"\]/g, " “$1”").replace(/\[(\d+)\]/g, (_, n: string) => ` ${Number(n) + 1}`)).join(" › ");
+}
+
+interface Props {
+  problem: Problem | undefined;
+  /** Leads to the input of a field. */
+  onGo?: (field: string) => void;
 }
 
 /** All that the server found, in one place. Each finding is also shown at its field. */
-export function FindingSummary({ problem }: { problem: Problem | undefined }) {
+export function FindingSummary({ problem, onGo }: Props) {
   if (!problem || problem.reason === "ENDPOINT_EXISTS") return null;
   const violations = problem.violations;
   return (
@@ -20,16 +23,26 @@ export function FindingSummary({ problem }: { problem: Problem | undefined }) {
         <ul className="finding-list">
           {violations.map((v) => (
             <li key={v.field + v.description}>
-              <b>{placeWords(v.field)}</b> {v.description}
+              <Place field={v.field} onGo={onGo} /> {v.description}
             </li>
           ))}
         </ul>
       )}
       {problem.metadata.field && (
         <p>
-          At <b>{placeWords(problem.metadata.field)}</b>.
+          At <Place field={problem.metadata.field} onGo={onGo} />.
         </p>
       )}
     </ProblemPanel>
+  );
+}
+
+function Place({ field, onGo }: { field: string; onGo?: (field: string) => void }) {
+  const words = placeWords(field);
+  if (!onGo) return <b>{words}</b>;
+  return (
+    <button type="button" className="text-button place" onClick={() => onGo(field)}>
+      {words}
+    </button>
   );
 }

@@ -6,14 +6,15 @@ import type { PresetJson, PresetSecretJson, PresetSettingJson } from "../gen/key
 import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import { DateInput } from "../shape/DateInput";
-import { useFinding } from "../shape/findings";
+import { useField, useFinding } from "../shape/findings";
 import { Words } from "../shape/Help";
 import { withField, type Json } from "../shape/value";
 import { enumWords, lead } from "../shape/words";
 import { AlertIcon, SearchIcon } from "../ui/icons";
 import { Empty, Notice, plural, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
-import { decodingOf, inAYear, matching, placesOf, placeTitle, sourceWords } from "./presets";
+import { decodingOf, inAYear, matching, placeTitle, sourceWords } from "./presets";
+import { flagMeaning } from "./Acknowledge";
 import { flagWords } from "./words";
 
 interface Props {
@@ -37,12 +38,11 @@ export function PresetForm({ value, onChange }: Props) {
 
 function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (preset: PresetJson) => void }) {
   const [query, setQuery] = useState("");
-  const finding = useFinding(path, `${path}.id`);
+  const field = useField(`${path}.id`, path);
   const found = matching(presets, query);
   return (
     <div className="presets">
-      <TextInput type="search" aria-label="Search presets" placeholder="Search by partner, algorithm or tool" leftSection={<SearchIcon size={16} />} value={query} maxLength={128} autoComplete="off" onChange={(e) => setQuery(e.currentTarget.value)} />
-      {finding && <p className="field-error" role="alert">Choose a preset.</p>}
+      <TextInput {...field} error={field.error && "Choose a preset."} type="search" aria-label="Search presets" placeholder="Search by partner, algorithm or tool" leftSection={<SearchIcon size={16} />} value={query} maxLength={128} autoComplete="off" onChange={(e) => setQuery(e.currentTarget.value)} />
       <p className="field-hint" aria-live="polite">{plural(found.length, "preset")}</p>
       {found.length === 0 ? (
         <Empty icon={<SearchIcon size={26} />} title="No preset matches">
@@ -86,7 +86,7 @@ interface ChosenProps extends Props {
 }
 
 function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
-  const secretsError = useFinding(`${path}.secrets`, `${path}.secrets.name`, `${path}.id`);
+  const secretsError = useFinding(`${path}.secrets`, `${path}.id`);
   const settingsError = useFinding(`${path}.settings`);
   const secrets = (value.secrets ?? {}) as Record<string, Json>;
   const settings = (value.settings ?? {}) as Json;
@@ -127,12 +127,13 @@ const decodings = "keyward.allowlist.v1.Decoding";
 function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; secret: PresetSecretJson; value: Json; onChange: (ref: Json) => void }) {
   const name = secret.name ?? "";
   const title = placeTitle(name);
-  const finding = useFinding(...placesOf(preset, name));
+  const { error, ...field } = useField(`${path}.secrets["${name}"]`, `${path}.secrets["${name}"].name`, `${path}.secrets["${name}"].version`);
+  const decodingField = useField(`${path}.secrets["${name}"].decoding`);
   const parameter = secret.usage === "PARAMETER";
   const preferred = decodingOf(preset, name);
   const asPreset = preferred ? `Stored as ${enumWords(decodings, preferred)}` : "Stored as it is";
   return (
-    <div className="field">
+    <div className="field" {...field}>
       <span className="field-label">
         {title} <span className="mantine-InputWrapper-required" aria-hidden="true">*</span>
       </span>
@@ -140,8 +141,9 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
         <Words text={secret.description ?? ""} />
       </p>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(chosen) => onChange(withField(value, "name", chosen))} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={finding} />
+        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(chosen) => onChange(withField(value, "name", chosen))} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={error} />
         <Select
+          {...decodingField}
           aria-label={`How ${title} is stored`}
           value={(value.decoding as string) ?? ""}
           onChange={(d) => onChange(withField(value, "decoding", d || undefined))}
@@ -155,8 +157,10 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
 function Setting({ setting, value, onChange }: { setting: PresetSettingJson; value: string | undefined; onChange: (text: string | undefined) => void }) {
   const fallback = setting.defaultValue;
   const needed = fallback === undefined;
+  const field = useField(`${path}.settings["${setting.name}"]`);
   return (
     <TextInput
+      {...field}
       label={placeTitle(setting.name ?? "")}
       description={<Words text={setting.description ?? ""} />}
       withAsterisk={needed}
@@ -170,24 +174,22 @@ function Setting({ setting, value, onChange }: { setting: PresetSettingJson; val
   );
 }
 
-const flags = "keyward.allowlist.v1.LegacyAcknowledgement.Flag";
-
 /** What is unsafe about a preset, in words, and who answers for it until when. */
 function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
-  const found = useFinding(`${path}.legacy_reason`, "endpoint.encryption.request.allow_legacy", "endpoint.encryption.response.allow_legacy");
+  const reason = useField(`${path}.legacy_reason`);
   const until = shape.messages["keyward.allowlist.v1.PresetUse"]?.fields.find((f) => f.name === "legacy_expire_time");
   return (
     <Notice tone="bad" icon={<AlertIcon size={18} />} title="This preset makes unsafe choices">
       <ul className="finding-list">
         {preset.legacy?.map((flag) => (
           <li key={flag}>
-            <b>{flagWords(flag)}</b>: <Words text={shape.enums[flags]?.values.find((v) => v.name === flag)?.words ?? ""} />
+            <b>{flagWords(flag)}</b>: <Words text={flagMeaning(flag)} />
           </li>
         ))}
       </ul>
       <p>The partner may leave no other way. Say why it is accepted; the endpoint shows it until it ends, and then has to be looked at again.</p>
       <div className="two unsafe-fields">
-        <TextInput label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} error={found} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
+        <TextInput {...reason} label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
         {until && <DateInput field={{ ...until, words: "", required: true }} title="Accepted until" value={value.legacyExpireTime} onChange={(t) => onChange(withField(value, "legacyExpireTime", t))} path={`${path}.legacy_expire_time`} />}
       </div>
     </Notice>

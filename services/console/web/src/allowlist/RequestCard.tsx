@@ -1,6 +1,6 @@
 import { Autocomplete, Checkbox, Textarea, TextInput } from "@mantine/core";
 import { idRules } from "../api/names";
-import { useFinding } from "../shape/findings";
+import { useField } from "../shape/findings";
 import { CheckIcon, CrossIcon } from "../ui/icons";
 import { LabelsField } from "../ui/LabelsField";
 import { Card, Notice } from "../ui/parts";
@@ -20,17 +20,17 @@ interface AboutProps extends Props {
 
 /** What an endpoint is called. */
 export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
-  const idError = useFinding("endpoint_id");
-  const nameError = useFinding("endpoint.display_name");
-  const descriptionError = useFinding("endpoint.description");
-  const labelsError = useFinding("endpoint.labels");
+  const idField = useField("endpoint_id");
+  const nameField = useField("endpoint.display_name");
+  const descriptionField = useField("endpoint.description");
+  const { error: labelsError, ...labelsField } = useField("endpoint.labels");
   return (
     <Card title="About">
       <div className="two">
-        <TextInput label="Display name" description="For people. Optional." placeholder="Example Bank payments" maxLength={128} value={draft.displayName} error={nameError} onChange={(e) => onChange({ ...draft, displayName: e.currentTarget.value })} />
+        <TextInput {...nameField} label="Display name" description="For people. Optional." placeholder="Example Bank payments" maxLength={128} value={draft.displayName} onChange={(e) => onChange({ ...draft, displayName: e.currentTarget.value })} />
         {onId ? (
           <div>
-            <TextInput label="Name" description="For machines; it cannot be changed later." placeholder="example-bank" withAsterisk maxLength={128} spellCheck={false} autoComplete="off" classNames={{ input: "mono" }} value={id} error={taken ? "There is an endpoint of this name already." : idError} onChange={(e) => onId(e.currentTarget.value)} />
+            <TextInput {...idField} label="Name" description="For machines; it cannot be changed later." placeholder="example-bank" withAsterisk maxLength={128} spellCheck={false} autoComplete="off" classNames={{ input: "mono" }} value={id} error={taken ? "There is an endpoint of this name already." : idField.error} onChange={(e) => onId(e.currentTarget.value)} />
             {id !== "" && (
               <ul className="rules">
                 {idRules(id).filter((r) => !r.kept).map((r) => (
@@ -51,8 +51,10 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
           <TextInput label="Name" description="It cannot be changed." readOnly classNames={{ input: "mono" }} value={id} />
         )}
       </div>
-      <Textarea label="Description" autosize minRows={2} maxRows={6} maxLength={1024} value={draft.description} error={descriptionError} onChange={(e) => onChange({ ...draft, description: e.currentTarget.value })} />
-      <LabelsField value={draft.labels} onChange={(labels) => onChange({ ...draft, labels })} error={labelsError} />
+      <Textarea {...descriptionField} label="Description" autosize minRows={2} maxRows={6} maxLength={1024} value={draft.description} onChange={(e) => onChange({ ...draft, description: e.currentTarget.value })} />
+      <div {...labelsField}>
+        <LabelsField value={draft.labels} onChange={(labels) => onChange({ ...draft, labels })} error={labelsError} />
+      </div>
     </Card>
   );
 }
@@ -61,25 +63,25 @@ const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /** What is sent, and where to. */
 export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?: string }) {
-  const urlError = useFinding("endpoint.url");
-  const methodsError = useFinding("endpoint.methods");
-  const typeError = useFinding("endpoint.content_type");
+  const urlField = useField("endpoint.url");
+  const methodsField = useField("endpoint.methods");
+  const typeField = useField("endpoint.content_type");
   return (
     <Card title="Request" words="Where it goes, and what goes with every request.">
-      <TextInput label="URL" description="Absolute, https, without query. A path that ends in /* stands for everything below it." placeholder="https://api.partner.example/v2/payments" withAsterisk type="url" spellCheck={false} autoComplete="off" maxLength={2048} classNames={{ input: "mono" }} value={draft.url} error={urlError} onChange={(e) => onChange({ ...draft, url: e.currentTarget.value })} />
+      <TextInput {...urlField} label="URL" description="Absolute, https, without query. A path that ends in /* stands for everything below it." placeholder="https://api.partner.example/v2/payments" withAsterisk type="url" spellCheck={false} autoComplete="off" maxLength={2048} classNames={{ input: "mono" }} value={draft.url} onChange={(e) => onChange({ ...draft, url: e.currentTarget.value })} />
       {urlBefore !== undefined && urlBefore !== draft.url && (
         <Notice tone="warn">
           <p>Another host, port or scheme undoes the verification, and may another path. The endpoint is then pending until it is verified again.</p>
         </Notice>
       )}
-      <Checkbox.Group label="Methods" withAsterisk value={draft.methods} error={methodsError} onChange={(chosen) => onChange({ ...draft, methods: methods.filter((m) => chosen.includes(m)) })}>
+      <Checkbox.Group {...methodsField} label="Methods" withAsterisk value={draft.methods} onChange={(chosen) => onChange({ ...draft, methods: methods.filter((m) => chosen.includes(m)) })}>
         <div className="method-choices">
           {methods.map((m) => (
             <Checkbox key={m} value={m} label={m} size="xs" classNames={{ label: "mono" }} />
           ))}
         </div>
       </Checkbox.Group>
-      <Autocomplete label="Content type" description="Of bodies before encryption." placeholder="application/json" w={320} data={["application/json", "application/xml", "text/xml", "text/plain", "application/x-www-form-urlencoded"]} maxLength={256} value={draft.contentType} error={typeError} onChange={(contentType) => onChange({ ...draft, contentType })} />
+      <Autocomplete {...typeField} label="Content type" description="Of bodies before encryption." placeholder="application/json" w={320} data={["application/json", "application/xml", "text/xml", "text/plain", "application/x-www-form-urlencoded"]} maxLength={256} value={draft.contentType} onChange={(contentType) => onChange({ ...draft, contentType })} />
       <Parameters title="Headers" path="endpoint.headers" url={draft.url} value={draft.headers} onChange={(headers) => onChange({ ...draft, headers })} />
       <Parameters title="Query parameters" path="endpoint.query_parameters" url={draft.url} value={draft.queryParameters} onChange={(queryParameters) => onChange({ ...draft, queryParameters })} />
       <BodyValues url={draft.url} value={draft.bodyValues} onChange={(bodyValues) => onChange({ ...draft, bodyValues })} />

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { carriesCredential, changed, draftOf, endpointOf, hostOf, show } from "./draft";
 import { placeWords } from "./FindingSummary";
-import { algorithms, flagWords, legacyOf } from "./words";
+import { Problem } from "../api/problem";
+import { missingFlags } from "./Acknowledge";
+import { algorithms, flagWords, legacyBefore, legacyOf } from "./words";
 
 const saved = { name: "workspaces/demo/endpoints/a", url: "https://a.test/", methods: ["POST"], labels: { a: "1", b: "2" }, encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const }, keys: [{ name: "k" }], headers: { "X-S": "${signature}" } } } } };
 
@@ -37,6 +39,8 @@ test("the host of a URL, or of none", () => {
 
 test("a place in a request reads as words", () => {
   expect(placeWords("endpoint.encryption.request.cipher.shared_key.keys[0].name")).toBe("encryption › request › cipher › shared key › keys 1 › name");
+  expect(placeWords('endpoint.encryption.request.envelope.blobs["my_data"].parts[0].slot')).toBe("encryption › request › envelope › blobs “my_data” › parts 1 › slot");
+  expect(placeWords('endpoint.encryption.request.signing.headers["X.Sign_1"]')).toBe("encryption › request › signing › headers “X.Sign_1”");
 });
 
 test("algorithms and unsafe choices are found wherever they are", () => {
@@ -48,4 +52,24 @@ test("algorithms and unsafe choices are found wherever they are", () => {
   expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([{ flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true }]);
   expect(algorithms(undefined)).toEqual([]);
   expect(flagWords("FLAG_RSA_PKCS1")).toBe("RSA PKCS1");
+});
+
+test("unsafe choices that nobody answers for are found in a refusal, each once, and not what was acknowledged since", () => {
+  const violation = (direction: string, flag: string) => ({ field: `endpoint.encryption.${direction}.allow_legacy`, description: `must acknowledge ${flag}` });
+  const refusal = new Problem(400, "", { details: [{ fieldViolations: [violation("request", "ECB"), violation("request", "MD5_KDF"), violation("response", "ECB"), { field: "endpoint.url", description: "must be https" }] }] });
+  expect(missingFlags(refusal, { request: {} })).toEqual([
+    { flag: "FLAG_ECB", directions: ["request", "response"] },
+    { flag: "FLAG_MD5_KDF", directions: ["request"] },
+  ]);
+  expect(missingFlags(refusal, { request: { allowLegacy: [{ flag: "FLAG_ECB" }, { flag: "FLAG_MD5_KDF" }] }, response: { allowLegacy: [{ flag: "FLAG_ECB" }] } })).toEqual([]);
+  expect(missingFlags(undefined, {})).toEqual([]);
+});
+
+test("a filter by unsafe choices asks for a time", () => {
+  const now = Date.parse("2026-01-01T00:00:00Z");
+  expect(legacyBefore("expired", now)).toBe("2026-01-01T00:00:00.000Z");
+  expect(legacyBefore("soon", now)).toBe("2026-01-31T00:00:00.000Z");
+  // Acknowledgements are for two years at most.
+  expect(Date.parse(legacyBefore("any", now) ?? "")).toBeGreaterThan(Date.parse("2028-01-02T00:00:00Z"));
+  expect(legacyBefore("", now)).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
-import { decodingOf, matching, placesOf, placeTitle, sourceWords } from "./presets";
+import { decodingOf, matching, placeTitle, sourceWords } from "./presets";
 
 const ref = (name: string, decoding: "DECODING_PEM" | "DECODING_RAW") => ({ name: `workspaces/-/secrets/${name}`, decoding });
 const preset: PresetJson = {
@@ -16,12 +16,6 @@ describe("a preset", () => {
     expect(matching([preset], "cbc developer.bank")).toEqual([preset]);
     expect(matching([preset], "")).toEqual([preset]);
     expect(matching([preset], "cbc visa")).toEqual([]);
-  });
-
-  test("shows what the server found at the secret that is meant", () => {
-    expect(placesOf(preset, "bank_key")).toContain("endpoint.encryption.request.cipher.session_key.keys[0].name");
-    expect(placesOf(preset, "bank_key")).toHaveLength(3);
-    expect(placesOf(preset, "none")).toEqual([]);
   });
 
   test("says how it reads a secret", () => {

@@ -1,5 +1,4 @@
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
-import { idOf } from "../api/names";
 import type { Json } from "../shape/value";
 
 /** The presets that have all words of a query in their name, description or sources. */
@@ -11,33 +10,18 @@ export function matching(presets: PresetJson[], query: string): PresetJson[] {
   });
 }
 
-/** A reference inside a preset's configuration, and the place of the preset that it stands for. */
-interface Reference {
-  place: string;
-  name: string;
-  decoding: string;
-}
-
-/** The references of a preset's configuration, by their path as the server's findings write it. */
-function references(value: unknown, at: string): Reference[] {
-  if (Array.isArray(value)) return value.flatMap((v, i) => references(v, `${at}[${i}]`));
-  if (typeof value !== "object" || value === null) return [];
-  const { name, decoding } = value as Json;
-  if (typeof name === "string" && name.startsWith("workspaces/-/secrets/")) return [{ place: at, name: idOf(name), decoding: typeof decoding === "string" ? decoding : "" }];
-  return Object.entries(value).flatMap(([key, v]) => references(v, `${at}.${key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)}`));
-}
-
-const referencesOf = (preset: PresetJson): Reference[] => references(preset.encryption ?? {}, "endpoint.encryption");
-
-/** Where the server may find something wrong with the secret that stands in a place of a preset. */
-export function placesOf(preset: PresetJson, secret: string): string[] {
-  return referencesOf(preset).filter((r) => r.name === secret).flatMap(({ place }) => [place, `${place}.name`, `${place}.decoding`]);
-}
-
 /** How a preset reads the bytes of a secret, or nothing where it takes them as they are. */
 export function decodingOf(preset: PresetJson, secret: string): string | undefined {
-  const found = referencesOf(preset).find((r) => r.name === secret)?.decoding;
+  const found = decodings(preset.encryption ?? {}, `workspaces/-/secrets/${secret}`)[0];
   return found && !/_(UNSPECIFIED|RAW)$/.test(found) ? found : undefined;
+}
+
+/** The decodings of the references to a secret, however deep. */
+function decodings(value: unknown, secret: string): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const { name, decoding } = value as Json;
+  if (name === secret) return typeof decoding === "string" ? [decoding] : [];
+  return Object.values(value).flatMap((v) => decodings(v, secret));
 }
 
 /** A source as one reads it: the host of a URL, or the words themselves. */

@@ -88,3 +88,18 @@ export function LegacyTags({ encryption, expires }: { encryption: EncryptionJson
 }
 
 export const shownName = (endpoint: EndpointJson, id: string): string => endpoint.displayName || id;
+
+const oneDay = 86_400_000;
+
+/** Filters by acknowledged unsafe choices, with how far ahead the end may be of one that is found. */
+export const unsafeFilters: Record<string, { label: string; ahead: number }> = {
+  any: { label: "Unsafe choices", ahead: 1_000 * oneDay },
+  soon: { label: "Unsafe, expires in 30 days", ahead: 30 * oneDay },
+  expired: { label: "Unsafe, expired", ahead: 0 },
+};
+
+/** The time before which what a filter finds ends, or nothing if it is none. */
+export function legacyBefore(filter: string, now = Date.now()): string | undefined {
+  const found = unsafeFilters[filter];
+  return found && new Date(now + found.ahead).toISOString();
+}

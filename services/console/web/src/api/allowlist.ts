@@ -8,6 +8,8 @@ export interface EndpointFilter {
   query?: string;
   state?: Endpoint_StateJson;
   label?: string;
+  /** Only those with an acknowledgement of an unsafe choice that ends before this time. */
+  legacyExpiresBefore?: string;
   orderBy?: Sort;
 }
 

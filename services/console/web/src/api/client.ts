@@ -34,10 +34,13 @@ async function bearer(): Promise<string> {
   try {
     return await session.token();
   } catch (error) {
-    if (error instanceof SignInError) throw new Problem(401, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason: "CREDENTIALS_MISSING" }] });
+    if (error instanceof SignInError) throw new Problem(401, "", refusal("CREDENTIALS_MISSING"));
     throw error;
   }
 }
+
+/** A refusal of the page's own, as the server would write it. */
+const refusal = (reason: string) => ({ details: [{ "@type": "google.rpc.ErrorInfo", reason }] });
 
 async function send(method: string, path: string, { query, body, signal }: Options, token: string): Promise<Response> {
   const timeout = AbortSignal.timeout(patience);
@@ -55,7 +58,7 @@ async function send(method: string, path: string, { query, body, signal }: Optio
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem(0, "");
+    throw timeout.aborted ? new Problem(504, "", refusal("DEADLINE")) : new Problem(0, "");
   }
 }
 

@@ -52,6 +52,9 @@ const titles: Record<string, string> = {
   SECRET_NOT_FOUND: "There is no such secret",
   ENDPOINT_NOT_FOUND: "There is no such endpoint",
   VERSION_NOT_FOUND: "There is no such version",
+  VERSION_IN_USE: "The version is in use",
+  VERSION_DISABLED: "The version is disabled",
+  VERSION_DESTROYED: "The version is destroyed",
   SECRET_EXISTS: "This name is taken",
   ENDPOINT_EXISTS: "This name is taken",
   ETAG_MISMATCH: "Somebody changed it in the meantime",
@@ -65,6 +68,7 @@ const titles: Record<string, string> = {
   USAGE_NOT_ALLOWED: "The secret may not be used for this",
   HOST_NOT_ALLOWED: "The credential may not be sent to this host",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
+  KEY_PURPOSE_FIXED: "The key serves another purpose",
   INVALID_FIELD: "Some fields are not right",
   INVALID_PAGE_TOKEN: "The list has moved on",
   MESSAGE_TOO_LARGE: "This is larger than the limit",
@@ -76,7 +80,7 @@ const titles: Record<string, string> = {
 };
 
 const hints: Record<string, string> = {
-  OFFLINE: "Check your connection. Nothing was changed as far as this page knows.",
+  OFFLINE: "Check your connection. If you were changing something, look whether it was changed before you repeat it.",
   CREDENTIALS_MISSING: "Sign in again.",
   CREDENTIALS_INVALID: "Sign in again.",
   PERMISSION_DENIED: "Your role does not allow it, or it does not exist.",
@@ -86,6 +90,9 @@ const hints: Record<string, string> = {
   DIRECT_KEY_NOT_SUPPORTED: "Store it as a secret, and refer to that.",
   USAGE_NOT_ALLOWED: "Keys go into ciphers and signatures; credentials into headers, query parameters and body values.",
   HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first.",
+  VERSION_DISABLED: "Enable it, or make another version the current one.",
+  VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
+  KEY_PURPOSE_FIXED: "A key either goes into a digest or does anything else, never both. Store another secret for this.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
 };
 

@@ -6,11 +6,10 @@ import { session, type Person } from "./session";
 
 /** Asks to sign in again, over a page that stays as it was. */
 export function Expired({ person, problem }: { person: Person; problem?: string }) {
-  const [busy, setBusy] = useState(false);
-  const again = async () => {
-    setBusy(true);
-    await session.signInAgain();
-    setBusy(false);
+  const [opened, setOpened] = useState(false);
+  const again = () => {
+    setOpened(true);
+    void session.signInAgain();
   };
   return (
     <Modal opened onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
@@ -18,6 +17,7 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
         <p>
           Sign in again as <b>{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
         </p>
+        {opened && !problem && <p role="status">Go on in the window that was opened.</p>}
         {problem && (
           <Notice tone="bad" icon={<AlertIcon />}>
             <p role="alert">{problem}</p>
@@ -27,8 +27,8 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
           <Button variant="subtle" color="gray" onClick={() => void session.signOut()}>
             Leave
           </Button>
-          <Button data-autofocus loading={busy} onClick={() => void again()}>
-            Sign in again
+          <Button data-autofocus onClick={again}>
+            {opened ? "Open the window again" : "Sign in again"}
           </Button>
         </Group>
       </div>

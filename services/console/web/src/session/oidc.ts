@@ -52,7 +52,9 @@ export async function loadConfig(): Promise<Config> {
 }
 
 export async function discover(config: Config): Promise<Issuer> {
-  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" });
+  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" }).catch(() => {
+    throw new SignInError("discovery", "The issuer, where people sign in, cannot be reached.");
+  });
   if (!response.ok) throw new SignInError("discovery", "The issuer's configuration could not be loaded.");
   const issuer = (await response.json()) as Issuer;
   // Another issuer's document must not decide where codes go (OIDC Discovery 4.3).
@@ -124,7 +126,7 @@ async function request(config: Config, issuer: Issuer, form: Record<string, stri
     redirect: "error",
   });
   const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  if (!response.ok) throw new SignInError(String(answer.error ?? "token"), "The issuer refused.");
+  if (!response.ok) throw new SignInError(String(answer.error ?? "token"), text(answer.error_description) ?? "");
   if (typeof answer.access_token !== "string") throw new SignInError("token", "The issuer sent no access token.");
   return {
     accessToken: answer.access_token,
@@ -145,6 +147,9 @@ export function claims(token: string | undefined): Record<string, unknown> {
   }
 }
 
+/** How far clocks may be apart, in milliseconds. */
+const skew = 5 * 60_000;
+
 function checkIdToken(config: Config, token: string | undefined, nonce: string): void {
   const found = claims(token);
   const audience = Array.isArray(found.aud) ? found.aud : [found.aud];
@@ -152,7 +157,8 @@ function checkIdToken(config: Config, token: string | undefined, nonce: string):
     found.iss === config.issuer &&
     audience.includes(config.clientId) &&
     found.nonce === nonce &&
-    typeof found.exp === "number" &&
-    found.exp * 1000 > Date.now() - 60_000;
+    typeof found.exp === "number";
   if (!right) throw new SignInError("id_token", "The issuer's answer is not of the sign-in that was begun here.");
+  // It was made a moment ago, so that it is this machine's clock that is wrong.
+  if (Number(found.exp) * 1000 < Date.now() - skew) throw new SignInError("clock", "By this computer's clock the issuer's answer is of the past. Set the clock, and try again.");
 }

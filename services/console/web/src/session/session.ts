@@ -31,6 +31,7 @@ class Session {
   #tokens: Tokens | undefined;
   #renewing: Promise<void> | undefined;
   #timer = 0;
+  #again: AbortController | undefined;
 
   subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
@@ -104,16 +105,19 @@ class Session {
 
   /**
    * Signs in again in a window of its own, so that what was typed into this one stays.
-   * Call it from a click, or the browser keeps the window shut.
+   * Call it from a click, or the browser keeps the window shut. Nothing tells when the
+   * window is closed without an answer: a second call gives up waiting for the first.
    */
   async signInAgain(): Promise<void> {
+    this.#again?.abort();
+    const { signal } = (this.#again = new AbortController());
     // Opened before anything is waited for: a click allows a window for a moment only.
     const popup = window.open("", "keyward-sign-in", "popup,width=520,height=680");
     try {
       const { config, issuer } = await this.#meet();
       const { url, pending } = await begin(config, issuer, { returnTo: "/", popup: true });
       if (!popup) throw new SignInError("popup", "The browser did not open a window. Allow pop-ups for this page and try again.");
-      const answer = awaitHandOver(pending.state);
+      const answer = awaitHandOver(pending.state, signal);
       popup.location.replace(url);
       this.#enter(await finish(config, issuer, await answer, pending));
     } catch (error) {
@@ -219,13 +223,26 @@ class Session {
 
 function words(error: unknown, standalone?: boolean): string {
   if (!(error instanceof SignInError)) return "The server cannot be reached.";
+  // What the issuer says of its own accord comes behind what it means.
+  const said = error.message ? ` It says: ${error.message}` : "";
   switch (error.code) {
     case "invalid_ticket":
       return "This link was used already, or is older than five minutes.";
     case "login_required":
       return standalone ? "This browser is not known any more. Open a new sign-in link in another tab, then try again." : "The issuer wants you to sign in.";
     case "access_denied":
-      return "The issuer refused to sign you in.";
+      return `The issuer refused to sign you in.${said}`;
+    case "temporarily_unavailable":
+    case "server_error":
+      return `The issuer cannot sign anybody in now. Try again later.${said}`;
+    case "invalid_request":
+    case "invalid_scope":
+    case "invalid_client":
+    case "unauthorized_client":
+    case "unsupported_response_type":
+      return `The issuer does not take what this page asks for (${error.code}). Whoever runs Keyward has to look at how it is set up.${said}`;
+    case "invalid_grant":
+      return "The issuer took too long, or this answer of it was used already. Try again.";
     default:
       return error.message || "The sign-in did not work.";
   }
@@ -255,9 +272,11 @@ function handOver(answer: URLSearchParams): void {
   window.close();
 }
 
-function awaitHandOver(state: string): Promise<URLSearchParams> {
+/** The answer to a sign-in in another window. None ever comes once it was given up. */
+function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchParams> {
   return new Promise((resolve) => {
     const channel = new BroadcastChannel(channelName);
+    givenUp.addEventListener("abort", () => channel.close());
     channel.onmessage = (event: MessageEvent<string>) => {
       const answer = new URLSearchParams(event.data);
       if (answer.get("state") !== state) return;

@@ -1,12 +1,12 @@
 import { TextInput } from "@mantine/core";
-import { useFinding } from "./findings";
+import { useField } from "./findings";
 import type { InputProps } from "./FieldInput";
 import { Words } from "./Help";
 import { lead } from "./words";
 
 /** A day. It ends with its last second, in the time of whoever chooses it. */
 export function DateInput({ field, title, value, onChange, path }: InputProps) {
-  const error = useFinding(path);
+  const own = useField(path);
   const at = typeof value === "string" ? new Date(value) : undefined;
   const shown = at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
   return (
@@ -15,7 +15,7 @@ export function DateInput({ field, title, value, onChange, path }: InputProps) {
       label={title}
       description={field.words ? <Words text={lead(field.words).first} /> : undefined}
       withAsterisk={field.required}
-      error={error}
+      {...own}
       value={shown}
       w={240}
       onChange={(e) => {

@@ -3,7 +3,7 @@ import { useId, type ReactNode } from "react";
 import { shape } from "../gen/shape";
 import { PlusIcon, TrashIcon } from "../ui/icons";
 import { FieldInput } from "./FieldInput";
-import { useFinding } from "./findings";
+import { useFinding, useFindingBelow } from "./findings";
 import { Help } from "./Help";
 import type { FieldShape } from "./shape";
 import { begin, isSet, withField, type Json } from "./value";
@@ -36,7 +36,7 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
     }
   }
   return (
-    <div className="message">
+    <div className="message" data-path={path}>
       {rows}
       {absent.length > 0 && (
         <div className="absent">
@@ -49,13 +49,16 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
   );
 }
 
+/** Whether the control of a field shows itself what was found wrong with it. */
+const showsFindings = (field: FieldShape): boolean => !isBlock(field) || (field.message === "keyward.allowlist.v1.SecretRef" && !field.repeated && !field.map);
+
 /** Fields that are more than one control: those are added and taken away as a whole. */
 const isBlock = (field: FieldShape): boolean => Boolean(field.message || field.repeated || field.map) && field.message !== "google.protobuf.Timestamp" && field.message !== "google.protobuf.Duration";
 
 function AddField({ type, field, path, onAdd }: { type: string; field: FieldShape; path: string; onAdd: () => void }) {
-  const finding = useFinding(path);
+  const finding = useFindingBelow(path);
   return (
-    <div>
+    <div data-path={path}>
       <Button size="xs" variant="default" leftSection={<PlusIcon size={14} />} onClick={onAdd} data-hint={field.words.split("\n")[0]}>
         {titleOf(type, field.name)}
       </Button>
@@ -76,11 +79,11 @@ interface RowProps {
 function FieldRow({ type, field, value, onChange, path }: RowProps) {
   const title = titleOf(type, field.name);
   const heading = useId();
-  const finding = useFinding(path);
+  const finding = useFinding(...(showsFindings(field) ? [] : [path]));
   if (!isBlock(field)) return <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />;
   const removable = !field.required && !field.minItems;
   return (
-    <div className="block" role="group" aria-labelledby={heading}>
+    <div className="block" role="group" aria-labelledby={heading} data-path={path}>
       <div className="block-head">
         <div className="block-title" id={heading}>{title}</div>
         <Help words={field.words} />
@@ -111,7 +114,7 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
   const chosen = fields.find((f) => value[f.json] !== undefined && value[f.json] !== null);
   const title = titleOf(type, name);
   const heading = useId();
-  const finding = useFinding(`${path}.${name}`, ...(chosen && isBlock(chosen) ? [`${path}.${chosen.name}`] : []));
+  const finding = useFinding(`${path}.${name}`, ...(chosen && !showsFindings(chosen) ? [`${path}.${chosen.name}`] : []));
   const choose = (next: string) => {
     const without = fields.reduce((v, f) => withField(v, f.json, undefined), value);
     const field = fields.find((f) => f.name === next);
@@ -121,7 +124,7 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
   // A choice without an alternative is none.
   const only = options.length === 1 && chosen;
   return (
-    <div className="block" role="group" aria-labelledby={heading}>
+    <div className="block" role="group" aria-labelledby={heading} data-path={`${path}.${name}`}>
       <div className="block-head">
         <div className="block-title" id={heading}>{title}</div>
         <Help words={[oneof?.words, chosen?.words].filter(Boolean).join("\n")} />

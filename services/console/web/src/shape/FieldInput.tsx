@@ -1,14 +1,15 @@
-import { NumberInput, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import { Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { shape } from "../gen/shape";
 import { SecretRefInput } from "./SecretRefInput";
 import { DateInput } from "./DateInput";
 import { MessageEditor } from "./Editor";
-import { useFinding } from "./findings";
+import { useField } from "./findings";
 import { ListInput } from "./ListInput";
 import { MapInput } from "./MapInput";
+import { NumberField } from "./NumberField";
 import type { FieldShape } from "./shape";
 import type { Json } from "./value";
-import { defaultWords, enumWords, lead, mayBeUnset } from "./words";
+import { enumWords, lead, mayBeUnset, unsetWords } from "./words";
 import { Words } from "./Help";
 
 export interface InputProps {
@@ -52,19 +53,19 @@ function described({ field, title, inBlock }: InputProps) {
 
 function EnumInput(props: InputProps) {
   const { field, value, onChange, path } = props;
-  const error = useFinding(path);
+  const own = useField(path);
   const type = field.enum ?? "";
   const values = shape.enums[type]?.values ?? [];
   const unset = values[0]?.name ?? "";
   const data = values
     .filter((_, i) => i > 0 || (mayBeUnset(type) && !field.required))
-    .map((v) => ({ value: v.name, label: v.name === unset ? `Default (${defaultWords(type)})` : enumWords(type, v.name), words: v.name === unset ? "" : v.words }));
+    .map((v) => ({ value: v.name, label: v.name === unset ? unsetWords(type, field.words) : enumWords(type, v.name), words: v.name === unset ? "" : v.words }));
   const current = (value as string) || unset;
   const words = values.find((v) => v.name === current && v.name !== unset)?.words;
   return (
     <Select
       {...described(props)}
-      error={error}
+      {...own}
       placeholder="Choose…"
       value={data.some((d) => d.value === current) ? current : null}
       onChange={(v) => onChange(v === unset ? undefined : v)}
@@ -86,22 +87,21 @@ function EnumInput(props: InputProps) {
 /** A length of time, in seconds. Empty is not the same as none. */
 function DurationInput(props: InputProps) {
   const { value, onChange, path } = props;
-  const error = useFinding(path);
+  const own = useField(path);
   const seconds = Number.parseFloat(String(value ?? ""));
-  return <NumberInput {...described(props)} error={error} min={0} suffix=" s" allowDecimal={false} w={240} value={Number.isNaN(seconds) ? "" : seconds} onChange={(v) => onChange(v === "" ? undefined : `${v}s`)} />;
+  return <NumberField {...described(props)} {...own} w={240} rightSection={<span className="dimmed" aria-hidden="true">s</span>} value={Number.isNaN(seconds) ? undefined : seconds} onChange={(v) => onChange(v === undefined ? undefined : `${v}s`)} />;
 }
 
 function ScalarInput(props: InputProps) {
   const { field, value, onChange, path } = props;
-  const error = useFinding(path);
-  const common = { ...described(props), error };
+  const common = { ...described(props), ...useField(path) };
   if (field.scalar === "bool") return <Switch {...common} label={props.title} checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked || undefined)} />;
   if (field.choices) {
     return <Select {...common} value={String(value ?? 0)} onChange={(v) => onChange(Number(v) || undefined)} data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))} />;
   }
-  if (field.scalar === "number") return <NumberInput {...common} min={0} allowDecimal={false} value={(value as number) || ""} onChange={(v) => onChange(Number(v) || undefined)} />;
+  if (field.scalar === "number") return <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />;
   const change = (text: string) => onChange(field.oneof ? text : text || undefined);
   const text = { ...common, value: (value as string) ?? "", maxLength: field.maxLength, spellCheck: false, autoComplete: "off" };
   if ((field.maxLength ?? 0) > 512) return <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />;
-  return <TextInput {...text} classNames={{ input: field.pattern || field.repeated ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />;
+  return <TextInput {...text} classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />;
 }

@@ -17,7 +17,7 @@ export function ListInput({ field, title, value, onChange, path }: InputProps) {
   return (
     <div className="list">
       {items.map((item, i) => (
-        <div key={i} className="list-item">
+        <div key={i} className="list-item" data-path={field.message ? `${path}[${i}]` : undefined}>
           <div className="list-body">
             <OneInput field={field} title={items.length > 1 ? `${name} ${i + 1}` : name} value={item} onChange={(v) => put(i, v)} path={`${path}[${i}]`} inBlock />
           </div>

@@ -2,7 +2,7 @@ import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { PlusIcon, TrashIcon } from "../ui/icons";
 import { OneInput, type InputProps } from "./FieldInput";
-import { useFinding } from "./findings";
+import { useField } from "./findings";
 import { beginOne, firstKey, type Json } from "./value";
 
 /** A map: each pair with its name, and a button for the next. */
@@ -23,7 +23,7 @@ export function MapInput(props: InputProps) {
               value={key}
               taken={(k) => k !== key && k in map}
               pattern={field.keyPattern}
-              path={`${path}["${key}"]`}
+              path={field.message ? `${path}["${key}"]` : undefined}
               onChange={(next) => set(entries.map(([k, v], j) => [j === i ? next : k, v]))}
             />
             <OneInput field={field} title={`${name} ${key}`} value={item} onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))} path={`${path}["${key}"]`} inBlock />
@@ -51,18 +51,20 @@ interface KeyProps {
   value: string;
   taken: (key: string) => boolean;
   pattern?: string;
-  path: string;
+  /** Where what is found wrong with the pair is shown; without, its value shows it. */
+  path: string | undefined;
   onChange: (key: string) => void;
 }
 
 /** The name of a pair. Taken over when it is right and free. */
 function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
   const [typed, setTyped] = useState<string>();
-  const finding = useFinding(path);
+  const { error: finding, ...own } = useField(path ?? "");
   const shown = typed ?? value;
   const wrong = taken(shown) ? "There is one of this name already." : pattern && shown && !new RegExp(pattern).test(shown) ? "Not a name that can stand here." : undefined;
   return (
     <TextInput
+      {...(path ? own : {})}
       aria-label={`Name of ${name.toLowerCase()}`}
       placeholder="Name"
       classNames={{ input: "mono" }}

@@ -1,9 +1,10 @@
-import { NumberInput, Select } from "@mantine/core";
+import { Select } from "@mantine/core";
 import { useState } from "react";
 import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import type { KnownUsage } from "../secrets/usage";
-import { useFinding } from "./findings";
+import { useField } from "./findings";
+import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
 import { enumWords } from "./words";
 
@@ -20,19 +21,23 @@ const decoding = "keyward.allowlist.v1.Decoding";
 
 /** A reference to a secret: which, how its bytes are read, and whether a version is held. */
 export function SecretRefInput({ value, onChange, path, title, usage = "USAGE_KEY", host }: Props) {
-  const finding = useFinding(path, `${path}.name`, `${path}.decoding`, `${path}.version`);
-  const [detailed, setDetailed] = useState(Boolean(value.version));
+  const { error, ...own } = useField(path, `${path}.name`);
+  const decodingField = useField(`${path}.decoding`);
+  const versionField = useField(`${path}.version`);
+  const [asked, setAsked] = useState(false);
+  const detailed = asked || Boolean(value.version) || Boolean(versionField.error);
   const values = shape.enums[decoding]?.values ?? [];
   const raw = values.find((v) => v.name.endsWith("_RAW"))?.name ?? "";
   const current = value.decoding === values[0]?.name ? raw : ((value.decoding as string) ?? raw);
   return (
-    <div className="ref">
+    <div className="ref" {...own}>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(name) => onChange(withField(value, "name", name))} usage={usage} host={host} error={finding} />
+        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(name) => onChange(withField(value, "name", name))} usage={usage} host={host} error={error} />
         {usage === "USAGE_KEY" && (
           <Select
             aria-label={`How ${title.toLowerCase()} is stored`}
             className="ref-decoding"
+            {...decodingField}
             value={current}
             onChange={(v) => onChange(withField(value, "decoding", v === raw ? undefined : v))}
             data={values.slice(1).map((v) => ({ value: v.name, label: v.name === raw ? "Raw bytes" : `Stored as ${enumWords(decoding, v.name).toLowerCase()}` }))}
@@ -40,9 +45,9 @@ export function SecretRefInput({ value, onChange, path, title, usage = "USAGE_KE
         )}
       </div>
       {detailed ? (
-        <NumberInput label="Version" description="Holds one version. Empty follows the current one, so that a rotation takes effect." w={280} min={1} allowDecimal={false} value={(value.version as number) || ""} onChange={(v) => onChange(withField(value, "version", Number(v) || undefined))} />
+        <NumberField {...versionField} label="Version" description="Holds one version. Empty follows the current one, so that a rotation takes effect." w={280} value={(value.version as number) || undefined} onChange={(v) => onChange(withField(value, "version", v || undefined))} />
       ) : (
-        <button type="button" className="text-button" onClick={() => setDetailed(true)}>
+        <button type="button" className="text-button" onClick={() => setAsked(true)}>
           Follows the current version. Hold one instead
         </button>
       )}

@@ -12,8 +12,48 @@ export function useFinding(...paths: string[]): string | undefined {
   return found.length > 0 ? found.join(" ") : undefined;
 }
 
-/** Whether the server found something wrong at or below a field. */
-export function useFindingBelow(path: string): boolean {
+/** What the server found wrong at or below a field that is not on the page, in words. */
+export function useFindingBelow(path: string): string | undefined {
   const problem = useContext(FindingsContext);
-  return problem?.violations.some((v) => v.field === path || v.field.startsWith(`${path}.`) || v.field.startsWith(`${path}[`)) ?? false;
+  const paths = problem?.violations.map((v) => v.field).filter((f) => isBelow(f, path));
+  return useFinding(...new Set(paths));
+}
+
+/**
+ * What makes an input that of a field: what the server found wrong with it, and the path
+ * by which the summary leads to it. `others` are fields that have no input of their own.
+ */
+export function useField(path: string, ...others: string[]): { error: string | undefined; "data-path": string } {
+  return { error: useFinding(path, ...others), "data-path": path };
+}
+
+const isBelow = (field: string, path: string): boolean => field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
+
+/** A path and those that it is below: `a.b["c.d"][0]`, `a.b["c.d"]`, `a.b`, `a`. */
+export function upwards(path: string): string[] {
+  const ends = [...path.matchAll(/\["[^"]*"\]|\[\d+\]|[^.[\]]+/g)].map((m) => (m.index ?? 0) + m[0].length);
+  return ends.reverse().map((end) => path.slice(0, end));
+}
+
+/** What can be filled in, which is what a finding is about, before what can be pressed. */
+const focusables = ["input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button", "button:not(:disabled)"];
+
+/** The input of a field, or of the nearest that is on the page of those that it is below. */
+function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
+  for (const path of upwards(field)) {
+    const place = form.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`);
+    for (const focusable of focusables) {
+      const input = place?.matches(focusable) ? place : place?.querySelector<HTMLElement>(focusable);
+      if (input) return input;
+    }
+  }
+  return undefined;
+}
+
+/** Moves the focus to the first, on the page, of the inputs of some fields. */
+export function focusField(form: ParentNode | null, ...fields: string[]): void {
+  const inputs = fields.map((f) => form && inputOf(form, f)).filter((i) => i != null);
+  const first = inputs.reduce<HTMLElement | undefined>((a, b) => (a && a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? a : b), undefined);
+  first?.focus({ preventScroll: true });
+  first?.scrollIntoView({ block: "center" });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { shape } from "../gen/shape";
 import { begin, collect, isSet, pruned, withField } from "./value";
-import { defaultWords, entriesOf, enumWords, lead, titleOf } from "./words";
+import { defaultWords, entriesOf, enumWords, lead, titleOf, unsetWords } from "./words";
 
 const profile = "keyward.allowlist.v1.Profile";
 const field = (message: string, name: string) => {
@@ -54,9 +54,23 @@ describe("words", () => {
   test("are made of names", () => {
     expect(enumWords("keyward.allowlist.v1.Cipher.Algorithm", "ALGORITHM_AES_256_GCM")).toBe("AES-256-GCM");
     expect(enumWords("keyward.allowlist.v1.Fields.Missing", "MISSING_SKIP")).toBe("Skip");
+    expect(enumWords("keyward.allowlist.v1.Encoding", "ENCODING_BASE64_MIME")).toBe("Base64 MIME");
     expect(titleOf("keyward.allowlist.v1.Fields", "value_form")).toBe("Value form");
     expect(defaultWords("keyward.allowlist.v1.Fields.Missing")).toBe("Error");
     expect(defaultWords("keyward.allowlist.v1.Cipher.Algorithm")).toBeUndefined();
+  });
+
+  test("say what a field is when it is left unset, if it says so itself", () => {
+    const unset = (message: string, name: string) => {
+      const { enum: type = "", words } = field(message, name);
+      return unsetWords(type, words);
+    };
+    expect(unset("Signing", "encoding")).toBe("Default (Hexadecimal)");
+    expect(unset("Blob", "encoding")).toBe("Default (Base64)");
+    expect(unset("Envelope", "encoding")).toBe("Default (Raw)");
+    expect(unset("Hkdf", "hash")).toBe("Default (SHA-256)");
+    expect(unset("RsaOaep", "mgf1_hash")).toBe("Default");
+    expect(unset("Fields", "missing")).toBe("Default (Error)");
   });
 
   test("lead with one sentence", () => {

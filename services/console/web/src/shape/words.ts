@@ -25,7 +25,7 @@ const titles: Record<string, string> = {
 /** Words that keep their own spelling. */
 const spelled: Record<string, string> = {
   aes: "AES", cbc: "CBC", gcm: "GCM", hmac: "HMAC", rsa: "RSA", oaep: "OAEP", pss: "PSS", ec: "EC", ecdh: "ECDH", ecdsa: "ECDSA",
-  iv: "IV", json: "JSON", jwe: "JWE", jws: "JWS", jwk: "JWK", jwt: "JWT", mac: "MAC", url: "URL", hkdf: "HKDF", kdf: "KDF", kid: "kid",
+  iv: "IV", json: "JSON", jwe: "JWE", jws: "JWS", jwk: "JWK", jwt: "JWT", mac: "MAC", mime: "MIME", url: "URL", hkdf: "HKDF", kdf: "KDF", kid: "kid",
   aad: "AAD", pem: "PEM", der: "DER", pkcs: "PKCS", hex: "hexadecimal", base64: "base64", base64url: "base64url", xml: "XML", http: "HTTP",
   utf8: "UTF-8", ascii: "ASCII", id: "ID", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512", md5: "MD5",
 };
@@ -65,6 +65,14 @@ export function defaultWords(type: string): string | undefined {
   const name = first.words.replace(/\.$/, "");
   const same = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === name);
   return same ? enumWords(type, same.name) : first.words;
+}
+
+/** The choice that leaves an enum field unset. The words of the field may name what it is then. */
+export function unsetWords(type: string, words: string): string {
+  const named = /\b([A-Z][A-Z0-9_]*)\b[^.]* unless given/.exec(words)?.[1] ?? /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
+  const value = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === named);
+  const found = value ? enumWords(type, value.name) : defaultWords(type);
+  return found && !found.endsWith(".") ? `Default (${found})` : "Default";
 }
 
 /** Whether the unset value of an enum may be chosen. */

@@ -1,0 +1,116 @@
+import { Button, Group, TextInput } from "@mantine/core";
+import { useState } from "react";
+import type { Problem } from "../api/problem";
+import { shape } from "../gen/shape";
+import { DateInput } from "../shape/DateInput";
+import { Words } from "../shape/Help";
+import { collect, withField, type Json } from "../shape/value";
+import { AlertIcon } from "../ui/icons";
+import { Notice } from "../ui/parts";
+import { inAYear } from "./presets";
+import { flagWords } from "./words";
+
+const flags = shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
+
+/** What an unsafe choice means, in the words of the contract. */
+export const flagMeaning = (flag: string): string => flags.find((f) => f.name === flag)?.words ?? "";
+
+type Direction = "request" | "response";
+
+/** An unsafe choice that is made and not acknowledged, with the directions that make it. */
+export interface Missing {
+  flag: string;
+  directions: Direction[];
+}
+
+/** The unsafe choices that a save was refused for and that are not acknowledged since. */
+export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {
+  const missing: Missing[] = [];
+  for (const { field, description } of problem?.violations ?? []) {
+    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as Direction | undefined;
+    const flag = flags.find((f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1])?.name;
+    if (!direction || !flag || acknowledged(encryption, direction).some((l) => l.flag === flag)) continue;
+    const known = missing.find((m) => m.flag === flag);
+    if (known) known.directions.push(direction);
+    else missing.push({ flag, directions: [direction] });
+  }
+  return missing;
+}
+
+const acknowledged = (encryption: Json, direction: Direction): Json[] => ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
+
+function acknowledge(encryption: Json, { flag, directions }: Missing, reason: string, expireTime: string): Json {
+  return directions.reduce((next, direction) => withField(next, direction, withField((next[direction] ?? {}) as Json, "allowLegacy", [...acknowledged(next, direction), { flag, reason, expireTime }])), encryption);
+}
+
+/** Offers to acknowledge what the server found unsafe, with a reason and an end. */
+export function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
+  const [asked, setAsked] = useState<string>();
+  const missing = missingFlags(problem, encryption);
+  if (missing.length === 0) return null;
+  return (
+    <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
+      <p>If the partner cannot do better, acknowledge each with a reason. It is shown at the endpoint until it ends, and then has to be looked at again.</p>
+      <ul className="choices">
+        {missing.map((m, i) => (
+          <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
+            <p>
+              <b>{flagWords(m.flag)}</b>
+              {m.directions[0] === "response" && " in responses"}: <Words text={flagMeaning(m.flag)} />
+            </p>
+            {asked === m.flag ? (
+              <Answer
+                flag={m.flag}
+                before={String(collect(encryption, "reason").at(-1) ?? "")}
+                onAnswer={(reason, expireTime) => {
+                  setAsked(missing[i + 1]?.flag);
+                  onChange(acknowledge(encryption, m, reason, expireTime));
+                }}
+              />
+            ) : (
+              <Button size="xs" variant="default" aria-label={`Acknowledge ${flagWords(m.flag)}…`} onClick={() => setAsked(m.flag)}>
+                Acknowledge…
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Notice>
+  );
+}
+
+/** Asks why an unsafe choice is accepted, and until when. `before` is what was said of another. */
+function Answer({ flag, before, onAnswer }: { flag: string; before: string; onAnswer: (reason: string, expireTime: string) => void }) {
+  const [reason, setReason] = useState(before);
+  const [until, setUntil] = useState<unknown>(inAYear);
+  const ready = reason.trim() !== "" && typeof until === "string";
+  const answer = (form: HTMLFormElement | null) => {
+    // What was pressed is gone then; what is left to do is to save.
+    form?.querySelector<HTMLElement>("[type=submit]")?.focus();
+    onAnswer(reason.trim(), String(until));
+  };
+  return (
+    <div className="two unsafe-fields" role="group" aria-label={`Acknowledge ${flagWords(flag)}`}>
+      <TextInput
+        label="Reason"
+        withAsterisk
+        maxLength={512}
+        value={reason}
+        autoFocus
+        onChange={(e) => setReason(e.currentTarget.value)}
+        onKeyDown={(e) => {
+          if (e.key !== "Enter") return;
+          // Not yet the save.
+          e.preventDefault();
+          if (ready) answer(e.currentTarget.form);
+        }}
+      />
+      <Group align="end" gap="xs" wrap="nowrap">
+        <DateInput field={{ name: "expire_time", json: "expireTime", words: "", required: true }} title="Accepted until" value={until} onChange={setUntil} path="" />
+        <Button variant="default" disabled={!ready} onClick={(e) => answer(e.currentTarget.form)}>
+          Acknowledge
+        </Button>
+      </Group>
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import { TextInput, type TextInputProps } from "@mantine/core";
+
+interface Props extends Omit<TextInputProps, "value" | "onChange"> {
+  value: number | undefined;
+  onChange: (value: number | undefined) => void;
+}
+
+/** A whole number that is not negative, or nothing. What is no digit does not get in. */
+export function NumberField({ value, onChange, ...rest }: Props) {
+  return (
+    <TextInput
+      {...rest}
+      inputMode="numeric"
+      autoComplete="off"
+      maxLength={15}
+      value={value ?? ""}
+      onChange={(e) => {
+        const digits = e.currentTarget.value.replace(/\D/g, "");
+        onChange(digits === "" ? undefined : Number(digits));
+      }}
+    />
+  );
+}
