@@ -1,9 +1,12 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +163,15 @@ func TestTokenIsNotPrinted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		servertest.MustNotHold(t, verb, fmt.Sprintf(verb, cfg), "a-token-that-nobody-sees")
 	}
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.MustNotHold(t, "JSON", string(text), "a-token-that-nobody-sees")
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
+	servertest.MustNotHold(t, "a log", log.String(), "a-token-that-nobody-sees")
 }
 
 func TestAnswerMayHoldTheLargestBody(t *testing.T) {

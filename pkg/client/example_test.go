@@ -3,9 +3,11 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/keyward/keyward/pkg/client"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -57,6 +59,30 @@ func ExampleAllowlist_EncryptRequest() {
 		return allowlist.DecryptResponse(ctx, endpoint, sealed, message.Exchange)
 	}
 	_ = call
+}
+
+// A server takes a partner's webhook, which is signed.
+func ExampleAllowlist_VerifyRequest() {
+	handler := func(allowlist client.Allowlist, seen func(id string) bool) http.HandlerFunc {
+		const endpoint = "workspaces/payments/endpoints/example-bank-webhook"
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+			if err != nil {
+				return // the reader has answered
+			}
+			id, err := allowlist.VerifyRequest(r.Context(), endpoint, body,
+				client.WithHeader(r.Header), client.WithContext(client.ContextOf(r)))
+			switch {
+			case client.HasReason(err, allowlistv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID):
+				http.Error(w, "who are you?", http.StatusUnauthorized)
+			case err != nil:
+				http.Error(w, "try again", http.StatusServiceUnavailable)
+			case !seen(id):
+				w.WriteHeader(http.StatusNoContent) // do what the body says, once
+			}
+		}
+	}
+	_ = handler
 }
 
 // Whatever happens to the connection or the vault, a rotation makes one version.

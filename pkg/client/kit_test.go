@@ -93,6 +93,38 @@ func (s *script) VerifyEndpoint(_ context.Context, req *allowlistv1.VerifyEndpoi
 	return &allowlistv1.VerifyEndpointResponse{Endpoint: &allowlistv1.Endpoint{}}, s.take(req)
 }
 
+func (s *script) Encrypt(_ context.Context, req *allowlistv1.EncryptRequest) (*allowlistv1.EncryptResponse, error) {
+	return &allowlistv1.EncryptResponse{
+		Body: []byte("sealed"), ContentType: "text/plain", Exchange: "exchange",
+		Headers:         []*allowlistv1.Parameter{parameter("x-signature", "a"), parameter("X-Signature", "b")},
+		QueryParameters: []*allowlistv1.Parameter{parameter("key", "k")},
+	}, s.take(req)
+}
+
+func (s *script) Decrypt(_ context.Context, req *allowlistv1.DecryptRequest) (*allowlistv1.DecryptResponse, error) {
+	return &allowlistv1.DecryptResponse{Body: []byte("plain"), Exchange: "exchange"}, s.take(req)
+}
+
+func (s *script) VerifySignature(_ context.Context, req *allowlistv1.VerifySignatureRequest) (*allowlistv1.VerifySignatureResponse, error) {
+	return &allowlistv1.VerifySignatureResponse{Id: "message"}, s.take(req)
+}
+
+func (s *script) RestoreSecretVersion(_ context.Context, req *vaultv1.RestoreSecretVersionRequest) (*vaultv1.RestoreSecretVersionResponse, error) {
+	return &vaultv1.RestoreSecretVersionResponse{Version: &vaultv1.SecretVersion{Name: req.GetName()}}, s.take(req)
+}
+
+func (s *script) EnableSecretVersion(_ context.Context, req *vaultv1.EnableSecretVersionRequest) (*vaultv1.EnableSecretVersionResponse, error) {
+	return &vaultv1.EnableSecretVersionResponse{Version: &vaultv1.SecretVersion{Name: req.GetName()}}, s.take(req)
+}
+
+func (s *script) DisableSecretVersion(_ context.Context, req *vaultv1.DisableSecretVersionRequest) (*vaultv1.DisableSecretVersionResponse, error) {
+	return &vaultv1.DisableSecretVersionResponse{Version: &vaultv1.SecretVersion{Name: req.GetName()}}, s.take(req)
+}
+
+func (s *script) DestroySecretVersion(_ context.Context, req *vaultv1.DestroySecretVersionRequest) (*vaultv1.DestroySecretVersionResponse, error) {
+	return &vaultv1.DestroySecretVersionResponse{Version: &vaultv1.SecretVersion{Name: req.GetName()}}, s.take(req)
+}
+
 // ListSecrets has three pages: of two secrets, of none, and of one.
 func (s *script) ListSecrets(_ context.Context, req *vaultv1.ListSecretsRequest) (*vaultv1.ListSecretsResponse, error) {
 	if err := s.take(req); err != nil {
@@ -154,3 +186,7 @@ func file(t *testing.T, text string) string {
 const secretName = "workspaces/acme/secrets/key"
 
 func get() *vaultv1.GetSecretRequest { return &vaultv1.GetSecretRequest{Name: secretName} }
+
+func parameter(name, value string) *allowlistv1.Parameter {
+	return &allowlistv1.Parameter{Name: name, Source: &allowlistv1.Parameter_Value{Value: value}}
+}

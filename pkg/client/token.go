@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 )
@@ -22,11 +23,20 @@ type StaticToken string
 // Token returns the token.
 func (s StaticToken) Token(context.Context) (string, error) { return string(s), nil }
 
+// redacted stands for a token wherever one would be printed.
+const redacted = "REDACTED"
+
 // String keeps the token out of logs.
-func (StaticToken) String() string { return "REDACTED" }
+func (StaticToken) String() string { return redacted }
 
 // GoString keeps the token out of logs.
-func (StaticToken) GoString() string { return "REDACTED" }
+func (StaticToken) GoString() string { return redacted }
+
+// LogValue keeps the token out of logs.
+func (StaticToken) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText keeps the token out of JSON.
+func (StaticToken) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // A FileToken is the path of a file with a token. It is read for each call, so that
 // whoever renews the token, such as Kubernetes, only has to write the file.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -61,6 +62,36 @@ func (v Vault) Rotate(ctx context.Context, name string, value *vaultv1.SecretVal
 		Reason:     reason,
 	})
 	return updated.GetSecret(), err
+}
+
+// Restore makes a version current again. The secret is
+// `workspaces/{workspace}/secrets/{secret}`; the reason, here and below, is for the change
+// log and may be empty.
+func (v Vault) Restore(ctx context.Context, secret string, version uint32, reason string) (*vaultv1.SecretVersion, error) {
+	res, err := v.RestoreSecretVersion(ctx, &vaultv1.RestoreSecretVersionRequest{Name: versionName(secret, version), Reason: reason})
+	return res.GetVersion(), err
+}
+
+// Enable lets a disabled version be resolved again.
+func (v Vault) Enable(ctx context.Context, secret string, version uint32, reason string) (*vaultv1.SecretVersion, error) {
+	res, err := v.EnableSecretVersion(ctx, &vaultv1.EnableSecretVersionRequest{Name: versionName(secret, version), Reason: reason})
+	return res.GetVersion(), err
+}
+
+// Disable keeps a version from being resolved until it is enabled again.
+func (v Vault) Disable(ctx context.Context, secret string, version uint32, reason string) (*vaultv1.SecretVersion, error) {
+	res, err := v.DisableSecretVersion(ctx, &vaultv1.DisableSecretVersionRequest{Name: versionName(secret, version), Reason: reason})
+	return res.GetVersion(), err
+}
+
+// Destroy removes the value of a version for good, unless it is in use.
+func (v Vault) Destroy(ctx context.Context, secret string, version uint32, reason string) (*vaultv1.SecretVersion, error) {
+	res, err := v.DestroySecretVersion(ctx, &vaultv1.DestroySecretVersionRequest{Name: versionName(secret, version), Reason: reason})
+	return res.GetVersion(), err
+}
+
+func versionName(secret string, version uint32) string {
+	return fmt.Sprintf("%s/versions/%d", secret, version)
 }
 
 // Secrets goes through all pages of [vaultv1.VaultServiceClient.ListSecrets]. An error

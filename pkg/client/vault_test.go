@@ -1,10 +1,13 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/fault"
@@ -79,4 +82,42 @@ func TestStoreCreatesWhatIsNotThere(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestVersionsAreChangedByNumber(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	vault := k.vault(t)
+	const name = secretName + "/versions/3"
+	for want, change := range map[proto.Message]func(context.Context, string, uint32, string) (*vaultv1.SecretVersion, error){
+		&vaultv1.RestoreSecretVersionRequest{Name: name, Reason: "why"}: vault.Restore,
+		&vaultv1.EnableSecretVersionRequest{Name: name, Reason: "why"}:  vault.Enable,
+		&vaultv1.DisableSecretVersionRequest{Name: name, Reason: "why"}: vault.Disable,
+		&vaultv1.DestroySecretVersionRequest{Name: name, Reason: "why"}: vault.Destroy,
+	} {
+		k.script.fail(errStopping) // the repetition has the same id
+		got, err := change(t.Context(), secretName, 3, "why")
+		if err != nil || got.GetName() != name {
+			t.Errorf("the change of a version = %v, %v", got, err)
+		}
+		requests := k.script.requests()
+		if len(requests) != 2 {
+			t.Fatalf("%T is made %d times, want it repeated", want, len(requests))
+		}
+		id := requestID(requests[0])
+		for _, m := range requests {
+			if requestID(m) == "" || requestID(m) != id {
+				t.Errorf("%T has the request id %q after %q", m, requestID(m), id)
+			}
+			m.ProtoReflect().Clear(m.ProtoReflect().Descriptor().Fields().ByName("request_id"))
+			if diff := cmp.Diff(want, m, protocmp.Transform()); diff != "" {
+				t.Errorf("the request differs (-want +got):\n%s", diff)
+			}
+		}
+	}
+}
+
+func requestID(m proto.Message) string {
+	identified, _ := m.(interface{ GetRequestId() string })
+	return identified.GetRequestId()
 }

@@ -158,6 +158,30 @@ func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
 	k.wants(t, "asked after both", ref("key"), 3)
 }
 
+func TestAnswerThatIsOnItsWayWhileItsSecretIsForgottenIsNotKept(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, Config{MaxStale: time.Minute})
+	k.vault.rotate("key")
+	k.run(t)
+	read, release := make(chan struct{}), make(chan struct{})
+	k.vault.answering = func() {
+		close(read)
+		<-release
+	}
+	var asked sync.WaitGroup
+	asked.Go(func() { k.wants(t, "asked before", ref("key"), 1) })
+	<-read
+	k.Forget("key")
+	k.vault.set(func() { k.vault.answering = nil })
+	close(release)
+	asked.Wait()
+	if _, ok := k.Kept(ref("key")); ok {
+		t.Error("the answer is kept")
+	}
+	k.wants(t, "asked after", ref("key"), 1)
+	k.wantAsks(t, "all in all", 2)
+}
+
 func TestWatchThatBreaksMissesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})

@@ -63,14 +63,7 @@ func (m *memory) outdate(e event) {
 			m.kept.Remove(ref)
 		}
 	}
-	for ref, f := range m.flights {
-		if ref.Secret == e.secret {
-			// Who asks from now on wants to know of the event, and asks anew. Of this
-			// flight later events are not told, so its answer may not be kept.
-			f.least = never
-			delete(m.flights, ref)
-		}
-	}
+	m.ground(e.secret)
 }
 
 // reset drops all, and the position: what was heard so far means nothing any more.

@@ -222,11 +222,24 @@ func (m *memory) silence() time.Duration {
 	return max(now.Sub(m.beat), now.Round(0).Sub(m.beat.Round(0)))
 }
 
-// forget drops what is kept of a secret.
+// forget drops what is kept of a secret or on its way.
 func (m *memory) forget(secret string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for ref := range m.about[secret] {
 		m.kept.Remove(ref)
+	}
+	m.ground(secret)
+}
+
+// ground keeps the answers about a secret that are on their way from being kept. Who asks
+// from now on wants to know of what happened, and asks anew; of those flights, later
+// events are not told. The memory is locked.
+func (m *memory) ground(secret string) {
+	for ref, f := range m.flights {
+		if ref.Secret == secret {
+			f.least = never
+			delete(m.flights, ref)
+		}
 	}
 }

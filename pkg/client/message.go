@@ -1,0 +1,120 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// A Message is what goes to a partner, as it is: a change of a single byte of the body
+// breaks the signature.
+type Message struct {
+	Body        []byte
+	ContentType string
+	// Header has the endpoint's headers and those of the signature.
+	Header http.Header
+	// Query has the endpoint's query parameters.
+	Query url.Values
+	// Exchange ties the answer to this message.
+	Exchange string
+}
+
+func messageFromProto(res *allowlistv1.EncryptResponse) Message {
+	m := Message{
+		Body: res.GetBody(), ContentType: res.GetContentType(), Exchange: res.GetExchange(),
+		Header: make(http.Header), Query: make(url.Values),
+	}
+	for _, h := range res.GetHeaders() {
+		m.Header.Add(h.GetName(), h.GetValue())
+	}
+	for _, q := range res.GetQueryParameters() {
+		m.Query.Add(q.GetName(), q.GetValue())
+	}
+	return m
+}
+
+// Request returns the HTTP request that takes the message to the partner's URL. The
+// endpoint's query parameters are added to those of the URL. Header and query may hold
+// credentials, and the errors of an [http.Client] quote URLs: do not log them.
+func (m Message) Request(ctx context.Context, method, target string) (*http.Request, error) {
+	parsed, err := url.Parse(target)
+	if err != nil {
+		return nil, fmt.Errorf("parse URL: %w", err)
+	}
+	if len(m.Query) > 0 {
+		added := m.Query.Encode()
+		if parsed.RawQuery != "" {
+			added = parsed.RawQuery + "&" + added
+		}
+		parsed.RawQuery = added
+	}
+	req, err := http.NewRequestWithContext(ctx, method, parsed.String(), bytes.NewReader(m.Body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	req.Header = m.Header.Clone()
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
+	if m.ContentType != "" {
+		req.Header.Set("Content-Type", m.ContentType)
+	}
+	return req, nil
+}
+
+// A MessageOption says what there is of a message besides its body.
+type MessageOption func(*extra)
+
+// extra is what options say.
+type extra struct {
+	headers map[string]string
+	context *allowlistv1.MessageContext
+}
+
+func besides(options []MessageOption) (e extra) {
+	for _, option := range options {
+		option(&e)
+	}
+	return e
+}
+
+// WithHeader gives the header that a message came with, where signatures and parts of the
+// message may be. At most 64 names are taken. It says nothing of messages that are
+// encrypted: those get their header.
+func WithHeader(header http.Header) MessageOption {
+	return func(e *extra) {
+		e.headers = make(map[string]string, len(header))
+		for name, values := range header {
+			e.headers[name] = strings.Join(values, ", ")
+		}
+	}
+}
+
+// WithContext says what is signed beside the body and the header; see [ContextOf].
+func WithContext(context *allowlistv1.MessageContext) MessageOption {
+	return func(e *extra) { e.context = context }
+}
+
+// ContextOf returns method, path, query and host of a request, as a partner sent it to a
+// server, or as it is going to be sent to a partner.
+func ContextOf(req *http.Request) *allowlistv1.MessageContext {
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	method := req.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	path, query, _ := strings.Cut(req.URL.RequestURI(), "?")
+	return &allowlistv1.MessageContext{Method: method, Path: path, Query: query, Host: strings.Trim(host, "[]")}
+}
