@@ -27,14 +27,6 @@ type Use struct {
 	Digested bool
 }
 
-// purpose is what the use is, of a KEY.
-func (u Use) purpose() Purpose {
-	if u.Digested {
-		return Digested
-	}
-	return Undigested
-}
-
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation changes nothing and
 // returns what there is. With the binding comes what is known of the version that is
@@ -55,6 +47,9 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if meant, err = use.meant(tx, sec); err != nil {
 			return err
 		}
+		if err := use.fixPurpose(tx, sec); err != nil {
+			return err
+		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
 		present, err := loadBinding(tx, &bound)
 		if err != nil {
@@ -69,9 +64,6 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 			return fmt.Errorf("write binding: %w", err)
 		}
 		if err := countBinding(tx, bound, true); err != nil {
-			return err
-		}
-		if err := use.fixPurpose(tx, sec); err != nil {
 			return err
 		}
 		e := entry{action: Bound, at: now, detail: Detail{Referrers: []string{bound.Referrer}}}
@@ -126,10 +118,6 @@ func (u Use) allowedBy(sec Secret) error {
 	if sec.Usage == Credential && !slices.Contains(sec.AllowedHosts, u.Host) {
 		return fault.New(fault.FailedPrecondition, HostNotAllowed, "the credential may not be sent to this host")
 	}
-	if fixed := sec.purpose(); fixed != "" && fixed != u.purpose() {
-		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-			"a key whose digest is sent serves nothing else, and no other key is put into such a digest; store another secret")
-	}
 	return nil
 }
 
@@ -140,28 +128,6 @@ func (u Use) meant(r kv.Reader, sec Secret) (Version, error) {
 		err = v.usable()
 	}
 	return v, err
-}
-
-// purpose returns what was fixed by the secret's first binding. Before there was such a
-// field no key was known to be digested.
-func (s Secret) purpose() Purpose {
-	if s.Usage == Key && s.Purpose == "" && s.References > 0 {
-		return Undigested
-	}
-	return s.Purpose
-}
-
-// fixPurpose fixes what the secret's first binding decides. It is no change that people
-// make, so the etag stays.
-func (u Use) fixPurpose(tx kv.Tx, sec Secret) error {
-	if sec.Usage != Key || sec.Purpose != "" {
-		return nil
-	}
-	sec.Purpose = u.purpose()
-	if _, err := put(tx, secretKey(sec.Name), sec); err != nil {
-		return fmt.Errorf("write purpose: %w", err)
-	}
-	return nil
 }
 
 // loadBinding completes a binding of which the key is known, if it is there.

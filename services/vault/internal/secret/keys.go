@@ -17,6 +17,7 @@ import (
 //	referrers/{uid}                      → number of distinct referrers
 //	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
 //	uses/{uid}/{number}                  → Uses of the version
+//	purpose/{uid}                        → Purpose; once the KEY was bound
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
 // Beside them live the spaces of packages changelog, keyring and replay.
@@ -30,12 +31,15 @@ const (
 	spaceReferrers = "referrers"
 	spaceHost      = "host"
 	spaceUses      = "uses"
+	spacePurpose   = "purpose"
 	spaceGarbage   = "garbage"
 )
 
 // perUID returns the prefixes of all keys that belong to a uid.
 func perUID(uid string) []kv.Key {
-	spaces := []string{spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceUses}
+	spaces := []string{
+		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceUses, spacePurpose,
+	}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
 		prefixes[i] = kv.NewKey(space).Text(uid)
@@ -80,6 +84,8 @@ func hostReferrerKey(uid, host, referrer string) kv.Key { return hostKey(uid, ho
 func usesKey(uid string, number uint32) kv.Key {
 	return kv.NewKey(spaceUses).Text(uid).Uint(uint64(number))
 }
+
+func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

@@ -27,6 +27,7 @@ type Stored struct {
 // destroyed.
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
+		stored = Stored{}
 		if sec, err = loadSecret(r, name); err != nil {
 			return err
 		}

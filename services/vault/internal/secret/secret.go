@@ -15,9 +15,7 @@
 // [Store.Update] changes what people see and adds versions. [Store.Bind] lets a
 // workload resolve the secret and holds off [Store.Delete] until [Store.Unbind].
 //
-// The first binding of a KEY fixes its [Purpose] for the whole life: a digest of it that
-// was sent once may be the very key that something derives years later, when no binding
-// tells of it any more.
+// The first binding of a KEY fixes its [Purpose] for the whole life.
 //
 // # Versions
 //
@@ -102,17 +100,6 @@ const (
 	Credential Usage = "CREDENTIAL"
 )
 
-// A Purpose is which of two things a KEY serves, as one bars the other.
-type Purpose string
-
-// The purposes.
-const (
-	// Digested keys go into digests that are sent.
-	Digested Purpose = "DIGESTED"
-	// Undigested keys go into anything else.
-	Undigested Purpose = "UNDIGESTED"
-)
-
 // A State is what may be done with a version.
 type State string
 
@@ -151,9 +138,6 @@ type Secret struct {
 	// RotationDue is when the current version should be replaced: the period after it was
 	// added. It is kept here so that lists need not read versions.
 	RotationDue time.Time `json:"rotation_due,omitzero"`
-	// Purpose is what the first binding of a KEY fixed. Empty: there was none, or none
-	// since there is such a field.
-	Purpose Purpose `json:"purpose,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.
 	References uint32 `json:"-"`
 }
