@@ -187,21 +187,18 @@ func TestAPresetIsWrittenOutWhenItIsSaved(t *testing.T) {
 		field  string
 	}{
 		{"an unknown preset", use("sesame_canary", secret), codes.InvalidArgument, "INVALID_FIELD", "endpoint.encryption.preset.id"},
-		{"a key for a reference", use("standard_webhooks", "sesame-canary"), codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED", ""},
-		{"a secret that is not there", use("standard_webhooks", workspace+"/secrets/none"), codes.NotFound, "SECRET_NOT_FOUND", "endpoint.encryption.preset.secrets.name"},
+		{"a key for a reference", use("standard_webhooks", "sesame-canary"), codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED", `endpoint.encryption.preset.secrets["secret"].name`},
+		{"a secret that is not there", use("standard_webhooks", workspace+"/secrets/none"), codes.NotFound, "SECRET_NOT_FOUND", `endpoint.encryption.preset.secrets["secret"].name`},
 	} {
 		fields, err := k.refusal(t, tt.e)
 		wantError(t, tt.name, err, tt.code, tt.reason)
-		if tt.field != "" && !slices.Equal(fields, []string{tt.field}) {
+		if !slices.Equal(fields, []string{tt.field}) {
 			t.Errorf("%s: fields = %v, want %s", tt.name, fields, tt.field)
 		}
 		for _, canary := range []string{"sesame-canary", "sesame_canary"} {
 			servertest.MustNotHold(t, tt.name, fmt.Sprint(err, servertest.Violations(err)), canary)
 		}
 	}
-	legacy := withPreset(&allowlistv1.PresetUse{Id: "java_aes_ecb", Secrets: map[string]*allowlistv1.SecretRef{"key": {Name: secret}}})
-	_, err := k.refusal(t, legacy)
-	wantError(t, "a preset of unsafe choices", err, codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED")
 }
 
 // acknowledged makes an endpoint with an unsafe choice that is acknowledged for a while.
@@ -267,6 +264,9 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	eventually(t, func() bool { return spoken() > before }, "the log does not speak of it the next day")
 	k.restart(t)
 	want("after a restart", 1, 0, 1)
+	if got := listed(day); got != "soon" {
+		t.Errorf("acknowledgements that have ended after a restart: %q", got)
+	}
 	k.owner.delete(t, "soon")
 	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("later"), Encryption: encrypted(secret)}, "encryption")
 	must(t, err)

@@ -80,13 +80,18 @@ func TestSettingsOfAPresetAreSavedWithIt(t *testing.T) {
 			Id: "form_fields", Settings: settings, Secrets: map[string]*allowlistv1.SecretRef{"key": {Name: key}},
 		})
 	}
-	for name, settings := range map[string]map[string]string{
-		"a missing setting": nil, "an extra setting": {"names": "otp", "more": "x"}, "a setting that is no text": {"names": "o\ntp"},
+	for _, tt := range []struct {
+		name, field string
+		settings    map[string]string
+	}{
+		{"a missing setting", `endpoint.encryption.preset.settings["names"]`, nil},
+		{"an extra setting", "endpoint.encryption.preset.settings", map[string]string{"names": "otp", "more": "x"}},
+		{"a setting that is no text", `endpoint.encryption.preset.settings["names"]`, map[string]string{"names": "o\ntp"}},
 	} {
-		got, err := k.refusal(t, fields(settings))
-		wantError(t, name, err, codes.InvalidArgument, "INVALID_FIELD")
-		if !slices.Equal(got, []string{"endpoint.encryption.preset.settings"}) {
-			t.Errorf("%s: fields = %v", name, got)
+		got, err := k.refusal(t, fields(tt.settings))
+		wantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
+		if !slices.Equal(got, []string{tt.field}) {
+			t.Errorf("%s: fields = %v, want %s", tt.name, got, tt.field)
 		}
 	}
 	k.active(t, "forms", fields(map[string]string{"names": "mobile,otp"}))

@@ -167,9 +167,10 @@ func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 	prefix := k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
 	_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = prefix })
 	wantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
+	k.secret(t, "salt", keyOf(1)[:16]...)
 	for name, profile := range map[string]string{
 		"ecb":    `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:prefix" } } } }`,
-		"digest": `request { signing { secret_digest { hash: HASH_SHA256 } keys { name: "secret:prefix" } input: "${secret}" headers { key: "X-Sig" value: "${signature}" } } }`,
+		"digest": `request { signing { secret_digest { hash: HASH_SHA256 } keys { name: "secret:salt" } input: "${secret}" headers { key: "X-Sig" value: "${signature}" } } }`,
 	} {
 		oracle := k.configured(t, name, profile)
 		_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = oracle })

@@ -7,13 +7,16 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
 // hidden stands in the place of a reference for callers who may not see secrets.
 const hidden = "set"
 
-func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace string) ([]endpoint.Parameter, error) {
+// parametersFromProto reads headers or query parameters, and adds the places of their
+// references.
+func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace string, places endpoint.Places) ([]endpoint.Parameter, error) {
 	parameters := make([]endpoint.Parameter, 0, len(pbs))
 	var found []error
 	for i, pb := range pbs {
@@ -24,33 +27,37 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 		case field == "endpoint.headers" && payload.ReservedHeader(pb.GetName()):
 			err = fault.Field(at+".name", "must not be a header that frames the message or names its receiver")
 		case pb.GetSecret() != nil:
-			p.Credential, err = credentialFromProto(at+".secret", pb.GetSecret(), workspace)
+			p.Credential, err = credentialFromProto(at+".secret", pb.GetSecret(), workspace, places)
 		case endpoint.CarriesCredential(pb.GetName()):
 			err = directKey(at+".value", "must not be a value: a parameter of this name carries a credential; store it in the vault and refer to it")
 		}
 		parameters, found = append(parameters, p), append(found, err)
 	}
-	return parameters, gravest(found...)
+	return parameters, finding.Merge(found...)
 }
 
-func bodyValuesFromProto(pbs []*allowlistv1.BodyValue, workspace string) ([]endpoint.BodyValue, error) {
+// bodyValuesFromProto reads body values, and adds the places of their references. One
+// whose reference is wrong is left out.
+func bodyValuesFromProto(pbs []*allowlistv1.BodyValue, workspace string, places endpoint.Places) ([]endpoint.BodyValue, error) {
 	values := make([]endpoint.BodyValue, 0, len(pbs))
 	paths := make([]string, 0, len(pbs))
 	var found []error
 	for i, pb := range pbs {
-		credential, err := credentialFromProto(fmt.Sprintf("endpoint.body_values[%d].secret", i), pb.GetSecret(), workspace)
-		values = append(values, endpoint.BodyValue{Path: pb.GetPath(), Credential: credential})
+		credential, err := credentialFromProto(fmt.Sprintf("endpoint.body_values[%d].secret", i), pb.GetSecret(), workspace, places)
+		if err == nil {
+			values = append(values, endpoint.BodyValue{Path: pb.GetPath(), Credential: credential})
+		}
 		paths, found = append(paths, pb.GetPath()), append(found, err)
 	}
 	if _, err := payload.NewInsertion(paths); err != nil {
 		found = append(found, inEndpoint(err))
 	}
-	return values, gravest(found...)
+	return values, finding.Merge(found...)
 }
 
-// credentialFromProto reads a reference to a credential. What is no name of a secret
-// is taken for the credential itself.
-func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace string) (endpoint.Credential, error) {
+// credentialFromProto reads a reference to a credential, and adds its place. What is no
+// name of a secret is taken for the credential itself.
+func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace string, places endpoint.Places) (endpoint.Credential, error) {
 	in, _, ok := resource.Cut(ref.GetName(), "secrets")
 	switch {
 	case ref.GetName() == "":
@@ -63,11 +70,13 @@ func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace str
 	case ref.GetDecoding() > allowlistv1.Decoding_DECODING_RAW:
 		return endpoint.Credential{}, fault.Field(field+".decoding", "must be RAW: a credential is sent as it is stored")
 	}
-	return endpoint.Credential{Secret: ref.GetName(), Version: ref.GetVersion()}, nil
+	c := endpoint.Credential{Secret: ref.GetName(), Version: ref.GetVersion()}
+	places.Credentials[c] = append(places.Credentials[c], field+".name")
+	return c, nil
 }
 
 func directKey(field, description string) error {
-	return fault.New(fault.InvalidArgument, endpoint.ReasonDirectKey, "key material stands where only a reference may").
+	return fault.New(fault.InvalidArgument, finding.DirectKey, "key material stands where only a reference may").
 		At(field, description)
 }
 

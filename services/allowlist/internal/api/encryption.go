@@ -2,80 +2,83 @@ package api
 
 import (
 	"slices"
-	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
-// encryptionFromProto checks and compiles a configuration, with its preset written out.
-func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string) (endpoint.Encryption, error) {
+// encryptionFromProto checks and compiles a configuration, with its preset written out,
+// and adds the places of its references. Beside findings there is what it needs secrets
+// for, as far as that is known, so that the vault can be asked about them.
+func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, error) {
 	if pb == nil {
 		return endpoint.Encryption{}, nil
 	}
-	expanded, err := s.presets.Expand(pb)
-	if err != nil {
-		return endpoint.Encryption{}, inEndpoint(err)
+	draft, err := s.presets.Parse(pb, workspace, s.now())
+	uses, wrong := usesOf(draft, workspace, places)
+	e := endpoint.Encryption{
+		Uses:  uses,
+		Check: func(of func(endpoint.Use) resolver.Facts) error { return inEndpoint(checkFacts(draft, of)) },
 	}
-	config, err := payload.Parse(expanded, workspace, s.now())
-	if err != nil {
-		return endpoint.Encryption{}, inEndpoint(err)
+	if err := finding.Merge(err, wrong); err != nil {
+		return e, inEndpoint(err)
 	}
-	uses, err := usesOf(config)
-	if err != nil {
-		return endpoint.Encryption{}, inEndpoint(err)
-	}
-	stored, err := config.Marshal()
-	return endpoint.Encryption{
-		Stored: stored, Uses: uses, Acknowledged: endsOf(config),
-		Check: func(of func(endpoint.Use) resolver.Facts) error { return inEndpoint(checkFacts(config, of)) },
-	}, err
+	e.Stored, err = draft.Config().Marshal()
+	return e, err
 }
 
-// usesOf returns what a configuration needs secrets for, each once. A secret has one
-// usage, so that it cannot be a key in one place and be shown in another.
-func usesOf(config *payload.Config) ([]endpoint.Use, error) {
+// usesOf returns what a configuration needs secrets for, each once, and adds their places.
+// A secret has one purpose: it cannot be a key in one place and be shown in another, nor
+// be a key in one place and go into a digest that is sent in another. One that has two is a
+// finding, and not asked about: the first to ask would fix what it is for. Nor is what is
+// no reference, of which there is a finding already.
+func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Use, error) {
+	type purpose struct{ parameter, digested bool }
+	purposes := make(map[string]purpose)
+	torn := make(map[string]bool)
 	var uses []endpoint.Use
 	var wrong []fault.Violation
-	parameter := make(map[string]bool)
-	for _, ref := range config.References() {
-		use := useOf(ref)
-		if before, known := parameter[use.Secret]; known && before != use.Parameter {
-			wrong = append(wrong, fault.Violation{
-				Field:       "encryption." + ref.Field + ".name",
-				Description: "must be another secret: this one is a key in one place and a parameter in another",
-			})
+	draft.EachReference(func(field string, ref payload.Reference) {
+		if in, _, ok := resource.Cut(ref.Secret, "secrets"); !ok || in != workspace {
+			return
 		}
-		parameter[use.Secret] = use.Parameter
+		use, place := useOf(ref), field+".name"
+		this := purpose{use.Parameter, use.Digested}
+		if before, known := purposes[use.Secret]; !known {
+			purposes[use.Secret] = this
+		} else if before != this {
+			torn[use.Secret] = true
+			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret: this one serves another purpose in another place"})
+		}
 		if !slices.Contains(uses, use) {
 			uses = append(uses, use)
 		}
+		if at := "endpoint." + place; !slices.Contains(places.Keys[use], at) {
+			places.Keys[use] = append(places.Keys[use], at)
+		}
+	})
+	if len(wrong) == 0 {
+		return uses, nil
 	}
-	if len(wrong) > 0 {
-		return nil, fault.Fields(wrong...)
-	}
-	return uses, nil
+	uses = slices.DeleteFunc(uses, func(u endpoint.Use) bool { return torn[u.Secret] })
+	return uses, fault.Fields(wrong...)
 }
 
 func useOf(ref payload.Reference) endpoint.Use {
-	return endpoint.Use{Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage}
-}
-
-// endsOf returns when the acknowledgements of a configuration end.
-func endsOf(config *payload.Config) []time.Time {
-	var ends []time.Time
-	for _, legacy := range config.Legacy() {
-		ends = append(ends, legacy.Expires)
+	return endpoint.Use{
+		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Digested: ref.Digested,
 	}
-	return ends
 }
 
 // checkFacts refuses a configuration that its keys do not go with.
-func checkFacts(config *payload.Config, of func(endpoint.Use) resolver.Facts) error {
-	return config.CheckFacts(func(ref payload.Reference) (payload.Facts, bool) {
+func checkFacts(draft *preset.Draft, of func(endpoint.Use) resolver.Facts) error {
+	return draft.CheckFacts(func(ref payload.Reference) (payload.Facts, bool) {
 		told := of(useOf(ref))
 		return payload.Facts{Bytes: told.Bytes, Algorithm: told.Algorithm, Private: told.Private}, told != resolver.Facts{}
 	})
@@ -84,14 +87,5 @@ func checkFacts(config *payload.Config, of func(endpoint.Use) resolver.Facts) er
 // inEndpoint names the fields of a fault of packages payload and preset from the request
 // on.
 func inEndpoint(err error) error {
-	f, ok := fault.From(err)
-	if !ok {
-		return err
-	}
-	named := *f
-	named.Violations = nil
-	for _, v := range f.Violations {
-		named.Violations = append(named.Violations, fault.Violation{Field: "endpoint." + v.Field, Description: v.Description})
-	}
-	return &named
+	return finding.Name(err, func(field string) string { return "endpoint." + field })
 }

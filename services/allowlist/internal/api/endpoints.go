@@ -20,16 +20,12 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	if err != nil {
 		return nil, at("endpoint_id", err)
 	}
-	settings, err := s.settingsFromProto(req.GetEndpoint(), workspace, changeable())
-	if err != nil {
-		return nil, err
-	}
 	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err
 	}
-	author.Places = placesOf(req.GetEndpoint())
-	created, err := s.endpoints.Create(ctx, name, settings, author)
+	d := s.draftOf(req.GetEndpoint(), workspace, changeable())
+	created, err := s.endpoints.Create(ctx, name, d.Settings, d.by(author))
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +86,7 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	if err != nil {
 		return nil, at("endpoint.name", err)
 	}
-	change, err := s.changeFromProto(req.GetEndpoint(), req.GetUpdateMask(), name.Workspace)
+	fields, err := resource.MaskedFields(req.GetEndpoint(), req.GetUpdateMask(), changeable()...)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +94,9 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	if err != nil {
 		return nil, err
 	}
-	author.Places = placesOf(req.GetEndpoint())
-	updated, err := s.endpoints.Update(ctx, name, change, author)
+	d := s.draftOf(req.GetEndpoint(), name.Workspace, fields)
+	change := endpoint.Change{Fields: fields, Settings: d.Settings, Etag: req.GetEndpoint().GetEtag()}
+	updated, err := s.endpoints.Update(ctx, name, change, d.by(author))
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,12 @@
 package api
 
 import (
-	"errors"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
-
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 )
 
 // changeable returns the fields that people decide about.
@@ -21,47 +18,56 @@ func changeable() []string {
 	}
 }
 
-// changeFromProto reads the fields that a mask names.
-func (s *Server) changeFromProto(pb *allowlistv1.Endpoint, mask *fieldmaskpb.FieldMask, workspace string) (endpoint.Change, error) {
-	fields, err := resource.MaskedFields(pb, mask, changeable()...)
-	if err != nil {
-		return endpoint.Change{}, err
-	}
-	settings, err := s.settingsFromProto(pb, workspace, fields)
-	return endpoint.Change{Fields: fields, Settings: settings, Etag: pb.GetEtag()}, err
+// A draft is the settings of a request, with what is wrong with them and where they refer
+// to secrets. What is wrong may be left out of the settings; the rest is there, so that the
+// registry can find out what is wrong with the secrets, too.
+type draft struct {
+	endpoint.Settings
+	places endpoint.Places
+	wrong  error
 }
 
-// settingsFromProto reads the given fields. All findings come back at once.
-func (s *Server) settingsFromProto(pb *allowlistv1.Endpoint, workspace string, fields []string) (endpoint.Settings, error) {
-	e := endpoint.Settings{
-		DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
-		Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
+// by adds to who asks for a change what is known of the request.
+func (d draft) by(b endpoint.By) endpoint.By {
+	b.Places, b.Wrong = d.places, d.wrong
+	return b
+}
+
+// draftOf reads the given fields. All findings come at once.
+func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []string) draft {
+	d := draft{
+		Settings: endpoint.Settings{
+			DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
+			Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
+		},
+		places: endpoint.Places{Keys: make(map[endpoint.Use][]string), Credentials: make(map[endpoint.Credential][]string)},
 	}
 	var found [7]error
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
-			if len(e.Methods) == 0 {
+			if len(d.Methods) == 0 {
 				found[0] = fault.Field("endpoint.methods", "must name 1-8 methods")
 			}
 		case endpoint.FieldURL:
 			url, err := endpoint.ParseURL(pb.GetUrl())
-			if e.URL = url; err != nil {
+			if d.URL = url; err != nil {
 				found[1] = at("endpoint.url", err)
 			}
 		case endpoint.FieldHeaders:
-			e.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders(), workspace)
+			d.Headers, found[2] = parametersFromProto("endpoint.headers", pb.GetHeaders(), workspace, d.places)
 		case endpoint.FieldQuery:
-			e.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace)
+			d.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace, d.places)
 		case endpoint.FieldEncryption:
-			e.Encryption, found[4] = s.encryptionFromProto(pb.GetEncryption(), workspace)
+			d.Encryption, found[4] = s.encryptionFromProto(pb.GetEncryption(), workspace, d.places)
 		case endpoint.FieldBodyValues:
-			e.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace)
+			d.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace, d.places)
 		case endpoint.FieldContentType:
-			found[6] = contentType(e.ContentType)
+			found[6] = contentType(d.ContentType)
 		}
 	}
-	return e, gravest(found[:]...)
+	d.wrong = finding.Merge(found[:]...)
+	return d
 }
 
 // contentType refuses what could not stand in a header.
@@ -70,42 +76,4 @@ func contentType(text string) error {
 		return fault.Field("endpoint.content_type", "must be printable ASCII")
 	}
 	return nil
-}
-
-// gravest returns what several parsers found as one error: the gravest reason,
-// with the violations of all. Key material in the wrong place goes before
-// malformed fields, and these before what only needs to be acknowledged.
-func gravest(errs ...error) error {
-	var worst *fault.Error
-	var violations []fault.Violation
-	for _, err := range errs {
-		f, ok := fault.From(err)
-		if err != nil && !ok {
-			return errors.Join(errs...)
-		}
-		if !ok {
-			continue
-		}
-		violations = append(violations, f.Violations...)
-		if worst == nil || gravity(f) > gravity(worst) {
-			worst = f
-		}
-	}
-	if worst == nil {
-		return nil
-	}
-	all := *worst
-	all.Violations = violations
-	return &all
-}
-
-func gravity(f *fault.Error) int {
-	switch f.Reason {
-	case endpoint.ReasonDirectKey:
-		return 2
-	case fault.InvalidField:
-		return 1
-	default:
-		return 0
-	}
 }

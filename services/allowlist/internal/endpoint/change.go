@@ -80,7 +80,7 @@ func (c Change) apply(before Endpoint) Endpoint {
 // moved returns the endpoint at a URL. Another URL is nothing that anyone has
 // vouched for yet, unless what was proven is the whole host.
 func (e Endpoint) moved(to URL) Endpoint {
-	if e.Verification.covers(e.URL, to) {
+	if to == (URL{}) || e.Verification.covers(e.URL, to) { // without one, it is not saved
 		e.URL = to
 		return e
 	}

@@ -55,6 +55,8 @@ type Use struct {
 	Host string `json:"host,omitempty"`
 	// Parameter says that the secret may become visible, such as a static IV.
 	Parameter bool `json:"parameter,omitempty"`
+	// Digested says that the key goes into a digest that is sent.
+	Digested bool `json:"digested,omitempty"`
 }
 
 func (u Use) credential() bool { return u.Host != "" }
@@ -70,12 +72,16 @@ func (u Use) usage() resolver.Usage {
 	}
 }
 
-// uses returns what has to be bound for the settings, each once, in order.
+// uses returns what has to be bound for the settings, each once, in order. Without a URL,
+// of which there is a finding then, nobody knows what credentials are for.
 func (s Settings) uses() []Use {
 	all := slices.Clone(s.Encryption.Uses)
 	for _, c := range s.Credentials() {
-		all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: s.URL.BareHost()})
+		if s.URL != (URL{}) {
+			all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: s.URL.BareHost()})
+		}
 	}
+	// A secret is for one purpose, so this tells all uses apart.
 	slices.SortFunc(all, func(a, b Use) int {
 		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
 			cmp.Compare(a.usage(), b.usage()))
@@ -92,14 +98,16 @@ func secretsOf(uses []Use) []string {
 	return slices.Compact(secrets)
 }
 
-// Places says where in a request each version of a secret is referred to: in the
-// encryption, and as a credential.
-type Places struct{ Keys, Credentials map[Credential]string }
+// Places says at which fields of a request each secret is referred to: by the encryption
+// for a use, and as a credential.
+type Places struct {
+	Keys        map[Use][]string
+	Credentials map[Credential][]string
+}
 
-func (p Places) of(u Use) string {
-	referred := Credential{Secret: u.Secret, Version: u.Version}
+func (p Places) of(u Use) []string {
 	if u.credential() {
-		return p.Credentials[referred]
+		return p.Credentials[Credential{Secret: u.Secret, Version: u.Version}]
 	}
-	return p.Keys[referred]
+	return p.Keys[u]
 }

@@ -106,8 +106,6 @@ type Encryption struct {
 	Stored []byte
 	// Uses are what it needs secrets for, each once.
 	Uses []Use
-	// Acknowledged is when the acknowledgements of its unsafe choices end.
-	Acknowledged []time.Time
 	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
 	// of them. It is there while the configuration is being saved.
 	Check func(of func(Use) resolver.Facts) error

@@ -13,8 +13,15 @@ const (
 	ReasonNotFound    fault.Reason = "ENDPOINT_NOT_FOUND"
 	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
 	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
-	ReasonDirectKey   fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
 )
+
+// maxSecrets is how many secrets an endpoint may refer to in all: what a save remembers of
+// them goes into one transaction.
+const maxSecrets = 48
+
+func tooManySecrets() error {
+	return fault.Field("endpoint", "must refer to at most 48 secrets in all")
+}
 
 func notFound() error {
 	return fault.New(fault.NotFound, ReasonNotFound, "there is no such endpoint")

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,26 +15,38 @@ import (
 // A configuration may make unsafe choices, each acknowledged until a time. After it,
 // messages are refused; so those who run the allowlist want to know beforehand. The
 // registry keeps in memory when the acknowledgements of each endpoint end, next to the
-// matcher and kept right as that is, so that metrics cost the store nothing.
+// matcher and kept right as that is, so that metrics and lists cost the store nothing.
 
 // expiresSoon is how long before its end an acknowledgement is spoken of.
 const expiresSoon = 30 * 24 * time.Hour
 
 // A legacy remembers when acknowledgements end, of the endpoints that have some.
 type legacy struct {
+	of   func(stored []byte) []time.Time
 	mu   sync.Mutex
 	ends map[Name][]time.Time
 }
 
 // set makes it agree with an endpoint, or forgets one that is nil.
 func (l *legacy) set(name Name, e *Endpoint) {
+	var ends []time.Time
+	if e != nil && e.Encryption.Configured() {
+		ends = l.of(e.Encryption.Stored)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e == nil || len(e.Encryption.Acknowledged) == 0 {
+	if len(ends) == 0 {
 		delete(l.ends, name)
 		return
 	}
-	l.ends[name] = e.Encryption.Acknowledged
+	l.ends[name] = ends
+}
+
+// endsBefore reports whether an acknowledgement of an endpoint ends before a time.
+func (l *legacy) endsBefore(name Name, before time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.ends[name], before.After)
 }
 
 // An Acknowledged counts the acknowledgements of unsafe choices of all endpoints.

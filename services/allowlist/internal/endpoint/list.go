@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +39,8 @@ type Query struct {
 	Cursor []byte
 	// Limit is the greatest number of endpoints to return. It is required.
 	Limit int
+
+	legacy *legacy
 }
 
 // A Page is a part of a list. An empty Cursor ends the list.
@@ -51,6 +52,7 @@ type Page struct {
 // List returns a page of endpoints. It may be shorter than asked for, and even
 // empty, while its cursor is not.
 func (r *Registry) List(ctx context.Context, q Query) (Page, error) {
+	q.legacy = r.legacy
 	if q.Substring != "" && !q.ByUpdate {
 		return r.find(ctx, q)
 	}
@@ -164,8 +166,7 @@ func (q Query) matches(e Endpoint) bool {
 	if q.State != "" && e.State != q.State {
 		return false
 	}
-	ends := func(end time.Time) bool { return end.Before(q.LegacyBefore) }
-	if !q.LegacyBefore.IsZero() && !slices.ContainsFunc(e.Encryption.Acknowledged, ends) {
+	if !q.LegacyBefore.IsZero() && !q.legacy.endsBefore(e.Name, q.LegacyBefore) {
 		return false
 	}
 	if q.Label == "" {

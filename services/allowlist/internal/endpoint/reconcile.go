@@ -199,8 +199,9 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	b, err := r.bind(ctx, use, e.Name, e.Operation)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
-		fault.Is(err, resolver.ReasonHostNotAllowed):
-		// A usage never changes: a secret of another one is another life of the name.
+		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed):
+		// A usage and a purpose never change: a secret of another one is another life of
+		// the name, or was taken for something else while nothing was bound.
 		return r.lose(ctx, e)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)

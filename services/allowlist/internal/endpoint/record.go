@@ -27,7 +27,6 @@ type record struct {
 	Query        []Parameter       `json:"query,omitempty"`
 	ContentType  string            `json:"content_type,omitempty"`
 	Encryption   []byte            `json:"encryption,omitempty"`
-	Acknowledged []time.Time       `json:"acknowledged,omitempty"`
 	BodyValues   []BodyValue       `json:"body_values,omitempty"`
 	State        State             `json:"state"`
 	StateReason  string            `json:"state_reason,omitempty"`
@@ -43,7 +42,7 @@ func (e Endpoint) record() record {
 	return record{
 		UID: e.UID, Revision: e.Revision, DisplayName: e.DisplayName, Description: e.Description,
 		Labels: e.Labels, Methods: e.Methods, Host: e.URL.host, URL: e.URL.text, Headers: e.Headers,
-		Query: e.Query, ContentType: e.ContentType, Encryption: e.Encryption.Stored, Acknowledged: e.Encryption.Acknowledged,
+		Query: e.Query, ContentType: e.ContentType, Encryption: e.Encryption.Stored,
 		BodyValues: e.BodyValues, State: e.State,
 		StateReason: e.StateReason, Verification: e.Verification, Operation: e.Operation,
 		References: e.References, Lost: e.Lost, Created: e.Created, Updated: e.Updated,
@@ -58,7 +57,7 @@ func (r record) endpoint(name Name) Endpoint {
 		Settings: Settings{
 			DisplayName: r.DisplayName, Description: r.Description, Labels: r.Labels, Methods: r.Methods,
 			URL: URL{host: r.Host, text: r.URL}, Headers: r.Headers, Query: r.Query, ContentType: r.ContentType,
-			Encryption: Encryption{Stored: r.Encryption, Acknowledged: r.Acknowledged}, BodyValues: r.BodyValues,
+			Encryption: Encryption{Stored: r.Encryption}, BodyValues: r.BodyValues,
 		},
 	}
 	for _, reference := range r.References {

@@ -44,6 +44,9 @@ type Options struct {
 	Recheck, Grace time.Duration
 	// Metrics registers what there is to see.
 	Metrics prometheus.Registerer
+	// Acknowledged returns when the acknowledgements of unsafe choices end that a stored
+	// configuration makes.
+	Acknowledged func(stored []byte) []time.Time
 	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
 	// uid. It is called again where a crash came in between.
 	DropUses func(ctx context.Context, uid string) error
@@ -87,7 +90,7 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
-		gone: newGone(), legacy: &legacy{ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
+		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -110,6 +113,9 @@ type By struct {
 	// Places says where in the request each secret is referred to, so that a
 	// refusal of the vault can name the field.
 	Places Places
+	// Wrong, if not nil, is what has been found wrong with the request. Then nothing is
+	// changed, and the answer is that together with what is wrong with the secrets.
+	Wrong error
 }
 
 // Get returns an endpoint, or ENDPOINT_NOT_FOUND.

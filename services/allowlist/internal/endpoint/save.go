@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
@@ -20,7 +22,8 @@ import (
 //
 //	(a) begin   own store   an intent {operation, endpoint, secrets, time}
 //	(b) bind    vault       BindSecret for each secret and use, under the operation;
-//	                        what it tells of the keys must go with the configuration
+//	                        what it tells of the keys must go with the configuration.
+//	                        What is refused is collected: the answer names all of it
 //	(c) finish  own store   requires the intent; writes the endpoint with its
 //	                        references, deletes the intent, queues the bindings
 //	                        of the save before for unbinding, log, request id
@@ -40,6 +43,13 @@ import (
 // time when the deadline of such a call is over.
 //
 // A save that leaves the references alone is begin alone: one transaction.
+//
+// # Findings
+//
+// A save answers with everything that is wrong with it. So one whose request is malformed
+// ([By].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
+// what the vault has against its secrets; then it is cancelled as any other that fails.
+// What cannot be looked at, because the vault is out of reach, is left to the next save.
 
 // intent is a save under way, as stored.
 type intent struct {
@@ -93,11 +103,18 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 		}
 		next, err := s.change(old)
 		if err != nil {
-			return err
+			return cmp.Or(s.by.Wrong, err)
 		}
 		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
+			secrets := secretsOf(wanted)
+			if len(secrets) > maxSecrets {
+				return finding.Merge(s.by.Wrong, tooManySecrets())
+			}
 			saved, uses = next, wanted
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(uses), Time: r.now()})
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secrets, Time: r.now()})
+		}
+		if s.by.Wrong != nil {
+			return s.by.Wrong
 		}
 		saved, err = r.commit(tx, s.action, old, next, s.by)
 		return err
@@ -160,14 +177,9 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
-	references, facts, err := r.bindAll(ctx, s, uses)
+	references, err := r.bindAll(ctx, s, next, uses)
 	if err != nil {
 		return Endpoint{}, err
-	}
-	if check := next.Encryption.Check; check != nil {
-		if err := check(func(u Use) resolver.Facts { return facts[u] }); err != nil {
-			return Endpoint{}, err
-		}
 	}
 	e, err := r.finish(ctx, s, references)
 	if err != nil {
@@ -176,27 +188,41 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 	return e, r.step("saved")
 }
 
-// bindAll binds what is used, and returns what the vault tells of it.
-func (r *Registry) bindAll(ctx context.Context, s saving, uses []Use) ([]Reference, map[Use]resolver.Facts, error) {
+// bindAll binds what is used. It fails with all that is wrong with the save: what was
+// found before, what the vault refuses, and what the keys have against the configuration.
+func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
 	references := make([]Reference, 0, len(uses))
 	facts := make(map[Use]resolver.Facts, len(uses))
+	wrong := []error{s.by.Wrong}
 	for _, use := range uses {
 		b, err := r.bind(ctx, use, s.name, s.operation)
-		if err != nil {
-			return nil, nil, placed(err, s.by.Places.of(use))
+		switch {
+		case err != nil && refusal(err):
+			wrong = append(wrong, placed(err, use, s.by.Places))
+		case err != nil:
+			return nil, cmp.Or(finding.Merge(wrong...), err)
 		}
 		references = append(references, Reference{Use: use, UID: b.UID})
 		facts[use] = b.Facts
 		if err := r.step("bound"); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return references, facts, nil
+	if check := next.Encryption.Check; check != nil {
+		wrong = append(wrong, check(func(u Use) resolver.Facts { return facts[u] }))
+	}
+	return references, finding.Merge(wrong...)
+}
+
+// refusal reports whether the vault has something against a use, as opposed to trouble.
+func refusal(err error) bool {
+	f, ok := fault.From(err)
+	return ok && f.Kind != fault.Unavailable
 }
 
 func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
 	return r.vault.Bind(ctx, resolver.Use{
-		Secret: use.Secret, Version: use.Version, Usage: use.usage(), Host: use.Host,
+		Secret: use.Secret, Version: use.Version, Usage: use.usage(), Host: use.Host, Digested: use.Digested,
 		Referrer: name.String(), Operation: operation,
 	})
 }
@@ -273,11 +299,36 @@ func readIntent(reader kv.Reader, operation string) (intent, error) {
 	return i, decode(value, &i)
 }
 
-// placed adds to a refusal of the vault where in the request the secret stands.
-func placed(err error, field string) error {
-	f, ok := fault.From(err)
-	if !ok || field == "" || f.Kind == fault.Unavailable {
-		return err
+// placed adds to a refusal of the vault where in the request the secret stands. A
+// credential that does not is refused because of the URL.
+func placed(err error, use Use, places Places) error {
+	f, _ := fault.From(err)
+	fields := places.of(use)
+	if len(fields) == 0 && f.Reason == resolver.ReasonHostNotAllowed {
+		return f.At("endpoint.url", "must have a host that all credentials of the endpoint may be sent to")
 	}
-	return f.At(field, "must refer to a secret that can be used so")
+	for _, field := range fields {
+		f = f.At(field, wanted(f.Reason, use))
+	}
+	return f
+}
+
+// wanted says what a reference must be that the vault refuses.
+func wanted(refused fault.Reason, use Use) string {
+	switch refused {
+	case resolver.ReasonSecretNotFound:
+		return "must be a secret that exists"
+	case resolver.ReasonVersionNotFound:
+		return "must be a version that exists"
+	case resolver.ReasonVersionDisabled, resolver.ReasonVersionDestroyed:
+		return "must be a version that is enabled"
+	case resolver.ReasonUsageNotAllowed:
+		return "must be a secret of usage " + use.usage().String()
+	case resolver.ReasonHostNotAllowed:
+		return "must be a credential that may be sent to the endpoint's host"
+	case resolver.ReasonKeyPurposeFixed:
+		return "must be another secret: one whose digest is sent serves nothing else"
+	default:
+		return "must refer to a secret that can be used so"
+	}
 }

@@ -135,6 +135,20 @@ func (c *Config) Legacy() []LegacyUse {
 	return uses
 }
 
+// AcknowledgedUntil returns when the acknowledgements end of a configuration that
+// [Config.Marshal] wrote; none where it cannot be read. It does not compile it.
+func AcknowledgedUntil(stored []byte) []time.Time {
+	c := &Config{pb: new(allowlistv1.Encryption)}
+	if len(stored) == 0 || stored[0] != formatProto || proto.Unmarshal(stored[1:], c.pb) != nil {
+		return nil
+	}
+	var ends []time.Time
+	for _, legacy := range c.Legacy() {
+		ends = append(ends, legacy.Expires)
+	}
+	return ends
+}
+
 // For how long after a rotation the version before is good.
 const (
 	defaultGrace = 24 * time.Hour

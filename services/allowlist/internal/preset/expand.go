@@ -2,6 +2,7 @@ package preset
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,99 +10,90 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// Expand writes a configuration that begins with a preset out; one that does not comes
-// back as it is. What is wrong with the use comes back as findings, all at once; whether
-// the configuration can be saved, package payload says.
-func (l *Library) Expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, error) {
+// The fields of the use of a preset, from `encryption` on.
+const (
+	fieldID       = "encryption.preset.id"
+	fieldSecrets  = "encryption.preset.secrets"
+	fieldSettings = "encryption.preset.settings"
+	fieldReason   = "encryption.preset.legacy_reason"
+	fieldExpires  = "encryption.preset.legacy_expire_time"
+)
+
+// expand writes a configuration that begins with a preset out, as far as its use is right,
+// and tells where the parts of the result come from. What is wrong with the use comes back
+// as findings, all at once; none of them repeats what was given.
+func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, origins, []fault.Violation) {
 	use := pb.GetPreset()
-	if use == nil {
-		return pb, nil
-	}
 	i, found := slices.BinarySearchFunc(l.presets, use.GetId(), func(p *allowlistv1.Preset, id string) int {
 		return strings.Compare(p.GetId(), id)
 	})
 	if !found {
-		return nil, fault.Field("encryption.preset.id", "must be the id of a preset")
+		return nil, nil, []fault.Violation{{Field: fieldID, Description: "must be the id of a preset"}}
 	}
 	preset := l.presets[i]
-	settings, ok := settingsOf(preset.GetSettings(), use.GetSettings())
-	if wrong := findings(preset, pb, ok); len(wrong) > 0 {
-		return nil, fault.Fields(wrong...)
-	}
+	settings, wrong := settingsOf(preset.GetSettings(), use.GetSettings())
+	wrong = slices.Concat(alone(pb), secretsOf(preset, use), wrong, acknowledgement(preset, use))
 	expanded := proto.CloneOf(preset.GetEncryption())
 	expanded.RotationGrace = pb.GetRotationGrace()
-	payload.EachReference(expanded, func(_ string, ref *allowlistv1.SecretRef) {
-		put(ref, use.GetSecrets()[strings.TrimPrefix(ref.GetName(), place)])
-	})
-	fill(expanded.ProtoReflect(), settings)
+	f := newFiller(use.GetSecrets(), settings)
+	f.message("encryption", expanded.ProtoReflect())
 	acknowledge(expanded.GetRequest(), use)
 	acknowledge(expanded.GetResponse(), use)
-	return expanded, nil
+	return expanded, f.origins, wrong
 }
 
-// findings returns what is wrong with the use of a preset. None of them repeats what was
-// given.
-func findings(preset *allowlistv1.Preset, pb *allowlistv1.Encryption, settings bool) []fault.Violation {
-	use := pb.GetPreset()
-	checks := []struct {
-		ok                 bool
-		field, description string
-	}{
-		{pb.GetRequest() == nil, "encryption.request", "must be unset with a preset"},
-		{pb.GetResponse() == nil, "encryption.response", "must be unset with a preset"},
-		{sameNames(preset.GetSecrets(), use.GetSecrets()), "encryption.preset.secrets", "must hold these and no others: " + names(preset.GetSecrets())},
-		{settings, "encryption.preset.settings", "must be visible characters without quotes, backslashes and braces, for these and no others: " + names(preset.GetSettings())},
-		{
-			use.GetLegacyReason() != "" || use.GetLegacyExpireTime() == nil,
-			"encryption.preset.legacy_reason", "is required with legacy_expire_time",
-		},
-		{
-			use.GetLegacyReason() == "" || use.GetLegacyExpireTime() != nil,
-			"encryption.preset.legacy_expire_time", "is required with legacy_reason",
-		},
-		{
-			use.GetLegacyReason() == "" || len(preset.GetLegacy()) > 0,
-			"encryption.preset.legacy_reason", "must be unset: the preset makes no unsafe choice",
-		},
+// alone checks that nothing but what may stand there stands beside the use of a preset.
+func alone(pb *allowlistv1.Encryption) (wrong []fault.Violation) {
+	const unset = "must be unset with a preset"
+	if pb.GetRequest() != nil {
+		wrong = append(wrong, fault.Violation{Field: "encryption.request", Description: unset})
 	}
-	var wrong []fault.Violation
-	for _, check := range checks {
-		if !check.ok {
-			wrong = append(wrong, fault.Violation{Field: check.field, Description: check.description})
+	if pb.GetResponse() != nil {
+		wrong = append(wrong, fault.Violation{Field: "encryption.response", Description: unset})
+	}
+	return wrong
+}
+
+// secretsOf checks that all secrets of a preset are given, and no others.
+func secretsOf(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) (wrong []fault.Violation) {
+	known := make(map[string]bool)
+	for _, secret := range preset.GetSecrets() {
+		known[secret.GetName()] = true
+		if use.GetSecrets()[secret.GetName()] == nil {
+			wrong = append(wrong, fault.Violation{Field: finding.Entry(fieldSecrets, secret.GetName()), Description: isRequired})
+		}
+	}
+	for name := range use.GetSecrets() {
+		if !known[name] {
+			return append(wrong, fault.Violation{Field: fieldSecrets, Description: "must hold these and no others: " + listed(known)})
 		}
 	}
 	return wrong
 }
 
-// names lists the names of a preset's secrets or settings.
-func names[T interface{ GetName() string }](some []T) string {
-	list := make([]string, len(some))
-	for i, one := range some {
-		list[i] = one.GetName()
-	}
-	return cmp.Or(strings.Join(list, ", "), "none")
+const isRequired = "is required"
+
+// listed lists the names of a preset's secrets or settings.
+func listed(known map[string]bool) string {
+	return cmp.Or(strings.Join(slices.Sorted(maps.Keys(known)), ", "), "none")
 }
 
-// sameNames reports whether all secrets of a preset are given, and no others.
-func sameNames(wanted []*allowlistv1.PresetSecret, given map[string]*allowlistv1.SecretRef) bool {
-	for _, secret := range wanted {
-		if given[secret.GetName()] == nil {
-			return false
-		}
+// acknowledgement checks how the unsafe choices of a preset are acknowledged.
+func acknowledgement(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) []fault.Violation {
+	reason, expires := use.GetLegacyReason() != "", use.GetLegacyExpireTime() != nil
+	switch {
+	case expires && !reason:
+		return []fault.Violation{{Field: fieldReason, Description: "is required with legacy_expire_time"}}
+	case reason && !expires:
+		return []fault.Violation{{Field: fieldExpires, Description: "is required with legacy_reason"}}
+	case reason && len(preset.GetLegacy()) == 0:
+		return []fault.Violation{{Field: fieldReason, Description: "must be unset: the preset makes no unsafe choice"}}
 	}
-	return len(given) == len(wanted)
-}
-
-// put writes the given secret into a reference. How it decodes is the preset's, unless
-// the secret is stored in another form.
-func put(ref, given *allowlistv1.SecretRef) {
-	ref.Name, ref.Version = given.GetName(), given.GetVersion()
-	if given.GetDecoding() != allowlistv1.Decoding_DECODING_UNSPECIFIED {
-		ref.Decoding = given.GetDecoding()
-	}
+	return nil
 }
 
 // acknowledge adds the acknowledgements of the unsafe choices of a profile. Without a

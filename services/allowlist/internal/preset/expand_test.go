@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
-	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -74,11 +74,7 @@ func TestEveryPresetCanBeSavedWithItsAcknowledgementsOnly(t *testing.T) {
 			}
 			bare := use(p)
 			bare.LegacyReason, bare.LegacyExpireTime = "", nil
-			expanded, err := l.Expand(&allowlistv1.Encryption{Preset: bare})
-			if err != nil {
-				t.Fatalf("Expand: %v", err)
-			}
-			_, err = payload.Parse(expanded, "acme", now)
+			_, err := l.Parse(&allowlistv1.Encryption{Preset: bare}, "acme", now)
 			if refused := fault.Is(err, payload.LegacyNotAcknowledged); refused != (len(p.GetLegacy()) > 0) {
 				t.Errorf("Parse without acknowledgements: %v, want it refused: %v", err, len(p.GetLegacy()) > 0)
 			}
@@ -110,7 +106,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 	}
 }
 
-func TestExpandPutsInWhatWasGiven(t *testing.T) {
+func TestAPresetIsFilledWithWhatWasGiven(t *testing.T) {
 	t.Parallel()
 	l, pb := library(t), new(allowlistv1.Encryption)
 	text := `rotation_grace { seconds: 60 } preset {
@@ -122,15 +118,16 @@ func TestExpandPutsInWhatWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	given := proto.CloneOf(pb)
-	expanded, err := l.Expand(pb)
+	draft, err := l.Parse(pb, "acme", now)
 	if err != nil {
-		t.Fatalf("Expand: %v", err)
+		t.Fatalf("Parse: %v", err)
 	}
+	expanded := draft.Config().Proto()
 	if diff := cmp.Diff(given, pb, protocmp.Transform()); diff != "" {
-		t.Errorf("Expand changed what it was given:\n%s", diff)
+		t.Errorf("Parse changed what it was given:\n%s", diff)
 	}
 	if expanded.GetPreset() != nil || expanded.GetRotationGrace().GetSeconds() != 60 {
-		t.Errorf("Expand = %v, want no preset and the grace kept", expanded)
+		t.Errorf("Parse = %v, want no preset and the grace kept", expanded)
 	}
 	bank, ours := expanded.GetRequest().GetCipher().GetSessionKey().GetKeys()[0], expanded.GetResponse().GetCipher().GetSessionKey().GetKeys()[0]
 	if bank.GetName() != place+"bank" || bank.GetVersion() != 3 || bank.GetDecoding() != allowlistv1.Decoding_DECODING_PEM {
@@ -141,9 +138,6 @@ func TestExpandPutsInWhatWasGiven(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"$.a", "$.b[*].c"}, expanded.GetRequest().GetSelection().GetFields().GetPaths()); diff != "" {
 		t.Errorf("the paths (-want +got):\n%s", diff)
-	}
-	if _, err := payload.Parse(expanded, "acme", now); err != nil {
-		t.Errorf("Parse: %v", err)
 	}
 }
 
@@ -164,14 +158,35 @@ func TestSettingsFillNamesAndValuesOfHeaders(t *testing.T) {
 
 func TestConfigurationsWithoutAPresetStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	pb := &allowlistv1.Encryption{Request: &allowlistv1.Profile{}, RotationGrace: durationpb.New(1)}
-	got, err := library(t).Expand(pb)
-	if got != pb || err != nil {
-		t.Errorf("Expand = %v, %v, want what was given", got, err)
+	pb := compile(t, library(t), use(find(t, library(t), "visa_mle"))).Proto()
+	draft, err := library(t).Parse(pb, "acme", now)
+	if err != nil {
+		t.Fatalf("Parse: %v", err)
 	}
-	if got, err := library(t).Expand(nil); got != nil || err != nil {
-		t.Errorf("Expand(nil) = %v, %v", got, err)
+	if diff := cmp.Diff(pb, draft.Config().Proto(), protocmp.Transform()); diff != "" {
+		t.Errorf("Parse changed the configuration (-want +got):\n%s", diff)
 	}
+	pb.GetRequest().GetJose().Keys = nil
+	_, err = library(t).Parse(pb, "acme", now)
+	if fields := fieldsOf(t, err); !cmp.Equal(fields, []string{"encryption.request.jose.keys"}) {
+		t.Errorf("the fields are %v", fields)
+	}
+	if _, err := library(t).Parse(nil, "acme", now); !fault.Is(err, fault.InvalidField) {
+		t.Errorf("Parse of nothing = %v", err)
+	}
+}
+
+// fieldsOf returns the fields that a fault names.
+func fieldsOf(t *testing.T, err error) (fields []string) {
+	t.Helper()
+	f, ok := fault.From(err)
+	if !ok {
+		t.Fatalf("%v is no fault", err)
+	}
+	for _, v := range f.Violations {
+		fields = append(fields, v.Field)
+	}
+	return fields
 }
 
 func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
@@ -186,15 +201,15 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 	}{
 		{"an unknown id", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Id = canary }, []string{"encryption.preset.id"}},
 		{"no id", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Id = "" }, []string{"encryption.preset.id"}},
-		{"a missing secret", "visa_mle", func(pb *allowlistv1.Encryption) { delete(pb.GetPreset().GetSecrets(), "client_private_key") }, []string{"encryption.preset.secrets"}},
-		{"a secret that is empty", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets["client_private_key"] = nil }, []string{"encryption.preset.secrets"}},
+		{"a missing secret", "visa_mle", func(pb *allowlistv1.Encryption) { delete(pb.GetPreset().GetSecrets(), "client_private_key") }, []string{`encryption.preset.secrets["client_private_key"]`}},
+		{"a secret that is empty", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets["client_private_key"] = nil }, []string{`encryption.preset.secrets["client_private_key"]`}},
 		{"an extra secret", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets[canary] = secret }, []string{"encryption.preset.secrets"}},
-		{"a missing setting", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings = nil }, []string{"encryption.preset.settings"}},
+		{"a missing setting", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings = nil }, []string{`encryption.preset.settings["key_id"]`}},
 		{"an extra setting", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings[canary] = canary }, []string{"encryption.preset.settings"}},
-		{"a setting that leaves its string", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + `","x":"` }, []string{"encryption.preset.settings"}},
-		{"a setting that is a placeholder", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "${jwe}" }, []string{"encryption.preset.settings"}},
-		{"a setting with a new line", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "\r\nX: y" }, []string{"encryption.preset.settings"}},
-		{"a setting that is too long", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + strings.Repeat("x", 256) }, []string{"encryption.preset.settings"}},
+		{"a setting that leaves its string", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + `","x":"` }, []string{`encryption.preset.settings["key_id"]`}},
+		{"a setting that is a placeholder", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "${jwe}" }, []string{`encryption.preset.settings["key_id"]`}},
+		{"a setting with a new line", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "\r\nX: y" }, []string{`encryption.preset.settings["key_id"]`}},
+		{"a setting that is too long", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + strings.Repeat("x", 256) }, []string{`encryption.preset.settings["key_id"]`}},
 		{"a reason without an end", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyExpireTime = nil }, []string{"encryption.preset.legacy_expire_time"}},
 		{"an end without a reason", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyReason = "" }, []string{"encryption.preset.legacy_reason"}},
 		{"an acknowledgement of nothing", "visa_mle", func(pb *allowlistv1.Encryption) {
@@ -203,23 +218,34 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 		{"everything at once", "visa_mle", func(pb *allowlistv1.Encryption) {
 			pb.Request, pb.Response = &allowlistv1.Profile{}, &allowlistv1.Profile{}
 			pb.Preset.Secrets, pb.Preset.Settings = nil, nil
-		}, []string{"encryption.request", "encryption.response", "encryption.preset.secrets", "encryption.preset.settings"}},
+		}, []string{
+			"encryption.request", "encryption.response", `encryption.preset.secrets["visa_public_key"]`, `encryption.preset.secrets["client_private_key"]`,
+			`encryption.preset.settings["key_id"]`,
+		}},
+		{"a key in the place of a reference", "visa_mle", func(pb *allowlistv1.Encryption) {
+			pb.Preset.Secrets["client_private_key"] = secret
+		}, []string{`encryption.preset.secrets["client_private_key"].name`}},
+		{"an unsafe choice that is not acknowledged", "java_aes_ecb", func(pb *allowlistv1.Encryption) {
+			pb.Preset.LegacyReason, pb.Preset.LegacyExpireTime = "", nil
+		}, []string{"encryption.preset.legacy_reason"}},
+		{"an acknowledgement that has expired", "java_aes_ecb", func(pb *allowlistv1.Encryption) {
+			pb.Preset.LegacyExpireTime = timestamppb.New(now)
+		}, []string{"encryption.preset.legacy_expire_time"}},
+		{"a setting that is no path", "bank_field_level", func(pb *allowlistv1.Encryption) {
+			pb.Preset.Settings["fields"] = "$.ok," + canary
+		}, []string{`encryption.preset.settings["fields"]`}},
+		{"a setting that is no header", "hmac_header", func(pb *allowlistv1.Encryption) {
+			pb.Preset.Settings["header"] = "Host"
+		}, []string{`encryption.preset.settings["header"]`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			pb := &allowlistv1.Encryption{Preset: use(find(t, l, test.preset))}
 			test.change(pb)
-			got, err := l.Expand(pb)
-			f, ok := fault.From(err)
-			if !ok {
-				t.Fatalf("Expand = %v, %v, want a fault", got, err)
-			}
-			var fields []string
-			for _, v := range f.Violations {
-				fields = append(fields, v.Field)
-			}
-			if diff := cmp.Diff(test.fields, fields); diff != "" {
+			_, err := l.Parse(pb, "acme", now)
+			f, _ := fault.From(err)
+			if diff := cmp.Diff(test.fields, fieldsOf(t, err)); diff != "" {
 				t.Errorf("the findings' fields (-want +got):\n%s", diff)
 			}
 			if text := fmt.Sprintf("%v %+v", err, f); strings.Contains(text, canary) {
@@ -251,13 +277,17 @@ func FuzzSettings(f *testing.F) {
 			for _, setting := range find(t, l, id).GetSettings() {
 				u.Settings[setting.GetName()] = text
 			}
-			expanded, err := l.Expand(&allowlistv1.Encryption{Preset: u})
+			draft, err := l.Parse(&allowlistv1.Encryption{Preset: u}, "acme", now)
 			if err != nil {
+				for _, field := range fieldsOf(t, err) {
+					if !strings.HasPrefix(field, "encryption.preset.") {
+						t.Errorf("a setting of %q is wrong at %s", text, field)
+					}
+				}
 				continue
 			}
-			config, err := payload.Parse(expanded, "acme", now)
-			if err == nil && id == "visa_mle" && config.Proto().GetRequest().GetJose().GetHeader()["kid"] != text {
-				t.Errorf("a setting of %q became %v", text, config.Proto().GetRequest().GetJose().GetHeader())
+			if header := draft.Config().Proto().GetRequest().GetJose().GetHeader(); id == "visa_mle" && header["kid"] != text {
+				t.Errorf("a setting of %q became %v", text, header)
 			}
 		}
 	})

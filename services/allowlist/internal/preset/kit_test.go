@@ -54,18 +54,14 @@ func use(p *allowlistv1.Preset) *allowlistv1.PresetUse {
 	return u
 }
 
-// compile expands a use and compiles the result.
+// compile compiles a use.
 func compile(t testing.TB, l *preset.Library, u *allowlistv1.PresetUse) *payload.Config {
 	t.Helper()
-	expanded, err := l.Expand(&allowlistv1.Encryption{Preset: u})
-	if err != nil {
-		t.Fatalf("Expand(%s): %v", u.GetId(), err)
-	}
-	config, err := payload.Parse(expanded, "acme", now)
+	draft, err := l.Parse(&allowlistv1.Encryption{Preset: u}, "acme", now)
 	if err != nil {
 		t.Fatalf("Parse(%s): %v", u.GetId(), err)
 	}
-	return config
+	return draft.Config()
 }
 
 // A stored secret: its text, the key files that it consists of, or the name of a known

@@ -4,8 +4,9 @@
 // A preset is data, one file each in the folder presets: a Preset message as JSON. Its
 // references stand for secrets that whoever uses the preset names, and `{{name}}` in its
 // texts stands for a setting, such as the id that a partner gave to a key.
-// [Library.Expand] puts both in and returns an ordinary configuration, which is what
-// gets saved: a later version of a preset changes nothing that is in use.
+// [Library.Parse] puts both in and returns an ordinary configuration, which is what
+// gets saved: a later version of a preset changes nothing that is in use. What is wrong
+// with it is told of what was given: the secret or the setting that it comes from.
 //
 // Which unsafe choices a preset makes is not written down in it: package payload's rules
 // tell.

@@ -3,36 +3,48 @@ package preset
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 )
 
 // maxSetting is how long a setting may be.
 const maxSetting = 256
 
 // settingsOf returns the settings of a preset as they are given or, where they are not,
-// by their defaults. It reports false if one is missing, unknown or not valid.
-func settingsOf(wanted []*allowlistv1.PresetSetting, given map[string]string) (map[string]string, bool) {
-	settings := make(map[string]string, len(wanted))
+// by their defaults. One that is missing or not valid is a finding, and left out.
+func settingsOf(wanted []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
+	settings, known := make(map[string]string, len(wanted)), make(map[string]bool, len(wanted))
 	for _, setting := range wanted {
-		value, ok := given[setting.GetName()]
+		name := setting.GetName()
+		known[name] = true
+		value, ok := given[name]
 		if !ok {
 			value, ok = setting.GetDefaultValue(), setting.DefaultValue != nil
 		}
-		if !ok || !validSetting(value) {
-			return nil, false
+		switch {
+		case !ok:
+			wrong = append(wrong, fault.Violation{Field: finding.Entry(fieldSettings, name), Description: isRequired})
+		case !validSetting(value):
+			wrong = append(wrong, fault.Violation{
+				Field:       finding.Entry(fieldSettings, name),
+				Description: "must be at most 256 visible characters without quotes, backslashes and braces",
+			})
+		default:
+			settings[name] = value
 		}
-		settings[setting.GetName()] = value
 	}
 	for name := range given {
-		if _, ok := settings[name]; !ok {
-			return nil, false
+		if !known[name] {
+			return settings, append(wrong, fault.Violation{Field: fieldSettings, Description: "must hold these and no others: " + listed(known)})
 		}
 	}
-	return settings, true
+	return settings, wrong
 }
 
 // validSetting reports whether a text can stand in a header, inside of a JSON string and
@@ -46,51 +58,78 @@ func validSetting(value string) bool {
 	return len(value) <= maxSetting
 }
 
-// fill puts settings in place of the `{{name}}` in all texts of a message, the names of
-// headers included. References to secrets hold no texts.
-func fill(m protoreflect.Message, settings map[string]string) {
+// A filler puts settings in place of the `{{name}}` in all texts of a message, the names
+// of headers included, and secrets in place of the references; and it notes which part is
+// of which. What is not given stays open.
+type filler struct {
+	secrets map[string]*allowlistv1.SecretRef
+	texts   *strings.Replacer
+	origins origins
+}
+
+func newFiller(secrets map[string]*allowlistv1.SecretRef, settings map[string]string) *filler {
 	var pairs []string
 	for name, value := range settings {
 		pairs = append(pairs, "{{"+name+"}}", value)
 	}
-	f := filler{strings.NewReplacer(pairs...)}
-	f.message(m)
+	return &filler{secrets: secrets, texts: strings.NewReplacer(pairs...), origins: origins{}}
 }
 
-// A filler replaces texts in messages.
-type filler struct{ texts *strings.Replacer }
-
-func (f filler) message(m protoreflect.Message) {
-	if _, ok := m.Interface().(*allowlistv1.SecretRef); ok {
+func (f *filler) message(path string, m protoreflect.Message) {
+	if ref, ok := m.Interface().(*allowlistv1.SecretRef); ok {
+		f.reference(path, ref)
 		return
 	}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		at := path + "." + string(field.Name())
 		switch {
 		case field.IsMap():
-			f.entries(field, value.Map())
+			f.entries(at, field, value.Map())
 		case field.IsList():
-			f.list(field, value.List())
+			f.list(at, field, value.List())
 		case field.Kind() == protoreflect.StringKind:
-			m.Set(field, f.text(value.String()))
+			m.Set(field, f.text(at, value.String()))
 		case field.Message() != nil:
-			f.message(value.Message())
+			f.message(at, value.Message())
 		}
 		return true
 	})
 }
 
-func (f filler) text(text string) protoreflect.Value {
+// reference writes the given secret into a reference. How it decodes is the preset's,
+// unless the secret is stored in another form.
+func (f *filler) reference(path string, ref *allowlistv1.SecretRef) {
+	name := strings.TrimPrefix(ref.GetName(), place)
+	f.origins = append(f.origins, origin{path: path, field: finding.Entry(fieldSecrets, name), whole: true})
+	given := f.secrets[name]
+	ref.Name, ref.Version = given.GetName(), given.GetVersion()
+	if given.GetDecoding() != allowlistv1.Decoding_DECODING_UNSPECIFIED {
+		ref.Decoding = given.GetDecoding()
+	}
+}
+
+func (f *filler) text(path, text string) protoreflect.Value {
+	f.note(path, text)
 	return protoreflect.ValueOfString(f.texts.Replace(text))
+}
+
+// note notes the setting that a part comes from; the first, if there are several.
+func (f *filler) note(path, text string) {
+	if _, rest, ok := strings.Cut(text, "{{"); ok {
+		name, _, _ := strings.Cut(rest, "}}")
+		f.origins = append(f.origins, origin{path: path, field: finding.Entry(fieldSettings, name)})
+	}
 }
 
 // list fills the elements of a list. A text becomes as many as there are commas in the
 // settings: that is how several paths fit into one.
-func (f filler) list(field protoreflect.FieldDescriptor, list protoreflect.List) {
+func (f *filler) list(path string, field protoreflect.FieldDescriptor, list protoreflect.List) {
 	switch {
 	case field.Kind() == protoreflect.StringKind:
 		var texts []string
 		for i := range list.Len() {
 			text := list.Get(i).String()
+			f.note(path, text)
 			if filled := f.texts.Replace(text); filled != text {
 				texts = append(texts, strings.Split(filled, ",")...)
 			} else {
@@ -103,21 +142,25 @@ func (f filler) list(field protoreflect.FieldDescriptor, list protoreflect.List)
 		}
 	case field.Message() != nil:
 		for i := range list.Len() {
-			f.message(list.Get(i).Message())
+			f.message(path+"["+strconv.Itoa(i)+"]", list.Get(i).Message())
 		}
 	}
 }
 
 // entries fills the entries of a map, whose keys are texts.
-func (f filler) entries(field protoreflect.FieldDescriptor, entries protoreflect.Map) {
+func (f *filler) entries(path string, field protoreflect.FieldDescriptor, entries protoreflect.Map) {
 	filled := make(map[string]protoreflect.Value, entries.Len())
 	entries.Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
+		name := f.texts.Replace(key.String())
+		at := finding.Entry(path, name)
 		if field.MapValue().Kind() == protoreflect.StringKind {
-			value = f.text(value.String())
+			value = f.text(at, value.String())
 		} else {
-			f.message(value.Message())
+			f.message(at, value.Message())
 		}
-		filled[f.texts.Replace(key.String())] = value
+		f.note(at, key.String())
+		f.note(path, key.String())
+		filled[name] = value
 		entries.Clear(key)
 		return true
 	})

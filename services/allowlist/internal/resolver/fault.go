@@ -24,6 +24,7 @@ const (
 	ReasonVersionDestroyed fault.Reason = "VERSION_DESTROYED"
 	ReasonUsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
+	ReasonKeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
 	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
 )
 
@@ -57,6 +58,8 @@ func translate(ctx context.Context, operation string, err error) error {
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
 		return hostNotAllowed()
+	case ReasonKeyPurposeFixed:
+		return fault.New(fault.FailedPrecondition, reason, "a referenced key serves another purpose already")
 	case reasonNotBound:
 		return fmt.Errorf("%s: %w", operation, ErrNotBound)
 	}

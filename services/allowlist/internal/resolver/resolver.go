@@ -108,6 +108,9 @@ func (u Usage) toProto() vaultv1.Usage {
 	}
 }
 
+// String returns the usage as the contract names it.
+func (u Usage) String() string { return usageName(u.toProto()) }
+
 // A Use is what a secret is bound for.
 type Use struct {
 	// Secret is the resource name of the secret.
@@ -117,6 +120,9 @@ type Use struct {
 	Usage   Usage
 	// Host is where a credential is sent, as [Want] has it.
 	Host string
+	// Digested says that the key goes into a digest that is sent. Such a key serves
+	// nothing else, and what serves anything else is never such a key.
+	Digested bool
 	// Referrer is the resource name of what refers to the secret.
 	Referrer string
 	// Operation names the save that needs the binding.
@@ -152,13 +158,14 @@ type Facts struct {
 }
 
 // Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
-// host that a credential may not be sent to, and a version that does not exist. To bind
+// host that a credential may not be sent to, a key whose purpose is another, and a version
+// that is not there or cannot be resolved. To bind
 // once more under the operation tells the facts of another version.
 func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host,
+		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Digested: use.Digested,
 		Referrer: use.Referrer, OperationId: use.Operation,
 	})
 	if err != nil {

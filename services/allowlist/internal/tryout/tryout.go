@@ -75,11 +75,8 @@ func notConfigured() error {
 
 // draft compiles a configuration that is not saved.
 func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
-	expanded, err := s.presets.Expand(pb)
-	if err != nil {
-		return nil, err
-	}
-	return payload.Parse(expanded, workspace, s.now())
+	draft, err := s.presets.Parse(pb, workspace, s.now())
+	return draft.Config(), err
 }
 
 // resolve returns the keys of an endpoint for references. The caller zeroes them.

@@ -43,9 +43,11 @@ func presets(t *testing.T) []*allowlistv1.Preset {
 				use.Settings[setting.GetName()] = "$.text" // a path, and as good a key id as any
 			}
 		}
-		if p.Encryption, err = library.Expand(&allowlistv1.Encryption{Preset: use}); err != nil {
-			t.Fatalf("Expand(%s): %v", p.GetId(), err)
+		draft, err := library.Parse(&allowlistv1.Encryption{Preset: use}, "acme", now)
+		if err != nil {
+			t.Fatalf("Parse(%s): %v", p.GetId(), err)
 		}
+		p.Encryption = draft.Config().Proto()
 	}
 	return all
 }
