@@ -23,8 +23,8 @@ type VerificationConfig struct {
 	// they are not of the Internet at large. All addresses in them are, metadata
 	// services and the machine itself included.
 	AllowRanges []string `yaml:"allow_ranges"`
-	// Recheck is the time between two looks for the proof of a verified endpoint.
-	// Zero: 24 hours.
+	// Recheck is the time between two looks for the proof of a verified endpoint, at
+	// most 30 days. Zero: 24 hours.
 	Recheck time.Duration `yaml:"recheck"`
 	// Grace is how long an endpoint stays in use after its proof was not found.
 	// Zero: 72 hours.
@@ -37,16 +37,18 @@ type VerificationConfig struct {
 const (
 	defaultRecheck = 24 * time.Hour
 	defaultGrace   = 72 * time.Hour
-	// leastRecheck keeps partners from being called all the time.
+	// leastRecheck keeps partners from being called all the time, and mostRecheck an
+	// endpoint from being in use long after its partner took the proof away.
 	leastRecheck = time.Minute
+	mostRecheck  = 30 * 24 * time.Hour
 )
 
 func (c VerificationConfig) check() error {
 	_, servers := c.servers()
 	_, ranges := c.ranges()
 	errs := []error{servers, ranges}
-	if c.Recheck != 0 && c.Recheck < leastRecheck {
-		errs = append(errs, errors.New("verification.recheck: must be at least a minute, or 0"))
+	if c.Recheck != 0 && (c.Recheck < leastRecheck || c.Recheck > mostRecheck) {
+		errs = append(errs, errors.New("verification.recheck: must be from a minute to 720h, or 0"))
 	}
 	if c.Grace < 0 {
 		errs = append(errs, errors.New("verification.grace: must not be negative"))

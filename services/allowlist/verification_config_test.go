@@ -26,6 +26,7 @@ func TestTheVerificationConfigurationIsChecked(t *testing.T) {
 		{"a range without a length", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.0"}}, "verification.allow_ranges"},
 		{"a range whose length says other than its address", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.1/16"}}, "verification.allow_ranges"},
 		{"checks all the time", allowlist.VerificationConfig{Recheck: time.Second}, "verification.recheck"},
+		{"checks for ever after", allowlist.VerificationConfig{Recheck: 30*24*time.Hour + 1}, "verification.recheck"},
 		{"a negative time between checks", allowlist.VerificationConfig{Recheck: -time.Hour}, "verification.recheck"},
 		{"a negative grace", allowlist.VerificationConfig{Grace: -time.Hour}, "verification.grace"},
 	} {

@@ -14,11 +14,14 @@ import (
 // would, because a wildcard stands at the end of a path only.
 //
 // It follows the store as package search does: it is filled at start, and after each
-// change its maker looks at what the store now holds and tells the matcher, under
-// the matcher's lock. A name that could not be looked at is behind. Who asks brings
+// change its maker looks at what the store now holds and tells the matcher, one maker
+// at a time. A name that could not be looked at is behind. Who asks brings
 // it up to date first, and looks at the store before relying on what is found: what
 // the matcher holds is a way to an endpoint and no permission.
 type matcher struct {
+	// makers is held by set from before its look at the store.
+	makers sync.Mutex
+	// mu guards what follows, and is never held while anything else is waited for.
 	mu         sync.RWMutex
 	workspaces map[string]*board
 	behind     map[Name]bool
@@ -86,12 +89,14 @@ func newMatcher() *matcher {
 	return &matcher{workspaces: make(map[string]*board), behind: make(map[Name]bool)}
 }
 
-// set makes the matcher agree with the store about a name. Present is called under
-// the lock and returns the endpoint as the store has it, or nil.
+// set makes the matcher agree with the store about a name. Present is called by one set at
+// a time and returns the endpoint as the store has it, or nil. Searches do not wait for it.
 func (x *matcher) set(name Name, present func() (*Endpoint, error)) error {
+	x.makers.Lock()
+	defer x.makers.Unlock()
+	e, err := present()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	e, err := present()
 	if err != nil {
 		x.behind[name] = true
 		return err

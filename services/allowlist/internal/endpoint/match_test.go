@@ -20,6 +20,21 @@ func matching(t testing.TB, urls ...string) *matcher {
 	return x
 }
 
+func TestSearchesDoNotWaitForALookAtTheStore(t *testing.T) {
+	t.Parallel()
+	const url = "https://a.example/"
+	x := matching(t, url)
+	err := x.set(Name{"acme", "b"}, func() (*Endpoint, error) {
+		if id, _, _ := x.find("acme", parsed(t, url), "POST", nil); id != url {
+			t.Errorf("find during a look = %q", id)
+		}
+		return nil, nil //nolint:nilnil // nil is the endpoint that is not there
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func parsed(t testing.TB, text string) URL {
 	t.Helper()
 	u, err := ParseURL(text)

@@ -139,18 +139,23 @@ func (r *Registry) runProofs(ctx context.Context, every Intervals) {
 // further where that is called for.
 func (r *Registry) CheckProofs(ctx context.Context) error {
 	start, end := []byte(dueSpace()), []byte(dueUntil(r.now()))
+	var failures []error
 	for {
 		names, last, err := r.due(ctx, start, end)
 		if err != nil {
-			return err
+			return errors.Join(append(failures, err)...)
 		}
 		var looks errgroup.Group
 		looks.SetLimit(looksAtOnce)
 		for _, name := range names {
 			looks.Go(func() error { return r.checkProof(ctx, name) })
 		}
-		if err := looks.Wait(); err != nil || len(names) < batch {
-			return err
+		// One that fails for a reason of ours does not keep the others from being looked at.
+		if err := looks.Wait(); err != nil {
+			failures = append(failures, err)
+		}
+		if len(names) < batch || ctx.Err() != nil {
+			return errors.Join(failures...)
 		}
 		start = append(last, 0)
 	}

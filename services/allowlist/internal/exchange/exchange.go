@@ -15,7 +15,8 @@
 // What goes out is encrypted with the current version. What comes in opens with the
 // version that the exchange names; without one also with those that were current
 // before, within the grace of the configuration and where a wrong key is told from a
-// right one. What opened it, the answer uses.
+// right one; these open also while the current version is disabled or destroyed, which
+// nothing goes out with. What opened it, the answer uses.
 package exchange
 
 import (

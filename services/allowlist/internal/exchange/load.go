@@ -114,20 +114,20 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 	if l.pinned, err = s.open(m, l.endpoint, answer); err != nil {
 		return l, err
 	}
-	if l.keys, err = s.vault.ResolveLive(ctx, append(l.wants(config), l.credentialWants()...)); err != nil {
+	if l.keys, err = s.vault.ResolveLive(ctx, append(l.wants(config, answer == sealing), l.credentialWants()...)); err != nil {
 		l.zero()
 	}
 	return l, err
 }
 
-// wants returns the keys to resolve for the references. Where one follows the current
-// version, a version that the exchange pinned goes before.
-func (l loaded) wants(config *payload.Config) []resolver.Want {
+// wants returns the keys to resolve for the references of what goes out or came in. Where
+// one follows the current version, a version that the exchange pinned goes before.
+func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 	wants := make([]resolver.Want, 0, len(l.references)+len(l.credentials))
 	for _, reference := range l.references {
 		want := resolver.Want{
 			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
-			Usage: usageOf(reference.Usage),
+			Usage: usageOf(reference.Usage), Incoming: incoming,
 		}
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]

@@ -7,10 +7,10 @@
 package finding
 
 import (
-	"errors"
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 )
@@ -21,17 +21,29 @@ const (
 	Legacy    fault.Reason = "LEGACY_NOT_ACKNOWLEDGED"
 )
 
-// ordinary are the keys of maps that findings name.
-var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
+// ordinary are the keys of maps that findings name, if they have few digits.
+var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,23}$`)
 
-// Entry returns the path of a map's entry, such as `blobs["data"]`. A key is input,
-// and someone may paste a key there: so one that does not look like an ordinary short name
-// is left out, and the path is that of the map.
+// mostDigits is how many digits are ordinary. Keys and tokens that are short enough to look
+// like a name have more: hexadecimal nearly always, and base64 mostly.
+const mostDigits = 3
+
+// Entry returns the path of a map's entry, such as `blobs["data"]`. A key of a map is input,
+// and someone may paste key material there: so one that does not look like an ordinary short
+// name is left out, and the path is that of the map.
 func Entry(path, key string) string {
-	if !ordinary.MatchString(key) {
+	digits := len(key) - len(strings.Map(withoutDigits, key))
+	if !ordinary.MatchString(key) || digits > mostDigits {
 		return path
 	}
 	return path + `["` + key + `"]`
+}
+
+func withoutDigits(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
 }
 
 // Name returns a fault whose violations name other fields, each once. An error that is no
@@ -56,13 +68,13 @@ func Name(err error, name func(field string) string) error {
 // first of those, with the violations of all and the metadata of all, in which the graver
 // prevails. Key material in the wrong place goes before malformed fields, these before
 // all others, and last comes what only needs to be acknowledged. An error that is no fault
-// is no finding: then all are joined.
+// is no finding: it is returned alone.
 func Merge(errs ...error) error {
 	var faults []*fault.Error
 	for _, err := range errs {
 		f, ok := fault.From(err)
 		if err != nil && !ok {
-			return errors.Join(errs...)
+			return err
 		}
 		if ok {
 			faults = append(faults, f)

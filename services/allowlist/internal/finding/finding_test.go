@@ -15,9 +15,12 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, key, want string }{
 		{"a short name", "data", `blobs["data"]`},
-		{"a header", "X-Api_Key.2", `blobs["X-Api_Key.2"]`},
-		{"the longest name", "a" + strings.Repeat("b", 31), `blobs["a` + strings.Repeat("b", 31) + `"]`},
-		{"a longer one, such as a key in hexadecimal", "a" + strings.Repeat("b", 32), "blobs"},
+		{"a header", "X-Api_Key.256", `blobs["X-Api_Key.256"]`},
+		{"the longest name", "a" + strings.Repeat("b", 23), `blobs["a` + strings.Repeat("b", 23) + `"]`},
+		{"a longer one", "a" + strings.Repeat("b", 24), "blobs"},
+		{"half a key in hexadecimal", "c0ffee5eed1dea7a", "blobs"},
+		{"a key in hexadecimal", "c0ffee5eed1dea7ac0ffee5eed1dea7a", "blobs"},
+		{"a token", "tok_9f86d081884c7d65", "blobs"},
 		{"what begins with a digit", "0data", "blobs"},
 		{"base64", "bWFnaWM=", "blobs"},
 		{"a quotation mark", `a"]`, "blobs"},
@@ -61,7 +64,7 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 	if err := finding.Merge(nil, nil); err != nil {
 		t.Errorf("Merge of nothing = %v", err)
 	}
-	if err := finding.Merge(malformed, opaque); !errors.Is(err, opaque) {
+	if err := finding.Merge(malformed, opaque); err != opaque { //nolint:errorlint // it is returned alone
 		t.Errorf("Merge with what is no fault = %v", err)
 	}
 	if len(legacy.Violations) != 1 || len(missing.Metadata) != 1 {

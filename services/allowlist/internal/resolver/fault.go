@@ -51,9 +51,9 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonVersionNotFound:
 		return fault.New(fault.NotFound, reason, "a referenced secret has no such version")
 	case ReasonVersionDisabled:
-		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is disabled")
+		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is disabled").Because(err)
 	case ReasonVersionDestroyed:
-		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is destroyed")
+		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is destroyed").Because(err)
 	case ReasonUsageNotAllowed:
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
@@ -65,8 +65,11 @@ func translate(ctx context.Context, operation string, err error) error {
 	}
 	cause := fmt.Errorf("%s: the vault answers %s %s", operation, status.Code(err), info.GetReason())
 	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled:
-		return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached; try again").
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled,
+		// A vault that does not know this workload, or not as a resolver, will again once
+		// its operators have put that right: the cause in the log tells.
+		codes.Unauthenticated, codes.PermissionDenied:
+		return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached, or does not serve this allowlist; try again").
 			Retry(time.Second).Because(cause)
 	default:
 		return cause

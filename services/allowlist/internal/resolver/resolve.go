@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +26,10 @@ type Want struct {
 	// Grace is for how long versions are welcome that were replaced, next to the current
 	// one. [Vault.ResolveLive] looks at it.
 	Grace time.Duration
+	// Incoming says that the key is for what came in. Then those versions do without the
+	// current one, if that is disabled or destroyed: what was sent before is as good as it
+	// was. What goes out needs the current one.
+	Incoming bool
 }
 
 // check fails unless a secret of the usage, with the hosts that it may be sent to,
@@ -57,19 +62,7 @@ type Previous = cache.Previous
 // Resolve returns the keys for wants, in their order. Those that are not in memory
 // are asked for at the same time. If one fails, all do, and what did come is zeroed.
 func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	keys := make([]Key, len(wants))
-	failures := make([]error, len(wants))
-	var calls sync.WaitGroup
-	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok {
-			keys[i], failures[i] = want.take(kept)
-			continue
-		}
-		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
-	}
-	calls.Wait()
+	keys, failures := v.resolveEach(ctx, wants)
 	for _, err := range failures {
 		if err != nil {
 			Zero(keys)
@@ -79,42 +72,80 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
+// resolveEach returns a key or an error for each want.
+func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
+	var calls sync.WaitGroup
+	for i, want := range wants {
+		if kept, ok := v.cache.Kept(want.ref()); ok {
+			keys[i], failures[i] = want.take(kept)
+			continue
+		}
+		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
+	}
+	calls.Wait()
+	return keys, failures
+}
+
 // ResolveLive returns for each want, in their order, its key and behind it those of the
 // versions that its grace welcomes, the one replaced last first: four at most. A version
-// that may no longer be resolved by now is left out; anything else that fails is an
-// error, and what did come is zeroed.
+// that may no longer be resolved by now is left out, the current one only where the want
+// does without it; anything else that fails is an error, and what did come is zeroed.
 func (v *Vault) ResolveLive(ctx context.Context, wants []Want) ([][]Key, error) {
-	keys, err := v.Resolve(ctx, wants)
-	if err != nil {
-		return nil, err
-	}
+	keys, failures := v.resolveEach(ctx, wants)
 	all := make([][]Key, len(keys))
 	for i, key := range keys {
-		all[i] = []Key{key}
+		if failures[i] == nil {
+			all[i] = []Key{key}
+		}
 	}
 	// One after the other: but for the first time after a rotation, they are in memory.
-	for i, key := range keys {
-		for _, version := range v.welcome(wants[i], key) {
-			before := wants[i]
-			before.Version = version
-			earlier, err := v.Resolve(ctx, []Want{before})
-			if withdrawn(err) {
-				continue
-			}
-			if err != nil {
-				Zero(all...)
-				return nil, err
-			}
-			all[i] = append(all[i], earlier...)
+	for i, want := range wants {
+		earlier, err := v.earlier(ctx, want, keys[i].Previous, failures[i])
+		all[i] = append(all[i], earlier...)
+		if err != nil {
+			Zero(all...)
+			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// welcome returns the versions before a key that are within the want's grace.
-func (v *Vault) welcome(want Want, key Key) []uint32 {
+// earlier returns the keys of the previous versions that a want welcomes. If the want
+// itself failed, they are to do without it.
+func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, failure error) ([]Key, error) {
+	if failure != nil {
+		current := (*cache.UnusableError)(nil)
+		if !want.Incoming || !errors.As(failure, &current) {
+			return nil, failure
+		}
+		previous = current.Previous
+	}
+	var keys []Key
+	for _, version := range v.welcome(want, previous) {
+		before := want
+		before.Version = version
+		key, err := v.Resolve(ctx, []Want{before})
+		if withdrawn(err) {
+			continue
+		}
+		if err != nil {
+			return keys, err
+		}
+		keys = append(keys, key...)
+	}
+	if len(keys) == 0 {
+		return nil, failure
+	}
+	return keys, nil
+}
+
+// welcome returns those of previous versions that are within the want's grace.
+func (v *Vault) welcome(want Want, previous []Previous) []uint32 {
 	var versions []uint32
-	for _, p := range key.Previous {
+	for _, p := range previous {
 		if v.now().Sub(p.ReplaceTime) < want.Grace {
 			versions = append(versions, p.Version)
 		}

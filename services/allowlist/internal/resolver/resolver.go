@@ -17,7 +17,8 @@
 //
 // What a partner sent before it heard of a new key opens with the one before. The vault
 // tells which versions were current and when they were replaced; [Vault.ResolveLive]
-// returns those that a [Want] still welcomes, next to the current one.
+// returns those that a [Want] still welcomes, next to the current one, or for what came in
+// without it while it is disabled or destroyed.
 package resolver
 
 import (

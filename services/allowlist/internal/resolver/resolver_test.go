@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -34,13 +36,13 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 			}, nil
 		})
 		got, err := b.vault.Bind(t.Context(), resolver.Use{
-			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Referrer: "r", Operation: "op",
+			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Digested: true, Referrer: "r", Operation: "op",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		request := &vaultv1.BindSecretRequest{
-			Name: nameOf("a"), Version: 3, Usage: want, Host: "h.example", Referrer: "r", OperationId: "op",
+			Name: nameOf("a"), Version: 3, Usage: want, Host: "h.example", Digested: true, Referrer: "r", OperationId: "op",
 		}
 		if diff := cmp.Diff(request, asked, protocmp.Transform()); diff != "" {
 			t.Errorf("the request differs (-want +got):\n%s", diff)
@@ -165,9 +167,60 @@ func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
 	if got, err := b.live(t, long); !fault.Is(err, resolver.ReasonVaultUnavailable) || len(got) != 0 {
 		t.Errorf("with a vault that went away, %v are live, %v, want VAULT_UNAVAILABLE", got, err)
 	}
-	b.rotated(nil, map[uint32]error{0: refusal(t, codes.FailedPrecondition, "VERSION_DISABLED")})
-	if got, err := b.live(t, long); !fault.Is(err, resolver.ReasonVersionDisabled) || len(got) != 0 {
-		t.Errorf("with a current version that is disabled, %v are live, %v, want VERSION_DISABLED", got, err)
+}
+
+func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
+	t.Parallel()
+	long := want("a")
+	long.Grace = 4 * time.Hour
+	hour := func(ago int) string { return time.Now().Add(-time.Duration(ago) * time.Hour).UTC().Format(time.RFC3339Nano) }
+	for _, reason := range []string{"VERSION_DISABLED", "VERSION_DESTROYED"} {
+		st, err := status.New(codes.FailedPrecondition, "").WithDetails(&errdetails.ErrorInfo{
+			Reason: reason, Domain: "keyward.dev",
+			Metadata: map[string]string{"previous_versions": "3 " + hour(1) + ", 2 " + hour(2) + ", 1 " + hour(5)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t)
+		b.rotated(nil, map[uint32]error{0: st.Err()})
+		if got, err := b.live(t, long); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
+			t.Errorf("for what goes out, %v are live, %v, want %s", got, err, reason)
+		}
+		incoming := long
+		incoming.Incoming = true
+		if got, err := b.live(t, want("b"), incoming); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
+			t.Errorf("beside what cannot be resolved, %v are live, %v, want %s", got, err, reason)
+		}
+		if got, err := b.live(t, incoming); err != nil || !slices.Equal(got[0], []string{"v3", "v2"}) {
+			t.Errorf("for what came in, %v are live, %v", got, err)
+		}
+		b.rotated(nil, map[uint32]error{0: st.Err(), 3: st.Err(), 2: st.Err()})
+		if got, err := b.live(t, incoming); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
+			t.Errorf("with no version that is enabled, %v are live, %v, want %s", got, err, reason)
+		}
+		incoming.Grace = 0
+		b.rotated(nil, map[uint32]error{0: st.Err()})
+		if got, err := b.live(t, incoming); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
+			t.Errorf("without a grace, %v are live, %v, want %s", got, err, reason)
+		}
+	}
+}
+
+func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	for _, code := range []codes.Code{codes.PermissionDenied, codes.Unauthenticated} {
+		b := newBench(t)
+		b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+			return nil, refusal(t, code, "PERMISSION_DENIED")
+		})
+		_, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
+		if f, _ := fault.From(err); !fault.Is(err, resolver.ReasonVaultUnavailable) || f.RetryAfter == 0 {
+			t.Errorf("Resolve = %v, want VAULT_UNAVAILABLE", err)
+		}
+		if !strings.Contains(err.Error(), code.String()) {
+			t.Errorf("the log does not learn of %v: %v", code, err)
+		}
 	}
 }
 

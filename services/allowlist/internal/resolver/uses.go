@@ -9,9 +9,6 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// MaxCounts is how many counts a report has at most.
-const MaxCounts = 30
-
 // A Count is how a version of a secret was used.
 type Count struct {
 	// Secret and UID are as they were bound.
