@@ -1,16 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import type { AxeResults, RunOptions } from "axe-core";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
-import { dialog, expect, picture, rowNames, settled, useKit } from "./kit";
+import { axeFindings as findings, dialog, expect, go, overflow, picture, rowNames, settled, useKit } from "./kit";
 import { encryptedWith } from "./server";
 
 const kit = useKit();
-let axe = "";
 
 beforeAll(async () => {
-  axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await kit.server.storeSecret("the-key", { description: "A key", labels: { team: "payments" } });
   await kit.server.storeSecret("key-pair", { value: { generate: { kind: "KIND_EC_P256" } } });
   await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
@@ -18,22 +13,13 @@ beforeAll(async () => {
   await kit.server.addEndpoint("legacy", {
     encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/the-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
   });
+  for (const id of ["worn", "halted", "burnt"]) await kit.server.storeSecret(id, { rotationPeriod: "86400s" });
+  for (let i = 0; i < 2; i++) await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { value: { generate: { kind: "KIND_AES_256" } } });
+  await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn?reason=monthly", { rotationPeriod: "172800s" });
+  for (const act of ["worn/versions/1:destroy", "worn/versions/2:disable", "halted/versions/1:disable", "burnt/versions/1:destroy"]) await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
   await kit.server.api("admin", "POST", "workspaces/demo/endpoints/bank:approve", {});
   await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:activate", {});
 });
-
-/** What axe finds wrong with the page as it is now. */
-async function findings(page: Page): Promise<string[]> {
-  await settled(page);
-  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
-  // The page's policy lets no script in; axe is put in past it, by the debugger.
-  const results = await page.evaluate(async ([source, chosen]) => {
-    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
-    if (!scope.axe) (0, eval)(source);
-    return scope.axe?.run(chosen);
-  }, [axe, options] as const);
-  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" | ")}`);
-}
 
 const pages: [string, string][] = [
   ["secrets", "/w/demo/secrets"],
@@ -41,6 +27,10 @@ const pages: [string, string][] = [
   ["a secret", "/w/demo/secrets/the-key"],
   ["a key pair", "/w/demo/secrets/key-pair"],
   ["versions", "/w/demo/secrets/the-key/versions"],
+  ["versions of all states", "/w/demo/secrets/worn/versions"],
+  ["change logs of versions", "/w/demo/secrets/worn/history"],
+  ["a disabled secret", "/w/demo/secrets/halted"],
+  ["a destroyed secret", "/w/demo/secrets/burnt"],
   ["where used", "/w/demo/secrets/the-key/used-by"],
   ["change logs", "/w/demo/secrets/the-key/history"],
   ["no such secret", "/w/demo/secrets/none"],
@@ -55,15 +45,20 @@ const pages: [string, string][] = [
   ["no such page", "/w/demo/none"],
 ];
 
+/** Goes to a place and waits until all of it is there. */
+async function visit(page: Page, at: string): Promise<void> {
+  await go(page, at);
+  await page.locator("main h1, main h2").first().waitFor();
+  await settled(page);
+}
+
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
   const options = { colorScheme, bypassCSP: true };
 
   test("on any page", async () => {
     const page = await kit.signIn("owner", options);
     for (const [name, at] of pages) {
-      await page.goto(kit.server.url + at);
-      await page.locator("main h1, main h2").first().waitFor();
-      await page.waitForLoadState("networkidle");
+      await visit(page, at);
       expect(await findings(page), name).toEqual([]);
       await picture(page, `${colorScheme}-${name.replaceAll(" ", "-")}`);
     }
@@ -82,6 +77,9 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("combobox", { name: "Kind of value" }).click();
     expect(await findings(page), "store, generate").toEqual([]);
     await page.keyboard.press("Escape");
+    await page.getByText("More: labels, rotation").click();
+    await page.getByLabel("Remind to rotate").fill("never");
+    expect(await findings(page), "store, more").toEqual([]);
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
 
@@ -111,6 +109,46 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Workspace demo" }).click();
     expect(await findings(page), "workspaces").toEqual([]);
+  });
+
+  test("in the dialogs of versions", async () => {
+    const page = await kit.signIn("owner", { ...options, at: "/w/demo/secrets/the-key/versions" });
+    const ask = async (version: number, act: string) => {
+      await page.getByRole("button", { name: `Actions for version ${version}` }).click();
+      await page.getByRole("menuitem", { name: act }).click();
+      await dialog(page).waitFor();
+    };
+    const leave = async () => {
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await dialog(page).waitFor({ state: "detached" });
+    };
+    await ask(1, "Disable");
+    await dialog(page).getByRole("link", { name: "bank" }).waitFor();
+    expect(await findings(page), "disable").toEqual([]);
+    await leave();
+    await ask(1, "Destroy");
+    await dialog(page).getByRole("link", { name: "bank" }).waitFor();
+    await dialog(page).getByLabel(/although it is in use/).check();
+    expect(await findings(page), "destroy").toEqual([]);
+    await leave();
+    await page.getByRole("button", { name: "New value" }).click();
+    await dialog(page).getByText("A new value affects").waitFor();
+    expect(await findings(page), "new value").toEqual([]);
+    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    expect(await findings(page), "new value, kept").toEqual([]);
+    await leave();
+
+    await visit(page, "/w/demo/secrets/worn/versions");
+    await ask(2, "Enable");
+    expect(await findings(page), "enable").toEqual([]);
+    await leave();
+    await page.getByRole("button", { name: "Actions for version 3" }).click();
+    expect(await findings(page), "menu of a version").toEqual([]);
+    await page.getByRole("menuitem", { name: "Disable" }).click();
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { description: `Changed in the meantime, ${colorScheme}` });
+    await dialog(page).getByRole("button", { name: "Disable" }).click();
+    await page.getByRole("dialog", { name: /Somebody changed this secret/ }).getByRole("cell", { name: /Changed in the meantime/ }).waitFor();
+    expect(await findings(page), "conflict").toEqual([]);
   });
 
   test("in the editor's states", async () => {
@@ -150,11 +188,9 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
   test("on a narrow screen, where nothing is wider than it", async () => {
     const page = await kit.signIn("owner", { ...options, viewport: { width: 390, height: 844 }, hasTouch: true });
     for (const [name, at] of pages) {
-      await page.goto(kit.server.url + at);
-      await page.locator("main h1, main h2").first().waitFor();
-      await page.waitForLoadState("networkidle");
+      await visit(page, at);
       expect(await findings(page), name).toEqual([]);
-      expect(await page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth), name).toBe(0);
+      expect(await overflow(page), name).toBe(0);
       await picture(page, `narrow-${colorScheme}-${name.replaceAll(" ", "-")}`);
     }
     await page.getByRole("button", { name: "Menu" }).click();

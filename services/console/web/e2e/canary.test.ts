@@ -89,6 +89,69 @@ describe("a value", () => {
     expect(await inHeap(page, canary)).toBe(false);
   });
 
+  test("that was typed in an edit, beside all else that can be, is gone once it is saved, also from the dialogs after it", async () => {
+    await kit.server.storeSecret("edited-canary");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/edited-canary" });
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByLabel("Description").fill("a description");
+    await page.getByLabel("Remind to rotate").fill("90");
+    await page.getByRole("switch", { name: "Store a new value" }).check();
+    await page.getByLabel("Secret value").fill(canary);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("button", { name: "Save" }).click();
+    await told(page, "version 1 stays in use");
+    await expectGone(page, seen, canary, "PATCH /v1/workspaces/demo/secrets");
+    await page.getByRole("tab", { name: "Versions" }).click();
+    for (const act of ["Restore", "Disable", "Destroy"]) {
+      await page.getByRole("button", { name: "Actions for version 2" }).click();
+      await page.getByRole("menuitem", { name: act }).click();
+      await dialog(page).getByLabel("Reason").fill("a reason");
+      await expectGone(page, seen, canary, "PATCH /v1/workspaces/demo/secrets");
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await dialog(page).waitFor({ state: "detached" });
+    }
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
+  test("that somebody else's change kept from being saved is in its field alone, and gone once theirs is taken", async () => {
+    await kit.server.storeSecret("contended-canary");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/contended-canary" });
+    const canary = fresh();
+    await page.getByRole("button", { name: "New value" }).click();
+    await page.getByLabel("Secret value").fill(canary);
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/contended-canary", { description: "theirs" });
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Take theirs" }).waitFor();
+    expect(await reachable(page, canary)).toEqual([expect.stringMatching(/^value of/)]);
+    await page.getByRole("button", { name: "Take theirs" }).click();
+    await page.getByRole("button", { name: "Take theirs" }).waitFor({ state: "detached" });
+    expect(await reachable(page, canary)).toEqual([]);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog(page).waitFor({ state: "detached" });
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
+  test("that an edit went without after all is gone, and went nowhere", async () => {
+    await kit.server.storeSecret("dropped-canary");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/dropped-canary" });
+    const seen = record(page);
+    const canary = fresh();
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    const other = page.getByRole("switch", { name: "Store a new value" });
+    await other.check();
+    await page.getByLabel("Secret value").fill(canary);
+    await other.uncheck();
+    expect(await reachable(page, canary)).toEqual([]);
+    await page.getByLabel("Description").fill("a description");
+    await page.getByRole("button", { name: "Save" }).click();
+    await told(page, "dropped-canary is saved");
+    expect(seen.holding(canary)).toEqual([]);
+    expect(await inHeap(page, canary)).toBe(false);
+  });
+
   test("that was given up is gone, and went nowhere", async () => {
     const page = await kit.signIn("owner");
     const seen = record(page);

@@ -116,6 +116,28 @@ describe("an owner finds secrets", () => {
     await page.getByText("find-alpha").waitFor();
   });
 
+  test("by what was typed last, however late an earlier answer comes", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
+    await rowNames(page);
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => (answer = resolve));
+    await page.route(/[?&]query=find-(&|$)/, async (route) => {
+      await held;
+      // Whoever no longer waits for an answer gets none.
+      await route.continue().catch(() => {});
+    });
+    const first = page.waitForRequest(/[?&]query=find-(&|$)/);
+    await page.getByLabel("Search by name").fill("find-");
+    const early = await first;
+    await page.getByLabel("Search by name").fill("find-beta");
+    await page.waitForURL(/q=find-beta/);
+    expect(await rowNames(page)).toEqual(["find-beta"]);
+    answer();
+    await page.unrouteAll({ behavior: "wait" });
+    expect(early.failure()?.errorText).toContain("ABORTED");
+    expect(await rowNames(page)).toEqual(["find-beta"]);
+  });
+
   test("page by page", async () => {
     for (let i = 0; i < 30; i++) await kit.server.storeSecret(`paged-${String(i).padStart(2, "0")}`);
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=paged&size=25" });
@@ -157,7 +179,7 @@ describe("an owner looks after a secret", () => {
     await page.getByRole("button", { name: "Copy encrypted representation" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(shown);
     await page.getByRole("tab", { name: "Versions" }).click();
-    await page.getByText("In use").waitFor();
+    await page.getByText("Current", { exact: true }).waitFor();
     await picture(page, "secret-versions");
   });
 
@@ -288,7 +310,6 @@ describe("an owner looks after a secret", () => {
     });
     await page.reload();
     await page.locator("table[aria-busy=true]").waitFor();
-    await page.screenshot({ path: `${import.meta.dirname}/screenshots/secrets-loading.png` });
     go();
     await rowNames(page);
     await settled(page);

@@ -125,7 +125,9 @@ describe("an owner looks after versions", () => {
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of burnt is destroyed");
     await page.getByRole("tab", { name: "Overview" }).click();
-    await page.getByText("There is none: version 1, which is current, was destroyed").waitFor();
+    await page.getByText("Version 1, the current one, is destroyed").waitFor();
+    await page.getByText("None: what was on disk was destroyed").waitFor();
+    expect(await page.getByLabel("Masked value").count()).toBe(0);
     await picture(page, "secret-destroyed");
     await page.getByRole("button", { name: "New value" }).click();
     await page.getByText("Generate for me").click();

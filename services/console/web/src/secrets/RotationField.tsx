@@ -6,7 +6,7 @@ export function RotationField({ value, onChange, error }: { value: string; onCha
   return (
     <TextInput
       label="Remind to rotate"
-      description="After so many days the secret is shown as due for a new value. Nothing is rotated by itself. Empty: never."
+      description="Then it is shown as due for a new value. Nothing rotates by itself. Empty: never."
       placeholder="90"
       inputMode="numeric"
       autoComplete="off"

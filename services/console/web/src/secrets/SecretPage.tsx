@@ -121,6 +121,7 @@ function Gone({ id, tab }: { id: string; tab: string }) {
 
 function Overview({ secret }: { secret: SecretJson }) {
   const usage = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
+  const destroyed = secret.state === "VERSION_STATE_DESTROYED";
   return (
     <div className="columns">
       <div className="stack">
@@ -130,12 +131,22 @@ function Overview({ secret }: { secret: SecretJson }) {
           </Notice>
         )}
         <Card title="Value">
-          <div className="masked-value">
-            <span aria-label="Masked value">{secret.maskedValue}</span>
-            <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
-          </div>
+          {destroyed ? (
+            <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
+              <p>There is no value until a new one is stored, or another version is restored.</p>
+            </Notice>
+          ) : (
+            <div className="masked-value">
+              <span aria-label="Masked value">{secret.maskedValue}</span>
+              <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
+            </div>
+          )}
         </Card>
-        {secret.state === "VERSION_STATE_DESTROYED" && <Destroyed version={secret.currentVersion} />}
+        {destroyed && (
+          <Card title="Encrypted representation">
+            <p className="dimmed">None: what was on disk was destroyed with the value.</p>
+          </Card>
+        )}
         {secret.encryptedValue && (
           <Card title="Encrypted representation" words={<>What is on disk, sealed with {secret.encryptedValue.algorithm}. It opens with the vault's key only.</>}>
             <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
@@ -196,16 +207,5 @@ function Overview({ secret }: { secret: SecretJson }) {
         </dl>
       </Card>
     </div>
-  );
-}
-
-/** In place of the encrypted representation, where there is none any more. */
-function Destroyed({ version }: { version: number | undefined }) {
-  return (
-    <Card title="Encrypted representation">
-      <Notice tone="warn" icon={<AlertIcon />}>
-        <p>There is none: version {version}, which is current, was destroyed. Store a new value, or restore another version.</p>
-      </Notice>
-    </Card>
   );
 }

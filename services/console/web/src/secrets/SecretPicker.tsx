@@ -7,6 +7,7 @@ import { listSecrets } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
 import { StoreSecret } from "./StoreSecret";
+import { SecretTags } from "./tags";
 import { usages, type KnownUsage } from "./usage";
 
 interface Props {
@@ -82,6 +83,9 @@ function SecretOption({ secret, host, active }: { secret: SecretJson; host?: str
     <Combobox.Option value={secret.name ?? ""} active={active} disabled={foreign}>
       <div className="option">
         <span className="mono wrap-anywhere">{idOf(secret.name)}</span>
+        <span className="row-tags">
+          <SecretTags secret={secret} />
+        </span>
         <small>{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
       </div>
     </Combobox.Option>

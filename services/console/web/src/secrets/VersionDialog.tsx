@@ -39,7 +39,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const refused = error?.reason === "VERSION_IN_USE";
   const why = act === "destroy" ? inUse(secret, version, Date.now()) : undefined;
   const used = refused || why !== undefined;
-  const bound = version.current && (secret.referenceCount ?? 0) > 0;
+  const bound = version.current && ((secret.referenceCount ?? 0) > 0 || Number(error?.metadata.reference_count) > 0);
   const referrers = useReferrers(name, used && bound);
   const ready = act !== "destroy" || (typed === id && (!used || (force && reason.trim() !== "")));
 
@@ -126,7 +126,8 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
       return (
         <>
           <p>
-            Version {version.version} of {id} becomes the current one in place of version {secret.currentVersion}, which stays and can be restored in turn.
+            Version {version.version} of {id} becomes the current one in place of version {secret.currentVersion}
+            {secret.state === "VERSION_STATE_ENABLED" ? ", which stays and can be restored in turn." : "."}
           </p>
           {bound && <Affected name={secret.name ?? ""} words="Within a second they use the restored version, unless they hold another." />}
         </>
