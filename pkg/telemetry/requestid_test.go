@@ -1,8 +1,12 @@
 package telemetry_test
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/keyward/keyward/pkg/telemetry"
 )
@@ -23,6 +27,31 @@ func TestRequestIDsAreFreshAndParse(t *testing.T) {
 	if got := telemetry.RequestID(t.Context()); got != "" {
 		t.Errorf("RequestID() outside of a request = %q, want nothing", got)
 	}
+}
+
+// Ids that sort by time let a reader of the log find the requests around one.
+func TestRequestIDIsAUUIDThatTellsTheTime(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		before := time.Now().UnixMilli()
+		id, err := uuid.Parse(telemetry.NewRequestID())
+		if err != nil || id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+			t.Fatalf("NewRequestID() = %v (version %d, variant %v), %v, want a UUID of version 7", id, id.Version(), id.Variant(), err)
+		}
+		made := int64(binary.BigEndian.Uint64(id[:]) >> 16)
+		if after := time.Now().UnixMilli(); made < before || made > after {
+			t.Fatalf("NewRequestID() = %v, which says %d ms, want from %d to %d", id, made, before, after)
+		}
+	}
+}
+
+func BenchmarkNewRequestID(b *testing.B) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			telemetry.NewRequestID()
+		}
+	})
 }
 
 func FuzzParseRequestID(f *testing.F) {
