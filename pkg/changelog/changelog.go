@@ -75,11 +75,11 @@ func (l *Log) Append(tx kv.Tx, e Entry, state []byte) error {
 	e.Time = e.Time.UTC()
 	var salt [saltSize]byte
 	rand.Read(salt[:])
-	leaf, err := encodeLeaf(salt, state, e)
+	record, err := encodeRecord(salt, state, e)
 	if err != nil {
 		return err
 	}
-	if err := tx.Append(Name, encodeRecord(e.Scope, e.Resource, leaf)); err != nil {
+	if err := tx.Append(Name, record); err != nil {
 		return fmt.Errorf("append to change log: %w", err)
 	}
 	return nil
@@ -94,10 +94,14 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("extend change log: %w", err)
 	}
+	index := make(indexed)
 	for _, record := range records {
-		if err := add(tx, &tree, record); err != nil {
+		if err := add(tx, &tree, index, record); err != nil {
 			return fmt.Errorf("extend change log: %w", err)
 		}
+	}
+	if err := index.write(tx); err != nil {
+		return fmt.Errorf("extend change log: %w", err)
 	}
 	head, err := l.sign(tree)
 	if err != nil {
@@ -111,8 +115,8 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	return nil
 }
 
-// add writes one entry and its index keys, and extends the tree.
-func add(tx kv.Tx, tree *tree, record []byte) error {
+// add extends the tree by one entry, writes it, and adds it to the index.
+func add(tx kv.Tx, tree *tree, index indexed, record []byte) error {
 	scope, resource, leaf, err := decodeRecord(record)
 	if err != nil {
 		return err
@@ -125,12 +129,8 @@ func add(tx kv.Tx, tree *tree, record []byte) error {
 	if err := tx.Put(entryKey(sequence), encodeStored(hashes, leaf)); err != nil {
 		return fmt.Errorf("write entry: %w", err)
 	}
-	if err := tx.Put(scopeKey(scope).Uint(sequence), nil); err != nil {
-		return fmt.Errorf("index entry by scope: %w", err)
-	}
-	if err := tx.Put(resourceKey(resource).Uint(sequence), nil); err != nil {
-		return fmt.Errorf("index entry by resource: %w", err)
-	}
+	index.add(scope, sequence)
+	index.add(resource, sequence)
 	return nil
 }
 

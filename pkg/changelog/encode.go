@@ -10,22 +10,24 @@ import (
 	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/keyward/keyward/pkg/kv"
 )
 
 // What is stored, in bytes:
 //
 //	leaf    format 1 │ salt 32 │ state digest 32 │ entry as JSON
 //	entry   format 1 │ number of hashes 1 │ hashes 32 each │ leaf
-//	head    format 1 │ size 8 │ edge 32 each │ signed note
+//	listing sequences 8 each
+//	head    format 2 │ size 8 │ edge 32 each │ signed note
 //
 // The leaf is what the tree commits to. Between Append and Integrate a leaf travels
-// as a record: scope and resource as texts of a key, then the leaf.
+// as a record, which is not stored: the keys it is listed by, then the leaf.
+//
+// A head of format 1 is the same, and says that each listing is of one entry. A program
+// that knows no other listings refuses what is under a head of format 2.
 const (
 	leafFormat   = 1
 	storedFormat = 1
-	headFormat   = 1
+	headFormat   = 2
 
 	saltSize   = 32
 	digestSize = sha256.Size
@@ -33,20 +35,29 @@ const (
 
 var errMalformed = errors.New("change log: malformed record")
 
-// encodeLeaf returns the leaf of an entry. The state is hashed behind the salt: who
-// has not got the salt cannot try states against the digest.
-func encodeLeaf(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
+// encodeRecord returns the record of an entry, in which its leaf stands behind the
+// prefixes of the index keys that list it: the store's only writer neither parses JSON
+// nor makes keys of names.
+func encodeRecord(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		// The cause could repeat what the entry holds.
 		return nil, errors.New("encode change log entry: it is not valid JSON")
 	}
+	scope, resource := scopeKey(e.Scope), resourceKey(e.Resource)
+	record := make([]byte, 0, 2*binary.MaxVarintLen16+len(scope)+len(resource)+1+saltSize+digestSize+len(text))
+	record = appendSized(appendSized(record, scope), resource)
+	return appendLeaf(record, salt, state, text), nil
+}
+
+// appendLeaf appends the leaf of an entry. The state is hashed behind the salt: who has
+// not got the salt cannot try states against the digest.
+func appendLeaf(to []byte, salt [saltSize]byte, state, text []byte) []byte {
 	digest := sha256.New()
 	digest.Write(salt[:])
 	digest.Write(state)
-	leaf := make([]byte, 0, 1+saltSize+digestSize+len(text))
-	leaf = append(append(leaf, leafFormat), salt[:]...)
-	return append(digest.Sum(leaf), text...), nil
+	to = append(append(to, leafFormat), salt[:]...)
+	return append(digest.Sum(to), text...)
 }
 
 // decodeLeaf returns the entry of a leaf.
@@ -61,19 +72,26 @@ func decodeLeaf(leaf []byte) (Entry, error) {
 	return e, nil
 }
 
-// encodeRecord puts in front of a leaf what it is to be listed by, so that the
-// store's only writer need not parse JSON.
-func encodeRecord(scope, resource string, leaf []byte) []byte {
-	return append(kv.NewKey(scope).Text(resource), leaf...)
+func appendSized(to, key []byte) []byte {
+	return append(binary.AppendUvarint(to, uint64(len(key))), key...)
 }
 
-func decodeRecord(record []byte) (scope, resource string, leaf []byte, err error) {
-	scope, rest, err := kv.CutText(record)
+// decodeRecord returns the parts of a record.
+func decodeRecord(record []byte) (scope, resource, leaf []byte, err error) {
+	scope, rest, err := cutSized(record)
 	if err != nil {
-		return "", "", nil, err
+		return nil, nil, nil, err
 	}
-	resource, leaf, err = kv.CutText(rest)
+	resource, leaf, err = cutSized(rest)
 	return scope, resource, leaf, err
+}
+
+func cutSized(data []byte) (key, rest []byte, err error) {
+	size, n := binary.Uvarint(data)
+	if n <= 0 || size > uint64(len(data)-n) {
+		return nil, nil, errMalformed
+	}
+	return data[n : n+int(size)], data[n+int(size):], nil
 }
 
 func encodeStored(hashes []tlog.Hash, leaf []byte) []byte {
@@ -105,7 +123,7 @@ func encodeHead(t tree, note []byte) []byte {
 }
 
 func decodeHead(head []byte) (tree, []byte, error) {
-	if len(head) < 9 || head[0] != headFormat {
+	if len(head) < 9 || head[0] == 0 || head[0] > headFormat {
 		return tree{}, nil, errMalformed
 	}
 	size := binary.BigEndian.Uint64(head[1:])

@@ -24,49 +24,57 @@ func Size(r kv.Reader) (uint64, error) {
 // and the oldest first, and the sequence from which to go on. It looks at no more
 // than limit entries. When it has seen all there are, next is the size of the log.
 func Follow(r kv.Reader, scope string, from uint64, limit int) (entries []Entry, next uint64, err error) {
-	prefix, all := kv.NewKey(entrySpace), scope == ""
-	if !all {
-		prefix = scopeKey(scope)
+	if scope == "" {
+		entries, err = followAll(r, from, limit)
+	} else {
+		entries, err = followScope(r, scope, from, limit)
 	}
-	within := kv.Prefix(prefix, limit)
-	within.Start = prefix.Uint(from)
-	found := 0
-	for pair, err := range r.Scan(within) {
-		if err != nil {
-			return nil, 0, fmt.Errorf("follow change log: %w", err)
-		}
-		e, err := follow(r, pair, len(prefix), all)
-		if err != nil {
-			return nil, 0, fmt.Errorf("follow change log: %w", err)
-		}
-		// As in List: an index key must not show one tenant what belongs to another.
-		if !all && e.Scope != scope {
-			return nil, 0, fmt.Errorf("follow change log: %w: index names another entry", ErrTampered)
-		}
-		entries, next, found = append(entries, e), e.Sequence+1, found+1
+	if err != nil {
+		return nil, 0, fmt.Errorf("follow change log: %w", err)
 	}
-	if found < limit {
+	if len(entries) > 0 {
+		next = entries[len(entries)-1].Sequence + 1
+	}
+	if len(entries) < limit {
 		next, err = Size(r)
 	}
 	return entries, max(next, from), err
 }
 
-// follow returns the entry that a pair is, or is an index key of.
-func follow(r kv.Reader, pair kv.Pair, prefix int, stored bool) (Entry, error) {
-	sequence, rest, err := kv.CutUint(pair.Key[prefix:])
-	if err != nil || len(rest) != 0 {
-		return Entry{}, errMalformed
+func followAll(r kv.Reader, from uint64, limit int) (entries []Entry, err error) {
+	prefix := kv.NewKey(entrySpace)
+	for pair, err := range r.Scan(kv.Range{Start: prefix.Uint(from), End: kv.After(prefix), Limit: limit}) {
+		if err != nil {
+			return nil, err
+		}
+		sequence, rest, err := kv.CutUint(pair.Key[len(prefix):])
+		if err != nil || len(rest) != 0 {
+			return nil, errMalformed
+		}
+		e, err := decodeEntry(sequence, pair.Value)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
 	}
-	var leaf []byte
-	if stored {
-		_, leaf, err = decodeStored(pair.Value)
-	} else {
-		leaf, err = readLeaf(r, sequence)
-	}
+	return entries, nil
+}
+
+func followScope(r kv.Reader, scope string, from uint64, limit int) (entries []Entry, err error) {
+	sequences, err := oldest(r, scopeKey(scope), from, limit)
 	if err != nil {
-		return Entry{}, err
+		return nil, err
 	}
-	e, err := decodeLeaf(leaf)
-	e.Sequence = sequence
-	return e, err
+	for _, sequence := range sequences {
+		e, err := readEntry(r, sequence)
+		if err != nil {
+			return nil, err
+		}
+		// As in List: an index key must not show one tenant what belongs to another.
+		if e.Scope != scope {
+			return nil, fmt.Errorf("%w: index names another entry", ErrTampered)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }

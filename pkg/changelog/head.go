@@ -2,7 +2,6 @@ package changelog
 
 import (
 	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -40,11 +39,7 @@ func (l *Log) Head(r kv.Reader) (Head, error) {
 	if err := l.signer.check(tree, note); err != nil {
 		return Head{}, err
 	}
-	root, err := tree.root()
-	if err != nil {
-		return Head{}, err
-	}
-	return Head{Size: tree.size, Root: root, Note: note}, nil
+	return Head{Size: tree.size, Root: tree.root(), Note: note}, nil
 }
 
 // A noteSigner signs heads. It is a [note.Signer].
@@ -75,21 +70,13 @@ func newSigner(seed [ed25519.SeedSize]byte, name string) (noteSigner, error) {
 func (s noteSigner) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
 
 // text returns what is signed: a checkpoint.
-func (s noteSigner) text(t tree) (string, error) {
-	root, err := t.root()
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s\n%d\n%s\n", s.Name(), t.size, base64.StdEncoding.EncodeToString(root[:])), nil
+func (s noteSigner) text(t tree) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", s.Name(), t.size, t.root())
 }
 
 // sign returns the signed note of a tree.
 func (s noteSigner) sign(t tree) ([]byte, error) {
-	text, err := s.text(t)
-	if err != nil {
-		return nil, err
-	}
-	return note.Sign(&note.Note{Text: text}, s)
+	return note.Sign(&note.Note{Text: s.text(t)}, s)
 }
 
 // check reports ErrTampered unless the note is signed and states the tree.
@@ -98,11 +85,7 @@ func (s noteSigner) check(t tree, signed []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTampered, err)
 	}
-	text, err := s.text(t)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrTampered, err)
-	}
-	if opened.Text != text {
+	if opened.Text != s.text(t) {
 		return fmt.Errorf("%w: the signed root is another one", ErrTampered)
 	}
 	return nil

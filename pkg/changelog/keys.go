@@ -10,9 +10,13 @@ import (
 // The key space of the log. {seq} is a number, the others are texts.
 //
 //	change/{seq}                         → entry: hashes, salt, state digest, JSON
-//	change-by-resource/{resource}/{seq}  → nothing
-//	change-by-scope/{scope}/{seq}        → nothing
+//	change-by-resource/{resource}/{seq}  → listing
+//	change-by-scope/{scope}/{seq}        → listing
 //	change-head                          → head: size, edge of the tree, signed note
+//
+// A listing names entries of one commit in order, of which {seq} is the first. Commits
+// of before there were listings have a key for each entry, with an empty value, which
+// is the listing of one.
 //
 // The tree needs no keys of its own. Adding the record n of a tree completes 1
 // subtree for each trailing one of n in binary, and the leaf itself. The hashes of

@@ -22,29 +22,23 @@ type Query struct {
 
 // List returns the entries that a query asks for, the newest first.
 func List(r kv.Reader, q Query) ([]Entry, error) {
-	prefix := resourceKey(q.Resource)
+	prefix, before := resourceKey(q.Resource), uint64(maxSize)
 	switch {
 	case (q.Resource == "") == (q.Scope == ""):
 		return nil, errors.New("list change log: give either a resource or a scope")
 	case q.Scope != "":
 		prefix = scopeKey(q.Scope)
 	}
-	within := kv.Prefix(prefix, q.Limit)
-	within.Reverse = true
 	if q.Before != nil {
-		within.End = prefix.Uint(*q.Before)
+		before = *q.Before
 	}
-	sequences, err := scanIndex(r, within, len(prefix))
+	sequences, err := newest(r, prefix, before, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list change log: %w", err)
 	}
 	entries := make([]Entry, 0, len(sequences))
 	for _, sequence := range sequences {
-		leaf, err := readLeaf(r, sequence)
-		if err != nil {
-			return nil, fmt.Errorf("list change log: %w", err)
-		}
-		e, err := decodeLeaf(leaf)
+		e, err := readEntry(r, sequence)
 		if err != nil {
 			return nil, fmt.Errorf("list change log: %w", err)
 		}
@@ -53,35 +47,27 @@ func List(r kv.Reader, q Query) ([]Entry, error) {
 		if (q.Scope != "" && e.Scope != q.Scope) || (q.Resource != "" && e.Resource != q.Resource) {
 			return nil, fmt.Errorf("list change log: %w: index names another entry", ErrTampered)
 		}
-		e.Sequence = sequence
 		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
-// scanIndex returns the sequences that follow a prefix of the given length in the
-// keys of a range.
-func scanIndex(r kv.Reader, within kv.Range, prefix int) ([]uint64, error) {
-	var sequences []uint64
-	for pair, err := range r.Scan(within) {
-		if err != nil {
-			return nil, err
-		}
-		sequence, rest, err := kv.CutUint(pair.Key[prefix:])
-		if err != nil || len(rest) != 0 {
-			return nil, errMalformed
-		}
-		sequences = append(sequences, sequence)
-	}
-	return sequences, nil
-}
-
-// readLeaf returns the leaf of one entry.
-func readLeaf(r kv.Reader, sequence uint64) ([]byte, error) {
+// readEntry returns one entry.
+func readEntry(r kv.Reader, sequence uint64) (Entry, error) {
 	value, err := r.Get(entryKey(sequence))
 	if err != nil {
-		return nil, fmt.Errorf("read entry: %w", err)
+		return Entry{}, fmt.Errorf("read entry: %w", err)
 	}
+	return decodeEntry(sequence, value)
+}
+
+// decodeEntry returns the entry of a sequence as it is stored.
+func decodeEntry(sequence uint64, value []byte) (Entry, error) {
 	_, leaf, err := decodeStored(value)
-	return leaf, err
+	if err != nil {
+		return Entry{}, err
+	}
+	e, err := decodeLeaf(leaf)
+	e.Sequence = sequence
+	return e, err
 }

@@ -2,9 +2,8 @@ package changelog
 
 import (
 	"errors"
-	"fmt"
 	"math"
-	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -27,37 +26,26 @@ func (t *tree) add(leaf []byte) ([]tlog.Hash, error) {
 	if t.size >= maxSize {
 		return nil, errors.New("change log: it is full")
 	}
-	hashes, err := tlog.StoredHashes(int64(t.size), leaf, t)
-	if err != nil {
-		return nil, fmt.Errorf("hash entry: %w", err)
+	hash := tlog.RecordHash(leaf)
+	hashes := []tlog.Hash{hash}
+	// A subtree at the edge that is as large as the one at hand is joined with it. The
+	// sizes of those at the edge are the bits of the size, the smallest at the end.
+	for size := t.size; size&1 == 1; size >>= 1 {
+		last := len(t.edge) - 1
+		hash = tlog.NodeHash(t.edge[last], hash)
+		hashes, t.edge = append(hashes, hash), t.edge[:last]
 	}
-	// The last hash takes the place of the subtrees that it joins.
-	joined := len(hashes) - 1
-	t.edge = append(t.edge[:len(t.edge)-joined], hashes[joined])
+	t.edge = append(t.edge, hash)
 	t.size++
 	return hashes, nil
 }
 
-// root returns the hash of the whole tree.
-func (t *tree) root() (tlog.Hash, error) {
-	root, err := tlog.TreeHash(int64(t.size), t)
-	if err != nil {
-		return tlog.Hash{}, fmt.Errorf("hash tree: %w", err)
+// root returns the hash of the whole tree, which has at least one leaf.
+func (t *tree) root() tlog.Hash {
+	last := len(t.edge) - 1
+	root := t.edge[last]
+	for _, left := range slices.Backward(t.edge[:last]) {
+		root = tlog.NodeHash(left, root)
 	}
-	return root, nil
-}
-
-// ReadHashes makes the edge a [tlog.HashReader]. More than the edge is never asked
-// for.
-func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	hashes := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		level, number := tlog.SplitStoredHashIndex(index)
-		subtrees := t.size >> level // complete ones of that level
-		if subtrees&1 == 0 || uint64(number) != subtrees-1 {
-			return nil, errors.New("change log: hash is not at the edge of the tree")
-		}
-		hashes[i] = t.edge[bits.OnesCount64(subtrees)-1]
-	}
-	return hashes, nil
+	return root
 }

@@ -60,13 +60,13 @@ func verifyEntry(r kv.Reader, recomputed *tree, key, value []byte) error {
 	if !slices.Equal(hashes, stored) {
 		return tampered("other hashes than computed at entry", sequence)
 	}
-	for _, key := range []kv.Key{scopeKey(e.Scope).Uint(sequence), resourceKey(e.Resource).Uint(sequence)} {
-		_, err := r.Get(key)
-		if errors.Is(err, kv.ErrNotFound) {
+	for _, prefix := range []kv.Key{scopeKey(e.Scope), resourceKey(e.Resource)} {
+		listed, err := newest(r, prefix, sequence+1, 1)
+		if errors.Is(err, errMalformed) || (err == nil && !slices.Contains(listed, sequence)) {
 			return tampered("an index does not list entry", sequence)
 		}
 		if err != nil {
-			return fmt.Errorf("read index: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -75,10 +75,16 @@ func verifyEntry(r kv.Reader, recomputed *tree, key, value []byte) error {
 // verifyIndex checks that an index, which lists all entries, lists nothing else.
 func verifyIndex(r kv.Reader, space string, size uint64) error {
 	var listed uint64
-	err := scanAll(r, kv.NewKey(space), func(_, value []byte) error {
-		if listed++; len(value) != 0 {
-			return tampered("an index key has a value, number", listed)
+	err := scanAll(r, kv.NewKey(space), func(rest, value []byte) error {
+		_, number, err := kv.CutText(rest)
+		if err != nil {
+			return tampered("malformed index key, after entries", listed)
 		}
+		sequences, err := decodeListing(kv.Pair{Key: number, Value: value}, 0)
+		if err != nil {
+			return tampered("malformed listing, after entries", listed)
+		}
+		listed += uint64(len(sequences))
 		return nil
 	})
 	if err != nil {

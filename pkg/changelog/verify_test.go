@@ -86,6 +86,12 @@ func TestVerifyNoticesEachChangedByte(t *testing.T) {
 	for i := range 4 {
 		appendEntry(t, store, changes, entry("a", fmt.Sprint(i)))
 	}
+	appendTogether(t, store, changes, "a 0", "b 0", "a 0", "a 1")
+	verifyNoticesEachByte(t, store, changes)
+}
+
+func verifyNoticesEachByte(t *testing.T, store kv.Store, changes *changelog.Log) {
+	t.Helper()
 	verify(t, store, changes)
 	for _, pair := range dump(t, store) {
 		for i := range pair.Value {
@@ -125,6 +131,18 @@ func TestVerifyNoticesForgedKeys(t *testing.T) {
 			return errors.Join(
 				tx.Delete(kv.NewKey("change-by-scope").Text("workspaces/a").Uint(3)),
 				tx.Put(kv.NewKey("change-by-scope").Text("workspaces/b").Uint(3), nil))
+		},
+		"an entry that two listings name": func(tx kv.Tx) error {
+			listing := kv.NewKey("change-by-scope").Text("workspaces/a")
+			return errors.Join(tx.Put(listing.Uint(0), kv.Key{}.Uint(1)), tx.Delete(listing.Uint(3)))
+		},
+		"listings that overlap": func(tx kv.Tx) error {
+			listing := kv.NewKey("change-by-scope").Text("workspaces/a")
+			return errors.Join(tx.Put(listing.Uint(0), kv.Key{}.Uint(3)), tx.Delete(listing.Uint(3)))
+		},
+		"an index key that is no text": func(tx kv.Tx) error {
+			listing := kv.NewKey("change-by-scope").Text("workspaces/a").Uint(3)
+			return errors.Join(tx.Put(append(kv.NewKey("change-by-scope"), 1), nil), tx.Delete(listing))
 		},
 	} {
 		expectTampered(t, store, changes, name, forge)

@@ -1,0 +1,118 @@
+package changelog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// maxListed is how many entries a listing names, so that who wants a few of them does
+// not read many.
+const maxListed = 64
+
+// indexed gathers what one commit adds to the indexes: the sequences of its entries by
+// the prefix of their keys. Writing them together is what makes a commit of many
+// changes in one workspace cheap.
+type indexed map[string][]uint64
+
+func (x indexed) add(prefix []byte, sequence uint64) {
+	x[string(prefix)] = append(x[string(prefix)], sequence)
+}
+
+func (x indexed) write(tx kv.Tx) error {
+	for prefix, sequences := range x {
+		for listed := range slices.Chunk(sequences, maxListed) {
+			if err := tx.Put(kv.Key(prefix).Uint(listed[0]), encodeListing(listed[1:])); err != nil {
+				return fmt.Errorf("index entries: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// newest returns the greatest sequences that are listed under a prefix and are smaller
+// than before, at most limit of them, the greatest first.
+func newest(r kv.Reader, prefix kv.Key, before uint64, limit int) (sequences []uint64, err error) {
+	// Each listing in the range has at least one: the one in its key.
+	within := kv.Range{Start: prefix, End: prefix.Uint(before), Limit: limit, Reverse: true}
+	for pair, err := range r.Scan(within) {
+		if err != nil {
+			return nil, fmt.Errorf("read index: %w", err)
+		}
+		listed, err := decodeListing(pair, len(prefix))
+		if err != nil {
+			return nil, err
+		}
+		for _, sequence := range slices.Backward(listed) {
+			if sequence < before && len(sequences) < limit {
+				sequences = append(sequences, sequence)
+			}
+		}
+		if len(sequences) == limit {
+			break
+		}
+	}
+	return sequences, nil
+}
+
+// oldest returns the smallest sequences that are listed under a prefix and are at least
+// from, at most limit of them, in order.
+func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) (sequences []uint64, err error) {
+	within := kv.Range{Start: prefix.Uint(from), End: kv.After(prefix), Limit: limit}
+	// A listing that begins before may reach beyond.
+	for pair, err := range r.Scan(kv.Range{Start: prefix, End: within.Start, Limit: 1, Reverse: true}) {
+		if err != nil {
+			return nil, fmt.Errorf("read index: %w", err)
+		}
+		within.Start = pair.Key
+		within.Limit++
+	}
+	for pair, err := range r.Scan(within) {
+		if err != nil {
+			return nil, fmt.Errorf("read index: %w", err)
+		}
+		listed, err := decodeListing(pair, len(prefix))
+		if err != nil {
+			return nil, err
+		}
+		for _, sequence := range listed {
+			if sequence >= from && len(sequences) < limit {
+				sequences = append(sequences, sequence)
+			}
+		}
+		if len(sequences) == limit {
+			break
+		}
+	}
+	return sequences, nil
+}
+
+// encodeListing returns the value of a listing: the sequences behind that of its key.
+func encodeListing(behind []uint64) []byte {
+	value := make([]byte, 0, 8*len(behind))
+	for _, sequence := range behind {
+		value = binary.BigEndian.AppendUint64(value, sequence)
+	}
+	return value
+}
+
+// decodeListing returns the sequences of a listing, in order. Prefix is how long its
+// key is without the sequence.
+func decodeListing(pair kv.Pair, prefix int) ([]uint64, error) {
+	sequence, rest, err := kv.CutUint(pair.Key[prefix:])
+	if err != nil || len(rest) != 0 || len(pair.Value)%8 != 0 || len(pair.Value)/8 >= maxListed {
+		return nil, errMalformed
+	}
+	listed := []uint64{sequence}
+	for value := pair.Value; len(value) > 0; value = value[8:] {
+		next := binary.BigEndian.Uint64(value)
+		if next <= sequence {
+			return nil, errMalformed
+		}
+		sequence = next
+		listed = append(listed, sequence)
+	}
+	return listed, nil
+}
