@@ -168,10 +168,10 @@ func TestTokenIsNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.MustNotHold(t, "JSON", string(text), "a-token-that-nobody-sees")
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
-	slog.New(slog.NewTextHandler(&log, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
-	servertest.MustNotHold(t, "a log", log.String(), "a-token-that-nobody-sees")
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
+	servertest.MustNotHold(t, "a log", logged.String(), "a-token-that-nobody-sees")
 }
 
 func TestAnswerMayHoldTheLargestBody(t *testing.T) {

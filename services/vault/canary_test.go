@@ -104,6 +104,19 @@ func TestValueIsFoundNowhere(t *testing.T) {
 	}
 	ask(k.resolver.BindSecret(t.Context(), bindRequest("key", "e", "op")))
 	ask(k.resolver.ReportSecretUses(t.Context(), reportRequest("r", useOf("key", created.GetSecret().GetUid(), 1, 1))))
+	ask(k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), Value: text(canary)}, KeepCurrent: true}))
+	ask(k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+		Secret: &vaultv1.Secret{Name: nameOf("key"), Value: text(canary)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels"}}, KeepCurrent: true,
+	}))
+	for _, method := range []string{disable, enable, restore, destroy} {
+		for _, version := range []uint32{1, 2} {
+			ask(k.owner.change(t.Context(), method, versionCall{name: versionOf("key", version)}))
+			if method == disable {
+				ask(k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetSecret().GetUid(), Version: version}))
+			}
+		}
+	}
+	ask(k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 1), force: true, reason: "a value that is gone"}))
 	ask(k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")}))
 	ask(k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace}))
 	ask(k.owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: nameOf("key")}))

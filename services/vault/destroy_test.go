@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,8 +75,8 @@ func TestSecretWithoutAValueLivesOn(t *testing.T) {
 func TestVersionInUseIsDestroyedByForceOnly(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	uid := k.rotated(t, "key", "first", "second", "third").GetUid()
-	k.owner.must(t, restore, "key", 2)
+	uid := k.rotated(t, "key", "first", "second").GetUid()
+	k.add(t, "key", "third")
 	k.resolver.bind(t, "key", "e", "op")
 	k.resolver.bind(t, "key", "f", "op2")
 	used := time.Now().Add(-23 * time.Hour).UTC()
@@ -94,7 +95,7 @@ func TestVersionInUseIsDestroyedByForceOnly(t *testing.T) {
 	refused("the current version of a secret that is bound", 2, map[string]string{"reference_count": "2"})
 	refused("a version that was used lately", 1, map[string]string{"reference_count": "2", "last_use_time": used.Format(time.RFC3339Nano)})
 	if _, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 3)}); err != nil {
-		t.Errorf("a version that was replaced and never used with success = %v", err)
+		t.Errorf("a version that was never current nor used with success = %v", err)
 	}
 	for _, reason := range []string{"", "  "} {
 		_, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 2), force: true, reason: reason})
@@ -113,17 +114,109 @@ func TestVersionThatIsNotInUseIsDestroyedWithoutForce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	uid := k.rotated(t, "key", "first", "second").GetUid()
+	k.add(t, "key", "third")
 	k.resolver.bind(t, "key", "e", "op")
-	report := useOf("key", uid, 1, 1)
+	report := useOf("key", uid, 3, 1)
 	report.LastUseTime = timestamppb.New(time.Now().Add(-25 * time.Hour))
 	k.resolver.report(t, "report", report)
-	if _, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 1)}); err != nil {
+	if _, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 3)}); err != nil {
 		t.Errorf("a version that was last used long ago = %v", err)
 	}
 	k.resolver.unbind(t, "key", "op")
-	if _, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", 2)}); err != nil {
-		t.Errorf("the current version of a secret that is not bound = %v", err)
+	for version, what := range map[uint32]string{1: "one that was replaced a moment ago", 2: "the current version"} {
+		if _, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf("key", version)}); err != nil {
+			t.Errorf("%s of a secret that is not bound = %v", what, err)
+		}
 	}
+}
+
+// add stores a version that is not current.
+func (k *kit) add(t testing.TB, id, value string) {
+	t.Helper()
+	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf(id), Value: text(value)}, KeepCurrent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVersionThatABindingNamesIsInUse(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.rotated(t, "key", "first")
+	k.add(t, "key", "second")
+	k.add(t, "key", "third")
+	bind := func(version uint32, operation string) *vaultv1.Binding {
+		t.Helper()
+		req := bindRequest("key", "e", operation)
+		req.Version = version
+		res, err := k.resolver.BindSecret(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.GetBinding()
+	}
+	inUse := func(what string, version uint32, want bool) {
+		t.Helper()
+		err := k.tryDestroy(t, "key", version)
+		if want {
+			wantError(t, what, err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_IN_USE)
+		} else if err != nil {
+			t.Errorf("%s = %v", what, err)
+		}
+	}
+	if got := bind(0, "a").GetVersions(); len(got) != 0 {
+		t.Errorf("a binding to the current version names %v", got)
+	}
+	logged := len(k.owner.history(t, "key"))
+	for range 2 { // the second time changes nothing
+		bind(3, "a")
+		if got := bind(2, "a").GetVersions(); !slices.Equal(got, []uint32{2, 3}) {
+			t.Errorf("the binding names %v, want 2 and 3", got)
+		}
+	}
+	if got := k.owner.history(t, "key"); len(got) != logged+2 || got[0].GetVersion() != 2 || got[0].GetAction() != vaultv1.SecretChange_ACTION_BOUND {
+		t.Errorf("the log has %d entries more, the last of which is %v", len(got)-logged, got[0])
+	}
+	bind(2, "b")
+	if got := k.owner.get(t, "key").GetReferenceCount(); got != 1 {
+		t.Errorf("the referrer counts as %d", got)
+	}
+	inUse("named by two bindings", 2, true)
+	inUse("named by one binding", 3, true)
+	k.owner.must(t, disable, "key", 3)
+	inUse("disabled", 3, true)
+	k.running.Stop()
+	k.start(t)
+	k.resolver.unbind(t, "key", "a")
+	inUse("named by the one that is left", 2, true)
+	inUse("named by none any more", 3, false)
+	k.resolver.unbind(t, "key", "b")
+	k.resolver.unbind(t, "key", "b")
+	inUse("named by none any more", 2, false)
+}
+
+func (k *kit) tryDestroy(t testing.TB, id string, version uint32) error {
+	t.Helper()
+	_, err := k.owner.change(t.Context(), destroy, versionCall{name: versionOf(id, version)})
+	return err
+}
+
+func TestBindingNamesABoundedNumberOfVersions(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.rotated(t, "key", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17")
+	for version := uint32(1); version <= 17; version++ {
+		req := bindRequest("key", "e", "op")
+		req.Version = version
+		_, err := k.resolver.BindSecret(t.Context(), req)
+		if version == 17 {
+			wantField(t, "one version too many", err, "version")
+		} else if err != nil {
+			t.Errorf("version %d = %v", version, err)
+		}
+	}
+	k.resolver.unbind(t, "key", "op") // in one transaction
+	k.owner.delete(t, "key")
 }
 
 // TestDestroyedValueLeavesTheStore looks for the sealed value in the store's file, as it

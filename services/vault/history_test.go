@@ -30,7 +30,7 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 		{Sequence: 3, Action: vaultv1.SecretChange_ACTION_CREATED, Uid: second.GetUid(), Actor: admin, Version: 1, ChangedFields: []string{"value"}},
 		{Sequence: 2, Action: vaultv1.SecretChange_ACTION_DELETED, Uid: first.GetUid(), Actor: owner, OldDescription: "first life", OldLabels: map[string]string{"a": "2"}},
 		{
-			Sequence: 1, Action: vaultv1.SecretChange_ACTION_UPDATED, Uid: first.GetUid(), Actor: owner, Version: 2, ChangedFields: []string{"labels", "value"},
+			Sequence: 1, Action: vaultv1.SecretChange_ACTION_UPDATED, Uid: first.GetUid(), Actor: owner, Version: 2, ChangedFields: []string{"labels", "value", "current_version"},
 			OldLabels: map[string]string{"a": "1"}, NewLabels: map[string]string{"a": "2"},
 		},
 		{

@@ -1,9 +1,11 @@
 package vault_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -84,7 +86,10 @@ func (c client) create(t testing.TB, id string, secret *vaultv1.Secret) *vaultv1
 	if secret.GetValue() == nil {
 		secret.Value = text("value of " + id)
 	}
-	res, err := c.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: id, Secret: secret})
+	// To draw a large RSA key takes long on a machine that is busy.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	res, err := c.CreateSecret(ctx, &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: id, Secret: secret})
 	if err != nil {
 		t.Fatalf("CreateSecret(%s) = %v", id, err)
 	}

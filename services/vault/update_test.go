@@ -19,7 +19,7 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 	k := newKit(t)
 	full := &vaultv1.Secret{
 		Description: "new", Labels: map[string]string{"b": "2"}, AllowedHosts: []string{"b.example"},
-		Value: text("new value"), Uid: "x", MaskedValue: "y",
+		Value: text("new value"), Uid: "x", MaskedValue: "y", Usage: vaultv1.Usage_USAGE_CREDENTIAL,
 	}
 	tests := []struct {
 		name    string
@@ -30,11 +30,12 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 		{"the labels", []string{"labels"}, []string{"labels"}},
 		{"one label, as the JSON front door names it, means all labels", []string{"labels.b"}, []string{"labels"}},
 		{"hosts", []string{"allowed_hosts"}, []string{"allowed_hosts"}},
-		{"the value", []string{"value"}, []string{"value"}},
-		{"a leaf of the value", []string{"value.text"}, []string{"value"}},
+		{"the value", []string{"value"}, []string{"value", "current_version"}},
+		{"a leaf of the value", []string{"value.text"}, []string{"value", "current_version"}},
 		{"what identifies the secret is no change", []string{"name", "etag", "description"}, []string{"description"}},
-		{"all of it, some twice", []string{"value", "labels", "labels", "description", "allowed_hosts"}, []string{"description", "labels", "allowed_hosts", "value"}},
-		{"no mask means the fields that are set", nil, []string{"description", "labels", "allowed_hosts", "value"}},
+		{"all of it, some twice", []string{"value", "labels", "labels", "description", "allowed_hosts"}, []string{"description", "labels", "allowed_hosts", "value", "current_version"}},
+		{"no mask means the fields that are set", nil, []string{"description", "labels", "allowed_hosts", "value", "current_version"}},
+		{"the usage that it has is no change", []string{"usage", "description"}, []string{"description"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,13 +89,23 @@ func TestUpdateRefusesWhatCannotChange(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	k.owner.create(t, "key", &vaultv1.Secret{Description: "old"})
-	for _, path := range []string{"usage", "uid", "masked_value", "*", "value.", "value.bogus", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
+	for _, path := range []string{"usage.x", "uid", "masked_value", "*", "value.", "value.bogus", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
 		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
 			Secret:     &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", path}},
 		})
 		wantField(t, "a mask with "+path, err, "update_mask")
 	}
+	for _, usage := range []vaultv1.Usage{vaultv1.Usage_USAGE_UNSPECIFIED, vaultv1.Usage_USAGE_PARAMETER} {
+		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+			Secret:     &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: usage},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", "usage"}},
+		})
+		wantField(t, "another usage in the mask", err, "secret.usage")
+	}
+	another := &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER}
+	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: another})
+	wantField(t, "another usage without a mask", err, "secret.usage")
 	for field, secret := range map[string]*vaultv1.Secret{
 		"secret.value":         {},
 		"secret.value.text":    {Value: text("")},
@@ -105,7 +116,7 @@ func TestUpdateRefusesWhatCannotChange(t *testing.T) {
 		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: mask})
 		wantField(t, "an update of "+field, err, field)
 	}
-	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("absent"), Description: "x"}})
+	_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("absent"), Description: "x"}})
 	wantError(t, "UpdateSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	if got := k.owner.get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
 		t.Errorf("refused updates changed the secret to %v", got)

@@ -279,6 +279,7 @@ func TestChangesOfVersionsAreOnTheLog(t *testing.T) {
 		}
 		want = slices.Insert(want, 0, &vaultv1.SecretChange{
 			Sequence: uint64(2 + i), Action: action, Secret: nameOf("key"), Uid: uid, Version: 1, Actor: owner, Reason: method,
+			ChangedFields: map[string][]string{restore: {"current_version"}}[method],
 		})
 	}
 	got := k.owner.history(t, "key")[:4]

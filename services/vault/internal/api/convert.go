@@ -60,6 +60,9 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 		case secret.FieldDescription:
 			description := pb.GetDescription()
 			change.Description = &description
+		case fieldUsage:
+			usage := usageFromProto(pb.GetUsage())
+			change.Usage = &usage
 		case secret.FieldLabels:
 			labels := pb.GetLabels()
 			change.Labels = &labels
@@ -84,8 +87,12 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 	return change, nil
 }
 
+// fieldUsage may be named in a change, as whoever sends back what was read does.
+const fieldUsage = "usage"
+
 func changeable() []string {
 	return []string{
+		fieldUsage,
 		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldRotationPeriod, secret.FieldValue,
 	}
 }
@@ -271,7 +278,7 @@ func bindingToProto(b secret.Binding) *vaultv1.Binding {
 	return &vaultv1.Binding{
 		Secret: b.Name.String(), Uid: b.UID, Usage: usageToProto(b.Usage),
 		Referrer: b.Referrer, Holder: b.Holder, Host: b.Host, OperationId: b.Operation,
-		CreateTime: timestamppb.New(b.Created),
+		CreateTime: timestamppb.New(b.Created), Versions: b.Versions,
 	}
 }
 

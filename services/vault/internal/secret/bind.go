@@ -12,6 +12,10 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
+// maxNamed is how many versions a binding names, so that to give it up fits in one
+// transaction.
+const maxNamed = 16
+
 // A Use is what a binding is asked for.
 type Use struct {
 	Usage Usage
@@ -28,8 +32,8 @@ type Use struct {
 }
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
-// from being deleted. Binding again under the same operation changes nothing and
-// returns what there is. With the binding comes what is known of the version that is
+// from being deleted. Binding again under the same operation adds the version, if it is
+// one that was not named yet, and else changes nothing; it returns what there is. With the binding comes what is known of the version that is
 // meant: one that is named must be enabled, while the current one may be in any state, as
 // it is another one after the next rotation. It fails with SECRET_NOT_FOUND,
 // VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED,
@@ -56,17 +60,23 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 			return err
 		}
 		if present {
-			return use.sameAs(bound)
+			if err := use.sameAs(bound); err != nil || !use.adds(bound) {
+				return err
+			}
+		} else {
+			bound.Usage, bound.Referrer, bound.Host, bound.Created = use.Usage, use.Referrer, use.Host, now
+			if err := countBinding(tx, bound, true); err != nil {
+				return err
+			}
 		}
-		bound.Usage, bound.Referrer, bound.Host, bound.Created = use.Usage, use.Referrer, use.Host, now
+		if err := bound.name(tx, use.Version); err != nil {
+			return err
+		}
 		state, err := put(tx, bindingKey(bound), bound)
 		if err != nil {
 			return fmt.Errorf("write binding: %w", err)
 		}
-		if err := countBinding(tx, bound, true); err != nil {
-			return err
-		}
-		e := entry{action: Bound, at: now, detail: Detail{Referrers: []string{bound.Referrer}}}
+		e := entry{action: Bound, at: now, version: use.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
 		return s.record(tx, call, sec, e, state)
 	})
 	return bound, meant, err
@@ -77,6 +87,24 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 func (u Use) sameAs(b Binding) error {
 	if u.Referrer != b.Referrer || u.Host != b.Host {
 		return fault.Field("operation_id", "must not be that of a binding for another referrer or host")
+	}
+	return nil
+}
+
+// adds reports whether the use names a version that the binding does not name yet.
+func (u Use) adds(b Binding) bool { return u.Version != 0 && !slices.Contains(b.Versions, u.Version) }
+
+// name makes the binding name a version, unless that is 0.
+func (b *Binding) name(tx kv.Tx, number uint32) error {
+	if number == 0 {
+		return nil
+	}
+	if len(b.Versions) == maxNamed {
+		return fault.Field("version", "must not be another one after 16 of the same operation")
+	}
+	b.Versions = slices.Sorted(slices.Values(append(slices.Clone(b.Versions), number)))
+	if _, err := addCount(tx, namedKey(b.UID, number), true); err != nil {
+		return fmt.Errorf("count bindings to version: %w", err)
 	}
 	return nil
 }
@@ -103,6 +131,11 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 		}
 		if err := countBinding(tx, b, false); err != nil {
 			return err
+		}
+		for _, number := range b.Versions {
+			if _, err := addCount(tx, namedKey(b.UID, number), false); err != nil {
+				return fmt.Errorf("count bindings to version: %w", err)
+			}
 		}
 		e := entry{action: Unbound, at: now, detail: Detail{Referrers: []string{b.Referrer}}}
 		return s.record(tx, call, sec, e, nil)

@@ -36,6 +36,8 @@ const (
 	FieldAllowedHosts   = "allowed_hosts"
 	FieldRotationPeriod = "rotation_period"
 	FieldValue          = "value"
+	// FieldCurrentVersion changes when another version becomes the current one.
+	FieldCurrentVersion = "current_version"
 )
 
 // maxReferrers is how many referrers a refusal or an entry names.

@@ -16,6 +16,7 @@ import (
 //	referrer/{uid}/{referrer}            → number of the referrer's bindings
 //	referrers/{uid}                      → number of distinct referrers
 //	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
+//	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
 //	purpose/{uid}                        → Purpose; once the KEY was bound
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
@@ -30,6 +31,7 @@ const (
 	spaceReferrer  = "referrer"
 	spaceReferrers = "referrers"
 	spaceHost      = "host"
+	spaceNamed     = "named"
 	spaceUses      = "uses"
 	spacePurpose   = "purpose"
 	spaceGarbage   = "garbage"
@@ -38,7 +40,7 @@ const (
 // perUID returns the prefixes of all keys that belong to a uid.
 func perUID(uid string) []kv.Key {
 	spaces := []string{
-		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceUses, spacePurpose,
+		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceNamed, spaceUses, spacePurpose,
 	}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
@@ -80,6 +82,10 @@ func referrerCountKey(uid string) kv.Key { return kv.NewKey(spaceReferrers).Text
 func hostKey(uid, host string) kv.Key { return kv.NewKey(spaceHost).Text(uid).Text(host) }
 
 func hostReferrerKey(uid, host, referrer string) kv.Key { return hostKey(uid, host).Text(referrer) }
+
+func namedKey(uid string, number uint32) kv.Key {
+	return kv.NewKey(spaceNamed).Text(uid).Uint(uint64(number))
+}
 
 func usesKey(uid string, number uint32) kv.Key {
 	return kv.NewKey(spaceUses).Text(uid).Uint(uint64(number))

@@ -189,6 +189,9 @@ type Binding struct {
 	Referrer  string    `json:"referrer"`
 	Host      string    `json:"host,omitempty"`
 	Created   time.Time `json:"created"`
+	// Versions are those that the referrer names, ascending. Bindings that were made
+	// before there was such a field tell none.
+	Versions []uint32 `json:"versions,omitempty"`
 }
 
 func notFound() error {

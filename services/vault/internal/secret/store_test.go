@@ -111,13 +111,20 @@ func (f *fixture) bind(t testing.TB, id, referrer, operation string) secret.Bind
 	return b
 }
 
+func (f *fixture) unbind(t testing.TB, id, operation string) {
+	t.Helper()
+	if err := f.Unbind(t.Context(), secret.Call{}, name(id), "allowlist", operation); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // keysOf counts the stored keys that belong to a uid.
 func (f *fixture) keysOf(t testing.TB, uid string) int {
 	t.Helper()
 	count := 0
 	err := f.kv.View(t.Context(), func(r kv.Reader) error {
 		count = 0
-		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "uses", "purpose", "garbage"} {
+		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "named", "uses", "purpose", "garbage"} {
 			for _, err := range r.Scan(kv.Prefix(kv.NewKey(space).Text(uid), 10000)) {
 				if err != nil {
 					return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -12,7 +13,9 @@ import (
 // stays as it is.
 type Change struct {
 	// Etag, if not empty, must be the current one.
-	Etag         string
+	Etag string
+	// Usage, if not nil, must be the present one.
+	Usage        *Usage
 	Description  *string
 	Labels       *map[string]string
 	AllowedHosts *[]string
@@ -72,6 +75,9 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 // apply returns the secret with the change's fields, if it allows them.
 func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	after := before
+	if c.Usage != nil && *c.Usage != before.Usage {
+		return Secret{}, fault.Field("secret.usage", "must be the present one: the usage of a secret never changes")
+	}
 	if c.Description != nil {
 		after.Description = *c.Description
 	}
@@ -118,6 +124,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		}
 		if !added.waits {
 			after.promote(after.Last, after.Updated)
+			e.fields = append(e.fields, FieldCurrentVersion)
 		}
 	}
 	if len(e.fields) == 0 {

@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// inUseAge is for how long after its last use a version counts as in use.
+// inUseAge is for how long after its last use a version counts as in use, and after it was
+// replaced: uses are reported late, and what was made with it is still to be opened.
 const inUseAge = 24 * time.Hour
 
 // Restore makes a version current again. It fails with VERSION_DISABLED or
@@ -57,9 +59,9 @@ func (v *Version) turn(to State) (changed bool, err error) {
 }
 
 // Destroy removes the value of a version for good, with all that is known of it. Without
-// force it fails with VERSION_IN_USE for the current version of a secret that is bound,
-// and for one that was used a short time ago. For a destroyed version nothing is changed
-// and logged.
+// force it fails with VERSION_IN_USE for a version of a secret that is bound if it is the
+// current one, was a short time ago, or is named by a binding; and for one that was used a
+// short time ago. For a destroyed version nothing is changed and logged.
 func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
 	now := s.timestamp()
 	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
@@ -67,7 +69,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 			return false, nil
 		}
 		if !d.Force {
-			if err := v.idle(*sec, now); err != nil {
+			if err := v.idle(tx, *sec, now); err != nil {
 				return false, err
 			}
 		}
@@ -82,10 +84,16 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 }
 
 // idle fails with VERSION_IN_USE if destroying the version would be missed.
-func (v Version) idle(sec Secret, now time.Time) error {
-	bound := v.Current && sec.References > 0
-	used := !v.Uses.Last.IsZero() && now.Sub(v.Uses.Last) < inUseAge
-	if !bound && !used {
+func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
+	named, err := getCount(r, namedKey(sec.UID, v.Number))
+	if err != nil {
+		return fmt.Errorf("read bindings to version: %w", err)
+	}
+	lately := func(at time.Time) bool { return now.Sub(at) < inUseAge }
+	replaced := slices.ContainsFunc(sec.Replaced, func(r Replacement) bool { return r.Version == v.Number && lately(r.Time) })
+	bound := sec.References > 0 && (v.Current || replaced)
+	used := !v.Uses.Last.IsZero() && lately(v.Uses.Last)
+	if named == 0 && !bound && !used {
 		return nil
 	}
 	refusal := fault.New(fault.FailedPrecondition, VersionInUse, "the version is in use; make another one current and wait, or force it").
@@ -137,7 +145,11 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		if v.Current {
 			after.State = v.State
 		}
-		_, err = s.save(tx, call, before, after, entry{action: action, version: v.Number})
+		e := entry{action: action, version: v.Number}
+		if after.Current != before.Current {
+			e.fields = []string{FieldCurrentVersion}
+		}
+		_, err = s.save(tx, call, before, after, e)
 		return err
 	})
 	return v, err

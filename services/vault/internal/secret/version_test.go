@@ -52,6 +52,7 @@ func TestVersionIsInUseForADayAfterItsLastUse(t *testing.T) {
 	uses := secret.Uses{Used: 1, Last: f.clock.now}
 	f.reportUses(t, "key", made.UID, 1, uses)
 	version := name("key").Version(1)
+	f.unbind(t, "key", "op")
 	f.clock.now = uses.Last.Add(24*time.Hour - 1)
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
 		t.Errorf("Destroy a moment before a day has passed = %v, want %s", err, secret.VersionInUse)
@@ -59,6 +60,27 @@ func TestVersionIsInUseForADayAfterItsLastUse(t *testing.T) {
 	f.clock.now = uses.Last.Add(24 * time.Hour)
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); err != nil {
 		t.Errorf("Destroy a day after = %v", err)
+	}
+}
+
+func TestVersionIsInUseForADayAfterItWasReplaced(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.create(t, "key", "v")
+	f.bind(t, "key", "bank", "op")
+	at := f.rotate(t, "key")
+	f.rotate(t, "key")
+	version := name("key").Version(1)
+	f.clock.now = at.Add(24*time.Hour - 1)
+	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
+		t.Errorf("Destroy a moment before a day has passed = %v, want %s", err, secret.VersionInUse)
+	}
+	f.clock.now = at.Add(24 * time.Hour)
+	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); err != nil {
+		t.Errorf("Destroy a day after = %v", err)
+	}
+	if _, err := f.Destroy(t.Context(), secret.Call{}, name("key").Version(2), secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
+		t.Errorf("Destroy of what was replaced later = %v, want %s", err, secret.VersionInUse)
 	}
 }
 
@@ -105,9 +127,7 @@ func TestKeyBoundBeforeThereWerePurposesIsNotDigested(t *testing.T) {
 	if err := use("old", true); !fault.Is(err, secret.KeyPurposeFixed) {
 		t.Errorf("Bind(digested) under the old operation = %v, want %s", err, secret.KeyPurposeFixed)
 	}
-	if err := f.Unbind(t.Context(), secret.Call{}, name("key"), "allowlist", "old"); err != nil {
-		t.Fatal(err)
-	}
+	f.unbind(t, "key", "old")
 	if err := use("new", true); err != nil {
 		t.Errorf("Bind(digested) of a key that nobody is bound to any more = %v", err)
 	}

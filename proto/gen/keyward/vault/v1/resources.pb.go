@@ -975,7 +975,10 @@ type Binding struct {
 	// The operation that made the binding: one save of the referrer.
 	OperationId string `protobuf:"bytes,7,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// When the binding was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The versions that the referrer names, ascending: they are in use. It may mean the
+	// current one besides.
+	Versions      []uint32 `protobuf:"varint,9,rep,packed,name=versions,proto3" json:"versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1066,6 +1069,13 @@ func (x *Binding) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Binding) GetVersions() []uint32 {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
 // A SecretChange is one entry of the change log. Entries are never altered and
 // outlive the secret. They hold no value, in no form.
 type SecretChange struct {
@@ -1082,9 +1092,10 @@ type SecretChange struct {
 	Secret string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The secret's uid: tells apart two lives of one name.
 	Uid string `protobuf:"bytes,6,opt,name=uid,proto3" json:"uid,omitempty"`
-	// The version that the change added or was made to, or 0.
+	// The version that the change added or was made to, or that the binding names; or 0.
 	Version uint32 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
-	// The names of the fields that changed.
+	// The names of the fields that changed. `current_version` is among them where another
+	// version became the current one: so a `value` without it waits to be restored.
 	ChangedFields []string `protobuf:"bytes,8,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
 	// The description before the change; set if it changed.
 	OldDescription string `protobuf:"bytes,9,opt,name=old_description,json=oldDescription,proto3" json:"old_description,omitempty"`
@@ -1425,7 +1436,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x06key_id\x18\x06 \x01(\tB\x03\xe0A\x03R\x05keyId\x12 \n" +
 	"\tuse_count\x18\a \x01(\x04B\x03\xe0A\x03R\buseCount\x12(\n" +
 	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
-	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\x8a\x02\n" +
+	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xa6\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
@@ -1435,7 +1446,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12!\n" +
 	"\foperation_id\x18\a \x01(\tR\voperationId\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xf3\t\n" +
+	"createTime\x12\x1a\n" +
+	"\bversions\x18\t \x03(\rR\bversions\"\xf3\t\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +

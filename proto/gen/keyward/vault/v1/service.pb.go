@@ -447,7 +447,8 @@ type UpdateSecretRequest struct {
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Which fields to change: `description`, `labels`, `value` (each or a field
 	// below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
-	// `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
+	// `etag` change nothing, nor does `usage`, which must be the present one. Empty means:
+	// the fields that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1550,12 +1551,13 @@ type BindSecretRequest struct {
 	// The host that a CREDENTIAL is sent to; empty for other usages.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
-	// `_`, `.`. Binding again under the same id changes nothing; for another referrer
-	// or host it is refused.
+	// `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
+	// most 16 of them, and changes nothing else; for another referrer or host it is refused.
 	OperationId string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	// The version that the referrer means; `facts` are of it. It must be enabled: else
-	// VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
-	// its state: it is another one after the next rotation.
+	// The version that the referrer means; `facts` are of it. One that is named is in use from
+	// now on, and must be enabled: else VERSION_NOT_FOUND, VERSION_DISABLED or
+	// VERSION_DESTROYED. 0 is the current one, whatever its state: it is another one after the
+	// next rotation.
 	Version uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
 	// digest may be the very key that something else derives. So the first binding of a

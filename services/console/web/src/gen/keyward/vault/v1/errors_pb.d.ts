@@ -230,8 +230,9 @@ export enum ErrorReason {
   RATE_LIMITED = 28,
 
   /**
-   * FAILED_PRECONDITION. The version is not destroyed because it is in use: it is the
-   * current one of a secret that is bound, or was used within the last 24 hours.
+   * FAILED_PRECONDITION. The version is not destroyed because it is in use: the secret is
+   * bound and the version is the current one, or was within the last 24 hours, or is named
+   * by a binding; or it was used within the last 24 hours.
    * Metadata: `reference_count`, and `last_use_time` (RFC 3339) if a use was reported.
    *
    * @generated from enum value: ERROR_REASON_VERSION_IN_USE = 29;

@@ -907,6 +907,14 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 8;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * The versions that the referrer names, ascending: they are in use. It may mean the
+   * current one besides.
+   *
+   * @generated from field: repeated uint32 versions = 9;
+   */
+  versions: number[];
 };
 
 /**
@@ -972,6 +980,14 @@ export declare type BindingJson = {
    * @generated from field: google.protobuf.Timestamp create_time = 8;
    */
   createTime?: TimestampJson;
+
+  /**
+   * The versions that the referrer names, ascending: they are in use. It may mean the
+   * current one besides.
+   *
+   * @generated from field: repeated uint32 versions = 9;
+   */
+  versions?: number[];
 };
 
 /**
@@ -1030,14 +1046,15 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   uid: string;
 
   /**
-   * The version that the change added or was made to, or 0.
+   * The version that the change added or was made to, or that the binding names; or 0.
    *
    * @generated from field: uint32 version = 7;
    */
   version: number;
 
   /**
-   * The names of the fields that changed.
+   * The names of the fields that changed. `current_version` is among them where another
+   * version became the current one: so a `value` without it waits to be restored.
    *
    * @generated from field: repeated string changed_fields = 8;
    */
@@ -1172,14 +1189,15 @@ export declare type SecretChangeJson = {
   uid?: string;
 
   /**
-   * The version that the change added or was made to, or 0.
+   * The version that the change added or was made to, or that the binding names; or 0.
    *
    * @generated from field: uint32 version = 7;
    */
   version?: number;
 
   /**
-   * The names of the fields that changed.
+   * The names of the fields that changed. `current_version` is among them where another
+   * version became the current one: so a `value` without it waits to be restored.
    *
    * @generated from field: repeated string changed_fields = 8;
    */

@@ -437,7 +437,8 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
   /**
    * Which fields to change: `description`, `labels`, `value` (each or a field
    * below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
-   * `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
+   * `etag` change nothing, nor does `usage`, which must be the present one. Empty means:
+   * the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -483,7 +484,8 @@ export declare type UpdateSecretRequestJson = {
   /**
    * Which fields to change: `description`, `labels`, `value` (each or a field
    * below it, which means the whole), `allowed_hosts` and `rotation_period`. `name` and
-   * `etag` change nothing. Empty means: the fields that are set. Any other path is refused.
+   * `etag` change nothing, nor does `usage`, which must be the present one. Empty means:
+   * the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -1496,17 +1498,18 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
 
   /**
    * Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
-   * `_`, `.`. Binding again under the same id changes nothing; for another referrer
-   * or host it is refused.
+   * `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
+   * most 16 of them, and changes nothing else; for another referrer or host it is refused.
    *
    * @generated from field: string operation_id = 5;
    */
   operationId: string;
 
   /**
-   * The version that the referrer means; `facts` are of it. It must be enabled: else
-   * VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
-   * its state: it is another one after the next rotation.
+   * The version that the referrer means; `facts` are of it. One that is named is in use from
+   * now on, and must be enabled: else VERSION_NOT_FOUND, VERSION_DISABLED or
+   * VERSION_DESTROYED. 0 is the current one, whatever its state: it is another one after the
+   * next rotation.
    *
    * @generated from field: uint32 version = 6;
    */
@@ -1559,17 +1562,18 @@ export declare type BindSecretRequestJson = {
 
   /**
    * Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
-   * `_`, `.`. Binding again under the same id changes nothing; for another referrer
-   * or host it is refused.
+   * `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
+   * most 16 of them, and changes nothing else; for another referrer or host it is refused.
    *
    * @generated from field: string operation_id = 5;
    */
   operationId?: string;
 
   /**
-   * The version that the referrer means; `facts` are of it. It must be enabled: else
-   * VERSION_NOT_FOUND, VERSION_DISABLED or VERSION_DESTROYED. 0 is the current one, whatever
-   * its state: it is another one after the next rotation.
+   * The version that the referrer means; `facts` are of it. One that is named is in use from
+   * now on, and must be enabled: else VERSION_NOT_FOUND, VERSION_DISABLED or
+   * VERSION_DESTROYED. 0 is the current one, whatever its state: it is another one after the
+   * next rotation.
    *
    * @generated from field: uint32 version = 6;
    */
