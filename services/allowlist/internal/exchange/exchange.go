@@ -210,8 +210,7 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	defer l.zero()
 	opened, err := l.pipeline.Decrypt(s.input(ctx, m, l))
 	if err != nil {
-		s.failed(l, m, err)
-		return Decrypted{}, refused(err)
+		return Decrypted{}, s.failed(l, m, err)
 	}
 	defer wipe(opened.Exchange)
 	s.used(l, opened.Used)
@@ -232,8 +231,7 @@ func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
 	defer l.zero()
 	verified, err := l.pipeline.Verify(s.input(ctx, m, l))
 	if err != nil {
-		s.failed(l, m, err)
-		return Verified{}, refused(err)
+		return Verified{}, s.failed(l, m, err)
 	}
 	wipe(verified.Exchange)
 	s.used(l, verified.Used)

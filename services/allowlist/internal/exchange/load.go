@@ -42,6 +42,16 @@ func (l loaded) payloadKeys() payload.Keys {
 	return keys
 }
 
+// refused returns why a current version is not among the keys, or nil if all are.
+func (l loaded) refused() error {
+	for _, versions := range l.keys {
+		if versions[0].Refused != nil {
+			return versions[0].Refused
+		}
+	}
+	return nil
+}
+
 // versions returns the versions that an answer is to use, by the uids of their secrets:
 // where a reference follows the current version, the one that protected the message or
 // opened it, or 0 where several did.

@@ -39,11 +39,16 @@ func (l loaded) keyOf(secret string, version uint32) usage.Key {
 }
 
 // failed counts and remembers a message of the partner that did not open or verify, for
-// the endpoint's owners. Other errors are none of it.
-func (s *Server) failed(l loaded, m Message, err error) {
+// the endpoint's owners, and returns the error of the call. Other errors are none of it;
+// nor is a message that may be under a current version which is disabled or destroyed:
+// then that is the answer, whatever else is wrong with it.
+func (s *Server) failed(l loaded, m Message, err error) error {
 	stage := payload.Stage(err)
 	if stage == "" {
-		return
+		return refused(err)
+	}
+	if version := l.refused(); version != nil {
+		return version
 	}
 	s.stages.WithLabelValues(stage).Inc()
 	failure := usage.Failure{
@@ -63,6 +68,7 @@ func (s *Server) failed(l loaded, m Message, err error) {
 		s.uses.Failed(last)
 	}
 	s.failures.Add(l.endpoint.UID, failure)
+	return refused(err)
 }
 
 // triedAt reports whether a message that stopped at a stage stopped at the key of a

@@ -54,6 +54,8 @@ type Key struct {
 	// replaced last first. Only where the current version was wanted. It is shared:
 	// nobody changes it.
 	Previous []Previous
+	// Refused, if not nil, is why the current version does not come before this one.
+	Refused error
 }
 
 // A Previous is a version that was current before.
@@ -139,6 +141,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	if len(keys) == 0 {
 		return nil, failure
 	}
+	keys[0].Refused = failure
 	return keys, nil
 }
 

@@ -173,7 +173,9 @@ func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	long := want("a")
 	long.Grace = 4 * time.Hour
-	hour := func(ago int) string { return time.Now().Add(-time.Duration(ago) * time.Hour).UTC().Format(time.RFC3339Nano) }
+	hour := func(ago int) string {
+		return time.Now().Add(-time.Duration(ago) * time.Hour).UTC().Format(time.RFC3339Nano)
+	}
 	for _, reason := range []string{"VERSION_DISABLED", "VERSION_DESTROYED"} {
 		st, err := status.New(codes.FailedPrecondition, "").WithDetails(&errdetails.ErrorInfo{
 			Reason: reason, Domain: "keyward.dev",
