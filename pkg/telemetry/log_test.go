@@ -52,13 +52,29 @@ func TestLoggerKeepsSecretsBack(t *testing.T) {
 	}
 }
 
+func TestLoggerKnowsCredentialsByTheirNames(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{
+		"authorization", "bearer", "cookie", "credential", "jwt", "key", "passphrase", "passwd", "password",
+		"plaintext", "private", "secret", "token", "value", "body", "payload",
+	} {
+		for _, key := range []string{word, strings.ToUpper(word), "x-" + word, word + "_2", "é" + word, "pa" + word} {
+			var out bytes.Buffer
+			telemetry.NewLogger(&out, slog.LevelInfo, "test").Info("m", key, canary)
+			if strings.Contains(out.String(), canary) {
+				t.Errorf("the line holds what is under the key %q: %s", key, out.String())
+			}
+		}
+	}
+}
+
 func TestLoggerSaysWhatItMay(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	telemetry.NewLogger(&out, slog.LevelInfo, "vault").Info("m",
-		"text", "a", "number", 7, "list", []string{"b", "c"}, "cause", errors.New("d"), "none", nil)
+		"text", "a", "zone", "e", "number", 7, "list", []string{"b", "c"}, "cause", errors.New("d"), "none", nil)
 	for _, want := range []string{
-		`"service":"vault"`, `"text":"a"`, `"number":7`, `"list":["b","c"]`, `"cause":"d"`, `"none":null`, `"level":"INFO"`,
+		`"service":"vault"`, `"text":"a"`, `"zone":"e"`, `"number":7`, `"list":["b","c"]`, `"cause":"d"`, `"none":null`, `"level":"INFO"`,
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the line does not have %s: %s", want, out.String())
