@@ -383,6 +383,22 @@ func TestSetOrSleepingClocksMakeStale(t *testing.T) {
 	}
 }
 
+func TestAnswerOfAnotherRunOfTheVaultIsNotKept(t *testing.T) {
+	t.Parallel()
+	c, _ := still(t)
+	ref := Ref{Secret: "s", UID: "u", Version: 1}
+	a, err := c.fetch(t.Context(), ref, func(context.Context, Ref) (answer, error) {
+		return answer{Value: Value{Plain: sensitive.New([]byte("value")), Version: 1}, at: position{"epoch 2", 11}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Plain.Zero()
+	if _, ok := c.get(ref); ok {
+		t.Error("it is kept, though no watch tells of what comes after it")
+	}
+}
+
 func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(c *memory) error{
