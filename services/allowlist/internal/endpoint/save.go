@@ -190,28 +190,47 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 
 // bindAll binds what is used. It fails with all that is wrong with the save: what was
 // found before, what the vault refuses, and what the keys have against the configuration.
+//
+// To bind a key whose digest is sent fixes what it is for, for good. So these come last,
+// and once something is wrong they are only looked at: a mistake elsewhere costs no key.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
-	references := make([]Reference, 0, len(uses))
-	facts := make(map[Use]resolver.Facts, len(uses))
-	wrong := []error{s.by.Wrong}
-	for _, use := range uses {
-		b, err := r.bind(ctx, use, s.name, s.operation)
-		switch {
-		case err != nil && refusal(err):
-			wrong = append(wrong, placed(err, use, s.by.Places))
-		case err != nil:
-			return nil, cmp.Or(finding.Merge(wrong...), err)
-		}
-		references = append(references, Reference{Use: use, UID: b.UID})
-		facts[use] = b.Facts
-		if err := r.step("bound"); err != nil {
-			return nil, err
+	bound := make(map[Use]resolver.Binding, len(uses))
+	wrong := finding.Merge(s.by.Wrong)
+	for _, digested := range []bool{false, true} {
+		for _, use := range uses {
+			if use.Digested != digested {
+				continue
+			}
+			b, err := r.bindOrLook(ctx, s, use, wrong == nil)
+			switch {
+			case err != nil && refusal(err):
+				wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
+			case err != nil:
+				return nil, cmp.Or(wrong, err)
+			}
+			bound[use] = b
+			if err := r.step("bound"); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if check := next.Encryption.Check; check != nil {
-		wrong = append(wrong, check(func(u Use) resolver.Facts { return facts[u] }))
+		wrong = finding.Merge(wrong, check(func(u Use) resolver.Facts { return bound[u].Facts }))
 	}
-	return references, finding.Merge(wrong...)
+	references := make([]Reference, len(uses))
+	for i, use := range uses {
+		references[i] = Reference{Use: use, UID: bound[use].UID}
+	}
+	return references, wrong
+}
+
+// bindOrLook binds a use, or looks at it where that would fix what a save that fails is not
+// to fix.
+func (r *Registry) bindOrLook(ctx context.Context, s saving, use Use, good bool) (resolver.Binding, error) {
+	if use.Digested && !good {
+		return resolver.Binding{}, r.vault.Look(ctx, use.asked(s.name, s.operation))
+	}
+	return r.bind(ctx, use, s.name, s.operation)
 }
 
 // refusal reports whether the vault has something against a use, as opposed to trouble.
@@ -221,10 +240,15 @@ func refusal(err error) bool {
 }
 
 func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
-	return r.vault.Bind(ctx, resolver.Use{
-		Secret: use.Secret, Version: use.Version, Usage: use.usage(), Host: use.Host, Digested: use.Digested,
+	return r.vault.Bind(ctx, use.asked(name, operation))
+}
+
+// asked returns what the vault is asked for.
+func (u Use) asked(name Name, operation string) resolver.Use {
+	return resolver.Use{
+		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: u.Host, Digested: u.Digested,
 		Referrer: name.String(), Operation: operation,
-	})
+	}
 }
 
 // finish commits the save, unless its intent is gone or its bindings are not those

@@ -22,18 +22,21 @@ const (
 )
 
 // ordinary are the keys of maps that findings name, if they have few digits.
-var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,23}$`)
+var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
 
-// mostDigits is how many digits are ordinary. Keys and tokens that are short enough to look
-// like a name have more: hexadecimal nearly always, and base64 mostly.
-const mostDigits = 3
+// The digits of names: 3 at most, and none in long ones. Of 128 random bits, hexadecimal
+// practically always and base64 nearly always has one.
+const (
+	mostDigits = 3
+	longName   = 20
+)
 
 // Entry returns the path of a map's entry, such as `blobs["data"]`. A key of a map is input,
 // and someone may paste key material there: so one that does not look like an ordinary short
 // name is left out, and the path is that of the map.
 func Entry(path, key string) string {
 	digits := len(key) - len(strings.Map(withoutDigits, key))
-	if !ordinary.MatchString(key) || digits > mostDigits {
+	if !ordinary.MatchString(key) || digits > mostDigits || digits > 0 && len(key) > longName {
 		return path
 	}
 	return path + `["` + key + `"]`

@@ -16,8 +16,10 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 	for _, tt := range []struct{ name, key, want string }{
 		{"a short name", "data", `blobs["data"]`},
 		{"a header", "X-Api_Key.256", `blobs["X-Api_Key.256"]`},
-		{"the longest name", "a" + strings.Repeat("b", 23), `blobs["a` + strings.Repeat("b", 23) + `"]`},
-		{"a longer one", "a" + strings.Repeat("b", 24), "blobs"},
+		{"a long name", "X-Slack-Request-Timestamp", `blobs["X-Slack-Request-Timestamp"]`},
+		{"the longest name", "a" + strings.Repeat("b", 31), `blobs["a` + strings.Repeat("b", 31) + `"]`},
+		{"a longer one", "a" + strings.Repeat("b", 32), "blobs"},
+		{"a key in base64url", "hJtXIZ2uSN5kbQfbtTNWbg", "blobs"},
 		{"half a key in hexadecimal", "c0ffee5eed1dea7a", "blobs"},
 		{"a key in hexadecimal", "c0ffee5eed1dea7ac0ffee5eed1dea7a", "blobs"},
 		{"a token", "tok_9f86d081884c7d65", "blobs"},

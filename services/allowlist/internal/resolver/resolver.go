@@ -31,6 +31,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/client/cache"
+	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -178,6 +179,21 @@ func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),
 	}
 	return bound, nil
+}
+
+// Look returns what the vault has against a use of a key, as [Vault.Bind] does, but for the
+// key's purpose, which it does not fix. It asks for the key as for the parameter that it is
+// not; whoever looks gives up the operation.
+func (v *Vault) Look(ctx context.Context, use Use) error {
+	use.Usage, use.Digested = UsageParameter, false
+	_, err := v.Bind(ctx, use)
+	if f, ok := fault.From(err); ok && f.Reason == ReasonUsageNotAllowed && f.Metadata["usage"] == UsageKey.String() {
+		return nil
+	}
+	if err == nil {
+		return usageNotAllowed(UsageParameter.String())
+	}
+	return err
 }
 
 // Unbind gives up what was bound under an operation. For a secret that is gone

@@ -1,0 +1,142 @@
+package allowlist_test
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// digesting is an endpoint whose messages carry the SHA-256 of a secret and nothing else.
+func (k *kit) digesting(secret string) *allowlistv1.Endpoint {
+	e := draft()
+	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{
+		Signing: &allowlistv1.Signing{
+			Scheme: &allowlistv1.Signing_SecretDigest{SecretDigest: &allowlistv1.SecretDigest{Hash: allowlistv1.Hash_HASH_SHA256}},
+			Keys:   []*allowlistv1.SecretRef{{Name: secret}}, Input: "${secret}", Headers: map[string]string{"X-Verify": "${signature}"},
+		},
+		AllowLegacy: []*allowlistv1.LegacyAcknowledgement{{
+			Flag: allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST, Reason: "the partner has nothing else",
+			ExpireTime: timestamppb.New(k.clock.now().AddDate(1, 0, 0)),
+		}},
+	}}
+	return e
+}
+
+// deriving is an endpoint that encrypts under the SHA-256 of a secret.
+func deriving(secret string) *allowlistv1.Endpoint {
+	e := draft(secret)
+	e.Encryption.Request.GetCipher().GetSharedKey().Derivation = &allowlistv1.Derivation{
+		Function: &allowlistv1.Derivation_Digest{Digest: &allowlistv1.DigestDerivation{Hash: allowlistv1.Hash_HASH_SHA256}},
+	}
+	return e
+}
+
+// TestADigestThatIsSentIsNobodysKey does the algebra: what one endpoint sends is the very
+// key of the other. So no secret is used for both.
+func TestADigestThatIsSentIsNobodysKey(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	value := []byte("a secret that the partner gave us")
+	sent, derived := k.secret(t, "sent", value...), k.secret(t, "derived", value...)
+	k.active(t, "digests", k.digesting(sent))
+	k.active(t, "derives", deriving(derived))
+
+	header := headersOf(k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("digests"), Body: []byte("x")}).GetHeaders())["x-verify"]
+	key, err := hex.DecodeString(header)
+	must(t, err)
+	if want := sha256.Sum256(value); !bytes.Equal(key, want[:]) {
+		t.Fatalf("the digest is %x", key)
+	}
+	sealed, err := base64.StdEncoding.DecodeString(string(k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("derives"), Body: []byte("hello")}).GetBody()))
+	must(t, err)
+	block, err := aes.NewCipher(key)
+	must(t, err)
+	aead, err := cipher.NewGCM(block)
+	must(t, err)
+	if plain, err := aead.Open(nil, sealed[:12], sealed[12:], nil); err != nil || string(plain) != "hello" {
+		t.Errorf("the digest opens %q, %v: the test shows nothing", plain, err)
+	}
+
+	const purpose, digestKeys = "KEY_PURPOSE_FIXED", "endpoint.encryption.request.signing.keys[0].name"
+	for _, tt := range []struct {
+		name, field string
+		e           *allowlistv1.Endpoint
+	}{
+		{"the key of a cipher as one whose digest is sent", digestKeys, k.digesting(derived)},
+		{"one whose digest is sent as the key of a cipher", sharedKeys + "[0].name", deriving(sent)},
+		{"or as that of a MAC", digestKeys, signed(draft(), sent)},
+	} {
+		fields, err := k.refusal(t, tt.e)
+		wantError(t, tt.name, err, codes.FailedPrecondition, purpose)
+		if !slices.Equal(fields, []string{tt.field}) {
+			t.Errorf("%s: fields = %v, want %s", tt.name, fields, tt.field)
+		}
+	}
+	// Giving it up does not make it another: the digest is out.
+	k.owner.delete(t, "digests")
+	k.settle(t, sent, 0)
+	_, err = k.refusal(t, deriving(sent))
+	wantError(t, "the key of a digest that was sent once", err, codes.FailedPrecondition, purpose)
+	k.active(t, "again", k.digesting(sent))
+}
+
+func TestOneConfigurationDoesNotUseAKeyForTwoPurposes(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	e := k.digesting(secret)
+	e.Encryption.Response = encrypted(secret).GetRequest()
+	fields, err := k.refusal(t, e)
+	wantError(t, "one key for two purposes", err, codes.InvalidArgument, "INVALID_FIELD")
+	if !slices.Equal(fields, []string{"endpoint.encryption.response.cipher.shared_key.keys[0].name"}) {
+		t.Errorf("fields = %v", fields)
+	}
+	// The vault was not asked, so that the key can still be either.
+	k.owner.create(t, "cipher", draft(secret))
+}
+
+func TestASaveThatIsRefusedFixesNoPurpose(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	mistaken, iv := k.secret(t, "key"), k.secretIn(t, workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, keyOf(1)[:16]...)
+	digest := func(secret string) *allowlistv1.Endpoint {
+		e := k.digesting(secret)
+		e.Encryption.Request.AllowLegacy = nil
+		return e
+	}
+	const legacy, key = "endpoint.encryption.request.allow_legacy", "endpoint.encryption.request.signing.keys[0].name"
+	for _, tt := range []struct {
+		name, secret, reason string
+		fields               []string
+	}{
+		{"a key", mistaken, "LEGACY_NOT_ACKNOWLEDGED", []string{legacy}},
+		{"what is not there", workspace + "/secrets/none", "SECRET_NOT_FOUND", []string{legacy, key}},
+		{"a parameter", iv, "USAGE_NOT_ALLOWED", []string{legacy, key}},
+		{"a credential", k.credential(t, "token", "sesame", partner), "USAGE_NOT_ALLOWED", []string{legacy, key}},
+	} {
+		fields, err := k.refusal(t, digest(tt.secret))
+		if servertest.Reason(err) != tt.reason || !slices.Equal(fields, tt.fields) || servertest.Metadata(err)["flags"] != "SECRET_DIGEST" {
+			t.Errorf("%s: %s at %v with %v, want %s at %v", tt.name, servertest.Reason(err), fields, servertest.Metadata(err), tt.reason, tt.fields)
+		}
+	}
+	// Nor does one that another secret is wrong with.
+	e := k.digesting(mistaken)
+	e.Headers = []*allowlistv1.Parameter{referring("X-Token", workspace+"/secrets/none")}
+	_, err := k.refusal(t, e)
+	wantError(t, "another secret that is not there", err, codes.NotFound, "SECRET_NOT_FOUND")
+	k.settle(t, iv, 0)
+	k.settle(t, mistaken, 0)
+	k.owner.create(t, "cipher", draft(mistaken))
+}
