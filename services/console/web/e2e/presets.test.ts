@@ -86,8 +86,15 @@ describe("an owner starts from a preset", () => {
     await begin(page, "form", "Form values under AES-256-GCM");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const form = page.getByRole("group", { name: "Preset Form values under AES-256-GCM" });
-    await form.getByText("Must hold these and no others: key").waitFor();
-    await form.getByText("Must be visible characters").waitFor();
+    // Each is told at its own input, and the first has the focus.
+    const picker = form.getByRole("button", { name: /^Key: / });
+    await picker.and(page.locator("[data-invalid]:focus")).waitFor();
+    expect(await form.locator(".field", { has: picker }).getByRole("alert").innerText()).toBe("Is required.");
+    const setting = form.getByRole("textbox").and(page.locator("[aria-invalid=true]"));
+    expect(await setting.count()).toBe(1);
+    await page.locator(".finding-list").getByRole("button", { name: /preset › settings/ }).click();
+    await setting.and(page.locator(":focus")).waitFor();
+    await picture(page, "preset-findings");
   });
 
   test("and takes it back", async () => {

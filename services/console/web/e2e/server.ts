@@ -5,6 +5,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
+/** The people whom a link signs in. */
 export type Role = "owner" | "member" | "admin";
 
 export const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta.dirname, "../../../../bin/standalone");
@@ -62,7 +63,7 @@ export class Server {
   }
 
   /** The API, as a role, without the page. */
-  async api(role: Role, method: string, resource: string, body?: unknown): Promise<Record<string, never>> {
+  async api(role: Role | "sender", method: string, resource: string, body?: unknown): Promise<Record<string, never>> {
     const token = (await readFile(path.join(this.folder, "access", `${role}.token`), "utf8")).trim();
     this.#agent ??= new https.Agent({ keepAlive: true, maxSockets: 64, ca: await readFile(path.join(this.folder, "access", "ca.pem")) });
     const agent = this.#agent;
@@ -83,6 +84,27 @@ export class Server {
   /** Stores a secret, without the page. */
   storeSecret(id: string, secret: object = {}): Promise<Record<string, never>> {
     return this.api("owner", "POST", `workspaces/demo/secrets?secretId=${id}`, { value: { generate: { kind: "KIND_AES_256" } }, ...secret });
+  }
+
+  /** Registers an endpoint that the platform may talk to, without the page. */
+  async addActiveEndpoint(id: string, endpoint: object = {}): Promise<void> {
+    await this.addEndpoint(id, endpoint);
+    await this.api("admin", "POST", `workspaces/demo/endpoints/${id}:approve`, {});
+    await this.api("owner", "POST", `workspaces/demo/endpoints/${id}:activate`, {});
+  }
+
+  /** Encrypts a message for an endpoint, as the platform does; returns the body in base64. */
+  async encrypt(id: string, body: string): Promise<string> {
+    const made = await this.api("sender", "POST", `workspaces/demo/endpoints/${id}:encrypt`, { body: Buffer.from(body).toString("base64") });
+    return String((made as { body?: string }).body);
+  }
+
+  /** Has an endpoint open a body, in base64, as the partner's; tells whether it did. */
+  decrypt(id: string, body: string): Promise<boolean> {
+    return this.api("sender", "POST", `workspaces/demo/endpoints/${id}:decrypt`, { body, kind: "MESSAGE_KIND_REQUEST" }).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Registers an endpoint, without the page. */

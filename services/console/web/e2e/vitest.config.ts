@@ -1,16 +1,22 @@
 import { defineConfig } from "vitest/config";
 
-// The stories run one after another: they share the machine with a browser and a server.
+const scale = "scale.test.ts";
+
+const stories = {
+  root: import.meta.dirname,
+  testTimeout: 120_000,
+  hookTimeout: 60_000,
+  teardownTimeout: 10_000,
+};
+
+// Each file has a server and a browser of its own and mostly waits for them, so two go at
+// once. What measures time has the machine for itself, after them.
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ["**/*.test.ts"],
-    fileParallelism: false,
-    // A browser on a busy machine misses a moment at times; what is wrong is wrong twice.
-    retry: 1,
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 10_000,
     reporters: ["verbose"],
+    projects: [
+      { test: { ...stories, name: "stories", include: ["**/*.test.ts"], exclude: [scale], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { test: { ...stories, name: "scale", include: [scale], maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 });

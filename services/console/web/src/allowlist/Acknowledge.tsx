@@ -7,13 +7,14 @@ import { Words } from "../shape/Help";
 import { collect, withField, type Json } from "../shape/value";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
+import "./allowlist.css";
 import { inAYear } from "./presets";
 import { flagWords } from "./words";
 
 const flags = shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
 /** What an unsafe choice means, in the words of the contract. */
-export const flagMeaning = (flag: string): string => flags.find((f) => f.name === flag)?.words ?? "";
+export const flagMeaning = (flag: string): string => (flags.find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
 type Direction = "request" | "response";
 

@@ -17,6 +17,7 @@ import { AlertIcon, ChevronRightIcon, GlobeIcon, PencilIcon, PowerIcon, ShieldCh
 import { Card, Empty, Fact, Labels, Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
+import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { day } from "../ui/time";
 import { useEndpointActions, type EndpointActions } from "./actions";
@@ -63,7 +64,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
             {data && <VerificationTag verification={data.verification} long />}
-            {data && <LegacyTags encryption={data.encryption} expires />}
+            {data && <LegacyTags encryption={data.encryption} />}
           </div>
         </div>
         {data && manage && <Actions endpoint={data} id={id} actions={actions} />}
@@ -76,13 +77,13 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
           <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
           {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
           <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
-            <Tabs.List>
+            <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
                   {words}
                 </Tabs.Tab>
               ))}
-            </Tabs.List>
+            </TabList>
             {!data && !endpoint.error && <Skeleton height={320} />}
             <Tabs.Panel value="overview">{data && <Overview endpoint={data} />}</Tabs.Panel>
             <Tabs.Panel value="encryption">{data && <Encryption endpoint={data} />}</Tabs.Panel>

@@ -17,6 +17,7 @@ import { Search } from "../ui/Search";
 import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
+import "./allowlist.css";
 import { algorithms, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
@@ -153,7 +154,7 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
       <td className="mid-only" data-label="Protection">
         <span className="tags">
           {used.map((a) => <Tagged key={a} text={a} />)}
-          <LegacyTags encryption={endpoint.encryption} expires />
+          <LegacyTags encryption={endpoint.encryption} below />
           {!endpoint.encryption && <span className="dimmed">None</span>}
         </span>
       </td>

@@ -9,11 +9,11 @@ import { DateInput } from "../shape/DateInput";
 import { useField, useFinding } from "../shape/findings";
 import { Words } from "../shape/Help";
 import { withField, type Json } from "../shape/value";
-import { enumWords, lead } from "../shape/words";
+import { enumWords, inSentence, lead } from "../shape/words";
 import { AlertIcon, SearchIcon } from "../ui/icons";
 import { Empty, Notice, plural, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
-import { decodingOf, inAYear, matching, placeTitle, sourceWords } from "./presets";
+import { decodingOf, inAYear, matching, placeTitle, sourcesOf } from "./presets";
 import { flagMeaning } from "./Acknowledge";
 import { flagWords } from "./words";
 
@@ -70,7 +70,7 @@ function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (p
 
 /** Where a convention is written down. */
 function Sources({ preset }: { preset: PresetJson }) {
-  const sources = (preset.sources ?? []).map(sourceWords);
+  const sources = sourcesOf(preset);
   if (sources.length === 0) return null;
   return (
     <p className="preset-sources">
@@ -131,7 +131,7 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
   const decodingField = useField(`${path}.secrets["${name}"].decoding`);
   const parameter = secret.usage === "PARAMETER";
   const preferred = decodingOf(preset, name);
-  const asPreset = preferred ? `Stored as ${enumWords(decodings, preferred)}` : "Stored as it is";
+  const asPreset = preferred ? `Stored as ${inSentence(enumWords(decodings, preferred))}` : "Stored as it is";
   return (
     <div className="field" {...field}>
       <span className="field-label">
@@ -147,7 +147,7 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
           aria-label={`How ${title} is stored`}
           value={(value.decoding as string) ?? ""}
           onChange={(d) => onChange(withField(value, "decoding", d || undefined))}
-          data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${enumWords(decodings, d.name)}` }))]}
+          data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${inSentence(enumWords(decodings, d.name))}` }))]}
         />
       </div>
     </div>

@@ -1,19 +1,31 @@
+import { Button } from "@mantine/core";
+import "./allowlist.css";
 import { idOf, parseName } from "../api/names";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { stageWords } from "../tryout/bytes";
 import { Copy } from "../ui/Copy";
-import { Card, Ellipsis } from "../ui/parts";
+import { Card, Ellipsis, plural } from "../ui/parts";
 import { Time } from "../ui/Time";
+import { useRefresh } from "./actions";
 
 const count = (n: string | number | undefined): string => Number(n ?? 0).toLocaleString("en");
 
 /** How often each key was used for an endpoint. */
 export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
   const uses = endpoint.keyUses ?? [];
+  const refresh = useRefresh();
   return (
-    <Card title="Key uses" words="How often each key was used here, since the counting began.">
+    <Card
+      title="Key uses"
+      words="How often each key was used here, since the counting began."
+      action={
+        <Button size="xs" variant="default" onClick={() => refresh(endpoint.name)}>
+          Refresh
+        </Button>
+      }
+    >
       {uses.length === 0 ? (
         <p className="dimmed">No key was used yet.</p>
       ) : (
@@ -84,7 +96,7 @@ export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
                 </th>
                 <td data-label="Stopped at">{stageWords(f.stage)}</td>
                 <td data-label="Body">
-                  <span data-hint={`SHA-256 ${f.bodySha256}`}>{(f.bodyBytes ?? 0).toLocaleString("en")} bytes</span>
+                  <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>{plural(f.bodyBytes ?? 0, "byte")}</span>
                 </td>
                 <td data-label="Keys tried">
                   <Ellipsis text={(f.versions ?? []).map(versionWords).join(", ")} mono />

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
-import { decodingOf, matching, placeTitle, sourceWords } from "./presets";
+import { decodingOf, matching, placeTitle, sourcesOf } from "./presets";
 
 const ref = (name: string, decoding: "DECODING_PEM" | "DECODING_RAW") => ({ name: `workspaces/-/secrets/${name}`, decoding });
 const preset: PresetJson = {
@@ -25,9 +25,10 @@ describe("a preset", () => {
 });
 
 test("a source is a link if it is an address of the web, and words if not", () => {
-  expect(sourceWords("https://developer.bank.test/docs")).toEqual({ words: "developer.bank.test", url: "https://developer.bank.test/docs" });
-  expect(sourceWords("openssl enc")).toEqual({ words: "openssl enc" });
-  expect(sourceWords("javascript:alert(1)")).toEqual({ words: "javascript:alert(1)" });
+  const docs = "https://developer.bank.test/docs";
+  expect(sourcesOf({ sources: [docs, "openssl enc", "javascript:alert(1)"] })).toEqual([{ words: "developer.bank.test", url: docs }, { words: "openssl enc" }, { words: "javascript:alert(1)" }]);
+  expect(sourcesOf({ sources: [`${docs}/a`, `${docs}/b/`] }).map((s) => s.words)).toEqual(["developer.bank.test … a", "developer.bank.test … b"]);
+  expect(sourcesOf({})).toEqual([]);
 });
 
 test("the name of a place reads as words", () => {

@@ -24,15 +24,22 @@ function decodings(value: unknown, secret: string): string[] {
   return Object.values(value).flatMap((v) => decodings(v, secret));
 }
 
-/** A source as one reads it: the host of a URL, or the words themselves. */
-export function sourceWords(source: string): { words: string; url?: string } {
-  try {
-    const url = new URL(source);
-    if (url.protocol === "https:") return { words: url.hostname, url: source };
-  } catch {
-    // The name of a tool, which is no URL.
-  }
-  return { words: source };
+/** The sources of a preset as one reads them: addresses by their host, several of one host by their page too. */
+export function sourcesOf({ sources = [] }: PresetJson): { words: string; url?: string }[] {
+  const urls = sources.map(addressOf);
+  return sources.map((source, i) => {
+    const url = urls[i];
+    if (!url) return { words: source };
+    const page = url.pathname.split("/").filter(Boolean).at(-1);
+    const alone = urls.filter((u) => u?.host === url.host).length === 1;
+    return { words: alone || !page ? url.hostname : `${url.hostname} … ${page}`, url: source };
+  });
+}
+
+/** An address of the web, if a source is one and not the name of a tool. */
+function addressOf(source: string): URL | undefined {
+  const url = URL.canParse(source) ? new URL(source) : undefined;
+  return url?.protocol === "https:" ? url : undefined;
 }
 
 /** A year from now: how long an unsafe choice is accepted unless somebody says otherwise. */

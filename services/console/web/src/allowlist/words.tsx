@@ -76,13 +76,15 @@ export function flagWords(flag: string): string {
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
-export function LegacyTags({ encryption, expires }: { encryption: EncryptionJson | null | undefined; expires?: boolean }) {
+/** The unsafe choices of an encryption, and when their acknowledgements end: beside each, or `below` it where there is little room. */
+export function LegacyTags({ encryption, below }: { encryption: EncryptionJson | null | undefined; below?: boolean }) {
   return legacyOf(encryption).map((l) => (
-    <span key={l.flag + l.expires} data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
+    <span key={l.flag + l.expires} className="legacy" data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
       <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
         {l.flag}
-        {expires ? `, ${expiryWords(l)}` : l.over && ", expired"}
+        {!below && `, ${expiryWords(l)}`}
       </Tag>
+      {below && <small>{expiryWords(l)}</small>}
     </span>
   ));
 }

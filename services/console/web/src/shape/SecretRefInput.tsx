@@ -6,7 +6,7 @@ import type { KnownUsage } from "../secrets/usage";
 import { useField } from "./findings";
 import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
-import { enumWords } from "./words";
+import { enumWords, inSentence } from "./words";
 
 interface Props {
   value: Json;
@@ -40,7 +40,7 @@ export function SecretRefInput({ value, onChange, path, title, usage = "USAGE_KE
             {...decodingField}
             value={current}
             onChange={(v) => onChange(withField(value, "decoding", v === raw ? undefined : v))}
-            data={values.slice(1).map((v) => ({ value: v.name, label: v.name === raw ? "Raw bytes" : `Stored as ${enumWords(decoding, v.name).toLowerCase()}` }))}
+            data={values.slice(1).map((v) => ({ value: v.name, label: v.name === raw ? "Raw bytes" : `Stored as ${inSentence(enumWords(decoding, v.name))}` }))}
           />
         )}
       </div>

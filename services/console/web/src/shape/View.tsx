@@ -6,7 +6,7 @@ import { shape } from "../gen/shape";
 import { day } from "../ui/time";
 import type { FieldShape } from "./shape";
 import { isSet, type Json } from "./value";
-import { entriesOf, enumWords, sentence, titleOf } from "./words";
+import { entriesOf, enumWords, inSentence, sentence, titleOf } from "./words";
 
 /** Any message, to be read: what is set, and nothing else. */
 export function MessageView({ type, value }: { type: string; value: Json }) {
@@ -78,7 +78,7 @@ export function SecretRefView({ value }: { value: Json }) {
         {parsed.id}
       </Link>
       {value.version ? <span className="dimmed">, version {String(value.version)}</span> : null}
-      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? <span className="dimmed">, stored as {sentence(decoding).toLowerCase()}</span> : null}
+      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? <span className="dimmed">, stored as {inSentence(sentence(decoding))}</span> : null}
     </span>
   );
 }

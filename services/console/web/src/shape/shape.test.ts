@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { shape } from "../gen/shape";
 import { begin, collect, isSet, pruned, withField } from "./value";
-import { defaultWords, entriesOf, enumWords, lead, titleOf, unsetWords } from "./words";
+import { defaultWords, entriesOf, enumWords, inSentence, lead, titleOf, unsetWords } from "./words";
 
 const profile = "keyward.allowlist.v1.Profile";
 const field = (message: string, name: string) => {
@@ -55,6 +55,7 @@ describe("words", () => {
     expect(enumWords("keyward.allowlist.v1.Cipher.Algorithm", "ALGORITHM_AES_256_GCM")).toBe("AES-256-GCM");
     expect(enumWords("keyward.allowlist.v1.Fields.Missing", "MISSING_SKIP")).toBe("Skip");
     expect(enumWords("keyward.allowlist.v1.Encoding", "ENCODING_BASE64_MIME")).toBe("Base64 MIME");
+    expect(["Hexadecimal", "Base64", "PEM", "UTF-8"].map(inSentence)).toEqual(["hexadecimal", "base64", "PEM", "UTF-8"]);
     expect(titleOf("keyward.allowlist.v1.Fields", "value_form")).toBe("Value form");
     expect(defaultWords("keyward.allowlist.v1.Fields.Missing")).toBe("Error");
     expect(defaultWords("keyward.allowlist.v1.Cipher.Algorithm")).toBeUndefined();

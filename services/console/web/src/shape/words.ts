@@ -26,7 +26,7 @@ const titles: Record<string, string> = {
 const spelled: Record<string, string> = {
   aes: "AES", cbc: "CBC", gcm: "GCM", hmac: "HMAC", rsa: "RSA", oaep: "OAEP", pss: "PSS", ec: "EC", ecdh: "ECDH", ecdsa: "ECDSA",
   iv: "IV", json: "JSON", jwe: "JWE", jws: "JWS", jwk: "JWK", jwt: "JWT", mac: "MAC", mime: "MIME", url: "URL", hkdf: "HKDF", kdf: "KDF", kid: "kid",
-  aad: "AAD", pem: "PEM", der: "DER", pkcs: "PKCS", hex: "hexadecimal", base64: "base64", base64url: "base64url", xml: "XML", http: "HTTP",
+  aad: "AAD", pem: "PEM", der: "DER", pkcs: "PKCS", pkcs7: "PKCS #7", hex: "hexadecimal", base64: "base64", base64url: "base64url", xml: "XML", http: "HTTP",
   utf8: "UTF-8", ascii: "ASCII", id: "ID", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512", md5: "MD5",
 };
 
@@ -42,6 +42,9 @@ const local = (type: string): string => type.split(".").at(-1) ?? type;
 export function titleOf(message: string, name: string): string {
   return titles[`${local(message)}.${name}`] ?? sentence(name);
 }
+
+/** Words as they stand inside a sentence: "hexadecimal", but "PEM". */
+export const inSentence = (words: string): string => (/^[A-Z][a-z]/.test(words) ? (words[0] ?? "").toLowerCase() + words.slice(1) : words);
 
 /** `ALGORITHM_AES_256_GCM` as "AES-256-GCM", `MISSING_SKIP` as "Skip". */
 export function enumWords(type: string, value: string): string {

@@ -10,6 +10,7 @@ import { violationOf } from "../api/problem";
 import { Copy, CopyBlock } from "../ui/Copy";
 import { AlertIcon, SendIcon, ShieldCheckIcon } from "../ui/icons";
 import { Notice, Tag } from "../ui/parts";
+import { TabList } from "../ui/TabList";
 import { useAction } from "../ui/useAction";
 import { encoded, shown, stageWords } from "./bytes";
 
@@ -210,13 +211,13 @@ function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {
       <h3>For the partner</h3>
       <p className="dimmed">Programs that open this message with the throw-away keys and print the sample. Send one along.</p>
       <Tabs defaultValue={first} keepMounted={false}>
-        <Tabs.List>
+        <TabList>
           {snippets.map((s) => (
             <Tabs.Tab key={s.language} value={s.language ?? ""}>
               {languages[s.language ?? ""]?.[0] ?? s.language}
             </Tabs.Tab>
           ))}
-        </Tabs.List>
+        </TabList>
         {snippets.map((s) => (
           <Tabs.Panel key={s.language} value={s.language ?? ""}>
             <p className="field-hint">{languages[s.language ?? ""]?.[1]}</p>
