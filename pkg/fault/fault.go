@@ -36,6 +36,9 @@ const (
 	Canceled
 )
 
+// Domain is the domain of the reasons in all errors of all services.
+const Domain = "keyward.dev"
+
 // A Reason is the name of a value of the service's ErrorReason enum, without its
 // ERROR_REASON_ prefix. Reasons are part of the contract and never change.
 type Reason string

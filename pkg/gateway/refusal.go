@@ -20,9 +20,6 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// domain is the domain of every ErrorInfo of ours.
-const domain = "keyward.dev"
-
 // A refusal is an error that the gateway answers by itself. Like a fault it holds
 // constant sentences and facts that the caller may know, and nothing of the request.
 // It has an HTTP status of its own where HTTP is more exact than gRPC.
@@ -136,7 +133,7 @@ func (g *gateway) refuse(ctx context.Context, w http.ResponseWriter, r *refusal)
 
 func (r *refusal) status(requestID string) *statuspb.Status {
 	details := []proto.Message{
-		&errdetails.ErrorInfo{Reason: string(r.reason), Domain: domain, Metadata: r.metadata},
+		&errdetails.ErrorInfo{Reason: string(r.reason), Domain: fault.Domain, Metadata: r.metadata},
 		&errdetails.RequestInfo{RequestId: requestID},
 	}
 	if len(r.violations) > 0 {

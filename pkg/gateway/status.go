@@ -47,7 +47,7 @@ func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime
 func errorInfo(st *statuspb.Status) *errdetails.ErrorInfo {
 	for _, d := range st.GetDetails() {
 		var info errdetails.ErrorInfo
-		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == domain {
+		if d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == fault.Domain {
 			return &info
 		}
 	}

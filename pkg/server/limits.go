@@ -56,6 +56,9 @@ type Share struct {
 	// Burst is the number of requests at once. Default twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
 	// Concurrent is the number of requests under way, streams included. 0 means no bound.
+	//
+	// Each of them may be as large as its method takes, and what is done to it may take
+	// a few times that: multiply before choosing how much memory a server gets.
 	Concurrent *int `yaml:"concurrent"`
 }
 

@@ -19,9 +19,6 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// Domain is the domain of the reasons in all errors of all services.
-const Domain = "keyward.dev"
-
 // maxViolations is how many wrong fields an answer names. Answers to errors travel
 // in headers, which clients and proxies bound.
 const maxViolations = 32
@@ -163,7 +160,7 @@ func codeOf(kind fault.Kind) codes.Code {
 // describe adds the details that the contract promises.
 func describe(st *status.Status, f *fault.Error, requestID string) *status.Status {
 	details := []protoadapt.MessageV1{
-		&errdetails.ErrorInfo{Reason: string(f.Reason), Domain: Domain, Metadata: f.Metadata},
+		&errdetails.ErrorInfo{Reason: string(f.Reason), Domain: fault.Domain, Metadata: f.Metadata},
 		&errdetails.RequestInfo{RequestId: requestID},
 	}
 	if len(f.Violations) > 0 {
