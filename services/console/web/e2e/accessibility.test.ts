@@ -145,7 +145,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("button", { name: "Actions for version 3" }).click();
     expect(await findings(page), "menu of a version").toEqual([]);
     await page.getByRole("menuitem", { name: "Disable" }).click();
-    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { description: `Changed in the meantime, ${colorScheme}` });
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { description: `Changed in the meantime, ${crypto.randomUUID()}` });
     await dialog(page).getByRole("button", { name: "Disable" }).click();
     await page.getByRole("dialog", { name: /Somebody changed this secret/ }).getByRole("cell", { name: /Changed in the meantime/ }).waitFor();
     expect(await findings(page), "conflict").toEqual([]);

@@ -101,13 +101,15 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
   test("memory stays as it is while one goes from page to page", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?size=100" });
     await rowNames(page);
-    const next = async (times: number) => {
-      for (let i = 0; i < times; i++) {
-        const before = await page.locator(".pager [aria-live]").innerText();
-        await page.getByRole("button", { name: "Next page" }).click();
-        await page.waitForFunction((text) => document.querySelector(".pager [aria-live]")?.textContent !== text && document.querySelector("table[aria-busy=false]"), before);
-      }
-    };
+    const next = (times: number) =>
+      page.evaluate(async (n) => {
+        const place = () => document.querySelector(".pager [aria-live]")?.textContent;
+        for (let i = 0; i < n; i++) {
+          const before = place();
+          document.querySelector<HTMLButtonElement>("[aria-label='Next page']")?.click();
+          while (place() === before || !document.querySelector("table[aria-busy=false]")) await new Promise((resolve) => requestAnimationFrame(resolve));
+        }
+      }, times);
     // Pages that are left are forgotten after a while; the page's clock is put forward to then.
     await page.clock.install();
     await next(20);
@@ -118,5 +120,5 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
     const late = await heap(page);
     console.info(`heap ${(early / 1e6).toFixed(1)} MB after 20 pages, ${(late / 1e6).toFixed(1)} MB after 80`);
     expect(late).toBeLessThan(early * 1.15);
-  }, 180_000);
+  }, 300_000);
 });

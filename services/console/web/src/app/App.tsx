@@ -32,8 +32,9 @@ const choices = { shadow: "md", withinPortal: false, floatingStrategy: "fixed" a
 /** What components do here: nothing that needs a style element, and short transitions. */
 const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
   components: {
+    // The head of a dialog is no banner of the page.
     // Locking the scroll bar would inject a style element; theme/base.css does it.
-    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: false, yOffset: "6dvh", transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" }, padding: "lg", radius: "lg", overlayProps: { backgroundOpacity: 0.45 } } }),
+    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: false, yOffset: "6dvh", transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "none" } }, padding: "lg", radius: "lg", overlayProps: { backgroundOpacity: 0.45 } } }),
     Menu: Menu.extend({ defaultProps: { ...choices, keepMounted: false, position: "bottom-end", withInitialFocusPlaceholder: false } }),
     Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right", withScrollArea: false, comboboxProps: choices } }),
     Autocomplete: Autocomplete.extend({ defaultProps: { withScrollArea: false, comboboxProps: choices } }),

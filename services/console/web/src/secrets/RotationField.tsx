@@ -7,7 +7,6 @@ export function RotationField({ value, onChange, error }: { value: string; onCha
     <TextInput
       label="Remind to rotate"
       description="Then it is shown as due for a new value. Nothing rotates by itself. Empty: never."
-      placeholder="90"
       inputMode="numeric"
       autoComplete="off"
       maxLength={4}
