@@ -14,10 +14,7 @@ func (m *mapper) cipher() *allowlistv1.Cipher {
 		cipher.TagBytes = tag
 	}
 	if blocks := strings.Contains(cipher.GetAlgorithm().String(), "CBC") || strings.Contains(cipher.GetAlgorithm().String(), "ECB"); blocks {
-		cipher.Padding = word(m.t, "padding", m.p.Content.Padding, map[string]allowlistv1.Cipher_Padding{
-			"": 0, "pkcs7": allowlistv1.Cipher_PADDING_PKCS7, "pkcs5": allowlistv1.Cipher_PADDING_PKCS7,
-			"none": allowlistv1.Cipher_PADDING_NONE, "zero": allowlistv1.Cipher_PADDING_ZERO,
-		})
+		cipher.Padding = paddingOf(m.t, m.p.Content.Padding)
 	}
 	m.cipherKey(cipher)
 	if mac := m.p.Mac; mac != nil {
@@ -31,7 +28,7 @@ func (m *mapper) cipher() *allowlistv1.Cipher {
 
 func (m *mapper) algorithm() allowlistv1.Cipher_Algorithm {
 	name := strings.ToUpper(strings.ReplaceAll(m.p.Content.Alg, "-", "_"))
-	name = strings.NewReplacer("3DES_EDE", "TRIPLE_DES", "3DES", "TRIPLE_DES", "DES_EDE3", "TRIPLE_DES").Replace(name)
+	name = strings.NewReplacer("3DES_EDE", "TRIPLE_DES", "3DES", "TRIPLE_DES", "TDES", "TRIPLE_DES", "DESEDE", "TRIPLE_DES", "DES_EDE3", "TRIPLE_DES", "CHACHA20POLY1305", "CHACHA20_POLY1305").Replace(name)
 	number, ok := allowlistv1.Cipher_Algorithm_value["ALGORITHM_"+name]
 	if !ok {
 		m.t.Fatalf("the vocabulary has no alg %q", m.p.Content.Alg)
@@ -44,12 +41,7 @@ func (m *mapper) cipherKey(cipher *allowlistv1.Cipher) {
 	switch {
 	case key.Session != nil:
 		session := &allowlistv1.SessionKey{
-			Form: word(m.t, "form", key.Session.Form, map[string]allowlistv1.SessionKey_Form{
-				"": 0, "raw": allowlistv1.SessionKey_FORM_RAW,
-				"ascii": allowlistv1.SessionKey_FORM_ALPHANUMERIC, "ascii_alnum": allowlistv1.SessionKey_FORM_ALPHANUMERIC,
-				"base64": allowlistv1.SessionKey_FORM_BASE64, "base64_text": allowlistv1.SessionKey_FORM_BASE64,
-				"hex": allowlistv1.SessionKey_FORM_HEX, "hex_text": allowlistv1.SessionKey_FORM_HEX,
-			}),
+			Form:       formOf(m.t, key.Session.Form),
 			Derivation: m.derivation(first(key.Session.Derive, key.Derive)),
 		}
 		if session.GetDerivation() != nil {
@@ -58,11 +50,8 @@ func (m *mapper) cipherKey(cipher *allowlistv1.Cipher) {
 		m.wrap(session)
 		cipher.Key = &allowlistv1.Cipher_SessionKey{SessionKey: session}
 	case key.Ecdh != nil:
-		curve := word(m.t, "curve", key.Ecdh.Curve, map[string]allowlistv1.Ecdh_Curve{
-			"x25519": allowlistv1.Ecdh_CURVE_X25519, "p-256": allowlistv1.Ecdh_CURVE_P256, "p256": allowlistv1.Ecdh_CURVE_P256,
-		})
 		cipher.Key = &allowlistv1.Cipher_Ecdh{Ecdh: &allowlistv1.Ecdh{
-			Curve: curve, Keys: m.keys(key.Ecdh.Ref, nil), Derivation: m.derivation(first(key.Ecdh.Derive, key.Derive)),
+			Curve: curveOf(m.t, key.Ecdh.Curve), Keys: m.keys(key.Ecdh.Ref, key.Ecdh.Refs), Derivation: m.derivation(first(key.Ecdh.Derive, key.Derive)),
 		}}
 	default:
 		cipher.Key = &allowlistv1.Cipher_SharedKey{SharedKey: &allowlistv1.SharedKey{
@@ -86,20 +75,22 @@ func (m *mapper) wrap(session *allowlistv1.SessionKey) {
 		m.t.Fatal("a session key without a wrap")
 	}
 	session.Keys = m.keys(w.Ref, w.Refs)
-	switch strings.ToUpper(w.Alg) {
-	case "RSA-OAEP":
+	switch wrapOf(m.t, w.Alg) {
+	case wrapOAEP:
 		session.Wrap = &allowlistv1.SessionKey_RsaOaep{RsaOaep: m.oaep(w)}
-	case "RSA-PKCS1V15":
+	case wrapPKCS1:
 		session.Wrap = &allowlistv1.SessionKey_RsaPkcs1V15{RsaPkcs1V15: &allowlistv1.RsaPkcs1V15{}}
-	case "AES-KW":
+	case wrapAES:
 		session.Wrap = &allowlistv1.SessionKey_AesKw{AesKw: &allowlistv1.AesKeyWrap{}}
-	default:
-		m.t.Fatalf("the vocabulary has no wrap %q", w.Alg)
 	}
 }
 
 func (m *mapper) oaep(w *vectorWrap) *allowlistv1.RsaOaep {
-	return &allowlistv1.RsaOaep{Hash: hashOf(m.t, w.Hash), Mgf1Hash: hashOf(m.t, w.Mgf), Label: w.Label}
+	hash := w.Hash
+	if at := strings.LastIndex(w.Alg, "-"); hash == "" && strings.ContainsAny(w.Alg[at+1:], "123456789") {
+		hash = "sha" + strings.TrimPrefix(strings.ToLower(w.Alg[at+1:]), "sha") // as in RSA-OAEP-256
+	}
+	return &allowlistv1.RsaOaep{Hash: hashOf(m.t, hash), Mgf1Hash: hashOf(m.t, w.Mgf), Label: w.Label}
 }
 
 func (m *mapper) rsaDirect() *allowlistv1.RsaDirect {
@@ -107,13 +98,13 @@ func (m *mapper) rsaDirect() *allowlistv1.RsaDirect {
 		m.t.Fatal("RSA without a wrap")
 	}
 	direct := &allowlistv1.RsaDirect{Keys: m.keys(m.p.Wrap.Ref, m.p.Wrap.Refs)}
-	switch strings.ToUpper(m.p.Wrap.Alg) {
-	case "RSA-OAEP":
+	switch wrapOf(m.t, m.p.Wrap.Alg) {
+	case wrapOAEP:
 		direct.Padding = &allowlistv1.RsaDirect_Oaep{Oaep: m.oaep(m.p.Wrap)}
-	case "RSA-PKCS1V15":
+	case wrapPKCS1:
 		direct.Padding = &allowlistv1.RsaDirect_Pkcs1V15{Pkcs1V15: &allowlistv1.RsaPkcs1V15{}}
 	default:
-		m.t.Fatalf("the vocabulary has no wrap %q", m.p.Wrap.Alg)
+		m.t.Fatalf("RSA with the wrap %q", m.p.Wrap.Alg)
 	}
 	return direct
 }
@@ -123,7 +114,7 @@ func (m *mapper) derivation(d *vectorDerive) *allowlistv1.Derivation {
 		return nil
 	}
 	derivation := &allowlistv1.Derivation{Salt: m.salt(d)}
-	switch d.Type {
+	switch strings.ToLower(d.Type) {
 	case "", "none":
 		return nil
 	case "digest":
@@ -134,7 +125,7 @@ func (m *mapper) derivation(d *vectorDerive) *allowlistv1.Derivation {
 		derivation.Function = &allowlistv1.Derivation_Digest{Digest: &allowlistv1.DigestDerivation{
 			Hash: hashOf(m.t, d.Hash), Encoding: encodingOf(m.t, d.Form), Take: take,
 		}}
-	case "evp_bytes_to_key":
+	case "evp_bytes_to_key", "evp":
 		derivation.Function = &allowlistv1.Derivation_EvpBytesToKey{EvpBytesToKey: &allowlistv1.EvpBytesToKey{
 			Hash: hashOf(m.t, d.Hash), Iterations: d.Iterations,
 		}}
@@ -155,11 +146,15 @@ func (m *mapper) derivation(d *vectorDerive) *allowlistv1.Derivation {
 func (m *mapper) salt(d *vectorDerive) *allowlistv1.Salt {
 	kind, rest, _ := strings.Cut(d.Salt, ":")
 	switch kind {
-	case "", "none":
+	case "", "none", "empty":
 		return nil
-	case "part":
-		return &allowlistv1.Salt{Source: &allowlistv1.Salt_SentBytes{SentBytes: d.SaltLen}}
-	case "ref":
+	case "part", "sent", "random":
+		n := d.SaltLen
+		if n == 0 && strings.HasPrefix(d.Type, "evp") {
+			n = 8 // OpenSSL has no other
+		}
+		return &allowlistv1.Salt{Source: &allowlistv1.Salt_SentBytes{SentBytes: max(n, 8)}}
+	case "ref", "secret":
 		return &allowlistv1.Salt{Source: &allowlistv1.Salt_Secret{Secret: m.parameter(rest)}}
 	case "static", "utf8", "hex":
 		decoding := allowlistv1.Decoding_DECODING_RAW
@@ -175,21 +170,25 @@ func (m *mapper) salt(d *vectorDerive) *allowlistv1.Salt {
 
 func (m *mapper) iv() *allowlistv1.Iv {
 	iv := m.p.IV
-	if iv.Placement == "plaintext_prefix" || iv.Source == "in_plaintext" {
+	if iv.Placement == "plaintext_prefix" || iv.Source == "in_plaintext" || iv.Source == "plaintext_prefix" {
 		return &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_IN_PLAINTEXT}
 	}
 	switch iv.Source {
 	case "", "none":
 		return nil
 	case "static":
-		return &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_STATIC, Bytes: iv.Len, Secret: m.parameter(iv.Ref)}
+		made := &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_STATIC, Bytes: iv.Len}
+		if iv.Ref != "" {
+			made.Secret = m.parameter(iv.Ref)
+		} else { // one that is written out is public
+			name := m.store("static-iv", vaultv1.Usage_USAGE_PARAMETER, iv.Value)
+			made.Secret = &allowlistv1.SecretRef{Name: name, Decoding: decodingOf(m.t, iv.Decode)}
+		}
+		return made
 	case "field_suffix":
 		return &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_FIELD_SUFFIX, Bytes: iv.Len, FieldSuffix: iv.Path}
 	}
-	return &allowlistv1.Iv{Bytes: iv.Len, Source: word(m.t, "iv source", iv.Source, map[string]allowlistv1.Iv_Source{
-		"random": allowlistv1.Iv_SOURCE_RANDOM, "random_ascii": allowlistv1.Iv_SOURCE_RANDOM_TEXT, "zero": allowlistv1.Iv_SOURCE_ZERO,
-		"key_prefix": allowlistv1.Iv_SOURCE_KEY_PREFIX, "kdf": allowlistv1.Iv_SOURCE_DERIVED, "peer_flipped": allowlistv1.Iv_SOURCE_PEER_FLIPPED,
-	})}
+	return &allowlistv1.Iv{Bytes: iv.Len, Source: ivSourceOf(m.t, iv.Source)}
 }
 
 func (m *mapper) aad() *allowlistv1.AssociatedData {
@@ -197,11 +196,15 @@ func (m *mapper) aad() *allowlistv1.AssociatedData {
 	if a == nil {
 		return nil
 	}
-	value := a.Value
-	switch a.Decode {
+	given := vectorSecret{Value: a.Value, Decode: a.Decode}
+	if a.Ref != "" {
+		given = m.v.Secrets[a.Ref]
+	}
+	value := given.Value
+	switch given.Decode {
 	case "", "utf8":
 	default:
-		raw, err := vectorSecret{Value: value, Decode: a.Decode}.bytes()
+		raw, err := given.bytes()
 		if err != nil {
 			m.t.Fatal(err)
 		}
@@ -212,7 +215,7 @@ func (m *mapper) aad() *allowlistv1.AssociatedData {
 		return nil
 	case "static":
 		return &allowlistv1.AssociatedData{Source: &allowlistv1.AssociatedData_Text{Text: value}}
-	case "part":
+	case "part", "sent":
 		return &allowlistv1.AssociatedData{Source: &allowlistv1.AssociatedData_Sent{Sent: value}}
 	case "field_suffix":
 		return &allowlistv1.AssociatedData{Source: &allowlistv1.AssociatedData_FieldSuffix{

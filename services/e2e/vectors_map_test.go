@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,16 +20,6 @@ type mapper struct {
 	// store keeps a value in the vault and returns its resource name.
 	store func(name string, usage vaultv1.Usage, value string) string
 	named map[string]string
-}
-
-// word looks a word of the vocabulary up.
-func word[T any](t testing.TB, what, text string, known map[string]T) T {
-	t.Helper()
-	value, ok := known[strings.ToLower(text)]
-	if !ok {
-		t.Fatalf("the vocabulary has no %s %q", what, text)
-	}
-	return value
 }
 
 func (m *mapper) key(name string) *allowlistv1.SecretRef { return m.ref(name, vaultv1.Usage_USAGE_KEY) }
@@ -50,13 +41,7 @@ func (m *mapper) ref(name string, usage vaultv1.Usage) *allowlistv1.SecretRef {
 	if m.named[id] == "" {
 		m.named[id] = m.store(id, usage, secret.Value)
 	}
-	return &allowlistv1.SecretRef{Name: m.named[id], Decoding: word(m.t, "decode", secret.Decode, map[string]allowlistv1.Decoding{
-		"": allowlistv1.Decoding_DECODING_RAW, "utf8": allowlistv1.Decoding_DECODING_RAW, "raw": allowlistv1.Decoding_DECODING_RAW,
-		"hex": allowlistv1.Decoding_DECODING_HEX, "base64": allowlistv1.Decoding_DECODING_BASE64,
-		"base64url": allowlistv1.Decoding_DECODING_BASE64URL, "whsec": allowlistv1.Decoding_DECODING_WHSEC,
-		"pem": allowlistv1.Decoding_DECODING_PEM, "pemfile": allowlistv1.Decoding_DECODING_PEM,
-		"pgp": allowlistv1.Decoding_DECODING_RAW, "pgpfile": allowlistv1.Decoding_DECODING_RAW,
-	})}
+	return &allowlistv1.SecretRef{Name: m.named[id], Decoding: decodingOf(m.t, secret.Decode)}
 }
 
 // keys are the references of one word or several.
@@ -69,23 +54,6 @@ func (m *mapper) keys(one string, several []string) []*allowlistv1.SecretRef {
 		refs[i] = m.key(name)
 	}
 	return refs
-}
-
-func hashOf(t testing.TB, text string) allowlistv1.Hash {
-	t.Helper()
-	return word(t, "hash", strings.ReplaceAll(text, "-", ""), map[string]allowlistv1.Hash{
-		"": 0, "md5": allowlistv1.Hash_HASH_MD5, "sha1": allowlistv1.Hash_HASH_SHA1, "sha256": allowlistv1.Hash_HASH_SHA256,
-		"sha384": allowlistv1.Hash_HASH_SHA384, "sha512": allowlistv1.Hash_HASH_SHA512,
-	})
-}
-
-func encodingOf(t testing.TB, text string) allowlistv1.Encoding {
-	t.Helper()
-	return word(t, "encoding", text, map[string]allowlistv1.Encoding{
-		"": 0, "base64": allowlistv1.Encoding_ENCODING_BASE64, "base64url": allowlistv1.Encoding_ENCODING_BASE64URL,
-		"hex": allowlistv1.Encoding_ENCODING_HEX, "hexupper": allowlistv1.Encoding_ENCODING_HEX_UPPER, "hex_upper": allowlistv1.Encoding_ENCODING_HEX_UPPER,
-		"utf8": allowlistv1.Encoding_ENCODING_RAW, "raw": allowlistv1.Encoding_ENCODING_RAW,
-	})
 }
 
 // profile maps all but a signature's profile and the reply of an exchange.
@@ -103,12 +71,19 @@ func (m *mapper) profile() *allowlistv1.Profile {
 		profile.Kind = &allowlistv1.Profile_Pgp{Pgp: m.pgp()}
 	case "sign":
 		profile.Signing = m.signing(profile)
+	case "jws": // attached: the body is one
+		header, issued := m.joseHeader(m.p.ProtectedHeader)
+		profile.NestedJws = &allowlistv1.NestedJws{
+			Jws: &allowlistv1.Jws{Algorithm: jwsOf(m.t, m.p.Alg), Header: header, IssuedAt: issued}, Keys: m.keys(m.p.Ref, m.p.Refs),
+		}
 	default:
 		m.t.Fatalf("the vocabulary has no kind %q", m.p.Kind)
 	}
 	if nested := m.p.Nested; nested != nil {
+		header, issued := m.joseHeader(nested.JWS.ProtectedHeader)
 		profile.NestedJws = &allowlistv1.NestedJws{
-			Jws: &allowlistv1.Jws{Algorithm: jwsOf(m.t, nested.JWS.Alg)}, Keys: m.keys(nested.JWS.Ref, nil),
+			Jws:  &allowlistv1.Jws{Algorithm: jwsOf(m.t, nested.JWS.Alg), Header: header, IssuedAt: issued},
+			Keys: m.keys(nested.JWS.Ref, nested.JWS.Refs),
 		}
 	}
 	return profile
@@ -132,12 +107,16 @@ func (m *mapper) selection() *allowlistv1.Selection {
 		return nil
 	}
 	missing := word(m.t, "on_missing", s.OnMissing, map[string]allowlistv1.Fields_Missing{
-		"": 0, "error": allowlistv1.Fields_MISSING_ERROR, "skip": allowlistv1.Fields_MISSING_SKIP,
+		"": 0, "error": allowlistv1.Fields_MISSING_ERROR, "fail": allowlistv1.Fields_MISSING_ERROR,
+		"skip": allowlistv1.Fields_MISSING_SKIP, "ignore": allowlistv1.Fields_MISSING_SKIP,
 	})
 	switch s.Mode {
-	case "", "body", "whole":
+	case "", "body", "whole", "whole_body":
 		return nil
 	case "fields":
+		if path, ok := m.oneDocument(); ok {
+			return &allowlistv1.Selection{Part: &allowlistv1.Selection_Object{Object: &allowlistv1.ObjectAt{Path: path}}}
+		}
 		return &allowlistv1.Selection{Part: &allowlistv1.Selection_Fields{Fields: &allowlistv1.Fields{
 			Paths: s.Paths, Missing: missing, SkipEmpty: s.SkipEmpty,
 			ValueForm: word(m.t, "value_form", s.ValueForm, map[string]allowlistv1.Fields_ValueForm{
@@ -149,19 +128,28 @@ func (m *mapper) selection() *allowlistv1.Selection {
 			return nil
 		}
 		return &allowlistv1.Selection{Part: &allowlistv1.Selection_Object{Object: &allowlistv1.ObjectAt{Path: s.Path}}}
-	case "form_fields":
+	case "form_fields", "form":
 		return &allowlistv1.Selection{Part: &allowlistv1.Selection_Form{Form: &allowlistv1.Form{
-			Names: s.Names, Missing: missing, SkipEmpty: s.SkipEmpty,
+			Names: slices.Concat(s.Names, s.Paths), Missing: missing, SkipEmpty: s.SkipEmpty,
 		}}}
 	}
 	m.t.Fatalf("the vocabulary has no mode %q", s.Mode)
 	return nil
 }
 
+// oneDocument returns the path of a field in whose place a document stands, which is an
+// object in the model.
+func (m *mapper) oneDocument() (path string, ok bool) {
+	s := m.p.Select
+	ok = m.p.Envelope != nil && m.p.Envelope.JSON != nil && len(s.Paths) == 1 && !strings.Contains(s.Paths[0], "*") && s.ValueForm != "string"
+	return s.Paths[0], ok
+}
+
 func (m *mapper) envelope() *allowlistv1.Envelope {
 	e := m.p.Envelope
+	document := m.document()
 	if e == nil {
-		if m.p.Serialization != "flattened" && m.p.ContentType == "" {
+		if document == "" && m.p.ContentType == "" {
 			return nil
 		}
 		e = &vectorEnvelope{}
@@ -174,8 +162,8 @@ func (m *mapper) envelope() *allowlistv1.Envelope {
 			m.t.Fatal(err)
 		}
 		envelope.Body = &allowlistv1.Envelope_Json{Json: strings.ReplaceAll(text.String(), `"*"`, `"${*}"`)}
-	case m.p.Serialization == "flattened":
-		envelope.Body = &allowlistv1.Envelope_Json{Json: m.flattened()}
+	case document != "":
+		envelope.Body = &allowlistv1.Envelope_Json{Json: document}
 	case e.Text != nil:
 		envelope.Body = &allowlistv1.Envelope_Text{Text: *e.Text}
 	}
@@ -192,12 +180,22 @@ func (m *mapper) envelope() *allowlistv1.Envelope {
 	return envelope
 }
 
-// flattened is the template of the flattened serialization (RFC 7516 section 7.2.2),
-// which has no member for a key that is not sent.
-func (m *mapper) flattened() string {
-	wrapped := `"encrypted_key":"${encrypted_key}",`
+// document is the template of a JSON serialization (RFC 7516 section 7.2), flattened or
+// with one recipient. It has no member for a key that is not sent.
+func (m *mapper) document() string {
+	wrapped := `"encrypted_key":"${encrypted_key}"`
 	if m.p.Alg == "dir" || m.p.Alg == "ECDH-ES" {
 		wrapped = ""
+	}
+	switch m.p.Serialization {
+	case "flattened", "flattened_json", "json":
+		if wrapped != "" {
+			wrapped += ","
+		}
+	case "general", "general_json":
+		wrapped = `"recipients":[{` + wrapped + `}],`
+	default:
+		return ""
 	}
 	return `{"protected":"${protected}",` + wrapped + `"iv":"${iv}","ciphertext":"${ciphertext}","tag":"${tag}"}`
 }
@@ -206,9 +204,8 @@ func (m *mapper) part(text string) *allowlistv1.Part {
 	if literal, ok := strings.CutPrefix(text, "lit:"); ok {
 		return &allowlistv1.Part{Piece: &allowlistv1.Part_Literal{Literal: literal}}
 	}
-	return &allowlistv1.Part{Piece: &allowlistv1.Part_Slot_{Slot: word(m.t, "part", text, map[string]allowlistv1.Part_Slot{
-		"iv": allowlistv1.Part_SLOT_IV, "ct": allowlistv1.Part_SLOT_CIPHERTEXT, "tag": allowlistv1.Part_SLOT_TAG,
-		"salt": allowlistv1.Part_SLOT_SALT, "wrapped_key": allowlistv1.Part_SLOT_WRAPPED_KEY, "mac": allowlistv1.Part_SLOT_MAC,
-		"aad": allowlistv1.Part_SLOT_AAD, "ephemeral": allowlistv1.Part_SLOT_EPHEMERAL_KEY,
-	})}}
+	if text == "fingerprint" && m.p.Wrap != nil && strings.Contains(strings.ToLower(m.p.Wrap.Fingerprint), "cert") {
+		text = "certificate_sha256"
+	}
+	return &allowlistv1.Part{Piece: &allowlistv1.Part_Slot_{Slot: slotOf(m.t, text)}}
 }

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
 // refusedConfiguration checks that a profile that was refused when it was saved is one
@@ -33,6 +35,18 @@ func (t *trial) refused() {
 	// Of a key that cannot be one, the message does not matter.
 	if reason := errorReason(err); reason != "DECRYPTION_FAILED" && reason != "KEY_NOT_USABLE" || got != "" {
 		t.Errorf("Decrypt = %q, %v, want DECRYPTION_FAILED", got, describe(err))
+	}
+	t.silent(err)
+}
+
+// refusedToEncrypt checks that a body which is not what the profile needs is not sent.
+func (t *trial) refusedToEncrypt() {
+	t.Helper()
+	sent, err := t.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
+		Name: t.endpoint, Kind: t.kind, Body: []byte(t.v.Plaintext), Context: t.context(),
+	})
+	if reason := errorReason(err); reason != "BODY_NOT_ENCRYPTABLE" && reason != "KEY_NOT_USABLE" || len(sent.GetBody()) > 0 {
+		t.Errorf("Encrypt = %q, %v, want BODY_NOT_ENCRYPTABLE", sent.GetBody(), describe(err))
 	}
 	t.silent(err)
 }

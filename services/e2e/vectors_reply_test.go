@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -37,9 +38,11 @@ func (t *trial) replyEncryption() *allowlistv1.Encryption {
 		}
 		return b
 	}
+	// Whatever the reply is, the request is under GCM with a key and an IV as long.
+	algorithm := strings.NewReplacer("_CBC", "_GCM", "_CTR", "_GCM", "CHACHA20_POLY1305", "AES_256_GCM").Replace(m.algorithm().String())
 	request := &allowlistv1.Profile{
 		Kind: &allowlistv1.Profile_Cipher{Cipher: &allowlistv1.Cipher{
-			Algorithm: m.algorithm(), Iv: &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_RANDOM, Bytes: t.p.IV.Len},
+			Algorithm: allowlistv1.Cipher_Algorithm(allowlistv1.Cipher_Algorithm_value[algorithm]), Iv: &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_RANDOM, Bytes: t.p.IV.Len},
 			Key: &allowlistv1.Cipher_SessionKey{SessionKey: &allowlistv1.SessionKey{
 				Wrap: &allowlistv1.SessionKey_RsaOaep{RsaOaep: &allowlistv1.RsaOaep{}},
 				Keys: []*allowlistv1.SecretRef{{Name: name, Decoding: allowlistv1.Decoding_DECODING_PEM}},

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -33,7 +34,7 @@ func (m *mapper) jose() *allowlistv1.Jose {
 		// The library that draws 16 bytes is the one that leaves `/` in its base64url.
 		jose.Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: 16, LenientBase64: true}
 	}
-	jose.Header, jose.IssuedAt = m.joseHeader()
+	jose.Header, jose.IssuedAt = m.joseHeader(m.p.ProtectedHeader)
 	return jose
 }
 
@@ -48,8 +49,8 @@ func (m *mapper) passphraseJWE() *allowlistv1.Jose {
 }
 
 // joseHeader maps the members of a protected header that an algorithm does not set.
-func (m *mapper) joseHeader() (header map[string]string, issued allowlistv1.IssuedAt) {
-	for name, value := range m.p.ProtectedHeader {
+func (m *mapper) joseHeader(members map[string]any) (header map[string]string, issued allowlistv1.IssuedAt) {
+	for name, value := range members {
 		switch name {
 		case "alg", "enc", "b64", "crit":
 		case "iat":
@@ -91,34 +92,19 @@ func (m *mapper) signing(profile *allowlistv1.Profile) *allowlistv1.Signing {
 	m.t.Helper()
 	s := &allowlistv1.Signing{Keys: m.keys(m.p.Ref, m.p.Refs), Encoding: encodingOf(m.t, m.p.Enc), Input: m.input()}
 	switch m.p.Scheme {
-	case "mac":
+	case "mac", "hmac":
 		s.Scheme = &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: macOf(m.t, m.p.Alg)}}
-	case "digest":
+	case "digest", "secret_digest":
 		s.Scheme = &allowlistv1.Signing_SecretDigest{SecretDigest: &allowlistv1.SecretDigest{Hash: hashOf(m.t, m.p.Alg)}}
-	case "asym":
-		s.Scheme = &allowlistv1.Signing_Asymmetric{Asymmetric: &allowlistv1.Asymmetric{Algorithm: word(m.t, "alg", m.p.Alg, map[string]allowlistv1.Asymmetric_Algorithm{
-			"rsa-sha1": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1, "rsa-sha256": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256,
-			"rsa-sha384": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384, "rsa-sha512": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512,
-			"rs256": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256, "rs512": allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512,
-			"ps256": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256, "es256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363,
-			"rsa-pss-sha256": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256, "rsa-pss-sha512": allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA512,
-			"ecdsa-sha256-p1363": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363, "ecdsa-p256-sha256-p1363": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363,
-			"ecdsa-sha256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER, "ecdsa-p256-sha256": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER,
-			"ecdsa-sha384": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER, "ecdsa-p384-sha384": allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER,
-			"ed25519": allowlistv1.Asymmetric_ALGORITHM_ED25519,
-		})}}
-	case "jws_detached":
+	case "asym", "asymmetric":
+		s.Scheme = &allowlistv1.Signing_Asymmetric{Asymmetric: &allowlistv1.Asymmetric{Algorithm: asymmetricOf(m.t, m.p.Alg)}}
+	case "jws_detached", "detached_jws":
 		s.Scheme = &allowlistv1.Signing_Jws{Jws: m.jws()}
 	default:
 		m.t.Fatalf("the vocabulary has no scheme %q", m.p.Scheme)
 	}
 	if m.p.BodyTemplate != "" {
-		profile.Envelope = &allowlistv1.Envelope{
-			Blobs: map[string]*allowlistv1.Blob{"body": {
-				Encoding: allowlistv1.Encoding_ENCODING_BASE64, Parts: []*allowlistv1.Part{m.part("ct")},
-			}},
-			Body: &allowlistv1.Envelope_Json{Json: strings.ReplaceAll(m.p.BodyTemplate, "${body_b64}", "${body}")},
-		}
+		profile.Envelope = m.bodyTemplate()
 	}
 	if seconds := m.p.Tolerance + m.p.ToleranceS; seconds != 0 {
 		s.Tolerance = durationpb.New(time.Duration(seconds) * time.Second)
@@ -129,7 +115,7 @@ func (m *mapper) signing(profile *allowlistv1.Profile) *allowlistv1.Signing {
 
 func (m *mapper) jws() *allowlistv1.Jws {
 	m.t.Helper()
-	header, issued := m.joseHeader()
+	header, issued := m.joseHeader(m.p.ProtectedHeader)
 	return &allowlistv1.Jws{
 		Algorithm: jwsOf(m.t, m.p.Alg), UnencodedPayload: m.p.B64 != nil && !*m.p.B64, Header: header, IssuedAt: issued,
 	}
@@ -137,9 +123,28 @@ func (m *mapper) jws() *allowlistv1.Jws {
 
 var (
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
-	bodyDigest  = regexp.MustCompile(`^body_(md5|sha1|sha256|sha384|sha512)_(.+)$`)
-	times       = strings.NewReplacer("${ts}", "${timestamp}", "${ts_ms}", "${timestamp_ms}", "${nonce}", "${id}")
+	bodyWord    = regexp.MustCompile(`^body(?:_(md5|sha1|sha256|sha384|sha512))?(?:_([a-z0-9_]+))?$`)
+	times       = strings.NewReplacer(
+		"${ts}", "${timestamp}", "${ts_s}", "${timestamp}", "${ts_ms}", "${timestamp_ms}", "${ts_rfc3339}", "${timestamp_rfc3339}",
+		"${ts_iso}", "${timestamp_rfc3339}", "${nonce}", "${id}", "${msg_id}", "${id}", "${content_type}", "${content_type}",
+	)
 )
+
+// bodyTemplate maps a template for the body, in which the payload stands in an encoding.
+func (m *mapper) bodyTemplate() *allowlistv1.Envelope {
+	blob := &allowlistv1.Blob{Encoding: allowlistv1.Encoding_ENCODING_RAW, Parts: []*allowlistv1.Part{m.part("ct")}}
+	text := placeholder.ReplaceAllStringFunc(m.p.BodyTemplate, func(hole string) string {
+		if _, encoding, encoded := strings.Cut(strings.Trim(hole, "${}"), "body_"); encoded {
+			blob.Encoding = encodingOf(m.t, encoding)
+		}
+		return "${body}"
+	})
+	envelope := &allowlistv1.Envelope{Blobs: map[string]*allowlistv1.Blob{"body": blob}, Body: &allowlistv1.Envelope_Text{Text: text}}
+	if json.Valid([]byte(text)) {
+		envelope.Body = &allowlistv1.Envelope_Json{Json: text}
+	}
+	return envelope
+}
 
 // input maps the template of what is signed. With a template for the body, what the
 // partner calls the body is what stands in it.
@@ -149,18 +154,18 @@ func (m *mapper) input() string {
 		body = "plaintext"
 	}
 	return placeholder.ReplaceAllStringFunc(m.p.Input, func(hole string) string {
-		name := hole[2 : len(hole)-1]
-		switch digest := bodyDigest.FindStringSubmatch(name); {
-		case name == "body":
-			return "${" + body + "}"
-		case name == "body_b64":
-			return "${" + body + "|base64}"
-		case digest != nil:
-			return "${" + body + "|" + digest[1] + "|" + word(m.t, "encoding", digest[2], map[string]string{
-				"hex": "hex", "hexupper": "hex_upper", "hex_upper": "hex_upper", "b64": "base64", "base64": "base64", "b64url": "base64url", "base64url": "base64url",
-			}) + "}"
+		of := bodyWord.FindStringSubmatch(hole[2 : len(hole)-1])
+		if of == nil {
+			return times.Replace(hole)
 		}
-		return times.Replace(hole)
+		made := "${" + body
+		if of[1] != "" {
+			made += "|" + of[1]
+		}
+		if of[1] != "" || of[2] != "" {
+			made += "|" + functionOf(m.t, of[2])
+		}
+		return made + "}"
 	})
 }
 
@@ -168,7 +173,7 @@ func (m *mapper) input() string {
 // stands around one becomes the item of the list.
 func (m *mapper) signatureHeaders(s *allowlistv1.Signing) {
 	s.Headers = make(map[string]string)
-	signatures := strings.NewReplacer("${sig}", "${signature}", "${jws}", "${signature}")
+	signatures := strings.NewReplacer("${sig}", "${signature}", "${jws}", "${signature}", "${mac}", "${signature}")
 	for name, template := range m.p.Headers {
 		value := signatures.Replace(times.Replace(template))
 		if m.p.Join != "" && strings.Contains(value, "${signature}") {

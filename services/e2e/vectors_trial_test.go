@@ -27,7 +27,7 @@ type trial struct {
 
 func newTrial(t *testing.T, b *bench, v vector) *trial {
 	t.Helper()
-	p, err := readProfile(v.Profile, v.Expect == "accept")
+	p, err := readProfile(v.Profile, v.Answered)
 	if err != nil {
 		t.Fatalf("read profile: %v", err)
 	}
@@ -45,6 +45,8 @@ func (t *trial) run() {
 		t.refusedSignature()
 	case t.p.Kind == "sign":
 		t.signs()
+	case t.v.Expect == "reject" && t.v.Output.Body == "" && t.v.Direction != "decrypt" && t.v.Direction != "response":
+		t.refusedToEncrypt()
 	case t.v.Expect == "reject":
 		t.refused()
 	case t.reply():

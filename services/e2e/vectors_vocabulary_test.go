@@ -66,6 +66,7 @@ type vectorSession struct {
 type vectorEcdh struct {
 	Curve  string        `json:"curve"`
 	Ref    string        `json:"ref"`
+	Refs   []string      `json:"refs"`
 	Derive *vectorDerive `json:"derive"`
 }
 
@@ -102,12 +103,15 @@ type vectorIV struct {
 	Scope     string `json:"scope"`
 	Placement string `json:"placement"`
 	Path      string `json:"path"`
+	Value     string `json:"value"`
+	Decode    string `json:"decode"`
 }
 
 type vectorAAD struct {
 	Source string `json:"source"`
 	Value  string `json:"value"`
 	Decode string `json:"decode"`
+	Ref    string `json:"ref"`
 	Path   string `json:"path"`
 	Len    uint32 `json:"len"`
 }
@@ -120,8 +124,10 @@ type vectorMac struct {
 
 type vectorNested struct {
 	JWS struct {
-		Alg string `json:"alg"`
-		Ref string `json:"ref"`
+		Alg             string         `json:"alg"`
+		Ref             string         `json:"ref"`
+		Refs            []string       `json:"refs"`
+		ProtectedHeader map[string]any `json:"protected_header"`
 	} `json:"jws"`
 }
 
@@ -157,5 +163,8 @@ func readProfile(raw json.RawMessage, answered bool) (*vectorProfile, error) {
 	}
 	p := new(vectorProfile)
 	err := decoder.Decode(p)
+	if p.Kind == "sign" && (p.Scheme == "jws" || p.Scheme == "jws_compact" || p.Scheme == "jws_attached") {
+		p.Kind = "jws" // the body is made of the payload, as under a cipher
+	}
 	return p, err
 }

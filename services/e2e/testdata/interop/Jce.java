@@ -10,6 +10,7 @@ import java.security.spec.PKCS8EncodedKeySpec;
 import java.security.spec.PSSParameterSpec;
 import java.security.spec.X509EncodedKeySpec;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.HexFormat;
 import javax.crypto.Cipher;
 import javax.crypto.Mac;
@@ -63,6 +64,8 @@ public class Jce {
         PrivateKey key = KeyFactory.getInstance("RSA").generatePrivate(new PKCS8EncodedKeySpec(hex(w[4])));
         return rsa(w[1], w[2], hex(w[3]), Cipher.DECRYPT_MODE, key).doFinal(hex(w[5]));
       }
+      case "to-lines": return Base64.getMimeEncoder().encode(hex(w[1]));
+      case "from-lines": return Base64.getMimeDecoder().decode(hex(w[1]));
       case "wrap-aes": {
         Cipher c = Cipher.getInstance("AESWrap");
         c.init(Cipher.WRAP_MODE, new SecretKeySpec(hex(w[1]), "AES"));

@@ -16,6 +16,7 @@ export function bytesOf({ value, decode }) {
   }
 }
 
+const wrappedBytes = ({ len, form }) => (form === 'hex' || form === 'base64' ? Buffer.alloc(len).toString(form).length : len);
 const digestBytes = (hash) => crypto.createHash(hashName(hash)).digest().length;
 const oaepOf = ({ alg, hash, mgf, label }) =>
   /PKCS1/i.test(alg) ? { pkcs1: true } : { hash: hashName(hash || 'sha256'), mgf: hashName(mgf || hash || 'sha256'), label };
@@ -48,7 +49,7 @@ class Cipher {
     if (sent.includes('ephemeral')) sizes.ephemeral = /25519/.test(this.p.key.ecdh.curve) ? 32 : 65;
     if (sent.includes('wrapped_key')) {
       const { alg, ref, refs } = this.p.wrap;
-      sizes.wrapped_key = /KW/i.test(alg) ? this.session.len + 8
+      sizes.wrapped_key = /KW/i.test(alg) ? wrappedBytes(this.session) + 8
         : crypto.createPublicKey(this.secret(ref ?? refs[0]).value).asymmetricKeyDetails.modulusLength / 8;
     }
     return sizes;
@@ -161,8 +162,8 @@ class Cipher {
       if (this.p.nested) text = Buffer.from(await compactJWS(this.v, text));
       if (this.p.iv?.placement === 'plaintext_prefix') text = Buffer.concat([iv, text]);
       const parts = { ...sent, iv, ...(await this.tool.seal(this.how(key, iv, sent, body), text)) };
-      const texts = blobTexts(this.envelope.blobs, parts);
-      if (this.p.mac) Object.assign(texts, blobTexts(this.envelope.blobs, { ...parts, mac: await this.mac(key, texts) }));
+      const texts = await blobTexts(this.envelope.blobs, parts, this.tool);
+      if (this.p.mac) Object.assign(texts, await blobTexts(this.envelope.blobs, { ...parts, mac: await this.mac(key, texts) }, this.tool));
       return write(this.envelope, texts);
     });
   }
@@ -170,7 +171,7 @@ class Cipher {
   async open({ body, headers }) {
     return openSelected(this.p.select, body, async (text) => {
       const texts = read(this.envelope, text, headers, textSizes(this.envelope.blobs, this.sizes));
-      const parts = splitBlobs(this.envelope.blobs, texts, this.sizes);
+      const parts = await splitBlobs(this.envelope.blobs, texts, this.sizes, this.tool);
       let failure;
       for (const secret of await this.findKeys(parts)) {
         try {
@@ -213,13 +214,13 @@ export const rsaDirect = {
     const envelope = envelopeOf(v.profile);
     const { wrap, select } = v.profile;
     return sealSelected(select, body, async (text) =>
-      write(envelope, blobTexts(envelope.blobs, { ct: await toolOf(v).wrap(oaepOf(wrap), v.secrets[wrap.ref].value, text) })));
+      write(envelope, await blobTexts(envelope.blobs, { ct: await toolOf(v).wrap(oaepOf(wrap), v.secrets[wrap.ref].value, text) }, toolOf(v))));
   },
   open(v, { body, headers }) {
     const envelope = envelopeOf(v.profile);
     const { wrap, select } = v.profile;
     return openSelected(select, body, async (text) => {
-      const { ct } = splitBlobs(envelope.blobs, read(envelope, text, headers), { iv: 0, tag: 0 });
+      const { ct } = await splitBlobs(envelope.blobs, read(envelope, text, headers), { iv: 0, tag: 0 }, toolOf(v));
       return toolOf(v).unwrap(oaepOf(wrap), v.secrets[wrap.ref].value, ct);
     });
   },

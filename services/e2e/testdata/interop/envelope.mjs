@@ -7,6 +7,7 @@ const encodings = {
   hex: [(b) => b.toString('hex'), (t) => Buffer.from(t, 'hex')],
   hexupper: [(b) => b.toString('hex').toUpperCase(), (t) => Buffer.from(t, 'hex')],
   utf8: [(b) => b.toString('utf8'), (t) => Buffer.from(t, 'utf8')],
+  base64_mime: [(b) => (b.toString('base64').match(/.{1,76}/g) ?? []).join('\r\n'), (t) => Buffer.from(t, 'base64')],
 };
 const encodingOf = (name) => encodings[name || 'base64'];
 export const encode = (name, bytes) => encodingOf(name)[0](Buffer.from(bytes));
@@ -28,12 +29,15 @@ function mapStrings(document, change) {
   return Object.fromEntries(Object.entries(document).map(([name, d]) => [name, mapStrings(d, change)]));
 }
 
-/** The texts of blobs by name, made of parts by name. */
-export function blobTexts(blobs, parts) {
-  return Object.fromEntries(Object.entries(blobs).map(([name, { parts: pieces, enc }]) => [
-    name,
-    encode(enc, Buffer.concat(pieces.filter((p) => p.startsWith('lit:') || parts[p]).map((p) => (p.startsWith('lit:') ? Buffer.from(p.slice(4)) : parts[p])))),
-  ]));
+/** The texts of blobs by name, made of parts by name. Lines are those of a tool. */
+export async function blobTexts(blobs, parts, { toLines } = {}) {
+  const texts = {};
+  for (const [name, { parts: pieces, enc }] of Object.entries(blobs)) {
+    const present = pieces.filter((p) => p.startsWith('lit:') || parts[p]);
+    const bytes = Buffer.concat(present.map((p) => (p.startsWith('lit:') ? Buffer.from(p.slice(4)) : parts[p])));
+    texts[name] = enc === 'base64_mime' && toLines ? (await toLines(bytes)).toString() : encode(enc, bytes);
+  }
+  return texts;
 }
 
 /** Writes the texts: the body, or what stands in a value's place, and the headers. */
@@ -87,17 +91,17 @@ export function textSizes(blobs, sizes) {
   const known = {};
   for (const [name, { parts, enc }] of Object.entries(blobs)) {
     const bytes = parts.map((p) => (p.startsWith('lit:') ? Buffer.byteLength(p) - 4 : sizes[p]));
-    if (bytes.every((n) => n !== undefined)) known[name] = encode(enc === 'utf8' ? 'utf8' : enc, Buffer.alloc(bytes.reduce((a, b) => a + b, 0), 97)).length;
+    if (enc !== 'base64_mime' && bytes.every((n) => n !== undefined)) known[name] = encode(enc === 'utf8' ? 'utf8' : enc, Buffer.alloc(bytes.reduce((a, b) => a + b, 0), 97)).length;
   }
   return known;
 }
 
 /** Splits the bytes of the blobs into parts. */
-export function splitBlobs(blobs, texts, sizes) {
+export async function splitBlobs(blobs, texts, sizes, { fromLines } = {}) {
   const parts = {};
   for (const [name, text] of Object.entries(texts)) {
     const { parts: pieces, enc } = blobs[name];
-    const bytes = decode(enc, text);
+    const bytes = enc === 'base64_mime' && fromLines ? await fromLines(Buffer.from(text)) : decode(enc, text);
     const size = (p) => (p.startsWith('lit:') ? Buffer.byteLength(p) - 4 : sizes[p]);
     const present = pieces.filter((p) => p.startsWith('lit:') || size(p) !== 0);
     const rest = bytes.length - present.reduce((sum, p) => sum + (size(p) ?? 0), 0);
@@ -149,7 +153,8 @@ export async function sealSelected(select, body, seal) {
         await changeAt(document, path, async (value) => {
           if (value === '' && select.skip_empty) return value;
           const text = select.value_form === 'string' && typeof value === 'string' ? value : JSON.stringify(value);
-          return (await sealed(text)).body;
+          const { body: written, document: instead } = await sealed(text);
+          return instead ?? written;
         });
       }
       return { body: JSON.stringify(document), headers };
@@ -184,7 +189,7 @@ export async function openSelected(select, body, open) {
       for (const path of select.paths) {
         await changeAt(document, path, async (value) => {
           if (value === '' && select.skip_empty) return value;
-          const text = (await open(value)).toString();
+          const text = (await open(typeof value === 'string' ? value : JSON.stringify(value))).toString();
           return select.value_form === 'string' ? text : JSON.parse(text);
         });
       }

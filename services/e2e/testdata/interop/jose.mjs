@@ -10,9 +10,13 @@ const isKey = ({ decode }) => /pem/.test(decode);
 async function keyOf(v, name, use) {
   const secret = v.secrets[name];
   if (isKey(secret)) return use === 'private' ? crypto.createPrivateKey(secret.value) : crypto.createPublicKey(secret.value);
-  const { derive } = v.profile;
+  const { derive, alg, enc } = v.profile;
   const bytes = bytesOf(secret);
   if (!derive || derive.type === 'none' || v.profile.kind !== 'jwe') return bytes;
+  if (derive.type === 'hkdf') {
+    const bits = Number(/\d+/.exec(alg === 'dir' ? enc : alg)[0]) * (alg === 'dir' && /CBC/.test(enc) ? 2 : 1);
+    return toolOf(v).hkdf(derive.hash, bytes, Buffer.alloc(0), derive.info ?? '', bits / 8);
+  }
   const digest = await toolOf(v).digest(derive.hash, bytes);
   const text = !derive.form || derive.form === 'raw' ? digest : Buffer.from(digest.toString(derive.form));
   return text.subarray(0, derive.take || derive.len || text.length);
@@ -30,8 +34,13 @@ export async function openJWS(v, text) {
 
 const members = ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag'];
 const flattened = (p) => Object.fromEntries(members.filter((m) => m !== 'encrypted_key' || !/^(dir|ECDH-ES)$/.test(p.alg)).map((m) => [m, `\${${m}}`]));
+const general = (p) => {
+  const { encrypted_key: key, ...rest } = flattened(p);
+  return { ...rest, recipients: [key === undefined ? {} : { encrypted_key: key }] };
+};
 const shape = (p) => {
   const envelope = envelopeOf(p);
+  if (p.serialization === 'general') return { ...envelope, json: general(p) };
   if (p.serialization === 'flattened' && !p.envelope?.json) return { ...envelope, json: flattened(p) };
   return p.envelope ? envelope : { text: '${jwe}' };
 };
@@ -56,6 +65,20 @@ export const jwe = {
       const { plaintext } = await jose.compactDecrypt(compact, key, { keyManagementAlgorithms: [p.alg], contentEncryptionAlgorithms: [p.enc] });
       return p.nested ? openJWS(v, Buffer.from(plaintext).toString()) : Buffer.from(plaintext);
     });
+  },
+};
+
+// A body that is a JWS around the payload, as in Brazil's open finance.
+export const jws = {
+  make(v, body) {
+    const { alg, ref, protected_header: header, select } = v.profile;
+    return sealSelected(select, body, async (text) => ({
+      body: await new jose.CompactSign(text).setProtectedHeader({ ...header, alg }).sign(await keyOf(v, ref, 'private')), headers: {},
+    }));
+  },
+  open(v, { body }) {
+    const { alg, ref, select } = v.profile;
+    return openSelected(select, body, async (text) => Buffer.from((await jose.compactVerify(text, await keyOf(v, ref, 'public'), { algorithms: [alg] })).payload));
   },
 };
 

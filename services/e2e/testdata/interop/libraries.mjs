@@ -32,14 +32,15 @@ const formatted = {
   open: (v, { body }) => CryptoJS.AES.decrypt(body, v.secrets[v.profile.key.ref].value, { format: formatter }).toString(CryptoJS.enc.Utf8),
 };
 
-// openssl enc with a passphrase.
+// openssl enc with a passphrase, in one line or in its own.
 const { run } = await import('./tools.mjs');
 const enc = {
-  fits: (v) => /^openssl/.test(v.tool) && v.profile.envelope?.blobs?.c?.parts[0] === 'lit:Salted__',
+  fits: (v) => /^openssl/.test(v.tool) && v.profile.envelope?.blobs?.c?.parts[0] === 'lit:Salted__' && !/hex/.test(v.profile.envelope.blobs.c.enc),
   args(v) {
+    const lines = v.profile.envelope.blobs.c.enc === 'base64_mime' ? [] : ['-A'];
     const { type, hash, iterations } = v.profile.key.derive;
     const kdf = type === 'pbkdf2' ? ['-pbkdf2', '-iter', String(iterations)] : [];
-    return ['enc', `-${v.profile.content.alg.toLowerCase()}`, '-md', hash, ...kdf, '-base64', '-A', '-pass', `pass:${v.secrets[v.profile.key.ref].value}`];
+    return ['enc', `-${v.profile.content.alg.toLowerCase()}`, '-md', hash, ...kdf, '-base64', ...lines, '-pass', `pass:${v.secrets[v.profile.key.ref].value}`];
   },
   make(v, body) { return { body: run(body, 'openssl', ...this.args(v), '-salt').toString() }; },
   open(v, { body }) { return run(body, 'openssl', ...this.args(v), '-d').toString(); },

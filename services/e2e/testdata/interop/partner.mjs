@@ -10,13 +10,13 @@
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { cipher, rsaDirect } from './cipher.mjs';
-import { jwe } from './jose.mjs';
+import { jwe, jws } from './jose.mjs';
 import { libraryOf } from './libraries.mjs';
 import { pgp } from './openpgp.mjs';
 import { sign } from './signature.mjs';
 import { hasTool } from './tools.mjs';
 
-const kinds = { cipher, rsa_direct: rsaDirect, jwe, pgp, sign };
+const kinds = { cipher, rsa_direct: rsaDirect, jwe, jws, pgp, sign };
 const worker = (v) => libraryOf(v) ?? kinds[v.profile.kind];
 
 export const make = async (v, plaintext) => worker(v).make(v, plaintext);

@@ -1,4 +1,5 @@
 """Answers each line of standard input with one: what hashlib and cryptography make."""
+import base64
 import hashlib
 import hmac
 import sys
@@ -90,6 +91,7 @@ OPERATIONS = {
     "scrypt": (4, lambda n, r, p, size, secret, salt: hashlib.scrypt(
         secret, salt=salt, n=int(n), r=int(r), p=int(p), dklen=int(size), maxmem=1 << 28)),
     "seal": (3, seal), "open": (3, open_), "wrap": (2, wrap), "unwrap": (2, unwrap), "hkdf": (2, hkdf),
+    "to-lines": (0, base64.encodebytes), "from-lines": (0, base64.decodebytes),
     "wrap-aes": (0, aes_key_wrap), "unwrap-aes": (0, aes_key_unwrap),
 }
 

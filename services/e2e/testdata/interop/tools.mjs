@@ -137,6 +137,8 @@ const openssl = {
     withFiles([pem], (file) => run(key, 'openssl', ...pkeyutl(how), '-encrypt', ...publicInput(pem, file))),
   unwrap: (how, pem, wrapped) => withFiles([pem], (file) => run(wrapped, 'openssl', ...pkeyutl(how), '-decrypt', '-inkey', file)),
   // openssl signs digests; Ed25519 and what needs options it leaves to node.
+  toLines: (bytes) => run(bytes, 'openssl', 'enc', '-a'),
+  fromLines: (text) => run(text, 'openssl', 'enc', '-d', '-a'),
   sign: (how, pem, data) =>
     how.hash && !how.pss && !how.p1363 ? withFiles([pem], (file) => run(data, 'openssl', 'dgst', `-${how.hash}`, '-sign', file)) : node.sign(how, pem, data),
   verify(how, pem, data, signature) {
@@ -237,6 +239,8 @@ function over(line, extra) {
       line('unwrap', how.pkcs1 ? 'pkcs1' : how.hash, how.mgf ?? '', how.label ? Buffer.from(how.label) : '', derPrivate(pem), wrapped),
     wrapAES: (kek, key) => line('wrap-aes', kek, key),
     unwrapAES: (kek, wrapped) => line('unwrap-aes', kek, wrapped),
+    toLines: (bytes) => line('to-lines', bytes),
+    fromLines: (text) => line('from-lines', text),
     ...extra(line),
   };
 }

@@ -2,17 +2,17 @@
 import { base64Secret, hexSecret, pemFile, textSecret } from './words.mjs';
 
 /** Flips a bit of a byte in the text that a function finds in a body. */
-const flip = (text, encoding, at) => {
+export const flip = (text, encoding, at) => {
   const bytes = Buffer.from(text, encoding);
   bytes[at < 0 ? bytes.length + at : at] ^= 1;
   return bytes.toString(encoding);
 };
-const inBody = (change) => (v) => { v.output.body = change(v.output.body, v); };
-const inJSON = (change) => inBody((body) => {
+export const inBody = (change) => (v) => { v.output.body = change(v.output.body, v); };
+export const inJSON = (change) => inBody((body) => {
   const document = JSON.parse(body);
   return JSON.stringify(change(document) ?? document);
 });
-const inHeader = (name, change) => (v) => {
+export const inHeader = (name, change) => (v) => {
   const value = change(v.output.headers[name]);
   if (value === undefined) delete v.output.headers[name];
   else v.output.headers[name] = value;
@@ -24,9 +24,9 @@ const inHeaderOfJWE = (change, also = () => {}) => inBody((body, v) => {
   also(v, parts);
   return parts.join('.');
 });
-const refuse = (id, from, why, change, other) => ({ id: `neg-${id}`, from, why, change, ...other });
+export const refuse = (id, from, why, change, other) => ({ id: `neg-${id}`, from, why, change, ...other });
 // What a lenient partner lets pass and we must not.
-const ours = { ours_to_refuse: true };
+export const ours = { ours_to_refuse: true };
 
 export const refused = [
   refuse('gcm-iv-flipped', 'aes128gcm-base64url', 'a bit of the IV', inBody((b) => flip(b, 'base64url', 0))),
