@@ -168,3 +168,31 @@ func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 		}
 	}
 }
+
+// TestDeployReadmeInstallsIntoAPlainSystem runs the lines of deploy/README.md that install
+// files, in a folder that has no more than the folders that systemd comes with.
+func TestDeployReadmeInstallsIntoAPlainSystem(t *testing.T) {
+	readme, err := os.ReadFile("../../deploy/README.md")
+	check(t, err)
+	lines := regexp.MustCompile("(?m)^install .*$").FindAllString(string(readme), -1)
+	if len(lines) < 5 {
+		t.Fatalf("deploy/README.md installs %d times, want at least 5", len(lines))
+	}
+	folder := t.TempDir()
+	check(t, os.CopyFS(filepath.Join(folder, "deploy"), os.DirFS("../../deploy")))
+	check(t, os.MkdirAll(filepath.Join(folder, "etc/systemd/system"), 0o700))
+	check(t, os.Mkdir(filepath.Join(folder, "bin"), 0o700))
+	for _, file := range []string{"bin/vault", "bin/allowlist", "bin/gateway", "vault.key"} {
+		check(t, os.WriteFile(filepath.Join(folder, file), nil, 0o600))
+	}
+	for _, line := range lines {
+		line, _, _ = strings.Cut(line, "&&")
+		line = strings.ReplaceAll(line, " /", " ./")
+		line = regexp.MustCompile(` -g \S+`).ReplaceAllString(line, "") // that only root can
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir = folder
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+}
