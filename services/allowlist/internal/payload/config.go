@@ -36,9 +36,10 @@ type Config struct {
 }
 
 // Parse checks and compiles the configuration of an endpoint in the workspace, an
-// id without the `workspaces/` in front, as of now. All findings come back at once as one [fault.Error], under the gravest
-// reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and LEGACY_NOT_ACKNOWLEDGED;
-// violations name fields from `encryption` on. The message is copied.
+// id without the `workspaces/` in front, as of now. All findings come back at once as one
+// [fault.Error], under the gravest reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and
+// LEGACY_NOT_ACKNOWLEDGED; violations name fields from `encryption` on. The message is
+// copied.
 //
 // Beside findings the configuration is returned as well, for [Config.References] and
 // [Config.CheckFacts] only: so that what its secrets have against it can be told along.

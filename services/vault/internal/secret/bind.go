@@ -33,11 +33,12 @@ type Use struct {
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation adds the version, if it is
-// one that was not named yet, and else changes nothing; it returns what there is. With the binding comes what is known of the version that is
-// meant: one that is named must be enabled, while the current one may be in any state, as
-// it is another one after the next rotation. It fails with SECRET_NOT_FOUND,
-// VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED,
-// HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED.
+// one that was not named yet, and else changes nothing; it returns what there is.
+//
+// With the binding comes what is known of the version that is meant: one that is named
+// must be enabled, while the current one may be in any state, as it is another one after
+// the next rotation. It fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
+// VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Version, err error) {
 	now := s.timestamp()
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
