@@ -1729,8 +1729,10 @@ type SecretRef struct {
 	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
 	// the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
 	// IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-	// `set` to callers who may not see secrets. Use one secret for one purpose: what one
-	// configuration makes of it, such as a digest, may be what another derives its key by.
+	// `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
+	// digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
+	// digest may be what another configuration derives its key by. The first endpoint that
+	// is saved with it decides for good; then KEY_PURPOSE_FIXED.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which version; 0 (the default) follows the current one.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
@@ -4671,7 +4673,8 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 }
 
 // A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
-// checksums. A MAC would be better: needs SECRET_DIGEST.
+// checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+// SecretRef.
 type SecretDigest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hash. MD5 and SHA1 need WEAK_DIGEST.

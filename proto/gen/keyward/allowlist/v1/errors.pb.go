@@ -59,7 +59,7 @@ const (
 	ErrorReason_ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED ErrorReason = 11
 	// FAILED_PRECONDITION. The configuration makes unsafe choices that
 	// `allow_legacy` does not name, or no longer. Metadata: `flags`, joined by a
-	// comma and a space.
+	// comma and a space; also beside another reason, if more is wrong with a save.
 	ErrorReason_ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED ErrorReason = 12
 	// FAILED_PRECONDITION. Only a verified endpoint can be activated.
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_VERIFIED ErrorReason = 13
@@ -69,11 +69,15 @@ const (
 	ErrorReason_ERROR_REASON_ENCRYPTION_NOT_CONFIGURED ErrorReason = 15
 	// NOT_FOUND. A referenced secret does not exist; google.rpc.BadRequest names the field.
 	ErrorReason_ERROR_REASON_SECRET_NOT_FOUND ErrorReason = 16
-	// NOT_FOUND. A referenced secret has no such version.
+	// NOT_FOUND. A referenced secret has no such version; google.rpc.BadRequest names the
+	// field when an endpoint is saved, as for the reasons below.
 	ErrorReason_ERROR_REASON_VERSION_NOT_FOUND ErrorReason = 17
-	// FAILED_PRECONDITION. The version of a referenced secret is disabled.
+	// FAILED_PRECONDITION. The version of a referenced secret is disabled. Nothing goes out
+	// with it; what came in opens with versions before it, within the grace of the rotation
+	// and where the scheme tells a wrong key. Of another message this is the answer, too: it
+	// may be one of that version.
 	ErrorReason_ERROR_REASON_VERSION_DISABLED ErrorReason = 18
-	// FAILED_PRECONDITION. The version of a referenced secret is destroyed.
+	// FAILED_PRECONDITION. The version of a referenced secret is destroyed. As if disabled.
 	ErrorReason_ERROR_REASON_VERSION_DESTROYED ErrorReason = 19
 	// FAILED_PRECONDITION. A referenced secret may not be used for this.
 	// Metadata: `usage`, the secret's.
@@ -95,7 +99,8 @@ const (
 	// INVALID_ARGUMENT. The exchange is not one of ours, is of another endpoint or
 	// caller, or has expired.
 	ErrorReason_ERROR_REASON_INVALID_EXCHANGE ErrorReason = 25
-	// UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached.
+	// UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve
+	// the allowlist at the moment.
 	ErrorReason_ERROR_REASON_VAULT_UNAVAILABLE ErrorReason = 26
 	// RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
 	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 27

@@ -285,7 +285,8 @@ func (EndpointChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
-// An Endpoint is a partner's HTTP endpoint that the platform may talk to.
+// An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
+// most 48 secrets in all.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both ids

@@ -64,13 +64,29 @@ type AllowlistServiceClient interface {
 	// Registers an endpoint. It starts PENDING. Binds the secrets that it refers to,
 	// so that they cannot be deleted. Fails with
 	// ENDPOINT_EXISTS if the name is taken.
+	//
+	// What is wrong with the request comes in one error: google.rpc.BadRequest names each
+	// malformed field, each unsafe choice that is not acknowledged (at `allow_legacy`, with
+	// the flag in words) and each reference to a secret that cannot be used so. The code and
+	// the reason are those of the gravest: DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD, what a
+	// secret is refused for, LEGACY_NOT_ACKNOWLEDGED; the metadata are of all, so `flags` is
+	// there whenever a choice is to be acknowledged. Two things come first and alone: what
+	// breaks the rules that the messages declare, and a vault that is out of reach where
+	// nothing else is wrong. Nothing stays bound by a request that is refused.
+	//
+	// Paths name entries of maps by their keys, `endpoint.encryption.request.envelope.blobs["data"]`,
+	// if these are ordinary short names. Where a preset is used, they name its secrets and
+	// settings, such as `endpoint.encryption.preset.secrets["key"]`, and for unsafe choices
+	// `endpoint.encryption.preset.legacy_reason` or `.legacy_expire_time`.
 	CreateEndpoint(ctx context.Context, in *CreateEndpointRequest, opts ...grpc.CallOption) (*CreateEndpointResponse, error)
 	// Returns an endpoint. Members see each reference to a secret as `set`.
 	GetEndpoint(ctx context.Context, in *GetEndpointRequest, opts ...grpc.CallOption) (*GetEndpointResponse, error)
 	// Lists the endpoints of a workspace. Members see each reference as `set`.
 	ListEndpoints(ctx context.Context, in *ListEndpointsRequest, opts ...grpc.CallOption) (*ListEndpointsResponse, error)
 	// Changes what the mask names. A change of the URL that the verification does not
-	// cover undoes it and makes the endpoint PENDING.
+	// cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
+	// in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
+	// host are a violation at `endpoint.url`.
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(ctx context.Context, in *DeleteEndpointRequest, opts ...grpc.CallOption) (*DeleteEndpointResponse, error)
@@ -308,13 +324,29 @@ type AllowlistServiceServer interface {
 	// Registers an endpoint. It starts PENDING. Binds the secrets that it refers to,
 	// so that they cannot be deleted. Fails with
 	// ENDPOINT_EXISTS if the name is taken.
+	//
+	// What is wrong with the request comes in one error: google.rpc.BadRequest names each
+	// malformed field, each unsafe choice that is not acknowledged (at `allow_legacy`, with
+	// the flag in words) and each reference to a secret that cannot be used so. The code and
+	// the reason are those of the gravest: DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD, what a
+	// secret is refused for, LEGACY_NOT_ACKNOWLEDGED; the metadata are of all, so `flags` is
+	// there whenever a choice is to be acknowledged. Two things come first and alone: what
+	// breaks the rules that the messages declare, and a vault that is out of reach where
+	// nothing else is wrong. Nothing stays bound by a request that is refused.
+	//
+	// Paths name entries of maps by their keys, `endpoint.encryption.request.envelope.blobs["data"]`,
+	// if these are ordinary short names. Where a preset is used, they name its secrets and
+	// settings, such as `endpoint.encryption.preset.secrets["key"]`, and for unsafe choices
+	// `endpoint.encryption.preset.legacy_reason` or `.legacy_expire_time`.
 	CreateEndpoint(context.Context, *CreateEndpointRequest) (*CreateEndpointResponse, error)
 	// Returns an endpoint. Members see each reference to a secret as `set`.
 	GetEndpoint(context.Context, *GetEndpointRequest) (*GetEndpointResponse, error)
 	// Lists the endpoints of a workspace. Members see each reference as `set`.
 	ListEndpoints(context.Context, *ListEndpointsRequest) (*ListEndpointsResponse, error)
 	// Changes what the mask names. A change of the URL that the verification does not
-	// cover undoes it and makes the endpoint PENDING.
+	// cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
+	// in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
+	// host are a violation at `endpoint.url`.
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error)

@@ -455,7 +455,9 @@ type UpdateSecretRequest struct {
 	// Why, for the change log. At most 512 characters, none a control character.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Only with a `value`: the version that is current stays so, and the new one waits to
-	// be restored. Meant for keys that a partner needs to know before they are used.
+	// be restored. Meant for keys that a partner needs to know before they are used. What
+	// comes in is opened with current versions and those before: restore it before the
+	// partner uses it, and the version of before is welcome for the endpoint's grace.
 	KeepCurrent   bool `protobuf:"varint,5,opt,name=keep_current,json=keepCurrent,proto3" json:"keep_current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1423,9 +1425,11 @@ func (x *DestroySecretVersionResponse) GetVersion() *SecretVersion {
 // Asks for a page of a secret's bindings.
 type ListSecretBindingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `workspaces/{workspace}/secrets/{secret}`.
+	// `workspaces/{workspace}/secrets/{secret}`; `-` as the secret stands for all secrets of
+	// the workspace.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// How many at most: 50 if 0, 1,000 if more than that.
+	// How many at most: 50 if 0, 1,000 if more than that. A page may be shorter; only an
+	// empty `next_page_token` ends the list.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1487,7 +1491,7 @@ func (x *ListSecretBindingsRequest) GetPageToken() string {
 // Answers ListSecretBindings.
 type ListSecretBindingsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The bindings, ordered by holder and operation id.
+	// The bindings, ordered by secret, holder and operation id.
 	Bindings []*Binding `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty"`
 	// Ask with this for the next page. Empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

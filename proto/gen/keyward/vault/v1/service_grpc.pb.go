@@ -99,7 +99,7 @@ type VaultServiceClient interface {
 	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
 	// logged.
 	DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*DestroySecretVersionResponse, error)
-	// Lists who is bound to a secret.
+	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
 	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
@@ -358,7 +358,7 @@ type VaultServiceServer interface {
 	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
 	// logged.
 	DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error)
-	// Lists who is bound to a secret.
+	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
 	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED

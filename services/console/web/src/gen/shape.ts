@@ -219,7 +219,7 @@ export const shape: Shape = {
           "json": "name",
           "scalar": "string",
           "required": true,
-          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets. Use one secret for one purpose: what one configuration makes of it, such as a digest, may be what another derives its key by."
+          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that digest may be what another configuration derives its key by. The first endpoint that is saved with it decides for good; then KEY_PURPOSE_FIXED."
         },
         {
           "name": "version",
@@ -1158,7 +1158,7 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SecretDigest": {
-      "words": "A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's checksums. A MAC would be better: needs SECRET_DIGEST.",
+      "words": "A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see SecretRef.",
       "oneofs": [],
       "fields": [
         {

@@ -410,8 +410,10 @@ export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
    * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
    * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-   * `set` to callers who may not see secrets. Use one secret for one purpose: what one
-   * configuration makes of it, such as a digest, may be what another derives its key by.
+   * `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
+   * digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
+   * digest may be what another configuration derives its key by. The first endpoint that
+   * is saved with it decides for good; then KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
@@ -443,8 +445,10 @@ export declare type SecretRefJson = {
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
    * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
    * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-   * `set` to callers who may not see secrets. Use one secret for one purpose: what one
-   * configuration makes of it, such as a digest, may be what another derives its key by.
+   * `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
+   * digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
+   * digest may be what another configuration derives its key by. The first endpoint that
+   * is saved with it decides for good; then KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
@@ -4021,7 +4025,8 @@ export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJs
 
 /**
  * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
- * checksums. A MAC would be better: needs SECRET_DIGEST.
+ * checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+ * SecretRef.
  *
  * @generated from message keyward.allowlist.v1.SecretDigest
  */
@@ -4036,7 +4041,8 @@ export declare type SecretDigest = Message<"keyward.allowlist.v1.SecretDigest"> 
 
 /**
  * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
- * checksums. A MAC would be better: needs SECRET_DIGEST.
+ * checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+ * SecretRef.
  *
  * @generated from message keyward.allowlist.v1.SecretDigest
  */

@@ -110,7 +110,7 @@ export enum ErrorReason {
   /**
    * FAILED_PRECONDITION. The configuration makes unsafe choices that
    * `allow_legacy` does not name, or no longer. Metadata: `flags`, joined by a
-   * comma and a space.
+   * comma and a space; also beside another reason, if more is wrong with a save.
    *
    * @generated from enum value: ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED = 12;
    */
@@ -145,21 +145,25 @@ export enum ErrorReason {
   SECRET_NOT_FOUND = 16,
 
   /**
-   * NOT_FOUND. A referenced secret has no such version.
+   * NOT_FOUND. A referenced secret has no such version; google.rpc.BadRequest names the
+   * field when an endpoint is saved, as for the reasons below.
    *
    * @generated from enum value: ERROR_REASON_VERSION_NOT_FOUND = 17;
    */
   VERSION_NOT_FOUND = 17,
 
   /**
-   * FAILED_PRECONDITION. The version of a referenced secret is disabled.
+   * FAILED_PRECONDITION. The version of a referenced secret is disabled. Nothing goes out
+   * with it; what came in opens with versions before it, within the grace of the rotation
+   * and where the scheme tells a wrong key. Of another message this is the answer, too: it
+   * may be one of that version.
    *
    * @generated from enum value: ERROR_REASON_VERSION_DISABLED = 18;
    */
   VERSION_DISABLED = 18,
 
   /**
-   * FAILED_PRECONDITION. The version of a referenced secret is destroyed.
+   * FAILED_PRECONDITION. The version of a referenced secret is destroyed. As if disabled.
    *
    * @generated from enum value: ERROR_REASON_VERSION_DESTROYED = 19;
    */
@@ -216,7 +220,8 @@ export enum ErrorReason {
   INVALID_EXCHANGE = 25,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve
+   * the allowlist at the moment.
    *
    * @generated from enum value: ERROR_REASON_VAULT_UNAVAILABLE = 26;
    */

@@ -13,7 +13,8 @@ import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 export declare const file_keyward_allowlist_v1_resources: GenFile;
 
 /**
- * An Endpoint is a partner's HTTP endpoint that the platform may talk to.
+ * An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
+ * most 48 secrets in all.
  *
  * @generated from message keyward.allowlist.v1.Endpoint
  */
@@ -188,7 +189,8 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
 };
 
 /**
- * An Endpoint is a partner's HTTP endpoint that the platform may talk to.
+ * An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
+ * most 48 secrets in all.
  *
  * @generated from message keyward.allowlist.v1.Endpoint
  */

@@ -3043,6 +3043,20 @@ export declare const AllowlistService: GenService<{
    * so that they cannot be deleted. Fails with
    * ENDPOINT_EXISTS if the name is taken.
    *
+   * What is wrong with the request comes in one error: google.rpc.BadRequest names each
+   * malformed field, each unsafe choice that is not acknowledged (at `allow_legacy`, with
+   * the flag in words) and each reference to a secret that cannot be used so. The code and
+   * the reason are those of the gravest: DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD, what a
+   * secret is refused for, LEGACY_NOT_ACKNOWLEDGED; the metadata are of all, so `flags` is
+   * there whenever a choice is to be acknowledged. Two things come first and alone: what
+   * breaks the rules that the messages declare, and a vault that is out of reach where
+   * nothing else is wrong. Nothing stays bound by a request that is refused.
+   *
+   * Paths name entries of maps by their keys, `endpoint.encryption.request.envelope.blobs["data"]`,
+   * if these are ordinary short names. Where a preset is used, they name its secrets and
+   * settings, such as `endpoint.encryption.preset.secrets["key"]`, and for unsafe choices
+   * `endpoint.encryption.preset.legacy_reason` or `.legacy_expire_time`.
+   *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.CreateEndpoint
    */
   createEndpoint: {
@@ -3072,7 +3086,9 @@ export declare const AllowlistService: GenService<{
   },
   /**
    * Changes what the mask names. A change of the URL that the verification does not
-   * cover undoes it and makes the endpoint PENDING.
+   * cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
+   * in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
+   * host are a violation at `endpoint.url`.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.UpdateEndpoint
    */

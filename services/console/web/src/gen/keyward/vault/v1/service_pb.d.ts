@@ -460,7 +460,9 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
 
   /**
    * Only with a `value`: the version that is current stays so, and the new one waits to
-   * be restored. Meant for keys that a partner needs to know before they are used.
+   * be restored. Meant for keys that a partner needs to know before they are used. What
+   * comes in is opened with current versions and those before: restore it before the
+   * partner uses it, and the version of before is welcome for the endpoint's grace.
    *
    * @generated from field: bool keep_current = 5;
    */
@@ -507,7 +509,9 @@ export declare type UpdateSecretRequestJson = {
 
   /**
    * Only with a `value`: the version that is current stays so, and the new one waits to
-   * be restored. Meant for keys that a partner needs to know before they are used.
+   * be restored. Meant for keys that a partner needs to know before they are used. What
+   * comes in is opened with current versions and those before: restore it before the
+   * partner uses it, and the version of before is welcome for the endpoint's grace.
    *
    * @generated from field: bool keep_current = 5;
    */
@@ -1359,14 +1363,16 @@ export declare const DestroySecretVersionResponseSchema: GenMessage<DestroySecre
  */
 export declare type ListSecretBindingsRequest = Message<"keyward.vault.v1.ListSecretBindingsRequest"> & {
   /**
-   * `workspaces/{workspace}/secrets/{secret}`.
+   * `workspaces/{workspace}/secrets/{secret}`; `-` as the secret stands for all secrets of
+   * the workspace.
    *
    * @generated from field: string parent = 1;
    */
   parent: string;
 
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter; only an
+   * empty `next_page_token` ends the list.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1387,14 +1393,16 @@ export declare type ListSecretBindingsRequest = Message<"keyward.vault.v1.ListSe
  */
 export declare type ListSecretBindingsRequestJson = {
   /**
-   * `workspaces/{workspace}/secrets/{secret}`.
+   * `workspaces/{workspace}/secrets/{secret}`; `-` as the secret stands for all secrets of
+   * the workspace.
    *
    * @generated from field: string parent = 1;
    */
   parent?: string;
 
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter; only an
+   * empty `next_page_token` ends the list.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1421,7 +1429,7 @@ export declare const ListSecretBindingsRequestSchema: GenMessage<ListSecretBindi
  */
 export declare type ListSecretBindingsResponse = Message<"keyward.vault.v1.ListSecretBindingsResponse"> & {
   /**
-   * The bindings, ordered by holder and operation id.
+   * The bindings, ordered by secret, holder and operation id.
    *
    * @generated from field: repeated keyward.vault.v1.Binding bindings = 1;
    */
@@ -1442,7 +1450,7 @@ export declare type ListSecretBindingsResponse = Message<"keyward.vault.v1.ListS
  */
 export declare type ListSecretBindingsResponseJson = {
   /**
-   * The bindings, ordered by holder and operation id.
+   * The bindings, ordered by secret, holder and operation id.
    *
    * @generated from field: repeated keyward.vault.v1.Binding bindings = 1;
    */
@@ -2568,7 +2576,7 @@ export declare const VaultService: GenService<{
     output: typeof DestroySecretVersionResponseSchema;
   },
   /**
-   * Lists who is bound to a secret.
+   * Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ListSecretBindings
    */
