@@ -13,10 +13,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
-)
 
-// domain is the domain of the reasons in the errors of Keyward.
-const domain = "keyward.dev"
+	"github.com/keyward/keyward/pkg/fault"
+)
 
 // A CodeError stands for all failures of one class. [errors.Is] tells whether an error
 // is of a class.
@@ -130,7 +129,7 @@ func Describe(err error) error {
 	for _, detail := range st.Details() {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
-			if d.GetDomain() == domain {
+			if d.GetDomain() == fault.Domain {
 				e.Reason, e.Metadata = d.GetReason(), d.GetMetadata()
 			}
 		case *errdetails.BadRequest:

@@ -32,9 +32,6 @@ const (
 // binding to.
 const reasonNotBound = "NOT_BOUND"
 
-// domain is the domain of the reasons in the vault's errors.
-const domain = "keyward.dev"
-
 // ErrNotBound is in the chain of the error for a secret that the allowlist holds
 // no binding to. It is opaque to callers.
 var ErrNotBound = errors.New("the vault knows no binding of this workload to the secret")
@@ -102,7 +99,7 @@ func reasonOf(err error) string { return infoOf(err).GetReason() }
 // that speaks.
 func infoOf(err error) *errdetails.ErrorInfo {
 	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
 			return info
 		}
 	}
