@@ -130,3 +130,15 @@ func TestWorkGrowsWithWhatIsDerived(t *testing.T) {
 		}
 	}
 }
+
+// The contract says how many values of one message may take what.
+func TestAMessageMayMakeTheWorkThatTheContractSays(t *testing.T) {
+	t.Parallel()
+	if workLimit != 10_000_000 || workLimit/publicKeyWork != 10_000 || workLimit/privateKeyWork != 1_000 || workLimit/pgpWork != 100 {
+		t.Errorf("a message may make %d iterations, %d public keys, %d private ones, %d OpenPGP", workLimit, workLimit/publicKeyWork, workLimit/privateKeyWork, workLimit/pgpWork)
+	}
+	m := new(message)
+	if err := m.spend(workLimit); err != nil || !errors.Is(m.spend(1), errTooMuchWork) {
+		t.Errorf("spend of all: %v, and one more is not too much", err)
+	}
+}

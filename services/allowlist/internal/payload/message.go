@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -128,6 +129,8 @@ type message struct {
 	Input
 	ring ring
 	work int
+	// limit is how much work there may be; 0: workLimit.
+	limit int
 	// leave ends the turn that the message has, if it has one.
 	leave func()
 	// suffixes are the ends of values of the body that are the IV and the associated
@@ -141,7 +144,7 @@ type message struct {
 // is too much in all. A message that has not been light waits for its turn, and keeps it
 // until it does more, or ends.
 func (m *message) spend(work int) error {
-	if m.work += work; m.work > workLimit {
+	if m.work += work; m.work > cmp.Or(m.limit, workLimit) {
 		return errTooMuchWork
 	}
 	if m.work <= lightWork || work == 0 || m.Turn == nil {

@@ -31,6 +31,9 @@ type Pipeline struct {
 	toEncrypt, toDecrypt, toVerify []want
 	needsExchange, answersOnce     bool
 	showsKey, oracle               bool
+
+	// workLimit is how much work a message may make; 0: as much as any.
+	workLimit int
 }
 
 // finish collects what the pipeline needs, once its parts are there.
@@ -96,7 +99,7 @@ func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error)
 	if err != nil {
 		return nil, err
 	}
-	return &message{Input: in, ring: ring}, p.checkAcknowledged(in.Now, goesOut)
+	return &message{Input: in, ring: ring, limit: p.workLimit}, p.checkAcknowledged(in.Now, goesOut)
 }
 
 // Encrypt protects a body that goes out.

@@ -52,7 +52,7 @@ func TestWhatIsLightDoesNotWaitForATurn(t *testing.T) {
 func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 	t.Parallel()
 	gone := func(int) (func(), error) { return nil, fmt.Errorf("wait: %w", context.Canceled) }
-	d := slowDeriver(200_000)
+	d := slowDeriver(101_000)
 	if key, err := d.derive(&message{Input: Input{Turn: gone}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
 		t.Errorf("derive = %x, %v", key, err)
 	}
@@ -64,12 +64,12 @@ func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 // Of messages that wait for the same key one derives it.
 func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	t.Parallel()
-	d := slowDeriver(200_000)
+	d := slowDeriver(101_000)
 	want, err := d.derive(new(message), []byte("secret"), []byte("salt"), 32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := slowDeriver(200_000)
+	late := slowDeriver(101_000)
 	late.by = d.by
 	meanwhile := func(int) (func(), error) {
 		late.remember(d.remembered[0].of, []byte("what another derived meanwhile.."))

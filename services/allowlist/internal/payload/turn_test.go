@@ -23,7 +23,7 @@ func slowly(iterations int) string {
 func TestSlowMessagesTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
-	p := legacyPipeline(t, slowly(150_000))
+	p := legacyPipeline(t, slowly(101_000))
 	q := turn.NewQueue(1)
 	begun, most := 0, 0
 	var mutex sync.Mutex
@@ -43,7 +43,7 @@ func TestSlowMessagesTakeTurns(t *testing.T) {
 		}
 	}
 	var all sync.WaitGroup
-	for range 6 {
+	for range 3 {
 		all.Go(func() {
 			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: counted(q.For(t.Context()))}
 			sent, err := p.Encrypt(in)

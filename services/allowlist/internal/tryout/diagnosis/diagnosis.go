@@ -42,6 +42,8 @@ type Case struct {
 	Plaintext []byte
 	// Turns is where slow variants wait.
 	Turns *turn.Queue
+	// Late reports whether it takes too long already; nil: it never does.
+	Late func() bool
 	// Key returns the versions of a key, the newest first; none if it is not to be had.
 	Key func(payload.Reference) []payload.Key
 }
@@ -57,7 +59,7 @@ type Answer struct {
 }
 
 // Find tries the variants of a profile, the likelier first, until one opens the message,
-// the effort is spent or the context ends.
+// the effort is spent, it is late or the context ends.
 func Find(ctx context.Context, c Case) Answer {
 	var answer Answer
 	left := effort
@@ -70,7 +72,7 @@ func Find(ctx context.Context, c Case) Answer {
 		if !ok {
 			continue
 		}
-		if answer.Tried == maxVariants || ctx.Err() != nil {
+		if answer.Tried == maxVariants || ctx.Err() != nil || c.Late != nil && c.Late() {
 			break
 		}
 		answer.Tried++

@@ -69,6 +69,19 @@ func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestWhatTakesTooLongIsLeft(t *testing.T) {
+	t.Parallel()
+	p := problem(t, gcm, "AAAA")
+	asked := 0
+	p.Late = func() bool {
+		asked++
+		return asked > 3
+	}
+	if answer := diagnosis.Find(t.Context(), p); answer.Tried != 3 || answer.Found {
+		t.Errorf("Find until it is late = %+v, want 3 variants", answer)
+	}
+}
+
 func TestAKeyThatIsNotThereIsNoVariant(t *testing.T) {
 	t.Parallel()
 	p := problem(t, gcm, "AAAA")
