@@ -36,6 +36,12 @@
 // A link, unlike a rename, never replaces the store of another process that starts
 // for the first time as well.
 //
+// # What was deleted
+//
+// bbolt never writes where it wrote before, but frees pages and uses them again when it
+// needs some. Until then they are in the file as they were, with what has since been
+// replaced or deleted. [Compact] writes a file without them.
+//
 // # Failure of the disk
 //
 // If a commit fails, all updates of its group fail with the same error and the

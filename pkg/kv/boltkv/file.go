@@ -22,6 +22,10 @@ var (
 	ErrNewer = errors.New("the store was written by a newer version of Keyward")
 )
 
+// errReplaced means that a compaction has replaced the file between its opening and its
+// locking.
+var errReplaced = errors.New("the file has been replaced")
+
 // The file holds two buckets: the data, and what the data is.
 var (
 	dataBucket = []byte("data")
@@ -44,7 +48,11 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockAndInspect(file, opts.LockTimeout); err != nil {
+	err = lockAndInspect(file, path, opts.LockTimeout)
+	if errors.Is(err, errReplaced) {
+		return reopen(file, path, opts)
+	}
+	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	bolt, err := openBolt(file, opts)
@@ -63,6 +71,14 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	return bolt, nil
 }
 
+// reopen opens the file that has taken the place of one.
+func reopen(file *os.File, path string, opts Options) (*bbolt.DB, error) {
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
+	return openFile(path, opts)
+}
+
 func openOrCreate(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +90,7 @@ func openOrCreate(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR, 0)
 }
 
-func lockAndInspect(file *os.File, timeout time.Duration) error {
+func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -85,9 +101,12 @@ func lockAndInspect(file *os.File, timeout time.Duration) error {
 	if err := lock(file, timeout); err != nil {
 		return err
 	}
-	// Only now nobody else changes it.
+	// Only now nobody else changes it, or puts another one in its place.
 	if info, err = file.Stat(); err != nil {
 		return err
+	}
+	if current, err := os.Stat(path); err != nil || !os.SameFile(info, current) {
+		return errors.Join(errReplaced, err)
 	}
 	return inspect(file, info.Size())
 }
