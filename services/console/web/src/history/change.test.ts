@@ -8,7 +8,7 @@ const update: Change = {
   action: "ACTION_UPDATED",
   secret: "workspaces/demo/secrets/a",
   version: 3,
-  changedFields: ["value", "description", "labels"],
+  changedFields: ["description", "labels", "value", "current_version"],
   oldDescription: "old",
   newDescription: 'a "quoted" word, and\na line',
   oldLabels: {},
@@ -23,8 +23,14 @@ describe("an entry of a change log", () => {
       { field: "Description", from: "old", to: 'a "quoted" word, and\na line' },
       { field: "Labels", from: "", to: "b, team=a" },
     ]);
-    expect(titleOf(update)).toBe("Updated value, description, labels");
+    expect(titleOf(update)).toBe("Updated description, labels, value");
     expect(titleOf({ action: "ACTION_CREATED", changedFields: ["value"] })).toBe("Created");
+  });
+
+  test("says of a new version whether it waits, and of a binding which it names", () => {
+    expect(diffsOf({ action: "ACTION_UPDATED", version: 3, changedFields: ["value"] })).toEqual([{ field: "New version", from: "", to: "3, not current yet" }]);
+    expect(diffsOf({ action: "ACTION_CREATED", version: 1 })).toEqual([{ field: "New version", from: "", to: "1" }]);
+    expect(diffsOf({ action: "ACTION_BOUND", version: 2 })).toEqual([{ field: "Version", from: "", to: "2" }]);
   });
 
   test("says from what to what a rotation period changed", () => {

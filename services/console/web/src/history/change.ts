@@ -65,7 +65,8 @@ export function titleOf(change: Change): string {
   const { words } = actionOf(change.action);
   const ofVersion = change.version ? versionTitles[change.action ?? ""] : undefined;
   if (ofVersion) return ofVersion(change.version ?? 0);
-  const fields = change.changedFields ?? [];
+  // A new value is the current one unless it waits; that is said of the version.
+  const fields = (change.changedFields ?? []).filter((f) => f !== "current_version");
   if (change.action !== "ACTION_UPDATED" || fields.length === 0) return words;
   return `Updated ${fields.map((f) => f.replaceAll("_", " ")).join(", ")}`;
 }
@@ -76,13 +77,21 @@ export function diffsOf(change: Change): Diff[] {
   const add = (field: string, from: string, to: string) => {
     if (from !== to) found.push({ field, from, to });
   };
-  if (change.version && !(change.action && change.action in versionTitles)) add("New version", "", String(change.version));
+  if (change.version) add(...versionOf(change.version, change));
   add("Description", change.oldDescription ?? "", change.newDescription ?? "");
   add("Labels", labels(change.oldLabels), labels(change.newLabels));
   add("Allowed hosts", (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
   add("Rotation", everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
   add("URL", change.oldUrl ?? "", change.newUrl ?? "");
   return found;
+}
+
+/** What an entry says of a version, where its title does not. */
+function versionOf(version: number, { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change): [field: string, from: string, to: string] {
+  if (action in versionTitles) return ["Version", "", ""];
+  if (action !== "ACTION_CREATED" && action !== "ACTION_UPDATED") return ["Version", "", String(version)];
+  const waits = action === "ACTION_UPDATED" && !changedFields.includes("current_version");
+  return ["New version", "", waits ? `${version}, not current yet` : String(version)];
 }
 
 function labels(map: Record<string, string> | undefined): string {

@@ -39,7 +39,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const refused = error?.reason === "VERSION_IN_USE";
   const why = act === "destroy" ? inUse(secret, version, Date.now()) : undefined;
   const used = refused || why !== undefined;
-  const bound = version.current && ((secret.referenceCount ?? 0) > 0 || Number(error?.metadata.reference_count) > 0);
+  const bound = why === "current" || Number(error?.metadata.reference_count) > 0;
   const referrers = useReferrers(name, used && bound);
   const ready = act !== "destroy" || (typed === id && (!used || (force && reason.trim() !== "")));
 
@@ -110,7 +110,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
 function Refused({ reference_count: references, last_use_time: lastUse }: Record<string, string>) {
   return (
     <p>
-      {Number(references) > 0 && `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret. `}
+      {Number(references) > 0 && `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret: the version is current, was so within the last 24 hours, or is named by one. `}
       {lastUse && <>The version was last used <FullTime value={lastUse} />.</>}
     </p>
   );

@@ -13,7 +13,7 @@ export function actsOn(version: SecretVersionJson): VersionAct[] {
 /** How long after its last use a version still counts as in use, in milliseconds. */
 const recent = 24 * 3_600_000;
 
-/** Why the API would not destroy a version unless it is forced to; undefined where it would. */
+/** Why the API would not destroy a version unless it is forced to, as far as the page can tell: it does not know which was current before, or is named by an endpoint. */
 export function inUse(secret: SecretJson, version: SecretVersionJson, now: number): "current" | "recent" | undefined {
   if (version.current && (secret.referenceCount ?? 0) > 0) return "current";
   return now - Date.parse(version.lastUseTime ?? "") < recent ? "recent" : undefined;
