@@ -53,6 +53,41 @@ func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 	k.resolver.unbind(t, "absent", "op")
 }
 
+func TestBindingsOfAllSecretsOfAWorkspaceAreListed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, id := range []string{"b", "a", "c"} {
+		k.owner.create(t, id, &vaultv1.Secret{})
+	}
+	another := k.as(t, k.env.Workload(t, "another", "resolver"))
+	k.resolver.bind(t, "b", "e", "op")
+	another.bind(t, "b", "e", "op")
+	k.resolver.bind(t, "a", "f", "op")
+	for who, c := range map[string]client{"an owner": k.owner, "a super admin": k.admin, "a resolver": k.resolver} {
+		var got []string
+		req := &vaultv1.ListSecretBindingsRequest{Parent: nameOf("-"), PageSize: 1}
+		for {
+			res, err := c.ListSecretBindings(t.Context(), req)
+			if err != nil {
+				t.Fatalf("ListSecretBindings by %s = %v", who, err)
+			}
+			for _, b := range res.GetBindings() {
+				got = append(got, strings.TrimPrefix(b.GetSecret(), nameOf(""))+" "+b.GetHolder())
+			}
+			if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
+				break
+			}
+		}
+		want := []string{"a " + k.resolver.subject, "b " + another.subject, "b " + k.resolver.subject}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the bindings that %s sees differ (-want +got):\n%s", who, diff)
+		}
+	}
+	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: "workspaces/other/secrets/-"})
+	wantError(t, "ListSecretBindings of another workspace", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+}
+
 func TestResolveIsByNameAndUID(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

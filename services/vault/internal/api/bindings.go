@@ -12,7 +12,7 @@ import (
 
 // ListSecretBindings returns a page of who is bound to a secret.
 func (s *Server) ListSecretBindings(ctx context.Context, req *vaultv1.ListSecretBindingsRequest) (*vaultv1.ListSecretBindingsResponse, error) {
-	name, err := secret.ParseName(req.GetParent())
+	name, err := secret.ParseNameOrAny(req.GetParent())
 	if err != nil {
 		return nil, at("parent", err)
 	}

@@ -122,7 +122,7 @@ func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequ
 
 // ListSecretHistory returns a page of the change log.
 func (s *Server) ListSecretHistory(ctx context.Context, req *vaultv1.ListSecretHistoryRequest) (*vaultv1.ListSecretHistoryResponse, error) {
-	name, err := secret.ParseHistoryName(req.GetName())
+	name, err := secret.ParseNameOrAny(req.GetName())
 	if err != nil {
 		return nil, at("name", err)
 	}

@@ -29,10 +29,16 @@ type Page struct {
 	Limit int
 }
 
-// read returns one page of a range whose limit is one more than the page's, and
-// the cursor of the next page, if there is one.
-func (p Page) read(r kv.Reader, all kv.Range) (pairs []kv.Pair, next []byte, err error) {
-	for pair, err := range r.Scan(behind(all, p.Cursor)) {
+// read returns one page of what starts with prefix, and the cursor of the next page, if
+// there is one. A cursor that starts otherwise is of another life of the secret, in which
+// the list begins anew: to go on at it would lead past what belongs to others.
+func (p Page) read(r kv.Reader, prefix kv.Key, reverse bool) (pairs []kv.Pair, next []byte, err error) {
+	all := kv.Prefix(prefix, p.Limit+1)
+	all.Reverse = reverse
+	if bytes.HasPrefix(p.Cursor, prefix) {
+		all = behind(all, p.Cursor)
+	}
+	for pair, err := range r.Scan(all) {
 		if err != nil {
 			return nil, nil, err
 		}

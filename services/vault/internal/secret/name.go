@@ -64,8 +64,8 @@ func (n VersionName) String() string {
 	return n.Name.String() + versions + strconv.FormatUint(uint64(n.Number), 10)
 }
 
-// ParseHistoryName parses a name whose secret may be [resource.Any].
-func ParseHistoryName(text string) (Name, error) {
+// ParseNameOrAny parses a name whose secret may be [resource.Any].
+func ParseNameOrAny(text string) (Name, error) {
 	workspace, id, ok := resource.CutAny(text, collection)
 	if !ok {
 		return Name{}, errName

@@ -54,12 +54,12 @@ func TestParseName(t *testing.T) {
 
 func TestHistoryNameMayBeTheWildcard(t *testing.T) {
 	t.Parallel()
-	got, err := secret.ParseHistoryName("workspaces/acme/secrets/-")
+	got, err := secret.ParseNameOrAny("workspaces/acme/secrets/-")
 	if want := (secret.Name{Workspace: "acme", ID: resource.Any}); err != nil || got != want {
-		t.Errorf("ParseHistoryName(wildcard) = %v, %v, want %v", got, err, want)
+		t.Errorf("ParseNameOrAny(wildcard) = %v, %v, want %v", got, err, want)
 	}
-	if _, err := secret.ParseHistoryName("workspaces/-/secrets/-"); err == nil {
-		t.Error("ParseHistoryName accepts a wildcard as the workspace")
+	if _, err := secret.ParseNameOrAny("workspaces/-/secrets/-"); err == nil {
+		t.Error("ParseNameOrAny accepts a wildcard as the workspace")
 	}
 }
 
@@ -133,9 +133,9 @@ func FuzzParseName(f *testing.F) {
 		if err != nil && len(text) > 20 && strings.Contains(err.Error(), text) {
 			t.Errorf("the error for %q repeats it", text)
 		}
-		wide, err := secret.ParseHistoryName(text)
+		wide, err := secret.ParseNameOrAny(text)
 		if err == nil && wide.String() != text {
-			t.Errorf("ParseHistoryName(%q).String() = %q", text, wide.String())
+			t.Errorf("ParseNameOrAny(%q).String() = %q", text, wide.String())
 		}
 	})
 }

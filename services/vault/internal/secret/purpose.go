@@ -50,16 +50,14 @@ func (u Use) fixPurpose(tx kv.Tx, sec Secret) error {
 	return nil
 }
 
-// loadPurpose returns what was fixed, or nothing. A key with bindings from before
-// purposes were kept is not digested.
+// loadPurpose returns what was fixed, or nothing: of a key that was bound before purposes
+// were kept, the next binding decides.
 func loadPurpose(r kv.Reader, sec Secret) (fixed Purpose, err error) {
 	stored, err := r.Get(purposeKey(sec.UID))
-	switch {
-	case errors.Is(err, kv.ErrNotFound) && sec.References > 0:
-		return Undigested, nil
-	case errors.Is(err, kv.ErrNotFound):
+	if errors.Is(err, kv.ErrNotFound) {
 		return "", nil
-	case err == nil:
+	}
+	if err == nil {
 		err = decode(stored, &fixed)
 	}
 	if err != nil {

@@ -145,10 +145,8 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 		if err != nil {
 			return err
 		}
-		all := kv.Prefix(versionsKey(sec.UID), p.Limit+1)
-		all.Reverse = true
 		var pairs []kv.Pair
-		if pairs, next, err = p.read(r, all); err != nil {
+		if pairs, next, err = p.read(r, versionsKey(sec.UID), true); err != nil {
 			return fmt.Errorf("read versions: %w", err)
 		}
 		versions = make([]Version, len(pairs))
@@ -167,38 +165,6 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 		return nil
 	})
 	return versions, next, err
-}
-
-// Bindings returns a page of a secret's bindings by holder and operation.
-func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Binding, next []byte, err error) {
-	err = s.kv.View(ctx, func(r kv.Reader) error {
-		sec, err := loadSecret(r, name)
-		if err != nil {
-			return err
-		}
-		prefix := bindingsKey(sec.UID)
-		var pairs []kv.Pair
-		if pairs, next, err = p.read(r, kv.Prefix(prefix, p.Limit+1)); err != nil {
-			return fmt.Errorf("read bindings: %w", err)
-		}
-		bindings = make([]Binding, len(pairs))
-		for i, pair := range pairs {
-			b := Binding{Name: name, UID: sec.UID}
-			var rest []byte
-			if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
-				return fmt.Errorf("read binding: %w", err)
-			}
-			if b.Operation, _, err = kv.CutText(rest); err != nil {
-				return fmt.Errorf("read binding: %w", err)
-			}
-			if err := decode(pair.Value, &b); err != nil {
-				return fmt.Errorf("read binding: %w", err)
-			}
-			bindings[i] = b
-		}
-		return nil
-	})
-	return bindings, next, err
 }
 
 // loadValue returns the sealed value of a version.

@@ -102,9 +102,9 @@ func TestUpdateTimeNeverGoesBackWithAVersion(t *testing.T) {
 	}
 }
 
-// TestKeyBoundBeforeThereWerePurposesIsNotDigested removes the purpose, as if the binding
-// had been made before purposes were kept.
-func TestKeyBoundBeforeThereWerePurposesIsNotDigested(t *testing.T) {
+// TestNextBindingDecidesOfAKeyBoundBeforeThereWerePurposes removes the purpose, as if the
+// binding had been made before purposes were kept.
+func TestNextBindingDecidesOfAKeyBoundBeforeThereWerePurposes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	use := func(operation string, digested bool) error {
@@ -114,25 +114,20 @@ func TestKeyBoundBeforeThereWerePurposesIsNotDigested(t *testing.T) {
 		return err
 	}
 	made := f.create(t, "key", "v")
-	if err := use("old", false); err != nil {
-		t.Fatal(err)
-	}
-	err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(kv.NewKey("purpose").Text(made.UID)) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := use("new", true); !fault.Is(err, secret.KeyPurposeFixed) {
-		t.Errorf("Bind(digested) of a key that is bound = %v, want %s", err, secret.KeyPurposeFixed)
-	}
-	if err := use("old", true); !fault.Is(err, secret.KeyPurposeFixed) {
-		t.Errorf("Bind(digested) under the old operation = %v, want %s", err, secret.KeyPurposeFixed)
-	}
-	f.unbind(t, "key", "old")
-	if err := use("new", true); err != nil {
-		t.Errorf("Bind(digested) of a key that nobody is bound to any more = %v", err)
-	}
-	if err := use("other", false); !fault.Is(err, secret.KeyPurposeFixed) {
-		t.Errorf("Bind for another purpose after that = %v, want %s", err, secret.KeyPurposeFixed)
+	for i, next := range []string{"old", "new"} { // the old operation repeated, or a new one
+		if err := use("old", i > 0); err != nil {
+			t.Fatal(err)
+		}
+		err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(kv.NewKey("purpose").Text(made.UID)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := use(next, true); err != nil {
+			t.Errorf("the next binding, of operation %s = %v", next, err)
+		}
+		if err := use(next, false); !fault.Is(err, secret.KeyPurposeFixed) {
+			t.Errorf("the one after it, of another purpose = %v, want %s", err, secret.KeyPurposeFixed)
+		}
 	}
 }
 

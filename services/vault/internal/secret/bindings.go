@@ -1,0 +1,95 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
+)
+
+// Bindings returns a page of a secret's bindings by holder and operation. The
+// [resource.Any] stands for all secrets of the workspace, in the order of their names; a
+// page of those may be shorter than its limit, and next is nil at the end only.
+func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Binding, next []byte, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
+		if name.ID == resource.Any {
+			bindings, next, err = bindingsOfAll(r, name.Workspace, p)
+			return err
+		}
+		sec, err := loadSecret(r, name)
+		if err != nil {
+			return err
+		}
+		bindings, next, err = bindingsOf(r, sec, p)
+		return err
+	})
+	return bindings, next, err
+}
+
+// bindingsOf returns a page of the bindings of one secret.
+func bindingsOf(r kv.Reader, sec Secret, p Page) (bindings []Binding, next []byte, err error) {
+	prefix := bindingsKey(sec.UID)
+	pairs, next, err := p.read(r, prefix, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read bindings: %w", err)
+	}
+	bindings = make([]Binding, len(pairs))
+	for i, pair := range pairs {
+		b := Binding{Name: sec.Name, UID: sec.UID}
+		var rest []byte
+		if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
+			return nil, nil, fmt.Errorf("read binding: %w", err)
+		}
+		if b.Operation, _, err = kv.CutText(rest); err != nil {
+			return nil, nil, fmt.Errorf("read binding: %w", err)
+		}
+		if err := decode(pair.Value, &b); err != nil {
+			return nil, nil, fmt.Errorf("read binding: %w", err)
+		}
+		bindings[i] = b
+	}
+	return bindings, next, nil
+}
+
+// bindingsOfAll returns a page of the bindings of a workspace's secrets. Its cursor is the
+// id of the secret that it came to, and behind it the cursor in that one's bindings.
+func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, next []byte, err error) {
+	prefix := secretsKey(workspace)
+	all := kv.Prefix(prefix, maxExamined+1)
+	var within []byte
+	if len(p.Cursor) > 0 {
+		id, rest, err := kv.CutText(p.Cursor)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read cursor: %w", err)
+		}
+		all.Start, within = prefix.Text(id), rest
+	}
+	examined := 0
+	for pair, err := range r.Scan(all) {
+		if err != nil {
+			return nil, nil, fmt.Errorf("read secrets: %w", err)
+		}
+		id, err := lastText(pair.Key, prefix)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read secret: %w", err)
+		}
+		at := kv.Key(nil).Text(id)
+		if examined++; examined > maxExamined || len(bindings) == p.Limit {
+			return bindings, at, nil
+		}
+		sec := Secret{Name: Name{Workspace: workspace, ID: id}}
+		if err := decode(pair.Value, &sec); err != nil {
+			return nil, nil, fmt.Errorf("read secret: %w", err)
+		}
+		more, rest, err := bindingsOf(r, sec, Page{Cursor: within, Limit: p.Limit - len(bindings)})
+		if err != nil {
+			return nil, nil, err
+		}
+		bindings, within = append(bindings, more...), nil
+		if rest != nil {
+			return bindings, append(at, rest...), nil
+		}
+	}
+	return bindings, nil, nil
+}
