@@ -99,7 +99,11 @@ func TestWhatIsSignedBesidesTheBodyComesWithTheCall(t *testing.T) {
 func TestContextOfARequestIsWhatIsSent(t *testing.T) {
 	t.Parallel()
 	incoming := make(chan *allowlistv1.MessageContext, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { incoming <- client.ContextOf(r) }))
+	take := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { incoming <- client.ContextOf(r) })
+	routes := http.NewServeMux()
+	routes.Handle("/", take)
+	routes.Handle("/hooks/", http.StripPrefix("/hooks", take)) // what was sent is what was signed
+	server := httptest.NewServer(routes)
 	t.Cleanup(server.Close)
 	for target, want := range map[string]*allowlistv1.MessageContext{
 		"/hooks/a%2Fb?x=1&y=%20": {Method: "PUT", Path: "/hooks/a%2Fb", Query: "x=1&y=%20", Host: "127.0.0.1"},
@@ -120,6 +124,10 @@ func TestContextOfARequestIsWhatIsSent(t *testing.T) {
 		if diff := cmp.Diff(want, <-incoming, protocmp.Transform()); diff != "" {
 			t.Errorf("as it comes in the context of %q differs (-want +got):\n%s", target, diff)
 		}
+	}
+	absolute := &http.Request{Method: "POST", Host: "api.example", RequestURI: "http://api.example/a%2Fb?x=1", URL: &url.URL{Path: "/"}}
+	if got := client.ContextOf(absolute); got.GetPath() != "/a%2Fb" || got.GetQuery() != "x=1" {
+		t.Errorf("the context of a request as to a proxy is %v", got)
 	}
 	v6 := &http.Request{Host: "[2001:db8::1]", URL: &url.URL{Path: "/"}}
 	if got := client.ContextOf(v6); got.GetHost() != "2001:db8::1" || got.GetMethod() != "GET" {

@@ -115,6 +115,22 @@ func ContextOf(req *http.Request) *allowlistv1.MessageContext {
 	if method == "" {
 		method = http.MethodGet
 	}
-	path, query, _ := strings.Cut(req.URL.RequestURI(), "?")
+	path, query, _ := strings.Cut(target(req), "?")
 	return &allowlistv1.MessageContext{Method: method, Path: path, Query: query, Host: strings.Trim(host, "[]")}
+}
+
+// target is path and query as they were sent, or will be. Handlers before this one may
+// have changed the URL of a request that came in.
+func target(req *http.Request) string {
+	if req.RequestURI == "" {
+		return req.URL.RequestURI()
+	}
+	if strings.HasPrefix(req.RequestURI, "/") {
+		return req.RequestURI
+	}
+	sent, err := url.ParseRequestURI(req.RequestURI) // as to a proxy
+	if err != nil {
+		return req.RequestURI
+	}
+	return sent.RequestURI()
 }

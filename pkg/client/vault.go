@@ -106,7 +106,8 @@ func (v Vault) Versions(ctx context.Context, secret string) iter.Seq2[*vaultv1.S
 		(*vaultv1.ListSecretVersionsResponse).GetVersions)
 }
 
-// Bindings goes through the bindings of a secret. An error comes last.
+// Bindings goes through the bindings of a secret; `-` in the place of the secret stands
+// for all of the workspace. An error comes last.
 func (v Vault) Bindings(ctx context.Context, secret string) iter.Seq2[*vaultv1.Binding, error] {
 	return pages(ctx, &vaultv1.ListSecretBindingsRequest{Parent: secret}, v.ListSecretBindings,
 		(*vaultv1.ListSecretBindingsResponse).GetBindings)
