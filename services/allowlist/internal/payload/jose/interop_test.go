@@ -3,25 +3,22 @@
 package jose_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// These tests need npm and node. What we write, the partner's tools read, and the other
+// These tests need node and what `make interop` installs. What we write, the partner's tools read, and the other
 // way round.
 
-// A job is one for testdata/partner.mjs.
+// A job is one for jose.mjs of the partner.
 type job struct {
 	Op        string `json:"op"`
 	Alg       string `json:"alg,omitempty"`
@@ -37,46 +34,12 @@ type job struct {
 	File        string `json:"file,omitempty"`
 }
 
-// partner installs the partner's tools and returns what does jobs.
-func partner(t *testing.T) func(jobs ...job) []string {
+// partnerDoes does jobs with the partner's tools.
+func partnerDoes(t *testing.T, jobs ...job) []string {
 	t.Helper()
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "partner.mjs"} {
-		text, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, folder, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	return func(jobs ...job) []string {
-		t.Helper()
-		input, err := json.Marshal(jobs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var results []string
-		if err := json.Unmarshal(run(t, folder, input, "node", "partner.mjs"), &results); err != nil {
-			t.Fatal(err)
-		}
-		return results
-	}
-}
-
-// run runs a program in a folder and returns its output.
-func run(t *testing.T, folder string, input []byte, name string, args ...string) []byte {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
-	}
-	return out
+	var results []string
+	partner.Ask(t, "jose.mjs", jobs, &results)
+	return results
 }
 
 // with returns the job with the private or shared key.
@@ -116,7 +79,7 @@ func TestInteropNodeJoseOpensAndIsOpened(t *testing.T) {
 			}
 		}
 	}
-	results := partner(t)(jobs...)
+	results := partnerDoes(t, jobs...)
 	for i, try := range tries {
 		if got := results[2*i]; got != sample {
 			t.Errorf("%s, %s, %s: jose opens what Encrypt made as %q", try.Alg, try.Enc, try.name, got)
@@ -154,7 +117,7 @@ func TestInteropNodeJoseVerifiesAndIsVerified(t *testing.T) {
 			jobs = append(jobs, j.with(p.write))
 		}
 	}
-	results := partner(t)(jobs...)
+	results := partnerDoes(t, jobs...)
 	for i, alg := range algs {
 		got, key := results[4*i:4*i+4], signings()[alg].read
 		if got[0] != sample || got[1] != sample {
@@ -190,7 +153,7 @@ func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
 		jobs = append(jobs, j)
 	}
 	strict := 0
-	for i, got := range partner(t)(jobs...) {
+	for i, got := range partnerDoes(t, jobs...) {
 		if i < times {
 			if got != sample {
 				t.Errorf("Mastercard's library opens what Encrypt made as %q", got)

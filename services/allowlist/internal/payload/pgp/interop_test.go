@@ -3,24 +3,20 @@
 package pgp_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
-// These tests need npm and node. What we write, OpenPGP.js reads, and the other way
+// These tests need node and what `make interop` installs. What we write, OpenPGP.js reads, and the other way
 // round, with keys that it has made.
 
-// A job is one for testdata/partner.mjs.
+// A job is one for openpgp.mjs of the partner.
 type job struct {
 	Op         string `json:"op"`
 	Type       string `json:"type,omitempty"`
@@ -34,51 +30,17 @@ type job struct {
 	Text       string `json:"text,omitempty"`
 }
 
-// partner installs the partner's tool and returns what does jobs.
-func partner(t *testing.T) func(jobs ...job) []string {
+// partnerDoes does jobs with the partner's tool.
+func partnerDoes(t *testing.T, jobs ...job) []string {
 	t.Helper()
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "partner.mjs"} {
-		text, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, folder, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	return func(jobs ...job) []string {
-		t.Helper()
-		input, err := json.Marshal(jobs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var results []string
-		if err := json.Unmarshal(run(t, folder, input, "node", "partner.mjs"), &results); err != nil {
-			t.Fatal(err)
-		}
-		return results
-	}
-}
-
-// run runs a program in a folder and returns its output.
-func run(t *testing.T, folder string, input []byte, name string, args ...string) []byte {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
-	}
-	return out
+	var results []string
+	partner.Ask(t, "openpgp.mjs", jobs, &results)
+	return results
 }
 
 func TestInteropOpenPGPJSOpensAndIsOpened(t *testing.T) {
 	t.Parallel()
-	do := partner(t)
+	do := func(jobs ...job) []string { return partnerDoes(t, jobs...) }
 	kinds := []job{
 		{Type: "curve25519"},
 		{Type: "curve25519", Passphrase: "correct horse"},

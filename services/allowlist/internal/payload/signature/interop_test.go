@@ -3,40 +3,24 @@
 package signature_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// These tests need npm, node and openssl. What Sign makes, they verify; what they make,
+// These tests need node, openssl and what `make interop` installs. What Sign makes, they verify; what they make,
 // Verify takes.
 
-// run runs a program in a folder and returns its output.
-func run(t *testing.T, folder string, input []byte, name string, args ...string) []byte {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, stderr.String())
-	}
-	return out
-}
-
-// A job is one for testdata/partner.js.
+// A job is one for webhooks.mjs of the partner.
 type job struct {
 	Op      string            `json:"op"`
 	Secret  string            `json:"secret"`
@@ -49,18 +33,6 @@ type job struct {
 func TestInteropStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	const secret, other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "partner.js"} {
-		text, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, folder, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-
 	s, m := compile(t, standardWebhooks()), webhook()
 	m.Body = []byte(`{"name":"Jörg 🎯","amount":12.50}`)
 	m.Time = time.Now() // the library compares with its own clock
@@ -73,19 +45,13 @@ func TestInteropStandardWebhooks(t *testing.T) {
 		both = append(both, key)
 	}
 	sent := sign(t, s, both, m)
-	jobs, err := json.Marshal([]job{
+	var results []string
+	partner.Ask(t, "webhooks.mjs", []job{
 		{Op: "verify", Secret: secret, Headers: sent, Body: string(m.Body)},
 		{Op: "verify", Secret: other, Headers: sent, Body: string(m.Body)},
 		{Op: "verify", Secret: secret, Headers: sent, Body: string(m.Body) + " "},
 		{Op: "sign", Secret: other, ID: "msg_2", Seconds: m.Time.Unix(), Body: string(m.Body)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var results []string
-	if err := json.Unmarshal(run(t, folder, jobs, "node", "partner.js"), &results); err != nil {
-		t.Fatal(err)
-	}
+	}, &results)
 	for i, want := range []string{"ok", "ok", "No matching signature found"} {
 		if results[i] != want {
 			t.Errorf("job %d: the partner says %q, want %q", i, results[i], want)
@@ -105,8 +71,8 @@ func TestInteropOpensslSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	run(t, folder, nil, "openssl", "genpkey", "-algorithm", "ed25519", "-out", "ed_priv.pem")
-	run(t, folder, nil, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384_priv.pem")
+	partner.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "ed25519", "-out", "ed_priv.pem")
+	partner.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384_priv.pem")
 	pss := []string{"-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"}
 	for _, tt := range []struct {
 		name   string
@@ -142,7 +108,7 @@ func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, fl
 	}
 	tool := func(operation, key string, more ...string) []byte {
 		args := append([]string{"pkeyutl", operation, "-rawin", "-inkey", key, "-in", "input"}, more...)
-		return run(t, folder, nil, "openssl", append(args, flags...)...)
+		return partner.Run(t, folder, nil, "openssl", append(args, flags...)...)
 	}
 	private, public := pair(t, key)
 	headers, err := s.Sign(rand.Reader, []any{private}, webhook())

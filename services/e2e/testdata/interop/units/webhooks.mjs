@@ -4,7 +4,8 @@
 //
 //   {op: "sign", secret, id, seconds, body}      the signature
 //   {op: "verify", secret, headers, body}        true or what is wrong; of now
-const { Webhook } = require('standardwebhooks');
+import { readFileSync } from 'node:fs';
+import { Webhook } from 'standardwebhooks';
 
 const job = {
   sign({ secret, id, seconds, body }) {
@@ -20,5 +21,5 @@ const job = {
   },
 };
 
-const jobs = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
+const jobs = JSON.parse(readFileSync(0, 'utf8'));
 process.stdout.write(JSON.stringify(jobs.map((j) => job[j.op](j))));
