@@ -5,6 +5,10 @@
 // The server's chain comes before: whoever gets here is authenticated and holds a
 // role in the workspace, and the request has passed the rules that its messages
 // declare. Errors are faults, which the chain turns into statuses.
+//
+// What is wrong with an endpoint that is to be saved does not end the request: it goes to
+// the registry with what can be read ([endpoint.By]), so that the answer names what is
+// wrong with the secrets, too. Package finding puts all of it together.
 package api
 
 import (

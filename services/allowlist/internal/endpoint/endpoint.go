@@ -22,6 +22,13 @@
 //	   ▲                                       │                                  │
 //	   └───────────────URL changed─────────────┴──────────────────────────────────┘
 //
+// # Saves
+//
+// A save answers with everything that is wrong with it, at once: what was found in the
+// request, what the vault has against the secrets, and what the keys have against the
+// configuration. It asks the vault by binding, and gives up what it bound if anything is
+// wrong; save.go says how.
+//
 // # Questions
 //
 // [Registry.Check] tells whether a method and URL may be talked to, and by which
