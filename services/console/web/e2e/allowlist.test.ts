@@ -22,7 +22,7 @@ async function pick(page: Page, label: string | RegExp, id: string): Promise<voi
 /** Waits until something has the focus. */
 const focusedOn = (what: Locator) => what.and(what.page().locator(":focus")).waitFor();
 
-const heading = (page: Page, name: string | RegExp) => page.getByRole("heading", { name }).waitFor();
+const heading = (page: Page, name: string) => page.getByRole("heading", { name, exact: true }).waitFor();
 
 describe("an owner adds an endpoint", () => {
   test("an empty allowlist says what to do", async () => {
@@ -135,6 +135,22 @@ describe("an owner adds an endpoint", () => {
     await heading(page, "findings");
     await page.getByText("Unauthenticated CBC").first().waitFor();
     await picture(page, "endpoint-legacy");
+  });
+
+  test("and inside of what has names of its own, such as a blob", async () => {
+    const blobs = { data: { parts: [{ slot: "SLOT_IV" }, { slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }] } };
+    await kit.server.addEndpoint("named", { encryption: { request: { ...(encryptedWith("bank-key") as { request: object }).request, envelope: { json: '{"d":"${data}"}', blobs } } } });
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/named/edit" });
+    const encoding = page.locator(`input[data-path='endpoint.encryption.request.envelope.blobs["data"].encoding']`);
+    await encoding.click();
+    await page.getByRole("option", { name: /^Raw/ }).click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await focusedOn(encoding);
+    expect(await encoding.getAttribute("aria-invalid")).toBe("true");
+    await page.getByRole("button", { name: "Cancel" }).focus();
+    await page.locator(".finding-list").getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" }).click();
+    await focusedOn(encoding);
+    await picture(page, "endpoint-findings-inside");
   });
 
   test("unsaved work is not left without asking", async () => {

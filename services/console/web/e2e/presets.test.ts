@@ -89,7 +89,7 @@ describe("an owner starts from a preset", () => {
     // Each is told at its own input, and the first has the focus.
     const picker = form.getByRole("button", { name: /^Key: / });
     await picker.and(page.locator("[data-invalid]:focus")).waitFor();
-    expect(await form.locator(".field", { has: picker }).getByRole("alert").innerText()).toBe("Is required.");
+    expect(await form.locator(".field", { has: page.getByRole("button", { name: /^Key: / }) }).getByRole("alert").innerText()).toBe("Is required.");
     const setting = form.getByRole("textbox").and(page.locator("[aria-invalid=true]"));
     expect(await setting.count()).toBe(1);
     await page.locator(".finding-list").getByRole("button", { name: /preset › settings/ }).click();

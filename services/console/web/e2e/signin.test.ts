@@ -13,7 +13,7 @@ describe("sign-in", () => {
 
   test("a one-time link signs in with one click, and leaves no trace in the address", async () => {
     const page = await kit.signIn("owner");
-    await page.getByRole("heading", { name: "Secrets" }).waitFor();
+    await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     expect(page.url()).toBe(`${kit.server.url}/w/demo/secrets`);
     const traces = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state]));
     expect(traces).not.toMatch(/ticket|eyJ|refresh|verifier/);
@@ -23,7 +23,7 @@ describe("sign-in", () => {
     const link = await kit.server.link("owner");
     const first = await (await kit.context()).newPage();
     await first.goto(link);
-    await first.getByRole("heading", { name: "Secrets" }).waitFor();
+    await first.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     const second = await (await kit.context()).newPage();
     await second.goto(link);
     await second.getByText("This link was used already").waitFor();
@@ -57,7 +57,7 @@ describe("sign-in", () => {
     const page = await context.newPage();
     await page.clock.install();
     await page.goto(await kit.server.link("owner"));
-    await page.getByRole("heading", { name: "Secrets" }).waitFor();
+    await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     const renewed = page.waitForRequest((r) => r.url().endsWith("/token") && (r.postData() ?? "").includes("refresh_token"));
     await page.clock.fastForward("09:30");
     await renewed;

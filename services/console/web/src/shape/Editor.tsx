@@ -3,7 +3,7 @@ import { useId, type ReactNode } from "react";
 import { shape } from "../gen/shape";
 import { PlusIcon, TrashIcon } from "../ui/icons";
 import { FieldInput } from "./FieldInput";
-import { useFinding, useFindingBelow } from "./findings";
+import { useFinding, useFindingBelow, useMapFinding } from "./findings";
 import { Help } from "./Help";
 import type { FieldShape } from "./shape";
 import { begin, isSet, withField, type Json } from "./value";
@@ -79,7 +79,9 @@ interface RowProps {
 function FieldRow({ type, field, value, onChange, path }: RowProps) {
   const title = titleOf(type, field.name);
   const heading = useId();
-  const finding = useFinding(...(showsFindings(field) ? [] : [path]));
+  const own = useFinding(...(showsFindings(field) ? [] : [path]));
+  const inMap = useMapFinding(path);
+  const finding = field.map ? inMap : own;
   if (!isBlock(field)) return <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />;
   const removable = !field.required && !field.minItems;
   return (

@@ -19,6 +19,13 @@ export function useFindingBelow(path: string): string | undefined {
   return useFinding(...new Set(paths));
 }
 
+/** What the server found wrong with a map, or with an entry that it does not name. */
+export function useMapFinding(path: string): string | undefined {
+  const problem = useContext(FindingsContext);
+  const paths = problem?.violations.map((v) => v.field).filter((f) => f === path || f.startsWith(`${path}.`));
+  return useFinding(...new Set(paths));
+}
+
 /**
  * What makes an input that of a field: what the server found wrong with it, and the path
  * by which the summary leads to it. `others` are fields that have no input of their own.
