@@ -3,6 +3,7 @@ import "./theme/mantine";
 import "./theme/fonts.css";
 import "./theme/base.css";
 import "./theme/parts.css";
+import "./theme/history.css";
 import "./theme/layout.css";
 import "./theme/tables.css";
 import "./theme/forms.css";
