@@ -38,6 +38,27 @@ func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) 
 	}, "bindings are %v, want the endpoint's alone", k.held(t, secret))
 }
 
+func TestReconcileGivesUpWhatABackupThatWasPutBackDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	k := newReconcilingKit(t)
+	early, late := k.secret(t, "early"), k.secret(t, "late")
+	k.owner.create(t, "early", draft(early))
+	k.server.Stop()
+	backup, err := os.ReadFile(k.config.Store)
+	must(t, err)
+	k.start(t)
+	k.owner.create(t, "late", draft(late))
+	k.server.Stop()
+	must(t, os.WriteFile(k.config.Store, backup, 0o600))
+	k.start(t)
+	eventually(t, func() bool { return len(k.held(t, late)) == 0 }, "a secret is bound for an endpoint that is not there")
+	_, err = k.secrets.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: late})
+	must(t, err)
+	if n := len(k.held(t, early)); n != 1 {
+		t.Errorf("the endpoint that is there has %d bindings", n)
+	}
+}
+
 func TestReconcileBindsAgainThoughTheVersionIsGone(t *testing.T) {
 	t.Parallel()
 	k := newReconcilingKit(t)

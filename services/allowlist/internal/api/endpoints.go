@@ -8,6 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
 )
 
 // CreateEndpoint registers an endpoint.
@@ -16,15 +17,15 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	if err != nil {
 		return nil, at("parent", err)
 	}
+	d := s.draftOf(req.GetEndpoint(), workspace, changeable())
 	name, err := endpoint.NewName(workspace, req.GetEndpointId())
 	if err != nil {
-		return nil, at("endpoint_id", err)
+		return nil, finding.Merge(at("endpoint_id", err), d.wrong)
 	}
 	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err
 	}
-	d := s.draftOf(req.GetEndpoint(), workspace, changeable())
 	created, err := s.endpoints.Create(ctx, name, d.Settings, d.by(author))
 	if err != nil {
 		return nil, err

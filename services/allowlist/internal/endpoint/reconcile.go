@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
@@ -65,7 +67,7 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 // A comparison is what the first half of a reconciliation found for the second.
 type comparison struct {
 	held map[grant]bool
-	// unknown are the secrets whose bindings could not be listed.
+	// unknown are the workspaces whose bindings could not be listed.
 	unknown map[string]bool
 }
 
@@ -74,36 +76,77 @@ func ends(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || fault.Is(err, resolver.ReasonVaultUnavailable)
 }
 
-// reconcileBindings goes through the secrets that were ever bound, gives up the
-// bindings that nothing needs, and adds the others to held.
+// reconcileBindings goes through the bindings of all workspaces, gives up those that
+// nothing needs, and adds the others to held. It looks at what the vault holds, not at
+// what the own store says was bound: a backup that was put back does not know it all.
 func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Finding)) error {
-	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
-		secret, err := lastText(boundSpace(), key)
-		if err != nil {
+	workspaces, failed := r.workspaces(ctx)
+	failures := []error{failed}
+	kept := make(map[string]bool)
+	for _, workspace := range workspaces {
+		bindings, err := r.bindings(ctx, workspace)
+		if ends(ctx, err) {
 			return err
 		}
-		bindings, err := r.bindings(ctx, secret)
 		if err != nil {
-			found.unknown[secret] = true
-			return err
+			found.unknown[workspace] = true
+			failures = append(failures, err)
 		}
-		kept := false
 		for _, b := range bindings {
-			needed, err := r.needed(ctx, secret, b)
-			if err != nil {
+			needed, err := r.needed(ctx, b.Secret, b)
+			switch {
+			case err != nil:
+				kept[b.Secret] = true
+			case needed:
+				kept[b.Secret], found.held[grant{b.Secret, b.UID, b.Operation}] = true, true
+			default:
+				if err = r.vault.Unbind(ctx, b.Secret, b.Operation); err == nil {
+					tell(Finding{GivenUp, b.Secret, b.Referrer})
+				}
+			}
+			if ends(ctx, err) {
 				return err
 			}
-			if needed {
-				kept, found.held[grant{secret, b.UID, b.Operation}] = true, true
-				continue
-			}
-			if err := r.vault.Unbind(ctx, secret, b.Operation); err != nil {
-				return fmt.Errorf("unbind: %w", err)
-			}
-			tell(Finding{GivenUp, secret, b.Referrer})
+			failures = append(failures, err)
 		}
-		if kept {
-			return nil
+	}
+	return errors.Join(append(failures, r.forgetUnbound(ctx, found, kept))...)
+}
+
+// workspaces returns those of all endpoints and of all secrets that were ever bound, as
+// `workspaces/{workspace}`.
+func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
+	seen := make(map[string]bool)
+	endpoints := r.eachKey(ctx, allEndpoints(), func(key []byte) error {
+		name, err := endpointName(key)
+		if err == nil {
+			seen[name.Parent()] = true
+		}
+		return err
+	})
+	bound := r.eachKey(ctx, boundSpace(), func(key []byte) error {
+		secret, err := lastText(boundSpace(), key)
+		if err == nil {
+			seen[workspaceOf(secret)] = true
+		}
+		return err
+	})
+	return slices.Sorted(maps.Keys(seen)), errors.Join(endpoints, bound)
+}
+
+// workspaceOf returns the workspace of a secret, as `workspaces/{workspace}`.
+func workspaceOf(secret string) string {
+	workspace, _, _ := strings.Cut(secret, "/secrets/")
+	return workspace
+}
+
+// forgetUnbound takes secrets that nothing is bound to from the list of those that were
+// bound.
+func (r *Registry) forgetUnbound(ctx context.Context, found comparison, kept map[string]bool) error {
+	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
+		secret, err := lastText(boundSpace(), key)
+		if err != nil || kept[secret] || found.unknown[workspaceOf(secret)] {
+			return err
 		}
 		return r.forget(ctx, secret)
 	})
@@ -170,7 +213,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 			return err
 		}
 		for _, reference := range e.References {
-			if found.unknown[reference.Secret] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
+			if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 				continue
 			}
 			repair, err := r.restore(ctx, e, reference)

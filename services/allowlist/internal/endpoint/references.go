@@ -28,8 +28,8 @@ const (
 	Lost LinkState = "LOST"
 )
 
-// Sound reports whether a comparison would leave the link as it is.
-func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded }
+// Sound reports whether all is well with the link.
+func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded && s != Lost }
 
 // A Link is what ties a secret to what refers to it.
 type Link struct {
@@ -49,31 +49,39 @@ type reference struct {
 // then by referrer, and changes nothing. It takes memory in proportion to the
 // references.
 func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
+	workspaces, err := r.workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	bindings := make(map[string][]resolver.Binding)
+	for _, workspace := range workspaces {
+		held, err := r.bindings(ctx, workspace)
+		if err != nil {
+			return err
+		}
+		for _, b := range held {
+			bindings[b.Secret] = append(bindings[b.Secret], b)
+		}
+	}
 	references, err := r.references(ctx)
 	if err != nil {
 		return err
 	}
+	for secret := range bindings {
+		references[secret] = references[secret] // those that no endpoint refers to as well
+	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
-		if err := r.linksOf(ctx, secret, references[secret], tell); err != nil {
+		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], tell); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// references returns those of all endpoints by secret. A secret that was bound and
-// that no endpoint refers to has none.
+// references returns those of all endpoints by secret.
 func (r *Registry) references(ctx context.Context) (map[string][]reference, error) {
 	all := make(map[string][]reference)
-	err := r.eachKey(ctx, boundSpace(), func(key []byte) error {
-		secret, err := lastText(boundSpace(), key)
-		all[secret] = nil
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = r.eachKey(ctx, allEndpoints(), func(key []byte) error {
+	err := r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err != nil {
 			return err
@@ -93,11 +101,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, erro
 }
 
 // linksOf tells the links of one secret.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, tell func(Link)) error {
-	bindings, err := r.bindings(ctx, secret)
-	if err != nil {
-		return err
-	}
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, tell func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -137,9 +141,9 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	return nil
 }
 
-// bindings returns the bindings of a secret that are this allowlist's.
-func (r *Registry) bindings(ctx context.Context, secret string) ([]resolver.Binding, error) {
-	all, err := r.vault.Bindings(ctx, secret)
+// bindings returns the bindings in a workspace that are this allowlist's.
+func (r *Registry) bindings(ctx context.Context, workspace string) ([]resolver.Binding, error) {
+	all, err := r.vault.Bindings(ctx, workspace)
 	if err != nil {
 		return nil, fmt.Errorf("list bindings: %w", err)
 	}

@@ -133,6 +133,8 @@ type Use struct {
 
 // A Binding is a grant of the vault to resolve a secret.
 type Binding struct {
+	// Secret is the resource name of the secret.
+	Secret string
 	// UID identifies the secret that was bound: its name may have another by now.
 	UID string
 	// Referrer is the resource name of what refers to the secret.
@@ -209,16 +211,13 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 	return translate(ctx, "unbind", err)
 }
 
-// Bindings returns all bindings to a secret, whoever holds them; none for a secret
-// that is gone.
-func (v *Vault) Bindings(ctx context.Context, secret string) ([]Binding, error) {
+// Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`,
+// whoever holds them.
+func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, error) {
 	var all []Binding
-	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
+	req := &vaultv1.ListSecretBindingsRequest{Parent: workspace + "/secrets/-", PageSize: bindingPage}
 	for {
 		resp, err := v.bindings(ctx, req)
-		if reasonOf(err) == string(ReasonSecretNotFound) {
-			return nil, nil
-		}
 		if err != nil {
 			return nil, translate(ctx, "list bindings", err)
 		}
@@ -238,5 +237,5 @@ func (v *Vault) bindings(ctx context.Context, req *vaultv1.ListSecretBindingsReq
 }
 
 func bindingFromProto(b *vaultv1.Binding) Binding {
-	return Binding{UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder()}
+	return Binding{Secret: b.GetSecret(), UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder()}
 }

@@ -104,7 +104,7 @@ func (q *Queue) leave() {
 		q.free++
 		return
 	}
-	w := heap.Pop(&q.queued).(*waiter) //nolint:errcheck,forcetypeassert // the heap holds nothing else
+	w := heap.Pop(&q.queued).(*waiter) //nolint:forcetypeassert // the heap holds nothing else
 	q.begun += w.work
 	close(w.called)
 }
@@ -138,7 +138,7 @@ func (w waiters) Swap(i, j int) {
 
 // Push implements [heap.Interface].
 func (w *waiters) Push(x any) {
-	added := x.(*waiter) //nolint:errcheck,forcetypeassert // heap.Push is called with nothing else
+	added := x.(*waiter) //nolint:forcetypeassert // heap.Push is called with nothing else
 	added.at = len(*w)
 	*w = append(*w, added)
 }
