@@ -43,7 +43,7 @@ const enc = {
     return ['enc', `-${v.profile.content.alg.toLowerCase()}`, '-md', hash, ...kdf, '-base64', ...lines, '-pass', `pass:${v.secrets[v.profile.key.ref].value}`];
   },
   make(v, body) { return { body: run(body, 'openssl', ...this.args(v), '-salt').toString() }; },
-  open(v, { body }) { return run(body, 'openssl', ...this.args(v), '-d').toString(); },
+  open(v, { body }) { return run(`${body}\n`, 'openssl', ...this.args(v), '-d').toString(); },
 };
 
 /** Lends Mastercard's library its key and certificate as the files that it wants. */

@@ -138,7 +138,8 @@ const openssl = {
   unwrap: (how, pem, wrapped) => withFiles([pem], (file) => run(wrapped, 'openssl', ...pkeyutl(how), '-decrypt', '-inkey', file)),
   // openssl signs digests; Ed25519 and what needs options it leaves to node.
   toLines: (bytes) => run(bytes, 'openssl', 'enc', '-a'),
-  fromLines: (text) => run(text, 'openssl', 'enc', '-d', '-a'),
+  // Of a single line it wants the end, which a shell's echo and here-document add.
+  fromLines: (text) => run(`${text}\n`, 'openssl', 'enc', '-d', '-a'),
   sign: (how, pem, data) =>
     how.hash && !how.pss && !how.p1363 ? withFiles([pem], (file) => run(data, 'openssl', 'dgst', `-${how.hash}`, '-sign', file)) : node.sign(how, pem, data),
   verify(how, pem, data, signature) {
