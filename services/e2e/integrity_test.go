@@ -124,7 +124,7 @@ func TestCommandsListAndRepairReferences(t *testing.T) {
 	_, err = c.vaultAs(t, admin).DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: aesSecret, Force: true, Reason: "leaked"})
 	check(t, err)
 	c.expect("reconcile", 1, "SWITCHED_OFF "+aesSecret+" "+endpoint)
-	c.expect("references", 0, "LOST "+aesSecret+" "+endpoint, "BOUND "+hmacSecret+" "+endpoint)
+	c.expect("references", 1, "LOST "+aesSecret+" "+endpoint, "BOUND "+hmacSecret+" "+endpoint)
 	c.start("allowlist")
 	c.waitReady()
 	if got := c.must(t, owner, http.MethodGet, "/v1/"+endpoint, ""); !strings.Contains(string(got.body), "STATE_INACTIVE") {

@@ -30,7 +30,7 @@ func references(ctx context.Context, cfg config) error {
 		return err
 	}
 	if unsound > 0 {
-		return fmt.Errorf("%d of these do not belong together; reconcile repairs them", unsound)
+		return fmt.Errorf("%d of these do not belong together; reconcile repairs them, but for LOST: save what refers to the secret again", unsound)
 	}
 	return nil
 }
