@@ -128,8 +128,8 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 	}
 	// The library skips line ends, which are not part of the other encodings.
 	ends := bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
-	if ends > 0 && c.encoding != Base64MIME {
-		return dst, false
+	if ends > 0 && (c.encoding != Base64MIME || ends == len(text)) {
+		return dst, false // nothing is written as lines of nothing
 	}
 	encoding := c.bare
 	if (len(text)-ends)%4 == 0 {

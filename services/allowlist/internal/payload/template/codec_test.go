@@ -53,6 +53,7 @@ func TestBytesAreReadInEveryEncoding(t *testing.T) {
 		{"base64 in one line", template.Base64MIME, "++//Cg==", true},
 		{"base64 in lines without padding", template.Base64MIME, "++\n//Cg\n", true},
 		{"a line end in a group and in the padding", template.Base64MIME, "\n+\r+//C\n\ng=\r\n=\n", true},
+		{"line ends alone", template.Base64MIME, "\r\n\r\n", false},
 		{"a blank in base64 in lines", template.Base64MIME, "++// Cg==", false},
 		{"a tab in base64 in lines", template.Base64MIME, "++//\tCg==", false},
 		{"half of the padding in lines", template.Base64MIME, "++//\nCg=\n", false},
