@@ -68,7 +68,9 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		return err
 	}
 	for secret := range bindings {
-		references[secret] = references[secret] // those that no endpoint refers to as well
+		if _, referred := references[secret]; !referred {
+			references[secret] = nil
+		}
 	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
 		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], tell); err != nil {
