@@ -276,9 +276,11 @@ describe("an owner looks after an endpoint", () => {
     await choose(page, "Unsafe choices", "Unsafe, expired");
     expect(await rowNames(page)).toEqual(["findings"]);
     await page.locator(".legacy").getByText("expired last month").waitFor();
-    // A link to it is enough.
-    const again = await kit.signIn("member", { at: "/w/demo/endpoints?unsafe=any" });
+    // A link to it is enough, and a narrow screen.
+    const again = await kit.signIn("member", { viewport: { width: 390, height: 860 }, at: "/w/demo/endpoints?unsafe=any" });
     expect(await rowNames(again)).toEqual(["findings"]);
+    await again.locator(".legacy").getByText("Unauthenticated CBC").waitFor();
+    await picture(again, "allowlist-unsafe-narrow");
     await again.getByRole("combobox", { name: "Unsafe choices" }).and(again.locator("[value='Unsafe choices']")).waitFor();
   });
 
