@@ -54,6 +54,10 @@ func (c Config) Check() error {
 // CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
 func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
 
+// Compact writes the data file of a stopped program anew, without what was replaced or
+// deleted, and erases the old one; see [boltkv.Compact].
+func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.Store) }
+
 // A Vault is a running vault.
 type Vault struct {
 	store   kv.Store

@@ -21,11 +21,13 @@ type config struct {
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey),
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact),
 		cli.Configured("references", "List which endpoints refer to which secrets, and whether the vault knows", references),
 		cli.Configured("reconcile", "Compare the endpoints with the bindings of the vault, and repair what differs", reconcile))
 	cli.Main("allowlist", "Keeps endpoints, and encrypts and decrypts for them", commands...)
 }
+
+func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "allowlist", os.Stderr)

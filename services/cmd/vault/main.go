@@ -20,9 +20,11 @@ type config struct {
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Vault.Check()) }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey))
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact))
 	cli.Main("vault", "Keeps secrets: stores a value once and never shows it again", commands...)
 }
+
+func compact(ctx context.Context, cfg config) error { return vault.Compact(ctx, cfg.Vault) }
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "vault", os.Stderr)

@@ -52,6 +52,11 @@ func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
 	}
 }
 
+// Compact returns the command `compact`, which writes the data file anew.
+func Compact[C Checker](run func(context.Context, C) error) *cobra.Command {
+	return Configured("compact", "Write the data file of a stopped program anew: smaller, and nothing left of what was destroyed", run)
+}
+
 // Configured returns a command that works with the configuration file.
 func Configured[C Checker](name, short string, run func(context.Context, C) error) *cobra.Command {
 	var path string
