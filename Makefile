@@ -28,7 +28,7 @@ console: $(WEB)/dist/index.html ## Build the web page, for the next build of the
 console-test: console ## Test the web page, also in Chromium, as each role. Needs Node 20, npm and chromium.
 	@$(MAKE) --no-print-directory build
 	cd $(WEB) && npm test
-	cd $(WEB) && KEYWARD_STANDALONE=$(CURDIR)/bin/standalone npm run e2e
+	cd $(WEB) && KEYWARD_STANDALONE=$(CURDIR)/bin/standalone KEYWARD_PICTURES=1 npm run e2e
 
 $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(wildcard $(WEB)/*.*) $(shell find $(WEB)/src $(WEB)/public -type f)
 	cd $(WEB) && npm run build

@@ -15,12 +15,31 @@ const (
 	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
 )
 
-// maxSecrets is how many secrets an endpoint may refer to in all: what a save remembers of
-// them goes into one transaction.
-const maxSecrets = 48
+const (
+	// maxSecrets is how many secrets an endpoint may refer to in all: what a save remembers
+	// of them goes into one transaction.
+	maxSecrets = 48
+	// maxVersions is how many versions of one secret it may name, as the vault has it.
+	maxVersions = 16
+)
 
-func tooManySecrets() error {
-	return fault.Field("endpoint", "must refer to at most 48 secrets in all")
+// checkUses fails if there are more secrets or versions than a save can bind.
+func checkUses(uses []Use) error {
+	if len(secretsOf(uses)) > maxSecrets {
+		return fault.Field("endpoint", "must refer to at most 48 secrets in all")
+	}
+	named, versions := make(map[Use]bool), make(map[string]int)
+	for _, use := range uses {
+		version := Use{Secret: use.Secret, Version: use.Version}
+		if use.Version == 0 || named[version] {
+			continue
+		}
+		named[version] = true
+		if versions[use.Secret]++; versions[use.Secret] > maxVersions {
+			return fault.Field("endpoint", "must name at most 16 versions of one secret")
+		}
+	}
+	return nil
 }
 
 func notFound() error {

@@ -106,12 +106,11 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 			return cmp.Or(s.by.Wrong, err)
 		}
 		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
-			secrets := secretsOf(wanted)
-			if len(secrets) > maxSecrets {
-				return finding.Merge(s.by.Wrong, tooManySecrets())
+			if err := checkUses(wanted); err != nil {
+				return finding.Merge(s.by.Wrong, err)
 			}
 			saved, uses = next, wanted
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secrets, Time: r.now()})
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(wanted), Time: r.now()})
 		}
 		if s.by.Wrong != nil {
 			return s.by.Wrong

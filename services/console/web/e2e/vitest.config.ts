@@ -7,6 +7,7 @@ const stories = {
   testTimeout: 120_000,
   hookTimeout: 60_000,
   teardownTimeout: 10_000,
+  retry: 1, // what was looked at twice is in the report
 };
 
 // Each file has a server and a browser of its own and mostly waits for them, so two go at

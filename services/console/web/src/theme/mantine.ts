@@ -31,4 +31,3 @@ import "@mantine/core/styles/Skeleton.css";
 import "@mantine/core/styles/Switch.css";
 import "@mantine/core/styles/Tabs.css";
 import "@mantine/core/styles/Text.css";
-import "@mantine/core/styles/NumberInput.css";
