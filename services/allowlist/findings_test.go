@@ -221,3 +221,20 @@ func TestAnEndpointRefersToSoManySecretsOnly(t *testing.T) {
 	k.owner.delete(t, "orders")
 	k.settle(t, workspace+"/secrets/s0", 0)
 }
+
+func TestAnEndpointNamesSoManyVersionsOfASecretOnly(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.credential(t, "token", "sesame", partner)
+	e := draft()
+	for version := range uint32(17) {
+		value := referring(fmt.Sprint("p", version), workspace+"/secrets/token")
+		value.GetSecret().Version = version + 1
+		e.Headers = append(e.Headers, value)
+	}
+	fields, err := k.refusal(t, e)
+	wantError(t, "17 versions", err, codes.InvalidArgument, "INVALID_FIELD")
+	if !slices.Equal(fields, []string{"endpoint"}) || !strings.Contains(servertest.Violations(err)[0].Description, "16 versions") {
+		t.Errorf("17 versions: %v", servertest.Violations(err))
+	}
+}
