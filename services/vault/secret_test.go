@@ -20,7 +20,7 @@ func TestSecretIsSeenWithoutItsValue(t *testing.T) {
 	want := &vaultv1.Secret{
 		Name: nameOf("api-key"), Description: "for the bank", Labels: map[string]string{"env": "prod"},
 		Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"api.bank.example", "192.0.2.1"},
-		MaskedValue: "••••••••", CurrentVersion: 1, State: vaultv1.VersionState_VERSION_STATE_ENABLED,
+		MaskedValue: "••••••••", CurrentVersion: 1, LatestVersion: 1, State: vaultv1.VersionState_VERSION_STATE_ENABLED,
 	}
 	created := k.owner.create(t, "api-key", &vaultv1.Secret{
 		Description: want.GetDescription(), Labels: want.GetLabels(), Usage: want.GetUsage(), AllowedHosts: want.GetAllowedHosts(),

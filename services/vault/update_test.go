@@ -66,7 +66,7 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 				case "allowed_hosts":
 					want.AllowedHosts = full.GetAllowedHosts()
 				case "value":
-					want.CurrentVersion = 2
+					want.CurrentVersion, want.LatestVersion = 2, 2
 				}
 			}
 			got := res.GetSecret()

@@ -483,8 +483,8 @@ func TestVersionThatIsKeptBackWaitsUntilItIsRestored(t *testing.T) {
 	res, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
 		Secret: &vaultv1.Secret{Name: nameOf("key"), Value: text("second")}, KeepCurrent: true,
 	})
-	if err != nil || res.GetSecret().GetCurrentVersion() != 1 {
-		t.Fatalf("UpdateSecret(keep_current) = %v, %v, want version 1 to stay", res, err)
+	if err != nil || res.GetSecret().GetCurrentVersion() != 1 || res.GetSecret().GetLatestVersion() != 2 {
+		t.Fatalf("UpdateSecret(keep_current) = %v, %v, want version 1 to stay and 2 to be told", res, err)
 	}
 	k.owner.wantStates(t, "kept back", "key", enabled(), current(enabled()))
 	got, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})

@@ -211,7 +211,7 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 	pb := &vaultv1.Secret{
 		Name: s.Name.String(), Uid: s.UID, Description: s.Description, Labels: s.Labels,
 		Usage: usageToProto(s.Usage), MaskedValue: maskedValue, AllowedHosts: s.AllowedHosts,
-		CurrentVersion: s.Current, State: stateToProto(s.State),
+		CurrentVersion: s.Current, LatestVersion: s.Last, State: stateToProto(s.State),
 		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
 		Etag: s.Etag(), ReferenceCount: s.References,
 		RotationPeriod: periodToProto(s.RotationPeriod),

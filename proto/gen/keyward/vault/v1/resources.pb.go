@@ -385,8 +385,11 @@ type Secret struct {
 	// When the current version should be replaced: `rotation_period` after it was added.
 	// Unset without a period.
 	RotationDueTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=rotation_due_time,json=rotationDueTime,proto3" json:"rotation_due_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The number of the newest version. Not that of the current one while the newest waits
+	// (`keep_current`), or after another one was restored.
+	LatestVersion uint32 `protobuf:"varint,19,opt,name=latest_version,json=latestVersion,proto3" json:"latest_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -543,6 +546,13 @@ func (x *Secret) GetRotationDueTime() *timestamppb.Timestamp {
 		return x.RotationDueTime
 	}
 	return nil
+}
+
+func (x *Secret) GetLatestVersion() uint32 {
+	if x != nil {
+		return x.LatestVersion
+	}
+	return 0
 }
 
 // A PublicKey is the public part of an asymmetric key, to hand to a partner.
@@ -1364,7 +1374,7 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\t\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\t\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12o\n" +
@@ -1387,7 +1397,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
 	"public_key\x18\x10 \x01(\v2\x1b.keyward.vault.v1.PublicKeyB\x03\xe0A\x03R\tpublicKey\x12X\n" +
 	"\x0frotation_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\b\x80\x86\xb0\x96\x012\x04\b\x80\xa3\x05R\x0erotationPeriod\x12K\n" +
-	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x1a9\n" +
+	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x12*\n" +
+	"\x0elatest_version\x18\x13 \x01(\rB\x03\xe0A\x03R\rlatestVersion\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +

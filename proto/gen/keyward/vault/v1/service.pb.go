@@ -455,9 +455,10 @@ type UpdateSecretRequest struct {
 	// Why, for the change log. At most 512 characters, none a control character.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Only with a `value`: the version that is current stays so, and the new one waits to
-	// be restored. Meant for keys that a partner needs to know before they are used. What
-	// comes in is opened with current versions and those before: restore it before the
-	// partner uses it, and the version of before is welcome for the endpoint's grace.
+	// be restored; `latest_version` is its number. Meant for keys that a partner needs to
+	// know before they are used. What comes in is opened with current versions and those
+	// before: restore it before the partner uses it, and the version of before is welcome
+	// for the endpoint's grace.
 	KeepCurrent   bool `protobuf:"varint,5,opt,name=keep_current,json=keepCurrent,proto3" json:"keep_current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -164,6 +164,14 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
    */
   rotationDueTime?: Timestamp | undefined;
+
+  /**
+   * The number of the newest version. Not that of the current one while the newest waits
+   * (`keep_current`), or after another one was restored.
+   *
+   * @generated from field: uint32 latest_version = 19;
+   */
+  latestVersion: number;
 };
 
 /**
@@ -319,6 +327,14 @@ export declare type SecretJson = {
    * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
    */
   rotationDueTime?: TimestampJson;
+
+  /**
+   * The number of the newest version. Not that of the current one while the newest waits
+   * (`keep_current`), or after another one was restored.
+   *
+   * @generated from field: uint32 latest_version = 19;
+   */
+  latestVersion?: number;
 };
 
 /**

@@ -460,9 +460,10 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
 
   /**
    * Only with a `value`: the version that is current stays so, and the new one waits to
-   * be restored. Meant for keys that a partner needs to know before they are used. What
-   * comes in is opened with current versions and those before: restore it before the
-   * partner uses it, and the version of before is welcome for the endpoint's grace.
+   * be restored; `latest_version` is its number. Meant for keys that a partner needs to
+   * know before they are used. What comes in is opened with current versions and those
+   * before: restore it before the partner uses it, and the version of before is welcome
+   * for the endpoint's grace.
    *
    * @generated from field: bool keep_current = 5;
    */
@@ -509,9 +510,10 @@ export declare type UpdateSecretRequestJson = {
 
   /**
    * Only with a `value`: the version that is current stays so, and the new one waits to
-   * be restored. Meant for keys that a partner needs to know before they are used. What
-   * comes in is opened with current versions and those before: restore it before the
-   * partner uses it, and the version of before is welcome for the endpoint's grace.
+   * be restored; `latest_version` is its number. Meant for keys that a partner needs to
+   * know before they are used. What comes in is opened with current versions and those
+   * before: restore it before the partner uses it, and the version of before is welcome
+   * for the endpoint's grace.
    *
    * @generated from field: bool keep_current = 5;
    */
