@@ -123,6 +123,14 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 	rotated := time.Now()
 	eventually(t, patience, "the second key is resolved", resolves("second"))
 	t.Logf("a rotation was seen within %v", time.Since(rotated))
+	eventually(t, patience, "the second key is in memory", func(ctx context.Context) error {
+		if kept, ok := keys.Kept(ref); ok {
+			kept.Plain.Zero()
+			return nil
+		}
+		// Nothing is kept that was asked for before the watch began.
+		return errors.Join(errors.New("it is not"), resolves("second")(ctx))
+	})
 
 	c.running["vault"].kill()
 	check(t, resolves("second")(t.Context())) // from memory
