@@ -42,8 +42,8 @@ async function timed(page: Page, act: () => Promise<unknown>, shown: string): Pr
   return page.evaluate(() => (window as unknown as { done: Promise<number> }).done);
 }
 
-/** The best of several runs: a busy machine makes some of them slow, a slow page all of them. */
-const best = (values: number[]): number => Math.min(...values);
+/** The middle of several runs: a busy machine makes some of them slow. */
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 async function heap(page: Page): Promise<number> {
   const cdp = await page.context().newCDPSession(page);
@@ -70,8 +70,8 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
     }
     console.info(`first paint ${paints.map(Math.round).join(" ")} ms, list ${lists.map(Math.round).join(" ")} ms`);
     await picture(page, "scale-secrets");
-    expect(best(paints)).toBeLessThan(tooSlow);
-    expect(best(lists)).toBeLessThan(tooSlow);
+    expect(median(paints)).toBeLessThan(tooSlow);
+    expect(median(lists)).toBeLessThan(tooSlow);
   });
 
   test("a search is answered in time, pause for typing included", async () => {
@@ -95,7 +95,7 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
       times.push((await page.evaluate(() => performance.now())) - started);
     }
     console.info(`search ${times.map(Math.round).join(" ")} ms`);
-    expect(best(times)).toBeLessThan(tooSlow);
+    expect(median(times)).toBeLessThan(tooSlow);
   });
 
   test("memory stays as it is while one goes from page to page", async () => {
