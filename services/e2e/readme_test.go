@@ -163,7 +163,8 @@ func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 		}
 		args = append(args, strings.Fields(goal[1]+goal[2])...)
 		out, err := exec.CommandContext(t.Context(), "make", args...).CombinedOutput()
-		if err != nil || strings.Contains(string(out), "Nothing to be done") {
+		unknown := strings.Contains(goal[1], "/") && strings.Contains(string(out), "Nothing to be done")
+		if err != nil || unknown {
 			t.Errorf("%s: %v\n%s", goal[0], err, out)
 		}
 	}
