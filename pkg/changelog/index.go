@@ -34,32 +34,15 @@ func (x indexed) write(tx kv.Tx) error {
 
 // newest returns the greatest sequences that are listed under a prefix and are smaller
 // than before, at most limit of them, the greatest first.
-func newest(r kv.Reader, prefix kv.Key, before uint64, limit int) (sequences []uint64, err error) {
+func newest(r kv.Reader, prefix kv.Key, before uint64, limit int) ([]uint64, error) {
 	// Each listing in the range has at least one: the one in its key.
 	within := kv.Range{Start: prefix, End: prefix.Uint(before), Limit: limit, Reverse: true}
-	for pair, err := range r.Scan(within) {
-		if err != nil {
-			return nil, fmt.Errorf("read index: %w", err)
-		}
-		listed, err := decodeListing(pair, len(prefix))
-		if err != nil {
-			return nil, err
-		}
-		for _, sequence := range slices.Backward(listed) {
-			if sequence < before && len(sequences) < limit {
-				sequences = append(sequences, sequence)
-			}
-		}
-		if len(sequences) == limit {
-			break
-		}
-	}
-	return sequences, nil
+	return listed(r, within, len(prefix), limit, func(sequence uint64) bool { return sequence < before })
 }
 
 // oldest returns the smallest sequences that are listed under a prefix and are at least
 // from, at most limit of them, in order.
-func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) (sequences []uint64, err error) {
+func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) ([]uint64, error) {
 	within := kv.Range{Start: prefix.Uint(from), End: kv.After(prefix), Limit: limit}
 	// A listing that begins before may reach beyond.
 	for pair, err := range r.Scan(kv.Range{Start: prefix, End: within.Start, Limit: 1, Reverse: true}) {
@@ -69,16 +52,25 @@ func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) (sequences []uin
 		within.Start = pair.Key
 		within.Limit++
 	}
+	return listed(r, within, len(prefix), limit, func(sequence uint64) bool { return sequence >= from })
+}
+
+// listed returns the wanted sequences of the listings in a range, in the order of the
+// range, at most limit of them. Prefix is how long the keys are without the sequence.
+func listed(r kv.Reader, within kv.Range, prefix, limit int, wanted func(uint64) bool) (sequences []uint64, err error) {
 	for pair, err := range r.Scan(within) {
 		if err != nil {
 			return nil, fmt.Errorf("read index: %w", err)
 		}
-		listed, err := decodeListing(pair, len(prefix))
+		listing, err := decodeListing(pair, prefix)
 		if err != nil {
 			return nil, err
 		}
-		for _, sequence := range listed {
-			if sequence >= from && len(sequences) < limit {
+		if within.Reverse {
+			slices.Reverse(listing)
+		}
+		for _, sequence := range listing {
+			if wanted(sequence) && len(sequences) < limit {
 				sequences = append(sequences, sequence)
 			}
 		}
