@@ -23,18 +23,17 @@ const (
 	maxVersions = 16
 )
 
-// checkUses fails if there are more secrets or versions than a save can bind.
+// checkUses fails if uses, in order, are of more secrets or versions than a save can bind.
 func checkUses(uses []Use) error {
 	if len(secretsOf(uses)) > maxSecrets {
 		return fault.Field("endpoint", "must refer to at most 48 secrets in all")
 	}
-	named, versions := make(map[Use]bool), make(map[string]int)
-	for _, use := range uses {
-		version := Use{Secret: use.Secret, Version: use.Version}
-		if use.Version == 0 || named[version] {
+	versions := make(map[string]int)
+	for i, use := range uses {
+		again := i > 0 && uses[i-1].Secret == use.Secret && uses[i-1].Version == use.Version
+		if use.Version == 0 || again {
 			continue
 		}
-		named[version] = true
 		if versions[use.Secret]++; versions[use.Secret] > maxVersions {
 			return fault.Field("endpoint", "must name at most 16 versions of one secret")
 		}

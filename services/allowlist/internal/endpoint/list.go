@@ -39,8 +39,6 @@ type Query struct {
 	Cursor []byte
 	// Limit is the greatest number of endpoints to return. It is required.
 	Limit int
-
-	legacy *legacy
 }
 
 // A Page is a part of a list. An empty Cursor ends the list.
@@ -52,13 +50,12 @@ type Page struct {
 // List returns a page of endpoints. It may be shorter than asked for, and even
 // empty, while its cursor is not.
 func (r *Registry) List(ctx context.Context, q Query) (Page, error) {
-	q.legacy = r.legacy
 	if q.Substring != "" && !q.ByUpdate {
 		return r.find(ctx, q)
 	}
 	var p Page
 	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		if p, err = scan(reader, q); err != nil {
+		if p, err = r.scan(reader, q); err != nil {
 			return err
 		}
 		return p.addChecks(reader)
@@ -71,7 +68,7 @@ func (r *Registry) find(ctx context.Context, q Query) (Page, error) {
 	ids := r.index.Find(q.Workspace, q.Substring, string(q.Cursor), q.Descending, maxExamined)
 	var p Page
 	err := r.kv.View(ctx, func(reader kv.Reader) error {
-		page := collector{query: q}
+		page := collector{query: q, legacy: r.legacy}
 		for _, id := range ids {
 			name := Name{Workspace: q.Workspace, ID: id}
 			value, err := reader.Get(endpointKey(name))
@@ -109,7 +106,7 @@ func (p Page) addChecks(reader kv.Reader) error {
 
 // scan answers from the keys of the order that is asked for. The cursor is the
 // last key without the prefix that the workspace and the order give.
-func scan(reader kv.Reader, q Query) (Page, error) {
+func (r *Registry) scan(reader kv.Reader, q Query) (Page, error) {
 	prefix := endpointSpace(q.Workspace)
 	if q.ByUpdate {
 		prefix = updateSpace(q.Workspace)
@@ -124,7 +121,7 @@ func scan(reader kv.Reader, q Query) (Page, error) {
 			within.Start = append(last, 0)
 		}
 	}
-	page, seen := collector{query: q}, 0
+	page, seen := collector{query: q, legacy: r.legacy}, 0
 	for pair, err := range reader.Scan(within) {
 		if err != nil {
 			return Page{}, fmt.Errorf("scan endpoints: %w", err)
@@ -161,24 +158,10 @@ func (q Query) name(key []byte) (Name, error) {
 	return Name{Workspace: q.Workspace, ID: id}, err
 }
 
-// matches reports whether an endpoint passes the filters.
-func (q Query) matches(e Endpoint) bool {
-	if q.State != "" && e.State != q.State {
-		return false
-	}
-	if !q.LegacyBefore.IsZero() && !q.legacy.endsBefore(e.Name, q.LegacyBefore) {
-		return false
-	}
-	if q.Label == "" {
-		return true
-	}
-	value, has := e.Labels[q.Label]
-	return has && (q.AnyValue || value == q.LabelValue)
-}
-
 // A collector gathers a page from candidates.
 type collector struct {
 	query     Query
+	legacy    *legacy
 	endpoints []Endpoint
 	cursor    []byte
 	bytes     int
@@ -196,12 +179,28 @@ func (c *collector) offer(name Name, value, cursor []byte) (full bool, err error
 		return false, nil
 	}
 	e, err := decodeEndpoint(name, value)
-	if err != nil || !c.query.matches(e) {
+	if err != nil || !c.matches(e) {
 		return false, err
 	}
 	c.endpoints = append(c.endpoints, e)
 	c.bytes += len(value)
 	return false, nil
+}
+
+// matches reports whether an endpoint passes the filters.
+func (c *collector) matches(e Endpoint) bool {
+	q := c.query
+	if q.State != "" && e.State != q.State {
+		return false
+	}
+	if !q.LegacyBefore.IsZero() && !c.legacy.endsBefore(e.Name, q.LegacyBefore) {
+		return false
+	}
+	if q.Label == "" {
+		return true
+	}
+	value, has := e.Labels[q.Label]
+	return has && (q.AnyValue || value == q.LabelValue)
 }
 
 func (c *collector) page() Page {
