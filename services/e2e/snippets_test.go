@@ -3,15 +3,11 @@
 package e2e
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
 // A snippet is a program of a dry run, and the trial whose plaintext it must print.
@@ -40,12 +36,12 @@ func TestInteropProgramsOfDryRunsOpenTheirMessages(t *testing.T) {
 			programs[language] = append(programs[language], snippet{trial, code})
 		}
 	}
-	judge(t, programs["node"], runNode(t, programs["node"]))
+	judge(t, programs["node"], partnertest.RunNode(t, sourcesOf(programs["node"])))
 	if _, err := exec.LookPath("javac"); err != nil {
 		t.Log("there is no JDK: the programs in Java are not run")
 		return
 	}
-	judge(t, programs["java"], runJava(t, programs["java"]))
+	judge(t, programs["java"], partnertest.RunJava(t, sourcesOf(programs["java"])))
 }
 
 // judge checks what programs printed.
@@ -91,60 +87,10 @@ func (t *trial) programs() map[string]string {
 	return programs
 }
 
-// runNode runs all programs in one process, and returns what each printed.
-func runNode(t *testing.T, programs []snippet) [][]byte {
-	t.Helper()
-	folder := t.TempDir()
-	var calls strings.Builder
+func sourcesOf(programs []snippet) []string {
+	all := make([]string, len(programs))
 	for i, p := range programs {
-		writeFile(t, filepath.Join(folder, fmt.Sprintf("p%d.js", i)), p.code)
-		fmt.Fprintf(&calls, "try { require('./p%d.js'); } catch (e) { process.stdout.write(e.stack); }\nprocess.stdout.write('\\0');\n", i)
+		all[i] = p.code
 	}
-	all := filepath.Join(folder, "all.js")
-	writeFile(t, all, calls.String())
-	return bytes.Split(output(t, "node", all), []byte{0})
-}
-
-// runJava compiles all programs, each in a package of its own, runs them in one process,
-// and returns what each printed.
-func runJava(t *testing.T, programs []snippet) [][]byte {
-	t.Helper()
-	folder := t.TempDir()
-	arguments := []string{"-d", filepath.Join(folder, "classes")}
-	var calls strings.Builder
-	for i, p := range programs {
-		file := filepath.Join(folder, fmt.Sprint("p", i), "Open.java")
-		writeFile(t, file, fmt.Sprintf("package p%d;\n%s", i, p.code))
-		arguments = append(arguments, file)
-		fmt.Fprintf(&calls, "try { p%d.Open.main(args); } catch (Exception e) { System.out.print(e); }\nSystem.out.write(0);\n", i)
-	}
-	all := filepath.Join(folder, "All.java")
-	writeFile(t, all, "public class All { public static void main(String[] args) throws Exception {\n"+calls.String()+"System.out.flush(); } }\n")
-	if said := output(t, "javac", append(arguments, all)...); len(said) > 0 {
-		t.Fatalf("javac: %s", said)
-	}
-	return bytes.Split(output(t, "java", "-cp", filepath.Join(folder, "classes"), "All"), []byte{0})
-}
-
-func writeFile(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// output runs a program and returns what it prints, or why it failed.
-func output(t *testing.T, name string, args ...string) []byte {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	printed, err := cmd.Output()
-	if err != nil {
-		return []byte(err.Error() + "\n" + stderr.String())
-	}
-	return printed
+	return all
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
 // These tests need node and what `make interop` installs. What we write, the partner's tools read, and the other
@@ -38,7 +38,7 @@ type job struct {
 func partnerDoes(t *testing.T, jobs ...job) []string {
 	t.Helper()
 	var results []string
-	partner.Ask(t, "jose.mjs", jobs, &results)
+	partnertest.Ask(t, "jose.mjs", jobs, &results)
 	return results
 }
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
+	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
 // These tests need node and what `make interop` installs. What we write, OpenPGP.js reads, and the other way
@@ -34,7 +34,7 @@ type job struct {
 func partnerDoes(t *testing.T, jobs ...job) []string {
 	t.Helper()
 	var results []string
-	partner.Ask(t, "openpgp.mjs", jobs, &results)
+	partnertest.Ask(t, "openpgp.mjs", jobs, &results)
 	return results
 }
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/partner"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
 // These tests need node, openssl and what `make interop` installs. What Sign makes, they verify; what they make,
@@ -46,7 +46,7 @@ func TestInteropStandardWebhooks(t *testing.T) {
 	}
 	sent := sign(t, s, both, m)
 	var results []string
-	partner.Ask(t, "webhooks.mjs", []job{
+	partnertest.Ask(t, "webhooks.mjs", []job{
 		{Op: "verify", Secret: secret, Headers: sent, Body: string(m.Body)},
 		{Op: "verify", Secret: other, Headers: sent, Body: string(m.Body)},
 		{Op: "verify", Secret: secret, Headers: sent, Body: string(m.Body) + " "},
@@ -71,8 +71,8 @@ func TestInteropOpensslSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	partner.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "ed25519", "-out", "ed_priv.pem")
-	partner.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384_priv.pem")
+	partnertest.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "ed25519", "-out", "ed_priv.pem")
+	partnertest.Run(t, folder, nil, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384_priv.pem")
 	pss := []string{"-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"}
 	for _, tt := range []struct {
 		name   string
@@ -108,7 +108,7 @@ func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, fl
 	}
 	tool := func(operation, key string, more ...string) []byte {
 		args := append([]string{"pkeyutl", operation, "-rawin", "-inkey", key, "-in", "input"}, more...)
-		return partner.Run(t, folder, nil, "openssl", append(args, flags...)...)
+		return partnertest.Run(t, folder, nil, "openssl", append(args, flags...)...)
 	}
 	private, public := pair(t, key)
 	headers, err := s.Sign(rand.Reader, []any{private}, webhook())

@@ -1,6 +1,7 @@
-// Package partner runs the programs of the interoperability tests that stand for a partner,
-// with the packages from npm that `make interop` installs for all tests.
-package partner
+// Package partnertest runs programs in interoperability tests: those that stand for a
+// partner, with the packages from npm that `make interop` installs for all tests, and those
+// that are made for one.
+package partnertest
 
 import (
 	"bytes"
