@@ -88,8 +88,16 @@ func rights() map[string]right {
 			new(vaultv1.UnbindSecretResponse), workloads, codes.OK,
 		},
 		"ResolveSecret": {
-			func(id string) proto.Message { return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u"} },
+			func(id string) proto.Message {
+				return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u", Purpose: purpose()}
+			},
 			new(vaultv1.ResolveSecretResponse), workloads, codes.NotFound,
+		},
+		"ReplaceSecretPurpose": {
+			func(id string) proto.Message {
+				return &vaultv1.ReplaceSecretPurposeRequest{Name: nameOf(id), Chains: []string{chain}, Reason: "a mistake"}
+			},
+			new(vaultv1.ReplaceSecretPurposeResponse), []string{aSuperAdmin}, codes.NotFound,
 		},
 		"ReportSecretUses": {
 			func(id string) proto.Message { return reportRequest("report", useOf(id, "u", 1, 1)) },

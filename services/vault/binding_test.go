@@ -18,7 +18,7 @@ func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	created := k.owner.create(t, "key", &vaultv1.Secret{Value: text("the value")})
-	request := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid()}
+	request := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid(), Purpose: purpose()}
 	_, err := k.resolver.ResolveSecret(t.Context(), request)
 	wantError(t, "ResolveSecret without a binding", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 
@@ -100,15 +100,15 @@ func TestResolveIsByNameAndUID(t *testing.T) {
 		_, err := k.resolver.ResolveSecret(t.Context(), request)
 		wantError(t, "ResolveSecret with "+what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	}
-	_, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Version: 2})
+	_, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Version: 2, Purpose: purpose()})
 	wantError(t, "ResolveSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
 	k.resolver.unbind(t, "key", "op")
 	k.owner.delete(t, "key")
 	second := k.owner.create(t, "key", &vaultv1.Secret{Value: text("second life")})
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid()})
+	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Purpose: purpose()})
 	wantError(t, "ResolveSecret of the first life", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: second.GetUid()})
+	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: second.GetUid(), Purpose: purpose()})
 	wantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 }
 
@@ -148,7 +148,9 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		{"a referrer that is no name", &vaultv1.BindSecretRequest{Usage: key, Referrer: "e", OperationId: "op"}, "referrer"},
 		{"no usage", &vaultv1.BindSecretRequest{Referrer: referrer, OperationId: "op"}, "usage"},
 		{"no operation id", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer}, "operation_id"},
-		{"a host for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
+		{"a host for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
+		{"chains for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Chains: []string{chain}, OperationId: "op"}, "chains"},
+		{"no chains for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "chains"},
 		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, OperationId: "op"}, "host"},
 		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", OperationId: "op"}, "host"},
 	}

@@ -112,7 +112,7 @@ func TestValueIsFoundNowhere(t *testing.T) {
 		for _, version := range []uint32{1, 2} {
 			ask(k.owner.change(t.Context(), method, versionCall{name: versionOf("key", version)}))
 			if method == disable {
-				ask(k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetSecret().GetUid(), Version: version}))
+				ask(k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetSecret().GetUid(), Version: version, Purpose: purpose()}))
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func TestSecretWithoutAValueLivesOn(t *testing.T) {
 	if updated.GetCurrentVersion() != 2 || updated.GetState() != vaultv1.VersionState_VERSION_STATE_ENABLED || updated.GetUid() != created.GetUid() {
 		t.Errorf("UpdateSecret = %v, want version 2, ENABLED", updated)
 	}
-	after, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})
+	after, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
 	if err != nil || string(after.GetValue()) != "second" || len(after.GetPrevious()) != 0 {
 		t.Errorf("ResolveSecret = version %d with %v before it, %v", after.GetVersion(), after.GetPrevious(), err)
 	}

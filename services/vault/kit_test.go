@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
@@ -125,8 +126,15 @@ func bindRequest(id, endpoint, operation string) *vaultv1.BindSecretRequest {
 	return &vaultv1.BindSecretRequest{
 		Name: nameOf(id), Usage: vaultv1.Usage_USAGE_KEY,
 		Referrer: workspace + "/endpoints/" + endpoint, OperationId: operation,
+		Host: "partner.example", Chains: []string{chain},
 	}
 }
+
+// chain is what the keys of these tests are for, unless they say so.
+const chain = "raw > HMAC-SHA256(of=message)"
+
+// purpose is how it is asked for.
+func purpose() []byte { return []byte(cache.PurposeOf(chain)) }
 
 func (c client) bind(t testing.TB, id, endpoint, operation string) *vaultv1.Binding {
 	t.Helper()
@@ -147,7 +155,7 @@ func (c client) unbind(t testing.TB, id, operation string) {
 
 func (c client) resolve(t testing.TB, id, uid string, version uint32) string {
 	t.Helper()
-	res, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: uid, Version: version})
+	res, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: uid, Version: version, Purpose: purpose()})
 	if err != nil {
 		t.Fatalf("ResolveSecret(%s, %d) = %v", id, version, err)
 	}

@@ -17,7 +17,7 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 	k := newKit(t)
 	k.rotated(t, "key", "first", "second", "third")
 	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
-	res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})
+	res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 	}
 	for _, method := range []string{disable, destroy} {
 		k.owner.must(t, method, "key", 3)
-		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: nameOf("key"), UID: uid})
+		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: nameOf("key"), UID: uid, Purpose: string(purpose())})
 		e := (*cache.UnusableError)(nil)
 		if !errors.As(err, &e) || len(e.Previous) != len(res.GetPrevious()) {
 			t.Fatalf("after %s: Resolve = %v, want an UnusableError that names %v", method, err, res.GetPrevious())
@@ -37,7 +37,7 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 				t.Errorf("after %s: the refusal names %v, want %v", method, got, p)
 			}
 		}
-		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: 3})
+		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: 3, Purpose: purpose()})
 		if got := servertest.Metadata(err); len(got) != 0 {
 			t.Errorf("after %s: the refusal of a version by number has %v", method, got)
 		}
@@ -50,7 +50,7 @@ func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 	k.owner.create(t, "key", &vaultv1.Secret{Value: text("first")})
 	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
 	previous := func(version uint32) []*vaultv1.PreviousVersion {
-		res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: version})
+		res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: version, Purpose: purpose()})
 		if err != nil {
 			t.Fatal(err)
 		}

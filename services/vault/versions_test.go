@@ -92,7 +92,7 @@ func (c client) wantStates(t testing.TB, what, id string, want ...*vaultv1.Secre
 
 func (c client) wantUnresolved(t testing.TB, what, id, uid string, version uint32, reason vaultv1.ErrorReason) {
 	t.Helper()
-	_, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: uid, Version: version})
+	_, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: uid, Version: version, Purpose: purpose()})
 	wantError(t, what, err, codes.FailedPrecondition, reason)
 }
 
@@ -153,7 +153,7 @@ func TestPreviousVersionsFollowARestore(t *testing.T) {
 	at := make(map[uint32]time.Time) // when each was replaced
 	wantPrevious := func(what string, want ...uint32) {
 		t.Helper()
-		res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})
+		res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -487,7 +487,7 @@ func TestVersionThatIsKeptBackWaitsUntilItIsRestored(t *testing.T) {
 		t.Fatalf("UpdateSecret(keep_current) = %v, %v, want version 1 to stay and 2 to be told", res, err)
 	}
 	k.owner.wantStates(t, "kept back", "key", enabled(), current(enabled()))
-	got, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid})
+	got, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
 	if err != nil || string(got.GetValue()) != "first" || len(got.GetPrevious()) != 0 {
 		t.Errorf("the current version resolves to version %d with %v before it, %v", got.GetVersion(), got.GetPrevious(), err)
 	}

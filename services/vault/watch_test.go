@@ -33,7 +33,7 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 	if err != nil || len(first.GetEvents()) != 0 || first.GetPosition().GetSequence() != 2 {
 		t.Fatalf("the first message = %v, %v, want position 2 alone", first, err)
 	}
-	before, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid()})
+	before, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid(), Purpose: purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 	if event.GetSecret() != nameOf("key") || event.GetUid() != made.GetUid() || event.GetDeleted() {
 		t.Errorf("the event is %v", event)
 	}
-	after, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid()})
+	after, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid(), Purpose: purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestWatchRefusesWhatItCannotResume(t *testing.T) {
 		end()
 		wantField(t, "WatchSecrets of "+parent, err, "parent")
 	}
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: "workspaces/-/secrets/a", Uid: "u"})
+	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: "workspaces/-/secrets/a", Uid: "u", Purpose: purpose()})
 	wantField(t, "ResolveSecret in any workspace", err, "name")
 }
 

@@ -36,9 +36,12 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,6 +84,22 @@ type Ref struct {
 	UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
+	// Purpose is what a KEY is wanted for, by [PurposeOf]. Empty for other usages.
+	Purpose string
+	// Seal says that a KEY is wanted for a message, not to try something: the first such
+	// use seals its purpose.
+	Seal bool
+}
+
+// PurposeOf returns what a [Ref] says of the chains that a KEY is bound for, in any order.
+func PurposeOf(chains ...string) string {
+	if len(chains) == 0 {
+		return ""
+	}
+	sorted := slices.Clone(chains)
+	slices.Sort(sorted)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(sorted), "\n")))
+	return string(sum[:])
 }
 
 // A Value is a resolved secret. Whoever gets it zeroes Plain.
@@ -96,6 +115,8 @@ type Value struct {
 	// replaced last first. Only where the current version was asked for. It is shared:
 	// nobody changes it.
 	Previous []Previous
+	// Sealed is whether the purpose of a KEY is sealed.
+	Sealed bool
 }
 
 // A Previous is a version that was current before.
@@ -181,7 +202,7 @@ func (c *Cache) Forget(secret string) {
 // ask asks the vault.
 func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	res, err := c.vault.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
-		Name: ref.Secret, Uid: ref.UID, Version: ref.Version,
+		Name: ref.Secret, Uid: ref.UID, Version: ref.Version, Purpose: []byte(ref.Purpose), Seal: ref.Seal,
 	})
 	if err != nil {
 		return answer{}, describe(err)
@@ -190,6 +211,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		Value: Value{
 			Plain: sensitive.New(res.GetValue()), Version: res.GetVersion(),
 			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(), Previous: previousFromProto(res.GetPrevious()),
+			Sealed: res.GetSealed(),
 		},
 		at: positionFromProto(res.GetPosition()),
 	}

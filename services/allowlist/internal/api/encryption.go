@@ -34,13 +34,11 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 }
 
 // usesOf returns what a configuration needs secrets for, each once, and adds their places.
-// A secret has one purpose: it cannot be a key in one place and be shown in another, nor
-// be a key in one place and go into a digest that is sent in another. One that has two is a
-// finding, and not asked about: the first to ask would fix what it is for. Nor is what is
-// no reference, of which there is a finding already.
+// A secret has one usage: it cannot be a key in one place and be shown in another. One that
+// has two is a finding, and not asked about. Nor is what is no reference, of which there is a
+// finding already.
 func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Use, error) {
-	type purpose struct{ parameter, digested bool }
-	purposes := make(map[string]purpose)
+	usages := make(map[string]payload.Usage)
 	torn := make(map[string]bool)
 	var uses []endpoint.Use
 	var wrong []fault.Violation
@@ -49,12 +47,11 @@ func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]en
 			return
 		}
 		use, place := useOf(ref), field+".name"
-		this := purpose{use.Parameter, use.Digested}
-		if before, known := purposes[use.Secret]; !known {
-			purposes[use.Secret] = this
-		} else if before != this {
+		if before, known := usages[use.Secret]; !known {
+			usages[use.Secret] = ref.Usage
+		} else if before != ref.Usage {
 			torn[use.Secret] = true
-			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret: this one serves another purpose in another place"})
+			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret: this one has another usage in another place"})
 		}
 		if !slices.Contains(uses, use) {
 			uses = append(uses, use)
@@ -70,9 +67,11 @@ func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]en
 	return uses, fault.Fields(wrong...)
 }
 
+// useOf returns what a reference needs its secret for.
 func useOf(ref payload.Reference) endpoint.Use {
 	return endpoint.Use{
-		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Digested: ref.Digested,
+		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
+		Chains: ref.Purpose.Chains, Cost: ref.Purpose.Cost, Conflicting: ref.Purpose.Conflicted(),
 	}
 }
 

@@ -55,11 +55,25 @@ type Use struct {
 	Host string `json:"host,omitempty"`
 	// Parameter says that the secret may become visible, such as a static IV.
 	Parameter bool `json:"parameter,omitempty"`
-	// Digested says that the key goes into a digest that is sent.
-	Digested bool `json:"digested,omitempty"`
+	// Exposed says that what is sent gives the key away.
+	Exposed bool `json:"exposed,omitempty"`
+	// Chains are what a key is used for, in lines, and Cost is the least work of derivations
+	// among them. Endpoints that were saved before purposes were kept tell none.
+	Chains string `json:"chains,omitempty"`
+	Cost   uint64 `json:"cost,omitempty"`
+	// Conflicting says that a super admin acknowledged that a chain may open another.
+	Conflicting bool `json:"conflicting,omitempty"`
+	// Partner is the endpoint's host, for a key.
+	Partner string `json:"partner,omitempty"`
 }
 
 func (u Use) credential() bool { return u.Host != "" }
+
+// key reports whether the use is that of a KEY, which has a purpose.
+func (u Use) key() bool { return u.usage() == resolver.UsageKey }
+
+// unreported reports whether the use is that of a KEY, saved before purposes were kept.
+func (u Use) unreported() bool { return u.key() && u.Chains == "" }
 
 func (u Use) usage() resolver.Usage {
 	switch {
@@ -67,6 +81,8 @@ func (u Use) usage() resolver.Usage {
 		return resolver.UsageCredential
 	case u.Parameter:
 		return resolver.UsageParameter
+	case u.Exposed:
+		return resolver.UsageExposedKey
 	default:
 		return resolver.UsageKey
 	}
@@ -76,6 +92,11 @@ func (u Use) usage() resolver.Usage {
 // of which there is a finding then, nobody knows what credentials are for.
 func (s Settings) uses() []Use {
 	all := slices.Clone(s.Encryption.Uses)
+	for i := range all {
+		if all[i].Chains != "" && s.URL != (URL{}) {
+			all[i].Partner = s.URL.BareHost()
+		}
+	}
 	for _, c := range s.Credentials() {
 		if s.URL != (URL{}) {
 			all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: s.URL.BareHost()})
@@ -109,5 +130,6 @@ func (p Places) of(u Use) []string {
 	if u.credential() {
 		return p.Credentials[Credential{Secret: u.Secret, Version: u.Version}]
 	}
+	u.Partner = "" // as the configuration knows it
 	return p.Keys[u]
 }

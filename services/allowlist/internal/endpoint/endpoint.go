@@ -39,6 +39,7 @@
 package endpoint
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -90,6 +91,12 @@ func (e Endpoint) SecretUID(secret string) string {
 		}
 	}
 	return ""
+}
+
+// Exposes reports whether a secret was bound as a key that what is sent gives away. A KEY that
+// was bound before there was such a usage was not.
+func (e Endpoint) Exposes(secret string) bool {
+	return slices.ContainsFunc(e.References, func(r Reference) bool { return r.Secret == secret && r.Exposed })
 }
 
 // Settings is what people decide about an endpoint.

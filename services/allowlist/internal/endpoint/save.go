@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -189,47 +190,35 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 
 // bindAll binds what is used. It fails with all that is wrong with the save: what was
 // found before, what the vault refuses, and what the keys have against the configuration.
-//
-// To bind a key whose digest is sent fixes what it is for, for good. So these come last,
-// and once something is wrong they are only looked at: a mistake elsewhere costs no key.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
 	bound := make(map[Use]resolver.Binding, len(uses))
 	wrong := finding.Merge(s.by.Wrong)
-	for _, digested := range []bool{false, true} {
-		for _, use := range uses {
-			if use.Digested != digested {
-				continue
-			}
-			b, err := r.bindOrLook(ctx, s, use, wrong == nil)
-			switch {
-			case err != nil && refusal(err):
-				wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
-			case err != nil:
-				return nil, cmp.Or(wrong, err)
-			}
-			bound[use] = b
-			if err := r.step("bound"); err != nil {
-				return nil, err
-			}
+	for _, use := range uses {
+		b, err := r.bind(ctx, use, s.name, s.operation)
+		switch {
+		case err != nil && refusal(err):
+			wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
+		case err != nil:
+			return nil, cmp.Or(wrong, err)
+		}
+		bound[use] = b
+		if err := r.step("bound"); err != nil {
+			return nil, err
 		}
 	}
 	if check := next.Encryption.Check; check != nil {
-		wrong = finding.Merge(wrong, check(func(u Use) resolver.Facts { return bound[u].Facts }))
+		facts := make(map[Use]resolver.Facts, len(bound))
+		for use, b := range bound {
+			use.Partner = "" // as the configuration knows it
+			facts[use] = b.Facts
+		}
+		wrong = finding.Merge(wrong, check(func(u Use) resolver.Facts { return facts[u] }))
 	}
 	references := make([]Reference, len(uses))
 	for i, use := range uses {
 		references[i] = Reference{Use: use, UID: bound[use].UID}
 	}
 	return references, wrong
-}
-
-// bindOrLook binds a use, or looks at it where that would fix what a save that fails is not
-// to fix.
-func (r *Registry) bindOrLook(ctx context.Context, s saving, use Use, good bool) (resolver.Binding, error) {
-	if use.Digested && !good {
-		return resolver.Binding{}, r.vault.Look(ctx, use.asked(s.name, s.operation))
-	}
-	return r.bind(ctx, use, s.name, s.operation)
 }
 
 // refusal reports whether the vault has something against a use, as opposed to trouble.
@@ -245,9 +234,18 @@ func (r *Registry) bind(ctx context.Context, use Use, name Name, operation strin
 // asked returns what the vault is asked for.
 func (u Use) asked(name Name, operation string) resolver.Use {
 	return resolver.Use{
-		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: u.Host, Digested: u.Digested,
+		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner),
+		Chains: u.chains(), Cost: u.Cost, Conflicting: u.Conflicting,
 		Referrer: name.String(), Operation: operation,
 	}
+}
+
+// chains returns what a key is used for.
+func (u Use) chains() []string {
+	if u.Chains == "" {
+		return nil
+	}
+	return strings.Split(u.Chains, "\n")
 }
 
 // finish commits the save, unless its intent is gone or its bindings are not those
@@ -350,7 +348,11 @@ func wanted(refused fault.Reason, use Use) string {
 	case resolver.ReasonHostNotAllowed:
 		return "must be a credential that may be sent to the endpoint's host"
 	case resolver.ReasonKeyPurposeFixed:
-		return "must be another secret: one whose digest is sent serves nothing else"
+		return "must be another secret: this one serves another purpose"
+	case resolver.ReasonKeyPurposeUnknown:
+		return "must be another secret: what this one is used for was never recorded"
+	case resolver.ReasonKeyNotShared:
+		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host"
 	default:
 		return "must refer to a secret that can be used so"
 	}

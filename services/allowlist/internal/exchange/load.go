@@ -137,7 +137,7 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 	for _, reference := range l.references {
 		want := resolver.Want{
 			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
-			Usage: usageOf(reference.Usage), Incoming: incoming,
+			Usage: l.usageOf(reference), Incoming: incoming, Purpose: reference.Purpose.Digest, Seal: true,
 		}
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]
@@ -150,9 +150,15 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 	return wants
 }
 
-func usageOf(u payload.Usage) resolver.Usage {
-	if u == payload.ParameterUsage {
+// usageOf returns the usage of a reference's secret.
+func (l loaded) usageOf(ref payload.Reference) resolver.Usage {
+	switch ref.Usage {
+	case payload.ParameterUsage:
 		return resolver.UsageParameter
+	case payload.ExposedKeyUsage:
+		if l.endpoint.Exposes(ref.Secret) {
+			return resolver.UsageExposedKey
+		}
 	}
 	return resolver.UsageKey
 }

@@ -74,7 +74,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 // triedAt reports whether a message that stopped at a stage stopped at the key of a
 // reference: nothing says that the keys of other stages are wrong.
 func triedAt(stage string, ref payload.Reference) bool {
-	if ref.Usage != payload.KeyUsage {
+	if ref.Usage == payload.ParameterUsage {
 		return false
 	}
 	stands := func(place string) bool { return strings.Contains(ref.Field, place) }

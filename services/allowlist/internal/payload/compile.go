@@ -24,6 +24,14 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 		f.add(root+".preset", "must be expanded")
 	}
 	config.pb = pb
+	f.declared(pb)
+	config.purposes, config.exposed = purposesOf(pb), exposed(pb)
+	f.conflicting = config.purposes.conflicting()
+	defer func() {
+		for _, s := range config.sources() {
+			config.purposed(&s.Reference)
+		}
+	}()
 	if pb.GetRequest() == nil {
 		f.add(root+".request", "is required")
 		return config

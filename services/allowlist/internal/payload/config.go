@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -33,6 +32,8 @@ const (
 type Config struct {
 	pb        *allowlistv1.Encryption
 	pipelines [2]*Pipeline // by Direction
+	purposes  purposes
+	exposed   map[string]bool
 }
 
 // Parse checks and compiles the configuration of an endpoint in the workspace, an
@@ -105,17 +106,10 @@ func (c *Config) References() []Reference {
 	var refs []Reference
 	EachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
 		made := newSource(path, ref).Reference
-		made.Digested = c.digestedAt(made.Field)
+		c.purposed(&made)
 		refs = append(refs, made)
 	})
 	return refs
-}
-
-// digestedAt reports whether the secret that stands at a field goes into a digest that is
-// sent.
-func (c *Config) digestedAt(field string) bool {
-	return c.pb.GetRequest().GetSigning().GetSecretDigest() != nil && strings.HasPrefix(field, "request.signing.keys[") ||
-		c.pb.GetResponse().GetSigning().GetSecretDigest() != nil && strings.HasPrefix(field, "response.signing.keys[")
 }
 
 // A LegacyUse is an unsafe choice that the configuration makes and acknowledges.

@@ -252,14 +252,14 @@ func TestReferencesCarryVersions(t *testing.T) {
 	const cipher, signing = "request.cipher.shared_key.keys", "request.signing.keys"
 	a := payload.Reference{Secret: "workspaces/acme/secrets/a", Field: cipher + "[0]"}
 	wantEncrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Field: signing + "[0]"}}
-	if diff := cmp.Diff(wantEncrypt, p.EncryptReferences()); diff != "" {
+	if diff := cmp.Diff(wantEncrypt, p.EncryptReferences(), anyPurpose); diff != "" {
 		t.Errorf("EncryptReferences (-want +got):\n%s", diff)
 	}
 	// Only what follows the current version has versions before it.
 	a.Live = true
 	wantDecrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Version: 7, Field: cipher + "[1]"}}
 	wantDecrypt = append(wantDecrypt, payload.Reference{Secret: "workspaces/acme/secrets/b", Live: true, Field: signing + "[0]"})
-	if diff := cmp.Diff(wantDecrypt, p.DecryptReferences()); diff != "" {
+	if diff := cmp.Diff(wantDecrypt, p.DecryptReferences(), anyPurpose); diff != "" {
 		t.Errorf("DecryptReferences (-want +got):\n%s", diff)
 	}
 }

@@ -29,6 +29,9 @@ type findings struct {
 	// checked when the configuration was saved.
 	stored bool
 
+	// conflicting says that a KEY is in chains of which one may open another.
+	conflicting bool
+
 	violations []fault.Violation
 	directKey  bool
 	invalid    bool

@@ -52,6 +52,7 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		{allowlistv1.LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION, c.rsaPKCS1v15()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST, profile.GetSigning().GetSecretDigest() != nil},
 		{allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST, c.weakDigest()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES, purposes(ProfilePurposes(profile)).conflicting()},
 	}
 	var flags []allowlistv1.LegacyAcknowledgement_Flag
 	for _, rule := range rules {
@@ -67,6 +68,12 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 	})
 	slices.Sort(flags)
 	return slices.Compact(flags)
+}
+
+// OfSuperAdmins returns the flags that only a super admin may acknowledge: what breaks the
+// promise that a key cannot be read.
+func OfSuperAdmins() []allowlistv1.LegacyAcknowledgement_Flag {
+	return []allowlistv1.LegacyAcknowledgement_Flag{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES}
 }
 
 // staticIV reports whether equal beginnings of two values show because of their IVs.
@@ -120,6 +127,10 @@ func unsafeDerivation(d *allowlistv1.Derivation) []allowlistv1.LegacyAcknowledge
 func (f *findings) legacy(path string, profile *allowlistv1.Profile) []acknowledgement {
 	path += ".allow_legacy"
 	made := UnsafeChoices(profile)
+	const conflict = allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES
+	if f.conflicting && path == root+".request.allow_legacy" && !slices.Contains(made, conflict) {
+		made = append(made, conflict)
+	}
 	given := profile.GetAllowLegacy()
 	if len(given) > maxAcknowledgements {
 		f.add(path, "must hold at most 16 acknowledgements")
@@ -144,7 +155,8 @@ func (f *findings) legacy(path string, profile *allowlistv1.Profile) []acknowled
 		})
 	}
 	for _, flag := range made {
-		if !seen[flag] {
+		// What was saved before this was asked for goes on.
+		if !seen[flag] && !(f.stored && flag == conflict) {
 			f.addLegacy(path, flag)
 		}
 	}

@@ -21,6 +21,9 @@ const (
 	KeyUsage Usage = iota
 	// ParameterUsage is that of what may be sent: static IVs and salts.
 	ParameterUsage
+	// ExposedKeyUsage is that of keys whose beginning is sent, or can be computed from what
+	// is sent.
+	ExposedKeyUsage
 )
 
 // A Reference is a secret that has to be resolved.
@@ -31,9 +34,8 @@ type Reference struct {
 	Version uint32
 	// Usage is what the secret must be stored for.
 	Usage Usage
-	// Digested says that the key goes into a digest that is sent. [Config.References]
-	// tells.
-	Digested bool
+	// Purpose is what the configuration uses a KEY for, with all its references.
+	Purpose Purpose
 	// Live says that the versions before the current one are welcome too, as long as
 	// the rotation's grace lasts: the scheme tells a wrong key from a right one.
 	Live bool

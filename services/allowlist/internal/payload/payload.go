@@ -26,9 +26,9 @@
 // A key's bytes reach an output only through a cipher, a MAC, a derivation, a digest or
 // a signature. What is sent as it is, or could be computed by who knows all other
 // secrets, is a parameter ([UsageAt]); a test tries it for each place of a reference.
-// A digest that is sent may be the very key that another configuration derives: so a key
-// that goes into one ([Reference].Digested) must serve nothing else. Who saves
-// configurations sees to that.
+// One use of a key may be an oracle for another: so each reference tells the [Purpose] of its
+// KEY, which is all that the configuration does with it, and the vault holds all
+// configurations to the same.
 //
 // No two values are encrypted under the same key and IV in a mode where that gives them
 // away. How often keys, salts and IVs are made anew is decided by where they are sent,

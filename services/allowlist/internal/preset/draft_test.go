@@ -33,28 +33,23 @@ func TestReferencesOfAPresetAreNamedAfterItsSecrets(t *testing.T) {
 	}
 }
 
-func TestNoPresetUsesASecretForTwoPurposes(t *testing.T) {
+func TestNoPresetUsesASecretForTwoUsagesOrConflictingPurposes(t *testing.T) {
 	t.Parallel()
-	l, digesting := library(t), 0
+	l := library(t)
 	for _, p := range l.List() {
-		type purpose struct {
-			usage    payload.Usage
-			digested bool
-		}
-		purposes := make(map[string]purpose)
+		usages := make(map[string]payload.Usage)
 		for _, ref := range compile(t, l, use(p)).References() {
-			this := purpose{ref.Usage, ref.Digested}
-			if before, known := purposes[ref.Secret]; known && before != this {
-				t.Errorf("%s uses %s for %v and for %v", p.GetId(), ref.Secret, before, this)
+			if before, known := usages[ref.Secret]; known && before != ref.Usage {
+				t.Errorf("%s uses %s as %v and as %v", p.GetId(), ref.Secret, before, ref.Usage)
 			}
-			purposes[ref.Secret] = this
-			if ref.Digested {
-				digesting++
+			usages[ref.Secret] = ref.Usage
+			if ref.Usage == payload.KeyUsage && len(ref.Purpose.List()) == 0 {
+				t.Errorf("%s has no purpose for %s at %s", p.GetId(), ref.Secret, ref.Field)
+			}
+			if ref.Purpose.Conflicted() {
+				t.Errorf("%s uses %s for %q", p.GetId(), ref.Secret, ref.Purpose.List())
 			}
 		}
-	}
-	if digesting < 3 { // payu, phonepe and phonepe_callback
-		t.Errorf("%d references go into digests, want those of PayU and PhonePe at least", digesting)
 	}
 }
 

@@ -25,8 +25,12 @@ const (
 	ReasonUsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	ReasonKeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
+	ReasonKeyNotShared     fault.Reason = "KEY_NOT_SHARED"
 	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
 )
+
+// ReasonKeyPurposeUnknown is the reason for a KEY that was bound before purposes were kept.
+const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 
 // reasonNotBound is the vault's reason for a secret that the caller has no
 // binding to.
@@ -56,7 +60,12 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonHostNotAllowed:
 		return hostNotAllowed()
 	case ReasonKeyPurposeFixed:
-		return fault.New(fault.FailedPrecondition, reason, "a referenced key serves another purpose already")
+		return purposeFixed(info.GetMetadata())
+	case ReasonKeyPurposeUnknown:
+		return fault.New(fault.FailedPrecondition, reason, "what a referenced key is used for was never recorded, so it takes no new endpoint; store another key")
+	case ReasonKeyNotShared:
+		return fault.New(fault.FailedPrecondition, reason,
+			"a referenced key serves the endpoints of another host; store another key, or have a super admin share this one")
 	case reasonNotBound:
 		return fmt.Errorf("%s: %w", operation, ErrNotBound)
 	}
@@ -71,6 +80,18 @@ func translate(ctx context.Context, operation string, err error) error {
 	default:
 		return cause
 	}
+}
+
+// purposeFixed tells what a key is for, and what it was wanted for, as far as the vault says.
+func purposeFixed(told map[string]string) error {
+	f := fault.New(fault.FailedPrecondition, ReasonKeyPurposeFixed,
+		"a referenced key serves another purpose, and never a second one; ask the partner for another key and store that")
+	for _, name := range []string{"chains", "requested"} {
+		if told[name] != "" {
+			f = f.With(name, told[name])
+		}
+	}
+	return f
 }
 
 func usageNotAllowed(usage string) error {

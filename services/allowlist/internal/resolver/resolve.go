@@ -20,6 +20,10 @@ type Want struct {
 	// Version is the version, or 0 for the current one.
 	Version uint32
 	Usage   Usage
+	// Purpose is the digest of what a KEY is wanted for, and Seal says that it is wanted for
+	// a message.
+	Purpose string
+	Seal    bool
 	// Host is where a credential is sent: a DNS name or an IP address without
 	// brackets or port.
 	Host string
@@ -56,6 +60,8 @@ type Key struct {
 	Previous []Previous
 	// Refused, if not nil, is why the current version does not come before this one.
 	Refused error
+	// Sealed is whether the purpose of a KEY is sealed.
+	Sealed bool
 }
 
 // A Previous is a version that was current before.
@@ -170,7 +176,13 @@ func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
 }
 
 // ref returns what the vault is asked about.
-func (w Want) ref() cache.Ref { return cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version} }
+func (w Want) ref() cache.Ref {
+	ref := cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version}
+	if w.Usage == UsageKey {
+		ref.Purpose, ref.Seal = w.Purpose, w.Seal
+	}
+	return ref
+}
 
 // take makes a key of an answer, or zeroes it.
 func (w Want) take(got cache.Value) (Key, error) {
@@ -178,7 +190,7 @@ func (w Want) take(got cache.Value) (Key, error) {
 		got.Plain.Zero()
 		return Key{}, err
 	}
-	return Key{Value: got.Plain, Version: got.Version, Previous: got.Previous}, nil
+	return Key{Value: got.Plain, Version: got.Version, Previous: got.Previous, Sealed: got.Sealed}, nil
 }
 
 // Zero overwrites keys.

@@ -31,7 +31,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/client/cache"
-	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -95,6 +94,8 @@ const (
 	UsageParameter
 	// UsageCredential is a value that is sent as it is, to a host.
 	UsageCredential
+	// UsageExposedKey is key material that what is sent gives away.
+	UsageExposedKey
 )
 
 func (u Usage) toProto() vaultv1.Usage {
@@ -105,6 +106,8 @@ func (u Usage) toProto() vaultv1.Usage {
 		return vaultv1.Usage_USAGE_PARAMETER
 	case UsageCredential:
 		return vaultv1.Usage_USAGE_CREDENTIAL
+	case UsageExposedKey:
+		return vaultv1.Usage_USAGE_EXPOSED_KEY
 	default:
 		return vaultv1.Usage_USAGE_UNSPECIFIED
 	}
@@ -120,11 +123,14 @@ type Use struct {
 	// Version is the version that is meant, or 0 for the current one.
 	Version uint32
 	Usage   Usage
-	// Host is where a credential is sent, as [Want] has it.
+	// Host is where a credential is sent, as [Want] has it, or that of the endpoint which uses
+	// a KEY.
 	Host string
-	// Digested says that the key goes into a digest that is sent. Such a key serves
-	// nothing else, and what serves anything else is never such a key.
-	Digested bool
+	// Chains are what a KEY is used for, and Cost is the least work of derivations among
+	// them. Conflicting says that a super admin acknowledged that one may open another.
+	Chains      []string
+	Cost        uint64
+	Conflicting bool
 	// Referrer is the resource name of what refers to the secret.
 	Referrer string
 	// Operation names the save that needs the binding.
@@ -162,14 +168,16 @@ type Facts struct {
 }
 
 // Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
-// host that a credential may not be sent to, a key whose purpose is another, and a version
+// host that a credential may not be sent to, a KEY that serves another purpose or
+// another host, and a version
 // that is not there or cannot be resolved. To bind
 // once more under the operation tells the facts of another version.
 func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Digested: use.Digested,
+		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host,
+		Chains: use.Chains, Cost: use.Cost, Conflicting: use.Conflicting,
 		Referrer: use.Referrer, OperationId: use.Operation,
 	})
 	if err != nil {
@@ -181,21 +189,6 @@ func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),
 	}
 	return bound, nil
-}
-
-// Look returns what the vault has against a use of a key, as [Vault.Bind] does, but for the
-// key's purpose, which it does not fix. It asks for the key as for the parameter that it is
-// not; whoever looks gives up the operation.
-func (v *Vault) Look(ctx context.Context, use Use) error {
-	use.Usage, use.Digested = UsageParameter, false
-	_, err := v.Bind(ctx, use)
-	if f, ok := fault.From(err); ok && f.Reason == ReasonUsageNotAllowed && f.Metadata["usage"] == UsageKey.String() {
-		return nil
-	}
-	if err == nil {
-		return usageNotAllowed(UsageParameter.String())
-	}
-	return err
 }
 
 // Unbind gives up what was bound under an operation. For a secret that is gone

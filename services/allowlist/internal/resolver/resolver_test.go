@@ -26,7 +26,7 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 	facts := &vaultv1.KeyFacts{Bytes: 32, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: "f"}
 	for usage, want := range map[resolver.Usage]vaultv1.Usage{
 		resolver.UsageKey: vaultv1.Usage_USAGE_KEY, resolver.UsageParameter: vaultv1.Usage_USAGE_PARAMETER,
-		resolver.UsageCredential: vaultv1.Usage_USAGE_CREDENTIAL,
+		resolver.UsageCredential: vaultv1.Usage_USAGE_CREDENTIAL, resolver.UsageExposedKey: vaultv1.Usage_USAGE_EXPOSED_KEY,
 	} {
 		var asked *vaultv1.BindSecretRequest
 		b.binds(func(req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
@@ -36,13 +36,13 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 			}, nil
 		})
 		got, err := b.vault.Bind(t.Context(), resolver.Use{
-			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Digested: true, Referrer: "r", Operation: "op",
+			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Chains: []string{"c"}, Cost: 7, Conflicting: true, Referrer: "r", Operation: "op",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		request := &vaultv1.BindSecretRequest{
-			Name: nameOf("a"), Version: 3, Usage: want, Host: "h.example", Digested: true, Referrer: "r", OperationId: "op",
+			Name: nameOf("a"), Version: 3, Usage: want, Host: "h.example", Chains: []string{"c"}, Cost: 7, Conflicting: true, Referrer: "r", OperationId: "op",
 		}
 		if diff := cmp.Diff(request, asked, protocmp.Transform()); diff != "" {
 			t.Errorf("the request differs (-want +got):\n%s", diff)

@@ -58,6 +58,10 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	}
 	defer resolver.Zero(keys...)
 	problem.Turns = s.turns
+	problem.Sealed = make(map[string]bool)
+	for i, ref := range refs {
+		problem.Sealed[ref.Secret] = keys[i][0].Sealed
+	}
 	problem.Key = func(wanted payload.Reference) []payload.Key {
 		for i, ref := range refs {
 			if ref.Secret == wanted.Secret && ref.Version == wanted.Version {

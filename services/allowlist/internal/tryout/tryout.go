@@ -83,9 +83,12 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
 	wants := make([]resolver.Want, len(refs))
 	for i, ref := range refs {
-		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version}
-		if ref.Usage == payload.ParameterUsage {
+		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, Purpose: ref.Purpose.Digest}
+		switch {
+		case ref.Usage == payload.ParameterUsage:
 			wants[i].Usage = resolver.UsageParameter
+		case ref.Usage == payload.ExposedKeyUsage && e.Exposes(ref.Secret):
+			wants[i].Usage = resolver.UsageExposedKey
 		}
 		if ref.Live {
 			wants[i].Grace = config.Grace()

@@ -68,7 +68,9 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 	if err != nil {
 		return nil, at("name", err)
 	}
-	got, err := s.secrets.Resolve(ctx, name, req.GetUid(), holder(ctx), req.GetVersion())
+	got, err := s.secrets.Resolve(ctx, workloadCall(ctx, name), holder(ctx), secret.Wanted{
+		Name: name, UID: req.GetUid(), Number: req.GetVersion(), Purpose: req.GetPurpose(), Seal: req.GetSeal(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +81,7 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 		AllowedHosts: got.AllowedHosts,
 		Position:     positionToProto(got.Position),
 		Previous:     each(got.Previous, replacementToProto),
+		Sealed:       got.Sealed,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,10 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	if usage := usageFromProto(pb.GetUsage()); usage != "" {
 		draft.Usage = usage
 	}
+	if draft.Shared = pb.GetShared(); draft.Shared && draft.Usage != secret.Key {
+		value.Zero()
+		return secret.Draft{}, fault.Field("secret.shared", "must be false unless the usage is KEY")
+	}
 	return draft, nil
 }
 
@@ -72,6 +77,9 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 				return secret.Change{}, err
 			}
 			change.AllowedHosts = &hosts
+		case secret.FieldShared:
+			shared := pb.GetShared()
+			change.Shared = &shared
 		case secret.FieldRotationPeriod:
 			period, err := periodFromProto(pb.GetRotationPeriod())
 			if err != nil {
@@ -93,7 +101,7 @@ const fieldUsage = "usage"
 func changeable() []string {
 	return []string{
 		fieldUsage,
-		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldRotationPeriod, secret.FieldValue,
+		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldShared, secret.FieldRotationPeriod, secret.FieldValue,
 	}
 }
 
@@ -186,20 +194,21 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
 	use := secret.Use{
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(),
-		Operation: req.GetOperationId(), Version: req.GetVersion(), Digested: req.GetDigested(),
+		Operation: req.GetOperationId(), Version: req.GetVersion(),
+		Purpose: secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
 	}
-	if use.Digested && use.Usage != secret.Key {
-		return secret.Use{}, fault.Field("digested", "must be false unless the usage is KEY")
+	if len(req.GetChains()) > 0 && use.Usage != secret.Key {
+		return secret.Use{}, fault.Field("chains", "must be empty unless the usage is KEY")
 	}
 	var err error
 	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
 		return secret.Use{}, at("referrer", err)
 	}
-	if use.Usage != secret.Credential {
-		if use.Host != "" {
-			return secret.Use{}, fault.Field("host", "must be empty unless the usage is CREDENTIAL")
-		}
+	switch {
+	case use.Usage != secret.Credential && use.Host == "":
 		return use, nil
+	case use.Usage == secret.Parameter:
+		return secret.Use{}, fault.Field("host", "must be empty for a PARAMETER")
 	}
 	if _, err := secret.ParseHost(use.Host); err != nil {
 		return secret.Use{}, at("host", err)
@@ -214,10 +223,25 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 		CurrentVersion: s.Current, LatestVersion: s.Last, State: stateToProto(s.State),
 		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
 		Etag: s.Etag(), ReferenceCount: s.References,
-		RotationPeriod: periodToProto(s.RotationPeriod),
+		RotationPeriod: periodToProto(s.RotationPeriod), Shared: s.Shared,
 	}
 	if s.RotationPeriod > 0 {
 		pb.RotationDueTime = timestamppb.New(s.RotationDue)
+	}
+	return pb
+}
+
+// purposeToProto returns nothing for a secret without a purpose.
+func purposeToProto(state secret.PurposeState, p secret.Purpose) *vaultv1.KeyPurpose {
+	if state == "" {
+		return nil
+	}
+	pb := &vaultv1.KeyPurpose{
+		State:  vaultv1.PurposeState(vaultv1.PurposeState_value["PURPOSE_STATE_"+string(state)]),
+		Chains: p.Chains, MinCost: p.Cost, Host: p.Host, Conflicting: p.Conflicting,
+	}
+	if !p.Sealed.IsZero() {
+		pb.SealTime = timestamppb.New(p.Sealed)
 	}
 	return pb
 }
@@ -277,8 +301,8 @@ func replacementToProto(r secret.Replacement) *vaultv1.PreviousVersion {
 func bindingToProto(b secret.Binding) *vaultv1.Binding {
 	return &vaultv1.Binding{
 		Secret: b.Name.String(), Uid: b.UID, Usage: usageToProto(b.Usage),
-		Referrer: b.Referrer, Holder: b.Holder, Host: b.Host, OperationId: b.Operation,
-		CreateTime: timestamppb.New(b.Created), Versions: b.Versions,
+		Referrer: b.Referrer, Holder: b.Holder, Host: cmp.Or(b.Host, b.Purpose.Host), OperationId: b.Operation,
+		CreateTime: timestamppb.New(b.Created), Versions: b.Versions, Chains: b.Purpose.Chains,
 	}
 }
 
@@ -295,6 +319,7 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		OldLabels: e.Detail.OldLabels, NewLabels: e.Detail.NewLabels,
 		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
 		OldRotationPeriod: periodToProto(e.Detail.OldRotationPeriod), NewRotationPeriod: periodToProto(e.Detail.NewRotationPeriod),
+		Chains: e.Detail.Chains, OldChains: e.Detail.OldChains,
 		Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
 	}
 }
@@ -321,6 +346,10 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_VERSION_DISABLED
 	case secret.DestroyedVersion:
 		return vaultv1.SecretChange_ACTION_VERSION_DESTROYED
+	case secret.SealedPurpose:
+		return vaultv1.SecretChange_ACTION_PURPOSE_SEALED
+	case secret.ReplacedPurpose:
+		return vaultv1.SecretChange_ACTION_PURPOSE_REPLACED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED
 	}
@@ -334,6 +363,8 @@ func usageFromProto(usage vaultv1.Usage) secret.Usage {
 		return secret.Parameter
 	case vaultv1.Usage_USAGE_CREDENTIAL:
 		return secret.Credential
+	case vaultv1.Usage_USAGE_EXPOSED_KEY:
+		return secret.ExposedKey
 	default:
 		return ""
 	}

@@ -29,11 +29,30 @@ func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequ
 	if err != nil {
 		return nil, err
 	}
+	if err := mayExpose(ctx, draft.Usage, req.GetReason()); err != nil {
+		draft.Value.Zero()
+		return nil, err
+	}
 	created, err := s.secrets.Create(ctx, call, name, draft)
 	if err != nil {
 		return nil, err
 	}
 	return &vaultv1.CreateSecretResponse{Secret: secretToProto(created)}, nil
+}
+
+// mayExpose fails unless the caller may store a key that what is sent gives away: the promise
+// that a value cannot be read does not hold for it.
+func mayExpose(ctx context.Context, usage secret.Usage, reason string) error {
+	switch {
+	case usage != secret.ExposedKey:
+		return nil
+	case !auth.FromContext(ctx).SuperAdmin():
+		return fault.New(fault.PermissionDenied, fault.Denied,
+			"only a super admin may store an EXPOSED_KEY: senders can compute it, so the promise that a value cannot be read does not hold for it")
+	case strings.TrimSpace(reason) == "":
+		return fault.Field("reason", "must say why the key may be exposed: senders can compute it")
+	}
+	return nil
 }
 
 // GetSecret returns a secret with its encrypted representation and its public key.
@@ -47,6 +66,7 @@ func (s *Server) GetSecret(ctx context.Context, req *vaultv1.GetSecretRequest) (
 		return nil, err
 	}
 	pb := secretToProto(got)
+	pb.Purpose = purposeToProto(stored.PurposeState, stored.Purpose)
 	pb.EncryptedValue = sealedToProto(stored.Sealed)
 	if pb.PublicKey, err = publicToProto(stored.Public); err != nil {
 		return nil, err
@@ -88,6 +108,10 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	wanted, err := changeFromProto(req)
 	if err != nil {
 		return nil, err
+	}
+	if wanted.Shared != nil && *wanted.Shared && !auth.FromContext(ctx).SuperAdmin() {
+		wanted.Value.Zero()
+		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may share a key that exists; an owner may when creating it")
 	}
 	updated, err := s.secrets.Update(ctx, call, name, wanted)
 	if err != nil {

@@ -58,7 +58,7 @@ func countsFromProto(workspace string, uses []*vaultv1.SecretUse) ([]secret.Coun
 		}
 		counts[i] = secret.Count{
 			Name: name, UID: use.GetUid(), Version: use.GetVersion(),
-			Uses: secret.Uses{Used: use.GetUsed(), Failed: use.GetFailed(), Last: last},
+			Uses: secret.Uses{Used: use.GetUsed(), Failed: use.GetFailed(), Opened: use.GetOpened(), Last: last},
 		}
 	}
 	return counts, nil

@@ -21,14 +21,14 @@ type Use struct {
 	Usage Usage
 	// Referrer is the resource that refers to the secret.
 	Referrer string
-	// Host is where a credential is sent.
+	// Host is where a credential is sent, or that of the endpoint which uses a KEY.
 	Host string
 	// Operation names the save that needs the binding.
 	Operation string
 	// Version is the version that the referrer means, 0 being the current one.
 	Version uint32
-	// Digested is whether the KEY goes into a digest that is sent.
-	Digested bool
+	// Purpose is what the referrer uses a KEY for. Its host is that of the use.
+	Purpose Purpose
 }
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
@@ -38,7 +38,8 @@ type Use struct {
 // With the binding comes what is known of the version that is meant: one that is named
 // must be enabled, while the current one may be in any state, as it is another one after
 // the next rotation. It fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
-// VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED.
+// VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
+// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Version, err error) {
 	now := s.timestamp()
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -52,20 +53,27 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if meant, err = use.meant(tx, sec); err != nil {
 			return err
 		}
-		if err := use.fixPurpose(tx, sec); err != nil {
-			return err
-		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
 		present, err := loadBinding(tx, &bound)
 		if err != nil {
+			return err
+		}
+		reports := present && len(bound.Purpose.Chains) == 0
+		if err := use.claim(tx, sec, meant, reports); err != nil {
 			return err
 		}
 		if present {
 			if err := use.sameAs(bound); err != nil || !use.adds(bound) {
 				return err
 			}
+			if reports {
+				bound.Purpose = use.purpose()
+			}
 		} else {
-			bound.Usage, bound.Referrer, bound.Host, bound.Created = use.Usage, use.Referrer, use.Host, now
+			bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
+			if bound.Purpose = use.purpose(); use.Usage == Credential {
+				bound.Host = use.Host
+			}
 			if err := countBinding(tx, bound, true); err != nil {
 				return err
 			}
@@ -86,18 +94,33 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 // sameAs refuses an operation id that was used for another binding of the secret: the
 // caller would rely on a grant that it does not have.
 func (u Use) sameAs(b Binding) error {
-	if u.Referrer != b.Referrer || u.Host != b.Host {
+	if u.Referrer != b.Referrer || u.Usage == Credential && u.Host != b.Host {
 		return fault.Field("operation_id", "must not be that of a binding for another referrer or host")
+	}
+	if len(b.Purpose.Chains) > 0 && !slices.Equal(b.Purpose.Chains, u.Purpose.Chains) {
+		return fault.Field("operation_id", "must not be that of a binding for another purpose")
 	}
 	return nil
 }
 
-// adds reports whether the use names a version that the binding does not name yet.
-func (u Use) adds(b Binding) bool { return u.Version != 0 && !slices.Contains(b.Versions, u.Version) }
+// purpose returns the purpose that a binding of a KEY claims.
+func (u Use) purpose() Purpose {
+	if u.Usage != Key {
+		return Purpose{}
+	}
+	p := u.Purpose
+	p.Host = u.Host
+	return p
+}
+
+// adds reports whether the use tells a version or a purpose that the binding does not have yet.
+func (u Use) adds(b Binding) bool {
+	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0
+}
 
 // name makes the binding name a version, unless that is 0.
 func (b *Binding) name(tx kv.Tx, number uint32) error {
-	if number == 0 {
+	if number == 0 || slices.Contains(b.Versions, number) {
 		return nil
 	}
 	if len(b.Versions) == maxNamed {

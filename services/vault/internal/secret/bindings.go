@@ -36,20 +36,25 @@ func bindingsOf(r kv.Reader, sec Secret, p Page) (bindings []Binding, next []byt
 	}
 	bindings = make([]Binding, len(pairs))
 	for i, pair := range pairs {
-		b := Binding{Name: sec.Name, UID: sec.UID}
-		var rest []byte
-		if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
+		bindings[i] = Binding{Name: sec.Name, UID: sec.UID}
+		if err := bindings[i].read(prefix, pair); err != nil {
 			return nil, nil, fmt.Errorf("read binding: %w", err)
 		}
-		if b.Operation, _, err = kv.CutText(rest); err != nil {
-			return nil, nil, fmt.Errorf("read binding: %w", err)
-		}
-		if err := decode(pair.Value, &b); err != nil {
-			return nil, nil, fmt.Errorf("read binding: %w", err)
-		}
-		bindings[i] = b
 	}
 	return bindings, next, nil
+}
+
+// read completes a binding of which the secret is known. Prefix is that of the secret's
+// bindings.
+func (b *Binding) read(prefix kv.Key, pair kv.Pair) (err error) {
+	var rest []byte
+	if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
+		return err
+	}
+	if b.Operation, _, err = kv.CutText(rest); err != nil {
+		return err
+	}
+	return decode(pair.Value, b)
 }
 
 // bindingsOfAll returns a page of the bindings of a workspace's secrets. Its cursor is the

@@ -17,6 +17,8 @@ type Draft struct {
 	Labels       map[string]string
 	Usage        Usage
 	AllowedHosts []string
+	// Shared lets a KEY serve the endpoints of several hosts.
+	Shared bool
 	// RotationPeriod is 0 if nobody is to be reminded.
 	RotationPeriod time.Duration
 	Value          Value
@@ -67,6 +69,9 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 		Created: now, Updated: now,
 		RotationPeriod: draft.RotationPeriod,
 	}
+	if sec.Usage == Key {
+		sec.Purpose, sec.Shared = new(Purpose), draft.Shared
+	}
 	if sec.RotationPeriod > 0 {
 		sec.RotationDue = now.Add(sec.RotationPeriod)
 	}
@@ -75,6 +80,7 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 		return Secret{}, Stored{}, err
 	}
 	defer drawn.plain.Zero()
+	sec.Public = sec.Usage == Key && drawn.publicOnly()
 	stored, err := s.seal(sec, sec.Current, drawn)
 	return sec, stored, err
 }

@@ -27,6 +27,9 @@ const (
 	EnabledVersion   = "version_enabled"
 	DisabledVersion  = "version_disabled"
 	DestroyedVersion = "version_destroyed"
+
+	SealedPurpose   = "purpose_sealed"
+	ReplacedPurpose = "purpose_replaced"
 )
 
 // The fields that a change may name.
@@ -35,6 +38,7 @@ const (
 	FieldLabels         = "labels"
 	FieldAllowedHosts   = "allowed_hosts"
 	FieldRotationPeriod = "rotation_period"
+	FieldShared         = "shared"
 	FieldValue          = "value"
 	// FieldCurrentVersion changes when another version becomes the current one.
 	FieldCurrentVersion = "current_version"
@@ -56,6 +60,9 @@ type Detail struct {
 
 	OldRotationPeriod time.Duration `json:"old_rotation_period,omitempty"`
 	NewRotationPeriod time.Duration `json:"new_rotation_period,omitempty"`
+
+	OldChains []string `json:"old_chains,omitempty"`
+	Chains    []string `json:"chains,omitempty"`
 }
 
 // An Event is one entry of the change log, with the vault's detail read.
@@ -117,6 +124,9 @@ func differences(before, after Secret) (fields []string, d Detail) {
 	if before.RotationPeriod != after.RotationPeriod {
 		fields = append(fields, FieldRotationPeriod)
 		d.OldRotationPeriod, d.NewRotationPeriod = before.RotationPeriod, after.RotationPeriod
+	}
+	if before.Shared != after.Shared {
+		fields = append(fields, FieldShared)
 	}
 	return fields, d
 }

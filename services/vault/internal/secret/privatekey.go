@@ -25,6 +25,9 @@ type material struct {
 	facts  *Facts
 }
 
+// publicOnly reports whether the value is a public key or a certificate.
+func (m material) publicOnly() bool { return len(m.public) > 0 && m.facts != nil && !m.facts.Private }
+
 // draw returns the material of a value. Its caller zeroes the plaintext. It is made
 // before the transaction: a large RSA key takes a second or more.
 //

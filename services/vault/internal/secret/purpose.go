@@ -1,67 +1,358 @@
 package secret
 
 import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Purpose is which of two things a KEY serves. One bars the other, for the whole life
-// of the secret: a digest that was sent once may be the very key that something derives
-// years later, when no binding tells of it any more.
-type Purpose string
+// # The purpose of a KEY
+//
+// A KEY serves one purpose, since what one use sends may be an oracle for another. Bindings
+// claim it: all referrers of a KEY claim the same, and the claim ends with the last of them.
+// The first resolve for a message seals it, and then it never changes but by
+// [Store.ReplacePurpose]. The vault does not know what chains mean; it compares them.
+//
+// Public keys serve any purpose. A secret that begins with one takes no private key later.
+//
+// Secrets that were stored before purposes were kept have none on record. Their bindings
+// tell no purpose until the allowlist reports it, by binding again. Until then they take no
+// new referrers; and if it turns out that their referrers use them for different purposes,
+// these go on, and nobody else comes.
 
-// The purposes.
+// A Purpose is what a KEY is used for.
+type Purpose struct {
+	// Chains are sorted, each once.
+	Chains []string `json:"chains,omitempty"`
+	// Cost is the least work of derivations, 0 without any.
+	Cost uint64 `json:"cost,omitempty"`
+	// Host is that of the endpoints that the KEY serves.
+	Host string `json:"host,omitempty"`
+	// Conflicting is whether a super admin acknowledged that a chain may open another.
+	Conflicting bool `json:"conflicting,omitempty"`
+	// Sealed is when the KEY was first used; the zero time: it was not.
+	Sealed time.Time `json:"sealed,omitzero"`
+}
+
+// A PurposeState is how far the purpose of a KEY is decided.
+type PurposeState string
+
+// The states; PurposeState of the contract explains them.
 const (
-	// Digested keys go into digests that are sent.
-	Digested Purpose = "DIGESTED"
-	// Undigested keys go into anything else.
-	Undigested Purpose = "UNDIGESTED"
+	Unclaimed      PurposeState = "UNCLAIMED"
+	Claimed        PurposeState = "CLAIMED"
+	Sealed         PurposeState = "SEALED"
+	PurposeUnknown PurposeState = "UNKNOWN"
+	Mixed          PurposeState = "MIXED"
 )
 
-// purpose is which one the use is of.
-func (u Use) purpose() Purpose {
-	if u.Digested {
-		return Digested
-	}
-	return Undigested
+// NewPurpose returns the purpose of chains in any order.
+func NewPurpose(chains []string, cost uint64, conflicting bool) Purpose {
+	sorted := slices.Clone(chains)
+	slices.Sort(sorted)
+	return Purpose{Chains: slices.Compact(sorted), Cost: cost, Conflicting: conflicting}
 }
 
-// fixPurpose fixes the purpose of a KEY that has none yet, and fails with
-// KEY_PURPOSE_FIXED if the use is of the other one.
-func (u Use) fixPurpose(tx kv.Tx, sec Secret) error {
-	if sec.Usage != Key {
+// Digest is what the purpose is compared by when a KEY is resolved.
+func (p Purpose) Digest() []byte {
+	sum := sha256.Sum256([]byte(strings.Join(p.Chains, "\n")))
+	return sum[:]
+}
+
+// is reports whether the purpose has the digest.
+func (p Purpose) is(digest []byte) bool {
+	return len(p.Chains) > 0 && subtle.ConstantTimeCompare(p.Digest(), digest) == 1
+}
+
+// admits reports whether a use for the wanted purpose is one for this purpose.
+func (p Purpose) admits(wanted Purpose) bool {
+	return slices.Equal(p.Chains, wanted.Chains) && wanted.Cost >= p.Cost
+}
+
+// fixed refuses a purpose that is another than the KEY's.
+func (p Purpose) fixed(requested []string) error {
+	refusal := fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+		"the key serves another purpose, and never a second one; ask the partner for another key and store that")
+	if len(p.Chains) > 0 {
+		refusal = refusal.With("chains", strings.Join(p.Chains, ", "))
+	}
+	if len(requested) > 0 {
+		refusal = refusal.With("requested", strings.Join(requested, ", "))
+	}
+	return refusal
+}
+
+func notShared(host string) error {
+	return fault.New(fault.FailedPrecondition, KeyNotShared,
+		"the key serves the endpoints of another host; store another key, or have a super admin share this one").With("host", host)
+}
+
+func purposeUnknown() error {
+	return fault.New(fault.FailedPrecondition, KeyPurposeUnknown,
+		"the key was bound before purposes were kept, and takes no new referrers; store another key")
+}
+
+// public reports whether a KEY holds public keys only. Of one that was stored before this was
+// kept, the version tells.
+func (s Secret) public(v Version) bool {
+	return s.Public || s.Purpose == nil && len(v.Public) > 0 && v.Facts != nil && !v.Facts.Private
+}
+
+// claim fails unless a KEY may be bound for the use's purpose. Reports says that the binding
+// is there, and is of before purposes were kept: what it is for is as it is.
+func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
+	if sec.Usage != Key || sec.public(meant) {
 		return nil
 	}
-	switch fixed, err := loadPurpose(tx, sec); {
-	case err != nil:
+	if len(u.Purpose.Chains) == 0 {
+		return fault.Field("chains", "must say what the KEY is used for")
+	}
+	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
+		switch {
+		case !p.admits(u.Purpose):
+			return p.fixed(u.Purpose.Chains)
+		case !sec.Shared && p.Host != u.Host:
+			return notShared(p.Host)
+		}
+		return nil
+	}
+	if reports && sec.Purpose == nil {
+		return nil
+	}
+	if err := u.agreesWithFixed(r, sec); err != nil {
 		return err
-	case fixed == u.purpose():
-		return nil
-	case fixed != "":
-		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-			"a key whose digest is sent serves nothing else, and no other key is put into such a digest; store another secret")
 	}
-	if _, err := put(tx, purposeKey(sec.UID), u.purpose()); err != nil {
-		return fmt.Errorf("write purpose: %w", err)
-	}
-	return nil
+	return u.claimBeside(r, sec)
 }
 
-// loadPurpose returns what was fixed, or nothing: of a key that was bound before purposes
-// were kept, the next binding decides.
-func loadPurpose(r kv.Reader, sec Secret) (fixed Purpose, err error) {
+// agreesWithFixed fails if it was fixed, before purposes were kept, that the KEY goes into
+// digests that are sent, and the use is of another kind; or the other way round.
+func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
 	stored, err := r.Get(purposeKey(sec.UID))
 	if errors.Is(err, kv.ErrNotFound) {
-		return "", nil
+		return nil
 	}
+	var fixed string
 	if err == nil {
 		err = decode(stored, &fixed)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read purpose: %w", err)
+		return fmt.Errorf("read purpose: %w", err)
 	}
-	return fixed, nil
+	digested := func(chain string) bool { return strings.Contains(chain, "SECRET-DIGEST-") }
+	if slices.ContainsFunc(u.Purpose.Chains, digested) != (fixed == "DIGESTED") {
+		return Purpose{}.fixed(u.Purpose.Chains)
+	}
+	return nil
+}
+
+// claimBeside fails unless the bindings of all other referrers claim the same. What the
+// referrer itself claimed before does not count: it corrects its configuration.
+func (u Use) claimBeside(r kv.Reader, sec Secret) error {
+	mine, silent := false, false
+	var other *Binding
+	for b, err := range eachBinding(r, sec) {
+		switch {
+		case err != nil:
+			return err
+		case b.Referrer == u.Referrer:
+			mine = true
+		case len(b.Purpose.Chains) == 0:
+			silent = true
+		case !b.Purpose.admits(u.Purpose) || !sec.Shared && b.Purpose.Host != u.Host:
+			other = &b
+		}
+	}
+	switch {
+	case silent && !mine:
+		return purposeUnknown()
+	case other == nil:
+		return nil
+	case sec.Purpose == nil && !mine:
+		return purposeUnknown()
+	case !other.Purpose.admits(u.Purpose):
+		return other.Purpose.fixed(u.Purpose.Chains)
+	}
+	return notShared(other.Purpose.Host)
+}
+
+// eachBinding yields the bindings of a secret.
+func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) {
+	return func(yield func(Binding, error) bool) {
+		prefix := bindingsKey(sec.UID)
+		for pair, err := range r.Scan(kv.Prefix(prefix, maxExamined)) {
+			b := Binding{Name: sec.Name, UID: sec.UID}
+			if err == nil {
+				err = b.read(prefix, pair)
+			}
+			if err != nil {
+				err = fmt.Errorf("read bindings: %w", err)
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// permits fails unless a holder of a binding may resolve a KEY for the purpose with the
+// digest. It reports whether the purpose, which it returns, is to be sealed then.
+func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
+	if err := checkHolder(r, sec.UID, holder); err != nil || sec.Usage != Key || sec.public(v) {
+		return Purpose{}, false, err
+	}
+	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
+		if !p.is(digest) {
+			return Purpose{}, false, p.fixed(nil)
+		}
+		return *p, false, nil
+	}
+	found, sealable := false, true
+	for b, err := range eachBinding(r, sec) {
+		switch {
+		case err != nil:
+			return Purpose{}, false, err
+		case len(b.Purpose.Chains) == 0:
+			// Of before purposes were kept, and not reported yet: it goes on.
+			found, sealable = found || sec.Purpose == nil && b.Holder == holder, false
+		case !b.Purpose.is(digest):
+			// One that differs is of the same referrer, or of a mixed set, which is never sealed.
+			sealable = sealable && sec.Purpose != nil
+		case b.Holder == holder:
+			found, claimed = true, b.Purpose
+		}
+	}
+	if !found {
+		return Purpose{}, false, Purpose{}.fixed(nil)
+	}
+	return claimed, sealable && len(claimed.Chains) > 0, nil
+}
+
+// sealPurpose seals what permits returned, unless it was sealed meanwhile, and fails if that
+// was another.
+func (s *Store) sealPurpose(ctx context.Context, call Call, name Name, uid, holder string, digest []byte) error {
+	now := s.timestamp()
+	return s.kv.Update(ctx, func(tx kv.Tx) error {
+		before, err := loadLife(tx, name, uid)
+		if err != nil {
+			return err
+		}
+		v, err := loadVersion(tx, before, before.Current)
+		if err != nil {
+			return err
+		}
+		claimed, sealable, err := permits(tx, before, v, holder, digest)
+		if err != nil || !sealable {
+			return err
+		}
+		after := before
+		after.Updated = later(before.Updated, now)
+		claimed.Sealed = after.Updated
+		after.Purpose = &claimed
+		e := entry{action: SealedPurpose, detail: Detail{Chains: claimed.Chains}}
+		_, err = s.save(tx, call, before, after, e)
+		return err
+	})
+}
+
+// maxMistaken is how many messages may be made before a purpose can no longer be replaced.
+const maxMistaken = 20
+
+// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once a
+// message was opened with the KEY or 20 were made, or where chains would be added to those
+// that stay.
+func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, wanted Purpose) (Secret, error) {
+	now := s.timestamp()
+	var replaced Secret
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		if seen {
+			replaced, err = loadLife(tx, name, uid)
+			return err
+		}
+		before, err := loadSecret(tx, name)
+		if err == nil {
+			err = before.checkEtag(etag)
+		}
+		if err != nil {
+			return err
+		}
+		if err := before.replaceable(tx, wanted); err != nil {
+			return err
+		}
+		after := before
+		after.Updated = later(before.Updated, now)
+		wanted.Sealed, wanted.Host = after.Updated, before.Purpose.Host
+		after.Purpose = &wanted
+		e := entry{action: ReplacedPurpose, detail: Detail{OldChains: before.Purpose.Chains, Chains: wanted.Chains}}
+		replaced, err = s.save(tx, call, before, after, e)
+		return err
+	})
+	return replaced, err
+}
+
+// replaceable fails unless the purpose of the secret may be replaced by another.
+func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
+	if s.Usage != Key {
+		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
+	}
+	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
+		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no sealed purpose yet; save the endpoint again instead")
+	}
+	stays, comes := false, false
+	for _, chain := range wanted.Chains {
+		known := slices.Contains(s.Purpose.Chains, chain)
+		stays, comes = stays || known, comes || !known
+	}
+	if stays && comes {
+		return s.Purpose.fixed(wanted.Chains)
+	}
+	var made uint64
+	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
+		var uses Uses
+		if err == nil {
+			err = decode(pair.Value, &uses)
+		}
+		if err != nil {
+			return fmt.Errorf("read uses: %w", err)
+		}
+		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
+			return s.Purpose.fixed(wanted.Chains)
+		}
+	}
+	return nil
+}
+
+// purposeOf returns what is shown of the purpose of a secret.
+func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, shown Purpose, err error) {
+	switch {
+	case sec.Usage != Key || sec.public(current):
+		return "", Purpose{}, nil
+	case sec.Purpose != nil && !sec.Purpose.Sealed.IsZero():
+		return Sealed, *sec.Purpose, nil
+	}
+	state = Unclaimed
+	for b, err := range eachBinding(r, sec) {
+		switch {
+		case err != nil:
+			return "", Purpose{}, err
+		case len(b.Purpose.Chains) == 0:
+			return PurposeUnknown, Purpose{}, nil
+		case state == Claimed && sec.Purpose == nil && !slices.Equal(shown.Chains, b.Purpose.Chains):
+			return Mixed, Purpose{}, nil
+		}
+		state, shown = Claimed, b.Purpose
+	}
+	return state, shown, nil
 }

@@ -21,6 +21,10 @@ type Stored struct {
 	Public []byte
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
+	// Purpose is what a KEY is used for, and PurposeState how far that is decided; empty
+	// where there is no purpose. [Store.Get] sets both.
+	Purpose      Purpose
+	PurposeState PurposeState
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is
@@ -32,7 +36,10 @@ func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, 
 			return err
 		}
 		v, err := loadVersion(r, sec, sec.Current)
-		if err != nil || v.State == Destroyed {
+		if err != nil {
+			return err
+		}
+		if stored.PurposeState, stored.Purpose, err = purposeOf(r, sec, v); err != nil || v.State == Destroyed {
 			return err
 		}
 		stored.Public = v.Public
@@ -53,37 +60,68 @@ type Resolved struct {
 	Previous []Replacement
 	// Position is where in the change log all this was read.
 	Position Position
+	// Sealed is whether the purpose of a KEY is sealed.
+	Sealed bool
 }
 
-// Resolve returns the value of a version, 0 being the current one, to a holder of
-// a binding. The name must still be in the life of the given uid. Where the current
+// A Wanted is what is to be resolved.
+type Wanted struct {
+	Name Name
+	// UID is the life that the name must still be in.
+	UID string
+	// Number is the version, 0 being the current one.
+	Number uint32
+	// Purpose is the digest of what a KEY is wanted for.
+	Purpose []byte
+	// Seal seals the purpose: the KEY is wanted for a message.
+	Seal bool
+}
+
+// Resolve returns the value of a version to a holder of a binding, a KEY for the purpose
+// that it has only. The name must still be in the life of the given uid. Where the current
 // version is disabled or destroyed, the refusal names the versions before it: what came
 // in for one of them may still be welcome.
-func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, number uint32) (Resolved, error) {
+func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted) (Resolved, error) {
+	got, sealable, err := s.resolve(ctx, holder, w)
+	if err != nil || !sealable || !w.Seal {
+		return got, err
+	}
+	got.Plain.Zero()
+	if err := s.sealPurpose(ctx, call, w.Name, w.UID, holder, w.Purpose); err != nil {
+		return Resolved{}, err
+	}
+	got, _, err = s.resolve(ctx, holder, w)
+	return got, err
+}
+
+// resolve also reports whether the purpose could be sealed.
+func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resolved, sealable bool, err error) {
 	var sec Secret
 	var sealed keyring.Sealed
-	var got Resolved
 	now := s.now()
-	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
-		got = Resolved{Version: number}
+	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
+		got = Resolved{Version: w.Number}
 		if got.Position, err = s.position(r); err != nil {
 			return err
 		}
-		if sec, err = loadLife(r, name, uid); err != nil {
+		if sec, err = loadLife(r, w.Name, w.UID); err != nil {
 			return err
 		}
-		if err := checkHolder(r, uid, holder); err != nil {
-			return err
-		}
-		if number == 0 {
+		if w.Number == 0 {
 			got.Version = sec.Current
 			if got.Previous, err = loadPrevious(r, sec, now); err != nil {
 				return err
 			}
 		}
 		v, err := loadVersion(r, sec, got.Version)
-		if err != nil {
+		if err != nil && !fault.Is(err, VersionNotFound) {
 			return err
+		}
+		if _, sealable, err = permits(r, sec, v, holder, w.Purpose); err != nil {
+			return err
+		}
+		if v.State == "" {
+			return versionNotFound()
 		}
 		if err := v.usable(); err != nil {
 			return withPrevious(err, got.Previous)
@@ -92,13 +130,14 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 		return err
 	})
 	if err != nil {
-		return Resolved{}, err
+		return Resolved{}, false, err
 	}
+	got.Sealed = sec.Purpose != nil && !sec.Purpose.Sealed.IsZero()
 	got.Usage, got.AllowedHosts = sec.Usage, sec.AllowedHosts
 	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
-		return Resolved{}, fmt.Errorf("open version: %w", err)
+		return Resolved{}, false, fmt.Errorf("open version: %w", err)
 	}
-	return got, nil
+	return got, sealable, nil
 }
 
 // usable fails unless the version's value may be resolved.

@@ -36,7 +36,7 @@ func (f *fixture) reportUses(t testing.TB, id, uid string, version uint32, uses 
 // wantPrevious resolves the current version and compares what was before it.
 func (f *fixture) wantPrevious(t testing.TB, what, id, uid string, want ...uint32) {
 	t.Helper()
-	got, err := f.Resolve(t.Context(), name(id), uid, "allowlist", 0)
+	got, err := f.resolve(t.Context(), name(id), uid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestVersionThatBecameCurrentAgainIsNotPreviousToItself(t *testing.T) {
 	}
 	f.wantPrevious(t, "while it is current", "key", uid, 3, 2)
 	at := f.rotate(t, "key")
-	got, err := f.Resolve(t.Context(), name("key"), uid, "allowlist", 0)
+	got, err := f.resolve(t.Context(), name("key"), uid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := secret.Use{Usage: secret.Key, Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
+	use := secret.Use{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
 	_, meant, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", use)
 	if err != nil || meant.Facts == nil || !meant.Facts.Private {
 		t.Fatalf("Bind tells %v, %v, want a private key", meant.Facts, err)

@@ -15,7 +15,7 @@
 // [Store.Update] changes what people see and adds versions. [Store.Bind] lets a
 // workload resolve the secret and holds off [Store.Delete] until [Store.Unbind].
 //
-// The first binding of a KEY fixes its [Purpose] for the whole life.
+// The bindings of a KEY claim its [Purpose], which its first use seals for the whole life.
 //
 // # Versions
 //
@@ -83,6 +83,10 @@ const (
 	NotBound         fault.Reason = "NOT_BOUND"
 	VersionInUse     fault.Reason = "VERSION_IN_USE"
 	KeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
+	ValueInUse       fault.Reason = "VALUE_IN_USE"
+
+	KeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
+	KeyNotShared      fault.Reason = "KEY_NOT_SHARED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -98,6 +102,8 @@ const (
 	Parameter Usage = "PARAMETER"
 	// Credential is sent as it is, but only to the allowed hosts.
 	Credential Usage = "CREDENTIAL"
+	// ExposedKey is key material that what is sent gives away.
+	ExposedKey Usage = "EXPOSED_KEY"
 )
 
 // A State is what may be done with a version.
@@ -138,6 +144,13 @@ type Secret struct {
 	// RotationDue is when the current version should be replaced: the period after it was
 	// added. It is kept here so that lists need not read versions.
 	RotationDue time.Time `json:"rotation_due,omitzero"`
+	// Purpose is what a KEY is used for, nil if the secret was stored before purposes were
+	// kept. Not sealed, it is what the bindings claim.
+	Purpose *Purpose `json:"purpose,omitempty"`
+	// Shared is whether a KEY may serve the endpoints of several hosts.
+	Shared bool `json:"shared,omitempty"`
+	// Public is whether a KEY holds public keys only, from its first version on.
+	Public bool `json:"public,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.
 	References uint32 `json:"-"`
 }
@@ -192,6 +205,9 @@ type Binding struct {
 	// Versions are those that the referrer names, ascending. Bindings that were made
 	// before there was such a field tell none.
 	Versions []uint32 `json:"versions,omitempty"`
+	// Purpose is what the referrer uses a KEY for. Bindings that were made before there
+	// was such a field tell none.
+	Purpose Purpose `json:"purpose,omitzero"`
 }
 
 func notFound() error {

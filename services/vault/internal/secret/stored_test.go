@@ -54,7 +54,7 @@ func TestVersionThatIsNotEnabledDoesNotResolve(t *testing.T) {
 			return bytes.Replace(enabled, []byte(secret.Enabled), []byte(state), 1)
 		})
 		for number := range uint32(2) {
-			if _, err := f.Resolve(t.Context(), name("key"), made.UID, "allowlist", number); !fault.Is(err, want) {
+			if _, err := f.resolve(t.Context(), name("key"), made.UID, number); !fault.Is(err, want) {
 				t.Errorf("Resolve of a version in state %s = %v, want %s", state, err, want)
 			}
 		}
@@ -81,7 +81,7 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 		"the version's own ": own,
 	} {
 		f.rewrite(t, at(mine.UID, 1), func([]byte) []byte { return other })
-		got, err := f.Resolve(t.Context(), name("mine"), mine.UID, "allowlist", 1)
+		got, err := f.resolve(t.Context(), name("mine"), mine.UID, 1)
 		if bytes.Equal(other, own) {
 			if err != nil || string(got.Plain.Reveal()) != "mine" {
 				t.Errorf("Resolve of its own value = %v", err)

@@ -19,6 +19,8 @@ type Change struct {
 	Description  *string
 	Labels       *map[string]string
 	AllowedHosts *[]string
+	// Shared, if not nil and true, lets a KEY serve the endpoints of several hosts.
+	Shared *bool
 	// RotationPeriod, if it points to 0, ends that anybody is reminded.
 	RotationPeriod *time.Duration
 	// Value, if there is one, becomes the next version, and the current one unless
@@ -62,6 +64,9 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		if err != nil {
 			return err
 		}
+		if err := before.takes(tx, drawn); err != nil {
+			return err
+		}
 		after.Updated = later(before.Updated, now)
 		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
 		return err
@@ -96,7 +101,26 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	if c.RotationPeriod != nil {
 		after.RotationPeriod = *c.RotationPeriod
 	}
+	if c.Shared != nil && *c.Shared != before.Shared {
+		if !*c.Shared || before.Usage != Key {
+			return Secret{}, fault.Field("secret.shared", "must be set for a KEY only, and is never taken back")
+		}
+		after.Shared = true
+	}
 	return after, nil
+}
+
+// takes fails if a secret that holds public keys only would get a private key or another
+// value: public keys serve any purpose, and what has served any must not become a private key.
+func (s Secret) takes(r kv.Reader, value material) error {
+	if value.plain.Len() == 0 || s.Usage != Key {
+		return nil
+	}
+	current, err := loadVersion(r, s, s.Current)
+	if err != nil || !s.public(current) || value.publicOnly() {
+		return err
+	}
+	return fault.Field("secret.value", "must be a public key or a certificate, as the versions before are; store a private key as another secret")
 }
 
 // An addition is the version that an update adds, if it has material for one.

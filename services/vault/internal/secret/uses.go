@@ -18,6 +18,8 @@ type Uses struct {
 	Used uint64 `json:"used,omitempty"`
 	// Failed is how often what it was used on did not open or verify.
 	Failed uint64 `json:"failed,omitempty"`
+	// Opened is how often of them a message was opened that came in.
+	Opened uint64 `json:"opened,omitempty"`
 	// Last is when it was last used with success; the zero time: never.
 	Last time.Time `json:"last,omitzero"`
 }
@@ -86,6 +88,7 @@ func (c Count) add(tx kv.Tx, now time.Time) error {
 	}
 	uses.Used = sum(uses.Used, c.Uses.Used)
 	uses.Failed = sum(uses.Failed, c.Uses.Failed)
+	uses.Opened = sum(uses.Opened, c.Uses.Opened)
 	last := c.Uses.Last
 	if last.After(now) {
 		last = now

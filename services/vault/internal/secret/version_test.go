@@ -102,35 +102,6 @@ func TestUpdateTimeNeverGoesBackWithAVersion(t *testing.T) {
 	}
 }
 
-// TestNextBindingDecidesOfAKeyBoundBeforeThereWerePurposes removes the purpose, as if the
-// binding had been made before purposes were kept.
-func TestNextBindingDecidesOfAKeyBoundBeforeThereWerePurposes(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	use := func(operation string, digested bool) error {
-		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", secret.Use{
-			Usage: secret.Key, Referrer: "workspaces/acme/endpoints/e", Operation: operation, Digested: digested,
-		})
-		return err
-	}
-	made := f.create(t, "key", "v")
-	for i, next := range []string{"old", "new"} { // the old operation repeated, or a new one
-		if err := use("old", i > 0); err != nil {
-			t.Fatal(err)
-		}
-		err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(kv.NewKey("purpose").Text(made.UID)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := use(next, true); err != nil {
-			t.Errorf("the next binding, of operation %s = %v", next, err)
-		}
-		if err := use(next, false); !fault.Is(err, secret.KeyPurposeFixed) {
-			t.Errorf("the one after it, of another purpose = %v, want %s", err, secret.KeyPurposeFixed)
-		}
-	}
-}
-
 func TestParseVersionName(t *testing.T) {
 	t.Parallel()
 	for number, want := range map[string]uint32{"1": 1, "9": 9, "10": 10, "4294967295": 4294967295} {

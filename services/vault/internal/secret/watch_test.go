@@ -162,7 +162,7 @@ func TestWatcherResumesWhereItStopped(t *testing.T) {
 	if len(got) != 600 {
 		t.Errorf("%d changes were heard, want 600", len(got))
 	}
-	resolved, err := f.Resolve(t.Context(), name("key"), made.UID, "allowlist", 0)
+	resolved, err := f.resolve(t.Context(), name("key"), made.UID, 0)
 	if err != nil || resolved.Position != end {
 		t.Errorf("Resolve at the end = position %+v, %v, want %+v", resolved.Position, err, end)
 	}

@@ -397,7 +397,7 @@ func (x Cipher_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Algorithm.Descriptor instead.
 func (Cipher_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // How a plaintext is filled up to whole blocks, in CBC and ECB.
@@ -455,7 +455,7 @@ func (x Cipher_Padding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Padding.Descriptor instead.
 func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6, 1}
 }
 
 // What is wrapped.
@@ -516,7 +516,7 @@ func (x SessionKey_Form) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionKey_Form.Descriptor instead.
 func (SessionKey_Form) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // The curves.
@@ -569,7 +569,7 @@ func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Ecdh_Curve.Descriptor instead.
 func (Ecdh_Curve) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // The sources.
@@ -659,7 +659,7 @@ func (x Iv_Source) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Iv_Source.Descriptor instead.
 func (Iv_Source) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // The ways to manage the content key (`alg`, RFC 7518 section 4).
@@ -748,7 +748,7 @@ func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_KeyManagement.Descriptor instead.
 func (Jose_KeyManagement) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // The content ciphers (`enc`, RFC 7518 section 5).
@@ -817,7 +817,7 @@ func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_ContentEncryption.Descriptor instead.
 func (Jose_ContentEncryption) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26, 1}
 }
 
 // The algorithms.
@@ -910,7 +910,7 @@ func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jws_Algorithm.Descriptor instead.
 func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29, 0}
 }
 
 // What a selected value is turned into before encryption, and back.
@@ -965,7 +965,7 @@ func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_ValueForm.Descriptor instead.
 func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 0}
 }
 
 // What to do with a path that selects nothing.
@@ -1018,7 +1018,7 @@ func (x Fields_Missing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_Missing.Descriptor instead.
 func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 1}
 }
 
 // What a part may be.
@@ -1106,7 +1106,7 @@ func (x Part_Slot) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Part_Slot.Descriptor instead.
 func (Part_Slot) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38, 0}
 }
 
 // The algorithms.
@@ -1171,7 +1171,7 @@ func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mac_Algorithm.Descriptor instead.
 func (Mac_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
 }
 
 // The algorithms.
@@ -1256,7 +1256,7 @@ func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
 func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43, 0}
 }
 
 // The choices that need acknowledgement.
@@ -1300,6 +1300,11 @@ const (
 	// A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them
 	// as a function in the `input` of any.
 	LegacyAcknowledgement_FLAG_WEAK_DIGEST LegacyAcknowledgement_Flag = 15
+	// One KEY in several chains of which one may open another, such as two modes of one
+	// cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
+	// promise that a key cannot be read, so only a super admin may acknowledge it. It stands
+	// in the request's profile, whichever profiles use the KEY.
+	LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES LegacyAcknowledgement_Flag = 16
 )
 
 // Enum value maps for LegacyAcknowledgement_Flag.
@@ -1321,6 +1326,7 @@ var (
 		13: "FLAG_SHORT_TAG",
 		14: "FLAG_SECRET_DIGEST",
 		15: "FLAG_WEAK_DIGEST",
+		16: "FLAG_CONFLICTING_KEY_USES",
 	}
 	LegacyAcknowledgement_Flag_value = map[string]int32{
 		"FLAG_UNSPECIFIED":             0,
@@ -1339,6 +1345,7 @@ var (
 		"FLAG_SHORT_TAG":               13,
 		"FLAG_SECRET_DIGEST":           14,
 		"FLAG_WEAK_DIGEST":             15,
+		"FLAG_CONFLICTING_KEY_USES":    16,
 	}
 )
 
@@ -1366,7 +1373,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
 }
 
 // Encryption says how bodies to and from an endpoint are protected. It holds
@@ -1396,6 +1403,11 @@ type Encryption struct {
 	// tells a wrong key from a right one; CBC without a MAC never tries another key.
 	// From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
 	RotationGrace *durationpb.Duration `protobuf:"bytes,4,opt,name=rotation_grace,json=rotationGrace,proto3" json:"rotation_grace,omitempty"`
+	// Further uses of KEY secrets that this configuration uses, where a partner has one value
+	// for several things: one URL takes encrypted payments, another sends signed callbacks. A
+	// KEY serves one purpose, which is all its chains together; so the configurations of both
+	// endpoints declare the same set. May stand beside a preset. At most 8.
+	AlsoUsedFor   []*DeclaredUse `protobuf:"bytes,5,rep,name=also_used_for,json=alsoUsedFor,proto3" json:"also_used_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1458,6 +1470,126 @@ func (x *Encryption) GetRotationGrace() *durationpb.Duration {
 	return nil
 }
 
+func (x *Encryption) GetAlsoUsedFor() []*DeclaredUse {
+	if x != nil {
+		return x.AlsoUsedFor
+	}
+	return nil
+}
+
+// A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+type DeclaredUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The KEY. The configuration uses it itself, too.
+	Key *SecretRef `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The chains, as `key_purposes` of the other endpoint lists them, such as
+	// `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+	Chains        []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclaredUse) Reset() {
+	*x = DeclaredUse{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclaredUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclaredUse) ProtoMessage() {}
+
+func (x *DeclaredUse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclaredUse.ProtoReflect.Descriptor instead.
+func (*DeclaredUse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DeclaredUse) GetKey() *SecretRef {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *DeclaredUse) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
+// A KeyPurpose says what an endpoint uses a KEY for.
+type KeyPurpose struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name of the secret; `set` to callers who may not see secrets.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The chains: everything that is done to the stored bytes until something leaves that
+	// depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
+	// `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+	Chains        []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyPurpose) Reset() {
+	*x = KeyPurpose{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyPurpose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyPurpose) ProtoMessage() {}
+
+func (x *KeyPurpose) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyPurpose.ProtoReflect.Descriptor instead.
+func (*KeyPurpose) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *KeyPurpose) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *KeyPurpose) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
 // A PresetUse starts a configuration from a named preset; see ListPresets.
 type PresetUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1480,7 +1612,7 @@ type PresetUse struct {
 
 func (x *PresetUse) Reset() {
 	*x = PresetUse{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1624,7 @@ func (x *PresetUse) String() string {
 func (*PresetUse) ProtoMessage() {}
 
 func (x *PresetUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1637,7 @@ func (x *PresetUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresetUse.ProtoReflect.Descriptor instead.
 func (*PresetUse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PresetUse) GetId() string {
@@ -1585,7 +1717,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1729,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1742,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Profile) GetKind() isProfile_Kind {
@@ -1728,11 +1860,14 @@ type SecretRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
 	// the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-	// IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-	// `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
-	// digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
-	// digest may be what another configuration derives its key by. The first endpoint that
-	// is saved with it decides for good; then KEY_PURPOSE_FIXED.
+	// IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+	// for headers, query parameters and body values. Shown as `set` to callers who may not
+	// see secrets.
+	//
+	// A KEY serves one purpose: the set of chains that a configuration has for it (see
+	// KeyPurpose), the same in all endpoints that use it, which are those of one host unless
+	// the secret is `shared`. The vault seals the purpose at the first message; another one is
+	// KEY_PURPOSE_FIXED.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which version; 0 (the default) follows the current one.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
@@ -1745,7 +1880,7 @@ type SecretRef struct {
 
 func (x *SecretRef) Reset() {
 	*x = SecretRef{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1892,7 @@ func (x *SecretRef) String() string {
 func (*SecretRef) ProtoMessage() {}
 
 func (x *SecretRef) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1905,7 @@ func (x *SecretRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRef.ProtoReflect.Descriptor instead.
 func (*SecretRef) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SecretRef) GetName() string {
@@ -1829,7 +1964,7 @@ type Cipher struct {
 
 func (x *Cipher) Reset() {
 	*x = Cipher{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +1976,7 @@ func (x *Cipher) String() string {
 func (*Cipher) ProtoMessage() {}
 
 func (x *Cipher) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +1989,7 @@ func (x *Cipher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cipher.ProtoReflect.Descriptor instead.
 func (*Cipher) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Cipher) GetAlgorithm() Cipher_Algorithm {
@@ -1989,7 +2124,7 @@ type SharedKey struct {
 
 func (x *SharedKey) Reset() {
 	*x = SharedKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2136,7 @@ func (x *SharedKey) String() string {
 func (*SharedKey) ProtoMessage() {}
 
 func (x *SharedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2149,7 @@ func (x *SharedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedKey.ProtoReflect.Descriptor instead.
 func (*SharedKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SharedKey) GetKeys() []*SecretRef {
@@ -2053,7 +2188,7 @@ type Derivation struct {
 
 func (x *Derivation) Reset() {
 	*x = Derivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2200,7 @@ func (x *Derivation) String() string {
 func (*Derivation) ProtoMessage() {}
 
 func (x *Derivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2213,7 @@ func (x *Derivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Derivation.ProtoReflect.Descriptor instead.
 func (*Derivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Derivation) GetFunction() isDerivation_Function {
@@ -2194,7 +2329,7 @@ type DigestDerivation struct {
 
 func (x *DigestDerivation) Reset() {
 	*x = DigestDerivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2341,7 @@ func (x *DigestDerivation) String() string {
 func (*DigestDerivation) ProtoMessage() {}
 
 func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2354,7 @@ func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestDerivation.ProtoReflect.Descriptor instead.
 func (*DigestDerivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DigestDerivation) GetHash() Hash {
@@ -2257,7 +2392,7 @@ type EvpBytesToKey struct {
 
 func (x *EvpBytesToKey) Reset() {
 	*x = EvpBytesToKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2404,7 @@ func (x *EvpBytesToKey) String() string {
 func (*EvpBytesToKey) ProtoMessage() {}
 
 func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2417,7 @@ func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvpBytesToKey.ProtoReflect.Descriptor instead.
 func (*EvpBytesToKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EvpBytesToKey) GetHash() Hash {
@@ -2312,7 +2447,7 @@ type Pbkdf2 struct {
 
 func (x *Pbkdf2) Reset() {
 	*x = Pbkdf2{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2459,7 @@ func (x *Pbkdf2) String() string {
 func (*Pbkdf2) ProtoMessage() {}
 
 func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2472,7 @@ func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pbkdf2.ProtoReflect.Descriptor instead.
 func (*Pbkdf2) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Pbkdf2) GetHash() Hash {
@@ -2369,7 +2504,7 @@ type Scrypt struct {
 
 func (x *Scrypt) Reset() {
 	*x = Scrypt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2516,7 @@ func (x *Scrypt) String() string {
 func (*Scrypt) ProtoMessage() {}
 
 func (x *Scrypt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2529,7 @@ func (x *Scrypt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scrypt.ProtoReflect.Descriptor instead.
 func (*Scrypt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Scrypt) GetN() uint32 {
@@ -2431,7 +2566,7 @@ type Hkdf struct {
 
 func (x *Hkdf) Reset() {
 	*x = Hkdf{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2578,7 @@ func (x *Hkdf) String() string {
 func (*Hkdf) ProtoMessage() {}
 
 func (x *Hkdf) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2591,7 @@ func (x *Hkdf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hkdf.ProtoReflect.Descriptor instead.
 func (*Hkdf) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Hkdf) GetHash() Hash {
@@ -2489,7 +2624,7 @@ type Salt struct {
 
 func (x *Salt) Reset() {
 	*x = Salt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2636,7 @@ func (x *Salt) String() string {
 func (*Salt) ProtoMessage() {}
 
 func (x *Salt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2649,7 @@ func (x *Salt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Salt.ProtoReflect.Descriptor instead.
 func (*Salt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Salt) GetSource() isSalt_Source {
@@ -2592,7 +2727,7 @@ type SessionKey struct {
 
 func (x *SessionKey) Reset() {
 	*x = SessionKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2739,7 @@ func (x *SessionKey) String() string {
 func (*SessionKey) ProtoMessage() {}
 
 func (x *SessionKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2752,7 @@ func (x *SessionKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKey.ProtoReflect.Descriptor instead.
 func (*SessionKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SessionKey) GetForm() SessionKey_Form {
@@ -2723,7 +2858,7 @@ type RsaOaep struct {
 
 func (x *RsaOaep) Reset() {
 	*x = RsaOaep{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2735,7 +2870,7 @@ func (x *RsaOaep) String() string {
 func (*RsaOaep) ProtoMessage() {}
 
 func (x *RsaOaep) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2748,7 +2883,7 @@ func (x *RsaOaep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaOaep.ProtoReflect.Descriptor instead.
 func (*RsaOaep) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RsaOaep) GetHash() Hash {
@@ -2782,7 +2917,7 @@ type RsaPkcs1V15 struct {
 
 func (x *RsaPkcs1V15) Reset() {
 	*x = RsaPkcs1V15{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2929,7 @@ func (x *RsaPkcs1V15) String() string {
 func (*RsaPkcs1V15) ProtoMessage() {}
 
 func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2942,7 @@ func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaPkcs1V15.ProtoReflect.Descriptor instead.
 func (*RsaPkcs1V15) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
 }
 
 // AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
@@ -2819,7 +2954,7 @@ type AesKeyWrap struct {
 
 func (x *AesKeyWrap) Reset() {
 	*x = AesKeyWrap{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2966,7 @@ func (x *AesKeyWrap) String() string {
 func (*AesKeyWrap) ProtoMessage() {}
 
 func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +2979,7 @@ func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AesKeyWrap.ProtoReflect.Descriptor instead.
 func (*AesKeyWrap) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
 }
 
 // Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
@@ -2865,7 +3000,7 @@ type Ecdh struct {
 
 func (x *Ecdh) Reset() {
 	*x = Ecdh{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2877,7 +3012,7 @@ func (x *Ecdh) String() string {
 func (*Ecdh) ProtoMessage() {}
 
 func (x *Ecdh) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2890,7 +3025,7 @@ func (x *Ecdh) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ecdh.ProtoReflect.Descriptor instead.
 func (*Ecdh) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ecdh) GetCurve() Ecdh_Curve {
@@ -2924,7 +3059,7 @@ type ExchangeKey struct {
 
 func (x *ExchangeKey) Reset() {
 	*x = ExchangeKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3071,7 @@ func (x *ExchangeKey) String() string {
 func (*ExchangeKey) ProtoMessage() {}
 
 func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3084,7 @@ func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeKey.ProtoReflect.Descriptor instead.
 func (*ExchangeKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
 }
 
 // An Iv says where a cipher's initialization vector (nonce) comes from.
@@ -2970,7 +3105,7 @@ type Iv struct {
 
 func (x *Iv) Reset() {
 	*x = Iv{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2982,7 +3117,7 @@ func (x *Iv) String() string {
 func (*Iv) ProtoMessage() {}
 
 func (x *Iv) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2995,7 +3130,7 @@ func (x *Iv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Iv.ProtoReflect.Descriptor instead.
 func (*Iv) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Iv) GetSource() Iv_Source {
@@ -3043,7 +3178,7 @@ type AssociatedData struct {
 
 func (x *AssociatedData) Reset() {
 	*x = AssociatedData{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3055,7 +3190,7 @@ func (x *AssociatedData) String() string {
 func (*AssociatedData) ProtoMessage() {}
 
 func (x *AssociatedData) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3068,7 +3203,7 @@ func (x *AssociatedData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssociatedData.ProtoReflect.Descriptor instead.
 func (*AssociatedData) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AssociatedData) GetSource() isAssociatedData_Source {
@@ -3145,7 +3280,7 @@ type FieldSuffix struct {
 
 func (x *FieldSuffix) Reset() {
 	*x = FieldSuffix{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3292,7 @@ func (x *FieldSuffix) String() string {
 func (*FieldSuffix) ProtoMessage() {}
 
 func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3305,7 @@ func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldSuffix.ProtoReflect.Descriptor instead.
 func (*FieldSuffix) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FieldSuffix) GetPath() string {
@@ -3205,7 +3340,7 @@ type EncryptThenMac struct {
 
 func (x *EncryptThenMac) Reset() {
 	*x = EncryptThenMac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3217,7 +3352,7 @@ func (x *EncryptThenMac) String() string {
 func (*EncryptThenMac) ProtoMessage() {}
 
 func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3230,7 +3365,7 @@ func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptThenMac.ProtoReflect.Descriptor instead.
 func (*EncryptThenMac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EncryptThenMac) GetAlgorithm() Mac_Algorithm {
@@ -3273,7 +3408,7 @@ type RsaDirect struct {
 
 func (x *RsaDirect) Reset() {
 	*x = RsaDirect{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3285,7 +3420,7 @@ func (x *RsaDirect) String() string {
 func (*RsaDirect) ProtoMessage() {}
 
 func (x *RsaDirect) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3298,7 +3433,7 @@ func (x *RsaDirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaDirect.ProtoReflect.Descriptor instead.
 func (*RsaDirect) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RsaDirect) GetPadding() isRsaDirect_Padding {
@@ -3384,7 +3519,7 @@ type Jose struct {
 
 func (x *Jose) Reset() {
 	*x = Jose{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3396,7 +3531,7 @@ func (x *Jose) String() string {
 func (*Jose) ProtoMessage() {}
 
 func (x *Jose) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3409,7 +3544,7 @@ func (x *Jose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jose.ProtoReflect.Descriptor instead.
 func (*Jose) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Jose) GetKeyManagement() Jose_KeyManagement {
@@ -3475,7 +3610,7 @@ type JoseCompatibility struct {
 
 func (x *JoseCompatibility) Reset() {
 	*x = JoseCompatibility{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3487,7 +3622,7 @@ func (x *JoseCompatibility) String() string {
 func (*JoseCompatibility) ProtoMessage() {}
 
 func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3500,7 +3635,7 @@ func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoseCompatibility.ProtoReflect.Descriptor instead.
 func (*JoseCompatibility) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JoseCompatibility) GetGcmIvBytes() uint32 {
@@ -3531,7 +3666,7 @@ type NestedJws struct {
 
 func (x *NestedJws) Reset() {
 	*x = NestedJws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3543,7 +3678,7 @@ func (x *NestedJws) String() string {
 func (*NestedJws) ProtoMessage() {}
 
 func (x *NestedJws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3556,7 +3691,7 @@ func (x *NestedJws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedJws.ProtoReflect.Descriptor instead.
 func (*NestedJws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NestedJws) GetJws() *Jws {
@@ -3591,7 +3726,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3603,7 +3738,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3616,7 +3751,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Jws) GetAlgorithm() Jws_Algorithm {
@@ -3666,7 +3801,7 @@ type Pgp struct {
 
 func (x *Pgp) Reset() {
 	*x = Pgp{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3678,7 +3813,7 @@ func (x *Pgp) String() string {
 func (*Pgp) ProtoMessage() {}
 
 func (x *Pgp) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3691,7 +3826,7 @@ func (x *Pgp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pgp.ProtoReflect.Descriptor instead.
 func (*Pgp) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pgp) GetKeys() []*SecretRef {
@@ -3740,7 +3875,7 @@ type Selection struct {
 
 func (x *Selection) Reset() {
 	*x = Selection{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +3887,7 @@ func (x *Selection) String() string {
 func (*Selection) ProtoMessage() {}
 
 func (x *Selection) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +3900,7 @@ func (x *Selection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selection.ProtoReflect.Descriptor instead.
 func (*Selection) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Selection) GetPart() isSelection_Part {
@@ -3852,7 +3987,7 @@ type WholeBody struct {
 
 func (x *WholeBody) Reset() {
 	*x = WholeBody{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +3999,7 @@ func (x *WholeBody) String() string {
 func (*WholeBody) ProtoMessage() {}
 
 func (x *WholeBody) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +4012,7 @@ func (x *WholeBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WholeBody.ProtoReflect.Descriptor instead.
 func (*WholeBody) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
 }
 
 // ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
@@ -3893,7 +4028,7 @@ type ObjectAt struct {
 
 func (x *ObjectAt) Reset() {
 	*x = ObjectAt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3905,7 +4040,7 @@ func (x *ObjectAt) String() string {
 func (*ObjectAt) ProtoMessage() {}
 
 func (x *ObjectAt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3918,7 +4053,7 @@ func (x *ObjectAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectAt.ProtoReflect.Descriptor instead.
 func (*ObjectAt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ObjectAt) GetPath() string {
@@ -3945,7 +4080,7 @@ type Form struct {
 
 func (x *Form) Reset() {
 	*x = Form{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4092,7 @@ func (x *Form) String() string {
 func (*Form) ProtoMessage() {}
 
 func (x *Form) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4105,7 @@ func (x *Form) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Form.ProtoReflect.Descriptor instead.
 func (*Form) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Form) GetNames() []string {
@@ -4018,7 +4153,7 @@ type Fields struct {
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4030,7 +4165,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4043,7 +4178,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Fields) GetPaths() []string {
@@ -4110,7 +4245,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4257,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4270,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Envelope) GetBlobs() map[string]*Blob {
@@ -4231,7 +4366,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4243,7 +4378,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4256,7 +4391,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Blob) GetParts() []*Part {
@@ -4289,7 +4424,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4436,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4449,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Part) GetPiece() isPart_Piece {
@@ -4424,7 +4559,7 @@ type Signing struct {
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +4571,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +4584,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Signing) GetScheme() isSigning_Scheme {
@@ -4584,7 +4719,7 @@ type SignatureList struct {
 
 func (x *SignatureList) Reset() {
 	*x = SignatureList{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4596,7 +4731,7 @@ func (x *SignatureList) String() string {
 func (*SignatureList) ProtoMessage() {}
 
 func (x *SignatureList) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4609,7 +4744,7 @@ func (x *SignatureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignatureList.ProtoReflect.Descriptor instead.
 func (*SignatureList) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SignatureList) GetItem() string {
@@ -4637,7 +4772,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4649,7 +4784,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4662,7 +4797,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Mac) GetAlgorithm() Mac_Algorithm {
@@ -4685,7 +4820,7 @@ type SecretDigest struct {
 
 func (x *SecretDigest) Reset() {
 	*x = SecretDigest{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4697,7 +4832,7 @@ func (x *SecretDigest) String() string {
 func (*SecretDigest) ProtoMessage() {}
 
 func (x *SecretDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4710,7 +4845,7 @@ func (x *SecretDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
 func (*SecretDigest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SecretDigest) GetHash() Hash {
@@ -4731,7 +4866,7 @@ type Asymmetric struct {
 
 func (x *Asymmetric) Reset() {
 	*x = Asymmetric{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4743,7 +4878,7 @@ func (x *Asymmetric) String() string {
 func (*Asymmetric) ProtoMessage() {}
 
 func (x *Asymmetric) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4756,7 +4891,7 @@ func (x *Asymmetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
 func (*Asymmetric) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
@@ -4785,7 +4920,7 @@ type LegacyAcknowledgement struct {
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4797,7 +4932,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4810,7 +4945,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -4845,13 +4980,21 @@ var File_keyward_allowlist_v1_encryption_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\n" +
-	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n" +
+	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n" +
 	"\n" +
 	"Encryption\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\arequest\x129\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\x127\n" +
 	"\x06preset\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.PresetUseR\x06preset\x12@\n" +
-	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\"\xb0\x04\n" +
+	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\x12O\n" +
+	"\ralso_used_for\x18\x05 \x03(\v2!.keyward.allowlist.v1.DeclaredUseB\b\xbaH\x05\x92\x01\x02\x10\bR\valsoUsedFor\"{\n" +
+	"\vDeclaredUse\x12<\n" +
+	"\x03key\x18\x01 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x03key\x12.\n" +
+	"\x06chains\x18\x02 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10\x10\"\ar\x05\x10\x01\x18\x80\x04R\x06chains\"<\n" +
+	"\n" +
+	"KeyPurpose\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x16\n" +
+	"\x06chains\x18\x02 \x03(\tR\x06chains\"\xb0\x04\n" +
 	"\tPresetUse\x12-\n" +
 	"\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x02id\x12P\n" +
 	"\asecrets\x18\x02 \x03(\v2,.keyward.allowlist.v1.PresetUse.SecretsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\asecrets\x12i\n" +
@@ -5238,14 +5381,14 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"!ALGORITHM_ECDSA_P256_SHA256_P1363\x10\b\x12#\n" +
 	"\x1fALGORITHM_ECDSA_P384_SHA384_DER\x10\t\x12\x15\n" +
 	"\x11ALGORITHM_ED25519\x10\n" +
-	"\"\xac\x05\n" +
+	"\"\xcb\x05\n" +
 	"\x15LegacyAcknowledgement\x12P\n" +
 	"\x04flag\x18\x01 \x01(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12^\n" +
 	"\x06reason\x18\x02 \x01(\tBF\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12C\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12!\n" +
-	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\"\xf8\x02\n" +
+	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\"\x97\x03\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18FLAG_UNAUTHENTICATED_CBC\x10\x01\x12\f\n" +
@@ -5263,7 +5406,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x18FLAG_WEAK_KDF_ITERATIONS\x10\f\x12\x12\n" +
 	"\x0eFLAG_SHORT_TAG\x10\r\x12\x16\n" +
 	"\x12FLAG_SECRET_DIGEST\x10\x0e\x12\x14\n" +
-	"\x10FLAG_WEAK_DIGEST\x10\x0f*\x9b\x01\n" +
+	"\x10FLAG_WEAK_DIGEST\x10\x0f\x12\x1d\n" +
+	"\x19FLAG_CONFLICTING_KEY_USES\x10\x10*\x9b\x01\n" +
 	"\bDecoding\x12\x18\n" +
 	"\x14DECODING_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDECODING_RAW\x10\x01\x12\x10\n" +
@@ -5305,7 +5449,7 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -5326,167 +5470,171 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Asymmetric_Algorithm)(0),       // 16: keyward.allowlist.v1.Asymmetric.Algorithm
 	(LegacyAcknowledgement_Flag)(0), // 17: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 	(*Encryption)(nil),              // 18: keyward.allowlist.v1.Encryption
-	(*PresetUse)(nil),               // 19: keyward.allowlist.v1.PresetUse
-	(*Profile)(nil),                 // 20: keyward.allowlist.v1.Profile
-	(*SecretRef)(nil),               // 21: keyward.allowlist.v1.SecretRef
-	(*Cipher)(nil),                  // 22: keyward.allowlist.v1.Cipher
-	(*SharedKey)(nil),               // 23: keyward.allowlist.v1.SharedKey
-	(*Derivation)(nil),              // 24: keyward.allowlist.v1.Derivation
-	(*DigestDerivation)(nil),        // 25: keyward.allowlist.v1.DigestDerivation
-	(*EvpBytesToKey)(nil),           // 26: keyward.allowlist.v1.EvpBytesToKey
-	(*Pbkdf2)(nil),                  // 27: keyward.allowlist.v1.Pbkdf2
-	(*Scrypt)(nil),                  // 28: keyward.allowlist.v1.Scrypt
-	(*Hkdf)(nil),                    // 29: keyward.allowlist.v1.Hkdf
-	(*Salt)(nil),                    // 30: keyward.allowlist.v1.Salt
-	(*SessionKey)(nil),              // 31: keyward.allowlist.v1.SessionKey
-	(*RsaOaep)(nil),                 // 32: keyward.allowlist.v1.RsaOaep
-	(*RsaPkcs1V15)(nil),             // 33: keyward.allowlist.v1.RsaPkcs1v15
-	(*AesKeyWrap)(nil),              // 34: keyward.allowlist.v1.AesKeyWrap
-	(*Ecdh)(nil),                    // 35: keyward.allowlist.v1.Ecdh
-	(*ExchangeKey)(nil),             // 36: keyward.allowlist.v1.ExchangeKey
-	(*Iv)(nil),                      // 37: keyward.allowlist.v1.Iv
-	(*AssociatedData)(nil),          // 38: keyward.allowlist.v1.AssociatedData
-	(*FieldSuffix)(nil),             // 39: keyward.allowlist.v1.FieldSuffix
-	(*EncryptThenMac)(nil),          // 40: keyward.allowlist.v1.EncryptThenMac
-	(*RsaDirect)(nil),               // 41: keyward.allowlist.v1.RsaDirect
-	(*Jose)(nil),                    // 42: keyward.allowlist.v1.Jose
-	(*JoseCompatibility)(nil),       // 43: keyward.allowlist.v1.JoseCompatibility
-	(*NestedJws)(nil),               // 44: keyward.allowlist.v1.NestedJws
-	(*Jws)(nil),                     // 45: keyward.allowlist.v1.Jws
-	(*Pgp)(nil),                     // 46: keyward.allowlist.v1.Pgp
-	(*Selection)(nil),               // 47: keyward.allowlist.v1.Selection
-	(*WholeBody)(nil),               // 48: keyward.allowlist.v1.WholeBody
-	(*ObjectAt)(nil),                // 49: keyward.allowlist.v1.ObjectAt
-	(*Form)(nil),                    // 50: keyward.allowlist.v1.Form
-	(*Fields)(nil),                  // 51: keyward.allowlist.v1.Fields
-	(*Envelope)(nil),                // 52: keyward.allowlist.v1.Envelope
-	(*Blob)(nil),                    // 53: keyward.allowlist.v1.Blob
-	(*Part)(nil),                    // 54: keyward.allowlist.v1.Part
-	(*Signing)(nil),                 // 55: keyward.allowlist.v1.Signing
-	(*SignatureList)(nil),           // 56: keyward.allowlist.v1.SignatureList
-	(*Mac)(nil),                     // 57: keyward.allowlist.v1.Mac
-	(*SecretDigest)(nil),            // 58: keyward.allowlist.v1.SecretDigest
-	(*Asymmetric)(nil),              // 59: keyward.allowlist.v1.Asymmetric
-	(*LegacyAcknowledgement)(nil),   // 60: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 61: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 62: keyward.allowlist.v1.PresetUse.SettingsEntry
-	nil,                             // 63: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 64: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 65: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 66: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 67: keyward.allowlist.v1.Signing.HeadersEntry
-	(*durationpb.Duration)(nil),     // 68: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 69: google.protobuf.Timestamp
+	(*DeclaredUse)(nil),             // 19: keyward.allowlist.v1.DeclaredUse
+	(*KeyPurpose)(nil),              // 20: keyward.allowlist.v1.KeyPurpose
+	(*PresetUse)(nil),               // 21: keyward.allowlist.v1.PresetUse
+	(*Profile)(nil),                 // 22: keyward.allowlist.v1.Profile
+	(*SecretRef)(nil),               // 23: keyward.allowlist.v1.SecretRef
+	(*Cipher)(nil),                  // 24: keyward.allowlist.v1.Cipher
+	(*SharedKey)(nil),               // 25: keyward.allowlist.v1.SharedKey
+	(*Derivation)(nil),              // 26: keyward.allowlist.v1.Derivation
+	(*DigestDerivation)(nil),        // 27: keyward.allowlist.v1.DigestDerivation
+	(*EvpBytesToKey)(nil),           // 28: keyward.allowlist.v1.EvpBytesToKey
+	(*Pbkdf2)(nil),                  // 29: keyward.allowlist.v1.Pbkdf2
+	(*Scrypt)(nil),                  // 30: keyward.allowlist.v1.Scrypt
+	(*Hkdf)(nil),                    // 31: keyward.allowlist.v1.Hkdf
+	(*Salt)(nil),                    // 32: keyward.allowlist.v1.Salt
+	(*SessionKey)(nil),              // 33: keyward.allowlist.v1.SessionKey
+	(*RsaOaep)(nil),                 // 34: keyward.allowlist.v1.RsaOaep
+	(*RsaPkcs1V15)(nil),             // 35: keyward.allowlist.v1.RsaPkcs1v15
+	(*AesKeyWrap)(nil),              // 36: keyward.allowlist.v1.AesKeyWrap
+	(*Ecdh)(nil),                    // 37: keyward.allowlist.v1.Ecdh
+	(*ExchangeKey)(nil),             // 38: keyward.allowlist.v1.ExchangeKey
+	(*Iv)(nil),                      // 39: keyward.allowlist.v1.Iv
+	(*AssociatedData)(nil),          // 40: keyward.allowlist.v1.AssociatedData
+	(*FieldSuffix)(nil),             // 41: keyward.allowlist.v1.FieldSuffix
+	(*EncryptThenMac)(nil),          // 42: keyward.allowlist.v1.EncryptThenMac
+	(*RsaDirect)(nil),               // 43: keyward.allowlist.v1.RsaDirect
+	(*Jose)(nil),                    // 44: keyward.allowlist.v1.Jose
+	(*JoseCompatibility)(nil),       // 45: keyward.allowlist.v1.JoseCompatibility
+	(*NestedJws)(nil),               // 46: keyward.allowlist.v1.NestedJws
+	(*Jws)(nil),                     // 47: keyward.allowlist.v1.Jws
+	(*Pgp)(nil),                     // 48: keyward.allowlist.v1.Pgp
+	(*Selection)(nil),               // 49: keyward.allowlist.v1.Selection
+	(*WholeBody)(nil),               // 50: keyward.allowlist.v1.WholeBody
+	(*ObjectAt)(nil),                // 51: keyward.allowlist.v1.ObjectAt
+	(*Form)(nil),                    // 52: keyward.allowlist.v1.Form
+	(*Fields)(nil),                  // 53: keyward.allowlist.v1.Fields
+	(*Envelope)(nil),                // 54: keyward.allowlist.v1.Envelope
+	(*Blob)(nil),                    // 55: keyward.allowlist.v1.Blob
+	(*Part)(nil),                    // 56: keyward.allowlist.v1.Part
+	(*Signing)(nil),                 // 57: keyward.allowlist.v1.Signing
+	(*SignatureList)(nil),           // 58: keyward.allowlist.v1.SignatureList
+	(*Mac)(nil),                     // 59: keyward.allowlist.v1.Mac
+	(*SecretDigest)(nil),            // 60: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 61: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 62: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 63: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 64: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 65: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 66: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 67: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 68: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 69: keyward.allowlist.v1.Signing.HeadersEntry
+	(*durationpb.Duration)(nil),     // 70: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 71: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
-	20,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
-	20,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
-	19,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	68,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
-	61,  // 4: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	69,  // 5: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	62,  // 6: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
-	22,  // 7: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	41,  // 8: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
-	42,  // 9: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
-	46,  // 10: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
-	47,  // 11: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	52,  // 12: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	60,  // 13: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	55,  // 14: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	44,  // 15: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 16: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 17: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 18: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	23,  // 19: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	31,  // 20: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	35,  // 21: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	36,  // 22: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	37,  // 23: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	38,  // 24: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	40,  // 25: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	21,  // 26: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 27: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	25,  // 28: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	26,  // 29: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	27,  // 30: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	28,  // 31: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	29,  // 32: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	30,  // 33: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 34: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 35: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 36: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 37: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 38: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	21,  // 39: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	6,   // 40: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	32,  // 41: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	33,  // 42: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	34,  // 43: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	21,  // 44: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 45: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 46: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 47: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	7,   // 48: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	21,  // 49: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 50: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	8,   // 51: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	21,  // 52: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	39,  // 53: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	15,  // 54: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	21,  // 55: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 56: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	33,  // 57: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	21,  // 58: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	9,   // 59: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	10,  // 60: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	21,  // 61: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 62: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	63,  // 63: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 64: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	43,  // 65: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	45,  // 66: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	21,  // 67: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	11,  // 68: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	64,  // 69: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 70: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	21,  // 71: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	21,  // 72: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	21,  // 73: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	48,  // 74: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	51,  // 75: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	49,  // 76: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	50,  // 77: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	13,  // 78: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	12,  // 79: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	13,  // 80: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	65,  // 81: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	66,  // 82: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 83: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	54,  // 84: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 85: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	14,  // 86: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	57,  // 87: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	58,  // 88: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	59,  // 89: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	45,  // 90: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	21,  // 91: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	67,  // 92: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 93: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	56,  // 94: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	68,  // 95: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	15,  // 96: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 97: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	16,  // 98: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	17,  // 99: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	69,  // 100: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	21,  // 101: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	53,  // 102: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	103, // [103:103] is the sub-list for method output_type
-	103, // [103:103] is the sub-list for method input_type
-	103, // [103:103] is the sub-list for extension type_name
-	103, // [103:103] is the sub-list for extension extendee
-	0,   // [0:103] is the sub-list for field type_name
+	22,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
+	22,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
+	21,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
+	70,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	19,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
+	23,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
+	63,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	71,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	64,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	24,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	43,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	44,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	48,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	49,  // 13: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	54,  // 14: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	62,  // 15: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	57,  // 16: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	46,  // 17: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 18: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 19: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 20: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	25,  // 21: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	33,  // 22: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	37,  // 23: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	38,  // 24: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	39,  // 25: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	40,  // 26: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	42,  // 27: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	23,  // 28: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 29: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	27,  // 30: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	28,  // 31: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	29,  // 32: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	30,  // 33: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	31,  // 34: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	32,  // 35: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 36: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 37: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 38: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 39: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 40: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	23,  // 41: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	6,   // 42: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	34,  // 43: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	35,  // 44: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	36,  // 45: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	23,  // 46: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 47: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 48: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 49: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	7,   // 50: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	23,  // 51: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 52: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	8,   // 53: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	23,  // 54: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	41,  // 55: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	15,  // 56: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	23,  // 57: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	34,  // 58: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	35,  // 59: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	23,  // 60: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	9,   // 61: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	10,  // 62: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	23,  // 63: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 64: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	65,  // 65: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 66: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	45,  // 67: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	47,  // 68: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	23,  // 69: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	11,  // 70: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	66,  // 71: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 72: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	23,  // 73: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	23,  // 74: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	23,  // 75: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	50,  // 76: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	53,  // 77: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	51,  // 78: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	52,  // 79: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	13,  // 80: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	12,  // 81: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	13,  // 82: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	67,  // 83: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	68,  // 84: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 85: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	56,  // 86: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 87: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	14,  // 88: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	59,  // 89: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	60,  // 90: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	61,  // 91: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	47,  // 92: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	23,  // 93: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	69,  // 94: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 95: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	58,  // 96: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	70,  // 97: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	15,  // 98: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 99: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	16,  // 100: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	17,  // 101: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	71,  // 102: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	23,  // 103: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	55,  // 104: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	105, // [105:105] is the sub-list for method output_type
+	105, // [105:105] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -5494,58 +5642,58 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 	if File_keyward_allowlist_v1_encryption_proto != nil {
 		return
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[2].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[4].OneofWrappers = []any{
 		(*Profile_Cipher)(nil),
 		(*Profile_RsaDirect)(nil),
 		(*Profile_Jose)(nil),
 		(*Profile_Pgp)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[4].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[6].OneofWrappers = []any{
 		(*Cipher_SharedKey)(nil),
 		(*Cipher_SessionKey)(nil),
 		(*Cipher_Ecdh)(nil),
 		(*Cipher_ExchangeKey)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[6].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[8].OneofWrappers = []any{
 		(*Derivation_Digest)(nil),
 		(*Derivation_EvpBytesToKey)(nil),
 		(*Derivation_Pbkdf2)(nil),
 		(*Derivation_Scrypt)(nil),
 		(*Derivation_Hkdf)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[12].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[14].OneofWrappers = []any{
 		(*Salt_SentBytes)(nil),
 		(*Salt_Secret)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[13].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[15].OneofWrappers = []any{
 		(*SessionKey_RsaOaep)(nil),
 		(*SessionKey_RsaPkcs1V15)(nil),
 		(*SessionKey_AesKw)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[20].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[22].OneofWrappers = []any{
 		(*AssociatedData_Text)(nil),
 		(*AssociatedData_Sent)(nil),
 		(*AssociatedData_FieldSuffix)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[23].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[25].OneofWrappers = []any{
 		(*RsaDirect_Oaep)(nil),
 		(*RsaDirect_Pkcs1V15)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[29].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[31].OneofWrappers = []any{
 		(*Selection_WholeBody)(nil),
 		(*Selection_Fields)(nil),
 		(*Selection_Object)(nil),
 		(*Selection_Form)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[34].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[36].OneofWrappers = []any{
 		(*Envelope_Text)(nil),
 		(*Envelope_Json)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[36].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[38].OneofWrappers = []any{
 		(*Part_Slot_)(nil),
 		(*Part_Literal)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[39].OneofWrappers = []any{
 		(*Signing_Mac)(nil),
 		(*Signing_SecretDigest)(nil),
 		(*Signing_Asymmetric)(nil),
@@ -5557,7 +5705,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
 			NumEnums:      18,
-			NumMessages:   50,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

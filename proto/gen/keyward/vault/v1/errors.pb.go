@@ -99,9 +99,20 @@ const (
 	// by a binding; or it was used within the last 24 hours.
 	// Metadata: `reference_count`, and `last_use_time` (RFC 3339) if a use was reported.
 	ErrorReason_ERROR_REASON_VERSION_IN_USE ErrorReason = 29
-	// FAILED_PRECONDITION. A KEY whose digest is sent serves nothing else, and one that
-	// serves anything else is never put into such a digest. Store another secret.
+	// FAILED_PRECONDITION. The KEY serves another purpose, and never a second one; ask the
+	// partner for another key and store that. Metadata: `chains`, what it is for, joined by a
+	// comma and a space, where that is known; and `requested`, the same of the request.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 30
+	// FAILED_PRECONDITION. The KEY serves the endpoints of another host. A super admin can make
+	// it `shared`. Metadata: `host`, the one that it serves.
+	ErrorReason_ERROR_REASON_KEY_NOT_SHARED ErrorReason = 31
+	// FAILED_PRECONDITION. The KEY was bound before purposes were kept, and takes no new
+	// referrer until the allowlist has reported what it is used for, or because that is more
+	// than one thing.
+	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 32
+	// FAILED_PRECONDITION. The value is in use as another secret of the workspace. Use that
+	// secret, or ask the partner for another value.
+	ErrorReason_ERROR_REASON_VALUE_IN_USE ErrorReason = 33
 )
 
 // Enum value maps for ErrorReason.
@@ -138,6 +149,9 @@ var (
 		28: "ERROR_REASON_RATE_LIMITED",
 		29: "ERROR_REASON_VERSION_IN_USE",
 		30: "ERROR_REASON_KEY_PURPOSE_FIXED",
+		31: "ERROR_REASON_KEY_NOT_SHARED",
+		32: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
+		33: "ERROR_REASON_VALUE_IN_USE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -171,6 +185,9 @@ var (
 		"ERROR_REASON_RATE_LIMITED":          28,
 		"ERROR_REASON_VERSION_IN_USE":        29,
 		"ERROR_REASON_KEY_PURPOSE_FIXED":     30,
+		"ERROR_REASON_KEY_NOT_SHARED":        31,
+		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":   32,
+		"ERROR_REASON_VALUE_IN_USE":          33,
 	}
 )
 
@@ -205,7 +222,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x97\b\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xfd\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -238,7 +255,10 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10\x1c\x12\x1f\n" +
 	"\x1bERROR_REASON_VERSION_IN_USE\x10\x1d\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1eB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1e\x12\x1f\n" +
+	"\x1bERROR_REASON_KEY_NOT_SHARED\x10\x1f\x12$\n" +
+	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10 \x12\x1d\n" +
+	"\x19ERROR_REASON_VALUE_IN_USE\x10!B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

@@ -40,6 +40,10 @@ const (
 	// A header, query or body value that is sent as it is, but only to the hosts
 	// in `allowed_hosts`.
 	Usage_USAGE_CREDENTIAL Usage = 3
+	// Key material that what is sent gives away, because a partner uses its beginning as the
+	// IV (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be
+	// read does not hold for it. Only a super admin may create such a secret, with a reason.
+	Usage_USAGE_EXPOSED_KEY Usage = 4
 )
 
 // Enum value maps for Usage.
@@ -49,12 +53,14 @@ var (
 		1: "USAGE_KEY",
 		2: "USAGE_PARAMETER",
 		3: "USAGE_CREDENTIAL",
+		4: "USAGE_EXPOSED_KEY",
 	}
 	Usage_value = map[string]int32{
 		"USAGE_UNSPECIFIED": 0,
 		"USAGE_KEY":         1,
 		"USAGE_PARAMETER":   2,
 		"USAGE_CREDENTIAL":  3,
+		"USAGE_EXPOSED_KEY": 4,
 	}
 )
 
@@ -83,6 +89,74 @@ func (x Usage) Number() protoreflect.EnumNumber {
 // Deprecated: Use Usage.Descriptor instead.
 func (Usage) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{0}
+}
+
+// How far the purpose of a KEY is decided.
+type PurposeState int32
+
+const (
+	// Not a KEY, or one that holds public keys only, which serve any purpose.
+	PurposeState_PURPOSE_STATE_UNSPECIFIED PurposeState = 0
+	// Nothing uses the KEY, so that its next binding may claim any purpose.
+	PurposeState_PURPOSE_STATE_UNCLAIMED PurposeState = 1
+	// Endpoints are bound that all use the KEY for this purpose; no message was made or opened
+	// yet. The claim ends with their bindings.
+	PurposeState_PURPOSE_STATE_CLAIMED PurposeState = 2
+	// The KEY was used for this purpose and serves no other, for the whole life of the secret.
+	PurposeState_PURPOSE_STATE_SEALED PurposeState = 3
+	// The KEY was bound before purposes were kept, and its referrers have not said yet what
+	// they use it for. It takes no other referrers until then.
+	PurposeState_PURPOSE_STATE_UNKNOWN PurposeState = 4
+	// The KEY was bound for several purposes before purposes were kept. It goes on serving the
+	// referrers that it has, and takes no others. Replace it.
+	PurposeState_PURPOSE_STATE_MIXED PurposeState = 5
+)
+
+// Enum value maps for PurposeState.
+var (
+	PurposeState_name = map[int32]string{
+		0: "PURPOSE_STATE_UNSPECIFIED",
+		1: "PURPOSE_STATE_UNCLAIMED",
+		2: "PURPOSE_STATE_CLAIMED",
+		3: "PURPOSE_STATE_SEALED",
+		4: "PURPOSE_STATE_UNKNOWN",
+		5: "PURPOSE_STATE_MIXED",
+	}
+	PurposeState_value = map[string]int32{
+		"PURPOSE_STATE_UNSPECIFIED": 0,
+		"PURPOSE_STATE_UNCLAIMED":   1,
+		"PURPOSE_STATE_CLAIMED":     2,
+		"PURPOSE_STATE_SEALED":      3,
+		"PURPOSE_STATE_UNKNOWN":     4,
+		"PURPOSE_STATE_MIXED":       5,
+	}
+)
+
+func (x PurposeState) Enum() *PurposeState {
+	p := new(PurposeState)
+	*p = x
+	return p
+}
+
+func (x PurposeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PurposeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_vault_v1_resources_proto_enumTypes[1].Descriptor()
+}
+
+func (PurposeState) Type() protoreflect.EnumType {
+	return &file_keyward_vault_v1_resources_proto_enumTypes[1]
+}
+
+func (x PurposeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PurposeState.Descriptor instead.
+func (PurposeState) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
 }
 
 // What may be done with a version of a secret.
@@ -126,11 +200,11 @@ func (x VersionState) String() string {
 }
 
 func (VersionState) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[1].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[2].Descriptor()
 }
 
 func (VersionState) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[1]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[2]
 }
 
 func (x VersionState) Number() protoreflect.EnumNumber {
@@ -139,7 +213,7 @@ func (x VersionState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use VersionState.Descriptor instead.
 func (VersionState) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
 // What to draw.
@@ -223,11 +297,11 @@ func (x Generate_Kind) String() string {
 }
 
 func (Generate_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[2].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[3].Descriptor()
 }
 
 func (Generate_Kind) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[2]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[3]
 }
 
 func (x Generate_Kind) Number() protoreflect.EnumNumber {
@@ -236,7 +310,7 @@ func (x Generate_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Generate_Kind.Descriptor instead.
 func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // What was done.
@@ -265,6 +339,10 @@ const (
 	SecretChange_ACTION_VERSION_DISABLED SecretChange_Action = 9
 	// A version was destroyed.
 	SecretChange_ACTION_VERSION_DESTROYED SecretChange_Action = 10
+	// The purpose of a KEY was sealed by its first use; `chains` names it.
+	SecretChange_ACTION_PURPOSE_SEALED SecretChange_Action = 11
+	// A super admin replaced the purpose of a KEY; `chains` names the new one.
+	SecretChange_ACTION_PURPOSE_REPLACED SecretChange_Action = 12
 )
 
 // Enum value maps for SecretChange_Action.
@@ -281,6 +359,8 @@ var (
 		8:  "ACTION_VERSION_ENABLED",
 		9:  "ACTION_VERSION_DISABLED",
 		10: "ACTION_VERSION_DESTROYED",
+		11: "ACTION_PURPOSE_SEALED",
+		12: "ACTION_PURPOSE_REPLACED",
 	}
 	SecretChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":       0,
@@ -294,6 +374,8 @@ var (
 		"ACTION_VERSION_ENABLED":   8,
 		"ACTION_VERSION_DISABLED":  9,
 		"ACTION_VERSION_DESTROYED": 10,
+		"ACTION_PURPOSE_SEALED":    11,
+		"ACTION_PURPOSE_REPLACED":  12,
 	}
 )
 
@@ -308,11 +390,11 @@ func (x SecretChange_Action) String() string {
 }
 
 func (SecretChange_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[3].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[4].Descriptor()
 }
 
 func (SecretChange_Action) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[3]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[4]
 }
 
 func (x SecretChange_Action) Number() protoreflect.EnumNumber {
@@ -321,7 +403,102 @@ func (x SecretChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretChange_Action.Descriptor instead.
 func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8, 0}
+}
+
+// A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
+// something leaves that depends on them. A KEY serves one purpose, since what one does may
+// be an oracle for another.
+type KeyPurpose struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far it is decided.
+	State PurposeState `protobuf:"varint,1,opt,name=state,proto3,enum=keyward.vault.v1.PurposeState" json:"state,omitempty"`
+	// The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
+	// as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
+	// the state is UNKNOWN or MIXED.
+	Chains []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
+	// The least work of derivations among the chains, in iterations. 0: there are none.
+	MinCost uint64 `protobuf:"varint,3,opt,name=min_cost,json=minCost,proto3" json:"min_cost,omitempty"`
+	// The host of the endpoints that the KEY serves. Empty for a shared KEY.
+	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	// When it was sealed, if it was.
+	SealTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
+	// Whether one of the chains may open another, as a super admin acknowledged.
+	Conflicting   bool `protobuf:"varint,6,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyPurpose) Reset() {
+	*x = KeyPurpose{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyPurpose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyPurpose) ProtoMessage() {}
+
+func (x *KeyPurpose) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyPurpose.ProtoReflect.Descriptor instead.
+func (*KeyPurpose) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *KeyPurpose) GetState() PurposeState {
+	if x != nil {
+		return x.State
+	}
+	return PurposeState_PURPOSE_STATE_UNSPECIFIED
+}
+
+func (x *KeyPurpose) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
+func (x *KeyPurpose) GetMinCost() uint64 {
+	if x != nil {
+		return x.MinCost
+	}
+	return 0
+}
+
+func (x *KeyPurpose) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *KeyPurpose) GetSealTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SealTime
+	}
+	return nil
+}
+
+func (x *KeyPurpose) GetConflicting() bool {
+	if x != nil {
+		return x.Conflicting
+	}
+	return false
 }
 
 // A Secret is a value that was stored once and is never shown again, together
@@ -388,13 +565,19 @@ type Secret struct {
 	// The number of the newest version. Not that of the current one while the newest waits
 	// (`keep_current`), or after another one was restored.
 	LatestVersion uint32 `protobuf:"varint,19,opt,name=latest_version,json=latestVersion,proto3" json:"latest_version,omitempty"`
+	// What the KEY is used for. Set by GetSecret only, for KEY.
+	Purpose *KeyPurpose `protobuf:"bytes,20,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
+	// on the endpoints of two partners, senders of one can open messages of the other. Said on
+	// create, or later by a super admin; it is never taken back. Only for KEY.
+	Shared        bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[0]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +589,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[0]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +602,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Secret) GetName() string {
@@ -555,6 +738,20 @@ func (x *Secret) GetLatestVersion() uint32 {
 	return 0
 }
 
+func (x *Secret) GetPurpose() *KeyPurpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return nil
+}
+
+func (x *Secret) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
 // A PublicKey is the public part of an asymmetric key, to hand to a partner.
 type PublicKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -572,7 +769,7 @@ type PublicKey struct {
 
 func (x *PublicKey) Reset() {
 	*x = PublicKey{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +781,7 @@ func (x *PublicKey) String() string {
 func (*PublicKey) ProtoMessage() {}
 
 func (x *PublicKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +794,7 @@ func (x *PublicKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublicKey.ProtoReflect.Descriptor instead.
 func (*PublicKey) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PublicKey) GetAlgorithm() string {
@@ -646,7 +843,7 @@ type SecretValue struct {
 
 func (x *SecretValue) Reset() {
 	*x = SecretValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +855,7 @@ func (x *SecretValue) String() string {
 func (*SecretValue) ProtoMessage() {}
 
 func (x *SecretValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +868,7 @@ func (x *SecretValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretValue.ProtoReflect.Descriptor instead.
 func (*SecretValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SecretValue) GetSource() isSecretValue_Source {
@@ -744,7 +941,7 @@ type Generate struct {
 
 func (x *Generate) Reset() {
 	*x = Generate{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +953,7 @@ func (x *Generate) String() string {
 func (*Generate) ProtoMessage() {}
 
 func (x *Generate) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +966,7 @@ func (x *Generate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generate.ProtoReflect.Descriptor instead.
 func (*Generate) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Generate) GetKind() Generate_Kind {
@@ -796,7 +993,7 @@ type EncryptedValue struct {
 
 func (x *EncryptedValue) Reset() {
 	*x = EncryptedValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +1005,7 @@ func (x *EncryptedValue) String() string {
 func (*EncryptedValue) ProtoMessage() {}
 
 func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +1018,7 @@ func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptedValue.ProtoReflect.Descriptor instead.
 func (*EncryptedValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EncryptedValue) GetCiphertext() []byte {
@@ -874,7 +1071,7 @@ type SecretVersion struct {
 
 func (x *SecretVersion) Reset() {
 	*x = SecretVersion{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1083,7 @@ func (x *SecretVersion) String() string {
 func (*SecretVersion) ProtoMessage() {}
 
 func (x *SecretVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1096,7 @@ func (x *SecretVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
 func (*SecretVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SecretVersion) GetName() string {
@@ -980,7 +1177,7 @@ type Binding struct {
 	Referrer string `protobuf:"bytes,4,opt,name=referrer,proto3" json:"referrer,omitempty"`
 	// The workload that may resolve the secret, as the vault knows it.
 	Holder string `protobuf:"bytes,5,opt,name=holder,proto3" json:"holder,omitempty"`
-	// The host that the value is sent to. Set for CREDENTIAL only.
+	// The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
 	Host string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
 	// The operation that made the binding: one save of the referrer.
 	OperationId string `protobuf:"bytes,7,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
@@ -988,14 +1185,17 @@ type Binding struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The versions that the referrer names, ascending: they are in use. It may mean the
 	// current one besides.
-	Versions      []uint32 `protobuf:"varint,9,rep,packed,name=versions,proto3" json:"versions,omitempty"`
+	Versions []uint32 `protobuf:"varint,9,rep,packed,name=versions,proto3" json:"versions,omitempty"`
+	// What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
+	// before purposes were kept.
+	Chains        []string `protobuf:"bytes,10,rep,name=chains,proto3" json:"chains,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1207,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1220,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Binding) GetSecret() string {
@@ -1086,6 +1286,13 @@ func (x *Binding) GetVersions() []uint32 {
 	return nil
 }
 
+func (x *Binding) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
 // A SecretChange is one entry of the change log. Entries are never altered and
 // outlive the secret. They hold no value, in no form.
 type SecretChange struct {
@@ -1130,13 +1337,17 @@ type SecretChange struct {
 	OldRotationPeriod *durationpb.Duration `protobuf:"bytes,18,opt,name=old_rotation_period,json=oldRotationPeriod,proto3" json:"old_rotation_period,omitempty"`
 	// The rotation period after the change; set if it changed and there is one.
 	NewRotationPeriod *durationpb.Duration `protobuf:"bytes,19,opt,name=new_rotation_period,json=newRotationPeriod,proto3" json:"new_rotation_period,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+	Chains []string `protobuf:"bytes,20,rep,name=chains,proto3" json:"chains,omitempty"`
+	// The chains before, for ACTION_PURPOSE_REPLACED.
+	OldChains     []string `protobuf:"bytes,21,rep,name=old_chains,json=oldChains,proto3" json:"old_chains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SecretChange) Reset() {
 	*x = SecretChange{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1359,7 @@ func (x *SecretChange) String() string {
 func (*SecretChange) ProtoMessage() {}
 
 func (x *SecretChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1372,7 @@ func (x *SecretChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretChange.ProtoReflect.Descriptor instead.
 func (*SecretChange) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SecretChange) GetSequence() uint64 {
@@ -1297,6 +1508,20 @@ func (x *SecretChange) GetNewRotationPeriod() *durationpb.Duration {
 	return nil
 }
 
+func (x *SecretChange) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
+func (x *SecretChange) GetOldChains() []string {
+	if x != nil {
+		return x.OldChains
+	}
+	return nil
+}
+
 // An Actor is who made a change, as the server authenticated them.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1314,7 +1539,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1551,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1564,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1374,7 +1599,16 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\t\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n" +
+	"\n" +
+	"KeyPurpose\x124\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x1e.keyward.vault.v1.PurposeStateR\x05state\x12\x16\n" +
+	"\x06chains\x18\x02 \x03(\tR\x06chains\x12\x19\n" +
+	"\bmin_cost\x18\x03 \x01(\x04R\aminCost\x12\x12\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\x127\n" +
+	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsealTime\x12 \n" +
+	"\vconflicting\x18\x06 \x01(\bR\vconflicting\"\xb1\n" +
+	"\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12o\n" +
@@ -1398,7 +1632,9 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"public_key\x18\x10 \x01(\v2\x1b.keyward.vault.v1.PublicKeyB\x03\xe0A\x03R\tpublicKey\x12X\n" +
 	"\x0frotation_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\b\x80\x86\xb0\x96\x012\x04\b\x80\xa3\x05R\x0erotationPeriod\x12K\n" +
 	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x12*\n" +
-	"\x0elatest_version\x18\x13 \x01(\rB\x03\xe0A\x03R\rlatestVersion\x1a9\n" +
+	"\x0elatest_version\x18\x13 \x01(\rB\x03\xe0A\x03R\rlatestVersion\x12;\n" +
+	"\apurpose\x18\x14 \x01(\v2\x1c.keyward.vault.v1.KeyPurposeB\x03\xe0A\x03R\apurpose\x12\x16\n" +
+	"\x06shared\x18\x15 \x01(\bR\x06shared\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -1447,7 +1683,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x06key_id\x18\x06 \x01(\tB\x03\xe0A\x03R\x05keyId\x12 \n" +
 	"\tuse_count\x18\a \x01(\x04B\x03\xe0A\x03R\buseCount\x12(\n" +
 	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
-	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xa6\x02\n" +
+	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xbe\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
@@ -1458,7 +1694,10 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\foperation_id\x18\a \x01(\tR\voperationId\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +
-	"\bversions\x18\t \x03(\rR\bversions\"\xf3\t\n" +
+	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
+	"\x06chains\x18\n" +
+	" \x03(\tR\x06chains\"\xe2\n" +
+	"\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -1482,13 +1721,16 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x11 \x01(\tR\trequestId\x12I\n" +
 	"\x13old_rotation_period\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\x11oldRotationPeriod\x12I\n" +
-	"\x13new_rotation_period\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x11newRotationPeriod\x1a<\n" +
+	"\x13new_rotation_period\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x11newRotationPeriod\x12\x16\n" +
+	"\x06chains\x18\x14 \x03(\tR\x06chains\x12\x1d\n" +
+	"\n" +
+	"old_chains\x18\x15 \x03(\tR\toldChains\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1501,17 +1743,27 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x16ACTION_VERSION_ENABLED\x10\b\x12\x1b\n" +
 	"\x17ACTION_VERSION_DISABLED\x10\t\x12\x1c\n" +
 	"\x18ACTION_VERSION_DESTROYED\x10\n" +
-	"\"y\n" +
+	"\x12\x19\n" +
+	"\x15ACTION_PURPOSE_SEALED\x10\v\x12\x1b\n" +
+	"\x17ACTION_PURPOSE_REPLACED\x10\f\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
 	"\x0eauthentication\x18\x03 \x01(\tR\x0eauthentication\x12\x18\n" +
-	"\aaddress\x18\x04 \x01(\tR\aaddress*X\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress*o\n" +
 	"\x05Usage\x12\x15\n" +
 	"\x11USAGE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUSAGE_KEY\x10\x01\x12\x13\n" +
 	"\x0fUSAGE_PARAMETER\x10\x02\x12\x14\n" +
-	"\x10USAGE_CREDENTIAL\x10\x03*\x81\x01\n" +
+	"\x10USAGE_CREDENTIAL\x10\x03\x12\x15\n" +
+	"\x11USAGE_EXPOSED_KEY\x10\x04*\xb3\x01\n" +
+	"\fPurposeState\x12\x1d\n" +
+	"\x19PURPOSE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17PURPOSE_STATE_UNCLAIMED\x10\x01\x12\x19\n" +
+	"\x15PURPOSE_STATE_CLAIMED\x10\x02\x12\x18\n" +
+	"\x14PURPOSE_STATE_SEALED\x10\x03\x12\x19\n" +
+	"\x15PURPOSE_STATE_UNKNOWN\x10\x04\x12\x17\n" +
+	"\x13PURPOSE_STATE_MIXED\x10\x05*\x81\x01\n" +
 	"\fVersionState\x12\x1d\n" +
 	"\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15VERSION_STATE_ENABLED\x10\x01\x12\x1a\n" +
@@ -1530,58 +1782,63 @@ func file_keyward_vault_v1_resources_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_resources_proto_rawDescData
 }
 
-var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(Usage)(0),                    // 0: keyward.vault.v1.Usage
-	(VersionState)(0),             // 1: keyward.vault.v1.VersionState
-	(Generate_Kind)(0),            // 2: keyward.vault.v1.Generate.Kind
-	(SecretChange_Action)(0),      // 3: keyward.vault.v1.SecretChange.Action
-	(*Secret)(nil),                // 4: keyward.vault.v1.Secret
-	(*PublicKey)(nil),             // 5: keyward.vault.v1.PublicKey
-	(*SecretValue)(nil),           // 6: keyward.vault.v1.SecretValue
-	(*Generate)(nil),              // 7: keyward.vault.v1.Generate
-	(*EncryptedValue)(nil),        // 8: keyward.vault.v1.EncryptedValue
-	(*SecretVersion)(nil),         // 9: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),               // 10: keyward.vault.v1.Binding
-	(*SecretChange)(nil),          // 11: keyward.vault.v1.SecretChange
-	(*Actor)(nil),                 // 12: keyward.vault.v1.Actor
-	nil,                           // 13: keyward.vault.v1.Secret.LabelsEntry
-	nil,                           // 14: keyward.vault.v1.SecretChange.OldLabelsEntry
-	nil,                           // 15: keyward.vault.v1.SecretChange.NewLabelsEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(PurposeState)(0),             // 1: keyward.vault.v1.PurposeState
+	(VersionState)(0),             // 2: keyward.vault.v1.VersionState
+	(Generate_Kind)(0),            // 3: keyward.vault.v1.Generate.Kind
+	(SecretChange_Action)(0),      // 4: keyward.vault.v1.SecretChange.Action
+	(*KeyPurpose)(nil),            // 5: keyward.vault.v1.KeyPurpose
+	(*Secret)(nil),                // 6: keyward.vault.v1.Secret
+	(*PublicKey)(nil),             // 7: keyward.vault.v1.PublicKey
+	(*SecretValue)(nil),           // 8: keyward.vault.v1.SecretValue
+	(*Generate)(nil),              // 9: keyward.vault.v1.Generate
+	(*EncryptedValue)(nil),        // 10: keyward.vault.v1.EncryptedValue
+	(*SecretVersion)(nil),         // 11: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),               // 12: keyward.vault.v1.Binding
+	(*SecretChange)(nil),          // 13: keyward.vault.v1.SecretChange
+	(*Actor)(nil),                 // 14: keyward.vault.v1.Actor
+	nil,                           // 15: keyward.vault.v1.Secret.LabelsEntry
+	nil,                           // 16: keyward.vault.v1.SecretChange.OldLabelsEntry
+	nil,                           // 17: keyward.vault.v1.SecretChange.NewLabelsEntry
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
-	13, // 0: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
-	0,  // 1: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
-	6,  // 2: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
-	8,  // 3: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
-	1,  // 4: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
-	16, // 5: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	16, // 6: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 7: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
-	17, // 8: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
-	16, // 9: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
-	7,  // 10: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	2,  // 11: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	1,  // 12: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	16, // 13: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	16, // 14: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	0,  // 15: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	16, // 16: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	16, // 17: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	12, // 18: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	3,  // 19: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	14, // 20: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	15, // 21: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	17, // 22: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
-	17, // 23: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	1,  // 0: keyward.vault.v1.KeyPurpose.state:type_name -> keyward.vault.v1.PurposeState
+	18, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
+	15, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
+	0,  // 3: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
+	8,  // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
+	10, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
+	2,  // 6: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
+	18, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	18, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
+	19, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
+	18, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
+	5,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
+	9,  // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	3,  // 14: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	2,  // 15: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	18, // 16: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	18, // 17: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	0,  // 18: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	18, // 19: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	18, // 20: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	14, // 21: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	4,  // 22: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	16, // 23: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	17, // 24: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	19, // 25: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	19, // 26: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }
@@ -1589,7 +1846,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 	if File_keyward_vault_v1_resources_proto != nil {
 		return
 	}
-	file_keyward_vault_v1_resources_proto_msgTypes[2].OneofWrappers = []any{
+	file_keyward_vault_v1_resources_proto_msgTypes[3].OneofWrappers = []any{
 		(*SecretValue_Text)(nil),
 		(*SecretValue_Data)(nil),
 		(*SecretValue_Generate)(nil),
@@ -1599,8 +1856,8 @@ func file_keyward_vault_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_resources_proto_rawDesc), len(file_keyward_vault_v1_resources_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   12,
+			NumEnums:      5,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1544,6 +1544,134 @@ func (x *ListSecretBindingsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks to replace the purpose of a KEY.
+type ReplaceSecretPurposeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The chains of the new purpose, as TestEncryption lists them in `key_purposes`.
+	Chains []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
+	// Why, for the change log: 1-512 characters, none a control character.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// If not empty, the secret's current one; else ETAG_MISMATCH.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceSecretPurposeRequest) Reset() {
+	*x = ReplaceSecretPurposeRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceSecretPurposeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceSecretPurposeRequest) ProtoMessage() {}
+
+func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceSecretPurposeRequest.ProtoReflect.Descriptor instead.
+func (*ReplaceSecretPurposeRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReplaceSecretPurposeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReplaceSecretPurposeRequest) GetChains() []string {
+	if x != nil {
+		return x.Chains
+	}
+	return nil
+}
+
+func (x *ReplaceSecretPurposeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReplaceSecretPurposeRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ReplaceSecretPurposeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Answers ReplaceSecretPurpose.
+type ReplaceSecretPurposeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret.
+	Secret        *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceSecretPurposeResponse) Reset() {
+	*x = ReplaceSecretPurposeResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceSecretPurposeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceSecretPurposeResponse) ProtoMessage() {}
+
+func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceSecretPurposeResponse.ProtoReflect.Descriptor instead.
+func (*ReplaceSecretPurposeResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReplaceSecretPurposeResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
 // Asks to bind a secret.
 type BindSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1553,7 +1681,8 @@ type BindSecretRequest struct {
 	Usage Usage `protobuf:"varint,2,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
 	// The resource name of what refers to the secret. In the secret's workspace.
 	Referrer string `protobuf:"bytes,3,opt,name=referrer,proto3" json:"referrer,omitempty"`
-	// The host that a CREDENTIAL is sent to; empty for other usages.
+	// The host of the referrer, which a CREDENTIAL is sent to; empty for PARAMETER. A KEY that
+	// is not shared serves one host: another one is KEY_NOT_SHARED.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
 	// `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
@@ -1564,18 +1693,24 @@ type BindSecretRequest struct {
 	// VERSION_DESTROYED. 0 is the current one, whatever its state: it is another one after the
 	// next rotation.
 	Version uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
-	// Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
-	// digest may be the very key that something else derives. So the first binding of a
-	// KEY decides for all that follow in this life of the name, also once it is given up;
-	// another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
-	Digested      bool `protobuf:"varint,7,opt,name=digested,proto3" json:"digested,omitempty"`
+	// What the referrer uses a KEY for, as in KeyPurpose: the set of its chains, in any order.
+	// Required for KEY, unless the secret holds public keys only; empty for other usages. All
+	// referrers of a KEY have the same, and a sealed one never changes: else
+	// KEY_PURPOSE_FIXED. Binding a KEY again under the same id adds chains to a binding
+	// that was made before purposes were kept.
+	Chains []string `protobuf:"bytes,8,rep,name=chains,proto3" json:"chains,omitempty"`
+	// The least work of derivations among the chains, in iterations; 0: there are none. Not
+	// less than that of the purpose.
+	Cost uint64 `protobuf:"varint,9,opt,name=cost,proto3" json:"cost,omitempty"`
+	// Whether a super admin acknowledged that one of the chains may open another.
+	Conflicting   bool `protobuf:"varint,10,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BindSecretRequest) Reset() {
 	*x = BindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1722,7 @@ func (x *BindSecretRequest) String() string {
 func (*BindSecretRequest) ProtoMessage() {}
 
 func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1735,7 @@ func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretRequest.ProtoReflect.Descriptor instead.
 func (*BindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BindSecretRequest) GetName() string {
@@ -1645,9 +1780,23 @@ func (x *BindSecretRequest) GetVersion() uint32 {
 	return 0
 }
 
-func (x *BindSecretRequest) GetDigested() bool {
+func (x *BindSecretRequest) GetChains() []string {
 	if x != nil {
-		return x.Digested
+		return x.Chains
+	}
+	return nil
+}
+
+func (x *BindSecretRequest) GetCost() uint64 {
+	if x != nil {
+		return x.Cost
+	}
+	return 0
+}
+
+func (x *BindSecretRequest) GetConflicting() bool {
+	if x != nil {
+		return x.Conflicting
 	}
 	return false
 }
@@ -1666,7 +1815,7 @@ type BindSecretResponse struct {
 
 func (x *BindSecretResponse) Reset() {
 	*x = BindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1827,7 @@ func (x *BindSecretResponse) String() string {
 func (*BindSecretResponse) ProtoMessage() {}
 
 func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1840,7 @@ func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretResponse.ProtoReflect.Descriptor instead.
 func (*BindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BindSecretResponse) GetBinding() *Binding {
@@ -1727,7 +1876,7 @@ type KeyFacts struct {
 
 func (x *KeyFacts) Reset() {
 	*x = KeyFacts{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1888,7 @@ func (x *KeyFacts) String() string {
 func (*KeyFacts) ProtoMessage() {}
 
 func (x *KeyFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1901,7 @@ func (x *KeyFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
 func (*KeyFacts) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *KeyFacts) GetBytes() uint32 {
@@ -1796,7 +1945,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1957,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1970,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -1847,7 +1996,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2008,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2021,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 // Asks for a value.
@@ -1884,14 +2033,21 @@ type ResolveSecretRequest struct {
 	// is SECRET_NOT_FOUND.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
 	// Which version; 0 is the current one.
-	Version       uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The SHA-256 of the chains that a KEY is wanted for, sorted and joined by line feeds.
+	// Compared with the purpose at every call: KEY_PURPOSE_FIXED. Not looked at for other
+	// usages, and for secrets that hold public keys only.
+	Purpose []byte `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Whether the KEY is wanted for a message of an active endpoint. The first one seals the
+	// purpose, on the log.
+	Seal          bool `protobuf:"varint,5,opt,name=seal,proto3" json:"seal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2059,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2072,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -1940,6 +2096,20 @@ func (x *ResolveSecretRequest) GetVersion() uint32 {
 	return 0
 }
 
+func (x *ResolveSecretRequest) GetPurpose() []byte {
+	if x != nil {
+		return x.Purpose
+	}
+	return nil
+}
+
+func (x *ResolveSecretRequest) GetSeal() bool {
+	if x != nil {
+		return x.Seal
+	}
+	return false
+}
+
 // Answers ResolveSecret.
 type ResolveSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1956,14 +2126,16 @@ type ResolveSecretResponse struct {
 	Position *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
 	// If the current version was asked for: the versions that were current before and are
 	// enabled, newest first, at most 4, none that was replaced more than 30 days ago.
-	Previous      []*PreviousVersion `protobuf:"bytes,6,rep,name=previous,proto3" json:"previous,omitempty"`
+	Previous []*PreviousVersion `protobuf:"bytes,6,rep,name=previous,proto3" json:"previous,omitempty"`
+	// Whether the purpose of a KEY is sealed.
+	Sealed        bool `protobuf:"varint,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2147,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2160,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -2033,6 +2205,13 @@ func (x *ResolveSecretResponse) GetPrevious() []*PreviousVersion {
 	return nil
 }
 
+func (x *ResolveSecretResponse) GetSealed() bool {
+	if x != nil {
+		return x.Sealed
+	}
+	return false
+}
+
 // A PreviousVersion was current before.
 type PreviousVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2046,7 +2225,7 @@ type PreviousVersion struct {
 
 func (x *PreviousVersion) Reset() {
 	*x = PreviousVersion{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2237,7 @@ func (x *PreviousVersion) String() string {
 func (*PreviousVersion) ProtoMessage() {}
 
 func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2250,7 @@ func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
 func (*PreviousVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PreviousVersion) GetVersion() uint32 {
@@ -2104,7 +2283,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2295,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2308,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -2168,14 +2347,16 @@ type SecretUse struct {
 	// How often what it was used on did not open or verify.
 	Failed uint64 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
 	// When it was last used with success. A time in the future counts as now.
-	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// How many of the uses with success opened a message that came in.
+	Opened        uint64 `protobuf:"varint,7,opt,name=opened,proto3" json:"opened,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2368,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2381,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -2245,6 +2426,13 @@ func (x *SecretUse) GetLastUseTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SecretUse) GetOpened() uint64 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
 // Answers ReportSecretUses.
 type ReportSecretUsesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2254,7 +2442,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2454,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2467,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 // Asks to be told of changes.
@@ -2295,7 +2483,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2495,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2508,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -2351,7 +2539,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2551,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2564,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Position) GetEpoch() string {
@@ -2407,7 +2595,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2607,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2620,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -2467,7 +2655,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2667,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2680,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -2629,15 +2817,27 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"{\n" +
 	"\x1aListSecretBindingsResponse\x125\n" +
 	"\bbindings\x18\x01 \x03(\v2\x19.keyward.vault.v1.BindingR\bbindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x02\n" +
+	"\x1bReplaceSecretPurposeRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x128\n" +
+	"\x06chains\x18\x02 \x03(\tB \xe0A\x02\xbaH\x1a\x92\x01\x17\b\x01\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12a\n" +
+	"\x06reason\x18\x03 \x01(\tBI\xe0A\x02\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x1b\n" +
+	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12?\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"P\n" +
+	"\x1cReplaceSecretPurposeResponse\x120\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x8d\x03\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
 	"\breferrer\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\breferrer\x12\x1c\n" +
 	"\x04host\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12C\n" +
 	"\foperation_id\x18\x05 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\rR\aversion\x12\x1a\n" +
-	"\bdigested\x18\a \x01(\bR\bdigested\"{\n" +
+	"\aversion\x18\x06 \x01(\rR\aversion\x123\n" +
+	"\x06chains\x18\b \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12\x12\n" +
+	"\x04cost\x18\t \x01(\x04R\x04cost\x12 \n" +
+	"\vconflicting\x18\n" +
+	" \x01(\bR\vconflictingJ\x04\b\a\x10\bR\bdigested\"{\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\"\x81\x01\n" +
@@ -2650,18 +2850,21 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x13UnbindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12C\n" +
 	"\foperation_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"\x16\n" +
-	"\x14UnbindSecretResponse\"i\n" +
+	"\x14UnbindSecretResponse\"\xa0\x01\n" +
 	"\x14ResolveSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
 	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\rR\aversion\"\x97\x02\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12!\n" +
+	"\apurpose\x18\x04 \x01(\fB\a\xbaH\x04z\x02\x18 R\apurpose\x12\x12\n" +
+	"\x04seal\x18\x05 \x01(\bR\x04seal\"\xaf\x02\n" +
 	"\x15ResolveSecretResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
 	"\x05usage\x18\x03 \x01(\x0e2\x17.keyward.vault.v1.UsageR\x05usage\x12#\n" +
 	"\rallowed_hosts\x18\x04 \x03(\tR\fallowedHosts\x126\n" +
 	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12=\n" +
-	"\bprevious\x18\x06 \x03(\v2!.keyward.vault.v1.PreviousVersionR\bprevious\"j\n" +
+	"\bprevious\x18\x06 \x03(\v2!.keyward.vault.v1.PreviousVersionR\bprevious\x12\x16\n" +
+	"\x06sealed\x18\a \x01(\bR\x06sealed\"j\n" +
 	"\x0fPreviousVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
 	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xb2\x01\n" +
@@ -2669,14 +2872,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12=\n" +
 	"\treport_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\breportId\x12;\n" +
 	"\x04uses\x18\x03 \x03(\v2\x1b.keyward.vault.v1.SecretUseB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\x1eR\x04uses\"\xc4\x01\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x1eR\x04uses\"\xdc\x01\n" +
 	"\tSecretUse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12!\n" +
 	"\aversion\x18\x03 \x01(\rB\a\xbaH\x04*\x02(\x01R\aversion\x12\x12\n" +
 	"\x04used\x18\x04 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06failed\x18\x05 \x01(\x04R\x06failed\x12>\n" +
-	"\rlast_use_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\x1a\n" +
+	"\rlast_use_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12\x16\n" +
+	"\x06opened\x18\a \x01(\x04R\x06opened\"\x1a\n" +
 	"\x18ReportSecretUsesResponse\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
@@ -2691,7 +2895,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\xcb\x15\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x95\x17\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -2721,7 +2925,9 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:disable\x12\xcd\x01\n" +
 	"\x14DestroySecretVersion\x12-.keyward.vault.v1.DestroySecretVersionRequest\x1a..keyward.vault.v1.DestroySecretVersionResponse\"V\xb2\xe1\x18\n" +
 	"\n" +
-	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:destroy\x12\xb6\x01\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:destroy\x12\xc7\x01\n" +
+	"\x14ReplaceSecretPurpose\x12-.keyward.vault.v1.ReplaceSecretPurposeRequest\x1a..keyward.vault.v1.ReplaceSecretPurposeResponse\"P\xb2\xe1\x18\t\n" +
+	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\x06secret\"0/v1/{name=workspaces/*/secrets/*}:replacePurpose\x12\xb6\x01\n" +
 	"\x12ListSecretBindings\x12+.keyward.vault.v1.ListSecretBindingsRequest\x1a,.keyward.vault.v1.ListSecretBindingsResponse\"E\xb2\xe1\x18\r\n" +
 	"\x03\x01\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=workspaces/*/secrets/*}/bindings\x12f\n" +
 	"\n" +
@@ -2756,7 +2962,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
@@ -2782,99 +2988,104 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*DestroySecretVersionResponse)(nil), // 21: keyward.vault.v1.DestroySecretVersionResponse
 	(*ListSecretBindingsRequest)(nil),    // 22: keyward.vault.v1.ListSecretBindingsRequest
 	(*ListSecretBindingsResponse)(nil),   // 23: keyward.vault.v1.ListSecretBindingsResponse
-	(*BindSecretRequest)(nil),            // 24: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),           // 25: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                     // 26: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),          // 27: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),         // 28: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),         // 29: keyward.vault.v1.ResolveSecretRequest
-	(*ResolveSecretResponse)(nil),        // 30: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),              // 31: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),      // 32: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                    // 33: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),     // 34: keyward.vault.v1.ReportSecretUsesResponse
-	(*WatchSecretsRequest)(nil),          // 35: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 36: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 37: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 38: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 39: keyward.vault.v1.Secret
-	(VersionState)(0),                    // 40: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 41: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 43: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 44: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 45: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 46: keyward.vault.v1.Binding
+	(*ReplaceSecretPurposeRequest)(nil),  // 24: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil), // 25: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),            // 26: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),           // 27: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                     // 28: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),          // 29: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),         // 30: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),         // 31: keyward.vault.v1.ResolveSecretRequest
+	(*ResolveSecretResponse)(nil),        // 32: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),              // 33: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),      // 34: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                    // 35: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),     // 36: keyward.vault.v1.ReportSecretUsesResponse
+	(*WatchSecretsRequest)(nil),          // 37: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                     // 38: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),         // 39: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                  // 40: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                       // 41: keyward.vault.v1.Secret
+	(VersionState)(0),                    // 42: keyward.vault.v1.VersionState
+	(Usage)(0),                           // 43: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 45: google.protobuf.FieldMask
+	(*SecretChange)(nil),                 // 46: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                // 47: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                      // 48: keyward.vault.v1.Binding
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	39, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	39, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	39, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	40, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	41, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	42, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	39, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	39, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	43, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	44, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	45, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	45, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	45, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	45, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	45, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	46, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	41, // 17: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	46, // 18: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	26, // 19: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	41, // 20: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	36, // 21: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	31, // 22: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	42, // 23: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	33, // 24: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	42, // 25: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	36, // 26: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	38, // 27: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	36, // 28: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 29: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	2,  // 30: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	4,  // 31: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	6,  // 32: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	8,  // 33: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	10, // 34: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	12, // 35: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	14, // 36: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	16, // 37: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	18, // 38: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	20, // 39: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	22, // 40: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	24, // 41: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	27, // 42: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	29, // 43: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	32, // 44: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	35, // 45: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 46: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 47: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 48: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 49: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 50: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 51: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 52: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 53: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	17, // 54: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	19, // 55: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	21, // 56: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	23, // 57: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	25, // 58: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	28, // 59: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	30, // 60: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	34, // 61: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	37, // 62: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	46, // [46:63] is the sub-list for method output_type
-	29, // [29:46] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	41, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	41, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	41, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	42, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	43, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	44, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	41, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	41, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	45, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	46, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	47, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	47, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	47, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	47, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	47, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	48, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	41, // 17: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	43, // 18: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	48, // 19: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	28, // 20: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	43, // 21: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	38, // 22: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	33, // 23: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	44, // 24: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	35, // 25: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	44, // 26: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	38, // 27: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	40, // 28: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	38, // 29: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 30: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	2,  // 31: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	4,  // 32: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	6,  // 33: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	8,  // 34: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	10, // 35: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	12, // 36: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	14, // 37: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	16, // 38: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	18, // 39: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	20, // 40: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	24, // 41: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	22, // 42: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	26, // 43: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	29, // 44: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	31, // 45: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	34, // 46: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	37, // 47: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 48: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	3,  // 49: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	5,  // 50: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	7,  // 51: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	9,  // 52: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	11, // 53: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	13, // 54: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	15, // 55: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	17, // 56: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	19, // 57: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	21, // 58: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	25, // 59: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	23, // 60: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	27, // 61: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	30, // 62: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	32, // 63: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	36, // 64: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	39, // 65: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	48, // [48:66] is the sub-list for method output_type
+	30, // [30:48] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -2889,7 +3100,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

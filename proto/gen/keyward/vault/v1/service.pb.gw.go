@@ -606,6 +606,51 @@ func local_request_VaultService_DestroySecretVersion_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
+func request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReplaceSecretPurposeRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ReplaceSecretPurpose(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReplaceSecretPurposeRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.ReplaceSecretPurpose(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_VaultService_ListSecretBindings_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -885,6 +930,26 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_VaultService_ReplaceSecretPurpose_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ReplaceSecretPurpose", runtime.WithHTTPPathPattern("/v1/{name=workspaces/*/secrets/*}:replacePurpose"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_VaultService_ReplaceSecretPurpose_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecretBindings_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1132,6 +1197,23 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_VaultService_ReplaceSecretPurpose_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ReplaceSecretPurpose", runtime.WithHTTPPathPattern("/v1/{name=workspaces/*/secrets/*}:replacePurpose"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_VaultService_ReplaceSecretPurpose_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecretBindings_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1215,6 +1297,15 @@ func (m response_VaultService_DestroySecretVersion_0) XXX_ResponseBody() interfa
 	return response.Version
 }
 
+type response_VaultService_ReplaceSecretPurpose_0 struct {
+	*ReplaceSecretPurposeResponse
+}
+
+func (m response_VaultService_ReplaceSecretPurpose_0) XXX_ResponseBody() interface{} {
+	response := m.ReplaceSecretPurposeResponse
+	return response.Secret
+}
+
 var (
 	pattern_VaultService_CreateSecret_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "workspaces", "parent", "secrets"}, ""))
 	pattern_VaultService_GetSecret_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "secrets", "name"}, ""))
@@ -1227,6 +1318,7 @@ var (
 	pattern_VaultService_EnableSecretVersion_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "workspaces", "secrets", "versions", "name"}, "enable"))
 	pattern_VaultService_DisableSecretVersion_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "workspaces", "secrets", "versions", "name"}, "disable"))
 	pattern_VaultService_DestroySecretVersion_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "workspaces", "secrets", "versions", "name"}, "destroy"))
+	pattern_VaultService_ReplaceSecretPurpose_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "secrets", "name"}, "replacePurpose"))
 	pattern_VaultService_ListSecretBindings_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "workspaces", "secrets", "parent", "bindings"}, ""))
 )
 
@@ -1242,5 +1334,6 @@ var (
 	forward_VaultService_EnableSecretVersion_0  = runtime.ForwardResponseMessage
 	forward_VaultService_DisableSecretVersion_0 = runtime.ForwardResponseMessage
 	forward_VaultService_DestroySecretVersion_0 = runtime.ForwardResponseMessage
+	forward_VaultService_ReplaceSecretPurpose_0 = runtime.ForwardResponseMessage
 	forward_VaultService_ListSecretBindings_0   = runtime.ForwardResponseMessage
 )

@@ -46,6 +46,7 @@ const (
 	VaultService_EnableSecretVersion_FullMethodName  = "/keyward.vault.v1.VaultService/EnableSecretVersion"
 	VaultService_DisableSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DisableSecretVersion"
 	VaultService_DestroySecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DestroySecretVersion"
+	VaultService_ReplaceSecretPurpose_FullMethodName = "/keyward.vault.v1.VaultService/ReplaceSecretPurpose"
 	VaultService_ListSecretBindings_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretBindings"
 	VaultService_BindSecret_FullMethodName           = "/keyward.vault.v1.VaultService/BindSecret"
 	VaultService_UnbindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UnbindSecret"
@@ -99,11 +100,18 @@ type VaultServiceClient interface {
 	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
 	// logged.
 	DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*DestroySecretVersionResponse, error)
+	// Replaces the purpose of a KEY after a mistake in a configuration, such as a wrong padding,
+	// which shows with the first real messages only. Super admins only, with a reason, and only
+	// until a message was opened with the KEY or 20 messages were made: after that, and for
+	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
+	// the KEY for the old purpose fail until they are saved with the new one.
+	ReplaceSecretPurpose(ctx context.Context, in *ReplaceSecretPurposeRequest, opts ...grpc.CallOption) (*ReplaceSecretPurposeResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
-	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
-	// where the secret does not permit the use. A binding never expires by itself.
+	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED, KEY_PURPOSE_FIXED,
+	// KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED where the secret does not permit the use. A
+	// binding never expires by itself.
 	BindSecret(ctx context.Context, in *BindSecretRequest, opts ...grpc.CallOption) (*BindSecretResponse, error)
 	// Gives up what the calling workload bound under an operation id. Does nothing
 	// if there is no such binding, so it may be repeated.
@@ -244,6 +252,16 @@ func (c *vaultServiceClient) DestroySecretVersion(ctx context.Context, in *Destr
 	return out, nil
 }
 
+func (c *vaultServiceClient) ReplaceSecretPurpose(ctx context.Context, in *ReplaceSecretPurposeRequest, opts ...grpc.CallOption) (*ReplaceSecretPurposeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplaceSecretPurposeResponse)
+	err := c.cc.Invoke(ctx, VaultService_ReplaceSecretPurpose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSecretBindingsResponse)
@@ -358,11 +376,18 @@ type VaultServiceServer interface {
 	// VERSION_IN_USE unless `force` is set. For a destroyed version nothing is changed or
 	// logged.
 	DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error)
+	// Replaces the purpose of a KEY after a mistake in a configuration, such as a wrong padding,
+	// which shows with the first real messages only. Super admins only, with a reason, and only
+	// until a message was opened with the KEY or 20 messages were made: after that, and for
+	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
+	// the KEY for the old purpose fail until they are saved with the new one.
+	ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
-	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
-	// where the secret does not permit the use. A binding never expires by itself.
+	// operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED, KEY_PURPOSE_FIXED,
+	// KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED where the secret does not permit the use. A
+	// binding never expires by itself.
 	BindSecret(context.Context, *BindSecretRequest) (*BindSecretResponse, error)
 	// Gives up what the calling workload bound under an operation id. Does nothing
 	// if there is no such binding, so it may be repeated.
@@ -425,6 +450,9 @@ func (UnimplementedVaultServiceServer) DisableSecretVersion(context.Context, *Di
 }
 func (UnimplementedVaultServiceServer) DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*DestroySecretVersionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DestroySecretVersion not implemented")
+}
+func (UnimplementedVaultServiceServer) ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplaceSecretPurpose not implemented")
 }
 func (UnimplementedVaultServiceServer) ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretBindings not implemented")
@@ -663,6 +691,24 @@ func _VaultService_DestroySecretVersion_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_ReplaceSecretPurpose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceSecretPurposeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ReplaceSecretPurpose(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ReplaceSecretPurpose_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ReplaceSecretPurpose(ctx, req.(*ReplaceSecretPurposeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_ListSecretBindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSecretBindingsRequest)
 	if err := dec(in); err != nil {
@@ -814,6 +860,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DestroySecretVersion",
 			Handler:    _VaultService_DestroySecretVersion_Handler,
+		},
+		{
+			MethodName: "ReplaceSecretPurpose",
+			Handler:    _VaultService_ReplaceSecretPurpose_Handler,
 		},
 		{
 			MethodName: "ListSecretBindings",

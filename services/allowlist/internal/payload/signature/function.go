@@ -14,6 +14,7 @@ import (
 
 // A function transforms a value on its way into the input, without holding all of it.
 type function struct {
+	name string
 	// open returns what takes the value and writes its transformation to w; when
 	// closed, the end of it.
 	open func(w io.Writer) io.WriteCloser

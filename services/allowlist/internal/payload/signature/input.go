@@ -88,6 +88,7 @@ func parsePlaceholder(text string) (p placeholder, finding string) {
 		if !ok {
 			return p, "must hold functions only that there are"
 		}
+		f.name = name
 		p.functions = append(p.functions, f)
 	}
 	return p, ""
@@ -255,4 +256,34 @@ func (s *signed) bytes() []byte {
 		s.whole = b.Bytes()
 	}
 	return s.whole
+}
+
+// Shape returns where in the template of an input the secret stands: `S` with its functions
+// for each placeholder of the secret, and `*` for whatever else stands before, between and
+// behind them. What is public may change without changing the shape.
+func Shape(text string) string {
+	in, _ := parseInput(text)
+	if in == nil {
+		return "*"
+	}
+	var shape strings.Builder
+	public := len(in.literals[0]) > 0
+	for i, p := range in.placeholders {
+		if p.name != nameSecret {
+			public = true
+			continue
+		}
+		if public {
+			shape.WriteByte('*')
+		}
+		shape.WriteByte('S')
+		for _, f := range p.functions {
+			shape.WriteString("|" + f.name)
+		}
+		public = len(in.literals[i+1]) > 0
+	}
+	if public {
+		shape.WriteByte('*')
+	}
+	return shape.String()
 }

@@ -44,6 +44,8 @@ type Case struct {
 	Turns *turn.Queue
 	// Late reports whether it takes too long already; nil: it never does.
 	Late func() bool
+	// Sealed are the secrets whose purpose is sealed. No variant uses them for another.
+	Sealed map[string]bool
 	// Key returns the versions of a key, the newest first; none if it is not to be had.
 	Key func(payload.Reference) []payload.Key
 }
@@ -93,7 +95,7 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 		return nil, nil, false
 	}
 	pipeline := config.Pipeline(payload.Request)
-	if pipeline.ShowsKey() {
+	if pipeline.ShowsKey() || !c.keepsPurposes(profile) {
 		return nil, nil, false
 	}
 	refs := pipeline.DecryptReferences()
@@ -108,6 +110,17 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 		}
 	}
 	return pipeline, keys, true
+}
+
+// keepsPurposes reports whether a variant uses no key whose purpose is sealed for another.
+func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
+	configured := payload.ProfilePurposes(c.Profile)
+	for secret, purpose := range payload.ProfilePurposes(profile) {
+		if c.Sealed[secret] && purpose.Chains != configured[secret].Chains {
+			return false
+		}
+	}
+	return true
 }
 
 // opens reports whether a variant opens the message to the plaintext.

@@ -1,0 +1,164 @@
+package secret_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// age removes from a secret and its bindings what versions of the program did not write that
+// kept no purposes. Fixed, if not empty, is what they wrote instead.
+func (f *fixture) age(t *testing.T, sec secret.Secret, fixed string) {
+	t.Helper()
+	forget := func(tx kv.Tx, key []byte) error {
+		stored, err := tx.Get(key)
+		if err != nil {
+			return err
+		}
+		var record map[string]any
+		if err := json.Unmarshal(stored[1:], &record); err != nil {
+			return err
+		}
+		delete(record, "purpose")
+		text, err := json.Marshal(record)
+		if err != nil {
+			return err
+		}
+		return tx.Put(key, append([]byte{stored[0]}, text...))
+	}
+	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
+		if err := forget(tx, kv.NewKey("secret").Text(sec.Name.Workspace).Text(sec.Name.ID)); err != nil {
+			return err
+		}
+		var keys [][]byte
+		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("binding").Text(sec.UID), 10)) {
+			if err != nil {
+				return err
+			}
+			keys = append(keys, pair.Key)
+		}
+		for _, key := range keys {
+			if err := forget(tx, key); err != nil {
+				return err
+			}
+		}
+		if fixed == "" {
+			return nil
+		}
+		return tx.Put(kv.NewKey("purpose").Text(sec.UID), append([]byte{1}, `"`+fixed+`"`...))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// useFor is a use of the key by an endpoint.
+func useFor(referrer, operation string, chains ...string) secret.Use {
+	return secret.Use{
+		Usage: secret.Key, Referrer: "workspaces/acme/endpoints/" + referrer, Operation: operation, Host: "a.example",
+		Purpose: secret.NewPurpose(chains, 0, false),
+	}
+}
+
+const (
+	gcm    = "raw > AES-256-GCM(iv=random/12,tag=16)"
+	cbc    = "raw > AES-256-CBC(padding=none,iv=zero/16)"
+	digest = "raw > SECRET-DIGEST-SHA256(*S)"
+)
+
+func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	bind := func(use secret.Use) error {
+		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", use)
+		return err
+	}
+	state := func() secret.PurposeState {
+		_, stored, err := f.Get(t.Context(), name("key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stored.PurposeState
+	}
+	resolve := func(uid string, chains ...string) error {
+		_, err := f.Resolve(t.Context(), secret.Call{}, "allowlist", secret.Wanted{
+			Name: name("key"), UID: uid, Purpose: secret.NewPurpose(chains, 0, false).Digest(), Seal: true,
+		})
+		return err
+	}
+	for _, tt := range []struct {
+		name  string
+		first string // what the second endpoint turns out to use it for is cbc
+		state secret.PurposeState
+	}{
+		{"for one purpose", cbc, secret.Sealed},
+		{"for several", gcm, secret.Mixed},
+	} {
+		made := f.create(t, "key", "a key of before, long enough")
+		for _, endpoint := range []string{"first", "second"} {
+			if err := bind(useFor(endpoint, endpoint, gcm)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.age(t, made, "")
+		if got := state(); got != secret.PurposeUnknown {
+			t.Errorf("%s: the state is %s", tt.name, got)
+		}
+		if err := resolve(made.UID, gcm); err != nil {
+			t.Errorf("%s: what there is goes on until it was reported = %v", tt.name, err)
+		}
+		if err := bind(useFor("third", "op3", gcm)); !fault.Is(err, secret.KeyPurposeUnknown) {
+			t.Errorf("%s: a new referrer before the report = %v", tt.name, err)
+		}
+		for endpoint, chain := range map[string]string{"first": tt.first, "second": cbc} {
+			if err := bind(useFor(endpoint, endpoint, chain)); err != nil {
+				t.Errorf("%s: the report of %s = %v", tt.name, endpoint, err)
+			}
+		}
+		for _, chain := range []string{tt.first, cbc} {
+			if err := resolve(made.UID, chain); err != nil {
+				t.Errorf("%s: a use that was reported = %v", tt.name, err)
+			}
+		}
+		if got := state(); got != tt.state {
+			t.Errorf("%s: the state is %s, want %s", tt.name, got, tt.state)
+		}
+		if err := resolve(made.UID, digest); !fault.Is(err, secret.KeyPurposeFixed) {
+			t.Errorf("%s: a use that was not reported = %v", tt.name, err)
+		}
+		for _, use := range []secret.Use{useFor("third", "op3", gcm), useFor("second", "op4", digest)} {
+			if err := bind(use); !fault.Is(err, secret.KeyPurposeFixed) && !fault.Is(err, secret.KeyPurposeUnknown) {
+				t.Errorf("%s: %s for %v = %v", tt.name, use.Referrer, use.Purpose.Chains, err)
+			}
+		}
+		for _, operation := range []string{"first", "second"} {
+			f.unbind(t, "key", operation)
+		}
+		if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Digests that were sent once are out, so what was fixed before purposes were kept stays.
+func TestWhatWasFixedBeforeStaysFixed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for fixed, chains := range map[string][2]string{"DIGESTED": {digest, gcm}, "UNDIGESTED": {gcm, digest}} {
+		made := f.create(t, fixed, "a key of before, long enough: "+fixed)
+		f.age(t, made, fixed)
+		bind := func(chain string) error {
+			_, _, err := f.Bind(t.Context(), secret.Call{}, name(fixed), "allowlist", useFor("e", "op", chain))
+			return err
+		}
+		if err := bind(chains[1]); !fault.Is(err, secret.KeyPurposeFixed) {
+			t.Errorf("%s for %s = %v", fixed, chains[1], err)
+		}
+		if err := bind(chains[0]); err != nil {
+			t.Errorf("%s for %s = %v", fixed, chains[0], err)
+		}
+	}
+}
