@@ -215,7 +215,7 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	const day = 24 * time.Hour
 	k := newKit(t)
 	secret := k.secret(t, "key")
-	k.active(t, "safe", draft(secret))
+	k.active(t, "safe", draft(k.secret(t, "safe")))
 	k.acknowledged(t, "soon", secret, 20*day)
 	k.acknowledged(t, "later", secret, 200*day)
 	listed := func(before time.Duration) string {
@@ -268,7 +268,7 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 		t.Errorf("acknowledgements that have ended after a restart: %q", got)
 	}
 	k.owner.delete(t, "soon")
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("later"), Encryption: encrypted(secret)}, "encryption")
+	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("later"), Encryption: encrypted(k.secret(t, "another"))}, "encryption")
 	must(t, err)
 	want("when both are gone", 0, 0, 0)
 	servertest.MustNotHold(t, "what members see", prototext.Format(k.member.get(t, "later")), secret)

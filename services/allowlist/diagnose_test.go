@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
 // diagnosed returns the differences that a diagnosis finds, such as
@@ -120,30 +122,48 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 	}
 }
 
-func (k *kit) complaintSecrets(t testing.TB) {
+// complaintValues are the values of the secrets that complaints refer to.
+func complaintValues(t testing.TB) map[string]string {
 	t.Helper()
-	keySecret(t, k, "hex", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
-	keySecret(t, k, "text", "00112233445566778899aabbccddeeff")
-	keySecret(t, k, "passphrase", "correct horse battery staple")
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	must(t, err)
-	keySecret(t, k, "rsa", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	return map[string]string{
+		"hex": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
+		"passphrase": "correct horse battery staple", "rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	}
+}
+
+// storeAll stores values as secrets whose ids end in a suffix.
+func (k *kit) storeAll(t testing.TB, values map[string]string, suffix string) {
+	t.Helper()
+	for id, value := range values {
+		keySecret(t, k, id+suffix, value)
+	}
+}
+
+// suffixed names the secrets of a configuration with a suffix: a key serves one purpose, and
+// the partner's another.
+func suffixed(configuration, suffix string) string {
+	return regexp.MustCompile(`"secret:(\w+)"`).ReplaceAllString(configuration, `"secret:${1}`+suffix+`"`)
 }
 
 func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.complaintSecrets(t)
+	values := complaintValues(t)
 	// Long enough that its ciphertext in base64url is never one in base64 as well.
 	body := []byte(strings.Replace(sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	i := 0
 	for name, c := range complaints() {
 		i++
 		k.clock.advance(time.Hour) // a workspace has ten an hour
-		ours := k.configured(t, fmt.Sprintf("ours-%d", i), "request { "+c.ours+" }")
-		theirs := k.configured(t, fmt.Sprintf("theirs-%d", i), "request { "+c.theirs+" }")
+		us, them := fmt.Sprintf("-ours-%d", i), fmt.Sprintf("-theirs-%d", i)
+		k.storeAll(t, values, us)
+		k.storeAll(t, values, them)
+		ours := k.configured(t, "endpoint"+us, suffixed("request { "+c.ours+" }", us))
+		theirs := k.configured(t, "endpoint"+them, suffixed("request { "+c.theirs+" }", them))
 		sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: body, LiveKeys: true, Reason: "the partner"})
 		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
 			Name: ours, Body: sent.GetBody(), Plaintext: body, Headers: headersOf(sent.GetHeaders()),
@@ -157,9 +177,11 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.complaintSecrets(t)
+	values := complaintValues(t)
+	k.storeAll(t, values, "")
+	k.storeAll(t, values, "-theirs")
 	ours := k.configured(t, "ours", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` } }`)
-	theirs := k.configured(t, "theirs", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` padding: PADDING_ZERO } }`)
+	theirs := k.configured(t, "theirs", suffixed(`request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` padding: PADDING_ZERO } }`, "-theirs"))
 	good := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: []byte(sample), LiveKeys: true, Reason: "the partner"}).GetBody()
 	garbled := []byte(strings.Repeat("A", len(good)))
 	var tries []uint32
@@ -226,8 +248,10 @@ func TestAPlaintextThatCouldBeMetByChanceIsRefused(t *testing.T) {
 func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.complaintSecrets(t)
-	keySecret(t, k, "short", "0123456789abcdef")
+	values := complaintValues(t)
+	k.storeAll(t, values, "")
+	k.storeAll(t, values, "-theirs")
+	k.secretIn(t, workspace, "short", vaultv1.Usage_USAGE_EXPOSED_KEY, []byte("0123456789abcdef")...)
 	k.owner.create(t, "nothing", draft())
 	for name, c := range map[string]struct {
 		name, reason string
@@ -236,7 +260,7 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 		"an endpoint that is not there": {nameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
 		"no encryption":                 {nameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
 		"signatures only": {
-			k.configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:text" } headers { key: "X-S" value: "${signature}" } } }`),
+			k.configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:passphrase" } headers { key: "X-S" value: "${signature}" } } }`),
 			"ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition,
 		},
 		"an IV from the key": {

@@ -148,7 +148,7 @@ func (k *kit) secretIn(t testing.TB, parent, id string, usage vaultv1.Usage, val
 	if len(value) > 0 {
 		s.Value.Source = &vaultv1.SecretValue_Data{Data: value}
 	}
-	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: s})
+	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: s, Reason: "a test"})
 	must(t, err)
 	return parent + "/secrets/" + id
 }

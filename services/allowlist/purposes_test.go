@@ -92,19 +92,44 @@ func TestADigestThatIsSentIsNobodysKey(t *testing.T) {
 	k.active(t, "again", k.digesting(sent))
 }
 
-func TestOneConfigurationDoesNotUseAKeyForTwoPurposes(t *testing.T) {
+func TestOneConfigurationUsesAKeyInConflictingWaysForASuperAdminOnly(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	secret := k.secret(t, "key")
-	e := k.digesting(secret)
-	e.Encryption.Response = encrypted(secret).GetRequest()
-	fields, err := k.refusal(t, e)
-	wantError(t, "one key for two purposes", err, codes.InvalidArgument, "INVALID_FIELD")
-	if !slices.Equal(fields, []string{"endpoint.encryption.response.cipher.shared_key.keys[0].name"}) {
+	conflicting := func() *allowlistv1.Endpoint {
+		e := deriving(secret) // by a digest, which the response sends
+		e.Encryption.Response = k.digesting(secret).GetEncryption().GetRequest()
+		return e
+	}
+	fields, err := k.refusal(t, conflicting())
+	wantError(t, "one key in conflicting ways", err, codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED")
+	if !slices.Equal(fields, []string{"endpoint.encryption.request.allow_legacy"}) {
 		t.Errorf("fields = %v", fields)
 	}
-	// The vault was not asked, so that the key can still be either.
-	k.owner.create(t, "cipher", draft(secret))
+	e := conflicting()
+	e.Encryption.Request.AllowLegacy = []*allowlistv1.LegacyAcknowledgement{{
+		Flag: allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES, Reason: "the partner has one key for both",
+		ExpireTime: timestamppb.New(k.clock.now().AddDate(1, 0, 0)),
+	}}
+	_, err = k.refusal(t, e)
+	wantError(t, "acknowledged by an owner", err, codes.PermissionDenied, "SUPER_ADMIN_REQUIRED")
+	saved := k.admin.create(t, "both", e)
+	purposes := k.owner.get(t, "both").GetKeyPurposes()
+	if len(purposes) != 1 || purposes[0].GetSecret() != secret || len(purposes[0].GetChains()) != 2 {
+		t.Errorf("key_purposes = %v", purposes)
+	}
+	got, err := k.vaultSA.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: secret})
+	must(t, err)
+	if p := got.GetSecret().GetPurpose(); !p.GetConflicting() || !slices.Equal(p.GetChains(), purposes[0].GetChains()) {
+		t.Errorf("the vault shows %v", p)
+	}
+	// What is saved already an owner may leave as it is, and nothing more.
+	saved.Description = "both"
+	saved, err = k.owner.update(t, saved, "description", "encryption")
+	must(t, err)
+	saved.Encryption.Request.AllowLegacy[0].Reason = "another one"
+	_, err = k.owner.update(t, saved, "encryption")
+	wantError(t, "an owner who acknowledges it again", err, codes.PermissionDenied, "SUPER_ADMIN_REQUIRED")
 }
 
 func TestASaveThatIsRefusedFixesNoPurpose(t *testing.T) {

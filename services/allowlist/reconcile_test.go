@@ -28,6 +28,7 @@ func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) 
 	operation := k.held(t, secret)[0].GetOperationId()
 	_, err := k.bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 		Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
+		Host: partner, Chains: []string{"raw > AES-256-GCM(iv=random/12,tag=16)"},
 	})
 	must(t, err)
 	_, err = k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})

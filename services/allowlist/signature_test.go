@@ -64,7 +64,7 @@ func TestWhatIsSignedComesFromTheCallOrElseFromTheEndpoint(t *testing.T) {
 	k := newKit(t)
 	secret := k.secret(t, "mac", keyOf(1)...)
 	k.active(t, "orders", signed(draft(), secret))
-	several := signed(draft(), secret)
+	several := signed(draft(), k.secret(t, "several", keyOf(1)...))
 	several.Methods, several.Url = []string{"POST", "PUT"}, "https://[2001:db8::1]:8443/v1/*"
 	k.active(t, "several", several)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -114,7 +114,7 @@ func TestSignaturesAreVerifiedOverAllThatTheySign(t *testing.T) {
 	k := newKit(t)
 	secret := k.secret(t, "mac", keyOf(1)...)
 	k.active(t, "hooks", signed(draft(), secret))
-	k.active(t, "plain", draft(secret))
+	k.active(t, "plain", draft(k.secret(t, "plain")))
 	k.owner.create(t, "off", signed(draft(), secret))
 	at := k.clock.now().Truncate(time.Second)
 	body, stamp := []byte("hello"), fmt.Sprint(at.Unix())

@@ -163,13 +163,14 @@ func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 	if string(opened.GetBody()) != sample {
 		t.Errorf("Decrypt of what live keys made = %s", opened.GetBody())
 	}
-	k.secret(t, "prefix", keyOf(1)[:16]...)
+	k.secretIn(t, workspace, "prefix", vaultv1.Usage_USAGE_EXPOSED_KEY, keyOf(1)[:16]...)
+	k.secret(t, "ecb", keyOf(1)[:16]...)
 	prefix := k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
 	_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = prefix })
 	wantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
 	k.secret(t, "salt", keyOf(1)[:16]...)
 	for name, profile := range map[string]string{
-		"ecb":    `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:prefix" } } } }`,
+		"ecb":    `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:ecb" } } } }`,
 		"digest": `request { signing { secret_digest { hash: HASH_SHA256 } keys { name: "secret:salt" } input: "${secret}" headers { key: "X-Sig" value: "${signature}" } } }`,
 	} {
 		oracle := k.configured(t, name, profile)

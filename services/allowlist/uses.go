@@ -22,7 +22,7 @@ func newMeter(store kv.Store, vault *resolver.Vault, now func() time.Time) *usag
 		counts := make([]resolver.Count, len(uses))
 		for i, u := range uses {
 			counts[i] = resolver.Count{
-				Secret: u.Secret, UID: u.UID, Version: u.Version, Used: u.Used, Failed: u.Failed, Last: u.Last,
+				Secret: u.Secret, UID: u.UID, Version: u.Version, Used: u.Used, Failed: u.Failed, Opened: u.Opened, Last: u.Last,
 			}
 		}
 		err := vault.Report(ctx, workspace, id, counts)

@@ -165,15 +165,18 @@ func TestWithoutItsCurrentVersionNothingIsTriedThatCannotTellAWrongKey(t *testin
 	e := draft()
 	e.Encryption = k.unauthenticated(secret)
 	k.active(t, "cbc", e)
-	e = draft(secret)
+	other := k.secret(t, "other", keyOf(1)...)
+	e = draft(other)
 	e.Encryption.RotationGrace = durationpb.New(0)
 	k.active(t, "never", e)
 	sent := make(map[string][]byte)
 	for _, id := range []string{"cbc", "never"} {
 		sent[id] = k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte("hello")}).GetBody()
 	}
-	k.rotate(t, secret, 2)
-	k.disable(t, secret, 2)
+	for _, secret := range []string{secret, other} {
+		k.rotate(t, secret, 2)
+		k.disable(t, secret, 2)
+	}
 	for id, body := range sent {
 		k.refusedFor(t, id, "VERSION_DISABLED")
 		_, err := k.open(t, id, body, response)

@@ -75,7 +75,10 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 
 // by describes who asks for a change of what is in a workspace.
 func by(ctx context.Context, workspace, reason string) endpoint.By {
-	return endpoint.By{Author: server.Author(ctx, "workspaces/"+workspace, reason)}
+	return endpoint.By{
+		Author:     server.Author(ctx, "workspaces/"+workspace, reason),
+		SuperAdmin: auth.FromContext(ctx).SuperAdmin(),
+	}
 }
 
 // once is by for a request that may be repeated under its id.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +63,16 @@ func (v viewer) encryptionToProto(e endpoint.Encryption) (*allowlistv1.Encryptio
 		return config.Proto(), nil
 	}
 	return config.Redacted(), nil
+}
+
+// purposesToProto returns what a configuration uses keys for, by the names of their secrets.
+func purposesToProto(config *payload.Config) []*allowlistv1.KeyPurpose {
+	purposes := config.KeyPurposes()
+	pbs := make([]*allowlistv1.KeyPurpose, 0, len(purposes))
+	for _, secret := range slices.Sorted(maps.Keys(purposes)) {
+		pbs = append(pbs, &allowlistv1.KeyPurpose{Secret: secret, Chains: purposes[secret].List()})
+	}
+	return pbs
 }
 
 func headersToProto(headers []payload.Header) []*allowlistv1.Parameter {

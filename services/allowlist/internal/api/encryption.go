@@ -30,6 +30,7 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 		return e, inEndpoint(err)
 	}
 	e.Stored, err = draft.Config().Marshal()
+	e.Privileged = draft.Config().Privileged()
 	return e, err
 }
 
@@ -65,6 +66,21 @@ func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]en
 	}
 	uses = slices.DeleteFunc(uses, func(u endpoint.Use) bool { return torn[u.Secret] })
 	return uses, fault.Fields(wrong...)
+}
+
+// UsesOf returns what a stored configuration needs secrets for, each once.
+func UsesOf(stored []byte) ([]endpoint.Use, error) {
+	config, err := payload.Load(stored)
+	if err != nil {
+		return nil, err
+	}
+	var uses []endpoint.Use
+	for _, ref := range config.References() {
+		if use := useOf(ref); !slices.Contains(uses, use) {
+			uses = append(uses, use)
+		}
+	}
+	return uses, nil
 }
 
 // useOf returns what a reference needs its secret for.

@@ -9,6 +9,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
 // CreateEndpoint registers an endpoint.
@@ -54,6 +55,13 @@ func (s *Server) GetEndpoint(ctx context.Context, req *allowlistv1.GetEndpointRe
 	}
 	if challenge, any := s.endpoints.Challenge(got); any {
 		pb.Challenge = challengeToProto(challenge)
+	}
+	if got.Encryption.Configured() {
+		config, err := payload.Load(got.Encryption.Stored)
+		if err != nil {
+			return nil, err
+		}
+		pb.KeyPurposes = purposesToProto(config)
 	}
 	uses, err := s.uses.Totals(ctx, got.UID)
 	pb.KeyUses, pb.RecentFailures = usesToProto(uses), failuresToProto(s.failures.Of(got.UID))

@@ -56,7 +56,7 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 func testedToProto(t tryout.Tested) *allowlistv1.TestEncryptionResponse {
 	pb := &allowlistv1.TestEncryptionResponse{
 		Body: t.Body, Headers: headersToProto(t.Headers), QueryParameters: headersToProto(t.Query),
-		ContentType: t.ContentType, Opened: t.Opened,
+		ContentType: t.ContentType, Opened: t.Opened, KeyPurposes: purposesToProto(t.Config),
 	}
 	for _, step := range t.Steps {
 		pb.Steps = append(pb.Steps, &allowlistv1.TestStep{

@@ -36,6 +36,7 @@ const (
 	ActionRecovered   = "recovered"
 	ActionTested      = "tested"
 	ActionDiagnosed   = "diagnosed"
+	ActionReported    = "purposes_reported"
 )
 
 // A Change is an update: the fields to change and their new values.

@@ -116,6 +116,9 @@ type Settings struct {
 // An Encryption is a configuration that was checked and compiled elsewhere. The
 // zero Encryption is none.
 type Encryption struct {
+	// Privileged are the flags that it acknowledges although only a super admin may, as errors
+	// name them. Only a request that saves it says so; it is not stored.
+	Privileged string
 	// Stored is the configuration in its stored form.
 	Stored []byte
 	// Uses are what it needs secrets for, each once.

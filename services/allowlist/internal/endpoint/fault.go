@@ -13,6 +13,8 @@ const (
 	ReasonNotFound    fault.Reason = "ENDPOINT_NOT_FOUND"
 	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
 	ReasonNotVerified fault.Reason = "ENDPOINT_NOT_VERIFIED"
+
+	ReasonSuperAdminRequired fault.Reason = "SUPER_ADMIN_REQUIRED"
 )
 
 const (
@@ -52,6 +54,11 @@ func exists() error {
 func notVerified() error {
 	return fault.New(fault.FailedPrecondition, ReasonNotVerified,
 		"only a verified endpoint can be activated; prove that it is yours, or have a super admin approve it")
+}
+
+func superAdminRequired(flags string) error {
+	return fault.New(fault.PermissionDenied, ReasonSuperAdminRequired,
+		"only a super admin may acknowledge this: it breaks the promise that a key cannot be read").With("flags", flags)
 }
 
 func tooSoon(wait time.Duration) error {

@@ -198,8 +198,12 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 	})
 }
 
-// reconcileEndpoints looks for endpoints that refer to what is not bound.
+// reconcileEndpoints looks for endpoints that refer to what is not bound, reports what the
+// keys of those are for that were saved before that was kept, and counts keys that serve
+// several purposes.
 func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Finding)) error {
+	keys := make(census)
+	defer func() { r.mixed.Set(float64(len(keys.mixed()))) }()
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err != nil {
@@ -209,9 +213,13 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 		if fault.Is(err, ReasonNotFound) || (err == nil && e.Lost) {
 			return nil
 		}
+		if err == nil {
+			e, err = r.report(ctx, e)
+		}
 		if err != nil {
 			return err
 		}
+		keys.count(e)
 		for _, reference := range e.References {
 			if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 				continue
@@ -245,7 +253,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	}
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
-		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed):
+		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed), fault.Is(err, resolver.ReasonKeyNotShared):
 		// A usage and a purpose never change: a secret of another one is another life of
 		// the name, or was taken for something else while nothing was bound.
 		return r.lose(ctx, e)

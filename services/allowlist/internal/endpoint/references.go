@@ -24,12 +24,15 @@ const (
 	Unneeded LinkState = "UNNEEDED"
 	// Settling is the binding of a save under way, or one that waits to be given up.
 	Settling LinkState = "SETTLING"
+	// Mixed is a reference with its binding to a KEY that endpoints saved by earlier releases
+	// use for several purposes. It goes on working; store another key.
+	Mixed LinkState = "MIXED"
 	// Lost is the reference of an endpoint that is off because a secret of its is gone.
 	Lost LinkState = "LOST"
 )
 
 // Sound reports whether all is well with the link.
-func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded && s != Lost }
+func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded && s != Lost && s != Mixed }
 
 // A Link is what ties a secret to what refers to it.
 type Link struct {
@@ -63,9 +66,13 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 			bindings[b.Secret] = append(bindings[b.Secret], b)
 		}
 	}
-	references, err := r.references(ctx)
+	references, keys, err := r.references(ctx)
 	if err != nil {
 		return err
+	}
+	mixed := make(map[string]bool)
+	for _, secret := range keys.mixed() {
+		mixed[secret] = true
 	}
 	for secret := range bindings {
 		if _, referred := references[secret]; !referred {
@@ -73,15 +80,16 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
-		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], tell); err != nil {
+		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], mixed[secret], tell); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// references returns those of all endpoints by secret.
-func (r *Registry) references(ctx context.Context) (map[string][]reference, error) {
+// references returns those of all endpoints by secret, and what their keys are for.
+func (r *Registry) references(ctx context.Context) (map[string][]reference, census, error) {
+	keys := make(census)
 	all := make(map[string][]reference)
 	err := r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
@@ -92,6 +100,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, erro
 		if fault.Is(err, ReasonNotFound) {
 			return nil
 		}
+		keys.count(e)
 		for _, ref := range e.References {
 			all[ref.Secret] = append(all[ref.Secret], reference{
 				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost,
@@ -99,11 +108,11 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, erro
 		}
 		return err
 	})
-	return all, err
+	return all, keys, err
 }
 
 // linksOf tells the links of one secret.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, tell func(Link)) error {
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, mixed bool, tell func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -112,6 +121,8 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	for _, ref := range references {
 		state := Unbound
 		switch {
+		case held[ref.grant] && mixed:
+			state = Mixed
 		case held[ref.grant]:
 			state = Bound
 		case ref.lost:

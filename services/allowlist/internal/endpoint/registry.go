@@ -50,6 +50,8 @@ type Options struct {
 	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
 	// uid. It is called again where a crash came in between.
 	DropUses func(ctx context.Context, uid string) error
+	// Uses returns what a stored configuration needs secrets for.
+	Uses func(stored []byte) ([]Use, error)
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -79,6 +81,8 @@ type Registry struct {
 	warned  time.Time // the day of the last word about acknowledgements; the sweep's alone
 
 	dropUses func(ctx context.Context, uid string) error
+	usesOf   func(stored []byte) ([]Use, error)
+	mixed    prometheus.Gauge
 
 	reconciling sync.Mutex // held by a comparison
 }
@@ -91,8 +95,12 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
+		usesOf: o.Uses, mixed: newMixed(),
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if err := o.Metrics.Register(r.mixed); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	if err := r.fillIndexes(ctx); err != nil {
@@ -116,6 +124,9 @@ type By struct {
 	// Wrong, if not nil, is what has been found wrong with the request. Then nothing is
 	// changed, and the answer is that together with what is wrong with the secrets.
 	Wrong error
+	// SuperAdmin says that the author may acknowledge what breaks the promise that a key
+	// cannot be read.
+	SuperAdmin bool
 }
 
 // Get returns an endpoint, or ENDPOINT_NOT_FOUND.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -74,7 +75,7 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 	defer cancel()
 	// Also after an error: a commit whose answer was lost is a commit.
 	defer r.follow(ctx, name)
-	s := saving{operation: newID(), name: name, action: action, change: change, by: by}
+	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(by, change)), by: by}
 	e, uses, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
@@ -83,6 +84,19 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 		return r.rebind(ctx, s, e, uses)
 	}
 	return e, nil
+}
+
+// permitted is an edit that fails if it saves what only a super admin may acknowledge, for
+// another caller. What is saved already stays as it is.
+func permitted(by By, change edit) edit {
+	return func(old *Endpoint) (Endpoint, error) {
+		e, err := change(old)
+		flags := e.Encryption.Privileged
+		if err != nil || flags == "" || by.SuperAdmin || old != nil && bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) {
+			return e, err
+		}
+		return Endpoint{}, superAdminRequired(flags)
+	}
 }
 
 // begin applies the edit and, if that needs no new bindings, commits the result.

@@ -173,7 +173,7 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		return Encrypted{}, refused(err)
 	}
 	defer wipe(sent.Exchange)
-	s.used(l, sent.Used)
+	s.used(l, sent.Used, false)
 	e := Encrypted{
 		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
 		// Without a cipher the body is what it was, and so is its type.
@@ -213,7 +213,7 @@ func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 		return Decrypted{}, s.failed(l, m, err)
 	}
 	defer wipe(opened.Exchange)
-	s.used(l, opened.Used)
+	s.used(l, opened.Used, true)
 	d := Decrypted{Body: opened.Body}
 	if m.Direction == payload.Request {
 		d.Exchange, err = s.seal(l, m.Caller, sealing, opened)
@@ -234,7 +234,7 @@ func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
 		return Verified{}, s.failed(l, m, err)
 	}
 	wipe(verified.Exchange)
-	s.used(l, verified.Used)
+	s.used(l, verified.Used, true)
 	return Verified{ID: verified.ID, Time: verified.Time}, nil
 }
 

@@ -24,10 +24,14 @@ func newStages() *prometheus.CounterVec {
 	return stages
 }
 
-// used counts a message that was protected, opened or verified.
-func (s *Server) used(l loaded, uses []payload.Use) {
+// used counts a message that was protected, or with opened one that was opened or verified.
+func (s *Server) used(l loaded, uses []payload.Use, opened bool) {
+	count := s.uses.Used
+	if opened {
+		count = s.uses.Opened
+	}
 	for _, use := range uses {
-		s.uses.Used(l.keyOf(l.references[use.Reference].Secret, use.Version))
+		count(l.keyOf(l.references[use.Reference].Secret, use.Version))
 	}
 	for i, c := range l.credentials {
 		s.uses.Used(l.keyOf(c.Secret, l.keys[len(l.references)+i][0].Version))

@@ -76,6 +76,18 @@ func OfSuperAdmins() []allowlistv1.LegacyAcknowledgement_Flag {
 	return []allowlistv1.LegacyAcknowledgement_Flag{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES}
 }
 
+// Privileged returns the flags that the configuration acknowledges although only a super admin
+// may, as errors name them.
+func (c *Config) Privileged() string {
+	var flags []allowlistv1.LegacyAcknowledgement_Flag
+	for _, use := range c.Legacy() {
+		if slices.Contains(OfSuperAdmins(), use.Flag) {
+			flags = append(flags, use.Flag)
+		}
+	}
+	return flagNames(flags)
+}
+
 // staticIV reports whether equal beginnings of two values show because of their IVs.
 // Zero bytes and the beginning of the key have flags of their own.
 func (c choices) staticIV() bool {

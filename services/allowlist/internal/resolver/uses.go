@@ -17,6 +17,8 @@ type Count struct {
 	// Used is how often with success, Failed how often what it was used on did not open
 	// or verify.
 	Used, Failed uint64
+	// Opened is how often of the used a message was opened that came in.
+	Opened uint64
 	// Last is when it was last used with success; the zero time: never.
 	Last time.Time
 }
@@ -29,7 +31,7 @@ func (v *Vault) Report(ctx context.Context, workspace, id string, counts []Count
 	defer cancel()
 	uses := make([]*vaultv1.SecretUse, len(counts))
 	for i, c := range counts {
-		uses[i] = &vaultv1.SecretUse{Secret: c.Secret, Uid: c.UID, Version: c.Version, Used: c.Used, Failed: c.Failed}
+		uses[i] = &vaultv1.SecretUse{Secret: c.Secret, Uid: c.UID, Version: c.Version, Used: c.Used, Failed: c.Failed, Opened: c.Opened}
 		if !c.Last.IsZero() {
 			uses[i].LastUseTime = timestamppb.New(c.Last)
 		}

@@ -38,6 +38,8 @@ type Tested struct {
 	dryrun.Result
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
+	// Config is what was tried.
+	Config *payload.Config
 }
 
 // Test tries a configuration. What an endpoint adds to its messages is there, with the
@@ -82,7 +84,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	if result.ContentType == "" {
 		result.ContentType = e.ContentType
 	}
-	return Tested{Result: result, Query: t.redacted(e.Query)}, nil
+	return Tested{Result: result, Query: t.redacted(e.Query), Config: config}, nil
 }
 
 // check looks at what can be asked for together.

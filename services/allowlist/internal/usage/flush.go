@@ -75,6 +75,7 @@ func batches(deltas []Total) []batch {
 		sum.Key = key
 		sum.Used += delta.Used
 		sum.Failed += delta.Failed
+		sum.Opened += delta.Opened
 		if delta.Last.After(sum.Last) {
 			sum.Last = delta.Last
 		}

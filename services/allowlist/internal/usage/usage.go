@@ -35,14 +35,17 @@ type Total struct {
 	// Used counts the messages that it protected or opened, Failed those that did not
 	// open with it as the only or the last one tried.
 	Used, Failed uint64
+	// Opened counts those of the used that opened a message which came in. It is reported,
+	// and not kept.
+	Opened uint64
 	// Last is when it was last used with success.
 	Last time.Time
 }
 
 // A tally is what happened since the last flush.
 type tally struct {
-	used, failed atomic.Uint64
-	last         atomic.Int64 // nanoseconds since 1970
+	used, failed, opened atomic.Uint64
+	last                 atomic.Int64 // nanoseconds since 1970
 }
 
 // A Meter counts. It may be used from many goroutines.
@@ -64,11 +67,20 @@ func New(store kv.Store, report Report, now func() time.Time) *Meter {
 	return &Meter{kv: store, report: report, now: now, tallies: make(map[Key]*tally)}
 }
 
-// Used counts a message that a key protected or opened.
+// Used counts a message that a key protected.
 func (m *Meter) Used(k Key) {
 	m.count(k, func(t *tally) {
 		t.last.Store(m.now().UnixNano())
 		t.used.Add(1)
+	})
+}
+
+// Opened counts a message that a key opened or verified.
+func (m *Meter) Opened(k Key) {
+	m.count(k, func(t *tally) {
+		t.last.Store(m.now().UnixNano())
+		t.used.Add(1)
+		t.opened.Add(1)
 	})
 }
 
@@ -103,7 +115,7 @@ func (m *Meter) take() []Total {
 	defer m.mu.Unlock()
 	var all []Total
 	for k, t := range m.tallies {
-		delta := Total{Key: k, Used: t.used.Swap(0), Failed: t.failed.Swap(0)}
+		delta := Total{Key: k, Used: t.used.Swap(0), Failed: t.failed.Swap(0), Opened: t.opened.Swap(0)}
 		if delta.Used == 0 && delta.Failed == 0 {
 			delete(m.tallies, k)
 			continue

@@ -131,11 +131,22 @@ const (
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.
 	ErrorReason_ERROR_REASON_SIGNATURE_INVALID ErrorReason = 38
-	// FAILED_PRECONDITION. A KEY whose digest is sent (SecretDigest) serves nothing else,
-	// and one that serves anything else cannot be put into such a digest: the digest may be
-	// the key that another configuration derives. google.rpc.BadRequest names the field.
-	// Store another secret.
+	// FAILED_PRECONDITION. The KEY serves another purpose, in another endpoint or since its
+	// first message, and never a second one: one use may be an oracle for another.
+	// google.rpc.BadRequest names the field. Metadata: `chains`, what it is for, joined by a
+	// comma and a space, where that is known; and `requested`, the same of this configuration.
+	// Ask the partner for another key and store that.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
+	// FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
+	// google.rpc.BadRequest names the field.
+	ErrorReason_ERROR_REASON_KEY_NOT_SHARED ErrorReason = 40
+	// FAILED_PRECONDITION. The KEY was bound before the purposes of keys were kept, and takes
+	// no new endpoint: it is not known yet what it is used for, or that is more than one thing.
+	// google.rpc.BadRequest names the field. Store another key.
+	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 41
+	// PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
+	// the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
+	ErrorReason_ERROR_REASON_SUPER_ADMIN_REQUIRED ErrorReason = 42
 )
 
 // Enum value maps for ErrorReason.
@@ -181,6 +192,9 @@ var (
 		37: "ERROR_REASON_RATE_LIMITED",
 		38: "ERROR_REASON_SIGNATURE_INVALID",
 		39: "ERROR_REASON_KEY_PURPOSE_FIXED",
+		40: "ERROR_REASON_KEY_NOT_SHARED",
+		41: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
+		42: "ERROR_REASON_SUPER_ADMIN_REQUIRED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -223,6 +237,9 @@ var (
 		"ERROR_REASON_RATE_LIMITED":              37,
 		"ERROR_REASON_SIGNATURE_INVALID":         38,
 		"ERROR_REASON_KEY_PURPOSE_FIXED":         39,
+		"ERROR_REASON_KEY_NOT_SHARED":            40,
+		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":       41,
+		"ERROR_REASON_SUPER_ADMIN_REQUIRED":      42,
 	}
 )
 
@@ -257,7 +274,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\x85\v\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xf3\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -299,7 +316,10 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10%\x12\"\n" +
 	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'\x12\x1f\n" +
+	"\x1bERROR_REASON_KEY_NOT_SHARED\x10(\x12$\n" +
+	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10)\x12%\n" +
+	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

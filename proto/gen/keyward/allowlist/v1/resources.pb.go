@@ -224,6 +224,9 @@ const (
 	EndpointChange_ACTION_TESTED EndpointChange_Action = 10
 	// A sample was diagnosed.
 	EndpointChange_ACTION_DIAGNOSED EndpointChange_Action = 11
+	// What the keys of an endpoint that was saved by an earlier release are used for was put
+	// on record.
+	EndpointChange_ACTION_PURPOSES_REPORTED EndpointChange_Action = 12
 )
 
 // Enum value maps for EndpointChange_Action.
@@ -241,20 +244,22 @@ var (
 		9:  "ACTION_RECOVERED",
 		10: "ACTION_TESTED",
 		11: "ACTION_DIAGNOSED",
+		12: "ACTION_PURPOSES_REPORTED",
 	}
 	EndpointChange_Action_value = map[string]int32{
-		"ACTION_UNSPECIFIED": 0,
-		"ACTION_CREATED":     1,
-		"ACTION_UPDATED":     2,
-		"ACTION_DELETED":     3,
-		"ACTION_APPROVED":    4,
-		"ACTION_ACTIVATED":   5,
-		"ACTION_DEACTIVATED": 6,
-		"ACTION_VERIFIED":    7,
-		"ACTION_DEGRADED":    8,
-		"ACTION_RECOVERED":   9,
-		"ACTION_TESTED":      10,
-		"ACTION_DIAGNOSED":   11,
+		"ACTION_UNSPECIFIED":       0,
+		"ACTION_CREATED":           1,
+		"ACTION_UPDATED":           2,
+		"ACTION_DELETED":           3,
+		"ACTION_APPROVED":          4,
+		"ACTION_ACTIVATED":         5,
+		"ACTION_DEACTIVATED":       6,
+		"ACTION_VERIFIED":          7,
+		"ACTION_DEGRADED":          8,
+		"ACTION_RECOVERED":         9,
+		"ACTION_TESTED":            10,
+		"ACTION_DIAGNOSED":         11,
+		"ACTION_PURPOSES_REPORTED": 12,
 	}
 )
 
@@ -352,8 +357,11 @@ type Endpoint struct {
 	// The last messages of the partner that did not open or verify, newest first, at most
 	// 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
 	RecentFailures []*MessageFailure `protobuf:"bytes,21,rep,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
+	// the same. Set by GetEndpoint only, for callers who may see secrets.
+	KeyPurposes   []*KeyPurpose `protobuf:"bytes,22,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -529,6 +537,13 @@ func (x *Endpoint) GetKeyUses() []*KeyUse {
 func (x *Endpoint) GetRecentFailures() []*MessageFailure {
 	if x != nil {
 		return x.RecentFailures
+	}
+	return nil
+}
+
+func (x *Endpoint) GetKeyPurposes() []*KeyPurpose {
+	if x != nil {
+		return x.KeyPurposes
 	}
 	return nil
 }
@@ -1314,7 +1329,7 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xab\f\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xf5\f\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12g\n" +
@@ -1342,7 +1357,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"bodyValues\x12B\n" +
 	"\tchallenge\x18\x13 \x01(\v2\x1f.keyward.allowlist.v1.ChallengeB\x03\xe0A\x03R\tchallenge\x12<\n" +
 	"\bkey_uses\x18\x14 \x03(\v2\x1c.keyward.allowlist.v1.KeyUseB\x03\xe0A\x03R\akeyUses\x12R\n" +
-	"\x0frecent_failures\x18\x15 \x03(\v2$.keyward.allowlist.v1.MessageFailureB\x03\xe0A\x03R\x0erecentFailures\x1a9\n" +
+	"\x0frecent_failures\x18\x15 \x03(\v2$.keyward.allowlist.v1.MessageFailureB\x03\xe0A\x03R\x0erecentFailures\x12H\n" +
+	"\fkey_purposes\x18\x16 \x03(\v2 .keyward.allowlist.v1.KeyPurposeB\x03\xe0A\x03R\vkeyPurposes\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
@@ -1402,7 +1418,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHEALTH_OK\x10\x01\x12\x13\n" +
-	"\x0fHEALTH_DEGRADED\x10\x02\"\xad\b\n" +
+	"\x0fHEALTH_DEGRADED\x10\x02\"\xcb\b\n" +
 	"\x0eEndpointChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
@@ -1429,7 +1445,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1443,7 +1459,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x10ACTION_RECOVERED\x10\t\x12\x11\n" +
 	"\rACTION_TESTED\x10\n" +
 	"\x12\x14\n" +
-	"\x10ACTION_DIAGNOSED\x10\v\"y\n" +
+	"\x10ACTION_DIAGNOSED\x10\v\x12\x1c\n" +
+	"\x18ACTION_PURPOSES_REPORTED\x10\f\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -1483,7 +1500,8 @@ var file_keyward_allowlist_v1_resources_proto_goTypes = []any{
 	nil,                           // 15: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
 	(*Encryption)(nil),            // 16: keyward.allowlist.v1.Encryption
 	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*SecretRef)(nil),             // 18: keyward.allowlist.v1.SecretRef
+	(*KeyPurpose)(nil),            // 18: keyward.allowlist.v1.KeyPurpose
+	(*SecretRef)(nil),             // 19: keyward.allowlist.v1.SecretRef
 }
 var file_keyward_allowlist_v1_resources_proto_depIdxs = []int32{
 	13, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
@@ -1498,26 +1516,27 @@ var file_keyward_allowlist_v1_resources_proto_depIdxs = []int32{
 	8,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
 	5,  // 10: keyward.allowlist.v1.Endpoint.key_uses:type_name -> keyward.allowlist.v1.KeyUse
 	6,  // 11: keyward.allowlist.v1.Endpoint.recent_failures:type_name -> keyward.allowlist.v1.MessageFailure
-	17, // 12: keyward.allowlist.v1.KeyUse.last_use_time:type_name -> google.protobuf.Timestamp
-	17, // 13: keyward.allowlist.v1.MessageFailure.time:type_name -> google.protobuf.Timestamp
-	18, // 14: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
-	17, // 15: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 16: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
-	1,  // 17: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
-	17, // 18: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
-	2,  // 19: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
-	17, // 20: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
-	17, // 21: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
-	17, // 22: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
-	12, // 23: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
-	3,  // 24: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
-	14, // 25: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	15, // 26: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	18, // 12: keyward.allowlist.v1.Endpoint.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	17, // 13: keyward.allowlist.v1.KeyUse.last_use_time:type_name -> google.protobuf.Timestamp
+	17, // 14: keyward.allowlist.v1.MessageFailure.time:type_name -> google.protobuf.Timestamp
+	19, // 15: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
+	17, // 16: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 17: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
+	1,  // 18: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
+	17, // 19: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
+	2,  // 20: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
+	17, // 21: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
+	17, // 22: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
+	17, // 23: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
+	12, // 24: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
+	3,  // 25: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
+	14, // 26: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	15, // 27: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_resources_proto_init() }

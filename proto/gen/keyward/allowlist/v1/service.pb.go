@@ -2194,7 +2194,9 @@ type TestEncryptionResponse struct {
 	Snippets []*Snippet `protobuf:"bytes,7,rep,name=snippets,proto3" json:"snippets,omitempty"`
 	// Whether our own decryption gave the sample back. False where the private key of
 	// the partner is needed and only the public one is here.
-	Opened        bool `protobuf:"varint,8,opt,name=opened,proto3" json:"opened,omitempty"`
+	Opened bool `protobuf:"varint,8,opt,name=opened,proto3" json:"opened,omitempty"`
+	// What the configuration uses KEY secrets for, as GetEndpoint shows it once it is saved.
+	KeyPurposes   []*KeyPurpose `protobuf:"bytes,9,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2283,6 +2285,13 @@ func (x *TestEncryptionResponse) GetOpened() bool {
 		return x.Opened
 	}
 	return false
+}
+
+func (x *TestEncryptionResponse) GetKeyPurposes() []*KeyPurpose {
+	if x != nil {
+		return x.KeyPurposes
+	}
+	return nil
 }
 
 // A TestStep is one step of a dry run.
@@ -3182,7 +3191,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04body\x18\x04 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12>\n" +
 	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x12\x1b\n" +
 	"\tlive_keys\x18\x06 \x01(\bR\bliveKeys\x12\\\n" +
-	"\x06reason\x18\a \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"\x97\x03\n" +
+	"\x06reason\x18\a \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"\xdc\x03\n" +
 	"\x16TestEncryptionResponse\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x129\n" +
 	"\aheaders\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\aheaders\x12J\n" +
@@ -3191,7 +3200,8 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05steps\x18\x05 \x03(\v2\x1e.keyward.allowlist.v1.TestStepR\x05steps\x126\n" +
 	"\x04keys\x18\x06 \x03(\v2\".keyward.allowlist.v1.ThrowawayKeyR\x04keys\x129\n" +
 	"\bsnippets\x18\a \x03(\v2\x1d.keyward.allowlist.v1.SnippetR\bsnippets\x12\x16\n" +
-	"\x06opened\x18\b \x01(\bR\x06opened\"d\n" +
+	"\x06opened\x18\b \x01(\bR\x06opened\x12C\n" +
+	"\fkey_purposes\x18\t \x03(\v2 .keyward.allowlist.v1.KeyPurposeR\vkeyPurposes\"d\n" +
 	"\bTestStep\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
@@ -3364,7 +3374,8 @@ var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(Verification_Method)(0),            // 52: keyward.allowlist.v1.Verification.Method
 	(*Parameter)(nil),                   // 53: keyward.allowlist.v1.Parameter
 	(*Encryption)(nil),                  // 54: keyward.allowlist.v1.Encryption
-	(LegacyAcknowledgement_Flag)(0),     // 55: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*KeyPurpose)(nil),                  // 55: keyward.allowlist.v1.KeyPurpose
+	(LegacyAcknowledgement_Flag)(0),     // 56: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
 	47, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
@@ -3403,53 +3414,54 @@ var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
 	33, // 33: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
 	34, // 34: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
 	35, // 35: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
-	0,  // 36: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	46, // 37: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	38, // 38: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
-	41, // 39: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
-	54, // 40: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
-	42, // 41: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
-	55, // 42: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	43, // 43: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
-	2,  // 44: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 45: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 46: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 47: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 48: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 49: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 50: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 51: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 52: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 53: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 54: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	24, // 55: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	27, // 56: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	29, // 57: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	31, // 58: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	36, // 59: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	39, // 60: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	3,  // 61: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 62: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 63: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 64: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 65: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 66: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 67: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 68: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 69: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 70: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 71: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	26, // 72: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	28, // 73: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	30, // 74: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	32, // 75: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	37, // 76: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	40, // 77: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	61, // [61:78] is the sub-list for method output_type
-	44, // [44:61] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	55, // 36: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	0,  // 37: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	46, // 38: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	38, // 39: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
+	41, // 40: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
+	54, // 41: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	42, // 42: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
+	56, // 43: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	43, // 44: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
+	2,  // 45: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 46: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 47: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 48: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 49: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 50: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 51: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 52: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 53: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 54: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 55: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	24, // 56: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	27, // 57: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	29, // 58: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	31, // 59: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	36, // 60: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	39, // 61: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	3,  // 62: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 63: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 64: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 65: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 66: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 67: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 68: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 69: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 70: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 71: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 72: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	26, // 73: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	28, // 74: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	30, // 75: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	32, // 76: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	37, // 77: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	40, // 78: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	62, // [62:79] is the sub-list for method output_type
+	45, // [45:62] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
