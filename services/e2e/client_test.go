@@ -84,11 +84,12 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	people, workload := c.vaultOf(owner), c.resolver("billing")
-	const name = "workspaces/demo/secrets/key"
+	const name, billing = "workspaces/demo/secrets/key", "raw > billing's own HMAC"
 	_, err := people.Store(t.Context(), name, client.Text("first"), "")
 	check(t, err)
 	bound, err := workload.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 		Name: name, Usage: vaultv1.Usage_USAGE_KEY, Referrer: "workspaces/demo/endpoints/billing", OperationId: "billing",
+		Chains: []string{billing},
 	})
 	check(t, err)
 
@@ -100,7 +101,7 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 	running.Go(func() { keys.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	ref := cache.Ref{Secret: name, UID: bound.GetBinding().GetUid()}
+	ref := cache.Ref{Secret: name, UID: bound.GetBinding().GetUid(), Purpose: cache.PurposeOf(billing), Seal: true}
 	resolves := func(want string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -78,6 +78,8 @@ func (c *constellation) asAllowlist() vaultv1.VaultServiceClient {
 
 const (
 	aesSecret  = "workspaces/demo/secrets/payments-aes"
+	aesChain   = "hex > AES-256-GCM(iv=random/12,tag=16)"
+	aesHost    = "api.partner.example"
 	hmacSecret = "workspaces/demo/secrets/payments-hmac"
 )
 
@@ -114,6 +116,7 @@ func TestCommandsListAndRepairReferences(t *testing.T) {
 	ghost := "workspaces/demo/endpoints/ghost"
 	_, err := c.asAllowlist().BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 		Name: aesSecret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: ghost, OperationId: "ghost",
+		Host: aesHost, Chains: []string{aesChain},
 	})
 	check(t, err)
 	c.expect("references", 1, "UNNEEDED "+aesSecret+" "+ghost, "BOUND "+aesSecret+" "+endpoint, "UNBOUND "+hmacSecret+" "+endpoint)
@@ -144,6 +147,7 @@ func TestBindingsOfOtherWorkloadsAreLeftAlone(t *testing.T) {
 	eventually(t, patience, "the vault knows the other workload", func(ctx context.Context) error {
 		_, err := other.BindSecret(ctx, &vaultv1.BindSecretRequest{
 			Name: aesSecret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: "workspaces/demo/endpoints/ghost", OperationId: "other",
+			Host: aesHost, Chains: []string{aesChain},
 		})
 		return err
 	})

@@ -38,6 +38,7 @@ var open = map[string][]person{
 	"EnableSecretVersion":  {owner, admin},
 	"DisableSecretVersion": {owner, admin},
 	"DestroySecretVersion": {owner, admin},
+	"ReplaceSecretPurpose": {admin},
 	"BindSecret":           {},
 	"UnbindSecret":         {},
 	"ResolveSecret":        {},

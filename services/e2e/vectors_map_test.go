@@ -35,6 +35,9 @@ func (m *mapper) ref(name string, usage vaultv1.Usage) *allowlistv1.SecretRef {
 		m.t.Fatalf("the vector has no secret %q", name)
 	}
 	id := name
+	if usage == vaultv1.Usage_USAGE_KEY && m.p.IV.Source == "key_prefix" {
+		usage = vaultv1.Usage_USAGE_EXPOSED_KEY
+	}
 	if usage == vaultv1.Usage_USAGE_PARAMETER {
 		id += "-parameter" // which a key may be as well
 	}

@@ -114,7 +114,7 @@ func newBench(t *testing.T) *bench {
 		return allowlistv1.NewAllowlistServiceClient(s.dial(t, s.allowlist, who, large))
 	}
 	return &bench{
-		site: s, vault: s.vaultAs(t, owner), owner: dial(owner), admin: dial(admin), sender: dial(sender),
+		site: s, vault: s.vaultAs(t, admin), owner: dial(owner), admin: dial(admin), sender: dial(sender),
 		workspace: "workspaces/demo",
 	}
 }

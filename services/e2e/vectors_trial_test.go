@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/rsa"
 	"strings"
 	"testing"
@@ -130,12 +131,19 @@ func (t *trial) plainRequest() *allowlistv1.Profile {
 func (t *trial) storeSecret(name string, usage vaultv1.Usage, value string) string {
 	t.Helper()
 	secret, err := t.vault.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
-		Parent: t.workspace, SecretId: t.v.name(name),
+		Parent: t.workspace, SecretId: t.v.name(name), Reason: "a known answer",
 		Secret: &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}},
 	})
 	if err != nil {
 		t.Fatalf("CreateSecret: %v", describe(err))
 	}
+	// Other vectors have the same value and another purpose.
+	t.Cleanup(func() {
+		_, err := t.vault.DeleteSecret(context.Background(), &vaultv1.DeleteSecretRequest{Name: secret.GetSecret().GetName(), Force: true, Reason: "done"})
+		if err != nil {
+			t.Errorf("DeleteSecret: %v", describe(err))
+		}
+	})
 	return secret.GetSecret().GetName()
 }
 

@@ -26,6 +26,7 @@ func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 	want := &vaultv1.Binding{
 		Secret: nameOf("key"), Uid: created.GetUid(), Usage: vaultv1.Usage_USAGE_KEY,
 		Referrer: workspace + "/endpoints/bank", Holder: k.resolver.subject, OperationId: "op",
+		Host: "partner.example", Chains: []string{chain},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.Binding{}, "create_time")); diff != "" {
 		t.Errorf("binding differs (-want +got):\n%s", diff)

@@ -1,6 +1,12 @@
 package vault_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
 	"slices"
 	"testing"
 
@@ -293,4 +299,82 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, "after a message was opened", replace(k.admin, gcm), codes.FailedPrecondition, keyPurposeFixed)
+}
+
+// To store a value again under another name is no way around its purpose, in whatever form it
+// is stored.
+func TestEqualBytesServeOnePurpose(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	raw := []byte("0123456789abcdef0123456789abcdef")
+	use := func(id string, value *vaultv1.SecretValue, chains ...string) error {
+		uid := k.owner.create(t, id, &vaultv1.Secret{Value: value}).GetUid()
+		if _, err := k.resolver.bindFor(t, id, id, id, "a.example", chains...); err != nil {
+			return err
+		}
+		_, err := k.resolver.resolveFor(t, id, uid, true, chains...)
+		return err
+	}
+	if err := use("first", data(raw), gcm); err != nil {
+		t.Fatal(err)
+	}
+	if err := use("same-purpose", data(raw), gcm); err != nil {
+		t.Errorf("equal bytes for the same purpose = %v", err)
+	}
+	for id, value := range map[string]*vaultv1.SecretValue{
+		"bytes": data(raw), "hex": text(hex.EncodeToString(raw) + "\n"), "base64": text(base64.StdEncoding.EncodeToString(raw)),
+		"whsec": text("whsec_" + base64.RawStdEncoding.EncodeToString(raw)),
+	} {
+		err := use(id, value, cbc)
+		wantError(t, "the value as "+id, err, codes.FailedPrecondition, keyPurposeFixed)
+		if got := k.owner.history(t, id)[0].GetAction(); got != vaultv1.SecretChange_ACTION_EQUAL_VALUE_REFUSED {
+			t.Errorf("the log of %s ends with %v", id, got)
+		}
+	}
+	if err := use("other", data([]byte("another key, of thirty-two bytes")), cbc); err != nil {
+		t.Errorf("other bytes = %v", err)
+	}
+	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("other"), Value: data(raw)}})
+	wantError(t, "the value as a version of another purpose", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VALUE_IN_USE)
+
+	// Whether bytes are equal is told five times an hour.
+	_, err = k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "held-back", Secret: &vaultv1.Secret{Value: text("a guess at the value")}})
+	wantError(t, "a store after five refusals", err, codes.ResourceExhausted, vaultv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
+	k.as(t, k.env.Owner(t, "other")).mustStoreIn(t, "workspaces/other", "not-held-back")
+}
+
+func (c client) mustStoreIn(t testing.TB, parent, id string) {
+	t.Helper()
+	if _, err := c.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: &vaultv1.Secret{Value: text("a value of another tenant")}}); err != nil {
+		t.Errorf("another workspace stores = %v", err)
+	}
+}
+
+func TestAKeyPairIsTheSameHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := []string{
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
+	}
+	for i, chains := range []string{"pem > RSA-OAEP(SHA256) > value", "pem > SIGN-RSA-PKCS1V15-SHA256"} {
+		id := string(rune('a' + i))
+		uid := k.owner.create(t, id, &vaultv1.Secret{Value: text(forms[i])}).GetUid()
+		_, err := k.resolver.bindFor(t, id, id, id, "a.example", chains)
+		if i == 1 {
+			wantError(t, "the pair in another form", err, codes.FailedPrecondition, keyPurposeFixed)
+			return
+		}
+		if _, err := k.resolver.resolveFor(t, id, uid, true, chains); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -115,7 +115,7 @@ type Value struct {
 	// replaced last first. Only where the current version was asked for. It is shared:
 	// nobody changes it.
 	Previous []Previous
-	// Sealed is whether the purpose of a KEY is sealed.
+	// Sealed is whether the purpose of a KEY was sealed when the vault answered.
 	Sealed bool
 }
 
@@ -179,6 +179,12 @@ func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 		return kept, nil
 	}
 	a, err := c.memory.fetch(ctx, ref, c.ask)
+	return a.Value, err
+}
+
+// Fresh is [Cache.Resolve] from the vault alone: Sealed is as it is now.
+func (c *Cache) Fresh(ctx context.Context, ref Ref) (Value, error) {
+	a, err := c.ask(ctx, ref)
 	return a.Value, err
 }
 

@@ -24,6 +24,8 @@ type Want struct {
 	// a message.
 	Purpose string
 	Seal    bool
+	// Fresh asks the vault, whatever is cached.
+	Fresh bool
 	// Host is where a credential is sent: a DNS name or an IP address without
 	// brackets or port.
 	Host string
@@ -87,7 +89,7 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
 	var calls sync.WaitGroup
 	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok {
+		if kept, ok := v.cache.Kept(want.ref()); ok && !want.Fresh {
 			keys[i], failures[i] = want.take(kept)
 			continue
 		}
@@ -168,7 +170,11 @@ func withdrawn(err error) bool {
 }
 
 func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	got, err := v.cache.Resolve(ctx, want.ref())
+	resolve := v.cache.Resolve
+	if want.Fresh {
+		resolve = v.cache.Fresh
+	}
+	got, err := resolve(ctx, want.ref())
 	if err != nil {
 		return Key{}, translate(ctx, "resolve", err)
 	}

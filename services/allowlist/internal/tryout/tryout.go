@@ -79,11 +79,12 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 	return draft.Config(), err
 }
 
-// resolve returns the keys of an endpoint for references. The caller zeroes them.
+// resolve returns the keys of an endpoint for references, with what the vault says of their
+// purposes now. The caller zeroes them.
 func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
 	wants := make([]resolver.Want, len(refs))
 	for i, ref := range refs {
-		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, Purpose: ref.Purpose.Digest}
+		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, Purpose: ref.Purpose.Digest, Fresh: true}
 		switch {
 		case ref.Usage == payload.ParameterUsage:
 			wants[i].Usage = resolver.UsageParameter

@@ -350,6 +350,8 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_PURPOSE_SEALED
 	case secret.ReplacedPurpose:
 		return vaultv1.SecretChange_ACTION_PURPOSE_REPLACED
+	case secret.RefusedEqual:
+		return vaultv1.SecretChange_ACTION_EQUAL_VALUE_REFUSED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED
 	}

@@ -88,7 +88,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		e := entry{action: Bound, at: now, version: use.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
 		return s.record(tx, call, sec, e, state)
 	})
-	return bound, meant, err
+	return bound, meant, s.noteEqual(ctx, call, name, err)
 }
 
 // sameAs refuses an operation id that was used for another binding of the secret: the

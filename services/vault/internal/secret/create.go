@@ -31,6 +31,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
 		return Secret{}, err
 	}
+	if err := s.mayStore(name, draft.Usage); err != nil {
+		return Secret{}, err
+	}
 	sec, stored, err := s.prepare(ctx, name, draft)
 	if err != nil {
 		return Secret{}, err
@@ -126,9 +129,12 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
-	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts}
+	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: stored.Prints}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
+	}
+	if err := putPrints(tx, sec, stored.Prints); err != nil {
+		return err
 	}
 	sealed, err := stored.Sealed.Marshal()
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 
 	SealedPurpose   = "purpose_sealed"
 	ReplacedPurpose = "purpose_replaced"
+	RefusedEqual    = "equal_value_refused"
 )
 
 // The fields that a change may name.

@@ -18,7 +18,9 @@ import (
 //	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
 //	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
-//	purpose/{uid}                        → Purpose; once the KEY was bound
+//	purpose/{uid}                        → what earlier releases fixed of a KEY's purpose
+//	print/{workspace}/{fingerprint}/{uid} → id of a KEY secret that has such a value; of one
+//	                                       that is gone it may stay
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
 // Beside them live the spaces of packages changelog, keyring and replay.
@@ -34,6 +36,7 @@ const (
 	spaceNamed     = "named"
 	spaceUses      = "uses"
 	spacePurpose   = "purpose"
+	spacePrint     = "print"
 	spaceGarbage   = "garbage"
 )
 
@@ -92,6 +95,12 @@ func usesKey(uid string, number uint32) kv.Key {
 }
 
 func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
+
+func printsKey(workspace, print string) kv.Key {
+	return kv.NewKey(spacePrint).Text(workspace).Text(print)
+}
+
+func printKey(workspace, print, uid string) kv.Key { return printsKey(workspace, print).Text(uid) }
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

@@ -127,6 +127,9 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if reports && sec.Purpose == nil {
 		return nil
 	}
+	if err := agreesWithTwins(r, sec, meant.Prints, u.Purpose.Chains); err != nil {
+		return err
+	}
 	if err := u.agreesWithFixed(r, sec); err != nil {
 		return err
 	}
@@ -238,20 +241,35 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 
 // sealPurpose seals what permits returned, unless it was sealed meanwhile, and fails if that
 // was another.
-func (s *Store) sealPurpose(ctx context.Context, call Call, name Name, uid, holder string, digest []byte) error {
+//
+// The fingerprints of the version that is used are noted with it: versions that were stored
+// before there were fingerprints have none.
+func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wanted, number uint32, prints []string) error {
 	now := s.timestamp()
 	return s.kv.Update(ctx, func(tx kv.Tx) error {
-		before, err := loadLife(tx, name, uid)
+		before, err := loadLife(tx, w.Name, w.UID)
 		if err != nil {
 			return err
 		}
-		v, err := loadVersion(tx, before, before.Current)
+		v, err := loadVersion(tx, before, number)
 		if err != nil {
 			return err
 		}
-		claimed, sealable, err := permits(tx, before, v, holder, digest)
+		claimed, sealable, err := permits(tx, before, v, holder, w.Purpose)
 		if err != nil || !sealable {
 			return err
+		}
+		if err := agreesWithTwins(tx, before, prints, claimed.Chains); err != nil {
+			return err
+		}
+		if v.Prints == nil {
+			v.Prints = prints
+			if _, err := put(tx, versionKey(before.UID, number), v); err != nil {
+				return fmt.Errorf("write version: %w", err)
+			}
+			if err := putPrints(tx, before, prints); err != nil {
+				return err
+			}
 		}
 		after := before
 		after.Updated = later(before.Updated, now)

@@ -21,6 +21,8 @@ type Stored struct {
 	Public []byte
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
+	// Prints are the keyed fingerprints of a KEY.
+	Prints []string
 	// Purpose is what a KEY is used for, and PurposeState how far that is decided; empty
 	// where there is no purpose. [Store.Get] sets both.
 	Purpose      Purpose
@@ -62,6 +64,8 @@ type Resolved struct {
 	Position Position
 	// Sealed is whether the purpose of a KEY is sealed.
 	Sealed bool
+
+	prints []string // of a KEY whose purpose is not sealed
 }
 
 // A Wanted is what is to be resolved.
@@ -87,8 +91,8 @@ func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted)
 		return got, err
 	}
 	got.Plain.Zero()
-	if err := s.sealPurpose(ctx, call, w.Name, w.UID, holder, w.Purpose); err != nil {
-		return Resolved{}, err
+	if err := s.sealPurpose(ctx, call, holder, w, got.Version, got.prints); err != nil {
+		return Resolved{}, s.noteEqual(ctx, call, w.Name, err)
 	}
 	got, _, err = s.resolve(ctx, holder, w)
 	return got, err
@@ -98,6 +102,7 @@ func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted)
 func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resolved, sealable bool, err error) {
 	var sec Secret
 	var sealed keyring.Sealed
+	var public []byte
 	now := s.now()
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
 		got = Resolved{Version: w.Number}
@@ -123,6 +128,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		if v.State == "" {
 			return versionNotFound()
 		}
+		public = v.Public
 		if err := v.usable(); err != nil {
 			return withPrevious(err, got.Previous)
 		}
@@ -136,6 +142,9 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 	got.Usage, got.AllowedHosts = sec.Usage, sec.AllowedHosts
 	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
 		return Resolved{}, false, fmt.Errorf("open version: %w", err)
+	}
+	if sealable && w.Seal {
+		got.prints = s.prints(sec.Name.Workspace, got.Plain, public)
 	}
 	return got, sealable, nil
 }

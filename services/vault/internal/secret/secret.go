@@ -187,6 +187,9 @@ type Version struct {
 	// Facts are what is told of a KEY; nil: nothing. Versions that were stored before
 	// there was such a field have none.
 	Facts *Facts `json:"facts,omitempty"`
+	// Prints are the keyed fingerprints of a KEY that is no public key. Versions that were
+	// stored before there was such a field have none until they are used.
+	Prints []string `json:"prints,omitempty"`
 	// Uses are what was reported of the version. [Store.Versions] reads them.
 	Uses Uses `json:"-"`
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
 )
@@ -54,6 +55,9 @@ type Store struct {
 	logger *slog.Logger
 
 	index *search.Index
+
+	printKey [keyring.RootSize]byte
+	refusals *quota.Limiter // because of equal bytes, by workspace
 
 	epoch   string // identifies this run, see Position
 	commits *commits
@@ -92,7 +96,11 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	s.printKey = s.keys.Derive("fingerprints")
 	var err error
+	if s.refusals, err = newRefusals(s); err != nil {
+		return nil, fmt.Errorf("prepare limits: %w", err)
+	}
 	if s.epoch, err = s.newUID(); err != nil {
 		return nil, err
 	}
@@ -219,7 +227,11 @@ func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) 
 	if err != nil {
 		return Stored{}, fmt.Errorf("seal version: %w", err)
 	}
-	return drawn.sealed(sealed, sec.Usage), nil
+	stored := drawn.sealed(sealed, sec.Usage)
+	if sec.Usage == Key && !drawn.publicOnly() {
+		stored.Prints = s.prints(sec.Name.Workspace, drawn.plain, drawn.public)
+	}
+	return stored, nil
 }
 
 // boundTo returns what a sealed value cannot be separated from.

@@ -42,6 +42,13 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		}
 		defer drawn.plain.Zero()
 	}
+	if change.Value.present() {
+		// The usage is known in the transaction only; a workspace that is held back is so for
+		// all its values.
+		if err := s.mayStore(name, Key); err != nil {
+			return Secret{}, err
+		}
+	}
 	now := s.timestamp()
 	var updated Secret
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -72,7 +79,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		return err
 	})
 	if err != nil {
-		return Secret{}, err
+		return Secret{}, s.noteEqual(ctx, call, name, err)
 	}
 	return updated, nil
 }
@@ -141,6 +148,9 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		// The number is known in here only. Sealing costs microseconds.
 		stored, err := s.seal(after, after.Last, added.material)
 		if err != nil {
+			return Secret{}, err
+		}
+		if err := after.takesEqual(tx, stored.Prints); err != nil {
 			return Secret{}, err
 		}
 		if err := putVersion(tx, after, after.Updated, stored); err != nil {

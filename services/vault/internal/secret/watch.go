@@ -160,7 +160,9 @@ func (s *Store) look(ctx context.Context, scope string, at Position) (m Message,
 // action that it does not know does.
 func matters(e changelog.Entry) bool {
 	switch e.Action {
-	case Created, Bound, Unbound: // nobody keeps anything of a uid that begins
+	// Nobody keeps anything of a uid that begins, and what is resolved for a message stays right
+	// when its purpose is sealed.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

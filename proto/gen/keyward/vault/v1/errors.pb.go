@@ -110,8 +110,10 @@ const (
 	// referrer until the allowlist has reported what it is used for, or because that is more
 	// than one thing.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 32
-	// FAILED_PRECONDITION. The value is in use as another secret of the workspace. Use that
-	// secret, or ask the partner for another value.
+	// FAILED_PRECONDITION. The value is in use as another secret of the workspace, for another
+	// purpose. Use that secret, or ask the partner for another value. To bind a KEY whose value
+	// another one has with another purpose is KEY_PURPOSE_FIXED. After 5 of either in an hour,
+	// the workspace stores no KEY values for a while: RATE_LIMITED.
 	ErrorReason_ERROR_REASON_VALUE_IN_USE ErrorReason = 33
 )
 

@@ -343,6 +343,9 @@ const (
 	SecretChange_ACTION_PURPOSE_SEALED SecretChange_Action = 11
 	// A super admin replaced the purpose of a KEY; `chains` names the new one.
 	SecretChange_ACTION_PURPOSE_REPLACED SecretChange_Action = 12
+	// The secret was refused a purpose or a value, since another secret of the workspace has
+	// equal bytes and another purpose.
+	SecretChange_ACTION_EQUAL_VALUE_REFUSED SecretChange_Action = 13
 )
 
 // Enum value maps for SecretChange_Action.
@@ -361,21 +364,23 @@ var (
 		10: "ACTION_VERSION_DESTROYED",
 		11: "ACTION_PURPOSE_SEALED",
 		12: "ACTION_PURPOSE_REPLACED",
+		13: "ACTION_EQUAL_VALUE_REFUSED",
 	}
 	SecretChange_Action_value = map[string]int32{
-		"ACTION_UNSPECIFIED":       0,
-		"ACTION_CREATED":           1,
-		"ACTION_UPDATED":           2,
-		"ACTION_DELETED":           3,
-		"ACTION_FORCE_DELETED":     4,
-		"ACTION_BOUND":             5,
-		"ACTION_UNBOUND":           6,
-		"ACTION_VERSION_RESTORED":  7,
-		"ACTION_VERSION_ENABLED":   8,
-		"ACTION_VERSION_DISABLED":  9,
-		"ACTION_VERSION_DESTROYED": 10,
-		"ACTION_PURPOSE_SEALED":    11,
-		"ACTION_PURPOSE_REPLACED":  12,
+		"ACTION_UNSPECIFIED":         0,
+		"ACTION_CREATED":             1,
+		"ACTION_UPDATED":             2,
+		"ACTION_DELETED":             3,
+		"ACTION_FORCE_DELETED":       4,
+		"ACTION_BOUND":               5,
+		"ACTION_UNBOUND":             6,
+		"ACTION_VERSION_RESTORED":    7,
+		"ACTION_VERSION_ENABLED":     8,
+		"ACTION_VERSION_DISABLED":    9,
+		"ACTION_VERSION_DESTROYED":   10,
+		"ACTION_PURPOSE_SEALED":      11,
+		"ACTION_PURPOSE_REPLACED":    12,
+		"ACTION_EQUAL_VALUE_REFUSED": 13,
 	}
 )
 
@@ -1696,8 +1701,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xe2\n" +
-	"\n" +
+	" \x03(\tR\x06chains\"\x82\v\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -1730,7 +1734,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1745,7 +1749,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x18ACTION_VERSION_DESTROYED\x10\n" +
 	"\x12\x19\n" +
 	"\x15ACTION_PURPOSE_SEALED\x10\v\x12\x1b\n" +
-	"\x17ACTION_PURPOSE_REPLACED\x10\f\"y\n" +
+	"\x17ACTION_PURPOSE_REPLACED\x10\f\x12\x1e\n" +
+	"\x1aACTION_EQUAL_VALUE_REFUSED\x10\r\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
