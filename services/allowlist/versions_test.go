@@ -165,7 +165,7 @@ func TestWithoutItsCurrentVersionNothingIsTriedThatCannotTellAWrongKey(t *testin
 	e := draft()
 	e.Encryption = k.unauthenticated(secret)
 	k.active(t, "cbc", e)
-	other := k.secret(t, "other", keyOf(1)...)
+	other := k.secret(t, "other", keyOf(5)...)
 	e = draft(other)
 	e.Encryption.RotationGrace = durationpb.New(0)
 	k.active(t, "never", e)
@@ -173,8 +173,8 @@ func TestWithoutItsCurrentVersionNothingIsTriedThatCannotTellAWrongKey(t *testin
 	for _, id := range []string{"cbc", "never"} {
 		sent[id] = k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte("hello")}).GetBody()
 	}
-	for _, secret := range []string{secret, other} {
-		k.rotate(t, secret, 2)
+	for i, secret := range []string{secret, other} {
+		k.rotate(t, secret, 2+5*i)
 		k.disable(t, secret, 2)
 	}
 	for id, body := range sent {

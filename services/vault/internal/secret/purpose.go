@@ -160,17 +160,23 @@ func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
 // claimBeside fails unless the bindings of all other referrers claim the same. What the
 // referrer itself claimed before does not count: it corrects its configuration.
 func (u Use) claimBeside(r kv.Reader, sec Secret) error {
-	mine, silent := false, false
-	var other *Binding
+	mine, silent, mixed := false, false, false
+	var first, other *Binding
 	for b, err := range eachBinding(r, sec) {
 		switch {
 		case err != nil:
 			return err
 		case b.Referrer == u.Referrer:
 			mine = true
+			continue
 		case len(b.Purpose.Chains) == 0:
 			silent = true
-		case !b.Purpose.admits(u.Purpose) || !sec.Shared && b.Purpose.Host != u.Host:
+			continue
+		case first == nil:
+			first = &b
+		}
+		mixed = mixed || !slices.Equal(first.Purpose.Chains, b.Purpose.Chains)
+		if !b.Purpose.admits(u.Purpose) || !sec.Shared && b.Purpose.Host != u.Host {
 			other = &b
 		}
 	}
@@ -179,7 +185,7 @@ func (u Use) claimBeside(r kv.Reader, sec Secret) error {
 		return purposeUnknown()
 	case other == nil:
 		return nil
-	case sec.Purpose == nil && !mine:
+	case sec.Purpose == nil && mixed && !mine:
 		return purposeUnknown()
 	case !other.Purpose.admits(u.Purpose):
 		return other.Purpose.fixed(u.Purpose.Chains)
