@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,14 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 )
 
+// The bounds of [IssuerConfig.MaxTokenLifetime] and [IssuerConfig.ClockSkew].
+const (
+	defaultLifetime = time.Hour
+	longestLifetime = 28 * time.Hour // Microsoft's with continuous access evaluation
+	defaultSkew     = time.Minute
+	longestSkew     = 5 * time.Minute
+)
+
 // An IssuerConfig is an OIDC issuer whose tokens are believed.
 type IssuerConfig struct {
 	// URL is the issuer's, as its tokens say it: https, without a slash at its end
@@ -26,6 +35,12 @@ type IssuerConfig struct {
 	// Algorithms are those a token may be signed with. Default ES256, RS256, EdDSA
 	// and PS256; also possible are the longer ones of each kind.
 	Algorithms []string `yaml:"algorithms"`
+	// MaxTokenLifetime is how long a token may be good for, from its issue to its end. A
+	// token cannot be revoked before. Default 1 h, at most 28 h.
+	MaxTokenLifetime time.Duration `yaml:"max_token_lifetime"`
+	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
+	// that are not good yet. It does not prolong a token. Default 1 m, at most 5 m.
+	ClockSkew *time.Duration `yaml:"clock_skew"`
 	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
 	// certificate. Empty: the system's.
 	CAFile string `yaml:"ca_file"`
@@ -50,7 +65,22 @@ func (c IssuerConfig) Check() error {
 			errs = append(errs, errors.New("algorithms: must be of ES256, RS256, PS256, their longer kinds, and EdDSA"))
 		}
 	}
+	if lifetime := c.bounds().lifetime; lifetime < time.Second || lifetime > longestLifetime {
+		errs = append(errs, errors.New("max_token_lifetime: must be from 1s to 28h"))
+	}
+	if skew := c.bounds().skew; skew < 0 || skew > longestSkew {
+		errs = append(errs, errors.New("clock_skew: must be from 0 to 5m"))
+	}
 	return errors.Join(errs...)
+}
+
+// bounds returns the limits of the times in a token.
+func (c IssuerConfig) bounds() bounds {
+	b := bounds{lifetime: cmp.Or(c.MaxTokenLifetime, defaultLifetime), skew: defaultSkew}
+	if c.ClockSkew != nil {
+		b.skew = *c.ClockSkew
+	}
+	return b
 }
 
 // algorithms returns the algorithms a token may be signed with.
@@ -157,6 +187,9 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 	if !slices.Contains(i.algorithms, p.algorithm) {
 		return nil, refused("the token is signed with an algorithm that is not allowed")
 	}
+	if err := checkType(p.typ); err != nil {
+		return nil, refused(err.Error())
+	}
 	keys, err := i.keys.find(ctx, p.keyID, p.algorithm)
 	if err != nil {
 		return nil, err
@@ -178,7 +211,10 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 	if err := verified.Claims(&c); err != nil {
 		return nil, refused("the claims of the token are not a JSON object")
 	}
-	who, err := newIdentity(i.url, c, i.now())
+	if err := c.checkKind(p.typ); err != nil {
+		return nil, refused(err.Error())
+	}
+	who, err := newIdentity(i.url, c, i.cfg.bounds(), i.now())
 	if err != nil {
 		return nil, refused(err.Error())
 	}
