@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
@@ -34,10 +33,11 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 		s.token = new(telemetry.Token)
 	}
 	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy, s.config.TLS.Certificate, s.config.TLS.Key)
-	for _, optional := range []string{s.config.TLS.ClientTrust, s.config.Metrics.TokenFile} {
-		if optional != "" {
-			files = append(files, optional)
-		}
+	for _, domain := range s.config.TLS.trustDomains() {
+		files = append(files, domain.ClientTrust)
+	}
+	if s.config.Metrics.TokenFile != "" {
+		files = append(files, s.config.Metrics.TokenFile)
 	}
 	s.files, err = reload.New(reload.Options{Name: "server", Files: files, Load: s.load, Log: s.log, Metrics: metrics})
 	return err
@@ -100,20 +100,23 @@ func (c TLSConfig) load() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load tls.certificate and tls.key: %w", err)
 	}
-	if c.ClientTrust == "" {
-		return auth.ServerTLSConfig(cert, nil, spiffeid.TrustDomain{}), nil
+	clients := make(auth.Bundles)
+	for _, domain := range c.trustDomains() {
+		name, err := spiffeid.TrustDomainFromString(domain.Name)
+		if err != nil {
+			return nil, fmt.Errorf("parse trust domain: %w", err)
+		}
+		if clients[name], err = loadAuthorities(domain.ClientTrust); err != nil {
+			return nil, fmt.Errorf("read client_trust of trust domain %s: %w", name, err)
+		}
 	}
-	text, err := os.ReadFile(c.ClientTrust)
+	return auth.ServerTLSConfig(cert, clients), nil
+}
+
+func loadAuthorities(path string) ([]*x509.Certificate, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read tls.client_trust: %w", err)
+		return nil, err
 	}
-	trust := x509.NewCertPool()
-	if !trust.AppendCertsFromPEM(text) {
-		return nil, errors.New("tls.client_trust: holds no certificate")
-	}
-	domain, err := spiffeid.TrustDomainFromString(c.TrustDomain)
-	if err != nil {
-		return nil, fmt.Errorf("parse tls.trust_domain: %w", err)
-	}
-	return auth.ServerTLSConfig(cert, trust, domain), nil
+	return auth.ParseAuthorities(text)
 }
