@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +45,10 @@ type IssuerConfig struct {
 	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
 	// certificate. Empty: the system's.
 	CAFile string `yaml:"ca_file"`
+	// Proxy is the URL of an HTTP proxy through which the issuer is reached, such as
+	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, not what is
+	// read. Empty: no proxy; the environment is not consulted.
+	Proxy string `yaml:"proxy"`
 }
 
 // Check returns all that is wrong with the configuration, without opening a file.
@@ -67,6 +72,9 @@ func (c IssuerConfig) Check() error {
 	}
 	if lifetime := c.bounds().lifetime; lifetime < time.Second || lifetime > longestLifetime {
 		errs = append(errs, errors.New("max_token_lifetime: must be from 1s to 28h"))
+	}
+	if c.Proxy != "" && !validProxy(c.Proxy) {
+		errs = append(errs, errors.New("proxy: must be http://host:port and no more"))
 	}
 	if skew := c.bounds().skew; skew < 0 || skew > longestSkew {
 		errs = append(errs, errors.New("clock_skew: must be from 0 to 5m"))
@@ -107,13 +115,29 @@ func (c IssuerConfig) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// newClient returns an HTTP client for one issuer alone: no proxy, no redirect, no
-// waiting, and no more than a megabyte.
-func newClient(authorities *x509.CertPool) *http.Client {
+// validProxy reports whether the URL names a proxy. It has no user: a password would
+// stand in the configuration. It is http, for TLS ends at the issuer in any case.
+func validProxy(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && *u == url.URL{Scheme: "http", Host: u.Host} && u.Hostname() != "" && u.Port() != ""
+}
+
+// proxy returns how a client finds the proxy; nil means that there is none.
+func (c IssuerConfig) proxy() func(*http.Request) (*url.URL, error) {
+	if c.Proxy == "" {
+		return nil
+	}
+	return http.ProxyURL(&url.URL{Scheme: "http", Host: strings.TrimPrefix(c.Proxy, "http://")})
+}
+
+// newClient returns an HTTP client for one issuer alone: no proxy but the configured
+// one, no redirect, no waiting, and no more than a megabyte.
+func (c IssuerConfig) newClient(authorities *x509.CertPool) *http.Client {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: bounded{&http.Transport{
+			Proxy:                  c.proxy(),
 			TLSClientConfig:        cfg,
 			TLSHandshakeTimeout:    fetchTimeout,
 			ResponseHeaderTimeout:  fetchTimeout,
@@ -164,7 +188,7 @@ func newIssuer(cfg IssuerConfig, now func() time.Time) (*issuer, error) {
 		url:        cfg.URL,
 		audience:   cfg.Audience,
 		algorithms: cfg.algorithms(),
-		keys:       newKeySet(cfg.URL, newClient(trusted), now),
+		keys:       newKeySet(cfg.URL, cfg.newClient(trusted), now),
 		now:        now,
 		trusted:    trusted,
 	}, nil
@@ -178,7 +202,7 @@ func (i *issuer) trust(authorities *x509.CertPool) {
 		return
 	}
 	i.trusted = authorities
-	i.keys.fetchWith(newClient(authorities))
+	i.keys.fetchWith(i.cfg.newClient(authorities))
 }
 
 // verify returns who a token is for, or why it is refused. The refusals quote
