@@ -133,6 +133,16 @@ func fieldPath(message protoreflect.MessageDescriptor, path string) ([]protorefl
 	return fields, nil
 }
 
+// Asks reports whether any method admits callers of the role.
+func (g *Guard) Asks(role accessv1.Role) bool {
+	for _, r := range g.rules {
+		if slices.Contains(r.roles, role) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unary is the interceptor that refuses what the principal of the request may
 // not do. It comes after [Authenticator.Unary].
 func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
 // Reload reads the policy, the server's certificate, the workloads' and the issuers'
@@ -62,11 +64,34 @@ func (s *Server) load() error {
 			return err
 		}
 	}
+	s.warn(policy)
 	s.policies.Swap(policy)
 	s.identity.Store(identity)
 	s.expiry.Set(identity.Certificates[0])
 	adopt()
 	return nil
+}
+
+// warn logs what is in the policy to no effect.
+func (s *Server) warn(policy *auth.Policy) {
+	needsResolver := s.steps.guard.Asks(accessv1.Role_ROLE_RESOLVER)
+	for _, warning := range policy.Warnings(s.config.surroundings(needsResolver)) {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "the policy is not as it was probably meant", slog.String("warning", warning))
+	}
+}
+
+// surroundings are what decides which rows of a policy can match.
+func (c Config) surroundings(needsResolver bool) auth.Surroundings {
+	around := auth.Surroundings{NeedsResolver: needsResolver}
+	for _, issuer := range c.Auth.Issuers {
+		around.Issuers = append(around.Issuers, issuer.URL)
+	}
+	for _, domain := range c.TLS.trustDomains() {
+		if name, err := spiffeid.TrustDomainFromString(domain.Name); err == nil {
+			around.TrustDomains = append(around.TrustDomains, name)
+		}
+	}
+	return around
 }
 
 // follow reloads the files when they change until the function it returns is called.

@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
@@ -50,6 +51,12 @@ func newIdentity(c VaultConfig, logger *slog.Logger, metrics prometheus.Register
 	}
 	id.name = name.String()
 	return id, nil
+}
+
+// checkFiles reports what is wrong with the files.
+func (c VaultConfig) checkFiles(r *filecheck.Report) {
+	r.Workload("vault.certificate, vault.key", c.Certificate, c.Key)
+	r.Authorities("vault.ca", c.CA)
 }
 
 // load reads all files and then puts all in force.

@@ -12,6 +12,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
@@ -44,6 +45,16 @@ func newIdentity(c Config, t *telemetry.Telemetry) (id *identity, err error) {
 	}
 	id.files, err = reload.New(reload.Options{Name: "gateway", Files: files, Load: id.load, Log: t.Log, Metrics: t.Metrics})
 	return id, err
+}
+
+// CheckFiles reports what is wrong with the files that the configuration names.
+func (c Config) CheckFiles(r *filecheck.Report) {
+	r.KeyPair("tls.certificate, tls.key", c.TLS.Certificate, c.TLS.Key)
+	r.Workload("client.certificate, client.key", c.Client.Certificate, c.Client.Key)
+	r.Authorities("ca", c.CA)
+	if c.Metrics.TokenFile != "" {
+		r.Fail(new(telemetry.Token).Load(c.Metrics.TokenFile))
+	}
 }
 
 // load reads all files and then puts all in force.
