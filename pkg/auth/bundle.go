@@ -42,15 +42,17 @@ func (b Bundles) all() *x509.CertPool {
 	return pool
 }
 
+// Pool returns the authorities of one trust domain. There may be none.
+func (b Bundles) Pool(domain spiffeid.TrustDomain) *x509.CertPool { return poolOf(b[domain]) }
+
 // verify checks that an authority of the workload's own trust domain vouches for the
 // certificate, the first of the chain.
 func (b Bundles) verify(id spiffeid.ID, chain []*x509.Certificate) error {
-	authorities, known := b[id.TrustDomain()]
-	if !known {
+	if _, known := b[id.TrustDomain()]; !known {
 		return errors.New("verify client certificate: its trust domain is not configured")
 	}
 	if _, err := chain[0].Verify(x509.VerifyOptions{
-		Roots:         poolOf(authorities),
+		Roots:         b.Pool(id.TrustDomain()),
 		Intermediates: poolOf(chain[1:]),
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}); err != nil {

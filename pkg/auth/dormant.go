@@ -29,6 +29,8 @@ type Surroundings struct {
 	Issuers []string
 	// TrustDomains are the trust domains whose certificates are believed.
 	TrustDomains []spiffeid.TrustDomain
+	// AnyTrustDomain says that the trust domains are not known.
+	AnyTrustDomain bool
 	// NeedsResolver says that the server is of little use if no row has the role resolver.
 	NeedsResolver bool
 }
@@ -63,7 +65,7 @@ func (p *Policy) Warnings(around Surroundings) []string {
 // dormant returns why the row cannot match, or nothing.
 func (r policyRow) dormant(around Surroundings) string {
 	if r.issuer == "" {
-		if slices.Contains(around.TrustDomains, r.domain) {
+		if around.AnyTrustDomain || slices.Contains(around.TrustDomains, r.domain) {
 			return ""
 		}
 		return "the row never matches, because the trust domain of its spiffe_id is not configured"

@@ -63,6 +63,15 @@ func ClientTLSConfig(cert *tls.Certificate, roots *x509.CertPool, server spiffei
 	return cfg
 }
 
+// ParseServerName reads the name that a server's certificate must show: a SPIFFE id, or
+// else the name of a host.
+func ParseServerName(name string) (id spiffeid.ID, host string) {
+	if id, err := spiffeid.FromString(name); err == nil {
+		return id, ""
+	}
+	return spiffeid.ID{}, name
+}
+
 func verifyServer(state tls.ConnectionState, roots *x509.CertPool, want spiffeid.ID) error {
 	if len(state.PeerCertificates) == 0 || roots == nil {
 		return errors.New("verify server certificate: there is none, or nothing to verify it by")

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/reload"
@@ -46,65 +43,6 @@ const (
 	reflectionOff           = "off"
 )
 
-// TLSConfig names the files of the server's TLS, all PEM. There is no port without TLS.
-type TLSConfig struct {
-	// Certificate is the file with the server's certificate chain. Required.
-	Certificate string `yaml:"certificate"`
-	// Key is the file with the certificate's private key. Required.
-	Key string `yaml:"key"`
-	// ClientTrust is the file with the authorities of workloads' certificates.
-	// Empty: no workload can call with a certificate.
-	ClientTrust string `yaml:"client_trust"`
-	// TrustDomain is the SPIFFE trust domain of the workloads, such as
-	// `keyward.example`. Required with ClientTrust.
-	TrustDomain string `yaml:"trust_domain"`
-	// TrustDomains are further trust domains, each with authorities of its own. An
-	// authority vouches for workloads of its trust domain only.
-	TrustDomains []TrustDomainConfig `yaml:"trust_domains"`
-}
-
-// TrustDomainConfig is a SPIFFE trust domain whose workloads are believed.
-type TrustDomainConfig struct {
-	// Name is the trust domain, such as `keyward.example`. Required.
-	Name string `yaml:"name"`
-	// ClientTrust is the file with the authorities of its workloads' certificates, PEM.
-	// Required.
-	ClientTrust string `yaml:"client_trust"`
-}
-
-// trustDomains returns all trust domains, in either form.
-func (c TLSConfig) trustDomains() []TrustDomainConfig {
-	if c.ClientTrust == "" {
-		return c.TrustDomains
-	}
-	return append([]TrustDomainConfig{{Name: c.TrustDomain, ClientTrust: c.ClientTrust}}, c.TrustDomains...)
-}
-
-// checkTrust returns all that is wrong with the trust domains.
-func (c TLSConfig) checkTrust() error {
-	var errs []error
-	if _, err := spiffeid.TrustDomainFromString(c.TrustDomain); c.ClientTrust != "" && err != nil {
-		errs = append(errs, errors.New("tls.trust_domain: must be a SPIFFE trust domain, as tls.client_trust is set"))
-	}
-	for i, domain := range c.TrustDomains {
-		at := fmt.Sprintf("tls.trust_domains[%d]", i)
-		if _, err := spiffeid.TrustDomainFromString(domain.Name); err != nil {
-			errs = append(errs, fmt.Errorf("%s.name: must be a SPIFFE trust domain", at))
-		}
-		errs = append(errs, required(at+".client_trust", domain.ClientTrust))
-	}
-	seen := make(map[string]bool)
-	for _, domain := range c.trustDomains() {
-		// The name may be written with the scheme.
-		name := strings.TrimPrefix(domain.Name, "spiffe://")
-		if seen[name] {
-			errs = append(errs, errors.New("tls.trust_domains: a trust domain must occur once only"))
-		}
-		seen[name] = true
-	}
-	return errors.Join(errs...)
-}
-
 // AuthConfig is who may call.
 type AuthConfig struct {
 	// Issuers are the OIDC issuers whose tokens are believed.
@@ -128,10 +66,8 @@ func (c Config) Check() error {
 	errs := []error{
 		checkAddress("listen", c.Listen),
 		c.Metrics.Check(),
-		required("tls.certificate", c.TLS.Certificate),
-		required("tls.key", c.TLS.Key),
 		required("auth.policy", c.Auth.Policy),
-		c.TLS.checkTrust(),
+		c.TLS.check(),
 		c.Limits.check(),
 		c.Telemetry.Check(),
 	}
@@ -141,7 +77,7 @@ func (c Config) Check() error {
 	if c.ReloadInterval < 0 {
 		errs = append(errs, errors.New("reload_interval: must not be negative"))
 	}
-	if len(c.TLS.trustDomains()) == 0 && len(c.Auth.Issuers) == 0 {
+	if !c.TLS.believesWorkloads() && len(c.Auth.Issuers) == 0 {
 		errs = append(errs, errors.New("auth.issuers, tls.client_trust: nobody could call without one of them"))
 	}
 	for i, issuer := range c.Auth.Issuers {

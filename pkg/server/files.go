@@ -18,7 +18,9 @@ func (c Config) CheckFiles(r *filecheck.Report, needsResolver bool) {
 			r.Warn("auth.policy: " + warning)
 		}
 	}
-	r.KeyPair("tls.certificate, tls.key", c.TLS.Certificate, c.TLS.Key)
+	if c.TLS.WorkloadAPI == "" {
+		r.KeyPair("tls.certificate, tls.key", c.TLS.Certificate, c.TLS.Key)
+	}
 	for _, domain := range c.TLS.trustDomains() {
 		r.Authorities("client_trust of trust domain "+domain.Name, domain.ClientTrust)
 	}

@@ -59,6 +59,7 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/workload"
 )
 
 // A Service is one or more gRPC services and what they stand on.
@@ -89,6 +90,7 @@ type Server struct {
 	sizes    map[string]int        // the largest requests, by full method name
 	files    *reload.Reloader
 	identity atomic.Pointer[tls.Config]
+	source   *workload.Source // of the identity; nil: files
 	expiry   *telemetry.Expiry
 	token    *telemetry.Token // nil: none is asked for
 	policies *auth.Policies

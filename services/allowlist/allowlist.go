@@ -36,7 +36,6 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
-	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
@@ -147,11 +146,11 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, err
 	}
-	self, err := newIdentity(cfg.Vault, logger, around.metrics)
+	self, err := newIdentity(ctx, cfg.Vault, logger, around.metrics)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := cfg.Vault.dial(self.current.Load)
+	conn, err := cfg.Vault.dial(self.tls)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the way to the vault: %w", err)
 	}
@@ -218,7 +217,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return nil
 	}
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
-	a.tasks.Go(func() { a.self.files.Run(background, reload.Interval) })
+	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
 	a.tasks.Go(func() { a.count(background, logger) })
