@@ -38,8 +38,10 @@ func TestPolicyWarnings(t *testing.T) {
 		{"capital letters", person("https://Login.example"), around, []string{"people[0]: …capital letters…https://login.example"}},
 		{"an issuer that is not configured", person("https://" + canary + ".example"), around, []string{"people[0]: …issuer is not configured"}},
 		{"a path more", person("https://login.example/realm"), around, []string{"people[0]: …issuer is not configured"}},
-		{"a workload's issuer", `workloads: [{issuer: "https://ci.example", subject: w, role: sender, workspaces: [a]}]`, around,
-			[]string{"workloads[0]: …slashes at the end"}},
+		{
+			"a workload's issuer", `workloads: [{issuer: "https://ci.example", subject: w, role: sender, workspaces: [a]}]`, around,
+			[]string{"workloads[0]: …slashes at the end"},
+		},
 		{"another trust domain", "workloads: [" + foreign + "]", around, []string{"workloads[0]: …trust domain"}},
 		{"a trust domain below", `workloads: [{spiffe_id: "spiffe://sub.keyward.example/w", role: proxy}]`, around, []string{"workloads[0]: …trust domain"}},
 		{"no trust domain at all", "workloads: [" + resolver + "]", auth.Surroundings{}, []string{"workloads[0]: …trust domain"}},
@@ -47,11 +49,15 @@ func TestPolicyWarnings(t *testing.T) {
 		{"no resolver where none is needed", "people: [" + ada + "]", around, nil},
 		{"a resolver that never matches", "workloads: [" + foreign + "]", vault, []string{"workloads[0]: …trust domain", "workloads: …resolver"}},
 		{"the same person twice", "people: [" + ada + ", " + ada + "]", around, []string{"people[1]: …repeats people[0]"}},
-		{"the same row with its workspaces in another order", "people: [" + ada + ", " + strings.Replace(ada, "a, b", "b, a", 1) + "]", around,
-			[]string{"people[1]: …repeats people[0]"}},
+		{
+			"the same row with its workspaces in another order", "people: [" + ada + ", " + strings.Replace(ada, "a, b", "b, a", 1) + "]", around,
+			[]string{"people[1]: …repeats people[0]"},
+		},
 		{"another workspace", "people: [" + ada + ", " + strings.Replace(ada, "a, b", "a", 1) + "]", around, nil},
-		{"the same workload three times", "workloads: [" + resolver + ", " + resolver + ", " + resolver + "]", vault,
-			[]string{"workloads[1]: …repeats workloads[0]", "workloads[2]: …repeats workloads[0]"}},
+		{
+			"the same workload three times", "workloads: [" + resolver + ", " + resolver + ", " + resolver + "]", vault,
+			[]string{"workloads[1]: …repeats workloads[0]", "workloads[2]: …repeats workloads[0]"},
+		},
 	} {
 		policy, err := auth.ParsePolicy([]byte(tt.policy))
 		if err != nil {

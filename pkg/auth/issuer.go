@@ -42,6 +42,9 @@ type IssuerConfig struct {
 	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
 	// that are not good yet. It does not prolong a token. Default 1 m, at most 5 m.
 	ClockSkew *time.Duration `yaml:"clock_skew"`
+	// AllowIDTokens accepts ID tokens, too, for issuers whose access tokens cannot be told
+	// from them, such as Dex. Then the audience alone keeps out what was issued to others.
+	AllowIDTokens bool `yaml:"allow_id_tokens"`
 	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
 	// certificate. Empty: the system's.
 	CAFile string `yaml:"ca_file"`
@@ -235,7 +238,7 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 	if err := verified.Claims(&c); err != nil {
 		return nil, refused("the claims of the token are not a JSON object")
 	}
-	if err := c.checkKind(p.typ); err != nil {
+	if err := c.checkKind(p.typ, i.cfg.AllowIDTokens); err != nil {
 		return nil, refused(err.Error())
 	}
 	who, err := newIdentity(i.url, c, i.cfg.bounds(), i.now())

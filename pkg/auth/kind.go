@@ -30,20 +30,18 @@ var (
 
 // checkKind refuses a token whose claims show that it is no access token. The type is
 // that of the header.
-func (c claims) checkKind(typ string) error {
+func (c claims) checkKind(typ string, allowIDTokens bool) error {
 	// Only security events have this claim, logout tokens among them (RFC 8417).
 	if _, isObject := c["events"].(map[string]any); isObject {
 		return errLogoutToken
 	}
 	switch strings.ToLower(c.text("typ")) { // Keycloak's
-	case "id":
-		return errIDToken
 	case "logout":
 		return errLogoutToken
 	case "refresh", "offline":
 		return errors.New("the token is a refresh token, not an access token")
 	}
-	if c.isIDToken(typ) {
+	if c.isIDToken(typ) && !allowIDTokens {
 		return errIDToken
 	}
 	return nil
@@ -52,7 +50,7 @@ func (c claims) checkKind(typ string) error {
 // isIDToken reports whether the claims are those of an ID token. An ID token without
 // any of these claims passes: only its audience, which is a client, tells it apart.
 func (c claims) isIDToken(typ string) bool {
-	if c.text("token_use") == "id" { // Amazon Cognito's
+	if c.text("token_use") == "id" || strings.EqualFold(c.text("typ"), "id") { // Amazon Cognito's, Keycloak's
 		return true
 	}
 	for _, hash := range []string{"at_hash", "c_hash", "s_hash"} {

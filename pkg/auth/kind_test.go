@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 )
 
@@ -89,10 +90,18 @@ var kinds = []struct {
 	{"a type that is a number", map[string]any{"typ": 7}, nil, "JSON"},
 	{"a type that is a list", map[string]any{"typ": []string{"JWT"}}, nil, "JSON"},
 
-	{"a logout token that says JWT", map[string]any{"typ": "JWT"},
-		map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}, "logout token"},
-	{"a logout token that says it is an access token", map[string]any{"typ": "at+jwt"},
-		map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}, "logout token"},
+	{
+		"a logout token that says JWT",
+		map[string]any{"typ": "JWT"},
+		map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
+		"logout token",
+	},
+	{
+		"a logout token that says it is an access token",
+		map[string]any{"typ": "at+jwt"},
+		map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}},
+		"logout token",
+	},
 	{"a claim of that name that is a list", nil, map[string]any{"events": []string{"login"}}, ""},
 
 	{"an ID token by a nonce", map[string]any{"typ": "JWT"}, map[string]any{"nonce": canary}, "ID token"},
@@ -135,6 +144,23 @@ func TestOnlyAccessTokensAreAccepted(t *testing.T) {
 				t.Errorf("Authenticate = %v, %v; want an owner", p, err)
 			}
 		})
+	}
+}
+
+func TestIDTokensAreAcceptedWhereTheIssuerMayHaveNoOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sign := w.ownKey(t)
+	authn := w.authenticator(t, func(c *auth.Config) { c.Issuers[0].AllowIDTokens = true })
+	for _, tt := range kinds {
+		claims := w.claims("olivia")
+		for name, value := range tt.claims {
+			claims[name] = value
+		}
+		_, err := authn.Authenticate(bearing(t.Context(), "authorization", "Bearer "+sign(tt.header, claims)))
+		if want := tt.why == "" || tt.why == "ID token"; (err == nil) != want {
+			t.Errorf("%s: Authenticate = %v, want it accepted: %v", tt.name, err, want)
+		}
 	}
 }
 

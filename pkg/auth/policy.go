@@ -42,20 +42,20 @@ type policyFile struct {
 
 // rows lists the rows of the file.
 func (f *policyFile) rows() []policyRow {
-	var log rowLog
+	var all rowLog
 	for i, row := range f.People {
 		row.Workspaces = slices.Sorted(slices.Values(row.Workspaces))
-		log.note(policyRow{place: fmt.Sprintf("people[%d]", i), role: row.Role, issuer: row.Issuer}, row)
+		all.note(policyRow{place: fmt.Sprintf("people[%d]", i), role: row.Role, issuer: row.Issuer}, row)
 	}
 	for i, row := range f.Workloads {
 		row.Workspaces = slices.Sorted(slices.Values(row.Workspaces))
 		row.Endpoints = slices.Sorted(slices.Values(row.Endpoints))
 		id, _ := spiffeid.FromString(row.SPIFFEID) // zero for rows of tokens
-		log.note(policyRow{
+		all.note(policyRow{
 			place: fmt.Sprintf("workloads[%d]", i), role: row.Role, issuer: row.Issuer, domain: id.TrustDomain(),
 		}, row)
 	}
-	return log.rows
+	return all.rows
 }
 
 type personRow struct {

@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (*Source, error) {
 	for {
 		got, err := client.FetchX509Context(ctx)
 		if err == nil {
-			s.adopt(identityOf(got.SVIDs[0], got.Bundles))
+			s.adopt(ctx, identityOf(got.SVIDs[0], got.Bundles))
 			return s, nil
 		}
 		select {
@@ -131,9 +131,7 @@ func (s *Source) ClientTLS(name string, roots *x509.CertPool) *tls.Config {
 func (s *Source) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		// The library gives up on some errors, which an agent may recover from all the same.
-		if err := s.watch(ctx); ctx.Err() == nil {
-			s.OnX509ContextWatchError(err)
-		}
+		s.trouble(ctx, s.watch(ctx))
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -147,7 +145,7 @@ func (s *Source) watch(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }() // all is said
-	return client.WatchX509Context(ctx, s)
+	return client.WatchX509Context(ctx, watcher{ctx, s})
 }
 
 // connect prepares a connection. Neither the environment nor the DNS has a say in it.
@@ -163,33 +161,45 @@ func (s *Source) connect(ctx context.Context) (*workloadapi.Client, error) {
 	return client, nil
 }
 
-// OnX509ContextUpdate takes over what the API hands out.
-func (s *Source) OnX509ContextUpdate(got *workloadapi.X509Context) {
+// watcher passes on what the library hears while it watches.
+type watcher struct {
+	ctx    context.Context
+	source *Source
+}
+
+// OnX509ContextUpdate hears of an update.
+func (w watcher) OnX509ContextUpdate(got *workloadapi.X509Context) { w.source.update(w.ctx, got) }
+
+// OnX509ContextWatchError hears of trouble.
+func (w watcher) OnX509ContextWatchError(err error) { w.source.trouble(w.ctx, err) }
+
+// update takes over what the API hands out.
+func (s *Source) update(ctx context.Context, got *workloadapi.X509Context) {
 	for _, svid := range got.SVIDs {
 		if svid.ID == s.Current().ID {
-			s.adopt(identityOf(svid, got.Bundles))
+			s.adopt(ctx, identityOf(svid, got.Bundles))
 			s.failing.Store(false)
 			return
 		}
 	}
-	s.OnX509ContextWatchError(errors.New("the update has no certificate for the SPIFFE id of this program; restart it to change the id"))
+	s.trouble(ctx, errors.New("the update has no certificate for the SPIFFE id of this program; restart it to change the id"))
 }
 
-// OnX509ContextWatchError logs trouble with the API, once until it is over.
-func (s *Source) OnX509ContextWatchError(err error) {
-	if s.failing.Swap(true) {
+// trouble logs trouble with the API, once until it is over.
+func (s *Source) trouble(ctx context.Context, err error) {
+	if ctx.Err() != nil || s.failing.Swap(true) {
 		return
 	}
-	s.options.Log.LogAttrs(context.Background(), slog.LevelError,
+	s.options.Log.LogAttrs(ctx, slog.LevelError,
 		"the Workload API does not renew the identity; the last one stays in force until it expires", slog.Any("cause", err))
 }
 
-func (s *Source) adopt(next *Identity) {
+func (s *Source) adopt(ctx context.Context, next *Identity) {
 	if s.options.Changed != nil {
 		s.options.Changed(next)
 	}
 	s.current.Store(next)
-	s.options.Log.LogAttrs(context.Background(), slog.LevelInfo, "took over the identity from the Workload API",
+	s.options.Log.LogAttrs(ctx, slog.LevelInfo, "took over the identity from the Workload API",
 		slog.String("id", next.ID.String()), slog.Time("expires", next.Certificate.Leaf.NotAfter))
 }
 

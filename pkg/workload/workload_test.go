@@ -91,16 +91,16 @@ func TestIdentityOutlivesTheAPI(t *testing.T) {
 	t.Parallel()
 	api, a := servertest.ServeWorkloadAPI(t), authority(t)
 	first := api.Give(t, a, id, nil)
-	s, seen, log := follow(t, api)
+	s, seen, heard := follow(t, api)
 	await(t, seen, first)
 	api.Stop()
 	deadline, tick := time.After(30*time.Second), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
-	for !strings.Contains(log.String(), "does not renew") {
+	for !strings.Contains(heard.String(), "does not renew") {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("the log does not tell of the API's end:\n%s", log)
+			t.Fatalf("the log does not tell of the API's end:\n%s", heard)
 		}
 	}
 	if !s.Current().Certificate.Leaf.Equal(first) {
@@ -115,7 +115,7 @@ func TestAnotherIDIsRefused(t *testing.T) {
 	t.Parallel()
 	api, a := servertest.ServeWorkloadAPI(t), authority(t)
 	first := api.Give(t, a, id, nil)
-	s, seen, log := follow(t, api)
+	s, seen, heard := follow(t, api)
 	await(t, seen, first)
 	other := api.Give(t, a, "spiffe://keyward.test/other", nil)
 	third := api.Give(t, a, id, nil)
@@ -123,7 +123,7 @@ func TestAnotherIDIsRefused(t *testing.T) {
 	if s.Current().Certificate.Leaf.Equal(other) || s.Current().ID.String() != id {
 		t.Errorf("the identity is %v", s.Current().ID)
 	}
-	if strings.Contains(log.String(), "PRIVATE") {
+	if strings.Contains(heard.String(), "PRIVATE") {
 		t.Error("the log holds a key")
 	}
 }

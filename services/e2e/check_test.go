@@ -37,8 +37,10 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 		exits0  bool
 		want    []string
 	}{
-		{"rows that never match", "vault", "policy.yaml", strings.NewReplacer("spiffe://"+apartDomain, "spiffe://elsewhere.test").Replace(policy), true,
-			[]string{"warning: auth.policy: workloads[1]: ", "warning: auth.policy: workloads[2]: ", "role resolver"}},
+		{
+			"rows that never match", "vault", "policy.yaml", strings.NewReplacer("spiffe://"+apartDomain, "spiffe://elsewhere.test").Replace(policy), true,
+			[]string{"warning: auth.policy: workloads[1]: ", "warning: auth.policy: workloads[2]: ", "role resolver"},
+		},
 		{"a slash", "allowlist", "policy.yaml", strings.Replace(policy, c.issuer.URL(), c.issuer.URL()+"/", 1), true, []string{"warning: auth.policy: people[0]: "}},
 		{"a broken policy", "vault", "policy.yaml", "people: [{}]", false, []string{"error: parse auth.policy: people[0]", "error: people[0]."}},
 		{"a key file of words", "vault", "vault.kek", "words", false, []string{"error: read key file"}},

@@ -60,9 +60,9 @@ func TestLargeTokensPassEveryDoor(t *testing.T) {
 			if got := c.call(t, tt.who, http.MethodGet, "/v1/workspaces/demo/"+list, ""); got.status != http.StatusOK {
 				t.Errorf("%s: %s over JSON = %d %s", tt.who, list, got.status, got.body)
 			}
-			for _, version := range []bool{false, true} {
-				if got := c.speak(t, version, token, "/v1/workspaces/demo/"+list); got != http.StatusOK {
-					t.Errorf("%s: %s over HTTP/2 %v = %d", tt.who, list, version, got)
+			for _, two := range []bool{false, true} {
+				if got := c.speak(t, two, token, "/v1/workspaces/demo/"+list); got != http.StatusOK {
+					t.Errorf("%s: %s over HTTP/2 %v = %d", tt.who, list, two, got)
 				}
 			}
 		}

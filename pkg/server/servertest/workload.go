@@ -37,7 +37,7 @@ type WorkloadAPI struct {
 // ServeWorkloadAPI serves a Workload API until the test ends.
 func ServeWorkloadAPI(t testing.TB) *WorkloadAPI {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "api") // the path of a socket must be short
+	dir, err := os.MkdirTemp("", "api") //nolint:usetesting // the path of a socket must be short
 	check(t, "make folder", err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	w := &WorkloadAPI{path: filepath.Join(dir, "s"), changed: make(chan struct{})}
