@@ -59,9 +59,9 @@ func (c claims) isIDToken(typ string) bool {
 		}
 	}
 	// Some issuers, such as Keycloak before 24, repeat the nonce in access tokens. Those
-	// say by a type or by their scope that they are access tokens.
+	// show by a type, or by claims that ID tokens do not have, that they are access tokens.
 	marked := strings.HasSuffix(strings.ToLower(typ), "at+jwt") || strings.EqualFold(c.text("typ"), "bearer") ||
-		c.text("token_use") == "access" || c["scope"] != nil || c["scp"] != nil
+		c.text("token_use") == "access" || c["scope"] != nil || c["scp"] != nil || c["client_id"] != nil
 	return c.text("nonce") != "" && !marked
 }
 

@@ -117,6 +117,7 @@ var kinds = []struct {
 	{"an access token of Keycloak with a nonce", map[string]any{"typ": "JWT"}, map[string]any{"typ": "Bearer", "nonce": canary, "azp": "page"}, ""},
 	{"a typed access token with a nonce", map[string]any{"typ": "at+jwt"}, map[string]any{"nonce": canary}, ""},
 	{"an access token with a scope and a nonce", nil, map[string]any{"scope": "openid", "nonce": canary}, ""},
+	{"an access token of a named client with a nonce", nil, map[string]any{"client_id": "page", "nonce": canary}, ""},
 	{"an access token of Microsoft", map[string]any{"typ": "JWT"}, map[string]any{"scp": "access", "ver": "2.0", "azp": "page", "sid": "s"}, ""},
 	{"an access token of Cognito", nil, map[string]any{"token_use": "access"}, ""},
 	{"a workload's token of a build server", map[string]any{"typ": "JWT"}, map[string]any{"repository": "payments", "jti": "1"}, ""},
