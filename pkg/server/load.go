@@ -37,7 +37,7 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 	if s.config.Metrics.TokenFile != "" {
 		s.token = new(telemetry.Token)
 	}
-	if err := s.newSource(); err != nil {
+	if err := s.newSource(metrics); err != nil {
 		return err
 	}
 	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy)
@@ -50,12 +50,12 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 }
 
 // newSource waits for the first identity from the Workload API, if there is one.
-func (s *Server) newSource() (err error) {
+func (s *Server) newSource(metrics prometheus.Registerer) (err error) {
 	if s.config.TLS.WorkloadAPI == "" {
 		return nil
 	}
 	s.source, err = workload.New(context.Background(), workload.Options{
-		Address: s.config.TLS.WorkloadAPI, Log: s.log,
+		Name: "server", Address: s.config.TLS.WorkloadAPI, Log: s.log, Metrics: metrics,
 		Changed: func(id *workload.Identity) { s.show(auth.ServerTLSConfig(id.Certificate, id.Bundles)) },
 	})
 	return err

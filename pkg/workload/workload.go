@@ -10,8 +10,11 @@
 // # Changes
 //
 // A program keeps the SPIFFE id that it started with. An update without a certificate
-// for that id is refused and logged: other programs know this one by its id. Connections
-// that are open stay as they are, as with certificates in files.
+// for that id is refused: other programs know this one by its id. Connections that are
+// open stay as they are, as with certificates in files.
+//
+// Trouble is an error in the log, once, and the gauge `keyward_reload_failed` is 1 until
+// an update comes through.
 package workload
 
 import (
@@ -25,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
@@ -33,6 +37,7 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/reload"
 )
 
 const (
@@ -45,10 +50,15 @@ const (
 
 // Options are what a source works with. All but Changed are required.
 type Options struct {
+	// Name says whose identity this is, such as `server`. It is a label of the gauge.
+	Name string
 	// Address is the API's, `unix:///run/spire/agent.sock`.
 	Address string
 	// Log hears of each update and of trouble.
 	Log *slog.Logger
+	// Metrics gets the gauge `keyward_reload_failed`, 1 while the API does not renew the
+	// identity.
+	Metrics prometheus.Registerer
 	// Changed, if not nil, hears of each identity before it is returned by Current, the
 	// first one included.
 	Changed func(*Identity)
@@ -69,6 +79,7 @@ type Source struct {
 	options Options
 	current atomic.Pointer[Identity]
 	failing atomic.Bool
+	failed  prometheus.Gauge // shows failing
 }
 
 // CheckAddress returns an error unless the address is a Unix socket's, with an absolute
@@ -83,7 +94,10 @@ func CheckAddress(address string) error {
 
 // New returns a source that has an identity. It tries for half a minute, or until ctx ends.
 func New(ctx context.Context, o Options) (*Source, error) {
-	s := &Source{options: o}
+	s := &Source{options: o, failed: reload.FailedGauge(o.Name + "_workload_api")}
+	if err := o.Metrics.Register(s.failed); err != nil {
+		return nil, fmt.Errorf("register metrics of the Workload API: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client, err := s.connect(ctx)
@@ -179,6 +193,7 @@ func (s *Source) update(ctx context.Context, got *workloadapi.X509Context) {
 		if svid.ID == s.Current().ID {
 			s.adopt(ctx, identityOf(svid, got.Bundles))
 			s.failing.Store(false)
+			s.failed.Set(0)
 			return
 		}
 	}
@@ -190,6 +205,7 @@ func (s *Source) trouble(ctx context.Context, err error) {
 	if ctx.Err() != nil || s.failing.Swap(true) {
 		return
 	}
+	s.failed.Set(1)
 	s.options.Log.LogAttrs(ctx, slog.LevelError,
 		"the Workload API does not renew the identity; the last one stays in force until it expires", slog.Any("cause", err))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/localid"
@@ -27,11 +28,12 @@ func authority(t *testing.T) *localid.Authority {
 }
 
 // follow opens a source and runs it until the test ends. The channel gets each identity.
-func follow(t *testing.T, api *servertest.WorkloadAPI) (*workload.Source, <-chan *workload.Identity, *servertest.Log) {
+func follow(t *testing.T, api *servertest.WorkloadAPI) (*workload.Source, <-chan *workload.Identity, *servertest.Log, *prometheus.Registry) {
 	t.Helper()
+	metrics := prometheus.NewRegistry()
 	log, seen := new(servertest.Log), make(chan *workload.Identity, 100)
 	s, err := workload.New(t.Context(), workload.Options{
-		Address: api.Address, Log: telemetry.NewLogger(log, 0, "test"), Changed: func(id *workload.Identity) { seen <- id },
+		Name: "test", Address: api.Address, Log: telemetry.NewLogger(log, 0, "test"), Metrics: metrics, Changed: func(id *workload.Identity) { seen <- id },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +48,7 @@ func follow(t *testing.T, api *servertest.WorkloadAPI) (*workload.Source, <-chan
 		cancel()
 		<-ended
 	})
-	return s, seen, log
+	return s, seen, log, metrics
 }
 
 // await waits until the source shows the certificate.
@@ -69,7 +71,7 @@ func TestRotationIsFollowed(t *testing.T) {
 	t.Parallel()
 	api, a, b := servertest.ServeWorkloadAPI(t), authority(t), authority(t)
 	first := api.Give(t, a, id, nil)
-	s, seen, _ := follow(t, api)
+	s, seen, _, _ := follow(t, api)
 	got := await(t, seen, first)
 	if got.ID.String() != id || len(got.Bundles) != 1 {
 		t.Errorf("the identity is %v with %d bundles", got.ID, len(got.Bundles))
@@ -91,7 +93,7 @@ func TestIdentityOutlivesTheAPI(t *testing.T) {
 	t.Parallel()
 	api, a := servertest.ServeWorkloadAPI(t), authority(t)
 	first := api.Give(t, a, id, nil)
-	s, seen, heard := follow(t, api)
+	s, seen, heard, metrics := follow(t, api)
 	await(t, seen, first)
 	api.Stop()
 	deadline, tick := time.After(30*time.Second), time.NewTicker(5*time.Millisecond)
@@ -106,16 +108,32 @@ func TestIdentityOutlivesTheAPI(t *testing.T) {
 	if !s.Current().Certificate.Leaf.Equal(first) {
 		t.Error("the identity is gone with the API")
 	}
+	failing(t, metrics, 1)
 	second := api.Give(t, a, id, nil)
 	api.Start(t)
 	await(t, seen, second)
+	third := api.Give(t, a, id, nil)
+	await(t, seen, third) // so the update before is done with
+	failing(t, metrics, 0)
+}
+
+// failing wants a value of the gauge.
+func failing(t *testing.T, metrics *prometheus.Registry, want float64) {
+	t.Helper()
+	all, err := metrics.Gather()
+	if err != nil || len(all) != 1 || all[0].GetName() != "keyward_reload_failed" {
+		t.Fatalf("Gather = %v, %v", all, err)
+	}
+	if got := all[0].GetMetric()[0].GetGauge().GetValue(); got != want {
+		t.Errorf("keyward_reload_failed is %v, want %v", got, want)
+	}
 }
 
 func TestAnotherIDIsRefused(t *testing.T) {
 	t.Parallel()
 	api, a := servertest.ServeWorkloadAPI(t), authority(t)
 	first := api.Give(t, a, id, nil)
-	s, seen, heard := follow(t, api)
+	s, seen, heard, _ := follow(t, api)
 	await(t, seen, first)
 	other := api.Give(t, a, "spiffe://keyward.test/other", nil)
 	third := api.Give(t, a, id, nil)
@@ -134,16 +152,17 @@ func TestSourceWaitsForTheFirstIdentity(t *testing.T) {
 	log := new(servertest.Log)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	options := workload.Options{Address: api.Address, Log: telemetry.NewLogger(log, 0, "test")}
+	options := workload.Options{Name: "test", Address: api.Address, Log: telemetry.NewLogger(log, 0, "test"), Metrics: prometheus.NewRegistry()}
 	if _, err := workload.New(ctx, options); err == nil {
 		t.Error("New without an identity = nil, want an error")
 	}
 	api.Give(t, a, id, nil)
+	options.Metrics = prometheus.NewRegistry()
 	s, err := workload.New(t.Context(), options)
 	if err != nil || s.Current().ID.String() != id {
 		t.Errorf("New = %v, %v", s, err)
 	}
-	options.Address = "unix:///nonexistent/socket"
+	options.Address, options.Metrics = "unix:///nonexistent/socket", prometheus.NewRegistry()
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := workload.New(ctx, options); err == nil {

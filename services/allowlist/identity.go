@@ -55,7 +55,7 @@ func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metric
 		return nil, err
 	}
 	if c.WorkloadAPI != "" {
-		return id, id.ask(ctx, logger)
+		return id, id.ask(ctx, logger, metrics)
 	}
 	name, err := x509svid.IDFromCert(id.held.Load().own.Leaf)
 	if err != nil {
@@ -66,9 +66,9 @@ func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metric
 }
 
 // ask gets the first certificate from the Workload API.
-func (id *identity) ask(ctx context.Context, logger *slog.Logger) (err error) {
+func (id *identity) ask(ctx context.Context, logger *slog.Logger, metrics prometheus.Registerer) (err error) {
 	id.source, err = workload.New(ctx, workload.Options{
-		Address: id.config.WorkloadAPI, Log: logger,
+		Name: "vault_client", Address: id.config.WorkloadAPI, Log: logger, Metrics: metrics,
 		Changed: func(now *workload.Identity) { id.expiry.Set(now.Certificate) },
 	})
 	if err != nil {

@@ -58,7 +58,7 @@ func newIdentity(ctx context.Context, c Config, t *telemetry.Telemetry) (id *ide
 		return id, err
 	}
 	id.source, err = workload.New(ctx, workload.Options{
-		Address: c.Client.WorkloadAPI, Log: t.Log,
+		Name: "client", Address: c.Client.WorkloadAPI, Log: t.Log, Metrics: t.Metrics,
 		Changed: func(now *workload.Identity) { id.expiry.client.Set(now.Certificate) },
 	})
 	return id, err
