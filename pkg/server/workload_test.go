@@ -105,7 +105,7 @@ func TestServerTakesItsIdentityFromAWorkloadAPI(t *testing.T) {
 	}
 }
 
-// leafOf returns the certificate that the server shows, whoever vouches for it.
+// leafOf returns the certificate that the server shows, without verifying it.
 func leafOf(t *testing.T, addr string) *x509.Certificate {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}})

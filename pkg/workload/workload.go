@@ -83,7 +83,8 @@ type Source struct {
 }
 
 // CheckAddress returns an error unless the address is a Unix socket's, with an absolute
-// path. Whoever can connect to the API over a network would get the program's key.
+// path. Over a network, any client that can connect would get the
+// program's key.
 func CheckAddress(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "unix" || u.Host != "" || len(u.Path) < 2 || workloadapi.ValidateAddress(address) != nil {

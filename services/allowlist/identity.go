@@ -41,7 +41,7 @@ type held struct {
 }
 
 // newIdentity loads the files for the first time, and waits for the Workload API if
-// there is one. Nil metrics are shown to nobody.
+// there is one. Nil metrics are discarded.
 func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metrics prometheus.Registerer) (id *identity, err error) {
 	if metrics == nil {
 		metrics = prometheus.NewRegistry()

@@ -77,7 +77,7 @@ func TestProgramsTakeTheirIdentitiesFromAWorkloadAPI(t *testing.T) {
 	c.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
 
 	// Another authority takes over. A connection is as old as the certificate that it was
-	// made with, so both services start again: who does not follow is locked out.
+	// made with, so both services start again: a program that does not follow is locked out.
 	leaves := a.rotate(t, second)
 	for name, address := range map[string]string{"vault": c.vault, "allowlist": c.allowlist} {
 		eventually(t, patience, name+" shows the rotated certificate", func(context.Context) error { return shows(address, leaves[name]) })

@@ -21,7 +21,7 @@ type config struct {
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Vault.Check()) }
 
 // CheckFiles reports what is wrong with the files that the configuration names. Without
-// a resolver nobody could use what the vault keeps.
+// a resolver no one could use what the vault keeps.
 func (c config) CheckFiles(r *filecheck.Report) {
 	c.Server.CheckFiles(r, true)
 	c.Vault.CheckFiles(r)
