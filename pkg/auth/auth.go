@@ -7,7 +7,9 @@
 // People show a token of an OIDC issuer that the server is configured to trust;
 // workloads show a certificate with a SPIFFE id, or a token. A gateway shows its
 // own certificate, which confers nothing, and hands on the token of the person
-// behind it. Two credentials, or one that does not verify, are refused.
+// behind it. Two credentials, or one that does not verify, are refused. So are tokens
+// that are no access tokens, such as ID tokens and logout tokens, and certificates for
+// which no authority of their own trust domain vouches.
 //
 // # May they
 //
@@ -17,7 +19,8 @@
 // contract, as its access option; a [Guard] reads the options of all services a
 // server has registered and refuses to be built when a method has none, so that
 // nothing is open because somebody forgot it. An option may admit whoever is
-// authenticated; it has to say so in as many words.
+// authenticated; it has to say so in as many words. [Policy.Warnings] names rows
+// that can match no caller.
 //
 //	people:
 //	- {issuer: https://id.example, claim: email, value: ada@example.com, role: owner, workspaces: [payments]}
@@ -31,7 +34,8 @@
 //
 // Both are decided before the request is validated and before anything is looked
 // up. So a stranger learns nothing of what exists: not from a refusal, which is
-// always the same, and not from the complaint about a field.
+// always the same, and not from the complaint about a field. Only a caller whose own
+// token leaves out groups (group overage) reads so in the refusal.
 //
 // Verified claims are remembered for some minutes, because verifying a signature
 // costs more than the rest of a request. Roles are never remembered: they come

@@ -133,6 +133,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 		Authentication: ByOIDC,
 		Address:        from,
 		Grants:         policy.claimGrants(who.issuer, who.claims),
+		Overage:        policy.overage(who.issuer, who.claims),
 	}, nil
 }
 

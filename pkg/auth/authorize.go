@@ -133,11 +133,21 @@ func fieldPath(message protoreflect.MessageDescriptor, path string) ([]protorefl
 	return fields, nil
 }
 
+// Asks reports whether any method admits callers of the role.
+func (g *Guard) Asks(role accessv1.Role) bool {
+	for _, r := range g.rules {
+		if slices.Contains(r.roles, role) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unary is the interceptor that refuses what the principal of the request may
 // not do. It comes after [Authenticator.Unary].
 func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if !g.admits(FromContext(ctx), info.FullMethod, req) {
-		return nil, denied()
+	if p := FromContext(ctx); !g.admits(p, info.FullMethod, req) {
+		return nil, p.denied()
 	}
 	return handler(ctx, req)
 }
@@ -190,6 +200,14 @@ func (g Grant) covers(t target) bool {
 		return false
 	}
 	return len(g.Endpoints) == 0 || t.endpoint == "" || slices.Contains(g.Endpoints, t.endpoint)
+}
+
+// denied is the answer to what the principal may not do.
+func (p Principal) denied() *fault.Error {
+	if p.Overage {
+		return deniedByOverage()
+	}
+	return denied()
 }
 
 // denied is the one answer to all that may not be done: it does not tell a role

@@ -8,14 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	// maxLifetime is how long a token may be good for, from its issue to its end.
-	maxLifetime = time.Hour
-	// skew is how far the issuer's clock may be ahead of ours.
-	skew = time.Minute
-	// maxSubject is how long a subject may be, by the OpenID Connect standard.
-	maxSubject = 255
-)
+// maxSubject is how long a subject may be, by the OpenID Connect standard.
+const maxSubject = 255
 
 // claims are what a verified token says.
 type claims map[string]any
@@ -29,9 +23,17 @@ type identity struct {
 	claims  claims
 }
 
+// bounds limits the times that a token names.
+type bounds struct {
+	// lifetime is how long a token may be good for, from its issue to its end.
+	lifetime time.Duration
+	// skew is how far the issuer's clock may be ahead of ours. It does not prolong a token.
+	skew time.Duration
+}
+
 // newIdentity checks what the standard leaves to us: that a token has an end,
 // soon after its beginning, and names a subject. The errors quote nothing.
-func newIdentity(issuer string, c claims, now time.Time) (*identity, error) {
+func newIdentity(issuer string, c claims, within bounds, now time.Time) (*identity, error) {
 	subject, _ := c["sub"].(string)
 	expiry, hasExpiry := c.time("exp")
 	issued, hasIssued := c.time("iat")
@@ -47,10 +49,10 @@ func newIdentity(issuer string, c claims, now time.Time) (*identity, error) {
 	case !now.Before(expiry):
 		return nil, errors.New("the token has expired")
 	// Both ends count: a token from the future would not be short-lived.
-	case issued.After(now.Add(skew)) || hasStart && start.After(now.Add(skew)):
+	case issued.After(now.Add(within.skew)) || hasStart && start.After(now.Add(within.skew)):
 		return nil, errors.New("the token is not good yet")
-	case expiry.Sub(issued) > maxLifetime:
-		return nil, errors.New("the token is good for longer than an hour")
+	case expiry.Sub(issued) > within.lifetime:
+		return nil, errors.New("the token is good for longer than max_token_lifetime of its issuer")
 	}
 	return &identity{issuer: issuer, subject: issuer + "#" + subject, expiry: expiry, claims: c}, nil
 }

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,4 +173,53 @@ func TestNamesThatSayWhereAccessIsMeant(t *testing.T) {
 			t.Errorf("parseTarget(%.60q) = %+v, %v; want %+v", name, got, ok, want)
 		}
 	}
+}
+
+func FuzzParseAuthorities(f *testing.F) {
+	for _, seed := range []string{
+		"", "words", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+		"-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n\nAA==\n-----END CERTIFICATE-----\n",
+		"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		certs, err := ParseAuthorities(text)
+		if (len(certs) == 0) != (err != nil) || slices.Contains(certs, nil) {
+			t.Errorf("ParseAuthorities(%q) = %v, %v", text, certs, err)
+		}
+	})
+}
+
+func FuzzKind(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"JWT", `{"sub":"a"}`},
+		{"application/AT+JWT", `{"nonce":"n"}`},
+		{"logout+jwt", `{}`},
+		{"", `{"events":{}}`},
+		{"jwt", `{"typ":"ID"}`},
+		{"", `{"_claim_names":{"groups":"src1"}}`},
+		{"", `{"_claim_names":7,"hasgroups":"TRUE"}`},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	policy, err := ParsePolicy([]byte(`people: [{issuer: "https://i", claim: groups, value: g, role: super_admin}]`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, typ, text string) {
+		var c claims
+		if json.Unmarshal([]byte(text), &c) != nil {
+			return
+		}
+		if _, isEvent := c["events"].(map[string]any); isEvent && c.checkKind(typ, true) == nil {
+			t.Errorf("checkKind takes the security event %q", text)
+		}
+		if checkType(typ) == nil && c.checkKind(typ, false) == nil && c.checkKind(typ, true) != nil {
+			t.Errorf("checkKind refuses %q where it may accept more", text)
+		}
+		if policy.overage("https://i", c) && len(c.strings("groups")) > 0 {
+			t.Errorf("overage of %q though there are groups", text)
+		}
+	})
 }

@@ -64,7 +64,7 @@ func openDoor(t *testing.T, configure ...func(*auth.Config)) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := auth.ServerTLSConfig(cert, d.authority.Pool(), spiffeid.RequireTrustDomainFromString(domain))
+	config := auth.ServerTLSConfig(cert, trusting(t, d.authority))
 	d.server = d.grpcServer(t, grpc.Creds(credentials.NewTLS(config)))
 	d.address = listen(t, d.server)
 	return d

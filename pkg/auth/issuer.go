@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,10 +11,19 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// The bounds of [IssuerConfig.MaxTokenLifetime] and [IssuerConfig.ClockSkew].
+const (
+	defaultLifetime = time.Hour
+	longestLifetime = 28 * time.Hour // Microsoft's with continuous access evaluation
+	defaultSkew     = time.Minute
+	longestSkew     = 5 * time.Minute
 )
 
 // An IssuerConfig is an OIDC issuer whose tokens are believed.
@@ -26,9 +36,22 @@ type IssuerConfig struct {
 	// Algorithms are those a token may be signed with. Default ES256, RS256, EdDSA
 	// and PS256; also possible are the longer ones of each kind.
 	Algorithms []string `yaml:"algorithms"`
+	// MaxTokenLifetime is how long a token may be good for, from its issue to its end. A
+	// token cannot be revoked before. Default 1 h, at most 28 h.
+	MaxTokenLifetime time.Duration `yaml:"max_token_lifetime"`
+	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
+	// that are not good yet. It does not prolong a token. Default 1 m, at most 5 m.
+	ClockSkew *time.Duration `yaml:"clock_skew"`
+	// AllowIDTokens accepts ID tokens, too, for issuers whose access tokens cannot be told
+	// from them, such as Dex. Then the audience alone keeps out what was issued to others.
+	AllowIDTokens bool `yaml:"allow_id_tokens"`
 	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
 	// certificate. Empty: the system's.
 	CAFile string `yaml:"ca_file"`
+	// Proxy is the URL of an HTTP proxy through which the issuer is reached, such as
+	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, not what is
+	// read. Empty: no proxy; the environment is not consulted.
+	Proxy string `yaml:"proxy"`
 }
 
 // Check returns all that is wrong with the configuration, without opening a file.
@@ -50,7 +73,25 @@ func (c IssuerConfig) Check() error {
 			errs = append(errs, errors.New("algorithms: must be of ES256, RS256, PS256, their longer kinds, and EdDSA"))
 		}
 	}
+	if lifetime := c.bounds().lifetime; lifetime < time.Second || lifetime > longestLifetime {
+		errs = append(errs, errors.New("max_token_lifetime: must be from 1s to 28h"))
+	}
+	if c.Proxy != "" && !validProxy(c.Proxy) {
+		errs = append(errs, errors.New("proxy: must be http://host:port and no more"))
+	}
+	if skew := c.bounds().skew; skew < 0 || skew > longestSkew {
+		errs = append(errs, errors.New("clock_skew: must be from 0 to 5m"))
+	}
 	return errors.Join(errs...)
+}
+
+// bounds returns the limits of the times in a token.
+func (c IssuerConfig) bounds() bounds {
+	b := bounds{lifetime: cmp.Or(c.MaxTokenLifetime, defaultLifetime), skew: defaultSkew}
+	if c.ClockSkew != nil {
+		b.skew = *c.ClockSkew
+	}
+	return b
 }
 
 // algorithms returns the algorithms a token may be signed with.
@@ -77,13 +118,29 @@ func (c IssuerConfig) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// newClient returns an HTTP client for one issuer alone: no proxy, no redirect, no
-// waiting, and no more than a megabyte.
-func newClient(authorities *x509.CertPool) *http.Client {
+// validProxy reports whether the URL names a proxy. It has no user: a password would
+// stand in the configuration. It is http, for TLS ends at the issuer in any case.
+func validProxy(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && *u == url.URL{Scheme: "http", Host: u.Host} && u.Hostname() != "" && u.Port() != ""
+}
+
+// proxy returns how a client finds the proxy; nil means that there is none.
+func (c IssuerConfig) proxy() func(*http.Request) (*url.URL, error) {
+	if c.Proxy == "" {
+		return nil
+	}
+	return http.ProxyURL(&url.URL{Scheme: "http", Host: strings.TrimPrefix(c.Proxy, "http://")})
+}
+
+// newClient returns an HTTP client for one issuer alone: no proxy but the configured
+// one, no redirect, no waiting, and no more than a megabyte.
+func (c IssuerConfig) newClient(authorities *x509.CertPool) *http.Client {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: bounded{&http.Transport{
+			Proxy:                  c.proxy(),
 			TLSClientConfig:        cfg,
 			TLSHandshakeTimeout:    fetchTimeout,
 			ResponseHeaderTimeout:  fetchTimeout,
@@ -134,7 +191,7 @@ func newIssuer(cfg IssuerConfig, now func() time.Time) (*issuer, error) {
 		url:        cfg.URL,
 		audience:   cfg.Audience,
 		algorithms: cfg.algorithms(),
-		keys:       newKeySet(cfg.URL, newClient(trusted), now),
+		keys:       newKeySet(cfg.URL, cfg.newClient(trusted), now),
 		now:        now,
 		trusted:    trusted,
 	}, nil
@@ -148,7 +205,7 @@ func (i *issuer) trust(authorities *x509.CertPool) {
 		return
 	}
 	i.trusted = authorities
-	i.keys.fetchWith(newClient(authorities))
+	i.keys.fetchWith(i.cfg.newClient(authorities))
 }
 
 // verify returns who a token is for, or why it is refused. The refusals quote
@@ -156,6 +213,9 @@ func (i *issuer) trust(authorities *x509.CertPool) {
 func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity, error) {
 	if !slices.Contains(i.algorithms, p.algorithm) {
 		return nil, refused("the token is signed with an algorithm that is not allowed")
+	}
+	if err := checkType(p.typ); err != nil {
+		return nil, refused(err.Error())
 	}
 	keys, err := i.keys.find(ctx, p.keyID, p.algorithm)
 	if err != nil {
@@ -178,7 +238,10 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 	if err := verified.Claims(&c); err != nil {
 		return nil, refused("the claims of the token are not a JSON object")
 	}
-	who, err := newIdentity(i.url, c, i.now())
+	if err := c.checkKind(p.typ, i.cfg.AllowIDTokens); err != nil {
+		return nil, refused(err.Error())
+	}
+	who, err := newIdentity(i.url, c, i.cfg.bounds(), i.now())
 	if err != nil {
 		return nil, refused(err.Error())
 	}

@@ -30,9 +30,9 @@ const (
 	// freshKeys is how long keys are used before they are fetched anew, so that a
 	// key the issuer has withdrawn does not live on.
 	freshKeys = 10 * time.Minute
-	// usableKeys is how long keys are used when the issuer is out of reach. By
-	// then it has left nobody with a token that has not expired.
-	usableKeys = maxLifetime
+	// usableKeys is how long keys are used when the issuer is out of reach. Longer
+	// would give a withdrawn key a longer life to an attacker who blocks the fetch.
+	usableKeys = time.Hour
 	// maxDocument and maxKeys bound what is read of an issuer.
 	maxDocument = 1 << 20
 	maxKeys     = 100

@@ -31,11 +31,31 @@ type Policy struct {
 	certificates map[string][]Grant
 	// proxies are the SPIFFE ids whose certificates may come with somebody else's token.
 	proxies map[string]bool
+	// rows are those of the file, in order, for [Policy.Warnings].
+	rows []policyRow
 }
 
 type policyFile struct {
 	People    []personRow   `yaml:"people"`
 	Workloads []workloadRow `yaml:"workloads"`
+}
+
+// rows lists the rows of the file.
+func (f *policyFile) rows() []policyRow {
+	var all rowLog
+	for i, row := range f.People {
+		row.Workspaces = slices.Sorted(slices.Values(row.Workspaces))
+		all.note(policyRow{place: fmt.Sprintf("people[%d]", i), role: row.Role, issuer: row.Issuer}, row)
+	}
+	for i, row := range f.Workloads {
+		row.Workspaces = slices.Sorted(slices.Values(row.Workspaces))
+		row.Endpoints = slices.Sorted(slices.Values(row.Endpoints))
+		id, _ := spiffeid.FromString(row.SPIFFEID) // zero for rows of tokens
+		all.note(policyRow{
+			place: fmt.Sprintf("workloads[%d]", i), role: row.Role, issuer: row.Issuer, domain: id.TrustDomain(),
+		}, row)
+	}
+	return all.rows
 }
 
 type personRow struct {
@@ -74,6 +94,7 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	for i, row := range file.Workloads {
 		p.addWorkload(row, findings.at("workloads", i))
 	}
+	p.rows = file.rows()
 	for id := range p.proxies {
 		if len(p.certificates[id]) > 0 {
 			findings.errs = append(findings.errs, errors.New("workloads: a proxy has another role too"))

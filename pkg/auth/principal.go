@@ -28,6 +28,9 @@ type Principal struct {
 	Address string
 	// Grants is what the policy gives the subject.
 	Grants []Grant
+	// Overage says that the token leaves out a claim from which the policy grants roles,
+	// so that Grants may lack some.
+	Overage bool
 }
 
 // A Grant is a role in a workspace, or [Everywhere].

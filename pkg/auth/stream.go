@@ -69,8 +69,9 @@ func (s *guarded) RecvMsg(request any) error {
 		return err
 	}
 	message, ok := request.(proto.Message)
-	if !ok || !s.rule.admits(FromContext(s.Context()), s.rule.name(message)) {
-		return denied()
+	p := FromContext(s.Context())
+	if !ok || !s.rule.admits(p, s.rule.name(message)) {
+		return p.denied()
 	}
 	s.name = s.rule.name(message)
 	return nil
@@ -83,7 +84,7 @@ func (s *guarded) SendMsg(response any) error {
 		return err
 	}
 	if !s.rule.admits(p, s.name) {
-		return denied()
+		return p.denied()
 	}
 	return s.ServerStream.SendMsg(response)
 }

@@ -11,25 +11,25 @@ import (
 )
 
 // ServerTLSConfig returns how a server speaks TLS: 1.3 at least. A client may
-// come without a certificate. One that shows a certificate must show one that an
-// authority of clients vouches for, with a SPIFFE id of the trust domain in it;
-// with any other the handshake fails. With no clients' authorities, certificates
+// come without a certificate. One that shows a certificate must show one with the
+// SPIFFE id of a trust domain in clients, for which an authority of that very trust
+// domain vouches; with any other the handshake fails. Without clients, certificates
 // are not asked for.
 //
 // A connection lives on when the certificate it was made with expires; a server
 // bounds the age of its connections.
-func ServerTLSConfig(cert tls.Certificate, clients *x509.CertPool, domain spiffeid.TrustDomain) *tls.Config {
+func ServerTLSConfig(cert tls.Certificate, clients Bundles) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{cert},
 		// A resumed connection would be one whose certificate nobody looked at today.
 		SessionTicketsDisabled: true,
 	}
-	if clients == nil {
+	if len(clients) == 0 {
 		return cfg
 	}
 	cfg.ClientAuth = tls.VerifyClientCertIfGiven
-	cfg.ClientCAs = clients
+	cfg.ClientCAs = clients.all()
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		if len(state.PeerCertificates) == 0 {
 			return nil
@@ -38,10 +38,7 @@ func ServerTLSConfig(cert tls.Certificate, clients *x509.CertPool, domain spiffe
 		if err != nil {
 			return err
 		}
-		if !id.MemberOf(domain) {
-			return errors.New("verify client certificate: it is of another trust domain")
-		}
-		return nil
+		return clients.verify(id, state.PeerCertificates)
 	}
 	return cfg
 }
@@ -66,18 +63,23 @@ func ClientTLSConfig(cert *tls.Certificate, roots *x509.CertPool, server spiffei
 	return cfg
 }
 
+// ParseServerName reads the name that a server's certificate must show: a SPIFFE id, or
+// else the name of a host.
+func ParseServerName(name string) (id spiffeid.ID, host string) {
+	if id, err := spiffeid.FromString(name); err == nil {
+		return id, ""
+	}
+	return spiffeid.ID{}, name
+}
+
 func verifyServer(state tls.ConnectionState, roots *x509.CertPool, want spiffeid.ID) error {
 	if len(state.PeerCertificates) == 0 || roots == nil {
 		return errors.New("verify server certificate: there is none, or nothing to verify it by")
 	}
 	leaf := state.PeerCertificates[0]
-	intermediates := x509.NewCertPool()
-	for _, cert := range state.PeerCertificates[1:] {
-		intermediates.AddCert(cert)
-	}
 	_, err := leaf.Verify(x509.VerifyOptions{
 		Roots:         roots,
-		Intermediates: intermediates,
+		Intermediates: poolOf(state.PeerCertificates[1:]),
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {

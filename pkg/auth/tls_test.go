@@ -92,7 +92,7 @@ func TestCertificatesThatClientsShow(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			server := auth.ServerTLSConfig(host, ours.Pool(), spiffeid.RequireTrustDomainFromString(domain))
+			server := auth.ServerTLSConfig(host, trusting(t, ours))
 			clientErr, serverErr := handshake(t, auth.ClientTLSConfig(tt.cert, ours.Pool(), spiffeid.ID{}), server)
 			if (serverErr == nil) != tt.accept || (clientErr == nil) != tt.accept {
 				t.Errorf("client says %v, server says %v; want acceptance %v", clientErr, serverErr, tt.accept)
@@ -136,13 +136,13 @@ func TestServersThatClientsAccept(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			clientErr, _ := handshake(t, auth.ClientTLSConfig(nil, ours.Pool(), tt.want), auth.ServerTLSConfig(tt.cert, nil, spiffeid.TrustDomain{}))
+			clientErr, _ := handshake(t, auth.ClientTLSConfig(nil, ours.Pool(), tt.want), auth.ServerTLSConfig(tt.cert, nil))
 			if (clientErr == nil) != tt.accept {
 				t.Errorf("client says %v, want acceptance %v", clientErr, tt.accept)
 			}
 		})
 	}
-	if clientErr, _ := handshake(t, auth.ClientTLSConfig(nil, nil, vault), auth.ServerTLSConfig(issue(ours, vault.String()), nil, spiffeid.TrustDomain{})); clientErr == nil {
+	if clientErr, _ := handshake(t, auth.ClientTLSConfig(nil, nil, vault), auth.ServerTLSConfig(issue(ours, vault.String()), nil)); clientErr == nil {
 		t.Error("a client without roots believes a workload")
 	}
 }
@@ -155,7 +155,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := &tls.Config{MaxVersion: tls.VersionTLS12, RootCAs: a.Pool()}
-	if clientErr, serverErr := handshake(t, old, auth.ServerTLSConfig(host, nil, spiffeid.TrustDomain{})); clientErr == nil || serverErr == nil {
+	if clientErr, serverErr := handshake(t, old, auth.ServerTLSConfig(host, nil)); clientErr == nil || serverErr == nil {
 		t.Error("TLS 1.2 is accepted")
 	}
 }

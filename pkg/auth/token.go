@@ -10,13 +10,14 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// maxToken bounds a token. Those of issuers that put groups into them have a few KiB.
-const maxToken = 8 << 10
+// maxToken bounds a token. One of Microsoft's with 200 groups has 11 KiB.
+const maxToken = 16 << 10
 
 // preview is what a token says of itself before anything of it is verified. It
 // selects whom to ask for keys and which, and nothing else.
 type preview struct {
 	algorithm string
+	typ       string
 	keyID     string
 	issuer    string
 }
@@ -54,6 +55,7 @@ func previewToken(token string) (preview, error) {
 	var h struct {
 		Algorithm string `json:"alg"`
 		KeyID     string `json:"kid"`
+		Type      string `json:"typ"`
 	}
 	var c struct {
 		Issuer string `json:"iss"`
@@ -61,7 +63,7 @@ func previewToken(token string) (preview, error) {
 	if !decodePart(header, &h) || !decodePart(payload, &c) {
 		return preview{}, errors.New("the token is not made of base64url and JSON")
 	}
-	return preview{algorithm: h.Algorithm, keyID: h.KeyID, issuer: c.Issuer}, nil
+	return preview{algorithm: h.Algorithm, typ: h.Type, keyID: h.KeyID, issuer: c.Issuer}, nil
 }
 
 func decodePart(part string, into any) bool {

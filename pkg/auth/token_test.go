@@ -120,7 +120,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"an empty subject", with(map[string]any{"sub": ""}), "subject"},
 		{"a subject with a line break", with(map[string]any{"sub": "olivia\nrole=super_admin"}), "subject"},
 		{"a subject of 256 bytes", with(map[string]any{"sub": strings.Repeat("o", 256)}), "subject"},
-		{"larger than 8 KiB", with(map[string]any{"pad": strings.Repeat("x", 8<<10)}), "too long"},
+		{"larger than 16 KiB", with(map[string]any{"pad": strings.Repeat("x", 12<<10)}), "too long"},
 		{"garbage", canary, "three parts"},
 		{"garbage in three parts", canary + "." + canary + "." + canary, "base64url"},
 		{"a fourth part", good + "." + canary, "three parts"},

@@ -72,11 +72,7 @@ func New(o Options) (*Reloader, error) {
 	labels := prometheus.Labels{"files": o.Name}
 	r := &Reloader{
 		files: o.Files, load: o.Load, log: o.Log.With(slog.String("files", o.Name)),
-		failed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name:        "keyward_reload_failed",
-			Help:        "1 while the last attempt to read changed files was refused, and what was read before is in force.",
-			ConstLabels: labels,
-		}),
+		failed: FailedGauge(o.Name),
 		since: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name:        "keyward_reload_last_success_timestamp_seconds",
 			Help:        "When the files that are in force were read, in seconds since 1970.",
@@ -92,6 +88,16 @@ func New(o Options) (*Reloader, error) {
 		}
 	}
 	return r, nil
+}
+
+// FailedGauge returns the gauge `keyward_reload_failed` for what the name says, not
+// registered yet. What is followed by other means than files has the same alarm.
+func FailedGauge(name string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "keyward_reload_failed",
+		Help:        "1 while the last attempt to read changed files was refused, and what was read before is in force.",
+		ConstLabels: prometheus.Labels{"files": name},
+	})
 }
 
 // Reload loads the files now, changed or not.

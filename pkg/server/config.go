@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
-
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -45,20 +43,6 @@ const (
 	reflectionOff           = "off"
 )
 
-// TLSConfig names the files of the server's TLS, all PEM. There is no port without TLS.
-type TLSConfig struct {
-	// Certificate is the file with the server's certificate chain. Required.
-	Certificate string `yaml:"certificate"`
-	// Key is the file with the certificate's private key. Required.
-	Key string `yaml:"key"`
-	// ClientTrust is the file with the authorities of workloads' certificates.
-	// Empty: no workload can call with a certificate.
-	ClientTrust string `yaml:"client_trust"`
-	// TrustDomain is the SPIFFE trust domain of the workloads, such as
-	// `keyward.example`. Required with ClientTrust.
-	TrustDomain string `yaml:"trust_domain"`
-}
-
 // AuthConfig is who may call.
 type AuthConfig struct {
 	// Issuers are the OIDC issuers whose tokens are believed.
@@ -82,9 +66,8 @@ func (c Config) Check() error {
 	errs := []error{
 		checkAddress("listen", c.Listen),
 		c.Metrics.Check(),
-		required("tls.certificate", c.TLS.Certificate),
-		required("tls.key", c.TLS.Key),
 		required("auth.policy", c.Auth.Policy),
+		c.TLS.check(),
 		c.Limits.check(),
 		c.Telemetry.Check(),
 	}
@@ -94,12 +77,7 @@ func (c Config) Check() error {
 	if c.ReloadInterval < 0 {
 		errs = append(errs, errors.New("reload_interval: must not be negative"))
 	}
-	if c.TLS.ClientTrust != "" {
-		if _, err := spiffeid.TrustDomainFromString(c.TLS.TrustDomain); err != nil {
-			errs = append(errs, errors.New("tls.trust_domain: must be a SPIFFE trust domain, as tls.client_trust is set"))
-		}
-	}
-	if c.TLS.ClientTrust == "" && len(c.Auth.Issuers) == 0 {
+	if !c.TLS.believesWorkloads() && len(c.Auth.Issuers) == 0 {
 		errs = append(errs, errors.New("auth.issuers, tls.client_trust: nobody could call without one of them"))
 	}
 	for i, issuer := range c.Auth.Issuers {

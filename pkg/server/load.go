@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"os"
+	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -14,6 +16,8 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/workload"
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
 // Reload reads the policy, the server's certificate, the workloads' and the issuers'
@@ -33,14 +37,34 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 	if s.config.Metrics.TokenFile != "" {
 		s.token = new(telemetry.Token)
 	}
-	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy, s.config.TLS.Certificate, s.config.TLS.Key)
-	for _, optional := range []string{s.config.TLS.ClientTrust, s.config.Metrics.TokenFile} {
-		if optional != "" {
-			files = append(files, optional)
-		}
+	if err := s.newSource(metrics); err != nil {
+		return err
+	}
+	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy)
+	files = append(files, s.config.TLS.files()...)
+	if s.config.Metrics.TokenFile != "" {
+		files = append(files, s.config.Metrics.TokenFile)
 	}
 	s.files, err = reload.New(reload.Options{Name: "server", Files: files, Load: s.load, Log: s.log, Metrics: metrics})
 	return err
+}
+
+// newSource waits for the first identity from the Workload API, if there is one.
+func (s *Server) newSource(metrics prometheus.Registerer) (err error) {
+	if s.config.TLS.WorkloadAPI == "" {
+		return nil
+	}
+	s.source, err = workload.New(context.Background(), workload.Options{
+		Name: "server", Address: s.config.TLS.WorkloadAPI, Log: s.log, Metrics: metrics,
+		Changed: func(id *workload.Identity) { s.show(auth.ServerTLSConfig(id.Certificate, id.Bundles)) },
+	})
+	return err
+}
+
+// show uses the identity for all connections that are made from now on.
+func (s *Server) show(identity *tls.Config) {
+	s.identity.Store(identity)
+	s.expiry.Set(identity.Certificates[0])
 }
 
 // load reads all files and then puts all in force.
@@ -49,9 +73,11 @@ func (s *Server) load() error {
 	if err != nil {
 		return err
 	}
-	identity, err := s.config.TLS.load()
-	if err != nil {
-		return err
+	var identity *tls.Config // stays nil if a Workload API gives it
+	if s.source == nil {
+		if identity, err = s.config.TLS.load(); err != nil {
+			return err
+		}
 	}
 	adopt, err := s.steps.authenticator.LoadTrust()
 	if err != nil {
@@ -62,24 +88,53 @@ func (s *Server) load() error {
 			return err
 		}
 	}
+	s.warn(policy)
 	s.policies.Swap(policy)
-	s.identity.Store(identity)
-	s.expiry.Set(identity.Certificates[0])
+	if identity != nil {
+		s.show(identity)
+	}
 	adopt()
 	return nil
 }
 
-// follow reloads the files when they change until the function it returns is called.
+// warn logs what is in the policy to no effect.
+func (s *Server) warn(policy *auth.Policy) {
+	needsResolver := s.steps.guard.Asks(accessv1.Role_ROLE_RESOLVER)
+	around := s.config.surroundings(needsResolver)
+	if s.source != nil {
+		around.AnyTrustDomain = false
+		around.TrustDomains = slices.Collect(maps.Keys(s.source.Current().Bundles))
+	}
+	for _, warning := range policy.Warnings(around) {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "the policy is not as it was probably meant", slog.String("warning", warning))
+	}
+}
+
+// surroundings are what decides which rows of a policy can match.
+func (c Config) surroundings(needsResolver bool) auth.Surroundings {
+	around := auth.Surroundings{NeedsResolver: needsResolver, AnyTrustDomain: c.TLS.WorkloadAPI != ""}
+	for _, issuer := range c.Auth.Issuers {
+		around.Issuers = append(around.Issuers, issuer.URL)
+	}
+	for _, domain := range c.TLS.trustDomains() {
+		if name, err := spiffeid.TrustDomainFromString(domain.Name); err == nil {
+			around.TrustDomains = append(around.TrustDomains, name)
+		}
+	}
+	return around
+}
+
+// follow reloads the files when they change, and follows the Workload API, until the function it returns is called.
 func (s *Server) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.files.Run(ctx, s.config.ReloadInterval)
-	}()
+	var tasks sync.WaitGroup
+	tasks.Go(func() { s.files.Run(ctx, s.config.ReloadInterval) })
+	if s.source != nil {
+		tasks.Go(func() { s.source.Run(ctx) })
+	}
 	return func() {
 		cancel()
-		<-ended
+		tasks.Wait()
 	}
 }
 
@@ -93,27 +148,4 @@ func loadPolicy(path string) (*auth.Policy, error) {
 		return nil, fmt.Errorf("parse auth.policy: %w", err)
 	}
 	return policy, nil
-}
-
-func (c TLSConfig) load() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("load tls.certificate and tls.key: %w", err)
-	}
-	if c.ClientTrust == "" {
-		return auth.ServerTLSConfig(cert, nil, spiffeid.TrustDomain{}), nil
-	}
-	text, err := os.ReadFile(c.ClientTrust)
-	if err != nil {
-		return nil, fmt.Errorf("read tls.client_trust: %w", err)
-	}
-	trust := x509.NewCertPool()
-	if !trust.AppendCertsFromPEM(text) {
-		return nil, errors.New("tls.client_trust: holds no certificate")
-	}
-	domain, err := spiffeid.TrustDomainFromString(c.TrustDomain)
-	if err != nil {
-		return nil, fmt.Errorf("parse tls.trust_domain: %w", err)
-	}
-	return auth.ServerTLSConfig(cert, trust, domain), nil
 }

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// maxHeaderBytes bounds the headers of a request: a token and little else.
-	maxHeaderBytes = 16 << 10
+	// maxHeaderBytes bounds the headers of a request: a token of up to 16 KiB and little
+	// else.
+	maxHeaderBytes = 32 << 10
 	// maxHandshake bounds how long a connection may take to say who it is.
 	maxHandshake = 10 * time.Second
 	// courtesy is how much above its methods' limits a server reads a request, so

@@ -29,7 +29,8 @@
 //
 // The policy, certificates and authorities are read again when they change (package
 // reload). A change of the policy acts on the next request. What a connection was
-// made with acts for as long as it lives, which is an hour at most.
+// made with acts for as long as it lives, which is an hour at most. Certificates and
+// authorities may come from a SPIFFE Workload API instead (package workload).
 //
 // # Fitting in
 //
@@ -59,6 +60,7 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/workload"
 )
 
 // A Service is one or more gRPC services and what they stand on.
@@ -89,6 +91,7 @@ type Server struct {
 	sizes    map[string]int        // the largest requests, by full method name
 	files    *reload.Reloader
 	identity atomic.Pointer[tls.Config]
+	source   *workload.Source // of the identity; nil: files
 	expiry   *telemetry.Expiry
 	token    *telemetry.Token // nil: none is asked for
 	policies *auth.Policies
@@ -108,7 +111,7 @@ type steps struct {
 }
 
 // New returns a server for the services. It reads the files that the configuration
-// names, but does not listen yet.
+// names, and waits for the Workload API if there is one, but does not listen yet.
 func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check server configuration: %w", err)

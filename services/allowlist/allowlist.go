@@ -31,11 +31,11 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
-	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
@@ -80,6 +80,17 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
 	return errors.Join(append(errs, c.Vault.check(), c.Verification.check())...)
+}
+
+// CheckFiles reports what is wrong with the files that the configuration names. It does
+// not open the data file.
+func (c Config) CheckFiles(r *filecheck.Report) {
+	_, err := keyring.FileKEK(c.KeyFile)
+	r.Fail(err)
+	r.DataFile("store", c.Store)
+	c.Vault.checkFiles(r)
+	_, err = c.Verification.open()
+	r.Fail(err)
 }
 
 // CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
@@ -135,11 +146,11 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, err
 	}
-	self, err := newIdentity(cfg.Vault, logger, around.metrics)
+	self, err := newIdentity(ctx, cfg.Vault, logger, around.metrics)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := cfg.Vault.dial(self.current.Load)
+	conn, err := cfg.Vault.dial(self.tls)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the way to the vault: %w", err)
 	}
@@ -206,7 +217,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return nil
 	}
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
-	a.tasks.Go(func() { a.self.files.Run(background, reload.Interval) })
+	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
 	a.tasks.Go(func() { a.count(background, logger) })

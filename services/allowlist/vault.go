@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/workload"
 )
 
 // VaultConfig is the way to the vault: mutual TLS. All files are PEM.
@@ -23,13 +24,18 @@ type VaultConfig struct {
 	// ServerName is the name that the vault's certificate must show. Empty: the
 	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
 	ServerName string `yaml:"server_name"`
-	// CA is the file with the authorities of the vault's certificate. Required.
+	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
+	// that gives the allowlist's own certificate with its key in the place of files.
+	WorkloadAPI string `yaml:"workload_api"`
+	// CA is the file with the authorities of the vault's certificate. Required without
+	// WorkloadAPI, which gives authorities, too.
 	CA string `yaml:"ca"`
 	// Certificate is the file with the allowlist's own certificate chain, whose
-	// SPIFFE id the vault's policy makes a resolver. Required.
+	// SPIFFE id the vault's policy makes a resolver. Required without WorkloadAPI.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with that certificate's private key. Required. The three
-	// files are read anew when they change, so they can be renewed in place.
+	// Key is the file with that certificate's private key. Required without
+	// WorkloadAPI. The three files are reread when they change, so they can be renewed
+	// in place.
 	Key string `yaml:"key"`
 	// MaxStale is how long secrets in memory are used while the vault is not heard,
 	// so also how long it may take until a version that was disabled or destroyed is
@@ -64,9 +70,13 @@ func (c VaultConfig) maxStale() time.Duration {
 
 func (c VaultConfig) check() error {
 	var errs []error
-	for _, field := range []struct{ name, value string }{
-		{"address", c.Address}, {"ca", c.CA}, {"certificate", c.Certificate}, {"key", c.Key},
-	} {
+	required := []struct{ name, value string }{{"address", c.Address}}
+	if c.WorkloadAPI == "" {
+		required = append(required, []struct{ name, value string }{{"ca", c.CA}, {"certificate", c.Certificate}, {"key", c.Key}}...)
+	} else {
+		errs = append(errs, c.checkWorkloadAPI())
+	}
+	for _, field := range required {
 		if field.value == "" {
 			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
 		}
@@ -75,6 +85,16 @@ func (c VaultConfig) check() error {
 		errs = append(errs, errors.New("vault.max_stale: must be from 0 to 1h"))
 	}
 	return errors.Join(errs...)
+}
+
+func (c VaultConfig) checkWorkloadAPI() error {
+	if c.Certificate != "" || c.Key != "" {
+		return errors.New("vault.workload_api: takes the place of vault.certificate and vault.key")
+	}
+	if err := workload.CheckAddress(c.WorkloadAPI); err != nil {
+		return fmt.Errorf("vault.workload_api: %w", err)
+	}
+	return nil
 }
 
 // dial prepares the connection. It is made when it is first needed, and again

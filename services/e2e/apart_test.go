@@ -35,6 +35,7 @@ type constellation struct {
 	dir     string
 	running map[string]*process
 	metrics string // address of the allowlist's metrics, where a test has asked for them
+	issuer  *localid.Issuer
 }
 
 // apart starts the three programs. Their ports stay the same over restarts.
@@ -119,6 +120,7 @@ func (c *constellation) startIssuer(authority *localid.Authority) string {
 	url := "https://" + server.Listener.Addr().String()
 	issuer, err := localid.NewIssuer(url)
 	check(c.t, err)
+	c.issuer = issuer
 	server.Config.Handler = issuer.Handler()
 	server.StartTLS()
 	c.t.Cleanup(server.Close)

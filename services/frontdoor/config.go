@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/workload"
 	"github.com/keyward/keyward/services/console"
 )
 
@@ -23,10 +24,16 @@ type Config struct {
 	Vault string `yaml:"vault"`
 	// Allowlist is the allowlist's gRPC address. Required.
 	Allowlist string `yaml:"allowlist"`
+	// VaultServerName is the name that the vault's certificate must show. Empty: the
+	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+	VaultServerName string `yaml:"vault_server_name"`
+	// AllowlistServerName is the same for the allowlist.
+	AllowlistServerName string `yaml:"allowlist_server_name"`
 	// Client is the certificate shown to the services. Their policy gives its
 	// SPIFFE id the role `proxy`. Required.
-	Client Files `yaml:"client"`
-	// CA is the file with the authorities of the services' certificates. Required.
+	Client ClientConfig `yaml:"client"`
+	// CA is the file with the authorities of the services' certificates. Required,
+	// unless client.workload_api gives authorities, too.
 	CA string `yaml:"ca"`
 	// Console is the web page and where people sign in to it. Nil: there is no page.
 	Console *console.Config `yaml:"console"`
@@ -45,22 +52,44 @@ type Files struct {
 	Key string `yaml:"key"`
 }
 
+// ClientConfig is a certificate shown to the services: files, or a Workload API.
+type ClientConfig struct {
+	Files `yaml:",inline"`
+	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
+	// that gives the certificate with its key in the place of files.
+	WorkloadAPI string `yaml:"workload_api"`
+}
+
+// check returns all that is wrong with the configuration.
+func (c ClientConfig) check(ca string) error {
+	if c.WorkloadAPI == "" {
+		return errors.Join(required("client.certificate", c.Certificate), required("client.key", c.Key), required("ca", ca))
+	}
+	if c.Certificate != "" || c.Key != "" {
+		return errors.New("client.workload_api: takes the place of client.certificate and client.key")
+	}
+	if err := workload.CheckAddress(c.WorkloadAPI); err != nil {
+		return fmt.Errorf("client.workload_api: %w", err)
+	}
+	return nil
+}
+
+func required(field, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s: is required", field)
+	}
+	return nil
+}
+
 // Check returns all that is wrong with the configuration, without opening a file.
 func (c Config) Check() error {
-	var errs []error
-	for _, required := range []struct{ name, value string }{
-		{"listen", c.Listen},
-		{"tls.certificate", c.TLS.Certificate},
-		{"tls.key", c.TLS.Key},
-		{"vault", c.Vault},
-		{"allowlist", c.Allowlist},
-		{"client.certificate", c.Client.Certificate},
-		{"client.key", c.Client.Key},
-		{"ca", c.CA},
-	} {
-		if required.value == "" {
-			errs = append(errs, fmt.Errorf("%s: is required", required.name))
-		}
+	errs := []error{
+		required("listen", c.Listen),
+		required("tls.certificate", c.TLS.Certificate),
+		required("tls.key", c.TLS.Key),
+		required("vault", c.Vault),
+		required("allowlist", c.Allowlist),
+		c.Client.check(c.CA),
 	}
 	if c.ReloadInterval < 0 {
 		errs = append(errs, errors.New("reload_interval: must not be negative"))

@@ -69,16 +69,16 @@ func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) 
 // Run serves the door by its configuration until ctx ends. Meanwhile it reloads its
 // files when they change, and at SIGHUP.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
-	id, err := newIdentity(cfg, t)
+	id, err := newIdentity(ctx, cfg, t)
 	if err != nil {
 		return err
 	}
-	vault, err := Dial(cfg.Vault, id.client.Load)
+	vault, err := Dial(cfg.Vault, id.client(cfg.VaultServerName))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, vault.Close()) }()
-	allowlist, err := Dial(cfg.Allowlist, id.client.Load)
+	allowlist, err := Dial(cfg.Allowlist, id.client(cfg.AllowlistServerName))
 	if err != nil {
 		return err
 	}

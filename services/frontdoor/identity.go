@@ -7,30 +7,40 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
-
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/workload"
 )
 
 // An identity is who the door is, to people and to the services, and whom it
-// believes to be the services: what its files hold at the moment. New connections
-// are made with it.
+// believes to be the services: what its files hold, or a Workload API gives, at the
+// moment. New connections are made with it.
 type identity struct {
 	config Config
 	files  *reload.Reloader
 	token  *telemetry.Token // of the metrics; nil: none is asked for
 	expiry struct{ server, client *telemetry.Expiry }
 
-	shown  atomic.Pointer[tls.Certificate]
-	client atomic.Pointer[tls.Config]
+	source *workload.Source // of the certificate for the services; nil: files
+	held   atomic.Pointer[held]
 }
 
-// newIdentity loads the files for the first time.
-func newIdentity(c Config, t *telemetry.Telemetry) (id *identity, err error) {
+// held is what the files hold.
+type held struct {
+	shown *tls.Certificate // to people
+	own   *tls.Certificate // to the services; nil: the source has it
+	roots *x509.CertPool   // of the services; nil: the source has them
+}
+
+// newIdentity loads the files for the first time, and waits for the Workload API if
+// there is one.
+func newIdentity(ctx context.Context, c Config, t *telemetry.Telemetry) (id *identity, err error) {
 	id = &identity{config: c}
 	if id.expiry.server, err = telemetry.NewExpiry(t.Metrics, "server"); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -38,63 +48,114 @@ func newIdentity(c Config, t *telemetry.Telemetry) (id *identity, err error) {
 	if id.expiry.client, err = telemetry.NewExpiry(t.Metrics, "client"); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	files := []string{c.TLS.Certificate, c.TLS.Key, c.Client.Certificate, c.Client.Key, c.CA}
+	files := slices.DeleteFunc([]string{c.TLS.Certificate, c.TLS.Key, c.Client.Certificate, c.Client.Key, c.CA},
+		func(path string) bool { return path == "" })
 	if c.Metrics.TokenFile != "" {
 		id.token, files = new(telemetry.Token), append(files, c.Metrics.TokenFile)
 	}
 	id.files, err = reload.New(reload.Options{Name: "gateway", Files: files, Load: id.load, Log: t.Log, Metrics: t.Metrics})
+	if err != nil || c.Client.WorkloadAPI == "" {
+		return id, err
+	}
+	id.source, err = workload.New(ctx, workload.Options{
+		Name: "client", Address: c.Client.WorkloadAPI, Log: t.Log, Metrics: t.Metrics,
+		Changed: func(now *workload.Identity) { id.expiry.client.Set(now.Certificate) },
+	})
 	return id, err
+}
+
+// CheckFiles reports what is wrong with the files that the configuration names.
+func (c Config) CheckFiles(r *filecheck.Report) {
+	r.KeyPair("tls.certificate, tls.key", c.TLS.Certificate, c.TLS.Key)
+	if c.Client.WorkloadAPI == "" {
+		r.Workload("client.certificate, client.key", c.Client.Certificate, c.Client.Key)
+	}
+	r.Authorities("ca", c.CA)
+	if c.Metrics.TokenFile != "" {
+		r.Fail(new(telemetry.Token).Load(c.Metrics.TokenFile))
+	}
 }
 
 // load reads all files and then puts all in force.
 func (id *identity) load() error {
-	c := id.config
+	c, next := id.config, new(held)
 	shown, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
 	if err != nil {
 		return fmt.Errorf("read tls: %w", err)
 	}
-	proxy, err := tls.LoadX509KeyPair(c.Client.Certificate, c.Client.Key)
-	if err != nil {
-		return fmt.Errorf("read client: %w", err)
-	}
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return fmt.Errorf("read ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return errors.New("read ca: the file holds no certificate")
+	next.shown = &shown
+	if err := next.loadClient(c); err != nil {
+		return err
 	}
 	if id.token != nil {
 		if err := id.token.Load(c.Metrics.TokenFile); err != nil {
 			return err
 		}
 	}
-	id.shown.Store(&shown)
-	id.client.Store(auth.ClientTLSConfig(&proxy, roots, spiffeid.ID{}))
+	id.held.Store(next)
 	id.expiry.server.Set(shown)
-	id.expiry.client.Set(proxy)
+	if next.own != nil {
+		id.expiry.client.Set(*next.own)
+	}
 	return nil
+}
+
+// loadClient reads the files that matter to the services.
+func (h *held) loadClient(c Config) error {
+	if c.Client.Certificate != "" {
+		proxy, err := tls.LoadX509KeyPair(c.Client.Certificate, c.Client.Key)
+		if err != nil {
+			return fmt.Errorf("read client: %w", err)
+		}
+		h.own = &proxy
+	}
+	if c.CA == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(c.CA)
+	if err != nil {
+		return fmt.Errorf("read ca: %w", err)
+	}
+	h.roots = x509.NewCertPool()
+	if !h.roots.AppendCertsFromPEM(pem) {
+		return errors.New("read ca: the file holds no certificate")
+	}
+	return nil
+}
+
+// client returns how the next connection to a service is made whose certificate must
+// show the name.
+func (id *identity) client(name string) func() *tls.Config {
+	return func() *tls.Config {
+		now := id.held.Load()
+		if id.source != nil {
+			return id.source.ClientTLS(name, now.roots)
+		}
+		server, host := auth.ParseServerName(name)
+		config := auth.ClientTLSConfig(now.own, now.roots, server)
+		config.ServerName = host
+		return config
+	}
 }
 
 // server is how the door speaks TLS to people.
 func (id *identity) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.shown.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.held.Load().shown, nil },
 	}
 }
 
-// follow reloads the files when they change until the function it returns is called.
+// follow reloads the files when they change, and follows the Workload API, until the function it returns is called.
 func (id *identity) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		id.files.Run(ctx, id.config.reloadInterval())
-	}()
+	var tasks sync.WaitGroup
+	tasks.Go(func() { id.files.Run(ctx, id.config.reloadInterval()) })
+	if id.source != nil {
+		tasks.Go(func() { id.source.Run(ctx) })
+	}
 	return func() {
 		cancel()
-		<-ended
+		tasks.Wait()
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
@@ -49,6 +50,14 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckFiles reports what is wrong with the files that the configuration names. It does
+// not open the data file.
+func (c Config) CheckFiles(r *filecheck.Report) {
+	_, err := keyring.FileKEK(c.KeyFile)
+	r.Fail(err)
+	r.DataFile("store", c.Store)
 }
 
 // CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/allowlist"
@@ -19,6 +20,12 @@ type config struct {
 }
 
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
+
+// CheckFiles reports what is wrong with the files that the configuration names.
+func (c config) CheckFiles(r *filecheck.Report) {
+	c.Server.CheckFiles(r, false)
+	c.Allowlist.CheckFiles(r)
+}
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/frontdoor"
@@ -17,6 +18,9 @@ type config struct {
 }
 
 func (c config) Check() error { return errors.Join(c.Telemetry.Check(), c.FrontDoor.Check()) }
+
+// CheckFiles reports what is wrong with the files that the configuration names.
+func (c config) CheckFiles(r *filecheck.Report) { c.FrontDoor.CheckFiles(r) }
 
 func main() {
 	cli.Main("gateway", "Serves JSON over HTTP for the vault and the allowlist", cli.Serve(serve)...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -18,6 +19,13 @@ type config struct {
 }
 
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Vault.Check()) }
+
+// CheckFiles reports what is wrong with the files that the configuration names. Without
+// a resolver no one could use what the vault keeps.
+func (c config) CheckFiles(r *filecheck.Report) {
+	c.Server.CheckFiles(r, true)
+	c.Vault.CheckFiles(r)
+}
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact))

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyward/keyward/pkg/config"
+	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -39,17 +42,51 @@ func Run(root *cobra.Command) {
 // A Checker is a configuration that can say all that is wrong with it.
 type Checker interface{ Check() error }
 
+// A FileChecker is a configuration that can say what is wrong with the files it names.
+type FileChecker interface {
+	Checker
+	CheckFiles(*filecheck.Report)
+}
+
 // Serve returns the commands `serve`, which runs the program, and `check`, which
-// only looks at its configuration file.
-func Serve[C Checker](run func(context.Context, C) error) []*cobra.Command {
-	say := func(context.Context, C) error {
+// only looks at its configuration file and, if asked to, at the files that it names.
+func Serve[C FileChecker](run func(context.Context, C) error) []*cobra.Command {
+	var files bool
+	check := Configured("check", "Check the configuration file, and with --files the files that it names", func(_ context.Context, cfg C) error {
+		if files {
+			return checkFiles(cfg)
+		}
 		_, err := fmt.Fprintln(os.Stdout, "the configuration is well-formed; the files that it names were not opened")
 		return err
+	})
+	check.Flags().BoolVar(&files, "files", false, "open the files that the configuration names, and report errors and warnings")
+	return []*cobra.Command{Configured("serve", "Serve until SIGINT or SIGTERM", run), check}
+}
+
+// checkFiles prints a line for each error and each warning, and fails if there is an error.
+func checkFiles(cfg FileChecker) error {
+	report := filecheck.New(time.Now())
+	cfg.CheckFiles(report)
+	var text strings.Builder
+	for _, err := range report.Errors() {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(&text, "error: %s\n", line)
+		}
 	}
-	return []*cobra.Command{
-		Configured("serve", "Serve until SIGINT or SIGTERM", run),
-		Configured("check", "Check the configuration file, but open nothing that it names", say),
+	for _, warning := range report.Warnings() {
+		fmt.Fprintf(&text, "warning: %s\n", warning)
 	}
+	errors, warnings := len(report.Errors()), len(report.Warnings())
+	if errors+warnings == 0 {
+		text.WriteString("the configuration is well-formed, and so are the files that it names\n")
+	}
+	if _, err := os.Stdout.WriteString(text.String()); err != nil {
+		return fmt.Errorf("print report: %w", err)
+	}
+	if errors > 0 {
+		return fmt.Errorf("the files that the configuration names have %d errors and %d warnings", errors, warnings)
+	}
+	return nil
 }
 
 // Compact returns the command `compact`, which writes the data file anew.

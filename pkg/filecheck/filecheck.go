@@ -1,0 +1,136 @@
+// Package filecheck reports what is wrong with the files that a configuration names:
+// missing ones, keys that belong to other certificates, certificates that expired.
+//
+// The programs' `check --files` prints what a [Report] collects. Errors are what keeps a
+// program from starting or serving; warnings are what works, but probably not as meant.
+// Neither quotes what is in the files.
+package filecheck
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
+
+	"github.com/keyward/keyward/pkg/auth"
+)
+
+// soon is how long before its end a certificate is worth a warning.
+const soon = 7 * 24 * time.Hour
+
+// A Report collects what is wrong with the files that a configuration names.
+type Report struct {
+	now      time.Time
+	errs     []error
+	warnings []string
+}
+
+// New returns an empty report. The time is what certificates are judged by.
+func New(now time.Time) *Report { return &Report{now: now} }
+
+// Fail adds an error, unless it is nil. The program would not start, or not serve.
+func (r *Report) Fail(err error) {
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
+
+// Warn adds what works, but probably not as it was meant.
+func (r *Report) Warn(text string) { r.warnings = append(r.warnings, text) }
+
+// Errors returns the errors, in the order of their finding.
+func (r *Report) Errors() []error { return r.errs }
+
+// Warnings returns the warnings, in the order of their finding.
+func (r *Report) Warnings() []string { return r.warnings }
+
+// KeyPair reports a certificate and a key that cannot be read or do not belong together,
+// and a certificate that is not valid now. It warns of one that ends within a week, or
+// within the last tenth of its life if that is shorter.
+func (r *Report) KeyPair(field, certificate, key string) { r.keyPair(field, certificate, key) }
+
+// Workload is KeyPair for a certificate that must have a SPIFFE id.
+func (r *Report) Workload(field, certificate, key string) {
+	cert := r.keyPair(field, certificate, key)
+	if cert == nil {
+		return
+	}
+	if _, err := x509svid.IDFromCert(cert); err != nil {
+		r.Fail(fmt.Errorf("%s: the certificate does not name exactly one workload", field))
+	}
+}
+
+// keyPair returns the certificate, or nil if the two are not one.
+func (r *Report) keyPair(field, certificate, key string) *x509.Certificate {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", field, err))
+		return nil
+	}
+	r.validity(field, pair.Leaf)
+	return pair.Leaf
+}
+
+func (r *Report) validity(field string, cert *x509.Certificate) {
+	margin := min(soon, cert.NotAfter.Sub(cert.NotBefore)/10)
+	switch {
+	case r.now.After(cert.NotAfter):
+		r.Fail(fmt.Errorf("%s: the certificate expired at %s", field, cert.NotAfter.Format(time.RFC3339)))
+	case r.now.Before(cert.NotBefore):
+		r.Fail(fmt.Errorf("%s: the certificate is not valid before %s", field, cert.NotBefore.Format(time.RFC3339)))
+	case r.now.Add(margin).After(cert.NotAfter):
+		r.Warn(fmt.Sprintf("%s: the certificate expires at %s", field, cert.NotAfter.Format(time.RFC3339)))
+	}
+}
+
+// Authorities reports a file without an authority that is valid now, and warns of one
+// with some that are not: a file may keep old ones for some time. No path, no file.
+func (r *Report) Authorities(field, path string) {
+	if path == "" {
+		return
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", field, err))
+		return
+	}
+	authorities, err := auth.ParseAuthorities(text)
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", field, err))
+		return
+	}
+	valid := 0
+	for _, cert := range authorities {
+		if !r.now.Before(cert.NotBefore) && !r.now.After(cert.NotAfter) {
+			valid++
+		}
+	}
+	switch {
+	case valid == 0:
+		r.Fail(fmt.Errorf("%s: no authority in the file is valid now", field))
+	case valid < len(authorities):
+		r.Warn(fmt.Sprintf("%s: %d authorities in the file are not valid now", field, len(authorities)-valid))
+	}
+}
+
+// DataFile reports a data file that could not be opened or made. It does not open it,
+// since a running program holds it.
+func (r *Report) DataFile(field, path string) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err = os.Stat(filepath.Dir(path)); err == nil && !info.IsDir() {
+			err = errors.New("its folder is a file")
+		}
+	} else if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", field, err))
+	}
+}
