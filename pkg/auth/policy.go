@@ -283,6 +283,35 @@ func NewPolicies(p *Policy) *Policies {
 	return &holder
 }
 
+// Senders returns who may send for an endpoint of a workspace by the policy in force: SPIFFE
+// ids, and claims of issuers. Two endpoints have the same senders if the lists are equal.
+func (p *Policies) Senders(workspace, endpoint string) []string {
+	policy := p.current.Load()
+	sends := func(grants []Grant) bool {
+		return slices.ContainsFunc(grants, func(g Grant) bool {
+			return g.Role == accessv1.Role_ROLE_SENDER && (g.Workspace == workspace || g.Workspace == Everywhere) &&
+				(len(g.Endpoints) == 0 || slices.Contains(g.Endpoints, endpoint))
+		})
+	}
+	var senders []string
+	for id, grants := range policy.certificates {
+		if sends(grants) {
+			senders = append(senders, id)
+		}
+	}
+	for issuer, claims := range policy.tokens {
+		for claim, values := range claims {
+			for value, grants := range values {
+				if sends(grants) {
+					senders = append(senders, issuer+"\x00"+claim+"\x00"+value)
+				}
+			}
+		}
+	}
+	slices.Sort(senders)
+	return senders
+}
+
 // Swap puts another policy in force, for all requests that are authenticated from now on.
 func (p *Policies) Swap(next *Policy) {
 	if next == nil {

@@ -72,6 +72,12 @@ type Service interface {
 	Close() error
 }
 
+// A PolicyReader is a Service that looks at who may call what.
+type PolicyReader interface {
+	// UsePolicies hands it the policy in force, before the server serves.
+	UsePolicies(*auth.Policies)
+}
+
 // A Receiver is a Service some of whose methods take requests that are larger than
 // Limits.MaxReceiveBytes.
 type Receiver interface {
@@ -119,6 +125,11 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	s := &Server{
 		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
 		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
+	}
+	for _, svc := range services {
+		if reader, ok := svc.(PolicyReader); ok {
+			reader.UsePolicies(s.policies)
+		}
 	}
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract

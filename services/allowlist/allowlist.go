@@ -25,11 +25,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -110,6 +112,7 @@ type Allowlist struct {
 
 	endpoints *endpoint.Registry
 	uses      *usage.Meter
+	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -199,7 +202,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
-		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Uses: api.UsesOf,
+		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Uses: api.UsesOf, Senders: a.senders,
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
 		}),
@@ -242,6 +245,18 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 	})
 	a.api = api.New(parts)
 	return err
+}
+
+// UsePolicies tells who may send for which endpoint: endpoints that use one key have the same
+// senders.
+func (a *Allowlist) UsePolicies(p *auth.Policies) { a.policies.Store(p) }
+
+// senders returns who may send for an endpoint.
+func (a *Allowlist) senders(name endpoint.Name) []string {
+	if p := a.policies.Load(); p != nil {
+		return p.Senders(name.Workspace, name.ID)
+	}
+	return nil
 }
 
 // Register adds the allowlist's service to a gRPC server.

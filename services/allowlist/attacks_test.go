@@ -181,3 +181,28 @@ func TestAMistakeBurnsNoKey(t *testing.T) {
 		t.Errorf("Decrypt after the correction = %v", err)
 	}
 }
+
+// Nor do the senders of one endpoint open what was captured of another one, at the same host.
+func TestAKeyServesEndpointsOfTheSameSenders(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key")
+	k.env.EndpointSender(t, "acme", "one")
+	k.owner.create(t, "one", draft(secret))
+	fields, err := k.refusal(t, draft(secret))
+	wantError(t, "an endpoint of fewer senders", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
+	if len(fields) != 1 || fields[0] != sharedKeys+"[0].name" {
+		t.Errorf("fields = %v", fields)
+	}
+	k.owner.delete(t, "one")
+	k.owner.create(t, "two", draft(secret))
+	k.owner.create(t, "three", draft(secret))
+	one := func() error {
+		_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "one", Endpoint: draft(secret)})
+		return err
+	}
+	wantError(t, "an endpoint of more senders", one(), codes.FailedPrecondition, "KEY_NOT_SHARED")
+	_, err = k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
+	must(t, err)
+	must(t, one())
+}

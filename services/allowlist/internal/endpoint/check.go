@@ -110,6 +110,7 @@ func (r *Registry) followMatch(ctx context.Context, name Name) error {
 	err := r.matches.set(name, func() (*Endpoint, error) {
 		e, err := r.present(ctx, name)
 		if err == nil {
+			r.sharing.set(name, e)
 			r.legacy.set(name, e) // one at a time, as the matcher: the newest look wins
 		}
 		return e, err

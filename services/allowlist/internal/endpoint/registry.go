@@ -52,6 +52,8 @@ type Options struct {
 	DropUses func(ctx context.Context, uid string) error
 	// Uses returns what a stored configuration needs secrets for.
 	Uses func(stored []byte) ([]Use, error)
+	// Senders returns who may send for an endpoint; nil: all endpoints have the same senders.
+	Senders func(Name) []string
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -83,6 +85,8 @@ type Registry struct {
 	dropUses func(ctx context.Context, uid string) error
 	usesOf   func(stored []byte) ([]Use, error)
 	mixed    prometheus.Gauge
+	sharing  *sharing
+	senders  func(Name) []string
 
 	reconciling sync.Mutex // held by a comparison
 }
@@ -95,7 +99,7 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
-		usesOf: o.Uses, mixed: newMixed(),
+		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -220,6 +220,9 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 			return nil, err
 		}
 	}
+	if err := r.sameSenders(s, bound); err != nil {
+		wrong = finding.Merge(wrong, err)
+	}
 	if check := next.Encryption.Check; check != nil {
 		facts := make(map[Use]resolver.Facts, len(bound))
 		for use, b := range bound {
@@ -366,7 +369,7 @@ func wanted(refused fault.Reason, use Use) string {
 	case resolver.ReasonKeyPurposeUnknown:
 		return "must be another secret: what this one is used for was never recorded"
 	case resolver.ReasonKeyNotShared:
-		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host"
+		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host, or of other senders"
 	default:
 		return "must refer to a secret that can be used so"
 	}

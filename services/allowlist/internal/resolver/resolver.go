@@ -149,6 +149,8 @@ type Binding struct {
 	Operation string
 	// Holder is the workload that the binding is of, as the vault knows it.
 	Holder string
+	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
+	Shared bool
 	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
 	Facts Facts
 }
@@ -184,6 +186,7 @@ func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 		return Binding{}, translate(ctx, "bind", err)
 	}
 	bound, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
+	bound.Shared = resp.GetShared()
 	bound.Facts = Facts{
 		Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
 		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),

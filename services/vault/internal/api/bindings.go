@@ -45,7 +45,7 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound), Facts: facts}, nil
+	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound), Facts: facts, Shared: bound.Shared}, nil
 }
 
 // UnbindSecret gives up what the calling workload bound.

@@ -58,6 +58,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if err != nil {
 			return err
 		}
+		bound.Shared = sec.Shared || sec.public(meant)
 		reports := present && len(bound.Purpose.Chains) == 0
 		if err := use.claim(tx, sec, meant, reports); err != nil {
 			return err

@@ -211,6 +211,8 @@ type Binding struct {
 	// Purpose is what the referrer uses a KEY for. Bindings that were made before there
 	// was such a field tell none.
 	Purpose Purpose `json:"purpose,omitzero"`
+	// Shared is whether a KEY may serve several hosts and senders. [Store.Bind] sets it.
+	Shared bool `json:"-"`
 }
 
 func notFound() error {

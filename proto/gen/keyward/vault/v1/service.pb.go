@@ -1808,7 +1808,10 @@ type BindSecretResponse struct {
 	Binding *Binding `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
 	// What the referrer may know of a KEY before it is used, so that a configuration that
 	// cannot work is refused when it is saved.
-	Facts         *KeyFacts `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
+	Facts *KeyFacts `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
+	// Whether a KEY may serve the endpoints of several hosts and senders: it is `shared`, or
+	// holds public keys only.
+	Shared        bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1855,6 +1858,13 @@ func (x *BindSecretResponse) GetFacts() *KeyFacts {
 		return x.Facts
 	}
 	return nil
+}
+
+func (x *BindSecretResponse) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 // KeyFacts are what is told of a key without telling the key. Of texts and passphrases
@@ -2837,10 +2847,11 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06chains\x18\b \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12\x12\n" +
 	"\x04cost\x18\t \x01(\x04R\x04cost\x12 \n" +
 	"\vconflicting\x18\n" +
-	" \x01(\bR\vconflictingJ\x04\b\a\x10\bR\bdigested\"{\n" +
+	" \x01(\bR\vconflictingJ\x04\b\a\x10\bR\bdigested\"\x93\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
-	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\"\x81\x01\n" +
+	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\x12\x16\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\"\x81\x01\n" +
 	"\bKeyFacts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +

@@ -1,0 +1,90 @@
+package endpoint
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// # Keys and senders
+//
+// Whoever may send for one endpoint of a KEY can open what was captured of another one with
+// the same KEY. So all endpoints of a KEY that is not shared have the same senders. Saves
+// compare them by the policy in force; a policy that changes later is compared at the next
+// save only.
+
+// A sharing remembers which endpoints use which KEY secrets, kept right as the matcher is.
+type sharing struct {
+	mu   sync.Mutex
+	keys map[Name][]string
+	uses map[string]map[Name]bool
+}
+
+func newSharing() *sharing {
+	return &sharing{keys: make(map[Name][]string), uses: make(map[string]map[Name]bool)}
+}
+
+// set makes it agree with an endpoint, or forgets one that is nil.
+func (s *sharing) set(name Name, e *Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range s.keys[name] {
+		if delete(s.uses[secret], name); len(s.uses[secret]) == 0 {
+			delete(s.uses, secret)
+		}
+	}
+	delete(s.keys, name)
+	if e == nil {
+		return
+	}
+	for _, ref := range e.References {
+		if !ref.key() {
+			continue
+		}
+		s.keys[name] = append(s.keys[name], ref.Secret)
+		if s.uses[ref.Secret] == nil {
+			s.uses[ref.Secret] = make(map[Name]bool)
+		}
+		s.uses[ref.Secret][name] = true
+	}
+}
+
+// others returns the endpoints besides one that use a KEY.
+func (s *sharing) others(secret string, name Name) []Name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var others []Name
+	for other := range s.uses[secret] {
+		if other != name {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
+// not shared, and has other senders.
+func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
+	var wrong []error
+	for use, b := range bound {
+		if !use.key() || b.Shared || r.senders == nil {
+			continue
+		}
+		mine := r.senders(s.name)
+		for _, other := range r.sharing.others(use.Secret, s.name) {
+			if !slices.Equal(mine, r.senders(other)) {
+				wrong = append(wrong, placed(otherSenders(), use, s.by.Places))
+				break
+			}
+		}
+	}
+	return finding.Merge(wrong...)
+}
+
+func otherSenders() error {
+	return fault.New(fault.FailedPrecondition, resolver.ReasonKeyNotShared,
+		"a referenced key serves endpoints with other senders; store another key, or have a super admin share this one")
+}
