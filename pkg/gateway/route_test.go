@@ -35,6 +35,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", secret + "/versions/2:enable", "", "EnableSecretVersion"},
 		{"POST", secret + "/versions/2:disable", `{"reason":"r"}`, "DisableSecretVersion"},
 		{"POST", secret + "/versions/2:destroy", `{}`, "DestroySecretVersion"},
+		{"POST", secret + ":replacePurpose", `{}`, "ReplaceSecretPurpose"},
 		{"GET", secret + "/bindings", "", "ListSecretBindings"},
 		{"POST", endpoints + "?endpointId=pay", `{"url":"https://a.example/"}`, "CreateEndpoint"},
 		{"GET", endpoint, "", "GetEndpoint"},

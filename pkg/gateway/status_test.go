@@ -209,7 +209,7 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 		{
 			"a resource comes bare, in camelCase, defaults included, values never", "GET", secret,
 			`{"name":"workspaces/acme/secrets/db","uid":"","description":"<a&b>","labels":{},"usage":"USAGE_KEY",` +
-				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0}` + "\n",
+				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0,"shared":false}` + "\n",
 		},
 		{"an empty list is a list", "GET", secrets, `{"secrets":[],"nextPageToken":""}` + "\n"},
 		{"nothing is an empty object", "DELETE", secret, "{}\n"},
