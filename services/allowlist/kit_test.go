@@ -2,6 +2,7 @@ package allowlist_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -142,12 +143,11 @@ func (k *kit) secret(t testing.TB, id string, value ...byte) string {
 
 func (k *kit) secretIn(t testing.TB, parent, id string, usage vaultv1.Usage, value ...byte) string {
 	t.Helper()
-	s := &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{
-		Generate: &vaultv1.Generate{Kind: vaultv1.Generate_KIND_AES_256},
-	}}}
-	if len(value) > 0 {
-		s.Value.Source = &vaultv1.SecretValue_Data{Data: value}
+	if len(value) == 0 {
+		value = make([]byte, 32)
+		rand.Read(value) // a generated key serves what its kind says, this one anything
 	}
+	s := &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}}}
 	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: s, Reason: "a test"})
 	must(t, err)
 	return parent + "/secrets/" + id

@@ -16,12 +16,14 @@ func data(value []byte) *vaultv1.SecretValue {
 }
 
 // facts binds a version of a secret and returns what it is told of it.
-func (c client) facts(t testing.TB, id string, usage vaultv1.Usage, host string, version uint32) *vaultv1.KeyFacts {
+func (c client) facts(t testing.TB, id string, usage vaultv1.Usage, host string, version uint32, chains ...string) *vaultv1.KeyFacts {
 	t.Helper()
 	req := bindRequest(id, "e", "op")
 	req.Usage, req.Host, req.Version = usage, host, version
 	if usage != vaultv1.Usage_USAGE_KEY {
 		req.Chains = nil
+	} else if len(chains) > 0 {
+		req.Chains = chains
 	}
 	res, err := c.BindSecret(t.Context(), req)
 	if err != nil {
@@ -58,7 +60,11 @@ func TestFactsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 			secret.AllowedHosts = []string{host}
 		}
 		k.owner.create(t, id, secret)
-		got := k.resolver.facts(t, id, tt.usage, host, 0)
+		purpose := chain
+		if tt.value.GetGenerate().GetKind() == vaultv1.Generate_KIND_AES_192 {
+			purpose = gcm // which such a key is for
+		}
+		got := k.resolver.facts(t, id, tt.usage, host, 0, purpose)
 		if want := (&vaultv1.KeyFacts{Bytes: tt.bytes}); tt.bytes != 0 && !cmp.Equal(want, got, protocmp.Transform()) {
 			t.Errorf("of %s is told %v, want %v", tt.name, got, want)
 		}
@@ -95,7 +101,7 @@ func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
 	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: generate(vaultv1.Generate_KIND_AES_256)})
 	for range 2 {
 		for version, want := range []uint32{32, 16, 32} { // all under one operation
-			if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", uint32(version)).GetBytes(); got != want {
+			if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", uint32(version), gcm).GetBytes(); got != want {
 				t.Errorf("facts of version %d: %d bytes, want %d", version, got, want)
 			}
 		}
@@ -105,7 +111,7 @@ func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
 	}
 	k.running.Stop()
 	k.start(t)
-	if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", 1).GetBytes(); got != 16 {
+	if got := k.resolver.facts(t, "key", vaultv1.Usage_USAGE_KEY, "", 1, gcm).GetBytes(); got != 16 {
 		t.Errorf("after a restart: %d bytes, want 16", got)
 	}
 }

@@ -378,3 +378,34 @@ func TestAKeyPairIsTheSameHoweverItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestGeneratedKeysServeWhatTheirKindSays(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	const mac, jws = "raw > HMAC-SHA256(of=message)", "raw > JWS-HS256"
+	for i, tt := range []struct {
+		kind  vaultv1.Generate_Kind
+		chain string
+		fits  bool
+	}{
+		{vaultv1.Generate_KIND_AES_256, "raw > AES-256-GCM(iv=random/12,tag=16)", true},
+		{vaultv1.Generate_KIND_AES_256, "raw > HKDF-SHA256(bytes=32) > AES-256-GCM(iv=random/12,tag=16)", true},
+		{vaultv1.Generate_KIND_AES_256, mac, false},
+		{vaultv1.Generate_KIND_AES_128, "raw > SECRET-DIGEST-SHA256(*S)", false},
+		{vaultv1.Generate_KIND_HMAC_SHA256, mac, true},
+		{vaultv1.Generate_KIND_HMAC_SHA512, jws, true},
+		{vaultv1.Generate_KIND_HMAC_SHA256, "raw > AES-256-GCM(iv=random/12,tag=16)", false},
+		{vaultv1.Generate_KIND_PASSWORD, mac, true},
+	} {
+		id := string(rune('a' + i))
+		k.owner.create(t, id, &vaultv1.Secret{Value: generate(tt.kind)})
+		_, err := k.resolver.bindFor(t, id, "e", "op", "a.example", tt.chain)
+		if tt.fits {
+			if err != nil {
+				t.Errorf("%v for %s = %v", tt.kind, tt.chain, err)
+			}
+			continue
+		}
+		wantError(t, tt.kind.String()+" for "+tt.chain, err, codes.FailedPrecondition, keyPurposeFixed)
+	}
+}

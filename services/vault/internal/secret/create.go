@@ -73,7 +73,7 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 		RotationPeriod: draft.RotationPeriod,
 	}
 	if sec.Usage == Key {
-		sec.Purpose, sec.Shared = new(Purpose), draft.Shared
+		sec.Purpose, sec.Shared, sec.Kind = new(Purpose), draft.Shared, draft.Value.kind
 	}
 	if sec.RotationPeriod > 0 {
 		sec.RotationDue = now.Add(sec.RotationPeriod)

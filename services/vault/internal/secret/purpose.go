@@ -115,6 +115,11 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if len(u.Purpose.Chains) == 0 {
 		return fault.Field("chains", "must say what the KEY is used for")
 	}
+	if !sec.Kind.servesAll(u.Purpose) {
+		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+			"the key was generated for something else; generate one of the kind that this needs").
+			With("requested", strings.Join(u.Purpose.Chains, ", "))
+	}
 	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
 		switch {
 		case !p.admits(u.Purpose):

@@ -149,6 +149,8 @@ type Secret struct {
 	Purpose *Purpose `json:"purpose,omitempty"`
 	// Shared is whether a KEY may serve the endpoints of several hosts.
 	Shared bool `json:"shared,omitempty"`
+	// Kind is what the first version of a KEY was generated as; 0: it was given.
+	Kind Kind `json:"kind,omitempty"`
 	// Public is whether a KEY holds public keys only, from its first version on.
 	Public bool `json:"public,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.

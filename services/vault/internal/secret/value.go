@@ -19,7 +19,7 @@ var (
 // A Kind is a kind of random value.
 type Kind int
 
-// The kinds.
+// The kinds. Records of secrets hold their numbers.
 const (
 	AES128 Kind = iota + 1
 	AES192

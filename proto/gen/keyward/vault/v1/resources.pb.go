@@ -935,7 +935,8 @@ func (*SecretValue_Data) isSecretValue_Source() {}
 
 func (*SecretValue_Generate) isSecretValue_Source() {}
 
-// Generate names a kind of random value.
+// Generate names a kind of random value. A KEY whose first version was generated as one of the
+// AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
 type Generate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind to draw.
