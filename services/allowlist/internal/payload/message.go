@@ -138,6 +138,12 @@ type message struct {
 	ivSuffix, aadSuffix []byte
 	// answer is what an answer needs, if one is to be made.
 	answer Exchange
+	// tried says that a key was used on what came in.
+	tried bool
+	// spoiled says that a value did not open where nothing authenticates. What follows goes
+	// on with what there is, so that a wrong padding takes the way and the time of a wrong
+	// structure; the message fails at its end.
+	spoiled bool
 }
 
 // spend notes work that is about to be done, in iterations of a hash, and fails where it
@@ -180,7 +186,8 @@ type stage string
 
 func (s stage) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
 
-// The stages. Padding and tag are one even here.
+// The stages. Padding and tag are one even here, and where nothing authenticates all that
+// comes after a key was used is [errCipher]; see [choices.unauthenticated].
 const (
 	errSelect     = stage("select")
 	errEnvelope   = stage("envelope")
