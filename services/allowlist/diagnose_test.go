@@ -144,7 +144,8 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 		k.clock.advance(time.Hour) // a workspace has ten an hour
 		ours := k.configured(t, fmt.Sprintf("ours-%d", i), "request { "+c.ours+" }")
 		theirs := k.configured(t, fmt.Sprintf("theirs-%d", i), "request { "+c.theirs+" }")
-		sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: body, LiveKeys: true, Reason: "the partner"})
+		k.activate(t, fmt.Sprintf("theirs-%d", i))
+		sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: theirs, Body: body})
 		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
 			Name: ours, Body: sent.GetBody(), Plaintext: body, Headers: headersOf(sent.GetHeaders()),
 		})

@@ -3,7 +3,8 @@
 //
 // With throw-away keys everything is shown, for a draft as well as for what is saved. The
 // endpoint's own keys are used only as they are saved, only for who says why, and only
-// after that is on the change log; then nothing is shown from which they follow.
+// after that is on the change log and taken from the quota of each KEY; then nothing is shown
+// from which they follow.
 //
 //	tryout ┬→ dryrun      one message, step by step
 //	       │    ├→ throwaway   keys for it
@@ -13,12 +14,13 @@
 package tryout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/quota"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -28,29 +30,18 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
-// A workspace has ten diagnoses at once, and then one every six minutes.
-const (
-	diagnoses = 10
-	period    = time.Hour
-)
-
 // A Server tries configurations. It may be used from many goroutines.
 type Server struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
 	presets   *preset.Library
-	limits    *quota.Limiter
 	turns     *turn.Queue
 	now       func() time.Time
 }
 
 // New returns a server for the endpoints of a registry. Slow messages wait in turns.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) (*Server, error) {
-	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, now)
-	if err != nil {
-		return nil, fmt.Errorf("prepare limits: %w", err)
-	}
-	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, turns: turns, now: now}, nil
+func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) *Server {
+	return &Server{endpoints: endpoints, vault: vault, presets: presets, turns: turns, now: now}
 }
 
 // saved returns an endpoint with its configuration.
@@ -77,6 +68,18 @@ func notConfigured() error {
 func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
 	draft, err := s.presets.Parse(pb, workspace, s.now())
 	return draft.Config(), err
+}
+
+// keysOf returns the uids of the KEYs that references of an endpoint lead to, each once.
+// All versions of a secret are one KEY.
+func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
+	var uids []string
+	for _, ref := range slices.Concat(refs...) {
+		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage == payload.KeyUsage && !slices.Contains(uids, uid) {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
 }
 
 // resolve returns the keys of an endpoint for references. The caller zeroes them.

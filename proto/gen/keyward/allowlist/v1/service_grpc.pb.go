@@ -121,7 +121,9 @@ type AllowlistServiceClient interface {
 	VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error)
 	// Shows what a configuration makes of a sample: nothing is sent and no
 	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
-	// the partner can check it; with live keys the call is on the change log.
+	// the partner can check it; with live keys the call is on the change log, and under a
+	// quota: a KEY has 10 calls at once and one more every 6 minutes, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quota.
 	TestEncryption(ctx context.Context, in *TestEncryptionRequest, opts ...grpc.CallOption) (*TestEncryptionResponse, error)
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
@@ -131,7 +133,8 @@ type AllowlistServiceClient interface {
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
-	// calls at once and one more every 6 minutes, then RATE_LIMITED.
+	// calls at once and one more every 6 minutes, and so has each KEY, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quotas.
 	DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error)
@@ -381,7 +384,9 @@ type AllowlistServiceServer interface {
 	VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error)
 	// Shows what a configuration makes of a sample: nothing is sent and no
 	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
-	// the partner can check it; with live keys the call is on the change log.
+	// the partner can check it; with live keys the call is on the change log, and under a
+	// quota: a KEY has 10 calls at once and one more every 6 minutes, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quota.
 	TestEncryption(context.Context, *TestEncryptionRequest) (*TestEncryptionResponse, error)
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
@@ -391,7 +396,8 @@ type AllowlistServiceServer interface {
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
-	// calls at once and one more every 6 minutes, then RATE_LIMITED.
+	// calls at once and one more every 6 minutes, and so has each KEY, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quotas.
 	DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error)
