@@ -151,13 +151,19 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 // destroyed is an [*UnusableError].
 func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	if c.memory == nil {
-		a, err := c.ask(ctx, ref)
-		return a.Value, err
+		return c.Ask(ctx, ref)
 	}
 	if kept, ok := c.Kept(ref); ok {
 		return kept, nil
 	}
 	a, err := c.memory.fetch(ctx, ref, c.ask)
+	return a.Value, err
+}
+
+// Ask returns a secret from the vault, and keeps nothing of it. Errors are as of
+// [Cache.Resolve].
+func (c *Cache) Ask(ctx context.Context, ref Ref) (Value, error) {
+	a, err := c.ask(ctx, ref)
 	return a.Value, err
 }
 

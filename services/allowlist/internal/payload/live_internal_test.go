@@ -57,7 +57,9 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 	t.Parallel()
 	gcm := &allowlistv1.Cipher{Algorithm: allowlistv1.Cipher_ALGORITHM_AES_256_GCM}
 	kinds := []*allowlistv1.Profile{
-		{}, {Kind: &allowlistv1.Profile_Cipher{Cipher: gcm}}, {Kind: &allowlistv1.Profile_RsaDirect{RsaDirect: &allowlistv1.RsaDirect{}}},
+		{},
+		{Kind: &allowlistv1.Profile_Cipher{Cipher: gcm}},
+		{Kind: &allowlistv1.Profile_RsaDirect{RsaDirect: &allowlistv1.RsaDirect{}}},
 		{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{}}},
 	}
 	for alg := range allowlistv1.Jose_KeyManagement_name {

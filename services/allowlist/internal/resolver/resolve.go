@@ -30,6 +30,8 @@ type Want struct {
 	// current one, if that is disabled or destroyed: what was sent before is as good as it
 	// was. What goes out needs the current one.
 	Incoming bool
+	// Fresh asks the vault whatever is in memory, and keeps nothing there.
+	Fresh bool
 }
 
 // check fails unless a secret of the usage, with the hosts that it may be sent to,
@@ -81,9 +83,11 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
 	var calls sync.WaitGroup
 	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok {
-			keys[i], failures[i] = want.take(kept)
-			continue
+		if !want.Fresh {
+			if kept, ok := v.cache.Kept(want.ref()); ok {
+				keys[i], failures[i] = want.take(kept)
+				continue
+			}
 		}
 		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
 	}
@@ -162,7 +166,11 @@ func withdrawn(err error) bool {
 }
 
 func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	got, err := v.cache.Resolve(ctx, want.ref())
+	ask := v.cache.Resolve
+	if want.Fresh {
+		ask = v.cache.Ask
+	}
+	got, err := ask(ctx, want.ref())
 	if err != nil {
 		return Key{}, translate(ctx, "resolve", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 )
 
@@ -117,20 +116,9 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 
 // live tries a configuration with the endpoint's own keys.
 func (s *Server) live(ctx context.Context, e endpoint.Endpoint, config *payload.Config, sample dryrun.Sample) (dryrun.Result, error) {
-	var resolved [][]resolver.Key
-	defer func() { resolver.Zero(resolved...) }()
-	return dryrun.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
-		found, err := s.resolve(ctx, e, config, refs)
-		if err != nil {
-			return nil, err
-		}
-		resolved = append(resolved, found...)
-		keys := make(payload.Keys, len(found))
-		for i, versions := range found {
-			keys[i] = versionsOf(versions)
-		}
-		return keys, nil
-	})
+	resolve, zero := s.liveKeys(ctx, e, config, false)
+	defer zero()
+	return dryrun.Live(sample, resolve)
 }
 
 // filled returns the body of a request with what stands for the credentials in it.

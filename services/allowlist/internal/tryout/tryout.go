@@ -6,9 +6,13 @@
 // after that is on the change log and taken from the quota of each KEY; then nothing is shown
 // from which they follow.
 //
+// Before an endpoint is switched on its keys make a round trip, of which nothing is shown
+// but why it fails ([Server.RoundTrip]).
+//
 //	tryout ┬→ dryrun      one message, step by step
 //	       │    ├→ throwaway   keys for it
 //	       │    └→ snippet     programs that open it
+//	       ├→ sample      messages that are made up
 //	       └→ diagnosis   many variants of one profile
 //	            └→ variant     what they are
 package tryout
@@ -75,15 +79,16 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
 	var uids []string
 	for _, ref := range slices.Concat(refs...) {
-		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage == payload.KeyUsage && !slices.Contains(uids, uid) {
+		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage != payload.ParameterUsage && !slices.Contains(uids, uid) {
 			uids = append(uids, uid)
 		}
 	}
 	return uids
 }
 
-// resolve returns the keys of an endpoint for references. The caller zeroes them.
-func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
+// resolve returns the keys of an endpoint for references: fresh ones leave nothing in memory.
+// The caller zeroes them.
+func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference, fresh bool) ([][]resolver.Key, error) {
 	wants := make([]resolver.Want, len(refs))
 	for i, ref := range refs {
 		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version}
@@ -93,12 +98,30 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 		if ref.Live {
 			wants[i].Grace = config.Grace()
 		}
+		wants[i].Fresh = fresh
 	}
 	keys, err := s.vault.ResolveLive(ctx, wants)
 	if err != nil {
 		return nil, fmt.Errorf("resolve keys: %w", err)
 	}
 	return keys, nil
+}
+
+// liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
+func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config, fresh bool) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
+	var resolved [][]resolver.Key
+	return func(refs []payload.Reference) (payload.Keys, error) {
+		found, err := s.resolve(ctx, e, config, refs, fresh)
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, found...)
+		keys := make(payload.Keys, len(found))
+		for i, versions := range found {
+			keys[i] = versionsOf(versions)
+		}
+		return keys, nil
+	}, func() { resolver.Zero(resolved...) }
 }
 
 // versionsOf returns resolved keys as package payload takes them.

@@ -105,6 +105,13 @@ type AllowlistServiceClient interface {
 	CheckUrl(ctx context.Context, in *CheckUrlRequest, opts ...grpc.CallOption) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
+	//
+	// Before that, each profile of the configuration encrypts and signs a made-up message with
+	// the endpoint's own keys, and opens it again where these can. Keys that cannot work fail
+	// with KEY_NOT_USABLE, and those that are not to be had with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE. Nothing of the message is shown, counted or kept. A
+	// key of which only the public part is there does what that can do; a configuration that
+	// no made-up message fits is not tried.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
@@ -368,6 +375,13 @@ type AllowlistServiceServer interface {
 	CheckUrl(context.Context, *CheckUrlRequest) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
+	//
+	// Before that, each profile of the configuration encrypts and signs a made-up message with
+	// the endpoint's own keys, and opens it again where these can. Keys that cannot work fail
+	// with KEY_NOT_USABLE, and those that are not to be had with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE. Nothing of the message is shown, counted or kept. A
+	// key of which only the public part is there does what that can do; a configuration that
+	// no made-up message fits is not tried.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)
