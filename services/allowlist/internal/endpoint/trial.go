@@ -131,6 +131,6 @@ func (r *Registry) forgetTrials(ctx context.Context) error {
 }
 
 func tooManyTrials(wait time.Duration) error {
-	return fault.New(fault.ResourceExhausted, fault.RateLimited, "live keys were tried too often: each has 10 trials, and one more every 6 minutes").
+	return fault.New(fault.ResourceExhausted, fault.RateLimited, "live keys were tried too often: a KEY has 10 trials at once and one more every 6 minutes, and so has a workspace").
 		Retry(wait)
 }

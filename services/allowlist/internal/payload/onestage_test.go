@@ -194,3 +194,32 @@ func TestAMessageUnderAMACTellsItsStage(t *testing.T) {
 		t.Errorf("Decrypt with a wrong MAC: %v, want the stage mac", err)
 	}
 }
+
+// Time does not tell either: a value that does not open leaves the work for the others.
+func TestAWrongPaddingLeavesNoWorkUndone(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := legacyPipeline(t, `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { `+named("pass", "RAW")+` derivation { pbkdf2 { iterations: 101000 } `+sentSalt+`} } } `+
+		fields("", "$.v", "$.w")+`envelope { `+blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT")+`}`)
+	sent := s.encrypt(t, p, `{"v":"one value","w":"the other"}`).Body
+	spoil := func(ends ...string) []byte {
+		body := string(sent)
+		for _, end := range ends { // the last byte of a block before the padding, or of the padding
+			at := strings.Index(body, end)
+			body = body[:at-2] + map[bool]string{true: "00", false: "ff"}[body[at-2:at] != "00"] + body[at:]
+		}
+		return []byte(body)
+	}
+	for name, body := range map[string][]byte{
+		"the first": spoil(`","w"`), "the second": spoil(`"}`), "both": spoil(`","w"`, `"}`),
+	} {
+		derivations := 0
+		_, err := p.Decrypt(payload.Input{
+			Now: now, Keys: s.keys(t, p.DecryptReferences()), Body: body,
+			Turn: func(int) (func(), error) { derivations++; return func() {}, nil },
+		})
+		if payload.Stage(err) != "decrypt" || derivations != 2 {
+			t.Errorf("%s is wrong: Decrypt = %v after %d derivations, want all two", name, err, derivations)
+		}
+	}
+}

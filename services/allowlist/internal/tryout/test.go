@@ -62,18 +62,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	run := dryrun.Throwaway
 	if t.Live {
-		pipeline := config.Pipeline(t.Direction)
-		if pipeline.IsOracle() {
-			return Tested{}, fault.Field("live_keys", "must be unset unless messages are only encrypted, under a random IV: other output tells what others make of the key")
-		}
-		trial := endpoint.Trial{
-			Endpoint: e, Action: endpoint.ActionTested, Author: t.Author,
-			Subjects: keysOf(e, pipeline.EncryptReferences(), pipeline.DecryptReferences()),
-		}
-		if err := s.endpoints.Try(ctx, trial); err != nil {
-			return Tested{}, err
-		}
-		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, config, sample) }
+		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, sample, t.Author) }
 	}
 	result, err := run(sample)
 	if err != nil {
@@ -114,9 +103,21 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 	return e, config, err
 }
 
-// live tries a configuration with the endpoint's own keys.
-func (s *Server) live(ctx context.Context, e endpoint.Endpoint, config *payload.Config, sample dryrun.Sample) (dryrun.Result, error) {
-	resolve, zero := s.liveKeys(ctx, e, config, false)
+// live tries a sample with the endpoint's own keys, as far as their quotas go, once that is on
+// the change log. It refuses what tells of the keys.
+func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sample, author changelog.Author) (dryrun.Result, error) {
+	pipeline := sample.Config.Pipeline(sample.Direction)
+	if pipeline.IsOracle() {
+		return dryrun.Result{}, fault.Field("live_keys", "must be unset unless messages are only encrypted, under a random IV: other output tells what others make of the key")
+	}
+	err := s.endpoints.Try(ctx, endpoint.Trial{
+		Endpoint: e, Action: endpoint.ActionTested, Author: author,
+		Subjects: keysOf(e, pipeline.EncryptReferences(), pipeline.DecryptReferences()),
+	})
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	resolve, zero := s.liveKeys(ctx, e, sample.Config, false)
 	defer zero()
 	return dryrun.Live(sample, resolve)
 }
