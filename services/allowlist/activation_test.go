@@ -29,8 +29,7 @@ func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	const canary = "sesame-that-is-no-key"
-	k.secret(t, "good", keyOf(1)...)
-	keySecret(t, k, "bad", canary)
+	k.secret(t, "good")
 	with := func(text string) *allowlistv1.Endpoint {
 		e := draft()
 		e.Encryption = encryptionOf(t, text)
@@ -43,7 +42,8 @@ func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 		"response": {`request { ` + good + ` } response { ` + bad + ` }`, "response.cipher.shared_key.keys[0]"},
 		"inside":   {`request { ` + good + ` nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:bad" decoding: DECODING_PEM } } }`, "request.nested_jws.keys[0]"},
 	} {
-		k.approved(t, id, with(c.text))
+		keySecret(t, k, "bad-"+id, canary)
+		k.approved(t, id, with(strings.ReplaceAll(c.text, "secret:bad", "secret:bad-"+id)))
 		logged := len(k.owner.history(t, nameOf(id)))
 		err := k.owner.activate(t, id)
 		wantError(t, "ActivateEndpoint of "+id, err, codes.FailedPrecondition, "KEY_NOT_USABLE")
@@ -122,14 +122,16 @@ func TestAnActivationTellsWhyAKeyIsNotToBeHad(t *testing.T) {
 func TestKeysOfTheOtherSideAreNoCause(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	public := k.generated(t, "pair", vaultv1.Generate_KIND_EC_P256)
-	got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: public})
-	must(t, err)
-	keySecret(t, k, "partner", got.GetSecret().GetPublicKey().GetPem())
+	for _, id := range []string{"encrypts", "verifies"} {
+		pair := k.generated(t, id+"-pair", vaultv1.Generate_KIND_EC_P256)
+		got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
+		must(t, err)
+		keySecret(t, k, id, got.GetSecret().GetPublicKey().GetPem())
+	}
 	e := draft()
 	e.Encryption = encryptionOf(t, `
-		request { jose { key_management: KEY_MANAGEMENT_ECDH_ES content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:partner" decoding: DECODING_PEM } } }
-		response { signing { asymmetric { algorithm: ALGORITHM_ECDSA_P256_SHA256_DER } keys { name: "secret:partner" decoding: DECODING_PEM } headers { key: "X-Sig" value: "${signature}" } } }`)
+		request { jose { key_management: KEY_MANAGEMENT_ECDH_ES content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:encrypts" decoding: DECODING_PEM } } }
+		response { signing { asymmetric { algorithm: ALGORITHM_ECDSA_P256_SHA256_DER } keys { name: "secret:verifies" decoding: DECODING_PEM } headers { key: "X-Sig" value: "${signature}" } } }`)
 	k.approved(t, "orders", e)
 	must(t, k.owner.activate(t, "orders"))
 }

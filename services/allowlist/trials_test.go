@@ -2,6 +2,7 @@ package allowlist_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,34 +122,48 @@ func TestDiagnosesAreCountedByKey(t *testing.T) {
 	wantError(t, "a diagnosis of another key", diagnose("else"), codes.ResourceExhausted, "RATE_LIMITED")
 }
 
+// own creates an endpoint with a configuration in which NAME stands for its id, and has the
+// vault generate the secrets that it names: a key serves one thing.
+func (k *kit) own(t testing.TB, id, text string) string {
+	t.Helper()
+	text = strings.ReplaceAll(text, "NAME", id)
+	for suffix, kind := range map[string]vaultv1.Generate_Kind{
+		"": vaultv1.Generate_KIND_AES_256, "-16": vaultv1.Generate_KIND_AES_128, "-mac": vaultv1.Generate_KIND_HMAC_SHA256,
+		"-pair": vaultv1.Generate_KIND_RSA_2048,
+	} {
+		if strings.Contains(text, `"secret:`+id+suffix+`"`) {
+			k.generated(t, id+suffix, kind)
+		}
+	}
+	return k.configured(t, id, text)
+}
+
 // What a live test may not show is refused in one way, and the log has nothing of it.
 func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.complaintSecrets(t)
-	k.secret(t, "raw16", keyOf(1)[:16]...)
 	k.secretIn(t, workspace, "param", vaultv1.Usage_USAGE_PARAMETER, []byte("0123456789abcdef")...)
 	const header = ` headers { key: "X-Sig" value: "${signature}" } } `
 	cbc := func(rest string) string {
-		return `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:raw16" } } ` + rest + ` } }`
+		return `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } } ` + rest + ` } }`
 	}
-	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` } `
+	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:NAME" } } } `
 	for name, text := range map[string]string{
 		"static":         cbc(`iv { source: SOURCE_STATIC secret { name: "secret:param" } }`),
 		"zero":           cbc(`iv { source: SOURCE_ZERO }`),
 		"prefix":         cbc(`iv { source: SOURCE_KEY_PREFIX }`),
 		"in-plaintext":   cbc(`iv { source: SOURCE_IN_PLAINTEXT }`),
-		"derived":        `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:raw16" } derivation { hkdf {} } } iv { source: SOURCE_DERIVED } } }`,
-		"suffix":         `request { selection { object { path: "$.pan" } } cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:raw16" } } iv { source: SOURCE_FIELD_SUFFIX field_suffix: "$.ts" } } }`,
-		"ecb":            `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:raw16" } } } }`,
-		"hmac":           `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:hex" } input: "${body}"` + header + `}`,
-		"hmac-over-gcm":  `request { ` + gcm + `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:text" } input: "${plaintext}"` + header + `}`,
-		"rsa":            `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:rsa" decoding: DECODING_PEM }` + header + `}`,
-		"pss":            `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PSS_SHA256 } keys { name: "secret:rsa" decoding: DECODING_PEM }` + header + `}`,
-		"jws":            `request { signing { jws { algorithm: ALGORITHM_HS256 } keys { name: "secret:hex" }` + header + `}`,
-		"jws-inside-gcm": `request { ` + gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" decoding: DECODING_PEM } } }`,
+		"derived":        `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } derivation { hkdf {} } } iv { source: SOURCE_DERIVED } } }`,
+		"suffix":         `request { selection { object { path: "$.pan" } } cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } } iv { source: SOURCE_FIELD_SUFFIX field_suffix: "$.ts" } } }`,
+		"ecb":            `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:NAME-16" } } } }`,
+		"hmac":           `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:NAME-mac" } input: "${body}"` + header + `}`,
+		"hmac-over-gcm":  `request { ` + gcm + `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:NAME-mac" } input: "${plaintext}"` + header + `}`,
+		"rsa":            `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:NAME-pair" decoding: DECODING_PEM }` + header + `}`,
+		"pss":            `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PSS_SHA256 } keys { name: "secret:NAME-pair" decoding: DECODING_PEM }` + header + `}`,
+		"jws":            `request { signing { jws { algorithm: ALGORITHM_HS256 } keys { name: "secret:NAME-mac" }` + header + `}`,
+		"jws-inside-gcm": `request { ` + gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:NAME-pair" decoding: DECODING_PEM } } }`,
 	} {
-		endpoint := k.configured(t, name, text)
+		endpoint := k.own(t, name, text)
 		err := k.live(t, endpoint)
 		wantError(t, "a live test of "+name, err, codes.InvalidArgument, "INVALID_FIELD")
 		if v := servertest.Violations(err); len(v) != 1 || v[0].Field != "live_keys" {
@@ -158,6 +173,6 @@ func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 			t.Errorf("%s: the change log has %d entries, want its creation", name, n)
 		}
 	}
-	answered := k.configured(t, "signed-request", `request { `+gcm+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:text" }`+header+`}`)
+	answered := k.own(t, "signed-request", `request { `+gcm+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:NAME-mac" }`+header+`}`)
 	k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: answered, Kind: response, Body: []byte(sample), LiveKeys: true, Reason: "only encrypted"})
 }
