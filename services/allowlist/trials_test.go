@@ -151,7 +151,6 @@ func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"static":         cbc(`iv { source: SOURCE_STATIC secret { name: "secret:param" } }`),
 		"zero":           cbc(`iv { source: SOURCE_ZERO }`),
-		"prefix":         cbc(`iv { source: SOURCE_KEY_PREFIX }`),
 		"in-plaintext":   cbc(`iv { source: SOURCE_IN_PLAINTEXT }`),
 		"derived":        `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } derivation { hkdf {} } } iv { source: SOURCE_DERIVED } } }`,
 		"suffix":         `request { selection { object { path: "$.pan" } } cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } } iv { source: SOURCE_FIELD_SUFFIX field_suffix: "$.ts" } } }`,
