@@ -21,8 +21,8 @@ var (
 
 // OneSided reports whether an error of [Pipeline.Encrypt] or [Pipeline.Decrypt] is that of a
 // sound key which belongs to the other side: the partner's public key, with which we neither
-// open nor sign, or our private key without the certificate that is sent by who encrypts for
-// it. One direction of an endpoint often has only such keys.
+// open nor sign, or our private key without the certificate whose fingerprint the partner
+// sends. One direction of an endpoint often has only such keys.
 func OneSided(err error) bool {
 	return errors.Is(err, errPublicKey) || errors.Is(err, errNoCertificate) || errors.Is(err, pgp.ErrPublic)
 }

@@ -2,14 +2,14 @@ package payload
 
 import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 
-// This file decides, beside [UnsafeChoices], what of a profile gives keys away to
-// callers who may try it: who test it with live keys (oracle), and who watch where
-// messages stop (unauthenticated).
+// This file is the table of what a profile gives away, beside [UnsafeChoices]: to owners who
+// test it with live keys (oracle), and to observers of where messages stop
+// (unauthenticated).
 
-// oracle reports whether a message that is made of chosen text, and shown, is a function of
-// the key that the caller could not compute otherwise. Live tests are refused then. What is
-// left is encryption under a random IV, or under a key with a random salt: each message
-// shows the key's function at points that its caller can neither choose nor foresee.
+// oracle reports whether the output for chosen text tells the caller what another
+// configuration makes of the same key. Live tests are refused then. What is left is
+// encryption under a random IV, or under a key with a random salt: each message shows the
+// key's function at points that the caller can neither choose nor foresee.
 //
 // A signature is always refused:
 //
@@ -17,15 +17,14 @@ import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 //     first step of a key that another endpoint derives from the same KEY; 33 tests of an
 //     endpoint that signs `${body}` are all of scrypt with 32 bytes.
 //   - A digest with the secret in it may be another endpoint's derived key.
-//   - A signature by a private key, deterministic or not, is good for whatever is signed so
-//     elsewhere, and a partner cannot tell a test from a message. It is no better inside of
-//     what is encrypted (a nested JWS, OpenPGP): the owner names the key that it is
-//     encrypted to.
+//   - A signature by a private key, deterministic or not, is valid wherever that key signs,
+//     and a partner cannot tell a test from a message. Encryption does not hide a signature
+//     inside it (a nested JWS, OpenPGP): the owner names the key that it is encrypted to.
 //
 // A signature over a ciphertext with a random IV would be harmless. But whether the random
-// bytes are part of what is signed depends on the template, the envelope and on what the
-// body selects (an empty body under CTR is an empty ciphertext, and the IV may travel
-// in a header); a rule that is wrong once gives a key away, so there is none.
+// bytes are part of what is signed depends on the template, on the envelope and on what the
+// body selects: an empty body under CTR is an empty ciphertext, and the IV may travel in a
+// header. One mistake in such a rule gives a key away, so there is no exception.
 //
 // The MAC of a cipher stays: it has to cover the IV and the salt that are sent, which are
 // random ([profile.mac]). So do AES Key Wrap and GCM Key Wrap, whose input is a key that is
@@ -53,9 +52,9 @@ func (c choices) randomized() bool {
 }
 
 // randomIV reports whether the cipher has an IV that is random, or derived with a salt that
-// is. Whatever else an IV comes from, its caller knows or chooses: a static one, zeros, the
-// end of a field, the IV of the question. Zeros in front of a random block (IN_PLAINTEXT)
-// are the codebook for that block, and the beginning of the key shows the key.
+// is. The caller knows or chooses all others: a static IV, zeros, the end of a field, the IV
+// of the question. IN_PLAINTEXT encrypts its random block under zeros, and the beginning of
+// the key shows the key.
 func (c choices) randomIV() bool {
 	switch suiteOf(c.GetCipher()).mode {
 	case modeGCM, modeChaCha, modeCBC, modeCTR:
@@ -72,11 +71,11 @@ func (c choices) randomIV() bool {
 	}
 }
 
-// unauthenticated reports whether somebody without the key can send a message whose
-// plaintext is related to another's: then telling a wrong padding from a wrong structure
-// opens that other message, byte by byte (Vaudenay 2002, Bleichenbacher 1998). All such a
-// message can fail with, once a key has been used, is one stage. PKCS #1 v1.5 wraps the
-// session keys of OpenPGP, too.
+// unauthenticated reports whether an attacker without the key can send a message whose
+// plaintext is related to that of another message. An observer who can tell a wrong padding
+// from a wrong structure then decrypts the other message, byte by byte (Vaudenay 2002,
+// Bleichenbacher 1998). So once a key was used, these messages fail at one stage. OpenPGP
+// wraps session keys with PKCS #1 v1.5, too.
 func (c choices) unauthenticated() bool {
 	return c.bare() || c.rsaPKCS1v15() || c.GetPgp() != nil
 }

@@ -140,9 +140,9 @@ type message struct {
 	answer Exchange
 	// tried says that a key was used on what came in.
 	tried bool
-	// spoiled says that a value did not open where nothing authenticates. What follows goes
-	// on with what there is, so that a wrong padding takes the way and the time of a wrong
-	// structure; the message fails at its end.
+	// spoiled says that a value did not open where nothing authenticates. The message goes on
+	// with what there is and fails at its end, so that a wrong padding takes the path and the
+	// time of a wrong structure.
 	spoiled bool
 }
 

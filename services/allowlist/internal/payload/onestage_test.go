@@ -18,8 +18,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// blocks encrypts whole blocks under keyA and an IV of zeros, as nobody without the key
-// could, and returns what stands in a message.
+// blocks encrypts whole blocks under keyA and an IV of zeros, as only a holder of the
+// key can, and returns what stands in a message.
 func blocks(t testing.TB, plaintext string) string {
 	t.Helper()
 	block, err := aes.NewCipher(unhex(t, keyA))

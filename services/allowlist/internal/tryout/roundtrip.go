@@ -14,8 +14,8 @@ import (
 
 // RoundTrip encrypts and signs a message that is made up with an endpoint's own keys, opens
 // and verifies it again where our keys can, and returns why they cannot work, or nil. Each
-// profile of the configuration makes one. Nothing is shown of the messages and nothing of it
-// is counted: who may switch the endpoint on learns no more than by sending one message.
+// profile of the configuration makes one. Nothing of the messages is shown, and nothing is
+// counted.
 //
 // It fails with KEY_NOT_USABLE, and as the vault does where a key is not to be had
 // (VERSION_DISABLED, VAULT_UNAVAILABLE and others).

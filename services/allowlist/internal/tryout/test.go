@@ -108,7 +108,7 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sample, author changelog.Author) (dryrun.Result, error) {
 	pipeline := sample.Config.Pipeline(sample.Direction)
 	if pipeline.IsOracle() {
-		return dryrun.Result{}, fault.Field("live_keys", "must be unset unless messages are only encrypted, under a random IV: other output tells what others make of the key")
+		return dryrun.Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
 	}
 	err := s.endpoints.Try(ctx, endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionTested, Author: author,

@@ -2,9 +2,9 @@
 // one whose messages do not open. Nothing is sent, and no endpoint has to be in use.
 //
 // With throw-away keys everything is shown, for a draft as well as for what is saved. The
-// endpoint's own keys are used only as they are saved, only for who says why, and only
-// after that is on the change log and taken from the quota of each KEY; then nothing is shown
-// from which they follow.
+// endpoint's own keys are used only as they are saved, only with a reason, and only after that
+// is on the change log and taken from the quota of each KEY; then nothing is shown from which
+// they follow.
 //
 // Before an endpoint is switched on its keys make a round trip, of which nothing is shown
 // but why it fails ([Server.RoundTrip]).

@@ -107,10 +107,10 @@ type AllowlistServiceClient interface {
 	// on what is on changes nothing.
 	//
 	// Before that, each profile of the configuration encrypts and signs a made-up message with
-	// the endpoint's own keys, and opens it again where these can. Keys that cannot work fail
-	// with KEY_NOT_USABLE, and those that are not to be had with the vault's reason, such as
-	// VERSION_DISABLED or VAULT_UNAVAILABLE. Nothing of the message is shown, counted or kept. A
-	// key of which only the public part is there does what that can do; a configuration that
+	// the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
 	// no made-up message fits is not tried.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
@@ -377,10 +377,10 @@ type AllowlistServiceServer interface {
 	// on what is on changes nothing.
 	//
 	// Before that, each profile of the configuration encrypts and signs a made-up message with
-	// the endpoint's own keys, and opens it again where these can. Keys that cannot work fail
-	// with KEY_NOT_USABLE, and those that are not to be had with the vault's reason, such as
-	// VERSION_DISABLED or VAULT_UNAVAILABLE. Nothing of the message is shown, counted or kept. A
-	// key of which only the public part is there does what that can do; a configuration that
+	// the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
 	// no made-up message fits is not tried.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.

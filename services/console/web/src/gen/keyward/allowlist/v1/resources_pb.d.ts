@@ -525,7 +525,7 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
    * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
    * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
-   * whatever is wrong once a key was used is `decrypt`: the stages would open other messages.
+   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
    * @generated from field: string stage = 2;
    */
@@ -578,7 +578,7 @@ export declare type MessageFailureJson = {
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
    * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
    * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
-   * whatever is wrong once a key was used is `decrypt`: the stages would open other messages.
+   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
    * @generated from field: string stage = 2;
    */

@@ -2032,9 +2032,9 @@ export declare type TestEncryptionRequest = Message<"keyward.allowlist.v1.TestEn
 
   /**
    * Uses the endpoint's own keys instead of throw-away keys: only with the saved
-   * configuration, with a `reason`, and where messages of this kind are only encrypted, under
-   * an IV that is random or derived with a salt that is sent. Whatever is signed, inside or
-   * outside, and every other IV are refused: that output tells what others make of the key.
+   * configuration, with a `reason`, and for messages that are encrypted under an IV that is
+   * random, or derived with a salt that is sent. Signatures, inside or outside, and every
+   * other IV are refused: their output can be a piece of a key that another endpoint derives.
    * The answer has no keys, no values in its steps, and no snippets.
    *
    * @generated from field: bool live_keys = 6;
@@ -2093,9 +2093,9 @@ export declare type TestEncryptionRequestJson = {
 
   /**
    * Uses the endpoint's own keys instead of throw-away keys: only with the saved
-   * configuration, with a `reason`, and where messages of this kind are only encrypted, under
-   * an IV that is random or derived with a salt that is sent. Whatever is signed, inside or
-   * outside, and every other IV are refused: that output tells what others make of the key.
+   * configuration, with a `reason`, and for messages that are encrypted under an IV that is
+   * random, or derived with a salt that is sent. Signatures, inside or outside, and every
+   * other IV are refused: their output can be a piece of a key that another endpoint derives.
    * The answer has no keys, no values in its steps, and no snippets.
    *
    * @generated from field: bool live_keys = 6;
@@ -3159,10 +3159,10 @@ export declare const AllowlistService: GenService<{
    * on what is on changes nothing.
    *
    * Before that, each profile of the configuration encrypts and signs a made-up message with
-   * the endpoint's own keys, and opens it again where these can. Keys that cannot work fail
-   * with KEY_NOT_USABLE, and those that are not to be had with the vault's reason, such as
-   * VERSION_DISABLED or VAULT_UNAVAILABLE. Nothing of the message is shown, counted or kept. A
-   * key of which only the public part is there does what that can do; a configuration that
+   * the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+   * with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+   * VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+   * is shown, counted or kept. A public key is tried for what it can do. A configuration that
    * no made-up message fits is not tried.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.ActivateEndpoint
