@@ -151,7 +151,8 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 // destroyed is an [*UnusableError].
 func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	if c.memory == nil {
-		return c.Ask(ctx, ref)
+		a, err := c.ask(ctx, ref)
+		return a.Value, err
 	}
 	if kept, ok := c.Kept(ref); ok {
 		return kept, nil
@@ -160,9 +161,8 @@ func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	return a.Value, err
 }
 
-// Ask returns a secret from the vault, and keeps nothing of it. Errors are as of
-// [Cache.Resolve].
-func (c *Cache) Ask(ctx context.Context, ref Ref) (Value, error) {
+// Fresh is [Cache.Resolve] from the vault alone, and keeps nothing.
+func (c *Cache) Fresh(ctx context.Context, ref Ref) (Value, error) {
 	a, err := c.ask(ctx, ref)
 	return a.Value, err
 }

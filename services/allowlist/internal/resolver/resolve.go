@@ -20,6 +20,8 @@ type Want struct {
 	// Version is the version, or 0 for the current one.
 	Version uint32
 	Usage   Usage
+	// Fresh asks the vault, whatever is cached.
+	Fresh bool
 	// Host is where a credential is sent: a DNS name or an IP address without
 	// brackets or port.
 	Host string
@@ -30,8 +32,6 @@ type Want struct {
 	// current one, if that is disabled or destroyed: what was sent before is as good as it
 	// was. What goes out needs the current one.
 	Incoming bool
-	// Fresh asks the vault whatever is in memory, and keeps nothing there.
-	Fresh bool
 }
 
 // check fails unless a secret of the usage, with the hosts that it may be sent to,
@@ -83,11 +83,9 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
 	var calls sync.WaitGroup
 	for i, want := range wants {
-		if !want.Fresh {
-			if kept, ok := v.cache.Kept(want.ref()); ok {
-				keys[i], failures[i] = want.take(kept)
-				continue
-			}
+		if kept, ok := v.cache.Kept(want.ref()); ok && !want.Fresh {
+			keys[i], failures[i] = want.take(kept)
+			continue
 		}
 		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
 	}
@@ -166,11 +164,11 @@ func withdrawn(err error) bool {
 }
 
 func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	ask := v.cache.Resolve
+	resolve := v.cache.Resolve
 	if want.Fresh {
-		ask = v.cache.Ask
+		resolve = v.cache.Fresh
 	}
-	got, err := ask(ctx, want.ref())
+	got, err := resolve(ctx, want.ref())
 	if err != nil {
 		return Key{}, translate(ctx, "resolve", err)
 	}

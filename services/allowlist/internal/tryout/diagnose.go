@@ -53,7 +53,7 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	if err := s.endpoints.Try(ctx, trial); err != nil {
 		return diagnosis.Answer{}, err
 	}
-	keys, err := s.resolve(ctx, e, config, refs, false)
+	keys, err := s.resolve(ctx, e, config, refs)
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}

@@ -27,7 +27,7 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("load configuration: %w", err)
 	}
-	resolve, zero := s.liveKeys(ctx, e, config, true)
+	resolve, zero := s.liveKeys(ctx, e, config)
 	defer zero()
 	profiles := map[payload.Direction]*allowlistv1.Profile{payload.Request: config.Proto().GetRequest()}
 	if response := config.Proto().GetResponse(); response != nil {

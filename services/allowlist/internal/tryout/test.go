@@ -117,7 +117,7 @@ func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sa
 	if err != nil {
 		return dryrun.Result{}, err
 	}
-	resolve, zero := s.liveKeys(ctx, e, sample.Config, false)
+	resolve, zero := s.liveKeys(ctx, e, sample.Config)
 	defer zero()
 	return dryrun.Live(sample, resolve)
 }

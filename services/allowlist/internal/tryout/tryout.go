@@ -86,19 +86,18 @@ func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
 	return uids
 }
 
-// resolve returns the keys of an endpoint for references: fresh ones leave nothing in memory.
-// The caller zeroes them.
-func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference, fresh bool) ([][]resolver.Key, error) {
+// resolve returns the keys of an endpoint for references, past what is in memory. The caller
+// zeroes them.
+func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
 	wants := make([]resolver.Want, len(refs))
 	for i, ref := range refs {
-		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version}
+		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, Fresh: true}
 		if ref.Usage == payload.ParameterUsage {
 			wants[i].Usage = resolver.UsageParameter
 		}
 		if ref.Live {
 			wants[i].Grace = config.Grace()
 		}
-		wants[i].Fresh = fresh
 	}
 	keys, err := s.vault.ResolveLive(ctx, wants)
 	if err != nil {
@@ -108,10 +107,10 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 }
 
 // liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
-func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config, fresh bool) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
+func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
 	var resolved [][]resolver.Key
 	return func(refs []payload.Reference) (payload.Keys, error) {
-		found, err := s.resolve(ctx, e, config, refs, fresh)
+		found, err := s.resolve(ctx, e, config, refs)
 		if err != nil {
 			return nil, err
 		}
