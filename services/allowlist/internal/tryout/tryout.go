@@ -74,18 +74,6 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 	return draft.Config(), err
 }
 
-// keysOf returns the uids of the KEYs that references of an endpoint lead to, each once.
-// All versions of a secret are one KEY.
-func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
-	var uids []string
-	for _, ref := range slices.Concat(refs...) {
-		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage != payload.ParameterUsage && !slices.Contains(uids, uid) {
-			uids = append(uids, uid)
-		}
-	}
-	return uids
-}
-
 // resolve returns the keys of an endpoint for references, past what is in memory. The caller
 // zeroes them.
 func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
@@ -130,4 +118,16 @@ func versionsOf(keys []resolver.Key) []payload.Key {
 		versions[i] = payload.Key{Value: key.Value, Version: key.Version}
 	}
 	return versions
+}
+
+// keysOf returns the uids of the KEYs that references of an endpoint lead to, each once.
+// All versions of a secret are one KEY.
+func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
+	var uids []string
+	for _, ref := range slices.Concat(refs...) {
+		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage != payload.ParameterUsage && !slices.Contains(uids, uid) {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
 }
