@@ -12,8 +12,10 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
 // diagnosed returns the differences that a diagnosis finds, such as
@@ -120,22 +122,48 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 	}
 }
 
-func (k *kit) complaintSecrets(t testing.TB) {
+// complaintSecrets stores the secrets that complaints refer to, and returns their values.
+func (k *kit) complaintSecrets(t testing.TB) map[string]string {
 	t.Helper()
-	keySecret(t, k, "hex", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
-	keySecret(t, k, "text", "00112233445566778899aabbccddeeff")
-	keySecret(t, k, "passphrase", "correct horse battery staple")
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	must(t, err)
-	keySecret(t, k, "rsa", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	values := map[string]string{
+		"hex": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
+		"passphrase": "correct horse battery staple", "rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	}
+	for id, value := range values {
+		keySecret(t, k, id, value)
+	}
+	return values
+}
+
+// partnerSends returns what a partner with the same secrets sends, which has its own idea of
+// the configuration.
+func partnerSends(t testing.TB, values map[string]string, text string, body []byte) (sent []byte, headers map[string]string) {
+	t.Helper()
+	config, err := payload.Parse(encryptionOf(t, text), strings.TrimPrefix(workspace, "workspaces/"), time.Now())
+	must(t, err)
+	pipeline := config.Pipeline(payload.Request)
+	var keys payload.Keys
+	for _, ref := range pipeline.EncryptReferences() {
+		value := values[strings.TrimPrefix(ref.Secret, workspace+"/secrets/")]
+		keys = append(keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})
+	}
+	out, err := pipeline.Encrypt(payload.Input{Now: time.Now(), Keys: keys, Body: body})
+	must(t, err)
+	headers = make(map[string]string)
+	for _, h := range out.Headers {
+		headers[h.Name] = h.Value
+	}
+	return out.Body, headers
 }
 
 func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	k.complaintSecrets(t)
+	values := k.complaintSecrets(t)
 	// Long enough that its ciphertext in base64url is never one in base64 as well.
 	body := []byte(strings.Replace(sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	i := 0
@@ -143,11 +171,9 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 		i++
 		k.clock.advance(time.Hour) // a workspace has ten an hour
 		ours := k.configured(t, fmt.Sprintf("ours-%d", i), "request { "+c.ours+" }")
-		theirs := k.configured(t, fmt.Sprintf("theirs-%d", i), "request { "+c.theirs+" }")
-		k.activate(t, fmt.Sprintf("theirs-%d", i))
-		sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: theirs, Body: body})
+		sent, headers := partnerSends(t, values, "request { "+c.theirs+" }", body)
 		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
-			Name: ours, Body: sent.GetBody(), Plaintext: body, Headers: headersOf(sent.GetHeaders()),
+			Name: ours, Body: sent, Plaintext: body, Headers: headers,
 		})
 		if !found || differences != c.want {
 			t.Errorf("%s: DiagnoseSample = %v, %q after %d, want %q", name, found, differences, tried, c.want)
