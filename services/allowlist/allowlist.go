@@ -236,9 +236,7 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 		return err
 	}
 	turns := turn.NewQueue(turn.Places())
-	if parts.Tryouts, err = tryout.New(a.endpoints, vault, parts.Presets, turns, around.now); err != nil {
-		return err
-	}
+	parts.Tryouts = tryout.New(a.endpoints, vault, parts.Presets, turns, around.now)
 	parts.Exchanges, err = exchange.New(exchange.Options{
 		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
 		Uses: a.uses, Failures: parts.Failures, Turns: turns, Metrics: around.metrics,

@@ -193,8 +193,13 @@ func TestMessagesAreRefusedUnlessAllIsWell(t *testing.T) {
 	k.activate(t, "plain")
 	wantError(t, "no encryption", encrypt("plain"), codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
 
-	k.owner.create(t, "short", draft(k.secret(t, "short-key", []byte("too short")...)))
+	short := k.secret(t, "short-key", keyOf(1)...)
+	k.owner.create(t, "short", draft(short))
 	k.activate(t, "short")
+	_, err = k.secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{
+		Name: short, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: []byte("too short")}},
+	}})
+	must(t, err)
 	wantError(t, "a key of the wrong length", encrypt("short"), codes.FailedPrecondition, "KEY_NOT_USABLE")
 }
 

@@ -22,8 +22,9 @@ func (t *trial) refusedConfiguration(err error) {
 			t.Fatalf("CreateEndpoint: %v", describe(err))
 		}
 	}
-	if t.v.Expect != "reject" || errorReason(err) != "INVALID_FIELD" || len(fields) == 0 {
-		t.Errorf("CreateEndpoint: %v", describe(err))
+	malformed, unusable := errorReason(err) == "INVALID_FIELD" && len(fields) > 0, errorReason(err) == "KEY_NOT_USABLE"
+	if t.v.Expect != "reject" || !malformed && !unusable {
+		t.Errorf("CreateEndpoint, ActivateEndpoint: %v", describe(err))
 	}
 	t.silent(err)
 }

@@ -13,9 +13,12 @@ func (s *Server) ApproveEndpoint(ctx context.Context, req *allowlistv1.ApproveEn
 	return &allowlistv1.ApproveEndpointResponse{Endpoint: pb}, err
 }
 
-// ActivateEndpoint switches a verified endpoint on.
+// ActivateEndpoint switches a verified endpoint on, if its keys make a round trip.
 func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
-	pb, err := switched(ctx, req, s.endpoints.Activate)
+	activate := func(ctx context.Context, name endpoint.Name, etag string, by endpoint.By) (endpoint.Endpoint, error) {
+		return s.endpoints.Activate(ctx, name, etag, by, s.tryouts.RoundTrip)
+	}
+	pb, err := switched(ctx, req, activate)
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err
 }
 

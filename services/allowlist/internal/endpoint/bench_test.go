@@ -19,7 +19,7 @@ import (
 
 // registryOf returns a registry of n endpoints of one workspace: half of them of a URL
 // each, half of everything below one, on a tenth as many hosts.
-func registryOf(b *testing.B, n int) *Registry {
+func registryOf(b testing.TB, n int) *Registry {
 	b.Helper()
 	folder := b.TempDir()
 	store, err := boltkv.Open(filepath.Join(folder, "store.db"), boltkv.Options{})

@@ -17,6 +17,7 @@ import (
 //	proof/{workspace}/{id}                       → when it is looked for   proof.go
 //	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
 //	farewell/{uid}                               → uses to forget          forget.go
+//	trial/{action}/{subject}                     → a quota of trials       trial.go
 //
 // Times are nanoseconds since 1970. A value starts with a byte for its format.
 
@@ -47,6 +48,10 @@ func boundSpace() kv.Key { return kv.NewKey("bound") }
 func farewellKey(uid string) kv.Key { return farewellSpace().Text(uid) }
 
 func farewellSpace() kv.Key { return kv.NewKey("farewell") }
+
+func trialKey(action, subject string) kv.Key { return trialSpace().Text(action).Text(subject) }
+
+func trialSpace() kv.Key { return kv.NewKey("trial") }
 
 func proofKey(n Name) kv.Key { return kv.NewKey("proof").Text(n.Workspace).Text(n.ID) }
 

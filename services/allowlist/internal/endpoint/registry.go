@@ -177,23 +177,6 @@ func (r *Registry) Approve(ctx context.Context, name Name, etag string, by By) (
 	}))
 }
 
-// Activate switches an endpoint on. It fails with ENDPOINT_NOT_VERIFIED, and with
-// SECRET_NOT_FOUND if the endpoint lost a secret.
-func (r *Registry) Activate(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
-	return r.save(ctx, name, ActionActivated, by, existing(etag, func(e Endpoint) (Endpoint, error) {
-		switch {
-		case e.State == Active:
-			return e, nil
-		case !e.Verification.Done():
-			return Endpoint{}, notVerified()
-		case e.Lost:
-			return Endpoint{}, secretGone()
-		}
-		e.State, e.StateReason = Active, ""
-		return e, nil
-	}))
-}
-
 // Deactivate switches an endpoint off. One that is not on stays as it is.
 func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
 	return r.save(ctx, name, ActionDeactivated, by, existing(etag, func(e Endpoint) (Endpoint, error) {

@@ -46,6 +46,7 @@ func (r *Registry) runSweep(ctx context.Context, every Intervals) {
 	for wait(ctx, every.Sweep, nil) {
 		r.logFailure(ctx, "sweep", r.Sweep(ctx))
 		r.logFailure(ctx, "forget uses", r.ForgetUses(ctx))
+		r.logFailure(ctx, "forget trials", r.forgetTrials(ctx))
 		r.warnOfLegacy(ctx)
 	}
 }

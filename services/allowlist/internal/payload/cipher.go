@@ -140,7 +140,8 @@ type box interface {
 	// seal appends ciphertext and tag. The plaintext must not overlap dst.
 	seal(dst, iv, plaintext, aad []byte) ([]byte, error)
 	// open appends the plaintext. It may overwrite dst up to its capacity even if
-	// it fails; dst may begin where sealed begins.
+	// it fails; dst may begin where sealed begins. Where only the padding is wrong it
+	// appends what there is.
 	open(dst, iv, sealed, aad []byte) ([]byte, bool)
 }
 
@@ -259,10 +260,10 @@ func (b blockBox) open(dst, iv, sealed, _ []byte) ([]byte, bool) {
 	}
 	n, ok := b.suite.padding.unpaddedLen(opened, size)
 	if !ok {
-		return dst[:start], false
+		n = len(opened)
 	}
 	// A plaintext behind its IV moves to where it belongs.
-	return append(dst[:start], opened[:n]...), true
+	return append(dst[:start], opened[:n]...), ok
 }
 
 // crypt encrypts or decrypts whole blocks in place.

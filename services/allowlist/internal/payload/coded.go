@@ -142,6 +142,7 @@ func (r *rsaDirect) decoder(m *message) (decoder, error) {
 	}
 	from := rsaUnwrap{rsaWrap: r.wrap, privates: privates}
 	return func(p *parts) ([]byte, error) {
+		m.tried = true
 		for _, private := range from.chosen(p) {
 			if err := m.spend(privateKeyWork); err != nil {
 				return nil, err
@@ -154,6 +155,10 @@ func (r *rsaDirect) decoder(m *message) (decoder, error) {
 				m.ring.use(private.source, private.Version)
 				return value, nil
 			}
+		}
+		if r.wrap.oaep == nil {
+			m.spoiled = true
+			return p[slotCiphertext], nil
 		}
 		return nil, errCipher
 	}, nil

@@ -45,6 +45,9 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	}
 	mirror := *request
 	mirror.signer = nil
+	unsigned := proto.CloneOf(pb.GetRequest())
+	unsigned.Signing = nil
+	mirror.oracle = choices{unsigned}.oracle()
 	config.pipelines[Response] = mirror.finish()
 	return config
 }
@@ -113,7 +116,7 @@ func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeli
 	if pb.GetSigning() != nil {
 		c.pipeline.signer = c.signing(path+".signing", pb.GetSigning())
 	}
-	c.pipeline.oracle = suiteOf(pb.GetCipher()).mode == modeECB || pb.GetSigning().GetSecretDigest() != nil
+	c.pipeline.oracle, c.pipeline.oneStage = c.oracle(), c.unauthenticated()
 	return c.pipeline.finish()
 }
 

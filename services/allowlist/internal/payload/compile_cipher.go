@@ -45,7 +45,7 @@ func (f *findings) sources(field string, refs []*allowlistv1.SecretRef, one bool
 // cipher checks and compiles a cipher, without its blobs.
 func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetric {
 	s := &symmetric{
-		suite: suiteOf(pb), iv: pb.GetIv().GetSource(), answered: c.answered,
+		suite: suiteOf(pb), iv: pb.GetIv().GetSource(), answered: c.answered, bare: c.bare(),
 		secretScope: c.drawnKey(), saltScope: c.partScope(slotSalt), ivScope: c.partScope(slotIV),
 	}
 	if s.suite.mode == modeNone {

@@ -142,6 +142,7 @@ func (o *joseOpening) open(read reading) ([]byte, error) {
 			return nil, err
 		}
 	}
+	o.m.tried = true
 	value, which, err := o.jwe.Decrypt(o.keys, parts)
 	if err != nil {
 		return nil, o.refused(err)

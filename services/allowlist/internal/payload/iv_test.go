@@ -232,18 +232,3 @@ func TestTextIVsAreLettersAndDigits(t *testing.T) {
 		}
 	}
 }
-
-func TestConfigurationsThatTellOfOthersAreKnown(t *testing.T) {
-	t.Parallel()
-	const header = ` headers { key: "X-Sig" value: "${signature}" }`
-	for profile, want := range map[string]bool{
-		`cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("a", "HEX") + ` } }`:                  false,
-		`cipher { algorithm: ALGORITHM_AES_256_ECB shared_key { ` + named("a", "HEX") + ` } }`:                  true,
-		`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + named("a", "HEX") + header + ` }`:               false,
-		`signing { secret_digest { hash: HASH_SHA256 } input: "${secret}" ` + named("a", "RAW") + header + ` }`: true,
-	} {
-		if got := legacyPipeline(t, profile).IsOracle(); got != want {
-			t.Errorf("IsOracle of %s = %v, want %v", profile, got, want)
-		}
-	}
-}

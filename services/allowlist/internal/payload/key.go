@@ -9,13 +9,23 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
 // What may be wrong with a key besides what package keys finds.
 var (
 	errKeyLength     = errors.New("the key has the wrong length")
 	errNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
+	errPublicKey     = errors.New("the key is a public one, and a private one is needed")
 )
+
+// OneSided reports whether an error of [Pipeline.Encrypt] or [Pipeline.Decrypt] is that of a
+// sound key which belongs to the other side: the partner's public key, with which we neither
+// open nor sign, or our private key without the certificate whose fingerprint the partner
+// sends. One direction of an endpoint often has only such keys.
+func OneSided(err error) bool {
+	return errors.Is(err, errPublicKey) || errors.Is(err, errNoCertificate) || errors.Is(err, pgp.ErrPublic)
+}
 
 // A source is a reference with the way from the stored bytes to the key. Pipelines
 // know their sources by address.
@@ -89,6 +99,9 @@ func (s *source) private(k Key) (crypto.PrivateKey, keys.Info, error) {
 	defer clear(text)
 	key, info, err := keys.ParsePrivate(text)
 	if err != nil {
+		if _, _, public := keys.ParsePublic(text); public == nil {
+			err = errPublicKey
+		}
 		return nil, keys.Info{}, s.unusable(err)
 	}
 	return key, info, nil

@@ -34,14 +34,12 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 	c := choices{profile}
 	suite, cipher := suiteOf(profile.GetCipher()), profile.GetCipher()
 	source, cbc := cipher.GetIv().GetSource(), suite.mode == modeCBC
-	// An IV that is the end of another value is not under the MAC.
-	bare := cipher.GetMac() == nil || source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX
 	rules := []struct {
 		flag allowlistv1.LegacyAcknowledgement_Flag
 		made bool
 	}{
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, cbc && bare},
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, suite.mode == modeCTR && bare},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, cbc && c.bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, suite.mode == modeCTR && c.bare()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, suite.mode == modeECB},
 		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.tripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},

@@ -140,6 +140,12 @@ type message struct {
 	ivSuffix, aadSuffix []byte
 	// answer is what an answer needs, if one is to be made.
 	answer Exchange
+	// tried says that a key was used on what came in.
+	tried bool
+	// spoiled says that a value did not open where nothing authenticates. The message goes on
+	// with what there is and fails at its end, so that a wrong padding takes the path and the
+	// time of a wrong structure.
+	spoiled bool
 }
 
 // spend notes work that is about to be done, in iterations of a hash, and fails where it
@@ -182,7 +188,8 @@ type stage string
 
 func (s stage) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
 
-// The stages. Padding and tag are one even here.
+// The stages. Padding and tag are one even here, and where nothing authenticates all that
+// comes after a key was used is [errCipher]; see [choices.unauthenticated].
 const (
 	errSelect     = stage("select")
 	errEnvelope   = stage("envelope")

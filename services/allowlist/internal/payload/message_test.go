@@ -203,7 +203,7 @@ func TestTheWorkOfManyValuesIsBounded(t *testing.T) {
 		}
 		return "[" + strings.Join(values, ",") + "]"
 	}
-	for n, want := range map[int]string{8: "", 9: "derive"} {
+	for n, want := range map[int]string{8: "", 9: "decrypt"} {
 		if _, err := s.decrypt(t, wrapped, payload.Output{Body: []byte(list(n, `"%0512x:"`))}); payload.Stage(err) != want || (err == nil) != (want == "") {
 			t.Errorf("Decrypt of %d wrapped keys: %v, want stage %q", n, err, want)
 		}

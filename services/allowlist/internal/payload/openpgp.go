@@ -84,6 +84,7 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 			return nil, err
 		}
 		value, which, err := pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
+		m.tried = m.tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
 		switch {
 		case err == nil:
 			// What one value may inflate to, all of a message may: there can be many.

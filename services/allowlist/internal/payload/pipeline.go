@@ -31,6 +31,8 @@ type Pipeline struct {
 	toEncrypt, toDecrypt, toVerify []want
 	needsExchange, answersOnce     bool
 	showsKey, oracle               bool
+	// oneStage says that what came in stops at one stage once a key was used.
+	oneStage bool
 
 	// workLimit is how much work a message may make; 0: as much as any.
 	workLimit int
@@ -86,8 +88,8 @@ func (p *Pipeline) AnswersOnce() bool { return p.answersOnce }
 func (p *Pipeline) ShowsKey() bool { return p.showsKey }
 
 // IsOracle reports whether what is made of chosen messages tells what another
-// configuration makes of the same secret, so that tests with live keys are refused: ECB
-// enciphers single blocks, and a digest with a secret in it may be another's derived key.
+// configuration makes of the same secret, so that tests with live keys are refused: all
+// that is not encryption under a random IV.
 func (p *Pipeline) IsOracle() bool { return p.oracle }
 
 // begin begins a message with the keys that were resolved for wants.
@@ -199,14 +201,18 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	if p.kind != nil && (open || ofPlaintext) {
 		if out.Body, err = p.open(m); err != nil {
 			if ofPlaintext && Stage(err) != "" {
-				err = p.notVerified(m, err)
+				err = p.notVerified(m, out.Body, err)
 			}
+			clear(out.Body)
 			return Output{}, err
 		}
 	}
 	if ofPlaintext {
 		if err := p.signer.verify(m, out.Body, true, &out); err != nil {
 			clear(out.Body)
+			if p.oneStage && Stage(err) != "" {
+				err = notSigned(errCipher)
+			}
 			return Output{}, err
 		}
 	}
@@ -217,21 +223,26 @@ func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 // notVerified returns the answer to a message whose signature is over a plaintext that does
 // not open: the one of a wrong signature, after about the same time. What tells bad
 // padding from a bad signature opens CBC.
-func (p *Pipeline) notVerified(m *message, stage error) error {
-	err := p.signer.verify(m, m.Body, true, new(Output))
+func (p *Pipeline) notVerified(m *message, opened []byte, refused error) error {
+	if opened == nil {
+		opened = m.Body
+	}
+	err := p.signer.verify(m, opened, true, new(Output))
 	if err != nil && Stage(err) == "" {
 		return err // about our side
 	}
-	return notSigned(stage)
+	at, _ := errors.AsType[stage](refused)
+	return notSigned(at)
 }
 
-// open decrypts the selected values of a body.
+// open decrypts the selected values of a body. A body that is spoiled comes with the error.
 func (p *Pipeline) open(m *message) ([]byte, error) {
 	opened, err := p.tryOpen(m)
-	if err == nil {
-		return opened, nil
-	}
 	switch {
+	case err == nil && !m.spoiled:
+		return opened, nil
+	case err == nil:
+		err = errCipher
 	case errors.Is(err, selection.ErrSelect):
 		err = errSelect
 	case errors.Is(err, selection.ErrValue):
@@ -239,10 +250,13 @@ func (p *Pipeline) open(m *message) ([]byte, error) {
 	case errors.Is(err, errTooMuchWork):
 		err = errDerive
 	}
-	if Stage(err) != "" {
-		return nil, notOpened(err)
+	if Stage(err) == "" {
+		return nil, err
 	}
-	return nil, err
+	if p.oneStage && m.tried {
+		err = errCipher
+	}
+	return opened, notOpened(err)
 }
 
 func (p *Pipeline) tryOpen(m *message) ([]byte, error) {

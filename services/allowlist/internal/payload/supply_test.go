@@ -79,8 +79,8 @@ func TestAnyOfSeveralKeysUnwraps(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t).with("kek2", keyB[:32])
 	for wrap, keys := range map[string][2]string{oaep: {named("rsa", "PEM"), named("rsa2", "PEM")}, aesKW: {named("kek", "HEX"), named("kek2", "HEX")}} {
-		second := legacyPipeline(t, sessionKey("AES_128_CBC", wrap, keys[1])+hybridCBC)
-		both := legacyPipeline(t, sessionKey("AES_128_CBC", wrap, keys[0]+keys[1])+hybridCBC)
+		second := legacyPipeline(t, sessionKey("AES_128_GCM", wrap, keys[1])+hybrid)
+		both := legacyPipeline(t, sessionKey("AES_128_GCM", wrap, keys[0]+keys[1])+hybrid)
 		out, err := s.decrypt(t, both, s.encrypt(t, second, "body"))
 		if err != nil || string(out.Body) != "body" {
 			t.Errorf("%s: Decrypt with the second key = %q, %v", wrap, out.Body, err)
@@ -88,7 +88,7 @@ func TestAnyOfSeveralKeysUnwraps(t *testing.T) {
 		if diff := cmp.Diff([]payload.Use{{Reference: 1, Version: 1}}, out.Used); diff != "" {
 			t.Errorf("%s: used keys (-want +got):\n%s", wrap, diff)
 		}
-		third := legacyPipeline(t, sessionKey("AES_128_CBC", wrap, keys[0])+hybridCBC)
+		third := legacyPipeline(t, sessionKey("AES_128_GCM", wrap, keys[0])+hybrid)
 		if _, err := s.decrypt(t, third, s.encrypt(t, second, "body")); payload.Stage(err) != "unwrap" {
 			t.Errorf("%s: Decrypt with another key: %v at %q, want the stage unwrap", wrap, err, payload.Stage(err))
 		}
@@ -116,10 +116,10 @@ func TestAKeyIsChosenByItsFingerprint(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	for slot, key := range map[string]string{"PUBLIC_KEY_SHA256": "rsa", "CERTIFICATE_SHA256": "cert"} {
-		envelope := strings.Replace(hybridCBC, `envelope { `, `envelope { `+blobOf("f", "HEX", slot), 1)
+		envelope := strings.Replace(hybrid, `envelope { `, `envelope { `+blobOf("f", "HEX", slot), 1)
 		envelope = strings.Replace(envelope, `{"key"`, `{"fingerprint":"${f}","key"`, 1)
-		writes := legacyPipeline(t, sessionKey("AES_128_CBC", oaep, named(key, "PEM"))+envelope)
-		reads := legacyPipeline(t, sessionKey("AES_128_CBC", oaep, named("rsa2", "PEM")+named("rsa", "PEM"))+envelope)
+		writes := legacyPipeline(t, sessionKey("AES_128_GCM", oaep, named(key, "PEM"))+envelope)
+		reads := legacyPipeline(t, sessionKey("AES_128_GCM", oaep, named("rsa2", "PEM")+named("rsa", "PEM"))+envelope)
 		sent := s.encrypt(t, writes, "body")
 		s.opens(t, reads, sent, "body")
 		var members map[string]string

@@ -27,6 +27,8 @@ type symmetric struct {
 	secretScope, saltScope, ivScope scope
 	// answered says that the answer needs the key and the IV.
 	answered bool
+	// bare says that nothing authenticates what is encrypted.
+	bare bool
 }
 
 // A keyed box is a key with what can be done with it.

@@ -80,6 +80,7 @@ func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
 	if !d.unpack(found, &d.sizes, &d.parts, d.trial) {
 		return nil, errDecode
 	}
+	d.m.tried = true
 	if err := d.rekey(&d.parts); err != nil {
 		return nil, err
 	}
@@ -152,7 +153,12 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 				return nil, err
 			}
 		}
-		if value, ok := keys[i].box.open(dst, iv, sealed, aad); ok {
+		value, ok := keys[i].box.open(dst, iv, sealed, aad)
+		switch {
+		case !ok && d.bare:
+			d.m.spoiled = true
+			return value, nil
+		case ok:
 			if keys[i].by != nil {
 				d.m.ring.use(keys[i].by, keys[i].version)
 			}

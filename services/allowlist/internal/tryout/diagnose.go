@@ -33,8 +33,8 @@ type Complaint struct {
 // plaintext that is known. The endpoint may be in any state: who sets one up wants to know
 // before it is in use, and what is found out says nothing about its host.
 //
-// It fails with RATE_LIMITED where the workspace has asked too often, and refuses what can
-// show a key or needs an exchange.
+// It fails with RATE_LIMITED where the workspace, or one for a KEY, has asked too often, and
+// refuses what can show a key or needs an exchange.
 func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
 	e, config, err := s.saved(ctx, c.Endpoint)
 	if err != nil {
@@ -44,14 +44,15 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
-	if err := s.limits.Spend(c.Endpoint.Workspace); err != nil {
-		return diagnosis.Answer{}, err
-	}
-	// The log comes first: whatever is found out is on it.
-	if err := s.endpoints.Note(ctx, e, endpoint.ActionDiagnosed, c.Author); err != nil {
-		return diagnosis.Answer{}, err
-	}
 	refs := config.Pipeline(c.Direction).DecryptReferences()
+	// The log comes first: whatever is found out is on it.
+	trial := endpoint.Trial{
+		Endpoint: e, Action: endpoint.ActionDiagnosed, Author: c.Author,
+		Subjects: append(keysOf(e, refs), c.Endpoint.Parent()),
+	}
+	if err := s.endpoints.Try(ctx, trial); err != nil {
+		return diagnosis.Answer{}, err
+	}
 	keys, err := s.resolve(ctx, e, config, refs)
 	if err != nil {
 		return diagnosis.Answer{}, err

@@ -13,7 +13,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 )
 
@@ -65,16 +64,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	run := dryrun.Throwaway
 	if t.Live {
-		switch pipeline := config.Pipeline(t.Direction); {
-		case pipeline.ShowsKey():
-			return Tested{}, fault.Field("live_keys", "must be unset where the IV comes of the key, which it would show")
-		case pipeline.IsOracle():
-			return Tested{}, fault.Field("live_keys", "must be unset under ECB and with a secret digest, which would tell what others make of the key")
-		}
-		if err := s.endpoints.Note(ctx, e, endpoint.ActionTested, t.Author); err != nil {
-			return Tested{}, err
-		}
-		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, config, sample) }
+		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, sample, t.Author) }
 	}
 	result, err := run(sample)
 	if err != nil {
@@ -115,22 +105,23 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 	return e, config, err
 }
 
-// live tries a configuration with the endpoint's own keys.
-func (s *Server) live(ctx context.Context, e endpoint.Endpoint, config *payload.Config, sample dryrun.Sample) (dryrun.Result, error) {
-	var resolved [][]resolver.Key
-	defer func() { resolver.Zero(resolved...) }()
-	return dryrun.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
-		found, err := s.resolve(ctx, e, config, refs)
-		if err != nil {
-			return nil, err
-		}
-		resolved = append(resolved, found...)
-		keys := make(payload.Keys, len(found))
-		for i, versions := range found {
-			keys[i] = versionsOf(versions)
-		}
-		return keys, nil
+// live tries a sample with the endpoint's own keys, as far as their quotas go, once that is on
+// the change log. It refuses what tells of the keys.
+func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sample, author changelog.Author) (dryrun.Result, error) {
+	pipeline := sample.Config.Pipeline(sample.Direction)
+	if pipeline.IsOracle() {
+		return dryrun.Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
+	}
+	err := s.endpoints.Try(ctx, endpoint.Trial{
+		Endpoint: e, Action: endpoint.ActionTested, Author: author,
+		Subjects: keysOf(e, pipeline.EncryptReferences(), pipeline.DecryptReferences()),
 	})
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	resolve, zero := s.liveKeys(ctx, e, sample.Config)
+	defer zero()
+	return dryrun.Live(sample, resolve)
 }
 
 // filled returns the body of a request with what stands for the credentials in it.

@@ -2,23 +2,29 @@
 // one whose messages do not open. Nothing is sent, and no endpoint has to be in use.
 //
 // With throw-away keys everything is shown, for a draft as well as for what is saved. The
-// endpoint's own keys are used only as they are saved, only for who says why, and only
-// after that is on the change log; then nothing is shown from which they follow.
+// endpoint's own keys are used only as they are saved, only with a reason, and only after that
+// is on the change log and taken from the quota of each KEY; then nothing is shown from which
+// they follow.
+//
+// Before an endpoint is switched on its keys make a round trip, of which nothing is shown
+// but why it fails ([Server.RoundTrip]).
 //
 //	tryout ┬→ dryrun      one message, step by step
 //	       │    ├→ throwaway   keys for it
 //	       │    └→ snippet     programs that open it
+//	       ├→ sample      messages that are made up
 //	       └→ diagnosis   many variants of one profile
 //	            └→ variant     what they are
 package tryout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/quota"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -28,29 +34,18 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
-// A workspace has ten diagnoses at once, and then one every six minutes.
-const (
-	diagnoses = 10
-	period    = time.Hour
-)
-
 // A Server tries configurations. It may be used from many goroutines.
 type Server struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
 	presets   *preset.Library
-	limits    *quota.Limiter
 	turns     *turn.Queue
 	now       func() time.Time
 }
 
 // New returns a server for the endpoints of a registry. Slow messages wait in turns.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) (*Server, error) {
-	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, now)
-	if err != nil {
-		return nil, fmt.Errorf("prepare limits: %w", err)
-	}
-	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, turns: turns, now: now}, nil
+func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) *Server {
+	return &Server{endpoints: endpoints, vault: vault, presets: presets, turns: turns, now: now}
 }
 
 // saved returns an endpoint with its configuration.
@@ -102,6 +97,23 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 	return keys, nil
 }
 
+// liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
+func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
+	var resolved [][]resolver.Key
+	return func(refs []payload.Reference) (payload.Keys, error) {
+		found, err := s.resolve(ctx, e, config, refs)
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, found...)
+		keys := make(payload.Keys, len(found))
+		for i, versions := range found {
+			keys[i] = versionsOf(versions)
+		}
+		return keys, nil
+	}, func() { resolver.Zero(resolved...) }
+}
+
 // versionsOf returns resolved keys as package payload takes them.
 func versionsOf(keys []resolver.Key) []payload.Key {
 	versions := make([]payload.Key, len(keys))
@@ -109,4 +121,16 @@ func versionsOf(keys []resolver.Key) []payload.Key {
 		versions[i] = payload.Key{Value: key.Value, Version: key.Version}
 	}
 	return versions
+}
+
+// keysOf returns the uids of the KEYs that references of an endpoint lead to, each once.
+// All versions of a secret are one KEY.
+func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
+	var uids []string
+	for _, ref := range slices.Concat(refs...) {
+		if uid := cmp.Or(e.SecretUID(ref.Secret), ref.Secret); ref.Usage != payload.ParameterUsage && !slices.Contains(uids, uid) {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
 }

@@ -126,7 +126,7 @@ const (
 	ErrorReason_ERROR_REASON_VERIFICATION_FAILED ErrorReason = 36
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
 	// requests in a second, or has too many under way, or too many credentials from its
-	// address were not accepted.
+	// address were not accepted; or a KEY, or a workspace, has no live test or diagnosis left.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.

@@ -637,7 +637,9 @@ type MessageFailure struct {
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-	// `sign inside`, `value` or `signature`. Padding and tag are one stage.
+	// `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+	// authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
+	// all failures after a key was used are `decrypt`: the stages would be a padding oracle.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	// The length of the body in bytes.
 	BodyBytes uint32 `protobuf:"varint,3,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`

@@ -2086,9 +2086,10 @@ type TestEncryptionRequest struct {
 	// What is signed besides.
 	Context *MessageContext `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
 	// Uses the endpoint's own keys instead of throw-away keys: only with the saved
-	// configuration, with a `reason`, and not where the IV comes of the key, in ECB, or
-	// with a secret digest. The answer
-	// has no keys, no values in its steps, and no snippets.
+	// configuration, with a `reason`, and for messages that are encrypted under an IV that is
+	// random, or derived with a salt that is sent. Signatures, inside or outside, and every
+	// other IV are refused: their output can be a piece of a key that another endpoint derives.
+	// The answer has no keys, no values in its steps, and no snippets.
 	LiveKeys bool `protobuf:"varint,6,opt,name=live_keys,json=liveKeys,proto3" json:"live_keys,omitempty"`
 	// Why, for the change log. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -105,6 +105,13 @@ type AllowlistServiceClient interface {
 	CheckUrl(ctx context.Context, in *CheckUrlRequest, opts ...grpc.CallOption) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
+	//
+	// Before that, each profile of the configuration encrypts and signs a made-up message with
+	// the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
+	// no made-up message fits is not tried.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
@@ -121,7 +128,9 @@ type AllowlistServiceClient interface {
 	VerifySignature(ctx context.Context, in *VerifySignatureRequest, opts ...grpc.CallOption) (*VerifySignatureResponse, error)
 	// Shows what a configuration makes of a sample: nothing is sent and no
 	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
-	// the partner can check it; with live keys the call is on the change log.
+	// the partner can check it; with live keys the call is on the change log, and under a
+	// quota: a KEY has 10 calls at once and one more every 6 minutes, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quota.
 	TestEncryption(ctx context.Context, in *TestEncryptionRequest, opts ...grpc.CallOption) (*TestEncryptionResponse, error)
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
@@ -131,7 +140,8 @@ type AllowlistServiceClient interface {
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
-	// calls at once and one more every 6 minutes, then RATE_LIMITED.
+	// calls at once and one more every 6 minutes, and so has each KEY, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quotas.
 	DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error)
@@ -365,6 +375,13 @@ type AllowlistServiceServer interface {
 	CheckUrl(context.Context, *CheckUrlRequest) (*CheckUrlResponse, error)
 	// Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
 	// on what is on changes nothing.
+	//
+	// Before that, each profile of the configuration encrypts and signs a made-up message with
+	// the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
+	// no made-up message fits is not tried.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)
@@ -381,7 +398,9 @@ type AllowlistServiceServer interface {
 	VerifySignature(context.Context, *VerifySignatureRequest) (*VerifySignatureResponse, error)
 	// Shows what a configuration makes of a sample: nothing is sent and no
 	// endpoint has to be active. Keys are throw-away keys, which come with the answer so that
-	// the partner can check it; with live keys the call is on the change log.
+	// the partner can check it; with live keys the call is on the change log, and under a
+	// quota: a KEY has 10 calls at once and one more every 6 minutes, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quota.
 	TestEncryption(context.Context, *TestEncryptionRequest) (*TestEncryptionResponse, error)
 	// Finds out what is wrong with a configuration: given a message of the partner and the
 	// plaintext that it is known to hold, tries variants of the configuration with the live
@@ -391,7 +410,8 @@ type AllowlistServiceServer interface {
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
-	// calls at once and one more every 6 minutes, then RATE_LIMITED.
+	// calls at once and one more every 6 minutes, and so has each KEY, over all its versions and
+	// all endpoints that use it, then RATE_LIMITED. A restart does not fill the quotas.
 	DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error)
 	// Lists the presets: named configurations for what partners are known to use.
 	ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error)

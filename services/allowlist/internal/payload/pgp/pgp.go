@@ -42,6 +42,8 @@ var (
 	// ErrKey means that a key block does not parse, is not of the needed kind, has expired
 	// or does not open with the passphrase.
 	ErrKey = errors.New("the key is not usable")
+	// ErrPublic is an [ErrKey] of a key block that is public where a private one is needed.
+	ErrPublic = fmt.Errorf("%w: it is a public key", ErrKey)
 	// ErrMessage means that the message is not an encrypted OpenPGP message.
 	ErrMessage = errors.New("the message is not an encrypted message")
 	// ErrUnwrap means that the message is for none of the keys.
@@ -118,8 +120,11 @@ func (s *Signer) unlock(now time.Time, config *packet.Config) (*openpgp.Entity, 
 		return nil, err
 	}
 	key, ok := entity.SigningKey(now, config)
-	if !ok || key.PrivateKey == nil {
+	switch {
+	case !ok:
 		return nil, ErrKey
+	case key.PrivateKey == nil:
+		return nil, ErrPublic
 	}
 	return entity, unlock(key.PrivateKey, s.Passphrase)
 }

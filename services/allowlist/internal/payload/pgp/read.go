@@ -125,7 +125,7 @@ func (r *reading) decrypt(wrapped []*packet.EncryptedKey, data packet.EncryptedD
 			// An old message may be for a key that has expired since.
 			for _, key := range entity.DecryptionKeys(w.KeyId, time.Time{}, r.config) {
 				if key.PrivateKey == nil {
-					return nil, 0, ErrKey
+					return nil, 0, ErrPublic
 				}
 				if err := unlock(key.PrivateKey, r.passphrase); err != nil {
 					return nil, 0, err

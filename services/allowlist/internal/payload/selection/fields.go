@@ -133,7 +133,7 @@ func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
 		return nil, err
 	}
 	out := make([]byte, 0, len(body))
-	done := 0
+	done, fits := 0, true
 	for _, v := range spans {
 		out = append(out, body[done:v.Start]...)
 		value, err := openString(body[v.Start:v.End], o)
@@ -145,9 +145,13 @@ func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
 		case !f.Text && jsonbytes.Valid(value):
 			out = append(out, value...)
 		default:
-			return nil, ErrValue
+			fits = false // the others are opened all the same: time does not tell which it was
 		}
 		done = v.End
+	}
+	if !fits {
+		clear(out)
+		return nil, ErrValue
 	}
 	return append(out, body[done:]...), nil
 }

@@ -92,7 +92,7 @@ func Live(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Re
 		return Result{}, err
 	}
 	r := new(recorder)
-	out, err := s.encrypt(func([]payload.Reference) payload.Keys { return keys }, exchange, r.record)
+	out, err := s.encrypt(given(keys), exchange, r.record)
 	if err != nil {
 		return Result{}, err
 	}
@@ -100,7 +100,7 @@ func Live(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Re
 	if keys, err = resolve(pipeline.DecryptReferences()); err != nil {
 		return Result{}, err
 	}
-	opened := s.opens(out, func([]payload.Reference) payload.Keys { return keys }, exchange)
+	opened := s.opens(out, given(keys), exchange)
 	return Result{Output: out, Steps: r.steps, Opened: opened}, nil
 }
 
@@ -158,6 +158,17 @@ func (s Sample) contentType(out payload.Output) string {
 
 // opens reports whether our own decryption gives the sample back.
 func (s Sample) opens(out payload.Output, keys keySource, exchange *payload.Exchange) bool {
+	opened, err := s.reopen(out, keys, exchange)
+	if err != nil {
+		return false
+	}
+	defer clear(opened.Body)
+	defer wipe(opened.Exchange)
+	return bytes.Equal(opened.Body, s.Body) || s.sameValues(opened.Body, keys, exchange)
+}
+
+// reopen decrypts what came out of a sample.
+func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exchange) (payload.Output, error) {
 	pipeline := s.Config.Pipeline(s.Direction)
 	in := s.input(keys(pipeline.DecryptReferences()), bytes.Clone(out.Body), exchange)
 	in.ContentType = s.contentType(out)
@@ -166,13 +177,7 @@ func (s Sample) opens(out payload.Output, keys keySource, exchange *payload.Exch
 	for _, h := range out.Headers {
 		in.Headers[strings.ToLower(h.Name)] = h.Value
 	}
-	opened, err := pipeline.Decrypt(in)
-	if err != nil {
-		return false
-	}
-	defer clear(opened.Body)
-	defer wipe(opened.Exchange)
-	return bytes.Equal(opened.Body, s.Body) || s.sameValues(opened.Body, keys, exchange)
+	return pipeline.Decrypt(in)
 }
 
 // sameValues reports whether the selected values of a body are those of the sample. A

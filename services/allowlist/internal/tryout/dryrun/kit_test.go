@@ -12,9 +12,9 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
 
 // now is the moment of all tests.
@@ -64,77 +64,9 @@ func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direct
 		profile = pb.GetResponse()
 	}
 	return dryrun.Sample{
-		Config: config, Direction: direction, Now: now, Body: []byte(bodyFor(profile)), ContentType: "application/json",
+		Config: config, Direction: direction, Now: now, Body: sample.Body(profile), ContentType: "application/json",
 		Context: payload.Context{ID: "msg_4711", Method: "POST", Host: "api.partner.example", Path: "/v1/pay", Query: "a=1&b=2"},
 	}
-}
-
-// bodyFor returns a body in which a profile finds what it selects and signs.
-func bodyFor(p *allowlistv1.Profile) string {
-	if form := p.GetSelection().GetForm(); form != nil {
-		values := url.Values{"other": {"a b&c"}}
-		for _, name := range form.GetNames() {
-			values.Set(name, `{"amount":"10.50","to":"Jörg & Co"}`)
-		}
-		return values.Encode()
-	}
-	document := map[string]any{"amount": "10.50", "note": `Jörg "J" \ & Co`, "number": 4711, "list": []any{1, "two", nil}}
-	for _, path := range p.GetSelection().GetFields().GetPaths() {
-		put(document, path, "4111 1111 \"1111\" 1111 é")
-	}
-	if object := p.GetSelection().GetObject(); object != nil {
-		put(document, object.GetPath(), map[string]any{"pan": "4111111111111111", "cvv": 123})
-	}
-	for _, piece := range strings.Split(p.GetSigning().GetInput(), "${json:")[1:] {
-		path, _, _ := strings.Cut(piece, "}")
-		path, _, _ = strings.Cut(path, "|")
-		put(document, path, "signed")
-	}
-	for _, path := range []string{
-		p.GetCipher().GetIv().GetFieldSuffix(), p.GetCipher().GetAad().GetFieldSuffix().GetPath(),
-	} {
-		if path != "" {
-			put(document, path, "2026-11-23T12:00:00.000000000Z")
-		}
-	}
-	text, err := json.Marshal(document)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
-}
-
-// put puts a value at a path of a document.
-func put(document map[string]any, text string, value any) {
-	path, _ := jsonbytes.ParsePath(text)
-	steps := path.Steps()
-	for i, step := range steps[:len(steps)-1] {
-		inner := map[string]any{}
-		if next := steps[i+1]; next == "*" || next == "0" {
-			list := map[string]any{}
-			if i+2 == len(steps) {
-				document[step] = []any{value, value}
-				return
-			}
-			put(list, "$"+joined(steps[i+2:]), value)
-			document[step] = []any{list}
-			return
-		}
-		if known, ok := document[step].(map[string]any); ok {
-			inner = known
-		}
-		document[step] = inner
-		document = inner
-	}
-	document[steps[len(steps)-1]] = value
-}
-
-func joined(steps []string) string {
-	text := ""
-	for _, step := range steps {
-		text += "['" + step + "']"
-	}
-	return text
 }
 
 // sameDocument reports whether two texts are the same, the same JSON or the same form. A

@@ -302,7 +302,7 @@ export enum ErrorReason {
   /**
    * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
    * requests in a second, or has too many under way, or too many credentials from its
-   * address were not accepted.
+   * address were not accepted; or a KEY, or a workspace, has no live test or diagnosis left.
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 37;
    */

@@ -523,7 +523,9 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
 
   /**
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value` or `signature`. Padding and tag are one stage.
+   * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+   * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
+   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
    * @generated from field: string stage = 2;
    */
@@ -574,7 +576,9 @@ export declare type MessageFailureJson = {
 
   /**
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value` or `signature`. Padding and tag are one stage.
+   * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+   * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
+   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
    * @generated from field: string stage = 2;
    */

@@ -2032,9 +2032,10 @@ export declare type TestEncryptionRequest = Message<"keyward.allowlist.v1.TestEn
 
   /**
    * Uses the endpoint's own keys instead of throw-away keys: only with the saved
-   * configuration, with a `reason`, and not where the IV comes of the key, in ECB, or
-   * with a secret digest. The answer
-   * has no keys, no values in its steps, and no snippets.
+   * configuration, with a `reason`, and for messages that are encrypted under an IV that is
+   * random, or derived with a salt that is sent. Signatures, inside or outside, and every
+   * other IV are refused: their output can be a piece of a key that another endpoint derives.
+   * The answer has no keys, no values in its steps, and no snippets.
    *
    * @generated from field: bool live_keys = 6;
    */
@@ -2092,9 +2093,10 @@ export declare type TestEncryptionRequestJson = {
 
   /**
    * Uses the endpoint's own keys instead of throw-away keys: only with the saved
-   * configuration, with a `reason`, and not where the IV comes of the key, in ECB, or
-   * with a secret digest. The answer
-   * has no keys, no values in its steps, and no snippets.
+   * configuration, with a `reason`, and for messages that are encrypted under an IV that is
+   * random, or derived with a salt that is sent. Signatures, inside or outside, and every
+   * other IV are refused: their output can be a piece of a key that another endpoint derives.
+   * The answer has no keys, no values in its steps, and no snippets.
    *
    * @generated from field: bool live_keys = 6;
    */
@@ -3156,6 +3158,13 @@ export declare const AllowlistService: GenService<{
    * Switches a verified endpoint on. Fails with ENDPOINT_NOT_VERIFIED. Switching
    * on what is on changes nothing.
    *
+   * Before that, each profile of the configuration encrypts and signs a made-up message with
+   * the endpoint's own keys, and decrypts and verifies it where these keys can. The call fails
+   * with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
+   * VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
+   * is shown, counted or kept. A public key is tried for what it can do. A configuration that
+   * no made-up message fits is not tried.
+   *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.ActivateEndpoint
    */
   activateEndpoint: {
@@ -3211,7 +3220,9 @@ export declare const AllowlistService: GenService<{
   /**
    * Shows what a configuration makes of a sample: nothing is sent and no
    * endpoint has to be active. Keys are throw-away keys, which come with the answer so that
-   * the partner can check it; with live keys the call is on the change log.
+   * the partner can check it; with live keys the call is on the change log, and under a
+   * quota: a KEY has 10 calls at once and one more every 6 minutes, over all its versions and
+   * all endpoints that use it, then RATE_LIMITED. A restart does not fill the quota.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.TestEncryption
    */
@@ -3229,7 +3240,8 @@ export declare const AllowlistService: GenService<{
    *
    * Refused where the IV comes of the key, and for messages that open only with what they
    * answer. Each call is on the change log before anything is tried; a workspace has 10
-   * calls at once and one more every 6 minutes, then RATE_LIMITED.
+   * calls at once and one more every 6 minutes, and so has each KEY, over all its versions and
+   * all endpoints that use it, then RATE_LIMITED. A restart does not fill the quotas.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.DiagnoseSample
    */

@@ -1,0 +1,136 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// # Quotas of trials
+//
+// A trial is a use of live keys by hand: a live test or a diagnosis. Whatever a trial is
+// the subject of (a secret's uid, a workspace) has trialBurst at once, and then one every
+// trialEvery, of each action. The store keeps one time per subject: when it will have all of
+// its allowance again. The rows are written in the transaction that notes the trial, so that
+// neither a restart nor a second call at the same time gives a subject more than its
+// allowance; the sweeper drops those whose time has come.
+
+// A subject has so many trials at once, and then one every so often.
+const (
+	trialBurst = 10
+	trialEvery = 6 * time.Minute
+)
+
+// A trial is what is kept of the trials of a subject.
+type trial struct {
+	// Full is when the subject has its whole allowance again.
+	Full time.Time `json:"full"`
+}
+
+// A Trial is a use of an endpoint's keys by hand, which changes nothing.
+type Trial struct {
+	// Endpoint is the state that was read before.
+	Endpoint Endpoint
+	// Action is [ActionTested] or [ActionDiagnosed].
+	Action string
+	// Subjects are what has a quota: the uids of the KEYs that are used, among others.
+	Subjects []string
+	Author   changelog.Author
+}
+
+// Try puts a trial on the change log and takes it from the quotas of all its subjects, or
+// of none. It fails with RATE_LIMITED if one has no trial left, and with CONTENTION if the
+// endpoint is in another state by now. No key may be used before it returns.
+func (r *Registry) Try(ctx context.Context, t Trial) error {
+	return r.kv.Update(ctx, func(tx kv.Tx) error {
+		e := t.Endpoint
+		now, err := read(tx, e.Name)
+		if err != nil {
+			return err
+		}
+		if now.UID != e.UID || now.Revision != e.Revision {
+			return contention()
+		}
+		if err := r.spendTrial(tx, t); err != nil {
+			return err
+		}
+		state, err := tx.Get(endpointKey(e.Name))
+		if err != nil {
+			return fmt.Errorf("read endpoint: %w", err)
+		}
+		note, err := entry(t.Action, now, now, t.Author)
+		if err != nil {
+			return err
+		}
+		note.Time = r.now()
+		return r.log.Append(tx, note, state)
+	})
+}
+
+// spendTrial takes one trial from each subject.
+func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
+	now := r.now().UTC()
+	var wait time.Duration
+	spent := make(map[string]trial, len(t.Subjects))
+	for _, subject := range t.Subjects {
+		kept, err := readTrial(tx, trialKey(t.Action, subject))
+		if err != nil {
+			return err
+		}
+		if kept.Full.Before(now) {
+			kept.Full = now
+		}
+		kept.Full = kept.Full.Add(trialEvery)
+		wait = max(wait, kept.Full.Sub(now.Add(trialBurst*trialEvery)))
+		spent[subject] = kept
+	}
+	if wait > 0 {
+		return tooManyTrials(wait)
+	}
+	for _, subject := range slices.Compact(slices.Sorted(slices.Values(t.Subjects))) {
+		value, err := encode(spent[subject])
+		if err != nil {
+			return err
+		}
+		if err := tx.Put(trialKey(t.Action, subject), value); err != nil {
+			return fmt.Errorf("write trial: %w", err)
+		}
+	}
+	return nil
+}
+
+// readTrial returns what is kept under a key, the zero trial if that is nothing.
+func readTrial(reader kv.Reader, key kv.Key) (t trial, err error) {
+	value, err := reader.Get(key)
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return t, nil
+	case err != nil:
+		return t, fmt.Errorf("read trial: %w", err)
+	}
+	return t, decode(value, &t)
+}
+
+// forgetTrials drops what is kept of subjects that have their whole allowance again.
+func (r *Registry) forgetTrials(ctx context.Context) error {
+	return r.eachKey(ctx, trialSpace(), func(key []byte) error {
+		return r.kv.Update(ctx, func(tx kv.Tx) error {
+			kept, err := readTrial(tx, key)
+			if err != nil || kept.Full.After(r.now()) {
+				return err
+			}
+			return tx.Delete(key)
+		})
+	})
+}
+
+func tooManyTrials(wait time.Duration) error {
+	return fault.New(fault.ResourceExhausted, fault.RateLimited, "live keys were tried too often: a KEY has 10 trials at once and one more every 6 minutes, and so has a workspace").
+		Retry(wait)
+}

@@ -1,0 +1,104 @@
+package payload
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// ciphers calls f with each algorithm and each source of an IV, under each supply of keys.
+func ciphers(f func(*allowlistv1.Cipher, bool)) {
+	sent := &allowlistv1.Derivation{Salt: &allowlistv1.Salt{Source: &allowlistv1.Salt_SentBytes{SentBytes: 8}}}
+	for algorithm := range allowlistv1.Cipher_Algorithm_name {
+		for source := range allowlistv1.Iv_Source_name {
+			for _, derivation := range []*allowlistv1.Derivation{nil, {}, sent} {
+				for _, cipher := range []*allowlistv1.Cipher{
+					{Key: &allowlistv1.Cipher_SharedKey{SharedKey: &allowlistv1.SharedKey{Derivation: derivation}}},
+					{Key: &allowlistv1.Cipher_SessionKey{SessionKey: &allowlistv1.SessionKey{Derivation: derivation}}},
+					{Key: &allowlistv1.Cipher_Ecdh{Ecdh: &allowlistv1.Ecdh{Derivation: derivation}}},
+					{Key: &allowlistv1.Cipher_ExchangeKey{ExchangeKey: &allowlistv1.ExchangeKey{}}},
+				} {
+					cipher.Algorithm, cipher.Iv = allowlistv1.Cipher_Algorithm(algorithm), &allowlistv1.Iv{Source: allowlistv1.Iv_Source(source)}
+					_, exchanged := cipher.GetKey().(*allowlistv1.Cipher_ExchangeKey)
+					f(cipher, derivation == sent && !exchanged)
+				}
+			}
+		}
+	}
+}
+
+// safeSources and safeModes are all that a live test may have: what is not in here is refused.
+var (
+	safeSources = map[allowlistv1.Iv_Source]bool{
+		allowlistv1.Iv_SOURCE_UNSPECIFIED: true, allowlistv1.Iv_SOURCE_RANDOM: true, allowlistv1.Iv_SOURCE_RANDOM_TEXT: true,
+	}
+	safeModes = map[mode]bool{modeGCM: true, modeChaCha: true, modeCBC: true, modeCTR: true}
+)
+
+func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {
+	t.Parallel()
+	ciphers(func(cipher *allowlistv1.Cipher, salted bool) {
+		source := cipher.GetIv().GetSource()
+		random := safeSources[source] || source == allowlistv1.Iv_SOURCE_DERIVED && salted
+		want := !random || !safeModes[suiteOf(cipher).mode]
+		for _, mac := range []*allowlistv1.EncryptThenMac{nil, {}} {
+			cipher.Mac = mac
+			p := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Cipher{Cipher: cipher}}
+			if got := (choices{p}).oracle(); got != want {
+				t.Errorf("oracle of %v = %v, want %v", cipher, got, want)
+			}
+		}
+	})
+}
+
+func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
+	t.Parallel()
+	gcm := &allowlistv1.Cipher{Algorithm: allowlistv1.Cipher_ALGORITHM_AES_256_GCM}
+	kinds := []*allowlistv1.Profile{
+		{},
+		{Kind: &allowlistv1.Profile_Cipher{Cipher: gcm}},
+		{Kind: &allowlistv1.Profile_RsaDirect{RsaDirect: &allowlistv1.RsaDirect{}}},
+		{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{}}},
+	}
+	for alg := range allowlistv1.Jose_KeyManagement_name {
+		kinds = append(kinds, &allowlistv1.Profile{Kind: &allowlistv1.Profile_Jose{Jose: &allowlistv1.Jose{
+			KeyManagement: allowlistv1.Jose_KeyManagement(alg),
+		}}})
+	}
+	for _, kind := range kinds {
+		if (choices{kind}).oracle() {
+			t.Errorf("encryption alone is an oracle: %v", kind)
+		}
+		schemes := []*allowlistv1.Signing{{}}
+		for alg := range allowlistv1.Mac_Algorithm_name {
+			schemes = append(schemes, &allowlistv1.Signing{Scheme: &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_Algorithm(alg)}}})
+		}
+		for alg := range allowlistv1.Asymmetric_Algorithm_name {
+			schemes = append(schemes, &allowlistv1.Signing{Scheme: &allowlistv1.Signing_Asymmetric{Asymmetric: &allowlistv1.Asymmetric{Algorithm: allowlistv1.Asymmetric_Algorithm(alg)}}})
+		}
+		for alg := range allowlistv1.Jws_Algorithm_name {
+			schemes = append(schemes, &allowlistv1.Signing{Scheme: &allowlistv1.Signing_Jws{Jws: &allowlistv1.Jws{Algorithm: allowlistv1.Jws_Algorithm(alg)}}})
+		}
+		for hash := range allowlistv1.Hash_name {
+			schemes = append(schemes, &allowlistv1.Signing{Scheme: &allowlistv1.Signing_SecretDigest{SecretDigest: &allowlistv1.SecretDigest{Hash: allowlistv1.Hash(hash)}}})
+		}
+		for _, signing := range schemes {
+			p := proto.CloneOf(kind)
+			p.Signing = signing
+			if !(choices{p}).oracle() {
+				t.Errorf("what signs is no oracle: %v", p)
+			}
+		}
+		p := proto.CloneOf(kind)
+		p.NestedJws = &allowlistv1.NestedJws{}
+		if !(choices{p}).oracle() {
+			t.Errorf("what signs inside is no oracle: %v", p)
+		}
+	}
+	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
+	if !(choices{signed}).oracle() {
+		t.Error("OpenPGP that signs is no oracle")
+	}
+}
