@@ -20,6 +20,11 @@ type Limits struct {
 	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
 	// whose contract says so take larger ones.
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
+	// BodyBytes is how many bytes requests under way, and responses on their way out, may
+	// have in all. One principal, and one workspace, has at most as much as is left for
+	// the others. What is done to a body may take ten times its bytes of memory. At least
+	// twice the largest request; default 128 MiB; 0 means no bound.
+	BodyBytes *int64 `yaml:"body_bytes"`
 	// DefaultDeadline is how long a request may take whose caller does not say.
 	// Default 10 s.
 	DefaultDeadline time.Duration `yaml:"default_deadline"`
@@ -66,6 +71,7 @@ const (
 	defaultRate       = 20_000
 	defaultConcurrent = 2000
 	defaultFailures   = 50
+	defaultBodyBytes  = 128 << 20
 )
 
 // quota returns the limits, with these in the place of what is not set.
@@ -84,6 +90,9 @@ func twice(rate float64) int { return int(math.Ceil(2 * rate)) }
 // withDefaults returns the limits with the defaults in the place of zeros.
 func (l Limits) withDefaults() Limits {
 	l.MaxReceiveBytes = cmp.Or(l.MaxReceiveBytes, 1<<20)
+	if l.BodyBytes == nil {
+		l.BodyBytes = new(int64(defaultBodyBytes))
+	}
 	l.DefaultDeadline = cmp.Or(l.DefaultDeadline, 10*time.Second)
 	l.MaxDeadline = cmp.Or(l.MaxDeadline, time.Minute)
 	l.MaxConcurrentStreams = cmp.Or(l.MaxConcurrentStreams, 1000)
@@ -103,6 +112,17 @@ func (l Limits) failures() quota.Limits {
 	return Share{RequestsPerSecond: l.FailuresPerAddress}.quota(defaultFailures, 0)
 }
 
+// checkBodies returns what is wrong with a budget for requests of a size.
+func checkBodies(total int64, largest int) error {
+	switch {
+	case total < 0:
+		return errors.New("limits.body_bytes: must not be negative")
+	case total > 0 && total < 2*int64(largest):
+		return fmt.Errorf("limits.body_bytes: must be twice the largest request at least, which is %d bytes", largest)
+	}
+	return nil
+}
+
 func (l Limits) check() error {
 	var errs []error
 	for name, value := range map[string]int64{
@@ -113,6 +133,9 @@ func (l Limits) check() error {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", name))
 		}
+	}
+	if l.BodyBytes != nil {
+		errs = append(errs, checkBodies(*l.BodyBytes, l.withDefaults().MaxReceiveBytes))
 	}
 	if d := l.withDefaults(); d.DefaultDeadline > d.MaxDeadline {
 		errs = append(errs, errors.New("limits.default_deadline: must not be longer than limits.max_deadline"))

@@ -5,15 +5,16 @@
 //
 // From the outside in:
 //
+//	deadline      each request has one
 //	recover       a panic of the chain ends one request, not the server
 //	request id    and the trace, which the stats handler has begun before
 //	log, metrics  one line and one count per request, whatever becomes of it
 //	status        faults, other errors and panics become what the caller gets
-//	deadline      each request has one
 //	authenticate  who is it
 //	share         do they leave something for others
-//	receive       only now the request is read
+//	receive       only now the request is read, if there is room for its bytes
 //	authorize     may they
+//	weigh         does their workspace leave something for others
 //	validate      is the request well-formed
 //
 // A stream of responses passes the same steps but for the deadline: it ends with its
@@ -93,6 +94,8 @@ type Server struct {
 	token    *telemetry.Token // nil: none is asked for
 	policies *auth.Policies
 	steps    steps
+	bodies   bodies
+	codec    codec
 	health   *health.Server
 	grpc     *grpc.Server
 	draining chan struct{} // closed when the drain begins
@@ -119,7 +122,10 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	}
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
-	s.sizes = s.requestSizes(services)
+	s.sizes, s.codec, s.bodies = s.requestSizes(services), s.newCodec(), newBodies(*s.limits.BodyBytes)
+	if err := s.checkBodies(); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.steps, err = newSteps(cfg, s.policies, c, t.Metrics); err != nil {
 		return nil, err
