@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
@@ -24,8 +25,16 @@ import (
 // bodies are the two budgets that each request is taken from.
 type bodies struct{ principals, workspaces *quota.Budget }
 
-func newBodies(total int64) bodies {
-	return bodies{quota.NewBudget(total), quota.NewBudget(total)}
+func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
+	b := bodies{quota.NewBudget(total), quota.NewBudget(total)}
+	taken := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "keyward_body_bytes",
+		Help: "Bytes of requests under way, and of responses that were not sent yet, as far as limits.body_bytes bounds them.",
+	}, func() float64 { return float64(b.principals.Taken()) })
+	if err := metrics.Register(taken); err != nil {
+		return b, fmt.Errorf("register metrics: %w", err)
+	}
+	return b, nil
 }
 
 // checkBodies returns why the largest request would never be read.

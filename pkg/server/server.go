@@ -122,11 +122,14 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	}
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
-	s.sizes, s.codec, s.bodies = s.requestSizes(services), s.newCodec(), newBodies(*s.limits.BodyBytes)
+	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
 	if err := s.checkBodies(); err != nil {
 		return nil, err
 	}
 	var err error
+	if s.bodies, err = newBodies(*s.limits.BodyBytes, t.Metrics); err != nil {
+		return nil, err
+	}
 	if s.steps, err = newSteps(cfg, s.policies, c, t.Metrics); err != nil {
 		return nil, err
 	}
