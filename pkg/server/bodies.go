@@ -37,16 +37,6 @@ func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
 	return b, nil
 }
 
-// checkBodies returns why the largest request would never be read.
-func (s *Server) checkBodies() error {
-	for _, size := range s.sizes {
-		if err := checkBodies(*s.limits.BodyBytes, size); err != nil {
-			return fmt.Errorf("check server configuration: %w", err)
-		}
-	}
-	return nil
-}
-
 // A load is what one request has of the budgets.
 type load struct {
 	size      int

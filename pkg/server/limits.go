@@ -112,9 +112,10 @@ func (l Limits) failures() quota.Limits {
 	return Share{RequestsPerSecond: l.FailuresPerAddress}.quota(defaultFailures, 0)
 }
 
-// checkBodies returns what is wrong with a budget for requests of a size.
-func checkBodies(total int64, largest int) error {
-	switch {
+// CheckFor returns what is wrong with the limits of a server some of whose requests are
+// as large as this.
+func (l Limits) CheckFor(largest int) error {
+	switch total := *l.withDefaults().BodyBytes; {
 	case total < 0:
 		return errors.New("limits.body_bytes: must not be negative")
 	case total > 0 && total < 2*int64(largest):
@@ -134,9 +135,7 @@ func (l Limits) check() error {
 			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", name))
 		}
 	}
-	if l.BodyBytes != nil {
-		errs = append(errs, checkBodies(*l.BodyBytes, l.withDefaults().MaxReceiveBytes))
-	}
+	errs = append(errs, l.CheckFor(l.withDefaults().MaxReceiveBytes))
 	if d := l.withDefaults(); d.DefaultDeadline > d.MaxDeadline {
 		errs = append(errs, errors.New("limits.default_deadline: must not be longer than limits.max_deadline"))
 	}

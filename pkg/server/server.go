@@ -123,8 +123,10 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
 	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
-	if err := s.checkBodies(); err != nil {
-		return nil, err
+	for _, size := range s.sizes {
+		if err := s.limits.CheckFor(size); err != nil {
+			return nil, fmt.Errorf("check server configuration: %w", err)
+		}
 	}
 	var err error
 	if s.bodies, err = newBodies(*s.limits.BodyBytes, t.Metrics); err != nil {

@@ -18,7 +18,9 @@ type config struct {
 	Allowlist allowlist.Config `yaml:",inline"`
 }
 
-func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
+func (c config) Check() error {
+	return errors.Join(c.Server.Check(), c.Server.Limits.CheckFor(allowlist.MaxMessage), c.Allowlist.Check())
+}
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact),
