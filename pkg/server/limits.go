@@ -22,7 +22,7 @@ type Limits struct {
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
 	// BodyBytes is how many bytes requests under way, and responses on their way out, may
 	// have in all. One principal, and one workspace, has at most as much as is left for
-	// the others. What is done to a body may take ten times its bytes of memory. At least
+	// the others. What is done to a body takes about five times its bytes of memory. At least
 	// twice the largest request; default 128 MiB; 0 means no bound.
 	BodyBytes *int64 `yaml:"body_bytes"`
 	// DefaultDeadline is how long a request may take whose caller does not say.

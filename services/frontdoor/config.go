@@ -42,8 +42,8 @@ type Config struct {
 // Limits bounds what clients can take of the door.
 type Limits struct {
 	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
-	// address has at most as much as is left for the others. What is done to a body may
-	// take ten times its bytes of memory. At least 2 MiB; default 128 MiB; 0 means no bound.
+	// address has at most as much as is left for the others. What is done to a body takes
+	// about five times its bytes of memory. At least 2 MiB; default 128 MiB; 0 means no bound.
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
