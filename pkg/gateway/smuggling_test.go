@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,7 +33,7 @@ func rawTLS(t *testing.T, srv *httptest.Server, text string) (answers []*http.Re
 	for {
 		answer, err := http.ReadResponse(r, nil)
 		if err != nil {
-			return answers, err == io.EOF || err == io.ErrUnexpectedEOF
+			return answers, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		}
 		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 			t.Fatal(err)

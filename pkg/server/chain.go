@@ -149,8 +149,8 @@ func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, 
 			return ctx, nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	_ = cancel // see above
+	ctx, cancel := context.WithTimeout(ctx, limit) //nolint:gosec // G118: see above
+	_ = cancel
 	return ctx, nil
 }
 

@@ -61,9 +61,7 @@ type Share struct {
 	// Burst is the number of requests at once. Default twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
 	// Concurrent is the number of requests under way, streams included. 0 means no bound.
-	//
-	// Each of them may be as large as its method takes, and what is done to it may take
-	// a few times that: multiply before choosing how much memory a server gets.
+	// How many bytes they hold is bounded by Limits.BodyBytes.
 	Concurrent *int `yaml:"concurrent"`
 }
 

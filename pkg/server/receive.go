@@ -144,8 +144,8 @@ func (s *Server) read(ctx context.Context, req any, method string, l *load) (wro
 	case !errors.Is(err, io.EOF):
 		return nil, unread(ctx, err)
 	}
-	if err := s.codec.CodecV2.Unmarshal(data, req); err != nil {
-		return malformed(), s.codec.CodecV2.Unmarshal(nil, req) // half of a message is no message
+	if err := s.codec.Unmarshal(data, req); err != nil {
+		return malformed(), s.codec.Unmarshal(nil, req) // half of a message is no message
 	}
 	return nil, nil
 }

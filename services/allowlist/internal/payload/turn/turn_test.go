@@ -96,7 +96,8 @@ func TestWorkIsSharedOut(t *testing.T) {
 	}{
 		{
 			"the messages of an endpoint are done one after another",
-			[]job{{"a", "1", 2, 10}, {"a", "1", 2, 10}}, []string{"a1", "a1", "a1", "a1"},
+			[]job{{"a", "1", 2, 10}, {"a", "1", 2, 10}},
+			[]string{"a1", "a1", "a1", "a1"},
 		},
 		{
 			"workspaces take turns, however much one has queued",
@@ -110,7 +111,8 @@ func TestWorkIsSharedOut(t *testing.T) {
 		},
 		{
 			"endpoints of a workspace take turns",
-			[]job{{"a", "1", 3, 10}, {"a", "2", 3, 10}}, []string{"a1", "a2", "a1", "a2", "a1", "a2"},
+			[]job{{"a", "1", 3, 10}, {"a", "2", 3, 10}},
+			[]string{"a1", "a2", "a1", "a2", "a1", "a2"},
 		},
 		{
 			"shares are of work, not of pieces",
