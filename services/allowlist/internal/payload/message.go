@@ -166,14 +166,19 @@ func (m *message) spendInPieces(work, piece, later int) error {
 }
 
 // pause ends a piece of work and waits until the next may begin. It fails when the caller
-// went away meanwhile.
+// went away meanwhile, and with RATE_LIMITED when all would not be done in time.
 func (m *message) pause(piece int) error {
 	if m.rest == 0 {
 		return nil
 	}
 	now := min(piece, m.rest)
 	m.rest -= now
-	return m.Turn.Begin(now, m.rest+m.later)
+	err := m.Turn.Begin(now, m.rest+m.later)
+	if late, ok := errors.AsType[*turn.LateError](err); ok {
+		return fault.New(fault.ResourceExhausted, fault.RateLimited,
+			"there is too much slow work for the request to be done at its deadline").Retry(late.Wait)
+	}
+	return err
 }
 
 // end ends the turn of the message, if it has one.

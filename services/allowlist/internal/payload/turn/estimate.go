@@ -1,10 +1,6 @@
 package turn
 
-import (
-	"time"
-
-	"github.com/keyward/keyward/pkg/fault"
-)
+import "time"
 
 const (
 	// assumed is how much work is done in a second until it is measured.
@@ -41,9 +37,13 @@ func (q *Queue) inTime(m *message, work int, first bool) error {
 	if takes <= left {
 		return nil
 	}
-	return fault.New(fault.ResourceExhausted, fault.RateLimited,
-		"there is too much slow work for the request to be done at its deadline").Retry(max(takes-left, minWait))
+	return &LateError{Wait: max(takes-left, minWait)}
 }
+
+// A LateError says that work would not be done at its deadline, and when to try again.
+type LateError struct{ Wait time.Duration }
+
+func (*LateError) Error() string { return "the work would not be done at its deadline" }
 
 // takes estimates how long it takes until work of a message is done. Of each other flow,
 // no more is done meanwhile than for the message's own.

@@ -15,7 +15,7 @@
 // # What comes too late
 //
 // The queue measures how fast work is done. A message that would not be done at its
-// deadline is refused at once, with RATE_LIMITED and the time to wait, and so is one of
+// deadline is refused at once with a [LateError], and so is one of
 // which that turns out between two pieces: work that ends too late is work for nothing.
 package turn
 
@@ -30,7 +30,7 @@ import (
 // A Turn is the place in line of one message. It is for one goroutine.
 type Turn interface {
 	// Begin ends the work before, waits until more may begin, and fails when the caller
-	// went away, or when it would not be done in time. Work is given in any unit that is
+	// went away, or with a [LateError]. Work is given in any unit that is
 	// the same for all: now is what begins, later what will follow.
 	Begin(now, later int) error
 	// End ends the work, if any is under way.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 )
 
@@ -210,11 +209,11 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				err := worked(q.For(ctx, turn.Share{Workspace: "a", Endpoint: fmt.Sprint(i % 3)}), 20)
-				var f *fault.Error
+				var refusal *turn.LateError
 				switch took := time.Since(begun); {
 				case err == nil:
 					done.Add(1)
-				case errors.As(err, &f) && f.Reason == fault.RateLimited && f.RetryAfter >= time.Second && took == 0:
+				case errors.As(err, &refusal) && refusal.Wait >= time.Second && took == 0:
 					refused.Add(1)
 				default:
 					late.Add(1)
