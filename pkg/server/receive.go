@@ -196,6 +196,11 @@ func (s *Server) readSoon(ctx context.Context, req any, method string) (wrong, e
 	type outcome struct{ wrong, err error }
 	read := make(chan outcome, 1)
 	go func() { // it ends with the stream
+		defer func() {
+			if value := recover(); value != nil { // the chain recovers its own goroutine only
+				read <- outcome{nil, panicked(value)}
+			}
+		}()
 		var l load
 		defer l.give()
 		wrong, err := s.read(ctx, req, method, &l)
