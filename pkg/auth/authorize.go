@@ -179,6 +179,19 @@ func (r rule) admits(p Principal, name string) bool {
 	})
 }
 
+// Workspace returns the workspace that a request to the method is for, or nothing.
+func (g *Guard) Workspace(method string, req any) string {
+	message, ok := req.(proto.Message)
+	if !ok {
+		return ""
+	}
+	t, ok := parseTarget(g.rules[method].name(message))
+	if !ok {
+		return ""
+	}
+	return t.workspace
+}
+
 // name returns the resource name that the request carries, or nothing.
 func (r rule) name(message proto.Message) string {
 	if len(r.path) == 0 {

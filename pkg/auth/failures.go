@@ -14,7 +14,7 @@ import (
 
 // examine verifies a token that is not remembered.
 func (a *Authenticator) examine(ctx context.Context, token, from string) (*identity, error) {
-	origin := originOf(from)
+	origin := OriginOf(from)
 	if err := a.failures.Probe(origin); err != nil {
 		return nil, overdone(err)
 	}
@@ -35,9 +35,9 @@ func overdone(err error) error {
 		Retry(f.RetryAfter)
 }
 
-// originOf returns what failures are counted by: an IPv4 address, or the network of
+// OriginOf returns what callers who are not known are counted by: an IPv4 address, or the network of
 // an IPv6 address, of which one subscriber has 2⁶⁴ addresses.
-func originOf(address string) string {
+func OriginOf(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(address)

@@ -51,6 +51,19 @@ func (p Principal) Holds(role accessv1.Role, workspace string) bool {
 // SuperAdmin reports whether the principal owns every workspace.
 func (p Principal) SuperAdmin() bool { return p.Holds(accessv1.Role_ROLE_SUPER_ADMIN, Everywhere) }
 
+// OnlyWorkspace returns the workspace that all grants are for, or nothing if there is not
+// just one.
+func (p Principal) OnlyWorkspace() string {
+	only := ""
+	for _, g := range p.Grants {
+		if g.Workspace == Everywhere || only != "" && g.Workspace != only {
+			return ""
+		}
+		only = g.Workspace
+	}
+	return only
+}
+
 // Roles returns the names of the roles the principal has in the workspace, such
 // as `owner`, for the change log.
 func (p Principal) Roles(workspace string) []string {

@@ -17,6 +17,15 @@ type call struct {
 	// probing asks only which route answers; route is the answer.
 	probing bool
 	route   *route
+	// give gives back what the body has of the budget; nil: it has nothing.
+	give func()
+}
+
+// end gives back what the request has taken.
+func (c *call) end() {
+	if c.give != nil {
+		c.give()
+	}
 }
 
 type callKey struct{}
@@ -82,7 +91,8 @@ func (g *gateway) admit(next runtime.HandlerFunc) runtime.HandlerFunc {
 			c.route = rt
 			return
 		}
-		checked, refused := g.check(rt, c.outer, in, path)
+		defer c.end()
+		checked, refused := g.check(rt, c, in, path)
 		if refused != nil {
 			g.refuse(in.Context(), w, refused)
 			return
@@ -102,7 +112,8 @@ func exactIDs(path map[string]string) bool {
 	return true
 }
 
-func (g *gateway) check(rt *route, r, in *http.Request, path map[string]string) (*http.Request, *refusal) {
+func (g *gateway) check(rt *route, c *call, in *http.Request, path map[string]string) (*http.Request, *refusal) {
+	r := c.outer
 	if refused := checkCredentials(r); refused != nil {
 		return nil, refused
 	}
@@ -110,7 +121,7 @@ func (g *gateway) check(rt *route, r, in *http.Request, path map[string]string) 
 	if refused != nil {
 		return nil, refused
 	}
-	body, refused := g.readBody(rt, r)
+	body, refused := g.readBody(rt, c)
 	if refused != nil {
 		return nil, refused
 	}

@@ -18,10 +18,13 @@ import (
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/auth"
 )
 
 // readBody returns the body of a request to the route, or why it is refused.
-func (g *gateway) readBody(rt *route, r *http.Request) ([]byte, *refusal) {
+func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
+	r := c.outer
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
@@ -38,6 +41,14 @@ func (g *gateway) readBody(rt *route, r *http.Request) ([]byte, *refusal) {
 	tooMuch := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
 	if r.ContentLength > limit {
 		return nil, tooMuch
+	}
+	size := r.ContentLength
+	if size < 0 { // it is not told
+		size = limit
+	}
+	var err error
+	if c.give, err = g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size)); err != nil {
+		return nil, crowded()
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {

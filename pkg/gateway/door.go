@@ -35,6 +35,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w, request: r}
 	harden(out.Header(), r)
 	out.Header().Set(requestIDHeader, id)
+	if endless(r) {
+		out.Header().Set("Connection", "close")
+	}
 	defer g.catch(ctx, out)
 	if refused := g.checkLimits(r); refused != nil {
 		g.refuse(ctx, out, refused)
@@ -50,6 +53,12 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		g.other(out, r)
 	}
+}
+
+// endless reports whether the end of a request is one on which not all may agree, so that
+// nothing may follow it on its connection: see the package comment.
+func endless(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)
 }
 
 // other serves what is neither the API nor the gateway's own.

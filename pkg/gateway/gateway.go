@@ -29,6 +29,13 @@
 // are replaced by constant sentences. So no error repeats anything the client sent,
 // not even the name of an unknown field: it may be a value in the wrong place.
 //
+// # Bodies
+//
+// The bytes of bodies under way are taken from a budget before they are read. A connection
+// of HTTP/1.1 ends after a body without a length (`Transfer-Encoding: chunked`): net/http
+// drops a Content-Length beside it, by which a proxy in between may have found another
+// end, so that what follows on the connection could be another client's.
+//
 // What net/http refuses before any handler runs, such as a request line that is not
 // HTTP, is answered by net/http, in plain text and with nothing of the request.
 package gateway
@@ -45,6 +52,8 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/quota"
 )
 
 // Config is what a program decides about its front door. The zero value is usable.
@@ -62,6 +71,10 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBodyBytes limits request bodies. 1 MiB if zero.
 	MaxBodyBytes int64
+	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
+	// client, by its address, has at most as much as is left for the others. 128 MiB if
+	// zero, no bound if negative.
+	BodyBytes int64
 	// Logger gets a line for each request that the gateway answered by itself; the
 	// backend logs all others. Nothing of a request is in it. Nil means no log.
 	Logger *slog.Logger
@@ -73,6 +86,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 1 << 20
+	}
+	if c.BodyBytes == 0 {
+		c.BodyBytes = 128 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -102,6 +118,7 @@ type gateway struct {
 	hosts  map[string]bool
 	mux    *runtime.ServeMux
 	routes map[routeKey]*route
+	bodies *quota.Budget
 }
 
 // New returns the handler for the backends' bindings. It fails if a binding is one
@@ -112,6 +129,7 @@ func New(cfg Config, backends ...Backend) (http.Handler, error) {
 		hosts:  make(map[string]bool, len(cfg.AllowedHosts)),
 		routes: make(map[routeKey]*route),
 	}
+	g.bodies = quota.NewBudget(g.cfg.BodyBytes)
 	for _, host := range cfg.AllowedHosts {
 		g.hosts[hostname(host)] = true
 	}

@@ -92,6 +92,13 @@ func unauthenticated(reason fault.Reason, message string) *refusal {
 	return &refusal{http: http.StatusUnauthorized, code: codes.Unauthenticated, reason: reason, message: message}
 }
 
+func crowded() *refusal {
+	return &refusal{
+		http: http.StatusTooManyRequests, code: codes.ResourceExhausted, reason: fault.RateLimited,
+		message: "the requests under way from this address hold too many bytes", retryAfter: time.Second,
+	}
+}
+
 func unavailable() *refusal {
 	return &refusal{
 		http: http.StatusServiceUnavailable, code: codes.Unavailable, reason: fault.Unreachable,

@@ -1,9 +1,10 @@
 // Package quota bounds what one caller can take of a server, so that there is
-// something left for the others: requests in a second, and requests under way.
+// something left for the others: requests in a second, requests under way, and
+// their bytes.
 //
 // A [Limiter] counts for each key, such as the subject of a principal. It knows a
 // bounded number of keys and forgets the one that was idle for the longest; who
-// is forgotten begins anew, with a full allowance.
+// is forgotten begins anew, with a full allowance. A [Budget] shares out bytes of memory.
 //
 // Whoever wants too much is refused with RATE_LIMITED and told how long to wait.
 // Nobody is made to wait here: a request that waits would hold what it has.

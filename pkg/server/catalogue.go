@@ -82,7 +82,7 @@ func (c *catalogue) methods() map[string]methodName {
 	names := make(map[string]methodName)
 	for service, info := range c.GetServiceInfo() {
 		for _, m := range info.Methods {
-			names[fullName(service, m.Name)] = methodName{service, m.Name}
+			names[fullName(service, m.Name)] = methodName{service, m.Name, m.IsClientStream || m.IsServerStream}
 		}
 	}
 	return names
@@ -104,11 +104,14 @@ func (c *catalogue) requests() ([]protoreflect.MessageDescriptor, error) {
 	return all, nil
 }
 
-// A methodName is a full method name in its two parts.
-type methodName struct{ service, method string }
+// A methodName is a full method name in its two parts, and whether the method streams.
+type methodName struct {
+	service, method string
+	streams         bool
+}
 
 func fullName(service, method string) string { return "/" + service + "/" + method }
 
 // unknownMethod is what logs and metrics call all methods that the server has not: a
 // method's name is input, too.
-var unknownMethod = methodName{"unknown", "unknown"}
+var unknownMethod = methodName{service: "unknown", method: "unknown"}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/tap"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
@@ -25,12 +26,13 @@ func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 		unary(identified),
 		unary(s.observed),
 		unary(s.answered),
-		unary(s.bounded),
 		s.steps.authenticator.Unary,
 		unary(recognized),
+		unary(s.uncompressed),
 		unary(s.shared),
 		s.receive,
 		s.steps.guard.Unary,
+		s.weighed,
 		s.steps.validator.unary,
 	}
 }
@@ -49,6 +51,7 @@ func (s *Server) streamChain() []grpc.StreamServerInterceptor {
 		stream(s.reflected),
 		s.steps.authenticator.Stream,
 		stream(recognized),
+		stream(s.uncompressed),
 		stream(s.occupied),
 		s.receiveFirst,
 		s.steps.guard.Stream,
@@ -133,17 +136,22 @@ func (s *Server) answered(ctx context.Context, method string, next func(context.
 }
 
 // bounded gives every request a deadline: the caller's up to the maximum, the
-// default if there is none.
-func (s *Server) bounded(ctx context.Context, _ string, next func(context.Context) error) error {
+// default if there is none. It comes before the chain, when the headers have arrived,
+// so that the deadline ends the reading, too. The library ends what ctx is made of, and
+// so what is made here, with the request.
+func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if name, ok := s.methods[info.FullMethodName]; !ok || name.streams {
+		return ctx, nil
+	}
 	limit := s.limits.DefaultDeadline
 	if deadline, ok := ctx.Deadline(); ok {
 		if limit = s.limits.MaxDeadline; time.Until(deadline) <= limit {
-			return next(ctx)
+			return ctx, nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return next(ctx)
+	ctx, cancel := context.WithTimeout(ctx, limit) //nolint:gosec // G118: see above
+	_ = cancel
+	return ctx, nil
 }
 
 // known refuses methods that the server has not. The library hands them to the

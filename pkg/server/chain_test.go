@@ -206,7 +206,7 @@ func TestRequestThatIsTooLargeIsRefused(t *testing.T) {
 		{"above the limit", small, owner, 1 << 20, codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
 		{"above the limit, from nobody", small, servertest.Caller{}, 1 << 20, codes.Unauthenticated, "CREDENTIALS_MISSING"},
 		{"far above it, from nobody", small, servertest.Caller{}, 20 << 20, codes.Unauthenticated, "CREDENTIALS_MISSING"},
-		{"above what is read at all", small, owner, 20 << 20, codes.ResourceExhausted, ""},
+		{"far above it", small, owner, 20 << 20, codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
 		{"below the method's own limit", large, owner, 7 << 20, codes.OK, ""},
 		{"above the method's own limit", large, owner, 8 << 20, codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
 	}

@@ -20,6 +20,11 @@ type Limits struct {
 	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
 	// whose contract says so take larger ones.
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
+	// BodyBytes is how many bytes requests under way, and responses on their way out, may
+	// have in all. One principal, and one workspace, has at most as much as is left for
+	// the others. What is done to a body takes about five times its bytes of memory. At least
+	// twice the largest request; default 128 MiB; 0 means no bound.
+	BodyBytes *int64 `yaml:"body_bytes"`
 	// DefaultDeadline is how long a request may take whose caller does not say.
 	// Default 10 s.
 	DefaultDeadline time.Duration `yaml:"default_deadline"`
@@ -56,9 +61,7 @@ type Share struct {
 	// Burst is the number of requests at once. Default twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
 	// Concurrent is the number of requests under way, streams included. 0 means no bound.
-	//
-	// Each of them may be as large as its method takes, and what is done to it may take
-	// a few times that: multiply before choosing how much memory a server gets.
+	// How many bytes they hold is bounded by Limits.BodyBytes.
 	Concurrent *int `yaml:"concurrent"`
 }
 
@@ -66,6 +69,7 @@ const (
 	defaultRate       = 20_000
 	defaultConcurrent = 2000
 	defaultFailures   = 50
+	defaultBodyBytes  = 128 << 20
 )
 
 // quota returns the limits, with these in the place of what is not set.
@@ -84,6 +88,9 @@ func twice(rate float64) int { return int(math.Ceil(2 * rate)) }
 // withDefaults returns the limits with the defaults in the place of zeros.
 func (l Limits) withDefaults() Limits {
 	l.MaxReceiveBytes = cmp.Or(l.MaxReceiveBytes, 1<<20)
+	if l.BodyBytes == nil {
+		l.BodyBytes = new(int64(defaultBodyBytes))
+	}
 	l.DefaultDeadline = cmp.Or(l.DefaultDeadline, 10*time.Second)
 	l.MaxDeadline = cmp.Or(l.MaxDeadline, time.Minute)
 	l.MaxConcurrentStreams = cmp.Or(l.MaxConcurrentStreams, 1000)
@@ -103,6 +110,18 @@ func (l Limits) failures() quota.Limits {
 	return Share{RequestsPerSecond: l.FailuresPerAddress}.quota(defaultFailures, 0)
 }
 
+// CheckFor returns what is wrong with the limits of a server some of whose requests are
+// as large as this.
+func (l Limits) CheckFor(largest int) error {
+	switch total := *l.withDefaults().BodyBytes; {
+	case total < 0:
+		return errors.New("limits.body_bytes: must not be negative")
+	case total > 0 && total < 2*int64(largest):
+		return fmt.Errorf("limits.body_bytes: must be twice the largest request at least, which is %d bytes", largest)
+	}
+	return nil
+}
+
 func (l Limits) check() error {
 	var errs []error
 	for name, value := range map[string]int64{
@@ -114,6 +133,7 @@ func (l Limits) check() error {
 			errs = append(errs, fmt.Errorf("limits.%s: must not be negative", name))
 		}
 	}
+	errs = append(errs, l.CheckFor(l.withDefaults().MaxReceiveBytes))
 	if d := l.withDefaults(); d.DefaultDeadline > d.MaxDeadline {
 		errs = append(errs, errors.New("limits.default_deadline: must not be longer than limits.max_deadline"))
 	}

@@ -20,20 +20,18 @@ const (
 	maxHeaderBytes = 32 << 10
 	// maxHandshake bounds how long a connection may take to say who it is.
 	maxHandshake = 10 * time.Second
-	// courtesy is how much above its methods' limits a server reads a request, so
-	// that it can refuse it with a reason. What is larger the library refuses
-	// itself, in its own words.
-	courtesy = 3 << 20
+	// streamWindow is how much of a request a client may send before the server reads
+	// it: the least that there is. The library's own choice grows to 16 MiB a stream.
+	streamWindow = 64 << 10
+	// connectionWindow is how much may be on its way to all of a connection's streams.
+	// No memory is held for it.
+	connectionWindow = 4 << 20
 	// goodbye is how long the requests on a connection that grew old may take.
 	goodbye = time.Minute
 )
 
 // options returns the settings of the gRPC server.
 func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
-	largest := s.limits.MaxReceiveBytes
-	for _, size := range s.sizes {
-		largest = max(largest, size)
-	}
 	options := []grpc.ServerOption{
 		grpc.Creds(credentials.NewTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13,
@@ -43,8 +41,12 @@ func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 		grpc.ChainUnaryInterceptor(s.unaryChain()...),
 		grpc.ChainStreamInterceptor(s.streamChain()...),
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(largest + courtesy),
+		grpc.ForceServerCodecV2(s.codec),
+		// What the library reads itself is for health and reflection.
+		grpc.MaxRecvMsgSize(maxOpenBytes),
+		grpc.InTapHandle(s.bounded),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(s.limits.MaxConcurrentStreams),
 		grpc.ConnectionTimeout(maxHandshake),

@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -20,17 +23,48 @@ import (
 // authorisation.
 //
 //	handler → chain … authenticate → receive → authorize → validate → method
+//
+// The step reads the message itself, from the library's stream: so it knows how large
+// the message is before its bytes are let in, and takes them from the budget first.
 
-// A reception is a request that has not been read yet.
+const (
+	// maxOpenBytes is the size of the largest request to health and reflection, which
+	// strangers may call. No budget knows of them.
+	maxOpenBytes = 4 << 10
+	// maxArrival is how long the request of a stream may take to arrive. The others have
+	// their deadline.
+	maxArrival = 10 * time.Second
+)
+
+// A wire is what the library's stream of a request can do beside what it says it can. A
+// stream without these methods, of another version of the library, is not served.
+type wire interface {
+	// RecvCompress returns the encoding of the messages.
+	RecvCompress() string
+	// ReadMessageHeader reads the five bytes before a message.
+	ReadMessageHeader(header []byte) error
+	// Read lets n bytes in and reads them.
+	Read(n int) (mem.BufferSlice, error)
+}
+
+func wireOf(ctx context.Context) (wire, error) {
+	w, ok := grpc.ServerTransportStreamFromContext(ctx).(wire)
+	if !ok {
+		return nil, errors.New("the library's stream is not one that can be read")
+	}
+	return w, nil
+}
+
+// A reception is a request that has not been read yet, and what it weighs then.
 type reception struct {
-	read func(any) error
 	into any
+	load load
 }
 
 type receptionKey struct{}
 
 // receivedLate returns the description of a service whose handlers leave the reading
-// to the step that [receive] is.
+// to the step that [Server.receive] is.
 func receivedLate(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
 	wrapped := *desc
 	wrapped.Methods = make([]grpc.MethodDesc, len(desc.Methods))
@@ -41,14 +75,33 @@ func receivedLate(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
 }
 
 func readLater(handle grpc.MethodHandler) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, read func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
-		r := &reception{read: read}
+	return func(srv any, ctx context.Context, _ func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
+		r := new(reception)
 		keep := func(into any) error {
 			r.into = into
 			return nil
 		}
-		return handle(srv, context.WithValue(ctx, receptionKey{}, r), keep, chain)
+		response, err := handle(srv, context.WithValue(ctx, receptionKey{}, r), keep, chain)
+		if err != nil {
+			r.load.give()
+			return nil, err
+		}
+		return &reply{response, &r.load}, nil
 	}
+}
+
+// uncompressed refuses requests that are compressed: a few bytes could become as many as
+// a request may have. Responses are not compressed either, as their sizes would tell of
+// what is in them.
+func (s *Server) uncompressed(ctx context.Context, _ string, next func(context.Context) error) error {
+	w, err := wireOf(ctx)
+	if err != nil {
+		return err
+	}
+	if name := w.RecvCompress(); name != "" && name != encoding.Identity {
+		return fault.Field("grpc-encoding", "must be absent or identity: requests are not compressed")
+	}
+	return next(ctx)
 }
 
 // receive is the step that reads the request. One that does not decode stays empty.
@@ -57,30 +110,71 @@ func (s *Server) receive(ctx context.Context, req any, info *grpc.UnaryServerInf
 	if !ok || r.into != req {
 		return nil, errors.New("the handler has read its request itself")
 	}
-	wrong, err := s.read(r.read, req, info.FullMethod)
+	wrong, err := s.read(ctx, req, info.FullMethod, &r.load)
 	if err != nil {
 		return nil, err
 	}
 	if wrong != nil {
 		ctx = context.WithValue(ctx, problemKey{}, wrong)
 	}
-	return handler(ctx, req)
+	return handler(context.WithValue(ctx, loadKey{}, &r.load), req)
 }
 
-// read reads a request of a method, and returns what is wrong with it.
-func (s *Server) read(read func(any) error, req any, method string) (wrong, err error) {
-	f := frame{into: req}
-	if err := read(&f); err != nil {
-		// The library has answered already; this is for the log.
-		return nil, unread(err)
+// read reads the one request of a method, and returns what is wrong with it.
+func (s *Server) read(ctx context.Context, req any, method string, l *load) (wrong, err error) {
+	w, err := wireOf(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if f.broken {
-		return malformed(), nil
+	size, wrong, err := s.announced(ctx, w, method)
+	if wrong != nil || err != nil {
+		return wrong, err
 	}
-	if limit := s.sizes[method]; limit > 0 && f.size > limit {
-		return tooLarge(limit), nil
+	if err := s.take(ctx, method, size, l); err != nil {
+		return nil, err
+	}
+	data, err := w.Read(size)
+	if err != nil {
+		return nil, unread(ctx, err)
+	}
+	defer data.Free()
+	switch err := w.ReadMessageHeader(make([]byte, headerBytes)); {
+	case err == nil:
+		return malformed(), nil // there is a second one
+	case !errors.Is(err, io.EOF):
+		return nil, unread(ctx, err)
+	}
+	if err := s.codec.Unmarshal(data, req); err != nil {
+		return malformed(), s.codec.Unmarshal(nil, req) // half of a message is no message
 	}
 	return nil, nil
+}
+
+// headerBytes is the length of what is before a message: whether it is compressed, and
+// its length.
+const headerBytes = 5
+
+// announced reads the length of a request that is about to come, and returns what is
+// wrong with it. One that is too large is refused at once: whether its principal may call
+// is not known without reading it.
+func (s *Server) announced(ctx context.Context, w wire, method string) (size int, wrong, err error) {
+	var header [headerBytes]byte
+	if err := w.ReadMessageHeader(header[:]); errors.Is(err, io.EOF) {
+		return 0, malformed(), nil // there is none
+	} else if err != nil {
+		return 0, nil, unread(ctx, err)
+	}
+	length, limit := int64(binary.BigEndian.Uint32(header[1:])), maxOpenBytes
+	if size, ok := s.sizes[method]; ok {
+		limit = size
+	}
+	switch {
+	case header[0] != 0:
+		return 0, malformed(), nil // it is compressed, with nothing
+	case length > int64(limit):
+		return 0, nil, tooLarge(limit)
+	}
+	return int(length), nil, nil
 }
 
 // receiveFirst is the step that reads the request of a stream, in the same way but
@@ -92,9 +186,34 @@ func (s *Server) receiveFirst(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	wrong := new(error)
 	ctx := context.WithValue(ss.Context(), problemKey{}, wrong)
 	return handler(srv, &firstReceived{within{ss, ctx}, func(req any) (err error) {
-		*wrong, err = s.read(ss.RecvMsg, req, info.FullMethod)
+		*wrong, err = s.readSoon(ctx, req, info.FullMethod)
 		return err
 	}})
+}
+
+// readSoon is read for a request that has no deadline. It weighs nothing once it is read.
+func (s *Server) readSoon(ctx context.Context, req any, method string) (wrong, err error) {
+	type outcome struct{ wrong, err error }
+	read := make(chan outcome, 1)
+	go func() { // it ends with the stream
+		defer func() {
+			if value := recover(); value != nil { // the chain recovers its own goroutine only
+				read <- outcome{nil, panicked(value)}
+			}
+		}()
+		var l load
+		defer l.give()
+		wrong, err := s.read(ctx, req, method, &l)
+		read <- outcome{wrong, err}
+	}()
+	late := time.NewTimer(maxArrival)
+	defer late.Stop()
+	select {
+	case got := <-read:
+		return got.wrong, got.err
+	case <-late.C:
+		return nil, context.DeadlineExceeded
+	}
 }
 
 // firstReceived is a stream whose messages are received by a function.
@@ -129,30 +248,10 @@ func tooLarge(limit int) error {
 		With("limit_bytes", strconv.Itoa(limit))
 }
 
-// A frame is what the codec of [receive] decodes into: the message, and what became
-// of it.
-type frame struct {
-	into   any
-	size   int
-	broken bool
+// A codec is the library's codec for protobuf. It sends a [reply] with what becomes of it.
+type codec struct {
+	encoding.CodecV2
+	charge func(l *load, size int)
 }
 
-// codec is the library's codec for protobuf, which in a frame notes what is wrong
-// instead of failing: for a failure, the library would answer in its own words.
-type codec struct{ encoding.CodecV2 }
-
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
-
-// Unmarshal decodes data.
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	f, ok := v.(*frame)
-	if !ok {
-		return c.CodecV2.Unmarshal(data, v)
-	}
-	f.size = data.Len()
-	if err := c.CodecV2.Unmarshal(data, f.into); err != nil {
-		f.broken = true
-		return c.CodecV2.Unmarshal(nil, f.into) // half of a message is no message
-	}
-	return nil
-}
+func (s *Server) newCodec() codec { return codec{encoding.GetCodecV2(proto.Name), s.charge} }

@@ -5,15 +5,16 @@
 //
 // From the outside in:
 //
+//	deadline      each request has one
 //	recover       a panic of the chain ends one request, not the server
 //	request id    and the trace, which the stats handler has begun before
 //	log, metrics  one line and one count per request, whatever becomes of it
 //	status        faults, other errors and panics become what the caller gets
-//	deadline      each request has one
 //	authenticate  who is it
 //	share         do they leave something for others
-//	receive       only now the request is read
+//	receive       only now the request is read, if there is room for its bytes
 //	authorize     may they
+//	weigh         does their workspace leave something for others
 //	validate      is the request well-formed
 //
 // A stream of responses passes the same steps but for the deadline: it ends with its
@@ -102,6 +103,8 @@ type Server struct {
 	token    *telemetry.Token // nil: none is asked for
 	policies *auth.Policies
 	steps    steps
+	bodies   bodies
+	codec    codec
 	health   *health.Server
 	grpc     *grpc.Server
 	draining chan struct{} // closed when the drain begins
@@ -133,8 +136,16 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	}
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
-	s.sizes = s.requestSizes(services)
+	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
+	for _, size := range s.sizes {
+		if err := s.limits.CheckFor(size); err != nil {
+			return nil, fmt.Errorf("check server configuration: %w", err)
+		}
+	}
 	var err error
+	if s.bodies, err = newBodies(*s.limits.BodyBytes, t.Metrics); err != nil {
+		return nil, err
+	}
 	if s.steps, err = newSteps(cfg, s.policies, c, t.Metrics); err != nil {
 		return nil, err
 	}

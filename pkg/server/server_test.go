@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ type fake struct {
 	get   handler
 	watch func(grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error
 	sizes map[string]int
+	// response is what GetSecret returns, if not nil.
+	response *vaultv1.GetSecretResponse
 }
 
 func (f *fake) Register(r grpc.ServiceRegistrar) { vaultv1.RegisterVaultServiceServer(r, f) }
@@ -40,7 +43,7 @@ func (f *fake) GetSecret(ctx context.Context, _ *vaultv1.GetSecretRequest) (*vau
 			return nil, err
 		}
 	}
-	return &vaultv1.GetSecretResponse{}, nil
+	return cmp.Or(f.response, &vaultv1.GetSecretResponse{}), nil
 }
 
 func (f *fake) CreateSecret(context.Context, *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {

@@ -117,11 +117,10 @@ func late(ctx context.Context, err error, code codes.Code) bool {
 	return ctx.Err() != nil && status.Code(err) == code
 }
 
-// unread returns the fault for a request that could not be read: it is larger than
-// the server reads at all, or was not sent to its end.
-func unread(err error) error {
-	if status.Code(err) == codes.ResourceExhausted {
-		return fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request is larger than the server reads").Because(err)
+// unread returns the fault for a request that did not arrive, or not in time.
+func unread(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return fault.New(fault.Canceled, fault.Cancelled, "the request did not arrive").Because(err)
 }

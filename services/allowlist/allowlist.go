@@ -55,9 +55,9 @@ import (
 // purpose names the allowlist in all that its keyring makes.
 const purpose = "allowlist"
 
-// maxMessage is the size of the largest request to encrypt or decrypt: a body of
+// MaxMessage is the size of the largest request to encrypt or decrypt: a body of
 // 16 MiB and what goes with it.
-const maxMessage = 17 << 20
+const MaxMessage = 17 << 20
 
 // Config is what an operator decides about an allowlist.
 type Config struct {
@@ -264,9 +264,9 @@ func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
 // take bodies.
 func (a *Allowlist) MaxReceiveBytes() map[string]int {
 	return map[string]int{
-		allowlistv1.AllowlistService_Encrypt_FullMethodName:         maxMessage,
-		allowlistv1.AllowlistService_Decrypt_FullMethodName:         maxMessage,
-		allowlistv1.AllowlistService_VerifySignature_FullMethodName: maxMessage,
+		allowlistv1.AllowlistService_Encrypt_FullMethodName:         MaxMessage,
+		allowlistv1.AllowlistService_Decrypt_FullMethodName:         MaxMessage,
+		allowlistv1.AllowlistService_VerifySignature_FullMethodName: MaxMessage,
 	}
 }
 

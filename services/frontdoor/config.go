@@ -40,8 +40,39 @@ type Config struct {
 	// ReloadInterval is the time between two looks at all these files. A change is
 	// in force after two, for new connections. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
+	// Limits bounds what clients can take of the door.
+	Limits Limits `yaml:"limits"`
 	// Metrics is where metrics are served, and to whom.
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
+}
+
+// Limits bounds what clients can take of the door.
+type Limits struct {
+	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
+	// address has at most as much as is left for the others. What is done to a body takes
+	// about five times its bytes of memory. At least 2 MiB; default 128 MiB; 0 means no bound.
+	BodyBytes *int64 `yaml:"body_bytes"`
+}
+
+// leastBodyBytes is twice the largest body that the door takes.
+const leastBodyBytes = 2 << 20
+
+func (l Limits) check() error {
+	if n := l.BodyBytes; n != nil && *n != 0 && *n < leastBodyBytes {
+		return fmt.Errorf("limits.body_bytes: must be 0 or at least %d", leastBodyBytes)
+	}
+	return nil
+}
+
+// bodyBytes returns the limit as package gateway takes it.
+func (l Limits) bodyBytes() int64 {
+	switch {
+	case l.BodyBytes == nil:
+		return 0
+	case *l.BodyBytes == 0:
+		return -1
+	}
+	return *l.BodyBytes
 }
 
 // Files names a certificate and its key.
@@ -97,7 +128,7 @@ func (c Config) Check() error {
 	if c.Console != nil {
 		errs = append(errs, c.Console.Check())
 	}
-	return errors.Join(append(errs, c.Metrics.Check())...)
+	return errors.Join(append(errs, c.Limits.check(), c.Metrics.Check())...)
 }
 
 func (c Config) reloadInterval() time.Duration { return cmp.Or(c.ReloadInterval, reload.Interval) }

@@ -87,7 +87,9 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 	if err != nil {
 		return err
 	}
-	handler, err := Handler(gateway.Config{AllowedHosts: cfg.AllowedHosts, Pages: pages, Logger: t.Log}, vault, allowlist)
+	handler, err := Handler(gateway.Config{
+		AllowedHosts: cfg.AllowedHosts, Pages: pages, BodyBytes: cfg.Limits.bodyBytes(), Logger: t.Log,
+	}, vault, allowlist)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ type config struct {
 	Allowlist allowlist.Config `yaml:",inline"`
 }
 
-func (c config) Check() error { return errors.Join(c.Server.Check(), c.Allowlist.Check()) }
+func (c config) Check() error {
+	return errors.Join(c.Server.Check(), c.Server.Limits.CheckFor(allowlist.MaxMessage), c.Allowlist.Check())
+}
 
 // CheckFiles reports what is wrong with the files that the configuration names.
 func (c config) CheckFiles(r *filecheck.Report) {

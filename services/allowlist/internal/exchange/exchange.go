@@ -243,7 +243,7 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx),
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
 	}
 }
 

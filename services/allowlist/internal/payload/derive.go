@@ -19,10 +19,10 @@ const (
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
 	// wrapped key of its own, would keep a processor busy for hours.
 	workLimit = 10_000_000
-	// lightWork is how much a message does without waiting for a turn, about 20 ms: a few
-	// private keys, or the iterations of most tools. What takes more could otherwise, a few
-	// at a time, take all processors from everybody.
-	lightWork = 100_000
+	// lightWork is how much a message does without waiting for a turn, about 4 ms: two
+	// private keys. What takes more could otherwise, a few at a time, take all processors
+	// from all others.
+	lightWork = 20_000
 	// What the private key of a pair costs once, and what the public one does, in the same
 	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
 	privateKeyWork = 10_000
@@ -87,11 +87,14 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	}
 	slow, work := d.sent == 0 && d.work > 1, d.work*d.rounds(n)
 	if !slow {
+		if m.left > 0 {
+			m.left--
+		}
 		// What hashes once costs nothing that counts.
-		if err := m.spend(max(0, work-1)); err != nil {
+		if err := m.spendInPieces(max(0, work-1), d.piece(), m.left*work); err != nil {
 			return nil, err
 		}
-		return d.make(secret, salt, n)
+		return d.make(m, secret, salt, n)
 	}
 	found, err := d.find(secret, salt)
 	if err != nil {
@@ -100,13 +103,14 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	if key := d.recall(found, n); key != nil {
 		return key, nil
 	}
-	if err := m.spend(work); err != nil {
+	if err := m.spendInPieces(work, d.piece(), 0); err != nil {
 		return nil, err
 	}
 	if key := d.recall(found, n); key != nil {
+		m.end()
 		return key, nil // another message made it while this one waited
 	}
-	key, err := d.make(secret, salt, n)
+	key, err := d.make(m, secret, salt, n)
 	if err == nil {
 		d.remember(found, key)
 	}
@@ -120,15 +124,29 @@ func (d *deriver) rounds(n int) int {
 		return 1
 	}
 	size := d.Hash.Size()
-	rounds := (n + size - 1) / size
-	if size > sha256.Size {
-		rounds *= 2
-	}
-	return rounds
+	return (n + size - 1) / size * d.round()
 }
 
-func (d *deriver) make(secret, salt []byte, n int) ([]byte, error) {
-	key, err := d.Derive(secret, salt, n)
+// round returns how much work one iteration is.
+func (d *deriver) round() int {
+	if d.Hash.Size() > sha256.Size {
+		return 2
+	}
+	return 1
+}
+
+// piece returns how much work is done without a pause.
+func (d *deriver) piece() int {
+	if d.Function == keys.Scrypt {
+		return d.work // it cannot be interrupted
+	}
+	return keys.Piece * d.round()
+}
+
+// make derives a key in its turn, which ends then: what follows is light.
+func (d *deriver) make(m *message, secret, salt []byte, n int) ([]byte, error) {
+	defer m.end()
+	key, err := d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}

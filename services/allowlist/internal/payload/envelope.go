@@ -156,7 +156,12 @@ func newParser(m *message, e *envelope, n *nesting, o opening) *parser {
 }
 
 // Prepare implements [selection.Opener].
-func (*parser) Prepare(int) error { return nil }
+func (p *parser) Prepare(values int) error {
+	if d, ok := p.opening.(*decrypting); ok && d.eachDerives() {
+		p.left = values
+	}
+	return nil
+}
 
 // Open implements [selection.Opener].
 func (p *parser) Open(text []byte) ([]byte, error) {

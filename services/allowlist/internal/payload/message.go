@@ -133,8 +133,12 @@ type message struct {
 	work int
 	// limit is how much work there may be; 0: workLimit.
 	limit int
-	// leave ends the turn that the message has, if it has one.
-	leave func()
+	// left is how many values there still are that each have a derivation of their own.
+	left int
+	// rest is what remains of work that is done in pieces, and later what follows it.
+	rest, later int
+	// begun says that the message has had a turn.
+	begun bool
 	// suffixes are the ends of values of the body that are the IV and the associated
 	// data, where the configuration says so.
 	ivSuffix, aadSuffix []byte
@@ -151,27 +155,44 @@ type message struct {
 // spend notes work that is about to be done, in iterations of a hash, and fails where it
 // is too much in all. A message that has not been light waits for its turn, and keeps it
 // until it does more, or ends.
-func (m *message) spend(work int) error {
-	if m.work += work; m.work > cmp.Or(m.limit, workLimit) {
+func (m *message) spend(work int) error { return m.spendInPieces(work, work, 0) }
+
+// spendInPieces is spend for work that calls pause after each piece, and has as much
+// again later.
+func (m *message) spendInPieces(work, piece, later int) error {
+	limit := cmp.Or(m.limit, workLimit)
+	if m.work += work; m.work > limit {
 		return errTooMuchWork
 	}
+	m.rest = 0
 	if m.work <= lightWork || work == 0 || m.Turn == nil {
 		return nil
 	}
-	m.end()
-	leave, err := m.Turn(work)
-	if err != nil {
-		return err
-	}
-	m.leave = leave
-	return nil
+	m.begun = true
+	m.rest, m.later = work, min(later, limit-m.work)
+	return m.pause(piece)
 }
 
-// end ends the turn of the message.
+// pause ends a piece of work and waits until the next may begin. It fails when the caller
+// went away meanwhile, and with RATE_LIMITED when all would not be done in time.
+func (m *message) pause(piece int) error {
+	if m.rest == 0 {
+		return nil
+	}
+	now := min(piece, m.rest)
+	m.rest -= now
+	err := m.Turn.Begin(now, m.rest+m.later)
+	if late, ok := errors.AsType[*turn.LateError](err); ok {
+		return fault.New(fault.ResourceExhausted, fault.RateLimited,
+			"there is too much slow work for the request to be done at its deadline").Retry(late.Wait)
+	}
+	return err
+}
+
+// end ends the turn of the message, if it has one.
 func (m *message) end() {
-	if m.leave != nil {
-		m.leave()
-		m.leave = nil
+	if m.begun {
+		m.Turn.End()
 	}
 }
 

@@ -195,6 +195,16 @@ func TestAMessageUnderAMACTellsItsStage(t *testing.T) {
 	}
 }
 
+// worked is a turn that adds up the work that is done in it.
+type worked int
+
+func (w *worked) Begin(now, _ int) error {
+	*w += worked(now)
+	return nil
+}
+
+func (w *worked) End() {}
+
 // Time does not tell either: a value that does not open leaves the work for the others.
 func TestAWrongPaddingLeavesNoWorkUndone(t *testing.T) {
 	t.Parallel()
@@ -210,16 +220,21 @@ func TestAWrongPaddingLeavesNoWorkUndone(t *testing.T) {
 		}
 		return []byte(body)
 	}
+	workOf := func(body []byte) (int, error) {
+		var work worked
+		_, err := p.Decrypt(payload.Input{Now: now, Keys: s.keys(t, p.DecryptReferences()), Body: body, Turn: &work})
+		return int(work), err
+	}
+	whole, err := workOf(sent)
+	if err != nil || whole == 0 {
+		t.Fatalf("Decrypt = %v after work of %d", err, whole)
+	}
 	for name, body := range map[string][]byte{
 		"the first": spoil(`","w"`), "the second": spoil(`"}`), "both": spoil(`","w"`, `"}`),
 	} {
-		derivations := 0
-		_, err := p.Decrypt(payload.Input{
-			Now: now, Keys: s.keys(t, p.DecryptReferences()), Body: body,
-			Turn: func(int) (func(), error) { derivations++; return func() {}, nil },
-		})
-		if payload.Stage(err) != "decrypt" || derivations != 2 {
-			t.Errorf("%s is wrong: Decrypt = %v after %d derivations, want all two", name, err, derivations)
+		work, err := workOf(body)
+		if payload.Stage(err) != "decrypt" || work != whole {
+			t.Errorf("%s is wrong: Decrypt = %v after work of %d, want all %d", name, err, work, whole)
 		}
 	}
 }

@@ -130,6 +130,11 @@ func (s *symmetric) note(m *message, k *keyed, iv []byte) {
 	}
 }
 
+// eachDerives reports whether each value has a derivation of its own.
+func (s *symmetric) eachDerives() bool {
+	return s.derivation != nil && s.anew()
+}
+
 func (s *symmetric) sealing(m *message) (sealing, error) {
 	return &encrypting{symmetric: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes}, nil
 }
@@ -163,6 +168,9 @@ func (e *encrypting) prepare(values int) error {
 		}
 	}
 	e.fresh = true
+	if e.eachDerives() {
+		e.m.left = values
+	}
 	return e.rekey(true)
 }
 

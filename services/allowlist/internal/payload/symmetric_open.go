@@ -6,6 +6,8 @@ import (
 	"errors"
 	"hash"
 	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
 )
 
 func (s *symmetric) opening(m *message) (opening, error) {
@@ -105,7 +107,8 @@ func (d *decrypting) rekey(p *parts) error {
 	for _, secret := range secrets {
 		k, err := d.key(d.m, secret, p[slotSalt])
 		switch {
-		case errors.Is(err, errTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		case errors.Is(err, errTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+			fault.Is(err, fault.RateLimited):
 			return err // no other key would do better
 		case err != nil && d.earlier(secret):
 			k.wipe()

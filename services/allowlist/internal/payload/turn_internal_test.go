@@ -8,39 +8,41 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// recorded returns a turn that notes what it is asked for and when it ends.
-func recorded(log *[]string) turn.Turn {
-	return func(work int) (func(), error) {
-		*log = append(*log, fmt.Sprint("begin ", work))
-		return func() { *log = append(*log, "end") }, nil
-	}
+// recorded is a turn that notes what it is asked for and when it ends.
+type recorded []string
+
+func (r *recorded) Begin(now, later int) error {
+	*r = append(*r, fmt.Sprint("begin ", now, " then ", later))
+	return nil
 }
+
+func (r *recorded) End() { *r = append(*r, "end") }
 
 func TestWhatIsLightDoesNotWaitForATurn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		works []int
-		want  []string
+		want  recorded
 	}{
 		{"nothing", []int{0, 0}, nil},
-		{"a few private keys", []int{privateKeyWork, privateKeyWork, privateKeyWork, privateKeyWork, publicKeyWork}, nil},
-		{"one OpenPGP message", []int{pgpWork}, nil},
-		{"a slow derivation", []int{600_000}, []string{"begin 600000", "end"}},
-		{"light work in many values", []int{60_000, 40_000, 30_000, 0, 20_000}, []string{"begin 30000", "end", "begin 20000", "end"}},
-		{"too much", []int{600_000, workLimit}, []string{"begin 600000", "end"}},
+		{"two private keys", []int{privateKeyWork, privateKeyWork}, nil},
+		{"many public keys", []int{publicKeyWork, publicKeyWork, publicKeyWork, publicKeyWork, publicKeyWork}, nil},
+		{"one OpenPGP message", []int{pgpWork}, recorded{"begin 100000 then 0", "end"}},
+		{"a slow derivation", []int{600_000}, recorded{"begin 600000 then 0", "end"}},
+		{"light work in many values", []int{12_000, 8_000, 6_000, 0, 4_000}, recorded{"begin 6000 then 0", "begin 4000 then 0", "end"}},
+		{"too much", []int{600_000, workLimit}, recorded{"begin 600000 then 0", "end"}},
 	} {
-		var log []string
-		m := &message{Input: Input{Turn: recorded(&log)}}
+		var log recorded
+		m := &message{Input: Input{Turn: &log}}
 		for _, work := range tt.works {
 			if err := m.spend(work); (err != nil) != (m.work > workLimit) {
 				t.Errorf("%s: spend(%d) = %v", tt.name, work, err)
 			}
 		}
-		m.end()
 		m.end()
 		if diff := cmp.Diff(tt.want, log); diff != "" {
 			t.Errorf("%s: turns (-want +got):\n%s", tt.name, diff)
@@ -48,18 +50,69 @@ func TestWhatIsLightDoesNotWaitForATurn(t *testing.T) {
 	}
 }
 
-// Who went away while waiting gets neither a key nor a verdict on the message.
-func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
+// What a message is going to take is told before it begins: the pieces of a derivation,
+// and those of the values to come, as far as a message may go.
+func TestSlowWorkIsAnnouncedAndDoneInPieces(t *testing.T) {
 	t.Parallel()
-	gone := func(int) (func(), error) { return nil, fmt.Errorf("wait: %w", context.Canceled) }
-	d := slowDeriver(101_000)
-	if key, err := d.derive(&message{Input: Input{Turn: gone}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
-		t.Errorf("derive = %x, %v", key, err)
+	var log recorded
+	d := slowDeriver(2*keys.Piece + 1000)
+	d.sent = 8
+	m := &message{Input: Input{Turn: &log}, left: 2}
+	for range 2 {
+		if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if d.remembered[0].key != nil {
-		t.Error("what was not derived is remembered")
+	want := recorded{
+		"begin 50000 then 151999", "begin 50000 then 101999", "begin 999 then 101000", "end",
+		"begin 50000 then 50999", "begin 50000 then 999", "begin 999 then 0", "end",
+	}
+	if diff := cmp.Diff(want, log); diff != "" {
+		t.Errorf("turns (-want +got):\n%s", diff)
+	}
+	log = nil
+	m = &message{Input: Input{Turn: &log}, left: 1000, work: workLimit - 300_000}
+	if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil || log[0] != "begin 50000 then 250000" {
+		t.Errorf("derive with a thousand values to come: %v, turns %q", err, log)
 	}
 }
+
+// gone is a turn whose caller goes away after some pieces.
+type gone int
+
+func (g *gone) Begin(int, int) error {
+	if *g--; *g < 0 {
+		return fmt.Errorf("wait: %w", context.Canceled)
+	}
+	return nil
+}
+
+func (*gone) End() {}
+
+// Who went away gets neither a key nor a verdict on the message, and work that has begun
+// ends.
+func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
+	t.Parallel()
+	for _, pieces := range []gone{0, 1, 2} {
+		d := slowDeriver(3 * keys.Piece)
+		if key, err := d.derive(&message{Input: Input{Turn: &pieces}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
+			t.Errorf("derive = %x, %v", key, err)
+		}
+		if d.remembered[0].key != nil || pieces != -1 {
+			t.Errorf("what was not derived is remembered, or was asked for %d times more", pieces)
+		}
+	}
+}
+
+// meanwhile is a turn that lets others do something first.
+type meanwhile func()
+
+func (m meanwhile) Begin(int, int) error {
+	m()
+	return nil
+}
+
+func (meanwhile) End() {}
 
 // Of messages that wait for the same key one derives it.
 func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
@@ -71,11 +124,8 @@ func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	}
 	late := slowDeriver(101_000)
 	late.by = d.by
-	meanwhile := func(int) (func(), error) {
-		late.remember(d.remembered[0].of, []byte("what another derived meanwhile.."))
-		return func() {}, nil
-	}
-	got, err := late.derive(&message{Input: Input{Turn: meanwhile}}, []byte("secret"), []byte("salt"), 32)
+	other := meanwhile(func() { late.remember(d.remembered[0].of, []byte("what another derived meanwhile..")) })
+	got, err := late.derive(&message{Input: Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
 	if err != nil || string(got) != "what another derived meanwhile.." {
 		t.Errorf("derive = %q, %v, and %x would be derived anew", got, err, want)
 	}

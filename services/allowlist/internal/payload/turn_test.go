@@ -25,45 +25,75 @@ func TestSlowMessagesTakeTurns(t *testing.T) {
 	s := newSafe(t)
 	p := legacyPipeline(t, slowly(101_000))
 	q := turn.NewQueue(1)
-	begun, most := 0, 0
-	var mutex sync.Mutex
-	counted := func(next turn.Turn) turn.Turn {
-		return func(work int) (func(), error) {
-			done, err := next(work)
-			mutex.Lock()
-			defer mutex.Unlock()
-			begun++
-			most = max(most, begun)
-			return func() {
-				mutex.Lock()
-				begun--
-				mutex.Unlock()
-				done()
-			}, err
-		}
-	}
+	var under counter
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: counted(q.For(t.Context()))}
+			next := func() turn.Turn { return &counted{Turn: q.For(t.Context(), turn.Share{}), of: &under} }
+			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: next()}
 			sent, err := p.Encrypt(in)
 			if err != nil {
 				t.Errorf("Encrypt: %v", err)
 				return
 			}
-			in.Keys, in.Body = s.keys(t, p.DecryptReferences()), sent.Body
+			in.Keys, in.Body, in.Turn = s.keys(t, p.DecryptReferences()), sent.Body, next()
 			if _, err := p.Decrypt(in); err != nil {
 				t.Errorf("Decrypt: %v", err)
 			}
-			in.Body = []byte(strings.Repeat("00", 60))
+			in.Body, in.Turn = []byte(strings.Repeat("00", 60)), next()
 			if _, err := p.Decrypt(in); !fault.Is(err, payload.DecryptionFailed) {
 				t.Errorf("Decrypt of zeros: %v", err)
 			}
 		})
 	}
 	all.Wait()
-	if most != 1 || begun != 0 || q.Waiting() != 0 {
-		t.Errorf("%d at once, %d begun and %d waiting at the end; want 1, 0 and 0", most, begun, q.Waiting())
+	if under.most != 1 || under.now != 0 || q.Waiting() != 0 {
+		t.Errorf("%d at once, %d begun and %d waiting at the end; want 1, 0 and 0", under.most, under.now, q.Waiting())
+	}
+	if under.pieces < 9*3 {
+		t.Errorf("%d pieces were done, want each derivation in three", under.pieces)
+	}
+}
+
+// A counter counts the turns that are under way.
+type counter struct {
+	mutex             sync.Mutex
+	now, most, pieces int
+}
+
+func (c *counter) add(n int) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.now += n
+	c.most = max(c.most, c.now)
+	c.pieces += max(0, n)
+}
+
+// counted is a turn that a counter counts.
+type counted struct {
+	turn.Turn
+	of    *counter
+	begun bool
+}
+
+func (c *counted) Begin(now, later int) error {
+	c.stop()
+	err := c.Turn.Begin(now, later)
+	if c.begun = err == nil; c.begun {
+		c.of.add(1)
+	}
+	return err
+}
+
+func (c *counted) End() {
+	c.stop()
+	c.Turn.End()
+}
+
+func (c *counted) stop() {
+	if c.begun {
+		c.begun = false
+		c.of.add(-1)
 	}
 }
 
@@ -79,7 +109,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
 	} {
 		p := legacyPipeline(t, profile)
-		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
 		if out, err := p.Encrypt(in); !errors.Is(err, context.Canceled) || out.Body != nil {
 			t.Errorf("%s: Encrypt = %q, %v", name, out.Body, err)
 		}
@@ -89,7 +119,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		}
 	}
 	light := pipeline(t, gcm)
-	in := payload.Input{Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+	in := payload.Input{Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
 	if _, err := light.Encrypt(in); err != nil {
 		t.Errorf("Encrypt of what is light: %v", err)
 	}

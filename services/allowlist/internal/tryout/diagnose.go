@@ -9,6 +9,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
 )
@@ -58,7 +59,9 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{}, err
 	}
 	defer resolver.Zero(keys...)
-	problem.Turns = s.turns
+	problem.Turn = func() turn.Turn {
+		return s.turns.For(ctx, turn.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
+	}
 	problem.Sealed = make(map[string]bool)
 	for i, ref := range refs {
 		problem.Sealed[ref.Secret] = keys[i][0].Sealed

@@ -8,6 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
@@ -40,7 +41,7 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint) error {
 		}
 		err := dryrun.RoundTrip(dryrun.Sample{
 			Config: config, Direction: direction, Now: s.now(), Body: sample.Body(profile), ContentType: e.ContentType,
-			Context: madeUp(e), Turn: s.turns.For(ctx),
+			Context: madeUp(e), Turn: s.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}, resolve)
 		if err != nil {
 			return err

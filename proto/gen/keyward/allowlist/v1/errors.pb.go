@@ -125,8 +125,10 @@ const (
 	// EXPIRED.
 	ErrorReason_ERROR_REASON_VERIFICATION_FAILED ErrorReason = 36
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way, or too many credentials from its
-	// address were not accepted; or a KEY, or a workspace, has no live test or diagnosis left.
+	// requests in a second, or has too many under way; requests under way of the caller, of
+	// the workspace or of the address hold too many bytes; too many credentials from the
+	// address were not accepted; slow work, such as PBKDF2, would not be done at the
+	// request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.

@@ -91,7 +91,8 @@ const (
 	// is kept and begin without a position.
 	ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE ErrorReason = 27
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way, or too many credentials from its
+	// requests in a second, or has too many under way; requests under way of the caller, of
+	// the workspace or of the address hold too many bytes; or too many credentials from the
 	// address were not accepted.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
 	// FAILED_PRECONDITION. The version is not destroyed because it is in use: the secret is

@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/hkdf"
-	_ "crypto/md5" //nolint:gosec // G501: for derivations that partners fixed long ago
-	"crypto/pbkdf2"
+	_ "crypto/md5"  //nolint:gosec // G501: for derivations that partners fixed long ago
 	_ "crypto/sha1" //nolint:gosec // G505: for the same, and unbroken in OAEP and HMAC
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -66,10 +65,20 @@ type Derivation struct {
 	Take     int
 }
 
+// Piece is how many iterations of a hash are done without a pause, about 10 ms.
+const Piece = 50_000
+
 // Derive returns n bytes derived from the secret: the key, and behind it the IV of those
 // who derive that too. A Digest takes no salt; the others may have an empty one. It
 // fails with [ErrParameters] where Check has a finding.
 func (d Derivation) Derive(secret, salt []byte, n int) ([]byte, error) {
+	return d.DeriveInPieces(secret, salt, n, func() error { return nil })
+}
+
+// DeriveInPieces is Derive, which calls pause between two pieces of [Piece] iterations,
+// and ends with the error that it returns. Scrypt has no pauses.
+func (d Derivation) DeriveInPieces(secret, salt []byte, n int, pause func() error) ([]byte, error) {
+	p := pace{pause: pause}
 	if _, finding := d.Check(n); finding != "" {
 		return nil, ErrParameters
 	}
@@ -79,9 +88,9 @@ func (d Derivation) Derive(secret, salt []byte, n int) ([]byte, error) {
 	case Digest:
 		key = d.digest(secret)
 	case EVPBytesToKey:
-		key = d.evpBytesToKey(secret, salt, n)
+		key, err = d.evpBytesToKey(secret, salt, n, &p)
 	case PBKDF2:
-		key, err = pbkdf2.Key(d.Hash.New, string(secret), salt, d.Iterations, n)
+		key, err = d.pbkdf2(secret, salt, n, &p)
 	case Scrypt:
 		key, err = scrypt.Key(secret, salt, d.N, d.R, d.P, n)
 	case HKDF:
@@ -109,7 +118,7 @@ func (d Derivation) digest(secret []byte) []byte {
 
 // evpBytesToKey hashes the digest before, the secret and the salt until there are enough
 // bytes; each digest is itself hashed until it has been so Iterations times.
-func (d Derivation) evpBytesToKey(secret, salt []byte, n int) []byte {
+func (d Derivation) evpBytesToKey(secret, salt []byte, n int, p *pace) ([]byte, error) {
 	h := d.Hash.New()
 	size := h.Size()
 	key := make([]byte, 0, n+size)
@@ -122,6 +131,10 @@ func (d Derivation) evpBytesToKey(secret, salt []byte, n int) []byte {
 		h.Write(salt)
 		sum = h.Sum(sum[:0])
 		for range d.Iterations - 1 {
+			if err := p.step(); err != nil {
+				clear(key)
+				return nil, err
+			}
 			h.Reset()
 			h.Write(sum)
 			sum = h.Sum(sum[:0])
@@ -129,7 +142,7 @@ func (d Derivation) evpBytesToKey(secret, salt []byte, n int) []byte {
 		key = append(key, sum...)
 	}
 	clear(key[n:])
-	return key[:n]
+	return key[:n], nil
 }
 
 // encode returns the encoded bytes, always as a copy.

@@ -1,154 +1,186 @@
-// Package turn bounds how much slow work a process does at once.
+// Package turn bounds how much slow work a process does at once, and shares it out.
 //
 // Some configurations make a message slow on purpose: PBKDF2 with two million iterations
 // takes most of a second. A few such messages at once would take all processors, and
-// everybody else would wait for them. So slow work waits in a [Queue] until it is its
-// turn; there are fewer places than processors, and who does little never queues.
+// all others would wait for them. So slow work waits in a [Queue] until it is its
+// turn; there are fewer places than processors, and callers with little work never queue.
 //
 // # Order
 //
-// The lighter go first: of a heap of heavy messages and a lighter one of another endpoint,
-// the lighter is next. Nobody waits for ever: each is due when as much work has been begun
-// since it came as it takes itself, and who is due first goes first. So what is overtaking
-// it in all is about as much work as its own.
+// Workspaces have equal shares of the work, and in each its endpoints have: whose
+// messages have had the least is next. The messages of one endpoint go in the order in
+// which they came. Long work is done in pieces, and each waits for its turn, so that a
+// workspace waits for a piece of each other one at most, whatever the others have queued.
+//
+// # What comes too late
+//
+// The queue measures how fast work is done. A message that would not be done at its
+// deadline is refused at once with a [LateError], and so is one of
+// which that turns out between two pieces: work that ends too late is work for nothing.
 package turn
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
-// A Turn waits until work may begin, whose amount is given in any unit that is the same
-// for all, and returns what ends it. It fails when whoever asked went away.
-type Turn func(work int) (done func(), err error)
+// A Turn is the place in line of one message. It is for one goroutine.
+type Turn interface {
+	// Begin ends the work before, waits until more may begin, and fails when the caller
+	// went away, or with a [LateError]. Work is given in any unit that is
+	// the same for all: now is what begins, later what will follow.
+	Begin(now, later int) error
+	// End ends the work, if any is under way.
+	End()
+}
+
+// A Share is whom a message is for.
+type Share struct{ Workspace, Endpoint string }
 
 // A Queue lets work begin in turn. It may be used from many goroutines.
 type Queue struct {
-	mutex  sync.Mutex
-	free   int    // places
-	begun  uint64 // how much work has begun
-	serial uint64 // how many have waited
-	queued waiters
+	mutex   sync.Mutex
+	places  int // in all
+	free    int
+	serial  uint64 // how many have come
+	waiting int
+	speed   speed
+	all     group // of workspaces
 }
 
-// Places returns how many places leave room for others on this machine: half of its
-// processors, and one at least.
-func Places() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+// Places returns how many places leave room for others on this machine: three quarters of
+// its processors, and one at least.
+func Places() int { return max(1, runtime.GOMAXPROCS(0)*3/4) }
 
 // NewQueue returns a queue with so many places.
-func NewQueue(places int) *Queue { return &Queue{free: places} }
+func NewQueue(places int) *Queue {
+	return &Queue{places: places, free: places, speed: newSpeed()}
+}
 
-// For returns the turn of a caller who goes away when ctx ends.
-func (q *Queue) For(ctx context.Context) Turn {
-	return func(work int) (func(), error) {
-		if err := q.wait(ctx, uint64(max(0, work))); err != nil {
-			return nil, fmt.Errorf("wait for a turn: %w", err)
-		}
-		return sync.OnceFunc(q.leave), nil
-	}
+// For returns the turn of a message whose caller goes away when ctx ends.
+func (q *Queue) For(ctx context.Context, who Share) Turn {
+	return &message{queue: q, ctx: ctx, who: who}
 }
 
 // Waiting returns how many wait.
 func (q *Queue) Waiting() int {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	return len(q.queued)
+	return q.waiting
 }
 
-func (q *Queue) wait(ctx context.Context, work uint64) error {
-	if err := ctx.Err(); err != nil {
+// A message is a [Turn]. The queue's mutex guards all that is not constant.
+type message struct {
+	queue  *Queue
+	ctx    context.Context //nolint:containedctx // a turn is of one request, as its context is
+	who    Share
+	serial uint64
+	owes   int // work that was announced and not done
+	now    int // the piece that waits or is under way
+	begun  time.Time
+	called chan struct{}
+	state  state
+}
+
+// A state is what a message does.
+type state int
+
+const (
+	away state = iota
+	waits
+	works
+)
+
+// Begin implements [Turn].
+func (m *message) Begin(now, later int) error {
+	if err := m.ctx.Err(); err != nil {
+		m.End()
+		return fmt.Errorf("wait for a turn: %w", err)
+	}
+	called, err := m.queue.join(m, max(0, now), max(0, later))
+	if err != nil {
 		return err
 	}
-	q.mutex.Lock()
-	if q.free > 0 { // then nobody waits
-		q.free--
-		q.begun += work
-		q.mutex.Unlock()
-		return nil
-	}
-	q.serial++
-	w := &waiter{work: work, due: q.begun + work, serial: q.serial, called: make(chan struct{})}
-	heap.Push(&q.queued, w)
-	q.mutex.Unlock()
 	select {
-	case <-w.called:
+	case <-called:
 		return nil
-	case <-ctx.Done():
-		return q.withdraw(ctx, w)
+	case <-m.ctx.Done():
+		m.End()
+		return fmt.Errorf("wait for a turn: %w", m.ctx.Err())
 	}
 }
 
-// withdraw takes a waiter who went away out of the queue. If it was called just then, its
-// place is for the next.
-func (q *Queue) withdraw(ctx context.Context, w *waiter) error {
-	q.mutex.Lock()
-	waits := w.at >= 0
-	if waits {
-		heap.Remove(&q.queued, w.at)
-	}
-	q.mutex.Unlock()
-	if !waits {
-		q.leave()
-	}
-	return ctx.Err()
-}
-
-// leave gives a place to the next.
-func (q *Queue) leave() {
+// End implements [Turn].
+func (m *message) End() {
+	q := m.queue
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	if len(q.queued) == 0 {
+	q.leave(m)
+	q.owe(m, 0)
+	q.call()
+}
+
+// join puts a message into the line, and returns what is closed when it is its turn.
+func (q *Queue) join(m *message, now, later int) (called <-chan struct{}, err error) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	defer q.call()
+	first := m.serial == 0
+	if first {
+		q.serial++
+		m.serial = q.serial
+	}
+	q.leave(m)
+	if err := q.inTime(m, now+later, first); err != nil {
+		q.owe(m, 0)
+		return nil, err
+	}
+	q.owe(m, now+later)
+	m.now, m.called, m.state = now, make(chan struct{}), waits
+	q.waiting++
+	q.all.join(m.who.Workspace).join(m.who.Endpoint).line.add(m)
+	return m.called, nil
+}
+
+// leave takes a message out of the line, or ends its work.
+func (q *Queue) leave(m *message) {
+	switch m.state {
+	case waits:
+		q.waiting--
+		q.all.flow(m.who.Workspace).flow(m.who.Endpoint).line.remove(m)
+	case works:
 		q.free++
+		q.speed.measure(m.now, time.Since(m.begun))
+	}
+	m.state = away
+}
+
+// owe notes how much work a message has before it.
+func (q *Queue) owe(m *message, work int) {
+	more := work - m.owes
+	if more == 0 {
 		return
 	}
-	w := heap.Pop(&q.queued).(*waiter) //nolint:forcetypeassert // the heap holds nothing else
-	q.begun += w.work
-	close(w.called)
+	m.owes = work
+	workspace := q.all.flow(m.who.Workspace)
+	workspace.owes += more
+	workspace.flow(m.who.Endpoint).owes += more
 }
 
-// A waiter waits for its turn.
-type waiter struct {
-	work, due, serial uint64
-	called            chan struct{}
-	at                int // in the heap, or -1
-}
-
-// waiters are a heap by who is due first.
-type waiters []*waiter
-
-// Len implements [heap.Interface].
-func (w waiters) Len() int { return len(w) }
-
-// Less implements [heap.Interface].
-func (w waiters) Less(i, j int) bool {
-	if w[i].due != w[j].due {
-		return w[i].due < w[j].due
+// call lets those whose turn it is begin.
+func (q *Queue) call() {
+	for q.free > 0 && q.waiting > 0 {
+		endpoint := q.all.next().next()
+		m := endpoint.line.first()
+		q.all.serve(m.who.Workspace, m.now)
+		q.all.flow(m.who.Workspace).serve(m.who.Endpoint, m.now)
+		endpoint.line.remove(m)
+		q.free--
+		q.waiting--
+		m.state, m.begun = works, time.Now()
+		close(m.called)
 	}
-	return w[i].serial < w[j].serial
-}
-
-// Swap implements [heap.Interface].
-func (w waiters) Swap(i, j int) {
-	w[i], w[j] = w[j], w[i]
-	w[i].at, w[j].at = i, j
-}
-
-// Push implements [heap.Interface].
-func (w *waiters) Push(x any) {
-	added := x.(*waiter) //nolint:forcetypeassert // heap.Push is called with nothing else
-	added.at = len(*w)
-	*w = append(*w, added)
-}
-
-// Pop implements [heap.Interface].
-func (w *waiters) Pop() any {
-	last := len(*w) - 1
-	taken := (*w)[last]
-	taken.at = -1
-	(*w)[last] = nil
-	*w = (*w)[:last]
-	return taken
 }

@@ -3,6 +3,8 @@ package turn_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,13 +16,11 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 )
 
-func take(t *testing.T, next turn.Turn, work int) func() {
+func begin(t *testing.T, next turn.Turn, now, later int) {
 	t.Helper()
-	done, err := next(work)
-	if err != nil {
-		t.Fatal(err)
+	if err := next.Begin(now, later); err != nil {
+		t.Error(err)
 	}
-	return done
 }
 
 func TestNoMoreWorkThanPlacesIsUnderWay(t *testing.T) {
@@ -31,12 +31,17 @@ func TestNoMoreWorkThanPlacesIsUnderWay(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 40 {
 			all.Go(func() {
-				defer take(t, q.For(t.Context()), i)()
-				at := now.Add(1)
-				for seen := most.Load(); at > seen && !most.CompareAndSwap(seen, at); seen = most.Load() {
+				next := q.For(t.Context(), turn.Share{Workspace: fmt.Sprint(i % 5)})
+				for range 2 {
+					begin(t, next, i, 0)
+					at := now.Add(1)
+					for seen := most.Load(); at > seen && !most.CompareAndSwap(seen, at); seen = most.Load() {
+					}
+					time.Sleep(time.Second) // of the bubble's clock
+					now.Add(-1)
 				}
-				time.Sleep(time.Second) // of the bubble's clock
-				now.Add(-1)
+				next.End()
+				next.End() // to no effect
 			})
 		}
 		all.Wait()
@@ -46,71 +51,210 @@ func TestNoMoreWorkThanPlacesIsUnderWay(t *testing.T) {
 	})
 }
 
-// order returns in which order works that come one after another are called while a first
-// one is under way.
-func order(t *testing.T, works ...int) []int {
+// A job is a message of so many pieces.
+type job struct {
+	workspace, endpoint string
+	pieces, work        int
+}
+
+// order returns the pieces of jobs, which come one after another while a first one is
+// under way, in the order in which they are done.
+func order(t *testing.T, jobs ...job) (done []string) {
 	t.Helper()
-	var called []int
 	synctest.Test(t, func(t *testing.T) {
 		q := turn.NewQueue(1)
-		first := take(t, q.For(t.Context()), 0)
+		first := q.For(t.Context(), turn.Share{Workspace: "first"})
+		begin(t, first, 0, 0)
 		var mutex sync.Mutex
 		var all sync.WaitGroup
-		for i, work := range works {
+		for _, j := range jobs {
 			all.Go(func() {
-				defer take(t, q.For(t.Context()), work)()
-				mutex.Lock()
-				defer mutex.Unlock()
-				called = append(called, i)
+				next := q.For(t.Context(), turn.Share{Workspace: j.workspace, Endpoint: j.endpoint})
+				for left := j.pieces - 1; left >= 0; left-- {
+					begin(t, next, j.work, left*j.work)
+					mutex.Lock()
+					done = append(done, j.workspace+j.endpoint)
+					mutex.Unlock()
+				}
+				next.End()
 			})
 			synctest.Wait()
 		}
-		first()
+		first.End()
 		all.Wait()
 	})
-	return called
+	return done
 }
 
-func TestTheLighterGoFirst(t *testing.T) {
+func TestWorkIsSharedOut(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name        string
-		works, want []int
+		name string
+		jobs []job
+		want []string
 	}{
-		{"a light one overtakes heavy ones", []int{2000, 2000, 30, 2000}, []int{2, 0, 1, 3}},
-		{"equal ones keep their order", []int{7, 7, 7, 7}, []int{0, 1, 2, 3}},
+		{
+			"the messages of an endpoint are done one after another",
+			[]job{{"a", "1", 2, 10}, {"a", "1", 2, 10}},
+			[]string{"a1", "a1", "a1", "a1"},
+		},
+		{
+			"workspaces take turns, however much one has queued",
+			[]job{{"a", "1", 3, 10}, {"a", "1", 3, 10}, {"b", "1", 3, 10}},
+			[]string{"a1", "b1", "a1", "b1", "a1", "b1", "a1", "a1", "a1"},
+		},
+		{
+			"a workspace has no more for having more endpoints",
+			[]job{{"a", "1", 1, 10}, {"a", "2", 1, 10}, {"a", "3", 1, 10}, {"b", "1", 3, 10}},
+			[]string{"a1", "b1", "a2", "b1", "a3", "b1"},
+		},
+		{
+			"endpoints of a workspace take turns",
+			[]job{{"a", "1", 3, 10}, {"a", "2", 3, 10}},
+			[]string{"a1", "a2", "a1", "a2", "a1", "a2"},
+		},
+		{
+			"shares are of work, not of pieces",
+			[]job{{"a", "1", 2, 30}, {"b", "1", 6, 10}},
+			[]string{"a1", "b1", "b1", "b1", "a1", "b1", "b1", "b1"},
+		},
 	} {
-		if diff := cmp.Diff(tt.want, order(t, tt.works...)); diff != "" {
+		if diff := cmp.Diff(tt.want, order(t, tt.jobs...)); diff != "" {
 			t.Errorf("%s: order (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }
 
-// A stream of lighter work does not keep a heavy one waiting for longer than its own
-// amount.
-func TestAHeavyOneIsDueInTheEnd(t *testing.T) {
+// Whatever a workspace has queued, another one waits for one piece of it before each of
+// its own.
+func TestALightWorkspaceIsNotDelayedByAHeavyOne(t *testing.T) {
+	t.Parallel()
+	const piece = 50_000
+	for _, messages := range []int{1, 24, 500} {
+		var jobs []job
+		for i := range messages {
+			jobs = append(jobs, job{"heavy", fmt.Sprint(i % 5), 200, piece})
+		}
+		done := order(t, append(jobs, job{"light", "", 12, piece})...)
+		last := len(done) - 1
+		for ; done[last] != "light"; last-- {
+		}
+		if last > 24 {
+			t.Errorf("beside %d messages: %d pieces were done before the 12 of another workspace", messages, last)
+		}
+	}
+}
+
+// What was done for a workspace while it was alone is not held against it, and what it
+// did not use is not saved up.
+func TestTheTimeAloneDoesNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := turn.NewQueue(1)
-		done := take(t, q.For(t.Context()), 0)
-		var called atomic.Bool
-		go func() {
-			defer take(t, q.For(t.Context()), 100)()
-			called.Store(true)
-		}()
+		alone := q.For(t.Context(), turn.Share{Workspace: "a"})
+		for range 100 {
+			begin(t, alone, 10, 0)
+		}
+		var mutex sync.Mutex
+		var done []string
+		var all sync.WaitGroup
+		for _, workspace := range []string{"a", "b"} {
+			all.Go(func() {
+				next := q.For(t.Context(), turn.Share{Workspace: workspace})
+				for range 4 {
+					begin(t, next, 10, 0)
+					mutex.Lock()
+					done = append(done, workspace)
+					mutex.Unlock()
+				}
+				next.End()
+			})
+			synctest.Wait()
+		}
+		alone.End()
+		all.Wait()
+		if at := slices.Index(done, "a"); at < 0 || at > 2 {
+			t.Errorf("order %q: who was alone waits for %d pieces", done, at)
+		}
+	})
+}
+
+// A clock makes work take a second for each million.
+func worked(next turn.Turn, pieces int) error {
+	for left := pieces - 1; left >= 0; left-- {
+		if err := next.Begin(100_000, left*100_000); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond) // of the bubble's clock
+	}
+	next.End()
+	return nil
+}
+
+// Of many messages at once, those that can be done in time are, the others are refused
+// at once, and nothing is done for those.
+func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := turn.NewQueue(1)
+		learn := q.For(t.Context(), turn.Share{})
+		if err := worked(learn, 200); err != nil { // how fast this machine is
+			t.Fatal(err)
+		}
+		var done, refused, late atomic.Int32
+		var all sync.WaitGroup
+		for i := range 24 {
+			all.Go(func() {
+				begun := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				err := worked(q.For(ctx, turn.Share{Workspace: "a", Endpoint: fmt.Sprint(i % 3)}), 20)
+				var refusal *turn.LateError
+				switch took := time.Since(begun); {
+				case err == nil:
+					done.Add(1)
+				case errors.As(err, &refusal) && refusal.Wait >= time.Second && took == 0:
+					refused.Add(1)
+				default:
+					late.Add(1)
+					t.Logf("after %v: %v", took, err)
+				}
+			})
+		}
+		all.Wait()
+		if done.Load() < 4 || done.Load() > 5 || late.Load() != 0 {
+			t.Errorf("%d done, %d refused at once, %d late; want 4 or 5 of 2 s in the 10 s, and none late",
+				done.Load(), refused.Load(), late.Load())
+		}
+		if err := worked(q.For(t.Context(), turn.Share{Workspace: "a"}), 200); err != nil {
+			t.Errorf("without a deadline: %v", err)
+		}
+	})
+}
+
+// A message of another workspace is done in time, though the queue is full.
+func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := turn.NewQueue(1)
+		if err := worked(q.For(t.Context(), turn.Share{}), 200); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		for range 24 {
+			all.Go(func() { _ = worked(q.For(ctx, turn.Share{Workspace: "a"}), 20) })
+		}
 		synctest.Wait()
-		overtook := 0
-		for ; !called.Load() && overtook < 1000; overtook++ {
-			next := make(chan func())
-			go func() { next <- take(t, q.For(t.Context()), 10) }()
-			synctest.Wait() // it waits too
-			done()
-			done = <-next
+		begun := time.Now()
+		if err := worked(q.For(ctx, turn.Share{Workspace: "b"}), 6); err != nil {
+			t.Errorf("another workspace: %v", err)
 		}
-		done()
-		if overtook > 12 {
-			t.Errorf("%d works of 10 overtook one of 100", overtook)
+		if took := time.Since(begun); took > 1500*time.Millisecond {
+			t.Errorf("another workspace's 0.6 s took %v", took)
 		}
+		all.Wait()
 	})
 }
 
@@ -118,14 +262,12 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := turn.NewQueue(1)
-		done := take(t, q.For(t.Context()), 1)
+		first := q.For(t.Context(), turn.Share{})
+		begin(t, first, 1, 0)
 		ctx, leave := context.WithCancel(t.Context())
 		failed := make(chan error)
 		for range 3 {
-			go func() {
-				_, err := q.For(ctx)(1)
-				failed <- err
-			}()
+			go func() { failed <- q.For(ctx, turn.Share{}).Begin(1, 0) }()
 		}
 		synctest.Wait()
 		if q.Waiting() != 3 {
@@ -137,18 +279,19 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 				t.Errorf("a turn of who went away: %v", err)
 			}
 		}
-		if _, err := q.For(ctx)(1); !errors.Is(err, context.Canceled) || q.Waiting() != 0 {
+		if err := q.For(ctx, turn.Share{}).Begin(1, 0); !errors.Is(err, context.Canceled) || q.Waiting() != 0 {
 			t.Errorf("a turn of who is not there: %v, and %d wait", err, q.Waiting())
 		}
-		done()
-		done() // once is all that counts
-		second := take(t, q.For(t.Context()), 1)
+		first.End()
+		first.End() // once is all that counts
+		second := q.For(t.Context(), turn.Share{})
+		begin(t, second, 1, 0)
 		soon, end := context.WithTimeout(t.Context(), time.Second)
 		defer end()
-		if _, err := q.For(soon)(1); !errors.Is(err, context.DeadlineExceeded) {
+		if err := q.For(soon, turn.Share{}).Begin(1, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a second place of one: %v", err)
 		}
-		second()
+		second.End()
 	})
 }
 
@@ -162,19 +305,23 @@ func TestPlacesAreKeptWhateverHappens(t *testing.T) {
 		all.Go(func() {
 			ctx, leave := context.WithCancel(t.Context())
 			go leave()
-			done, err := q.For(ctx)(i)
-			if err != nil {
-				return
+			next := q.For(ctx, turn.Share{Workspace: fmt.Sprint(i % 3), Endpoint: fmt.Sprint(i % 2)})
+			defer next.End()
+			for range 3 {
+				if next.Begin(i, 2*i) != nil {
+					return
+				}
+				if now.Add(1) > 2 {
+					t.Error("more than two at once")
+				}
+				now.Add(-1)
 			}
-			if now.Add(1) > 2 {
-				t.Error("more than two at once")
-			}
-			now.Add(-1)
-			done()
 		})
 	}
 	all.Wait()
-	one, two := take(t, q.For(t.Context()), 1), take(t, q.For(t.Context()), 1)
-	one()
-	two()
+	one, two := q.For(t.Context(), turn.Share{}), q.For(t.Context(), turn.Share{})
+	begin(t, one, 1, 0)
+	begin(t, two, 1, 0)
+	one.End()
+	two.End()
 }

@@ -40,8 +40,8 @@ type Case struct {
 	Headers   payload.Headers
 	// Plaintext is what it is known to hold.
 	Plaintext []byte
-	// Turns is where slow variants wait.
-	Turns *turn.Queue
+	// Turn returns where a slow variant waits.
+	Turn func() turn.Turn
 	// Late reports whether it takes too long already; nil: it never does.
 	Late func() bool
 	// Sealed are the secrets whose purpose is sealed. No variant uses them for another.
@@ -79,7 +79,7 @@ func Find(ctx context.Context, c Case) Answer {
 		}
 		answer.Tried++
 		left -= cost
-		if c.opens(ctx, pipeline, keys) {
+		if c.opens(pipeline, keys) {
 			answer.Found, answer.Differences = true, v.Differences
 			return answer
 		}
@@ -124,8 +124,8 @@ func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
 }
 
 // opens reports whether a variant opens the message to the plaintext.
-func (c Case) opens(ctx context.Context, pipeline *payload.Pipeline, keys payload.Keys) bool {
-	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers, Turn: c.Turns.For(ctx)})
+func (c Case) opens(pipeline *payload.Pipeline, keys payload.Keys) bool {
+	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers, Turn: c.Turn()})
 	if err != nil {
 		return false
 	}

@@ -27,7 +27,7 @@ func problem(t *testing.T, profile string, body string) diagnosis.Case {
 		t.Fatalf("parse %s: %v", profile, err)
 	}
 	return diagnosis.Case{
-		Path: "request", Profile: p, Workspace: "acme", Now: now, Body: []byte(body), Plaintext: []byte("what it is known to hold"), Turns: turn.NewQueue(1),
+		Path: "request", Profile: p, Workspace: "acme", Now: now, Body: []byte(body), Plaintext: []byte("what it is known to hold"), Turn: func() turn.Turn { return nil },
 		Key: func(payload.Reference) []payload.Key {
 			return []payload.Key{{Value: sensitive.New([]byte(strings.Repeat("k", 32))), Version: 1}}
 		},
