@@ -37,7 +37,7 @@ var mayCall = map[string]string{
 	"CreateSecret": "OA", "GetSecret": "OA", "ListSecrets": "OA", "UpdateSecret": "OA", "DeleteSecret": "OA",
 	"ListSecretHistory": "OA", "ListSecretVersions": "OA", "ListSecretBindings": "OAR",
 	"RestoreSecretVersion": "OA", "EnableSecretVersion": "OA", "DisableSecretVersion": "OA", "DestroySecretVersion": "OA",
-	"BindSecret": "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R",
+	"BindSecret": "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R", "ReserveNonces": "R",
 	"CreateEndpoint": "OA", "GetEndpoint": "OAM", "ListEndpoints": "OAM", "UpdateEndpoint": "OA", "DeleteEndpoint": "OA",
 	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",

@@ -140,6 +140,7 @@ func checkHolder(r kv.Reader, uid, holder string) error {
 
 // Versions returns a page of a secret's versions with their uses, newest first.
 func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
+	now := s.now()
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		sec, err := loadSecret(r, name)
 		if err != nil {
@@ -161,6 +162,7 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 			if versions[i].Uses, err = loadUses(r, sec.UID, uint32(number)); err != nil {
 				return err
 			}
+			versions[i].NoncesEnd = versions[i].Nonces.ProjectedEnd(now)
 		}
 		return nil
 	})

@@ -78,7 +78,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 			return false, fmt.Errorf("delete value: %w", err)
 		}
 		sec.Replaced = without(sec.Replaced, v.Number)
-		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses}
+		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, Nonces: v.Nonces}
 		return true, nil
 	})
 }
@@ -124,8 +124,11 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		if err != nil {
 			return err
 		}
-		if v, err = loadUsed(tx, before, name.Number); err != nil || seen {
+		if v, err = loadUsed(tx, before, name.Number); err != nil {
 			return err
+		}
+		if v.NoncesEnd = v.Nonces.ProjectedEnd(now); seen {
+			return nil
 		}
 		if err := before.checkEtag(etag); err != nil {
 			return err

@@ -136,6 +136,10 @@ const (
 	// the key that another configuration derives. google.rpc.BadRequest names the field.
 	// Store another secret.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
+	// FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
+	// random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
+	// Store a new version of the secret. Metadata: `budget`, the number of values.
+	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 50
 )
 
 // Enum value maps for ErrorReason.
@@ -181,6 +185,7 @@ var (
 		37: "ERROR_REASON_RATE_LIMITED",
 		38: "ERROR_REASON_SIGNATURE_INVALID",
 		39: "ERROR_REASON_KEY_PURPOSE_FIXED",
+		50: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -223,6 +228,7 @@ var (
 		"ERROR_REASON_RATE_LIMITED":              37,
 		"ERROR_REASON_SIGNATURE_INVALID":         38,
 		"ERROR_REASON_KEY_PURPOSE_FIXED":         39,
+		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED":    50,
 	}
 )
 
@@ -257,7 +263,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\x85\v\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xae\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -299,7 +305,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10%\x12\"\n" +
 	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'\x12'\n" +
+	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x102BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once
