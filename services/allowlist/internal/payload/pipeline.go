@@ -108,7 +108,7 @@ func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error)
 // decryption only, with KEY_NOT_USABLE if a key does not decode or does not fit, with
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
 // if the signature covers what the context does not have, with [ErrExchange], and as
-// [Input].Turn does.
+// [Input].Turn and [Input].Nonces do.
 func (p *Pipeline) Encrypt(in Input) (Output, error) {
 	m, err := p.begin(in, p.toEncrypt, true)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestSlowMessagesTakeTurns(t *testing.T) {
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: counted(q.For(t.Context()))}
+			in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: counted(q.For(t.Context()))}
 			sent, err := p.Encrypt(in)
 			if err != nil {
 				t.Errorf("Encrypt: %v", err)
@@ -79,7 +79,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
 	} {
 		p := legacyPipeline(t, profile)
-		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
 		if out, err := p.Encrypt(in); !errors.Is(err, context.Canceled) || out.Body != nil {
 			t.Errorf("%s: Encrypt = %q, %v", name, out.Body, err)
 		}
@@ -89,7 +89,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		}
 	}
 	light := pipeline(t, gcm)
-	in := payload.Input{Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx)}
 	if _, err := light.Encrypt(in); err != nil {
 		t.Errorf("Encrypt of what is light: %v", err)
 	}
