@@ -11,6 +11,7 @@
 //	                                     └→ exchange: one message
 //	                                              ├→ resolver: resolve → memory, the vault
 //	                                              ├→ payload: encrypt, decrypt, verify
+//	                                              ├→ nonce: count   → memory, the vault
 //	                                              └→ usage: count   → the vault, each minute
 //
 // The allowlist starts and serves while the vault is down, and says so in its log.
@@ -41,6 +42,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
@@ -99,6 +101,7 @@ type Allowlist struct {
 
 	endpoints *endpoint.Registry
 	uses      *usage.Meter
+	nonces    *nonce.Ledger
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -185,6 +188,12 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return err
 	}
 	a.uses = newMeter(a.store, vault, around.now)
+	a.nonces, err = nonce.New(nonce.Options{
+		Reserve: vault.ReserveNonces, Now: around.now, Alone: cfg.Vault.maxStale(), Metrics: around.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
@@ -222,12 +231,15 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 		return err
 	}
 	turns := turn.NewQueue(turn.Places())
-	if parts.Tryouts, err = tryout.New(a.endpoints, vault, parts.Presets, turns, around.now); err != nil {
+	parts.Tryouts, err = tryout.New(tryout.Options{
+		Endpoints: a.endpoints, Vault: vault, Presets: parts.Presets, Turns: turns, Nonces: a.nonces, Now: around.now,
+	})
+	if err != nil {
 		return err
 	}
 	parts.Exchanges, err = exchange.New(exchange.Options{
 		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
-		Uses: a.uses, Failures: parts.Failures, Turns: turns, Metrics: around.metrics,
+		Uses: a.uses, Failures: parts.Failures, Nonces: a.nonces, Turns: turns, Metrics: around.metrics,
 	})
 	a.api = api.New(parts)
 	return err
@@ -262,6 +274,7 @@ func (a *Allowlist) Close() error { return a.close() }
 func (a *Allowlist) shut() error {
 	a.stop()
 	a.tasks.Wait()
+	a.nonces.Close()
 	var errs []error
 	if err := a.countLast(); err != nil {
 		errs = append(errs, fmt.Errorf("save uses: %w", err))

@@ -35,6 +35,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
@@ -60,6 +61,8 @@ type Options struct {
 	// Uses counts how keys are used, and Failures remembers what did not open.
 	Uses     *usage.Meter
 	Failures *usage.Failures
+	// Nonces counts the values that keys encrypt.
+	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
 	Turns   *turn.Queue
 	Metrics prometheus.Registerer
@@ -76,6 +79,7 @@ type Server struct {
 	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
 	spent     *spent
+	nonces    *nonce.Ledger
 	turns     *turn.Queue
 }
 
@@ -93,7 +97,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		endpoints: o.Endpoints, vault: o.Vault, keys: o.Keys, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs, spent: newSpent(), turns: o.Turns,
+		stages: newStages(), configs: configs, spent: newSpent(), nonces: o.Nonces, turns: o.Turns,
 	}
 	if err := o.Metrics.Register(s.stages); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -243,7 +247,7 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx),
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx), Nonces: s.nonces.For(ctx, l.references, l.endpoint.SecretUID),
 	}
 }
 

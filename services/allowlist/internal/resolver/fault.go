@@ -25,6 +25,7 @@ const (
 	ReasonUsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	ReasonKeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
+	ReasonNoncesExhausted  fault.Reason = "NONCE_BUDGET_EXHAUSTED"
 	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
 )
 
@@ -57,6 +58,8 @@ func translate(ctx context.Context, operation string, err error) error {
 		return hostNotAllowed()
 	case ReasonKeyPurposeFixed:
 		return fault.New(fault.FailedPrecondition, reason, "a referenced key serves another purpose already")
+	case ReasonNoncesExhausted:
+		return noncesExhausted(info.GetMetadata()["budget"])
 	case reasonNotBound:
 		return fmt.Errorf("%s: %w", operation, ErrNotBound)
 	}

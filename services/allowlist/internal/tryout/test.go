@@ -115,6 +115,7 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 
 // live tries a configuration with the endpoint's own keys.
 func (s *Server) live(ctx context.Context, e endpoint.Endpoint, config *payload.Config, sample dryrun.Sample) (dryrun.Result, error) {
+	sample.Nonces = s.nonces.For(ctx, config.Pipeline(sample.Direction).EncryptReferences(), e.SecretUID)
 	var resolved [][]resolver.Key
 	defer func() { resolver.Zero(resolved...) }()
 	return dryrun.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {

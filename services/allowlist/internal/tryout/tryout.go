@@ -22,6 +22,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
@@ -41,16 +42,31 @@ type Server struct {
 	presets   *preset.Library
 	limits    *quota.Limiter
 	turns     *turn.Queue
+	nonces    *nonce.Ledger
 	now       func() time.Time
 }
 
-// New returns a server for the endpoints of a registry. Slow messages wait in turns.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) (*Server, error) {
-	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, now)
+// Options are what a server works with. All are required.
+type Options struct {
+	Endpoints *endpoint.Registry
+	Vault     *resolver.Vault
+	Presets   *preset.Library
+	// Turns is where slow messages wait.
+	Turns *turn.Queue
+	// Nonces counts the values that live keys encrypt.
+	Nonces *nonce.Ledger
+	Now    func() time.Time
+}
+
+// New returns a server for the endpoints of a registry.
+func New(o Options) (*Server, error) {
+	limits, err := quota.New(quota.Limits{Rate: diagnoses / period.Seconds(), Burst: diagnoses}, o.Now)
 	if err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
-	return &Server{endpoints: endpoints, vault: vault, presets: presets, limits: limits, turns: turns, now: now}, nil
+	return &Server{
+		endpoints: o.Endpoints, vault: o.Vault, presets: o.Presets, limits: limits, turns: o.Turns, nonces: o.Nonces, now: o.Now,
+	}, nil
 }
 
 // saved returns an endpoint with its configuration.
