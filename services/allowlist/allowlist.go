@@ -102,6 +102,7 @@ type Allowlist struct {
 	endpoints *endpoint.Registry
 	uses      *usage.Meter
 	nonces    *nonce.Ledger
+	exchanges *exchange.Server
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -219,6 +220,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
 	a.tasks.Go(func() { a.count(background, logger) })
+	a.tasks.Go(func() { a.exchanges.Run(background, logger) })
 	return nil
 }
 
@@ -237,12 +239,16 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 	if err != nil {
 		return err
 	}
-	parts.Exchanges, err = exchange.New(exchange.Options{
-		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
+	a.exchanges, err = exchange.New(exchange.Options{
+		Endpoints: a.endpoints, Vault: vault, Keys: keys, Store: a.store, Now: around.now,
 		Uses: a.uses, Failures: parts.Failures, Nonces: a.nonces, Turns: turns, Metrics: around.metrics,
 	})
+	if err != nil {
+		return err
+	}
+	parts.Exchanges = a.exchanges
 	a.api = api.New(parts)
-	return err
+	return nil
 }
 
 // Register adds the allowlist's service to a gRPC server.

@@ -81,6 +81,10 @@ func (p *Pipeline) NeedsExchange() bool { return p.needsExchange }
 // answers to one message must not be encrypted.
 func (p *Pipeline) AnswersOnce() bool { return p.answersOnce }
 
+// Repeats reports whether the same answer to the same message is the same ciphertext. A
+// signature inside, which may be random or have a time, makes it another one.
+func (p *Pipeline) Repeats() bool { return p.nested == nil }
+
 // ShowsKey reports whether who has messages decrypted at will can learn the key, so
 // that tests and diagnoses with live keys are refused.
 func (p *Pipeline) ShowsKey() bool { return p.showsKey }
