@@ -272,8 +272,14 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx), Nonces: s.nonces.For(ctx, l.references, l.endpoint.SecretUID),
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx), Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
+}
+
+// uids returns [endpoint.Endpoint.SecretUID] of an endpoint with such references. It keeps
+// nothing else of the endpoint, which is large.
+func uids(references []endpoint.Reference) func(secret string) string {
+	return func(secret string) string { return endpoint.Endpoint{References: references}.SecretUID(secret) }
 }
 
 // ContextOf returns what is known of a message: what the caller says of it, or else the

@@ -7,15 +7,6 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 )
 
-// The first byte of a sealed exchange says what sealed it.
-const (
-	// bySealer is a sealer of exchanges: XAES-256-GCM.
-	bySealer = 2
-	// byKeyset is the keyset, whose prefix Tink begins with this byte. Exchanges were sealed
-	// so before there was a sealer.
-	byKeyset = 1
-)
-
 // encoding is that of tokens.
 var encoding = base64.RawURLEncoding.Strict()
 
@@ -43,7 +34,7 @@ func (t tokens) seal(text []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return encoding.EncodeToString(append([]byte{bySealer}, sealed...)), nil
+	return encoding.EncodeToString(sealed), nil
 }
 
 // open returns the text of a token, which is the caller's to zero.
@@ -52,11 +43,9 @@ func (t tokens) open(token string) ([]byte, error) {
 	if err != nil {
 		return nil, errToken
 	}
-	switch {
-	case len(sealed) > 0 && sealed[0] == bySealer:
-		return t.sealer.Open(sealed[1:], nil)
-	case len(sealed) > 0 && sealed[0] == byKeyset && t.now().Before(t.until):
+	text, err := t.sealer.Open(sealed, nil)
+	if err != nil && t.now().Before(t.until) {
 		return t.keys.Open(sealed, []byte(tokenUse))
 	}
-	return nil, errToken
+	return text, err
 }

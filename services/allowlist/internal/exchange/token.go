@@ -37,7 +37,7 @@ const (
 // sealed under a key of the allowlist, so a caller neither reads nor makes one; see
 // sealing.go.
 //
-//	exchange = base64url(2, sealer.Seal(text))
+//	exchange = base64url(sealer.Seal(text))
 //	text     = format, length of the key, key, length of the IV, IV, JSON of token
 //
 // Format and lengths are a byte each. The key and the IV are there where an answer
