@@ -153,15 +153,12 @@ func (n *Nonces) reserve(want Reservation, now time.Time) Grant {
 
 // tellNonces tells the log once when a ledger comes to the point of warning, and to its end.
 func (s *Store) tellNonces(ctx context.Context, version VersionName, before, after Nonces) {
-	var message string
+	was := func(in func(*Nonces) bool) bool { return before.Reserved() && in(&before) }
+	about := []any{slog.String("version", version.String()), slog.Uint64("used", after.Used), slog.Uint64("budget", after.Budget())}
 	switch {
-	case after.Exhausted() && !(before.Reserved() && before.Exhausted()):
-		message = "the nonce budget of a key is used up; it encrypts nothing more until a new version is stored"
-	case after.Warned() && !(before.Reserved() && before.Warned()):
-		message = "1/16 of the nonce budget of a key is used; plan to store a new version"
-	default:
-		return
+	case after.Exhausted() && !was((*Nonces).Exhausted):
+		s.logger.WarnContext(ctx, "the nonce budget of a key is used up; it encrypts nothing more until a new version is stored", about...)
+	case after.Warned() && !was((*Nonces).Warned):
+		s.logger.WarnContext(ctx, "1/16 of the nonce budget of a key is used; plan to store a new version", about...)
 	}
-	s.logger.WarnContext(ctx, message, slog.String("version", version.String()),
-		slog.Uint64("used", after.Used), slog.Uint64("budget", after.Budget()))
 }

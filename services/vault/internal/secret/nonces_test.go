@@ -222,8 +222,8 @@ func TestConcurrentReservationsNeverOverlap(t *testing.T) {
 func TestEndOfABudgetIsProjectedAndWarnedOf(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	log := new(servertest.Log)
-	f.logger = slog.New(slog.NewTextHandler(log, nil))
+	heard := new(servertest.Log)
+	f.logger = slog.New(slog.NewTextHandler(heard, nil))
 	f.Store = f.open(t)
 	sec := f.create(t, "key", "v")
 	f.bind(t, "key", "bank", "op")
@@ -235,8 +235,8 @@ func TestEndOfABudgetIsProjectedAndWarnedOf(t *testing.T) {
 	}
 	warnings := func(want int) {
 		t.Helper()
-		if got := strings.Count(log.String(), "1/16 of the nonce budget"); got != want {
-			t.Errorf("the log warns %d times, want %d:\n%s", got, want, log.String())
+		if got := strings.Count(heard.String(), "1/16 of the nonce budget"); got != want {
+			t.Errorf("the log warns %d times, want %d:\n%s", got, want, heard.String())
 		}
 	}
 	take(1 << 20)
@@ -264,8 +264,8 @@ func TestEndOfABudgetIsProjectedAndWarnedOf(t *testing.T) {
 	if v := f.ledger(t, sec); !v.Nonces.Exhausted() || !v.NoncesEnd.IsZero() {
 		t.Errorf("the end is %+v, projected for %v", v.Nonces, v.NoncesEnd)
 	}
-	if got := strings.Count(log.String(), "is used up"); got != 1 {
-		t.Errorf("the log tells the end %d times, want once:\n%s", got, log.String())
+	if got := strings.Count(heard.String(), "is used up"); got != 1 {
+		t.Errorf("the log tells the end %d times, want once:\n%s", got, heard.String())
 	}
 }
 
