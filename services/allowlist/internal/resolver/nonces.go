@@ -45,7 +45,7 @@ func (v *Vault) ReserveNonces(ctx context.Context, n Nonces) (Granted, error) {
 // passed on.
 func noncesExhausted(budget string) error {
 	f := fault.New(fault.FailedPrecondition, ReasonNoncesExhausted,
-		"a referenced key has encrypted as many values under random IVs as one key may; store a new version of the secret")
+		"a referenced key has encrypted as many values under random IVs as one key may; store a new version of the secret with another value")
 	if _, err := strconv.ParseUint(budget, 10, 64); err != nil {
 		return f
 	}

@@ -19,6 +19,7 @@ import (
 //	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
 //	purpose/{uid}                        → Purpose; once the KEY was bound
+//	print/{uid}/{fingerprint}            → number of the first version of a KEY's value
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
 // Beside them live the spaces of packages changelog, keyring and replay.
@@ -34,6 +35,7 @@ const (
 	spaceNamed     = "named"
 	spaceUses      = "uses"
 	spacePurpose   = "purpose"
+	spacePrint     = "print"
 	spaceGarbage   = "garbage"
 )
 
@@ -41,6 +43,7 @@ const (
 func perUID(uid string) []kv.Key {
 	spaces := []string{
 		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceNamed, spaceUses, spacePurpose,
+		spacePrint,
 	}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
@@ -92,6 +95,10 @@ func usesKey(uid string, number uint32) kv.Key {
 }
 
 func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
+
+func printKey(uid string, fingerprint []byte) kv.Key {
+	return append(kv.NewKey(spacePrint).Text(uid), fingerprint...)
+}
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

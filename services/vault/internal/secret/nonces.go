@@ -83,17 +83,14 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	var before, after Nonces
 	now := s.timestamp()
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		v, err := loadCounted(tx, name, holder, want)
+		v, err := s.loadCounted(tx, name, holder, want)
 		if err != nil {
 			return err
 		}
 		before = *v.Nonces
 		granted = v.Nonces.reserve(want, now)
 		after = *v.Nonces
-		if after == before {
-			return nil
-		}
-		if _, err := put(tx, versionKey(want.UID, want.Version), v); err != nil {
+		if _, err := put(tx, versionKey(want.UID, v.Number), v); err != nil {
 			return fmt.Errorf("write version: %w", err)
 		}
 		return nil
@@ -104,14 +101,15 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	s.tellNonces(ctx, name.Version(want.Version), before, after)
 	if granted.Reserved == 0 {
 		return Grant{}, fault.New(fault.FailedPrecondition, NonceBudgetExhausted,
-			"the version has encrypted as many values under random IVs as one key may; store a new version").
+			"the version has encrypted as many values under random IVs as one key may; store a new version with another value").
 			With("budget", strconv.FormatUint(granted.Budget, 10))
 	}
 	return granted, nil
 }
 
-// loadCounted returns the version of a reservation with its ledger.
-func loadCounted(tx kv.Tx, name Name, holder string, want Reservation) (Version, error) {
+// loadCounted returns the version that keeps the ledger of the one of a reservation, with
+// the ledger.
+func (s *Store) loadCounted(tx kv.Tx, name Name, holder string, want Reservation) (Version, error) {
 	sec, err := loadLife(tx, name, want.UID)
 	if err != nil {
 		return Version{}, err
@@ -129,10 +127,23 @@ func loadCounted(tx kv.Tx, name Name, holder string, want Reservation) (Version,
 	if err := v.usable(); err != nil {
 		return Version{}, err
 	}
+	if v, err = v.keeper(tx, sec); err != nil {
+		return Version{}, err
+	}
 	if v.Nonces == nil {
-		v.Nonces = &Nonces{Used: v.Uses.Used}
+		return s.adopt(tx, sec, v)
 	}
 	return v, nil
+}
+
+// showNonces puts the ledger that counts for a version into it, for people to see.
+func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) error {
+	keeper, err := v.keeper(r, sec)
+	if err != nil {
+		return err
+	}
+	v.Nonces, v.NoncesEnd = keeper.Nonces, keeper.Nonces.ProjectedEnd(now)
+	return nil
 }
 
 // reserve takes what is wanted, or what is left. A smaller number of random bits is noted

@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -98,22 +97,8 @@ func TestLedgerOfAnOldVersionBeginsWithItsUses(t *testing.T) {
 	f := newFixture(t)
 	sec := f.create(t, "key", "v")
 	f.bind(t, "key", "bank", "op")
-	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
-		old := strings.Replace(string(stored), `,"nonces":{"used":0}`, "", 1)
-		if old == string(stored) {
-			t.Fatalf("a new version has no ledger: %s", stored)
-		}
-		return []byte(old)
-	})
-	ledger := replay.NewLedger([32]byte{}, f.clock.read)
-	request, err := ledger.Request("allowlist", "report", "id", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := []secret.Count{{Name: sec.Name, UID: sec.UID, Version: 1, Uses: secret.Uses{Used: 65_530, Last: f.clock.now}}}
-	if err := f.Report(t.Context(), request, "allowlist", used); err != nil {
-		t.Fatal(err)
-	}
+	f.outdate(t, sec)
+	f.use(t, sec, 65_530)
 	if f.ledger(t, sec).Nonces.Reserved() {
 		t.Error("a version without a reservation shows a budget")
 	}

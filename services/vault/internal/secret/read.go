@@ -21,6 +21,8 @@ type Stored struct {
 	Public []byte
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
+	// Print is the fingerprint of a KEY's value on its way in. Nothing reads it back.
+	Print []byte
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is
@@ -162,7 +164,9 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 			if versions[i].Uses, err = loadUses(r, sec.UID, uint32(number)); err != nil {
 				return err
 			}
-			versions[i].NoncesEnd = versions[i].Nonces.ProjectedEnd(now)
+			if err := versions[i].showNonces(r, sec, now); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

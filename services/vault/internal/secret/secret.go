@@ -50,7 +50,8 @@
 //
 // [Store.ReserveNonces] hands out, once, the values that workloads may encrypt with a
 // version of a KEY under random IVs: as many as its budget allows (package budget), over
-// all referrers. The ledger is in the version's own record. Like uses it changes no etag
+// all referrers. The ledger is in the version's own record, or in that of the first version
+// with the same value: to store a key again gives it no new budget. Like uses it changes no etag
 // and is not on the change log.
 //
 // # Deletion
@@ -183,9 +184,14 @@ type Version struct {
 	// Facts are what is told of a KEY; nil: nothing. Versions that were stored before
 	// there was such a field have none.
 	Facts *Facts `json:"facts,omitempty"`
-	// Nonces is the ledger of what the version encrypts under random IVs; nil: the version
-	// was stored before there were ledgers, and nothing has been reserved since.
+	// Nonces is the ledger of what the version encrypts under random IVs; nil: another
+	// version's counts, or the version was stored before there were ledgers, and nothing has
+	// been reserved since. [Store.Versions] and the changes of a version return the one that
+	// counts.
 	Nonces *Nonces `json:"nonces,omitempty"`
+	// SameAs is the first version with the same value, whose ledger counts for this one; 0:
+	// there is none before it.
+	SameAs uint32 `json:"same_as,omitempty"`
 	// NoncesEnd is [Nonces.ProjectedEnd] as of when the version was read. [Store.Versions]
 	// and the changes of a version compute it.
 	NoncesEnd time.Time `json:"-"`

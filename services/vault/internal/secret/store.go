@@ -52,6 +52,7 @@ type Store struct {
 	now    func() time.Time
 	random io.Reader
 	logger *slog.Logger
+	prints [keyring.RootSize]byte // the key of fingerprints
 
 	index *search.Index
 
@@ -77,7 +78,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
 		kv: noticed{cfg.KV, commits}, commits: commits, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
-		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
+		now: cfg.Now, random: cfg.Random, logger: cfg.Logger, prints: cfg.Keys.Derive("value fingerprints"),
 		index:   search.NewIndex(),
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
@@ -219,7 +220,11 @@ func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) 
 	if err != nil {
 		return Stored{}, fmt.Errorf("seal version: %w", err)
 	}
-	return drawn.sealed(sealed, sec.Usage), nil
+	stored := drawn.sealed(sealed, sec.Usage)
+	if sec.Usage == Key {
+		stored.Print = s.fingerprint(sec.UID, drawn.plain.Reveal())
+	}
+	return stored, nil
 }
 
 // boundTo returns what a sealed value cannot be separated from.

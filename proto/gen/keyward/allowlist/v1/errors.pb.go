@@ -138,7 +138,7 @@ const (
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
 	// FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
 	// random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
-	// Store a new version of the secret. Metadata: `budget`, the number of values.
+	// Store a new version of the secret with another value. Metadata: `budget`, the number of values.
 	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 50
 )
 

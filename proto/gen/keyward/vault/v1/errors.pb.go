@@ -103,7 +103,7 @@ const (
 	// serves anything else is never put into such a digest. Store another secret.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 30
 	// FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
-	// as one key may. Store a new version. Metadata: `budget`, the number of values.
+	// as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
 	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 36
 )
 

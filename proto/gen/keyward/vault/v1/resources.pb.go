@@ -249,7 +249,8 @@ const (
 	NonceBudget_STATE_OK NonceBudget_State = 1
 	// At least 1/16 of the budget is used. Plan to store a new version.
 	NonceBudget_STATE_WARNING NonceBudget_State = 2
-	// The budget is used up, and the version encrypts nothing more. Store a new version.
+	// The budget is used up, and the version encrypts nothing more. Store a new version
+	// with another value.
 	NonceBudget_STATE_EXHAUSTED NonceBudget_State = 3
 )
 
@@ -1034,7 +1035,8 @@ func (x *SecretVersion) GetNonceBudget() *NonceBudget {
 // A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
 // that two of them have the same IV with a probability of at most 2^-33. It covers all
 // endpoints and resolvers, and counts values: a message with three encrypted fields
-// counts three. Public keys have no budget.
+// counts three. Public keys have no budget. Versions of one secret with the same value
+// share a budget, so storing a key again gives it no new one.
 type NonceBudget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many values are reserved. Resolvers reserve in blocks, so this is a little more

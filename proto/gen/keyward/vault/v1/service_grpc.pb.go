@@ -120,7 +120,8 @@ type VaultServiceClient interface {
 	// random IVs. What is reserved is durable before the answer and is never handed out
 	// again, whether or not it is used, so that all endpoints and all resolvers together stay
 	// within the version's budget. Only for secrets that the caller holds a binding for.
-	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version.
+	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+	// another value.
 	// Reservations are not on the change log. gRPC only.
 	ReserveNonces(ctx context.Context, in *ReserveNoncesRequest, opts ...grpc.CallOption) (*ReserveNoncesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream
@@ -396,7 +397,8 @@ type VaultServiceServer interface {
 	// random IVs. What is reserved is durable before the answer and is never handed out
 	// again, whether or not it is used, so that all endpoints and all resolvers together stay
 	// within the version's budget. Only for secrets that the caller holds a binding for.
-	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version.
+	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+	// another value.
 	// Reservations are not on the change log. gRPC only.
 	ReserveNonces(context.Context, *ReserveNoncesRequest) (*ReserveNoncesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream

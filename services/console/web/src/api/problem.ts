@@ -94,7 +94,7 @@ const hints: Record<string, string> = {
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
   KEY_PURPOSE_FIXED: "A key either goes into a digest or does anything else, never both. Store another secret for this.",
-  NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret.",
+  NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret with another value.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
 };
 

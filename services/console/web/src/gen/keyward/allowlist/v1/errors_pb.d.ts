@@ -329,7 +329,7 @@ export enum ErrorReason {
   /**
    * FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
    * random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
-   * Store a new version of the secret. Metadata: `budget`, the number of values.
+   * Store a new version of the secret with another value. Metadata: `budget`, the number of values.
    *
    * @generated from enum value: ERROR_REASON_NONCE_BUDGET_EXHAUSTED = 50;
    */

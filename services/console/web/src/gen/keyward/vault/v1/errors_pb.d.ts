@@ -249,7 +249,7 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
-   * as one key may. Store a new version. Metadata: `budget`, the number of values.
+   * as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
    *
    * @generated from enum value: ERROR_REASON_NONCE_BUDGET_EXHAUSTED = 36;
    */

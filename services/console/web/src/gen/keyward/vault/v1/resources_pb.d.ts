@@ -878,7 +878,8 @@ export declare const SecretVersionSchema: GenMessage<SecretVersion, {jsonType: S
  * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
  * that two of them have the same IV with a probability of at most 2^-33. It covers all
  * endpoints and resolvers, and counts values: a message with three encrypted fields
- * counts three. Public keys have no budget.
+ * counts three. Public keys have no budget. Versions of one secret with the same value
+ * share a budget, so storing a key again gives it no new one.
  *
  * @generated from message keyward.vault.v1.NonceBudget
  */
@@ -932,7 +933,8 @@ export declare type NonceBudget = Message<"keyward.vault.v1.NonceBudget"> & {
  * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
  * that two of them have the same IV with a probability of at most 2^-33. It covers all
  * endpoints and resolvers, and counts values: a message with three encrypted fields
- * counts three. Public keys have no budget.
+ * counts three. Public keys have no budget. Versions of one secret with the same value
+ * share a budget, so storing a key again gives it no new one.
  *
  * @generated from message keyward.vault.v1.NonceBudget
  */
@@ -1016,7 +1018,8 @@ export enum NonceBudget_State {
   WARNING = 2,
 
   /**
-   * The budget is used up, and the version encrypts nothing more. Store a new version.
+   * The budget is used up, and the version encrypts nothing more. Store a new version
+   * with another value.
    *
    * @generated from enum value: STATE_EXHAUSTED = 3;
    */

@@ -2798,7 +2798,8 @@ export declare const VaultService: GenService<{
    * random IVs. What is reserved is durable before the answer and is never handed out
    * again, whether or not it is used, so that all endpoints and all resolvers together stay
    * within the version's budget. Only for secrets that the caller holds a binding for.
-   * Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version.
+   * Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+   * another value.
    * Reservations are not on the change log. gRPC only.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ReserveNonces
