@@ -55,12 +55,26 @@ func (b *block) covers(bits int, values uint64) bool {
 	return b.bits != 0 && bits >= b.bits && values <= b.left
 }
 
+// rate returns how many values are taken in a second. A burst of less than that is no rate
+// yet.
+func (b *block) rate(now time.Time) float64 {
+	return float64(b.taken) / max(now.Sub(b.granted), time.Second).Seconds()
+}
+
+// low reports whether more is to be fetched: half is used, or what is left does not last
+// alone at the present rate.
+func (b *block) low(alone time.Duration, now time.Time) bool {
+	if b.left < b.size/2 {
+		return true
+	}
+	lasts := min(b.rate(now)*alone.Seconds(), float64(b.budget/share)/2)
+	return float64(b.left) < lasts
+}
+
 // next returns the size of the next block: what lasts ahead at the present rate.
 func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 	most := max(1, budget.Of(bits)/share)
-	// A burst of less than a second is no rate yet.
-	rate := float64(b.taken) / max(now.Sub(b.granted), time.Second).Seconds()
-	wanted := rate * ahead.Seconds()
+	wanted := b.rate(now) * ahead.Seconds()
 	if wanted >= float64(most) {
 		return most
 	}

@@ -3,7 +3,8 @@
 // The vault reserves nonces of a key's version durably, in blocks ([Reserve]). A [Ledger]
 // hands them out from memory, one for each value that is about to be encrypted, to all
 // endpoints that use the version. A message costs it a lookup and a subtraction: the next
-// block is fetched in the background as soon as half of the last one is used, and only a
+// block is fetched in the background as soon as half of the last one is used, or what is left
+// would not outlast an absence of the vault, and only a
 // message for which too few are left waits for the vault, together with all others that do.
 //
 // # Promises
@@ -63,6 +64,7 @@ type life struct {
 type Ledger struct {
 	reserve Reserve
 	now     func() time.Time
+	alone   time.Duration
 	ahead   time.Duration
 	blocks  *lru.Cache[life, *block]
 	asked   *prometheus.CounterVec
@@ -78,7 +80,7 @@ func New(o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare blocks of nonces: %w", err)
 	}
-	l := &Ledger{reserve: o.Reserve, now: o.Now, ahead: max(2*o.Alone, leastAhead), blocks: blocks, asked: newAsked()}
+	l := &Ledger{reserve: o.Reserve, now: o.Now, alone: o.Alone, ahead: max(2*o.Alone, leastAhead), blocks: blocks, asked: newAsked()}
 	if err := l.register(o.Metrics); err != nil {
 		return nil, err
 	}
@@ -145,7 +147,7 @@ func (l *Ledger) takeFrom(b *block, key Key, bits int, values uint64) (*call, er
 	case b.covers(bits, values):
 		b.left -= values
 		b.taken += values
-		if b.left < b.size/2 && b.call == nil && !now.Before(b.again) {
+		if b.call == nil && !now.Before(b.again) && b.low(l.alone, now) {
 			l.ask(b, key, bits, 0, now)
 		}
 		return nil, nil

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
@@ -30,6 +29,7 @@ type bank struct {
 
 	held  chan struct{} // nil: it answers at once
 	calls atomic.Int64
+	near  bool // nobody is to go on without it
 }
 
 var errAway = fault.New(fault.Unavailable, resolver.ReasonVaultUnavailable, "away")
@@ -85,7 +85,11 @@ func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 // open returns a ledger as after a start.
 func (b *bank) open(t testing.TB, c *clock, metrics prometheus.Registerer) *nonce.Ledger {
 	t.Helper()
-	l, err := nonce.New(nonce.Options{Reserve: b.reserve, Now: c.now, Alone: time.Minute, Metrics: metrics})
+	alone := time.Minute
+	if b.near {
+		alone = 0
+	}
+	l, err := nonce.New(nonce.Options{Reserve: b.reserve, Now: c.now, Alone: alone, Metrics: metrics})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +112,10 @@ func take(t testing.TB, l *nonce.Ledger, bits, values int) {
 
 func TestValuesAreTakenFromMemory(t *testing.T) {
 	t.Parallel()
-	l, b, _ := newLedger(t)
+	l, b, c := newLedger(t)
 	for range 30 {
 		take(t, l, 96, 1)
+		c.advance(time.Minute)
 	}
 	if n := b.calls.Load(); n != 1 {
 		t.Errorf("30 values ask the vault %d times, want once", n)
@@ -175,7 +180,7 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 
 func TestMessagesThatWaitAskOnce(t *testing.T) {
 	t.Parallel()
-	b, c := &bank{held: make(chan struct{})}, new(clock)
+	b, c := &bank{held: make(chan struct{}), near: true}, new(clock)
 	l := b.open(t, c, prometheus.NewRegistry())
 	answers := make(chan error)
 	for range 16 {
@@ -200,22 +205,52 @@ func TestMessagesThatWaitAskOnce(t *testing.T) {
 func TestTheNextBlockIsFetchedBeforeItIsNeeded(t *testing.T) {
 	t.Parallel()
 	l, b, c := newLedger(t)
-	for range 32 {
-		take(t, l, 96, 1)
-	}
-	c.advance(time.Second) // 32 a second
 	take(t, l, 96, 1)
-	l.Close() // waits for the call under way
-	sizes, _ := b.granted()
-	if len(sizes) != 2 || sizes[0] != 64 || sizes[1] != 33*120 {
-		t.Errorf("the vault granted %v, want 64 and what lasts two minutes at 33 a second", sizes)
-	}
-	before := b.calls.Load()
-	for range 31 + 33*60 {
+	for range 32 {
+		c.advance(10 * time.Second) // 64 would last for ten minutes
 		take(t, l, 96, 1)
 	}
-	if n := b.calls.Load(); n != before {
-		t.Errorf("what is in memory asks the vault %d times", n-before)
+	l.Close() // waits for the call under way
+	if sizes, _ := b.granted(); len(sizes) != 2 || sizes[1] != 64 {
+		t.Errorf("after half of a block the vault granted %v, want 64 twice", sizes)
+	}
+}
+
+func TestABlockOutlastsAnAbsenceOfTheVault(t *testing.T) {
+	t.Parallel()
+	const rate, absence = 50, 60
+	l, b, c := newLedger(t)
+	taken := uint64(0)
+	one := func() {
+		take(t, l, 96, 1)
+		taken++
+		c.advance(time.Second / rate)
+	}
+	// A call under way ends at some time; each value is another chance to begin one.
+	for deadline := time.Now().Add(10 * time.Second); ; one() {
+		if _, used := b.granted(); taken > 3*rate && used >= taken+rate*absence {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("what is in memory does not grow to what an absence takes")
+		}
+	}
+	b.set(true)
+	for range rate * absence {
+		one()
+	}
+	b.set(false)
+	for range 2 { // what was asked in the absence may be under way still
+		if l.Take(t.Context(), key, 96, 64*rate) == nil {
+			break
+		}
+	}
+	asked := b.calls.Load()
+	for range rate * 60 {
+		one()
+	}
+	if n := b.calls.Load() - asked; n > 3 {
+		t.Errorf("a minute at a steady rate asks the vault %d times, want 3 at most", n)
 	}
 }
 
@@ -309,9 +344,6 @@ func TestMetricsCountVersionsNearTheirEnd(t *testing.T) {
 	}
 	want("at the end", "warning", 0)
 	want("at the end", "exhausted", 1)
-	if n := testutil.CollectAndCount(metrics, "keyward_nonce_reservations_total"); n != 3 {
-		t.Errorf("there are %d counters of reservations, want 3", n)
-	}
 }
 
 func BenchmarkTake(b *testing.B) {
