@@ -38,7 +38,7 @@ var mayCall = map[string]string{
 	"ListSecretHistory": "OA", "ListSecretVersions": "OA", "ListSecretBindings": "OAR",
 	"RestoreSecretVersion": "OA", "EnableSecretVersion": "OA", "DisableSecretVersion": "OA", "DestroySecretVersion": "OA",
 	"ReplaceSecretPurpose": "A",
-	"BindSecret":           "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R",
+	"BindSecret":           "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R", "ReserveNonces": "R",
 	"CreateEndpoint": "OA", "GetEndpoint": "OAM", "ListEndpoints": "OAM", "UpdateEndpoint": "OA", "DeleteEndpoint": "OA",
 	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",

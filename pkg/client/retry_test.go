@@ -142,6 +142,7 @@ func TestRepetitionsOfAChangeCarryOneRequestID(t *testing.T) {
 func TestEveryMethodOfTheContractIsKnown(t *testing.T) {
 	t.Parallel()
 	once := map[string]bool{
+		vaultv1.VaultService_ReserveNonces_FullMethodName:          true, // reserves others each time
 		allowlistv1.AllowlistService_VerifyEndpoint_FullMethodName: true, // looks at a partner's server each time
 		allowlistv1.AllowlistService_TestEncryption_FullMethodName: true, // may be on the log each time
 		allowlistv1.AllowlistService_DiagnoseSample_FullMethodName: true, // is, and counts against a quota

@@ -68,7 +68,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-3 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-3, want)
 	}

@@ -11,6 +11,7 @@
 //	                                     └→ exchange: one message
 //	                                              ├→ resolver: resolve → memory, the vault
 //	                                              ├→ payload: encrypt, decrypt, verify
+//	                                              ├→ nonce: count   → memory, the vault
 //	                                              └→ usage: count   → the vault, each minute
 //
 // The allowlist starts and serves while the vault is down, and says so in its log.
@@ -43,6 +44,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
@@ -113,6 +115,8 @@ type Allowlist struct {
 	endpoints *endpoint.Registry
 	uses      *usage.Meter
 	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
+	nonces    *nonce.Ledger
+	exchanges *exchange.Server
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -199,6 +203,12 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return err
 	}
 	a.uses = newMeter(a.store, vault, around.now)
+	a.nonces, err = nonce.New(nonce.Options{
+		Reserve: vault.ReserveNonces, Now: around.now, Alone: cfg.Vault.maxStale(), Metrics: around.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
@@ -224,6 +234,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
 	a.tasks.Go(func() { a.count(background, logger) })
+	a.tasks.Go(func() { a.exchanges.Run(background, logger) })
 	return nil
 }
 
@@ -236,13 +247,19 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 		return err
 	}
 	turns := turn.NewQueue(turn.Places())
-	parts.Tryouts = tryout.New(a.endpoints, vault, parts.Presets, turns, around.now)
-	parts.Exchanges, err = exchange.New(exchange.Options{
-		Endpoints: a.endpoints, Vault: vault, Keys: keys, Now: around.now,
-		Uses: a.uses, Failures: parts.Failures, Turns: turns, Metrics: around.metrics,
+	parts.Tryouts = tryout.New(tryout.Options{
+		Endpoints: a.endpoints, Vault: vault, Presets: parts.Presets, Turns: turns, Nonces: a.nonces, Now: around.now,
 	})
+	a.exchanges, err = exchange.New(exchange.Options{
+		Endpoints: a.endpoints, Vault: vault, Keys: keys, Store: a.store, Now: around.now,
+		Uses: a.uses, Failures: parts.Failures, Nonces: a.nonces, Turns: turns, Metrics: around.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	parts.Exchanges = a.exchanges
 	a.api = api.New(parts)
-	return err
+	return nil
 }
 
 // UsePolicies tells who may send for which endpoint: endpoints that use one key have the same
@@ -286,6 +303,7 @@ func (a *Allowlist) Close() error { return a.close() }
 func (a *Allowlist) shut() error {
 	a.stop()
 	a.tasks.Wait()
+	a.nonces.Close()
 	var errs []error
 	if err := a.countLast(); err != nil {
 		errs = append(errs, fmt.Errorf("save uses: %w", err))

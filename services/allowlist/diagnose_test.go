@@ -163,7 +163,7 @@ func partnerSends(t testing.TB, values map[string]string, text string, body []by
 		value := values[strings.TrimPrefix(ref.Secret, workspace+"/secrets/")]
 		keys = append(keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})
 	}
-	out, err := pipeline.Encrypt(payload.Input{Now: time.Now(), Keys: keys, Body: body})
+	out, err := pipeline.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: time.Now(), Keys: keys, Body: body})
 	must(t, err)
 	headers = make(map[string]string)
 	for _, h := range out.Headers {

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -139,6 +140,42 @@ func TestAQuestionIsNotAnsweredInTwoWays(t *testing.T) {
 	}
 	_, err = answer("other")
 	wantError(t, "Encrypt of another answer", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+}
+
+func TestARestartForgetsNoAnswer(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	partner := startFlow(t, k)
+	asked, err := k.open(t, "flow", partner.ask(t, "ping"), request)
+	must(t, err)
+	answer := func(body string) (*allowlistv1.EncryptResponse, error) {
+		return k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
+			Name: nameOf("flow"), Kind: response, Body: []byte(body), Exchange: asked.GetExchange(),
+		})
+	}
+	first, err := answer("pong")
+	must(t, err)
+	k.restart(t)
+	_, err = answer("other")
+	wantError(t, "Encrypt of another answer after a restart", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+	again, err := answer("pong")
+	must(t, err)
+	if !same(first.GetBody(), again.GetBody()) {
+		t.Error("the same answer after a restart is another ciphertext")
+	}
+
+	// A crash between the note and the answer: the store has it, the sender does not.
+	partner.iv = []byte("another iv......")
+	asked, err = k.open(t, "flow", partner.ask(t, "another ping"), request)
+	must(t, err)
+	k.store.FailReplies(errors.New("the program dies"))
+	if lost, err := answer("pong"); err == nil {
+		t.Fatalf("Encrypt of an answer that may not be noted = %q", lost.GetBody())
+	}
+	k.store.FailReplies(nil)
+	k.restart(t)
+	_, err = answer("other")
+	wantError(t, "Encrypt of another answer after a crash", err, codes.InvalidArgument, "INVALID_EXCHANGE")
 }
 
 func TestAnAnswerThatNeedsItsQuestionIsRefusedWithoutIt(t *testing.T) {

@@ -43,6 +43,7 @@ var open = map[string][]person{
 	"UnbindSecret":         {},
 	"ResolveSecret":        {},
 	"ReportSecretUses":     {},
+	"ReserveNonces":        {},
 	"WatchSecrets":         {},
 	"CreateEndpoint":       {owner, admin},
 	"GetEndpoint":          {owner, admin, member},

@@ -103,6 +103,12 @@ func rights() map[string]right {
 			func(id string) proto.Message { return reportRequest("report", useOf(id, "u", 1, 1)) },
 			new(vaultv1.ReportSecretUsesResponse), workloads, codes.OK,
 		},
+		"ReserveNonces": {
+			func(id string) proto.Message {
+				return &vaultv1.ReserveNoncesRequest{Name: nameOf(id), Uid: "u", Version: 1, RandomBits: 96, Count: 1}
+			},
+			new(vaultv1.ReserveNoncesResponse), workloads, codes.NotFound,
+		},
 		"WatchSecrets": {
 			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
 			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,

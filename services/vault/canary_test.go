@@ -103,6 +103,9 @@ func TestValueIsFoundNowhere(t *testing.T) {
 		t.Fatal("the value is not what was stored")
 	}
 	ask(k.resolver.BindSecret(t.Context(), bindRequest("key", "e", "op")))
+	ask(k.resolver.ReserveNonces(t.Context(), &vaultv1.ReserveNoncesRequest{
+		Name: nameOf("key"), Uid: created.GetSecret().GetUid(), Version: 1, RandomBits: 96, Count: 1,
+	}))
 	ask(k.resolver.ReportSecretUses(t.Context(), reportRequest("r", useOf("key", created.GetSecret().GetUid(), 1, 1))))
 	ask(k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), Value: text(canary)}, KeepCurrent: true}))
 	ask(k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{

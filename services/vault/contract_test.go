@@ -19,7 +19,7 @@ func TestEveryReasonIsInTheContract(t *testing.T) {
 	for _, reason := range []string{
 		string(secret.NotFound), string(secret.Exists), string(secret.InUse), string(secret.VersionNotFound), string(secret.VersionDisabled),
 		string(secret.VersionDestroyed), string(secret.UsageNotAllowed), string(secret.HostNotAllowed), string(secret.NotBound), string(secret.PositionOutOfRange),
-		string(secret.VersionInUse), string(secret.KeyPurposeFixed),
+		string(secret.VersionInUse), string(secret.KeyPurposeFixed), string(secret.NonceBudgetExhausted),
 	} {
 		if _, ok := vaultv1.ErrorReason_value["ERROR_REASON_"+reason]; !ok {
 			t.Errorf("errors.proto does not know the reason %s", reason)

@@ -3,7 +3,8 @@
 // Each message reads its endpoint anew, resolves the keys that the endpoint's
 // configuration refers to, and for a request the credentials that go with it, runs the
 // configuration's pipeline and zeroes what was resolved.
-// Nothing of a message is stored. What a message and its answer have in common,
+// Nothing of a message is stored, but for a MAC of an answer that must be the only one; see
+// spent.go. What a message and its answer have in common,
 // the versions of the keys and where need be the key itself, travels with the caller
 // in a sealed token, the exchange; see token.go.
 //
@@ -25,6 +26,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +36,9 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
@@ -56,10 +60,14 @@ type Options struct {
 	Endpoints *endpoint.Registry
 	Vault     *resolver.Vault
 	Keys      *keyring.Keyring
-	Now       func() time.Time
+	// Store remembers what was answered.
+	Store kv.Store
+	Now   func() time.Time
 	// Uses counts how keys are used, and Failures remembers what did not open.
 	Uses     *usage.Meter
 	Failures *usage.Failures
+	// Nonces counts the values that keys encrypt.
+	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
 	Turns   *turn.Queue
 	Metrics prometheus.Registerer
@@ -69,13 +77,14 @@ type Options struct {
 type Server struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
-	keys      *keyring.Keyring
+	tokens    tokens
 	now       func() time.Time
 	uses      *usage.Meter
 	failures  *usage.Failures
 	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
 	spent     *spent
+	nonces    *nonce.Ledger
 	turns     *turn.Queue
 }
 
@@ -91,15 +100,23 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare configurations: %w", err)
 	}
+	sealed, err := newTokens(o.Keys, o.Now)
+	if err != nil {
+		return nil, fmt.Errorf("prepare exchanges: %w", err)
+	}
 	s := &Server{
-		endpoints: o.Endpoints, vault: o.Vault, keys: o.Keys, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs, spent: newSpent(), turns: o.Turns,
+		endpoints: o.Endpoints, vault: o.Vault, tokens: sealed, now: o.Now, uses: o.Uses, failures: o.Failures,
+		stages: newStages(), configs: configs, nonces: o.Nonces, turns: o.Turns,
+		spent: &spent{kv: o.Store, key: o.Keys.Derive("spent exchanges"), now: o.Now},
 	}
 	if err := o.Metrics.Register(s.stages); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return s, nil
 }
+
+// Run removes what no longer needs to be remembered, until the context ends.
+func (s *Server) Run(ctx context.Context, logger *slog.Logger) { s.spent.run(ctx, logger) }
 
 // A Message is a body to encrypt, decrypt or verify.
 type Message struct {
@@ -161,13 +178,8 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		in.Context.ID = NewMessageID()
 	}
 	sent, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
-		if l.pipeline.AnswersOnce() && in.Exchange != nil {
-			if err := s.spent.answer(*in.Exchange, body); err != nil {
-				return payload.Output{}, err
-			}
-		}
 		in.Body = body
-		return l.pipeline.Encrypt(in)
+		return s.encrypt(ctx, l, in)
 	})
 	if err != nil {
 		return Encrypted{}, refused(err)
@@ -183,6 +195,23 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		e.Exchange, err = s.seal(l, m.Caller, opening, sent)
 	}
 	return e, err
+}
+
+// encrypt encrypts a message. What the question has fixed key and IV of is noted as its one
+// answer before it leaves.
+func (s *Server) encrypt(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
+	sent, err := l.pipeline.Encrypt(in)
+	if err != nil || !l.pipeline.AnswersOnce() || in.Exchange == nil {
+		return sent, err
+	}
+	err = s.spent.note(ctx, *in.Exchange, answer{
+		endpoint: l.endpoint.UID, revision: l.endpoint.Revision, body: in.Body, unique: !l.pipeline.Repeats(),
+	})
+	if err != nil {
+		wipe(sent.Exchange)
+		return payload.Output{}, err
+	}
+	return sent, nil
 }
 
 // NewMessageID draws the id of a message that comes without one.
@@ -244,7 +273,14 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
 		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
+}
+
+// uids returns [endpoint.Endpoint.SecretUID] of an endpoint with such references. It keeps
+// nothing else of the endpoint, which is large.
+func uids(references []endpoint.Reference) func(secret string) string {
+	return func(secret string) string { return endpoint.Endpoint{References: references}.SecretUID(secret) }
 }
 
 // ContextOf returns what is known of a message: what the caller says of it, or else the

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,9 +34,10 @@ const (
 )
 
 // A token is an exchange in the clear, but for the key and the IV of the message. It is
-// sealed under the allowlist's keyset, so a caller neither reads nor makes one.
+// sealed under a key of the allowlist, so a caller neither reads nor makes one; see
+// sealing.go.
 //
-//	exchange = base64url(keyset.Seal(text, bound to "exchange"))
+//	exchange = base64url(sealer.Seal(text))
 //	text     = format, length of the key, key, length of the IV, IV, JSON of token
 //
 // Format and lengths are a byte each. The key and the IV are there where an answer
@@ -79,11 +79,11 @@ func (s *Server) seal(l loaded, caller string, begun use, message payload.Output
 	text = append(text, tokenFormat, byte(len(key)))
 	text = append(append(text, key...), byte(len(iv)))
 	text = append(append(text, iv...), rest...)
-	sealed, err := s.keys.Seal(text, []byte(tokenUse))
+	sealed, err := s.tokens.seal(text)
 	if err != nil {
 		return "", fmt.Errorf("seal exchange: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(sealed), nil
+	return sealed, nil
 }
 
 // open returns what the exchange of a message pins; nothing without an exchange. Ours is
@@ -92,11 +92,7 @@ func (s *Server) open(m Message, e endpoint.Endpoint, ours use) (pin, error) {
 	if m.Exchange == "" {
 		return pin{}, nil
 	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(m.Exchange)
-	if err != nil {
-		return pin{}, invalid()
-	}
-	text, err := s.keys.Open(sealed, []byte(tokenUse))
+	text, err := s.tokens.open(m.Exchange)
 	if err != nil {
 		return pin{}, invalid()
 	}

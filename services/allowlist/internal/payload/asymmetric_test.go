@@ -35,7 +35,7 @@ func TestRSAEncryptsSmallBodiesItself(t *testing.T) {
 		for _, body := range []string{"", `{"a":1}`, strings.Repeat("x", 190)} {
 			s.opens(t, p, s.encrypt(t, p, body), body)
 		}
-		_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: make([]byte, 250)})
+		_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: make([]byte, 250)})
 		if !fault.Is(err, payload.BodyNotEncryptable) {
 			t.Errorf("%s: Encrypt of 250 bytes: %v, want BODY_NOT_ENCRYPTABLE", padding, err)
 		}
@@ -91,7 +91,7 @@ func TestJOSEHeadersCarryFingerprints(t *testing.T) {
 		}
 	}
 	p := legacyPipeline(t, jwe("rsa", "${certificate_sha256}"))
-	if _, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences())}); !fault.Is(err, payload.KeyNotUsable) {
+	if _, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())}); !fault.Is(err, payload.KeyNotUsable) {
 		t.Errorf("Encrypt with the fingerprint of a certificate that there is not: %v", err)
 	}
 }

@@ -203,7 +203,7 @@ func BenchmarkLightBesideSlow(b *testing.B) {
 				}
 				all.Go(func() {
 					for ctx.Err() == nil {
-						in := payload.Input{Now: now, Keys: s.keys(b, p.EncryptReferences()), Body: []byte("body"), Turn: next(ctx)}
+						in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(b, p.EncryptReferences()), Body: []byte("body"), Turn: next(ctx)}
 						if _, err := p.Encrypt(in); err != nil && ctx.Err() == nil {
 							b.Error(err)
 						}

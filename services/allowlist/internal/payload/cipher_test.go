@@ -59,7 +59,7 @@ func TestEveryAlgorithmOpensWhatItMade(t *testing.T) {
 				s.opens(t, p, s.encrypt(t, p, "seventeen bytes.."), "seventeen bytes..")
 				continue
 			}
-			_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("short")})
+			_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("short")})
 			if !fault.Is(err, payload.BodyNotEncryptable) {
 				t.Errorf("%s without padding: Encrypt of 5 bytes: %v", tt.name, err)
 			}
@@ -110,7 +110,7 @@ func TestModesAgreeWithTheLibrary(t *testing.T) {
 		if strings.HasPrefix(name, "TRIPLE") {
 			s = s.with("a", keyA[:32])
 		}
-		got, err := p.Encrypt(payload.Input{Now: now, Random: bytes.NewReader(iv), Keys: s.keys(t, p.EncryptReferences()), Body: body})
+		got, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Random: bytes.NewReader(iv), Keys: s.keys(t, p.EncryptReferences()), Body: body})
 		if wanted := fmt.Sprintf("%x", ciphertext); err != nil || string(got.Body) != wanted {
 			t.Errorf("%s: Encrypt = %s, %v, want %s", name, got.Body, err, wanted)
 		}
@@ -160,7 +160,7 @@ func TestAssociatedDataIsAuthenticated(t *testing.T) {
 		t.Errorf("Decrypt with another time stamp: %v", err)
 	}
 	for _, body := range []string{`{"pid":"x"}`, `{"ts":"short","pid":"x"}`, `{"ts":1234567890123456789,"pid":"x"}`, `no`} {
-		_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
+		_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
 		if !fault.Is(err, payload.BodyNotEncryptable) {
 			t.Errorf("Encrypt(%s): %v, want BODY_NOT_ENCRYPTABLE", body, err)
 		}

@@ -55,6 +55,8 @@ func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetric {
 	c.key(path, pb, s)
 	c.iv(path+".iv", pb, s)
 	c.aad(path+".aad", pb, s)
+	s.randomBits = RandomBits(c.Profile)
+	s.counted = counted(s.supply.sources(), s.randomBits)
 	if s.suite.aead() && pb.GetMac() != nil {
 		c.add(path+".mac", "must be unset for a mode that authenticates")
 	}

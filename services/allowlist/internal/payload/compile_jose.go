@@ -39,6 +39,8 @@ func (c *profile) jose(path string, pb *allowlistv1.Jose) *encrypted {
 		c.add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have names of their own")
 	}
 	e.compact = c.joseEnvelope(pb)
+	e.randomBits = RandomBits(c.Profile)
+	e.counted = counted(e.keys, e.randomBits)
 	return e
 }
 

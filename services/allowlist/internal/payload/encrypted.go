@@ -24,6 +24,10 @@ type encrypted struct {
 	keys       []*source
 	derivation *deriver // of a shared key; nil: the secret is the key
 	compact    bool     // the envelope holds the compact serialization
+	// randomBits tell two values apart, and counted is the key that has a budget for them;
+	// nil: there is none.
+	randomBits int
+	counted    *source
 }
 
 func (e *encrypted) shared() bool { return e.jwe.KeyBytes() > 0 }
@@ -64,7 +68,7 @@ type joseSealing struct {
 	parts   jose.Parts
 }
 
-func (*joseSealing) prepare(int) error { return nil }
+func (s *joseSealing) prepare(values int) error { return s.m.count(s.counted, s.randomBits, values) }
 
 // textLen is a little generous: the header and the wrapped key differ by the key.
 func (s *joseSealing) textLen(n int) int { return n + n/3 + 1400 }

@@ -81,7 +81,7 @@ func bothWays(t *testing.T, to, from *payload.Pipeline, body []byte) {
 		}
 		return
 	}
-	in := payload.Input{Now: now, Keys: resolve(from.DecryptReferences()), Body: sent.Body, Headers: came(sent.Headers)}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(from.DecryptReferences()), Body: sent.Body, Headers: came(sent.Headers)}
 	opened, err := from.Decrypt(in)
 	if fault.Is(err, payload.KeyNotUsable) {
 		return // the other keys have decodings of their own

@@ -61,7 +61,7 @@ func TestIVsComeFromTheirSources(t *testing.T) {
 	}
 	p := legacyPipeline(t, profiles["static"])
 	short := s.with("iv", "0011")
-	if _, err := p.Encrypt(payload.Input{Now: now, Keys: short.keys(t, p.EncryptReferences())}); !fault.Is(err, payload.KeyNotUsable) {
+	if _, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: short.keys(t, p.EncryptReferences())}); !fault.Is(err, payload.KeyNotUsable) {
 		t.Errorf("Encrypt with an IV of 2 bytes: %v, want KEY_NOT_USABLE", err)
 	}
 }
@@ -163,7 +163,7 @@ func TestAcknowledgementsMayBeForDecryptionOnly(t *testing.T) {
 	}
 	p := c.Pipeline(payload.Request)
 	s.opens(t, p, sent, "body")
-	_, err = p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences())})
+	_, err = p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())})
 	if f, ok := fault.From(err); !ok || f.Reason != payload.LegacyNotAcknowledged || f.Metadata["flags"] != "UNAUTHENTICATED_CBC" {
 		t.Errorf("Encrypt: %v, want LEGACY_NOT_ACKNOWLEDGED", err)
 	}

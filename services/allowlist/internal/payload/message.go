@@ -92,6 +92,9 @@ type Input struct {
 	Exchange *Exchange
 	// Trace is nil where nobody looks.
 	Trace Trace
+	// Nonces counts the values that Encrypt protects. Without it, nothing is encrypted under
+	// a key that has a budget.
+	Nonces Nonces
 	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
 	Turn turn.Turn
 }

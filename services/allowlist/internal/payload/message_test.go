@@ -72,7 +72,7 @@ func TestSignedMessagesAreVerifiedBeforeTheyAreOpened(t *testing.T) {
 		if err != nil || string(out.Body) != "body" || out.ID != sent.ID || !out.Time.Equal(sent.Time.Truncate(time.Second)) {
 			t.Errorf("Decrypt = %+v, %v", out, err)
 		}
-		in := payload.Input{Now: now.AddDate(0, 0, 1), Keys: s.keys(t, p.VerifyReferences()), Body: sent.Body, Headers: came(sent.Headers)}
+		in := payload.Input{Nonces: payload.Uncounted, Now: now.AddDate(0, 0, 1), Keys: s.keys(t, p.VerifyReferences()), Body: sent.Body, Headers: came(sent.Headers)}
 		verified, err := p.Verify(in)
 		if err != nil || string(verified.Body) != string(sent.Body) || verified.ID != sent.ID {
 			t.Errorf("Verify = %+v, %v", verified, err)
@@ -131,7 +131,7 @@ func TestWhatASignatureCoversMustBeKnown(t *testing.T) {
 	s := newSafe(t)
 	for name, input := range map[string]string{"context.method": "${method}", "context.path": "${path}", "context.host": "${host}"} {
 		p := pipeline(t, signs(input+"${body}"))
-		_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences())})
+		_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())})
 		if reason, fields := found(t, err); reason != invalid || !cmp.Equal(fields, []string{name}) {
 			t.Errorf("Encrypt without %s: %v", name, err)
 		}
@@ -139,13 +139,13 @@ func TestWhatASignatureCoversMustBeKnown(t *testing.T) {
 		if reason, fields := found(t, err); reason != invalid || !cmp.Equal(fields, []string{name}) {
 			t.Errorf("Verify without %s: %v", name, err)
 		}
-		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Context: payload.Context{Method: "POST", Path: "/a", Host: "h", Query: "q=1", ID: "m1"}}
+		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Context: payload.Context{Method: "POST", Path: "/a", Host: "h", Query: "q=1", ID: "m1"}}
 		if out, err := p.Encrypt(in); err != nil || out.ID != "m1" {
 			t.Errorf("Encrypt with %s = %+v, %v", name, out, err)
 		}
 	}
 	p := pipeline(t, signs("${json:$.a}"))
-	_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(`{"b":1}`)})
+	_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(`{"b":1}`)})
 	if f, ok := fault.From(err); !ok || f.Reason != payload.BodyNotEncryptable || f.Metadata["path"] != "$.a" {
 		t.Errorf("Encrypt without a value that is signed: %v", err)
 	}
@@ -165,7 +165,8 @@ func TestTracesTellTheSteps(t *testing.T) {
 		p := legacyPipeline(t, profile)
 		var stages []string
 		out, err := p.Encrypt(payload.Input{
-			Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(`{"a":1,"b":2}`),
+			Nonces: payload.Uncounted,
+			Now:    now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(`{"a":1,"b":2}`),
 			Trace: func(stage, detail string, value []byte) {
 				if detail == "" || len(value) == 0 {
 					t.Errorf("the step %s has the detail %q and %d bytes", stage, detail, len(value))
@@ -207,7 +208,7 @@ func TestTheWorkOfManyValuesIsBounded(t *testing.T) {
 		if _, err := s.decrypt(t, wrapped, payload.Output{Body: []byte(list(n, `"%0512x:"`))}); payload.Stage(err) != want || (err == nil) != (want == "") {
 			t.Errorf("Decrypt of %d wrapped keys: %v, want stage %q", n, err, want)
 		}
-		_, err := derived.Encrypt(payload.Input{Now: now, Keys: s.keys(t, derived.EncryptReferences()), Body: []byte(list(n, "%d"))})
+		_, err := derived.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, derived.EncryptReferences()), Body: []byte(list(n, "%d"))})
 		if (err == nil) != (want == "") || err != nil && !fault.Is(err, payload.BodyNotEncryptable) {
 			t.Errorf("Encrypt of %d values with a derivation each: %v, want it refused: %v", n, err, want != "")
 		}
@@ -269,7 +270,7 @@ func TestShortRandomnessIsAnError(t *testing.T) {
 	} {
 		p := legacyPipeline(t, profile)
 		for n := range 8 {
-			_, err := p.Encrypt(payload.Input{Now: now, Random: io.LimitReader(rand.Reader, int64(n)), Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body")})
+			_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Random: io.LimitReader(rand.Reader, int64(n)), Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body")})
 			if err == nil {
 				t.Errorf("Encrypt with %d random bytes under %s succeeded", n, profile)
 			}

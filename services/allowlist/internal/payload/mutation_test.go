@@ -51,7 +51,7 @@ func TestEveryFieldMayBeAnother(t *testing.T) {
 func works(t *testing.T, s safe, p *payload.Pipeline, field string) {
 	t.Helper()
 	body := `{"a":"0123456789","b":"x"}`
-	in := payload.Input{Now: now.AddDate(0, 0, 1), Random: rand.Reader, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now.AddDate(0, 0, 1), Random: rand.Reader, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)}
 	sent, err := p.Encrypt(in)
 	if err == nil {
 		in.Keys, in.Body, in.Headers = s.keys(t, p.DecryptReferences()), sent.Body, came(sent.Headers)

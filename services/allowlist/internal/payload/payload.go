@@ -35,6 +35,10 @@
 // in one place (choices), and so is what is unsafe and has to be acknowledged
 // ([UnsafeChoices]).
 //
+// Nor is a key used beyond the number of values that its random IVs allow: how many random
+// bits tell two values apart is decided in one place, too ([RandomBits]), and [Input].Nonces
+// counts them before they are encrypted.
+//
 // A wrong key is only tried where the scheme tells it from a right one: CBC without a
 // MAC never tries another.
 //

@@ -84,7 +84,7 @@ func keysOf(stored ...sensitive.Bytes) payload.Keys {
 }
 
 func encryptWith(p *payload.Pipeline, at time.Time, random io.Reader, keys payload.Keys, body []byte) (payload.Output, error) {
-	return p.Encrypt(payload.Input{Now: at, Random: random, Keys: keys, Body: body})
+	return p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: at, Random: random, Keys: keys, Body: body})
 }
 
 func decryptWith(p *payload.Pipeline, at time.Time, keys payload.Keys, body []byte) ([]byte, error) {

@@ -83,6 +83,10 @@ func (p *Pipeline) NeedsExchange() bool { return p.needsExchange }
 // answers to one message must not be encrypted.
 func (p *Pipeline) AnswersOnce() bool { return p.answersOnce }
 
+// Repeats reports whether the same answer to the same message is the same ciphertext. A
+// signature inside, which may be random or have a time, makes it another one.
+func (p *Pipeline) Repeats() bool { return p.nested == nil }
+
 // ShowsKey reports whether who has messages decrypted at will can learn the key, so
 // that tests and diagnoses with live keys are refused.
 func (p *Pipeline) ShowsKey() bool { return p.showsKey }
@@ -110,7 +114,7 @@ func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error)
 // decryption only, with KEY_NOT_USABLE if a key does not decode or does not fit, with
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
 // if the signature covers what the context does not have, with [ErrExchange], and as
-// [Input].Turn does.
+// [Input].Turn and [Input].Nonces do.
 func (p *Pipeline) Encrypt(in Input) (Output, error) {
 	m, err := p.begin(in, p.toEncrypt, true)
 	if err != nil {

@@ -37,6 +37,43 @@ func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
 	}
 }
 
+// An answer whose key and IV are those of the question may be made twice only if it is the
+// same ciphertext. A signature inside may make it another one.
+func TestTheSameAnswerIsTheSameCiphertextUnlessItIsSignedInside(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	const asks = `} response { cipher { algorithm: ALGORITHM_AES_128_GCM exchange_key {} iv { source: SOURCE_PEER_FLIPPED } } `
+	envelope := `envelope { ` + blobOf("data", "BASE64", "CIPHERTEXT", "TAG") + `} `
+	for rest, repeats := range map[string]bool{
+		"": true,
+		`nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` } `: false,
+	} {
+		c, err := acknowledged(t, "request { "+sessionKey("AES_128_GCM", oaep, named("rsa", "PEM"))+hybrid+asks+envelope+rest+"}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := c.Pipeline(payload.Response)
+		if !p.AnswersOnce() || p.Repeats() != repeats {
+			t.Errorf("%q: answers once: %v, repeats: %v, want %v", rest, p.AnswersOnce(), p.Repeats(), repeats)
+		}
+		in := payload.Input{
+			Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("answer"),
+			Exchange: &payload.Exchange{Key: make([]byte, 16), IV: make([]byte, 12)},
+		}
+		var bodies [2][]byte
+		for i := range bodies {
+			out, err := p.Encrypt(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies[i] = out.Body
+		}
+		if bytes.Equal(bodies[0], bodies[1]) != repeats {
+			t.Errorf("%q: two answers are equal: %v, want %v", rest, !repeats, repeats)
+		}
+	}
+}
+
 // Where nothing authenticates, nothing opens as nothing: it has to be there.
 func TestAHeaderThatIsMissingIsNotEmpty(t *testing.T) {
 	t.Parallel()

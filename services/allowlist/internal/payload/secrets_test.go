@@ -79,7 +79,7 @@ func (s safe) keys(t testing.TB, refs []payload.Reference) payload.Keys {
 // encrypt protects a body.
 func (s safe) encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Output {
 	t.Helper()
-	out, err := p.Encrypt(payload.Input{Now: now.AddDate(0, 0, 1), Random: rand.Reader, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
+	out, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now.AddDate(0, 0, 1), Random: rand.Reader, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
 	if err != nil {
 		t.Fatalf("Encrypt(%.60q): %v", body, err)
 	}

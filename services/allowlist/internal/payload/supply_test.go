@@ -134,7 +134,7 @@ func TestAKeyIsChosenByItsFingerprint(t *testing.T) {
 	}
 	envelope := strings.Replace(hybrid, `envelope { `, `envelope { `+blobOf("f", "HEX", "CERTIFICATE_SHA256"), 1)
 	p := legacyPipeline(t, sessionKey("AES_128_GCM", oaep, named("rsa", "PEM"))+strings.Replace(envelope, `{"key"`, `{"f":"${f}","key"`, 1))
-	_, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences())})
+	_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())})
 	if !fault.Is(err, payload.KeyNotUsable) {
 		t.Errorf("Encrypt with the fingerprint of a certificate that there is not: %v", err)
 	}
@@ -204,7 +204,7 @@ func TestAnswersAreUnderTheKeyOfWhatTheyAnswer(t *testing.T) {
 		if diff := cmp.Diff(sent.Exchange, got.Exchange); diff != "" || len(got.Exchange.Key) != 16 || len(got.Exchange.IV) != 12 {
 			t.Errorf("the two sides' exchanges differ (-sent +received):\n%s", diff)
 		}
-		reply, err := answers.Encrypt(payload.Input{Now: now, Random: rand.Reader, Body: []byte("answer"), Exchange: &got.Exchange})
+		reply, err := answers.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Random: rand.Reader, Body: []byte("answer"), Exchange: &got.Exchange})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestAnswersAreUnderTheKeyOfWhatTheyAnswer(t *testing.T) {
 			t.Errorf("Decrypt of the answer = %q, %v", opened.Body, err)
 		}
 		for _, exchange := range []*payload.Exchange{nil, {}, {Key: []byte("short")}} {
-			if _, err := answers.Encrypt(payload.Input{Now: now, Exchange: exchange}); err == nil {
+			if _, err := answers.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Exchange: exchange}); err == nil {
 				t.Errorf("Encrypt of an answer to nothing, %+v, succeeded", exchange)
 			}
 			if _, err := answers.Decrypt(payload.Input{Now: now, Body: reply.Body, Exchange: exchange}); err == nil {

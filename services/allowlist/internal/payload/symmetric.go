@@ -25,6 +25,10 @@ type symmetric struct {
 	aad []byte
 	// How often the secret, the salt and the IV are made anew.
 	secretScope, saltScope, ivScope scope
+	// randomBits tell two values apart, and counted is the key that has a budget for them;
+	// nil: there is none.
+	randomBits int
+	counted    *source
 	// answered says that the answer needs the key and the IV.
 	answered bool
 	// bare says that nothing authenticates what is encrypted.
@@ -156,6 +160,9 @@ type encrypting struct {
 func (e *encrypting) prepare(values int) error {
 	if values == 0 {
 		return nil
+	}
+	if err := e.m.count(e.counted, e.randomBits, values); err != nil {
+		return err
 	}
 	if e.drawnIV() {
 		n := 1

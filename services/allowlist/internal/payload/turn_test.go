@@ -30,7 +30,7 @@ func TestSlowMessagesTakeTurns(t *testing.T) {
 	for range 3 {
 		all.Go(func() {
 			next := func() turn.Turn { return &counted{Turn: q.For(t.Context(), turn.Share{}), of: &under} }
-			in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: next()}
+			in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: next()}
 			sent, err := p.Encrypt(in)
 			if err != nil {
 				t.Errorf("Encrypt: %v", err)
@@ -109,7 +109,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
 	} {
 		p := legacyPipeline(t, profile)
-		in := payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
+		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
 		if out, err := p.Encrypt(in); !errors.Is(err, context.Canceled) || out.Body != nil {
 			t.Errorf("%s: Encrypt = %q, %v", name, out.Body, err)
 		}
@@ -119,7 +119,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		}
 	}
 	light := pipeline(t, gcm)
-	in := payload.Input{Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
 	if _, err := light.Encrypt(in); err != nil {
 		t.Errorf("Encrypt of what is light: %v", err)
 	}

@@ -67,7 +67,8 @@ func TestVectorsOfOtherTools(t *testing.T) {
 func (v *vector) input(t *testing.T, refs []payload.Reference, body string, headers map[string]string) payload.Input {
 	t.Helper()
 	in := payload.Input{
-		Now: now.AddDate(0, 0, 1), Keys: v.keys(t, refs), Body: []byte(body), Headers: payload.Headers{}, ContentType: "application/json",
+		Nonces: payload.Uncounted,
+		Now:    now.AddDate(0, 0, 1), Keys: v.keys(t, refs), Body: []byte(body), Headers: payload.Headers{}, ContentType: "application/json",
 		Context: payload.Context{
 			ID: v.Context.ID, Method: v.Context.Method, Host: v.Context.Host, Path: v.Context.Path, Query: v.Context.Query,
 		},

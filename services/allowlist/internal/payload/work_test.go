@@ -28,7 +28,7 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 		p.LimitWork(200_000)
 		for values, refused := range map[int]bool{tt.most: false, tt.most + 1: true} {
 			body := `{"a":[` + strings.Repeat("0,", values-1) + `0]}`
-			_, err := p.Encrypt(payload.Input{Now: now.AddDate(0, 0, 1), Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
+			_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now.AddDate(0, 0, 1), Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body)})
 			if fault.Is(err, payload.BodyNotEncryptable) != refused || !refused && err != nil {
 				t.Errorf("%s: Encrypt of %d values: %v, want it refused: %v", tt.name, values, err, refused)
 			}
@@ -42,7 +42,7 @@ func TestWhetherAMessageOpensDoesNotShowBeforeItsSignature(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	p := legacyPipeline(t, under("AES_256_CBC", "")+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } `+named("b", "HEX")+` input: "${path}.${plaintext}" headers { key: "S" value: "${signature}" } }`)
-	sent, err := p.Encrypt(payload.Input{Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Context: payload.Context{Path: "/a"}})
+	sent, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Context: payload.Context{Path: "/a"}})
 	if err != nil {
 		t.Fatal(err)
 	}

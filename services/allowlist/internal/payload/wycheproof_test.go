@@ -64,7 +64,7 @@ func (tt cipherTest) check(t *testing.T, p *payload.Pipeline, body []byte, seals
 	if !seals {
 		return
 	}
-	sealed, err := p.Encrypt(payload.Input{Now: now, Random: bytes.NewReader(tt.Iv), Keys: keys, Body: tt.Msg})
+	sealed, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Random: bytes.NewReader(tt.Iv), Keys: keys, Body: tt.Msg})
 	if err != nil || bytes.Equal(sealed.Body, body) != tt.Valid() {
 		t.Errorf("%v: Encrypt = %s, %v, want %s", tt, sealed.Body, err, body)
 	}

@@ -192,7 +192,7 @@ func (a *answer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
 
 // input returns the input of a call with the keys of the references.
 func (a *answer) input(refs []payload.Reference, body string, headers payload.Headers) payload.Input {
-	in := payload.Input{Now: now, Body: []byte(body), Headers: headers, Exchange: a.exchange}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now, Body: []byte(body), Headers: headers, Exchange: a.exchange}
 	for _, ref := range refs {
 		value := a.Secrets[strings.TrimPrefix(ref.Secret, place)].Value
 		in.Keys = append(in.Keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})

@@ -26,6 +26,7 @@ const (
 	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	ReasonKeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
 	ReasonKeyNotShared     fault.Reason = "KEY_NOT_SHARED"
+	ReasonNoncesExhausted  fault.Reason = "NONCE_BUDGET_EXHAUSTED"
 	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
 )
 
@@ -66,6 +67,8 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonKeyNotShared:
 		return fault.New(fault.FailedPrecondition, reason,
 			"a referenced key serves the endpoints of another host; store another key, or have a super admin share this one")
+	case ReasonNoncesExhausted:
+		return noncesExhausted(info.GetMetadata()["budget"])
 	case reasonNotBound:
 		return fmt.Errorf("%s: %w", operation, ErrNotBound)
 	}

@@ -120,6 +120,7 @@ func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sa
 	if err != nil {
 		return dryrun.Result{}, err
 	}
+	sample.Nonces = s.nonces.For(ctx, pipeline.EncryptReferences(), e.SecretUID)
 	resolve, zero := s.liveKeys(ctx, e, sample.Config)
 	defer zero()
 	return dryrun.Live(sample, resolve)

@@ -28,6 +28,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
+	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
@@ -40,12 +41,25 @@ type Server struct {
 	vault     *resolver.Vault
 	presets   *preset.Library
 	turns     *turn.Queue
+	nonces    *nonce.Ledger
 	now       func() time.Time
 }
 
-// New returns a server for the endpoints of a registry. Slow messages wait in turns.
-func New(endpoints *endpoint.Registry, vault *resolver.Vault, presets *preset.Library, turns *turn.Queue, now func() time.Time) *Server {
-	return &Server{endpoints: endpoints, vault: vault, presets: presets, turns: turns, now: now}
+// Options are what a server works with. All are required.
+type Options struct {
+	Endpoints *endpoint.Registry
+	Vault     *resolver.Vault
+	Presets   *preset.Library
+	// Turns is where slow messages wait.
+	Turns *turn.Queue
+	// Nonces counts the values that live keys encrypt.
+	Nonces *nonce.Ledger
+	Now    func() time.Time
+}
+
+// New returns a server for the endpoints of a registry.
+func New(o Options) *Server {
+	return &Server{endpoints: o.Endpoints, vault: o.Vault, presets: o.Presets, turns: o.Turns, nonces: o.Nonces, now: o.Now}
 }
 
 // saved returns an endpoint with its configuration.

@@ -291,6 +291,7 @@ func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
 	if !v.Uses.Last.IsZero() {
 		pb.LastUseTime = timestamppb.New(v.Uses.Last)
 	}
+	pb.NonceBudget = noncesToProto(v)
 	return pb
 }
 

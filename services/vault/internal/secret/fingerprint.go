@@ -37,8 +37,8 @@ func newRefusals(s *Store) (*quota.Limiter, error) {
 	return quota.New(quota.Limits{Rate: refusals / 3600.0, Burst: refusals}, s.now)
 }
 
-// prints returns the fingerprints of a value in a workspace. Public is its public part.
-func (s *Store) prints(workspace string, plain sensitive.Bytes, public []byte) []string {
+// equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
+func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) []string {
 	if len(public) > 0 { // one for a key pair, however its private part is written
 		return []string{s.print(workspace, "pair", public)}
 	}
@@ -87,11 +87,11 @@ func putPrints(tx kv.Tx, sec Secret, prints []string) error {
 			return err
 		}
 		for _, uid := range gone {
-			if err := tx.Delete(printKey(sec.Name.Workspace, print, uid)); err != nil {
+			if err := tx.Delete(equalKey(sec.Name.Workspace, print, uid)); err != nil {
 				return fmt.Errorf("delete fingerprint: %w", err)
 			}
 		}
-		if err := tx.Put(printKey(sec.Name.Workspace, print, sec.UID), []byte(sec.Name.ID)); err != nil {
+		if err := tx.Put(equalKey(sec.Name.Workspace, print, sec.UID), []byte(sec.Name.ID)); err != nil {
 			return fmt.Errorf("write fingerprint: %w", err)
 		}
 	}
@@ -101,7 +101,7 @@ func putPrints(tx kv.Tx, sec Secret, prints []string) error {
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those
 // that are gone.
 func sharers(r kv.Reader, workspace, print string) (there []Secret, gone []string, err error) {
-	prefix := printsKey(workspace, print)
+	prefix := equalsKey(workspace, print)
 	for pair, err := range r.Scan(kv.Prefix(prefix, maxTwins)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprints: %w", err)

@@ -19,7 +19,8 @@ import (
 //	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
 //	purpose/{uid}                        → what earlier releases fixed of a KEY's purpose
-//	print/{workspace}/{fingerprint}/{uid} → id of a KEY secret that has such a value; of one
+//	print/{uid}/{fingerprint}            → number of the first version of a KEY's value
+//	equal/{workspace}/{fingerprint}/{uid} → id of a KEY secret that has such a value; of one
 //	                                       that is gone it may stay
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
@@ -37,6 +38,7 @@ const (
 	spaceUses      = "uses"
 	spacePurpose   = "purpose"
 	spacePrint     = "print"
+	spaceEqual     = "equal"
 	spaceGarbage   = "garbage"
 )
 
@@ -44,6 +46,7 @@ const (
 func perUID(uid string) []kv.Key {
 	spaces := []string{
 		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceNamed, spaceUses, spacePurpose,
+		spacePrint,
 	}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
@@ -96,11 +99,15 @@ func usesKey(uid string, number uint32) kv.Key {
 
 func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
 
-func printsKey(workspace, print string) kv.Key {
-	return kv.NewKey(spacePrint).Text(workspace).Text(print)
+func equalsKey(workspace, print string) kv.Key {
+	return kv.NewKey(spaceEqual).Text(workspace).Text(print)
 }
 
-func printKey(workspace, print, uid string) kv.Key { return printsKey(workspace, print).Text(uid) }
+func equalKey(workspace, print, uid string) kv.Key { return equalsKey(workspace, print).Text(uid) }
+
+func printKey(uid string, fingerprint []byte) kv.Key {
+	return append(kv.NewKey(spacePrint).Text(uid), fingerprint...)
+}
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

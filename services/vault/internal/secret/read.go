@@ -27,6 +27,8 @@ type Stored struct {
 	// where there is no purpose. [Store.Get] sets both.
 	Purpose      Purpose
 	PurposeState PurposeState
+	// Print is the fingerprint of a KEY's value on its way in. Nothing reads it back.
+	Print []byte
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is
@@ -144,7 +146,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		return Resolved{}, false, fmt.Errorf("open version: %w", err)
 	}
 	if sealable && w.Seal {
-		got.prints = s.prints(sec.Name.Workspace, got.Plain, public)
+		got.prints = s.equalPrints(sec.Name.Workspace, got.Plain, public)
 	}
 	return got, sealable, nil
 }
@@ -188,6 +190,7 @@ func checkHolder(r kv.Reader, uid, holder string) error {
 
 // Versions returns a page of a secret's versions with their uses, newest first.
 func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
+	now := s.now()
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		sec, err := loadSecret(r, name)
 		if err != nil {
@@ -207,6 +210,9 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 				return err
 			}
 			if versions[i].Uses, err = loadUses(r, sec.UID, uint32(number)); err != nil {
+				return err
+			}
+			if err := versions[i].showNonces(r, sec, now); err != nil {
 				return err
 			}
 		}

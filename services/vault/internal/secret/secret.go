@@ -26,7 +26,7 @@
 // until [Store.Restore] makes it current, as it may any version that is enabled.
 // [Store.Disable] keeps a version from being resolved, also the current one, until
 // [Store.Enable]. [Store.Destroy] removes the value with all that is known of it; number,
-// times and uses stay. None of them moves the pointer by itself: what is current and
+// times, uses and ledger stay. None of them moves the pointer by itself: what is current and
 // cannot be resolved is refused, so that nobody goes on with a key they did not choose.
 //
 // Where the value of a KEY is an asymmetric key, drawn here or brought along, its
@@ -45,6 +45,14 @@
 // [Store.Report] counts uses of versions, so that nobody takes away what is in use
 // without knowing. The counters are beside the secret: to count changes no etag and is
 // not on the change log.
+//
+// # Nonces
+//
+// [Store.ReserveNonces] hands out, once, the values that workloads may encrypt with a
+// version of a KEY under random IVs: as many as its budget allows (package budget), over
+// all referrers. The ledger is in the version's own record, or in that of the first version
+// with the same value: to store a key again gives it no new budget. Like uses it changes no etag
+// and is not on the change log.
 //
 // # Deletion
 //
@@ -87,6 +95,8 @@ const (
 
 	KeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 	KeyNotShared      fault.Reason = "KEY_NOT_SHARED"
+
+	NonceBudgetExhausted fault.Reason = "NONCE_BUDGET_EXHAUSTED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -192,6 +202,17 @@ type Version struct {
 	// Prints are the keyed fingerprints of a KEY that is no public key. Versions that were
 	// stored before there was such a field have none until they are used.
 	Prints []string `json:"prints,omitempty"`
+	// Nonces is the ledger of what the version encrypts under random IVs; nil: another
+	// version's counts, or the version was stored before there were ledgers, and nothing has
+	// been reserved since. [Store.Versions] and the changes of a version return the one that
+	// counts.
+	Nonces *Nonces `json:"nonces,omitempty"`
+	// SameAs is the first version with the same value, whose ledger counts for this one; 0:
+	// there is none before it.
+	SameAs uint32 `json:"same_as,omitempty"`
+	// NoncesEnd is [Nonces.ProjectedEnd] as of when the version was read. [Store.Versions]
+	// and the changes of a version compute it.
+	NoncesEnd time.Time `json:"-"`
 	// Uses are what was reported of the version. [Store.Versions] reads them.
 	Uses Uses `json:"-"`
 }

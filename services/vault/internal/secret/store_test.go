@@ -133,7 +133,7 @@ func (f *fixture) keysOf(t testing.TB, uid string) int {
 	count := 0
 	err := f.kv.View(t.Context(), func(r kv.Reader) error {
 		count = 0
-		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "named", "uses", "purpose", "garbage"} {
+		for _, space := range []string{"version", "value", "binding", "referrer", "referrers", "host", "named", "uses", "purpose", "print", "garbage"} {
 			for _, err := range r.Scan(kv.Prefix(kv.NewKey(space).Text(uid), 10000)) {
 				if err != nil {
 					return err
@@ -229,14 +229,14 @@ func TestDeletionRemovesMoreThanOneTransactionHolds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "v")
-	for i := range 80 { // 160 keys of versions, 160 and one of bindings
+	for i := range 80 { // 160 keys of versions and one of their value, 160 and one of bindings
 		if _, err := f.Update(t.Context(), secret.Call{}, name("key"), secret.Change{Value: value(t, "v")}); err != nil {
 			t.Fatal(err)
 		}
 		f.bind(t, "key", fmt.Sprintf("e%d", i), "op"+fmt.Sprint(i))
 	}
-	if got := f.keysOf(t, made.UID); got != 162+161 {
-		t.Fatalf("the secret has %d keys, want %d", got, 162+161)
+	if got := f.keysOf(t, made.UID); got != 163+161 {
+		t.Fatalf("the secret has %d keys, want %d", got, 163+161)
 	}
 	err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{})
 	if e, ok := fault.From(err); !ok || e.Reason != secret.InUse || e.Metadata["count"] != "80" {

@@ -78,7 +78,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 			return false, fmt.Errorf("delete value: %w", err)
 		}
 		sec.Replaced = without(sec.Replaced, v.Number)
-		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses}
+		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, Nonces: v.Nonces, SameAs: v.SameAs}
 		return true, nil
 	})
 }
@@ -112,6 +112,7 @@ type step func(tx kv.Tx, sec *Secret, v *Version) (differs bool, err error)
 // changeVersion is the transaction that all changes of a version are.
 func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, etag, action string, do step) (v Version, err error) {
 	now := s.timestamp()
+	var shown Version
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
 		uid, seen, err := s.replayed(tx, call)
 		if err != nil {
@@ -124,7 +125,11 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		if err != nil {
 			return err
 		}
-		if v, err = loadUsed(tx, before, name.Number); err != nil || seen {
+		if v, err = loadUsed(tx, before, name.Number); err != nil {
+			return err
+		}
+		shown = v
+		if err := shown.showNonces(tx, before, now); err != nil || seen {
 			return err
 		}
 		if err := before.checkEtag(etag); err != nil {
@@ -152,6 +157,7 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		_, err = s.save(tx, call, before, after, e)
 		return err
 	})
+	v.Nonces, v.NoncesEnd = shown.Nonces, shown.NoncesEnd
 	return v, err
 }
 

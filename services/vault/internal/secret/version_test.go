@@ -26,7 +26,7 @@ func TestDestructionRemovesWhatIsKeptOfTheValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	destroyed, err := f.Destroy(t.Context(), secret.Call{}, name("key").Version(1), secret.Deletion{})
-	want := secret.Version{Number: 1, Current: true, State: secret.Destroyed, Created: made.Created}
+	want := secret.Version{Number: 1, Current: true, State: secret.Destroyed, Created: made.Created, Nonces: new(secret.Nonces)}
 	if diff := cmp.Diff(want, destroyed); err != nil || diff != "" {
 		t.Errorf("Destroy = %v; differs (-want +got):\n%s", err, diff)
 	}

@@ -149,6 +149,10 @@ const (
 	// PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
 	// the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
 	ErrorReason_ERROR_REASON_SUPER_ADMIN_REQUIRED ErrorReason = 42
+	// FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
+	// random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
+	// Store a new version of the secret with another value. Metadata: `budget`, the number of values.
+	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 50
 )
 
 // Enum value maps for ErrorReason.
@@ -197,6 +201,7 @@ var (
 		40: "ERROR_REASON_KEY_NOT_SHARED",
 		41: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		42: "ERROR_REASON_SUPER_ADMIN_REQUIRED",
+		50: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -242,6 +247,7 @@ var (
 		"ERROR_REASON_KEY_NOT_SHARED":            40,
 		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":       41,
 		"ERROR_REASON_SUPER_ADMIN_REQUIRED":      42,
+		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED":    50,
 	}
 )
 
@@ -276,7 +282,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xf3\v\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\x9c\f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -321,7 +327,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'\x12\x1f\n" +
 	"\x1bERROR_REASON_KEY_NOT_SHARED\x10(\x12$\n" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10)\x12%\n" +
-	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*\x12'\n" +
+	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x102BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

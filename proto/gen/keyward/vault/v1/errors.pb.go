@@ -116,6 +116,9 @@ const (
 	// another one has with another purpose is KEY_PURPOSE_FIXED. After 5 of either in an hour,
 	// the workspace stores no KEY values for a while: RATE_LIMITED.
 	ErrorReason_ERROR_REASON_VALUE_IN_USE ErrorReason = 33
+	// FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
+	// as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
+	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 36
 )
 
 // Enum value maps for ErrorReason.
@@ -155,42 +158,44 @@ var (
 		31: "ERROR_REASON_KEY_NOT_SHARED",
 		32: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		33: "ERROR_REASON_VALUE_IN_USE",
+		36: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":           0,
-		"ERROR_REASON_INVALID_FIELD":         1,
-		"ERROR_REASON_INVALID_PAGE_TOKEN":    2,
-		"ERROR_REASON_REQUEST_ID_REUSED":     3,
-		"ERROR_REASON_CREDENTIALS_MISSING":   4,
-		"ERROR_REASON_CREDENTIALS_INVALID":   5,
-		"ERROR_REASON_PERMISSION_DENIED":     6,
-		"ERROR_REASON_SECRET_NOT_FOUND":      7,
-		"ERROR_REASON_VERSION_NOT_FOUND":     8,
-		"ERROR_REASON_SECRET_EXISTS":         9,
-		"ERROR_REASON_ETAG_MISMATCH":         10,
-		"ERROR_REASON_CONTENTION":            11,
-		"ERROR_REASON_SECRET_IN_USE":         12,
-		"ERROR_REASON_VERSION_DISABLED":      13,
-		"ERROR_REASON_VERSION_DESTROYED":     14,
-		"ERROR_REASON_USAGE_NOT_ALLOWED":     15,
-		"ERROR_REASON_HOST_NOT_ALLOWED":      16,
-		"ERROR_REASON_NOT_BOUND":             17,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":     18,
-		"ERROR_REASON_OVERLOADED":            19,
-		"ERROR_REASON_DEADLINE":              20,
-		"ERROR_REASON_CANCELLED":             21,
-		"ERROR_REASON_UNAVAILABLE":           22,
-		"ERROR_REASON_INTERNAL":              23,
-		"ERROR_REASON_ROUTE_NOT_FOUND":       24,
-		"ERROR_REASON_METHOD_NOT_ALLOWED":    25,
-		"ERROR_REASON_MALFORMED_JSON":        26,
-		"ERROR_REASON_POSITION_OUT_OF_RANGE": 27,
-		"ERROR_REASON_RATE_LIMITED":          28,
-		"ERROR_REASON_VERSION_IN_USE":        29,
-		"ERROR_REASON_KEY_PURPOSE_FIXED":     30,
-		"ERROR_REASON_KEY_NOT_SHARED":        31,
-		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":   32,
-		"ERROR_REASON_VALUE_IN_USE":          33,
+		"ERROR_REASON_UNSPECIFIED":            0,
+		"ERROR_REASON_INVALID_FIELD":          1,
+		"ERROR_REASON_INVALID_PAGE_TOKEN":     2,
+		"ERROR_REASON_REQUEST_ID_REUSED":      3,
+		"ERROR_REASON_CREDENTIALS_MISSING":    4,
+		"ERROR_REASON_CREDENTIALS_INVALID":    5,
+		"ERROR_REASON_PERMISSION_DENIED":      6,
+		"ERROR_REASON_SECRET_NOT_FOUND":       7,
+		"ERROR_REASON_VERSION_NOT_FOUND":      8,
+		"ERROR_REASON_SECRET_EXISTS":          9,
+		"ERROR_REASON_ETAG_MISMATCH":          10,
+		"ERROR_REASON_CONTENTION":             11,
+		"ERROR_REASON_SECRET_IN_USE":          12,
+		"ERROR_REASON_VERSION_DISABLED":       13,
+		"ERROR_REASON_VERSION_DESTROYED":      14,
+		"ERROR_REASON_USAGE_NOT_ALLOWED":      15,
+		"ERROR_REASON_HOST_NOT_ALLOWED":       16,
+		"ERROR_REASON_NOT_BOUND":              17,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":      18,
+		"ERROR_REASON_OVERLOADED":             19,
+		"ERROR_REASON_DEADLINE":               20,
+		"ERROR_REASON_CANCELLED":              21,
+		"ERROR_REASON_UNAVAILABLE":            22,
+		"ERROR_REASON_INTERNAL":               23,
+		"ERROR_REASON_ROUTE_NOT_FOUND":        24,
+		"ERROR_REASON_METHOD_NOT_ALLOWED":     25,
+		"ERROR_REASON_MALFORMED_JSON":         26,
+		"ERROR_REASON_POSITION_OUT_OF_RANGE":  27,
+		"ERROR_REASON_RATE_LIMITED":           28,
+		"ERROR_REASON_VERSION_IN_USE":         29,
+		"ERROR_REASON_KEY_PURPOSE_FIXED":      30,
+		"ERROR_REASON_KEY_NOT_SHARED":         31,
+		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":    32,
+		"ERROR_REASON_VALUE_IN_USE":           33,
+		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED": 36,
 	}
 )
 
@@ -225,7 +230,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xfd\b\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xa6\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -261,7 +266,8 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1e\x12\x1f\n" +
 	"\x1bERROR_REASON_KEY_NOT_SHARED\x10\x1f\x12$\n" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10 \x12\x1d\n" +
-	"\x19ERROR_REASON_VALUE_IN_USE\x10!B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x19ERROR_REASON_VALUE_IN_USE\x10!\x12'\n" +
+	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

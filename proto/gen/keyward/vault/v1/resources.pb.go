@@ -313,6 +313,64 @@ func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4, 0}
 }
 
+// What there is to do.
+type NonceBudget_State int32
+
+const (
+	// Never sent.
+	NonceBudget_STATE_UNSPECIFIED NonceBudget_State = 0
+	// Less than 1/16 of the budget is used.
+	NonceBudget_STATE_OK NonceBudget_State = 1
+	// At least 1/16 of the budget is used. Plan to store a new version.
+	NonceBudget_STATE_WARNING NonceBudget_State = 2
+	// The budget is used up, and the version encrypts nothing more. Store a new version
+	// with another value.
+	NonceBudget_STATE_EXHAUSTED NonceBudget_State = 3
+)
+
+// Enum value maps for NonceBudget_State.
+var (
+	NonceBudget_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_OK",
+		2: "STATE_WARNING",
+		3: "STATE_EXHAUSTED",
+	}
+	NonceBudget_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_OK":          1,
+		"STATE_WARNING":     2,
+		"STATE_EXHAUSTED":   3,
+	}
+)
+
+func (x NonceBudget_State) Enum() *NonceBudget_State {
+	p := new(NonceBudget_State)
+	*p = x
+	return p
+}
+
+func (x NonceBudget_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NonceBudget_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_vault_v1_resources_proto_enumTypes[4].Descriptor()
+}
+
+func (NonceBudget_State) Type() protoreflect.EnumType {
+	return &file_keyward_vault_v1_resources_proto_enumTypes[4]
+}
+
+func (x NonceBudget_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NonceBudget_State.Descriptor instead.
+func (NonceBudget_State) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
+}
+
 // What was done.
 type SecretChange_Action int32
 
@@ -395,11 +453,11 @@ func (x SecretChange_Action) String() string {
 }
 
 func (SecretChange_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[4].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[5].Descriptor()
 }
 
 func (SecretChange_Action) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[4]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[5]
 }
 
 func (x SecretChange_Action) Number() protoreflect.EnumNumber {
@@ -408,7 +466,7 @@ func (x SecretChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretChange_Action.Descriptor instead.
 func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
@@ -1070,7 +1128,9 @@ type SecretVersion struct {
 	// How often what it was used on did not open or verify.
 	FailureCount uint64 `protobuf:"varint,8,opt,name=failure_count,json=failureCount,proto3" json:"failure_count,omitempty"`
 	// When it was last used with success. Unset: no use was reported.
-	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// How much of its nonce budget the version has used. Unset: no nonces were reserved.
+	NonceBudget   *NonceBudget `protobuf:"bytes,20,opt,name=nonce_budget,json=nonceBudget,proto3" json:"nonce_budget,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1168,6 +1228,110 @@ func (x *SecretVersion) GetLastUseTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SecretVersion) GetNonceBudget() *NonceBudget {
+	if x != nil {
+		return x.NonceBudget
+	}
+	return nil
+}
+
+// A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
+// that two of them have the same IV with a probability of at most 2^-33. It covers all
+// endpoints and resolvers, and counts values: a message with three encrypted fields
+// counts three. Public keys have no budget. Versions of one secret with the same value
+// share a budget, so storing a key again gives it no new one.
+type NonceBudget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many values are reserved. Resolvers reserve in blocks, so this is a little more
+	// than what was encrypted.
+	Used uint64 `protobuf:"varint,1,opt,name=used,proto3" json:"used,omitempty"`
+	// How many values the version may encrypt: 2^((random_bits - 32) / 2).
+	Budget uint64 `protobuf:"varint,2,opt,name=budget,proto3" json:"budget,omitempty"`
+	// The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+	RandomBits uint32 `protobuf:"varint,3,opt,name=random_bits,json=randomBits,proto3" json:"random_bits,omitempty"`
+	// When nonces were reserved for the first time.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the budget will be used up if use goes on as it did since `start_time`. Unset:
+	// it is used up, or there is not enough to tell, or it takes more than 100 years.
+	ProjectedEndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=projected_end_time,json=projectedEndTime,proto3" json:"projected_end_time,omitempty"`
+	// What there is to do.
+	State         NonceBudget_State `protobuf:"varint,6,opt,name=state,proto3,enum=keyward.vault.v1.NonceBudget_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NonceBudget) Reset() {
+	*x = NonceBudget{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NonceBudget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NonceBudget) ProtoMessage() {}
+
+func (x *NonceBudget) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NonceBudget.ProtoReflect.Descriptor instead.
+func (*NonceBudget) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *NonceBudget) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *NonceBudget) GetBudget() uint64 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *NonceBudget) GetRandomBits() uint32 {
+	if x != nil {
+		return x.RandomBits
+	}
+	return 0
+}
+
+func (x *NonceBudget) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *NonceBudget) GetProjectedEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProjectedEndTime
+	}
+	return nil
+}
+
+func (x *NonceBudget) GetState() NonceBudget_State {
+	if x != nil {
+		return x.State
+	}
+	return NonceBudget_STATE_UNSPECIFIED
+}
+
 // A Binding is a grant: it lets one workload resolve one secret for one
 // referrer, and keeps the secret from being deleted while it lasts.
 type Binding struct {
@@ -1201,7 +1365,7 @@ type Binding struct {
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1377,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1390,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Binding) GetSecret() string {
@@ -1353,7 +1517,7 @@ type SecretChange struct {
 
 func (x *SecretChange) Reset() {
 	*x = SecretChange{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1529,7 @@ func (x *SecretChange) String() string {
 func (*SecretChange) ProtoMessage() {}
 
 func (x *SecretChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1542,7 @@ func (x *SecretChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretChange.ProtoReflect.Descriptor instead.
 func (*SecretChange) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SecretChange) GetSequence() uint64 {
@@ -1545,7 +1709,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1721,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1734,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1678,7 +1842,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
 	"ciphertext\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n" +
-	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\x90\x03\n" +
+	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xd7\x03\n" +
 	"\rSecretVersion\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\rB\x03\xe0A\x03R\aversion\x129\n" +
@@ -1689,7 +1853,22 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x06key_id\x18\x06 \x01(\tB\x03\xe0A\x03R\x05keyId\x12 \n" +
 	"\tuse_count\x18\a \x01(\x04B\x03\xe0A\x03R\buseCount\x12(\n" +
 	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
-	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xbe\x02\n" +
+	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\x12E\n" +
+	"\fnonce_budget\x18\x14 \x01(\v2\x1d.keyward.vault.v1.NonceBudgetB\x03\xe0A\x03R\vnonceBudget\"\x8e\x03\n" +
+	"\vNonceBudget\x12\x17\n" +
+	"\x04used\x18\x01 \x01(\x04B\x03\xe0A\x03R\x04used\x12\x1b\n" +
+	"\x06budget\x18\x02 \x01(\x04B\x03\xe0A\x03R\x06budget\x12$\n" +
+	"\vrandom_bits\x18\x03 \x01(\rB\x03\xe0A\x03R\n" +
+	"randomBits\x12>\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tstartTime\x12M\n" +
+	"\x12projected_end_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x10projectedEndTime\x12>\n" +
+	"\x05state\x18\x06 \x01(\x0e2#.keyward.vault.v1.NonceBudget.StateB\x03\xe0A\x03R\x05state\"T\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bSTATE_OK\x10\x01\x12\x11\n" +
+	"\rSTATE_WARNING\x10\x02\x12\x13\n" +
+	"\x0fSTATE_EXHAUSTED\x10\x03\"\xbe\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
@@ -1788,63 +1967,69 @@ func file_keyward_vault_v1_resources_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_resources_proto_rawDescData
 }
 
-var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(Usage)(0),                    // 0: keyward.vault.v1.Usage
 	(PurposeState)(0),             // 1: keyward.vault.v1.PurposeState
 	(VersionState)(0),             // 2: keyward.vault.v1.VersionState
 	(Generate_Kind)(0),            // 3: keyward.vault.v1.Generate.Kind
-	(SecretChange_Action)(0),      // 4: keyward.vault.v1.SecretChange.Action
-	(*KeyPurpose)(nil),            // 5: keyward.vault.v1.KeyPurpose
-	(*Secret)(nil),                // 6: keyward.vault.v1.Secret
-	(*PublicKey)(nil),             // 7: keyward.vault.v1.PublicKey
-	(*SecretValue)(nil),           // 8: keyward.vault.v1.SecretValue
-	(*Generate)(nil),              // 9: keyward.vault.v1.Generate
-	(*EncryptedValue)(nil),        // 10: keyward.vault.v1.EncryptedValue
-	(*SecretVersion)(nil),         // 11: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),               // 12: keyward.vault.v1.Binding
-	(*SecretChange)(nil),          // 13: keyward.vault.v1.SecretChange
-	(*Actor)(nil),                 // 14: keyward.vault.v1.Actor
-	nil,                           // 15: keyward.vault.v1.Secret.LabelsEntry
-	nil,                           // 16: keyward.vault.v1.SecretChange.OldLabelsEntry
-	nil,                           // 17: keyward.vault.v1.SecretChange.NewLabelsEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
+	(NonceBudget_State)(0),        // 4: keyward.vault.v1.NonceBudget.State
+	(SecretChange_Action)(0),      // 5: keyward.vault.v1.SecretChange.Action
+	(*KeyPurpose)(nil),            // 6: keyward.vault.v1.KeyPurpose
+	(*Secret)(nil),                // 7: keyward.vault.v1.Secret
+	(*PublicKey)(nil),             // 8: keyward.vault.v1.PublicKey
+	(*SecretValue)(nil),           // 9: keyward.vault.v1.SecretValue
+	(*Generate)(nil),              // 10: keyward.vault.v1.Generate
+	(*EncryptedValue)(nil),        // 11: keyward.vault.v1.EncryptedValue
+	(*SecretVersion)(nil),         // 12: keyward.vault.v1.SecretVersion
+	(*NonceBudget)(nil),           // 13: keyward.vault.v1.NonceBudget
+	(*Binding)(nil),               // 14: keyward.vault.v1.Binding
+	(*SecretChange)(nil),          // 15: keyward.vault.v1.SecretChange
+	(*Actor)(nil),                 // 16: keyward.vault.v1.Actor
+	nil,                           // 17: keyward.vault.v1.Secret.LabelsEntry
+	nil,                           // 18: keyward.vault.v1.SecretChange.OldLabelsEntry
+	nil,                           // 19: keyward.vault.v1.SecretChange.NewLabelsEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	1,  // 0: keyward.vault.v1.KeyPurpose.state:type_name -> keyward.vault.v1.PurposeState
-	18, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
-	15, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
+	20, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
+	17, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
 	0,  // 3: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
-	8,  // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
-	10, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
+	9,  // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
+	11, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
 	2,  // 6: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
-	18, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	18, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
-	19, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
-	18, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
-	5,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
-	9,  // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	20, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	20, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
+	21, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
+	20, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
+	6,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
+	10, // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
 	3,  // 14: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
 	2,  // 15: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	18, // 16: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	18, // 17: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	0,  // 18: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	18, // 19: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	18, // 20: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	14, // 21: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	4,  // 22: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	16, // 23: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	17, // 24: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	19, // 25: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
-	19, // 26: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 16: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	20, // 17: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	13, // 18: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
+	20, // 19: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
+	20, // 20: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 21: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
+	0,  // 22: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	20, // 23: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	20, // 24: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	16, // 25: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	5,  // 26: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	18, // 27: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	19, // 28: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	21, // 29: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	21, // 30: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }
@@ -1862,8 +2047,8 @@ func file_keyward_vault_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_resources_proto_rawDesc), len(file_keyward_vault_v1_resources_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   13,
+			NumEnums:      6,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

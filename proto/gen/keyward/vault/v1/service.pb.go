@@ -2480,6 +2480,156 @@ func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
+// Asks for nonces of a version.
+type ReserveNoncesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The uid the binding was made with. If the name has another by now the answer
+	// is SECRET_NOT_FOUND.
+	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The version that encrypts.
+	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// How many random bits tell two values apart that the version encrypts: those of the
+	// IV, and of the salt or the session key where each value has another. The smallest
+	// number that was ever reported decides the version's budget: 2^((bits - 32) / 2) values.
+	// From 158 bits on there is no budget, and nothing to reserve.
+	RandomBits uint32 `protobuf:"varint,4,opt,name=random_bits,json=randomBits,proto3" json:"random_bits,omitempty"`
+	// How many values are wanted.
+	Count         uint64 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveNoncesRequest) Reset() {
+	*x = ReserveNoncesRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveNoncesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveNoncesRequest) ProtoMessage() {}
+
+func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveNoncesRequest.ProtoReflect.Descriptor instead.
+func (*ReserveNoncesRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ReserveNoncesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReserveNoncesRequest) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *ReserveNoncesRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ReserveNoncesRequest) GetRandomBits() uint32 {
+	if x != nil {
+		return x.RandomBits
+	}
+	return 0
+}
+
+func (x *ReserveNoncesRequest) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// Answers ReserveNonces.
+type ReserveNoncesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many values were reserved: what was asked for, or what was left.
+	Reserved uint64 `protobuf:"varint,1,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// How many values of the version are reserved in all.
+	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// How many values the version may encrypt.
+	Budget        uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveNoncesResponse) Reset() {
+	*x = ReserveNoncesResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveNoncesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveNoncesResponse) ProtoMessage() {}
+
+func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveNoncesResponse.ProtoReflect.Descriptor instead.
+func (*ReserveNoncesResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ReserveNoncesResponse) GetReserved() uint64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *ReserveNoncesResponse) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *ReserveNoncesResponse) GetBudget() uint64 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
 // Asks to be told of changes.
 type WatchSecretsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2493,7 +2643,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2655,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2668,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -2549,7 +2699,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2711,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2724,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Position) GetEpoch() string {
@@ -2605,7 +2755,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2767,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2780,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -2665,7 +2815,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2677,7 +2827,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2690,7 +2840,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -2892,7 +3042,20 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06failed\x18\x05 \x01(\x04R\x06failed\x12>\n" +
 	"\rlast_use_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12\x16\n" +
 	"\x06opened\x18\a \x01(\x04R\x06opened\"\x1a\n" +
-	"\x18ReportSecretUsesResponse\"j\n" +
+	"\x18ReportSecretUsesResponse\"\xc7\x01\n" +
+	"\x14ReserveNoncesRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
+	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12$\n" +
+	"\aversion\x18\x03 \x01(\rB\n" +
+	"\xe0A\x02\xbaH\x04*\x02(\x01R\aversion\x12.\n" +
+	"\vrandom_bits\x18\x04 \x01(\rB\r\xe0A\x02\xbaH\a*\x05\x18\x9d\x01(\x01R\n" +
+	"randomBits\x12 \n" +
+	"\x05count\x18\x05 \x01(\x04B\n" +
+	"\xe0A\x02\xbaH\x042\x02(\x01R\x05count\"_\n" +
+	"\x15ReserveNoncesResponse\x12\x1a\n" +
+	"\breserved\x18\x01 \x01(\x04R\breserved\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n" +
+	"\x06budget\x18\x03 \x01(\x04R\x06budget\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
@@ -2906,7 +3069,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\x95\x17\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x86\x18\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -2949,7 +3112,9 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12z\n" +
 	"\x10ReportSecretUses\x12).keyward.vault.v1.ReportSecretUsesRequest\x1a*.keyward.vault.v1.ReportSecretUsesResponse\"\x0f\xb2\xe1\x18\v\n" +
-	"\x01\x04\x12\x06parent\x12p\n" +
+	"\x01\x04\x12\x06parent\x12o\n" +
+	"\rReserveNonces\x12&.keyward.vault.v1.ReserveNoncesRequest\x1a'.keyward.vault.v1.ReserveNoncesResponse\"\r\xb2\xe1\x18\t\n" +
+	"\x01\x04\x12\x04name\x12p\n" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent0\x01B\xb4\x03\x92A\xf1\x02\x12\xe6\x01\n" +
 	"\aKeyward\x12\x9b\x01Keeps secrets that nobody reads back, and encrypts for partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
@@ -2973,7 +3138,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
@@ -3012,50 +3177,52 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*ReportSecretUsesRequest)(nil),      // 34: keyward.vault.v1.ReportSecretUsesRequest
 	(*SecretUse)(nil),                    // 35: keyward.vault.v1.SecretUse
 	(*ReportSecretUsesResponse)(nil),     // 36: keyward.vault.v1.ReportSecretUsesResponse
-	(*WatchSecretsRequest)(nil),          // 37: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 38: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 39: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 40: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 41: keyward.vault.v1.Secret
-	(VersionState)(0),                    // 42: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 43: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 45: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 46: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 47: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 48: keyward.vault.v1.Binding
+	(*ReserveNoncesRequest)(nil),         // 37: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),        // 38: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),          // 39: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                     // 40: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),         // 41: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                  // 42: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                       // 43: keyward.vault.v1.Secret
+	(VersionState)(0),                    // 44: keyward.vault.v1.VersionState
+	(Usage)(0),                           // 45: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),        // 46: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 47: google.protobuf.FieldMask
+	(*SecretChange)(nil),                 // 48: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                // 49: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                      // 50: keyward.vault.v1.Binding
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	41, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	41, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	41, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	42, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	43, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	44, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	41, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	41, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	45, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	41, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	46, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	47, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	47, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	47, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	47, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	47, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	48, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	41, // 17: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
-	43, // 18: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	48, // 19: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	43, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	43, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	43, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	44, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	45, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	46, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	43, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	43, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	47, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	43, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	48, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	49, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	49, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	49, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	49, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	49, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	50, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	43, // 17: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	45, // 18: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	50, // 19: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
 	28, // 20: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	43, // 21: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	38, // 22: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	45, // 21: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	40, // 22: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
 	33, // 23: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	44, // 24: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	46, // 24: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
 	35, // 25: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	44, // 26: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	38, // 27: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	40, // 28: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	38, // 29: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	46, // 26: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	40, // 27: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	42, // 28: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	40, // 29: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
 	0,  // 30: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
 	2,  // 31: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
 	4,  // 32: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
@@ -3073,27 +3240,29 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	29, // 44: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
 	31, // 45: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
 	34, // 46: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	37, // 47: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 48: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 49: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 50: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 51: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 52: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 53: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 54: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 55: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	17, // 56: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	19, // 57: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	21, // 58: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	25, // 59: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	23, // 60: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	27, // 61: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	30, // 62: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	32, // 63: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	36, // 64: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	39, // 65: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	48, // [48:66] is the sub-list for method output_type
-	30, // [30:48] is the sub-list for method input_type
+	37, // 47: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	39, // 48: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 49: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	3,  // 50: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	5,  // 51: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	7,  // 52: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	9,  // 53: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	11, // 54: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	13, // 55: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	15, // 56: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	17, // 57: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	19, // 58: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	21, // 59: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	25, // 60: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	23, // 61: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	27, // 62: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	30, // 63: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	32, // 64: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	36, // 65: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	38, // 66: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	41, // 67: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	49, // [49:68] is the sub-list for method output_type
+	30, // [30:49] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -3111,7 +3280,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

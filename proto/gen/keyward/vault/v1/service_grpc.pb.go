@@ -52,6 +52,7 @@ const (
 	VaultService_UnbindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UnbindSecret"
 	VaultService_ResolveSecret_FullMethodName        = "/keyward.vault.v1.VaultService/ResolveSecret"
 	VaultService_ReportSecretUses_FullMethodName     = "/keyward.vault.v1.VaultService/ReportSecretUses"
+	VaultService_ReserveNonces_FullMethodName        = "/keyward.vault.v1.VaultService/ReserveNonces"
 	VaultService_WatchSecrets_FullMethodName         = "/keyward.vault.v1.VaultService/WatchSecrets"
 )
 
@@ -123,6 +124,14 @@ type VaultServiceClient interface {
 	// disables what is in use without knowing. Only for secrets that the caller holds a
 	// binding for; other uses are dropped. Counts are not on the change log. gRPC only.
 	ReportSecretUses(ctx context.Context, in *ReportSecretUsesRequest, opts ...grpc.CallOption) (*ReportSecretUsesResponse, error)
+	// Reserves nonces of a version of a KEY: values that the caller may encrypt with it under
+	// random IVs. What is reserved is durable before the answer and is never handed out
+	// again, whether or not it is used, so that all endpoints and all resolvers together stay
+	// within the version's budget. Only for secrets that the caller holds a binding for.
+	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+	// another value.
+	// Reservations are not on the change log. gRPC only.
+	ReserveNonces(ctx context.Context, in *ReserveNoncesRequest, opts ...grpc.CallOption) (*ReserveNoncesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream
 	// begins with a message without events, which gives the position, and has one at
 	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
@@ -312,6 +321,16 @@ func (c *vaultServiceClient) ReportSecretUses(ctx context.Context, in *ReportSec
 	return out, nil
 }
 
+func (c *vaultServiceClient) ReserveNonces(ctx context.Context, in *ReserveNoncesRequest, opts ...grpc.CallOption) (*ReserveNoncesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReserveNoncesResponse)
+	err := c.cc.Invoke(ctx, VaultService_ReserveNonces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &VaultService_ServiceDesc.Streams[0], VaultService_WatchSecrets_FullMethodName, cOpts...)
@@ -399,6 +418,14 @@ type VaultServiceServer interface {
 	// disables what is in use without knowing. Only for secrets that the caller holds a
 	// binding for; other uses are dropped. Counts are not on the change log. gRPC only.
 	ReportSecretUses(context.Context, *ReportSecretUsesRequest) (*ReportSecretUsesResponse, error)
+	// Reserves nonces of a version of a KEY: values that the caller may encrypt with it under
+	// random IVs. What is reserved is durable before the answer and is never handed out
+	// again, whether or not it is used, so that all endpoints and all resolvers together stay
+	// within the version's budget. Only for secrets that the caller holds a binding for.
+	// Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+	// another value.
+	// Reservations are not on the change log. gRPC only.
+	ReserveNonces(context.Context, *ReserveNoncesRequest) (*ReserveNoncesResponse, error)
 	// Tells a resolver what changes, so that it may keep values in memory. The stream
 	// begins with a message without events, which gives the position, and has one at
 	// least every 500 milliseconds; without events it is a heartbeat. Who has heard
@@ -468,6 +495,9 @@ func (UnimplementedVaultServiceServer) ResolveSecret(context.Context, *ResolveSe
 }
 func (UnimplementedVaultServiceServer) ReportSecretUses(context.Context, *ReportSecretUsesRequest) (*ReportSecretUsesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportSecretUses not implemented")
+}
+func (UnimplementedVaultServiceServer) ReserveNonces(context.Context, *ReserveNoncesRequest) (*ReserveNoncesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReserveNonces not implemented")
 }
 func (UnimplementedVaultServiceServer) WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchSecrets not implemented")
@@ -799,6 +829,24 @@ func _VaultService_ReportSecretUses_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_ReserveNonces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReserveNoncesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ReserveNonces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ReserveNonces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ReserveNonces(ctx, req.(*ReserveNoncesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_WatchSecrets_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchSecretsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -884,6 +932,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportSecretUses",
 			Handler:    _VaultService_ReportSecretUses_Handler,
+		},
+		{
+			MethodName: "ReserveNonces",
+			Handler:    _VaultService_ReserveNonces_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -100,7 +100,7 @@ func TestBase64InLinesIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, err := config.Pipeline(payload.Request).Encrypt(payload.Input{Now: now, Keys: payload.Keys{p.Key(payload.Reference{})}, Body: p.Plaintext})
+	sent, err := config.Pipeline(payload.Request).Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: payload.Keys{p.Key(payload.Reference{})}, Body: p.Plaintext})
 	if err != nil {
 		t.Fatal(err)
 	}

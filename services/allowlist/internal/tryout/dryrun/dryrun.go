@@ -30,8 +30,9 @@ type Sample struct {
 	Body        []byte
 	ContentType string
 	Context     payload.Context
-	// Turn is as in [payload.Input].
-	Turn turn.Turn
+	// Turn and Nonces are as in [payload.Input]; throw-away keys are not counted.
+	Turn   turn.Turn
+	Nonces payload.Nonces
 }
 
 // A Result is what a configuration made of a sample.
@@ -48,6 +49,7 @@ type Result struct {
 // Throwaway tries a configuration with keys that it makes. It fails as
 // [payload.Pipeline.Encrypt] does.
 func Throwaway(s Sample) (Result, error) {
+	s.Nonces = payload.Uncounted
 	path, profile := s.profile()
 	made, err := throwaway.Make(rand.Reader, s.Now, path, profile)
 	if err != nil {
@@ -138,7 +140,7 @@ func (s Sample) profile() (path string, profile *allowlistv1.Profile) {
 func (s Sample) input(keys payload.Keys, body []byte, exchange *payload.Exchange) payload.Input {
 	return payload.Input{
 		Now: s.Now, Keys: keys, Body: body, Context: s.Context, ContentType: s.ContentType, Exchange: exchange,
-		Turn: s.Turn,
+		Turn: s.Turn, Nonces: s.Nonces,
 	}
 }
 

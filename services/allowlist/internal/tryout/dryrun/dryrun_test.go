@@ -122,7 +122,20 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		}
 		return keys, nil
 	}
+	if _, err := dryrun.Live(sample, resolve); err == nil {
+		t.Error("Live without a budget of nonces = nil")
+	}
+	counted := 0
+	sample.Nonces = func(use payload.Use, _, values int) error {
+		if use.Version == 7 {
+			counted += values
+		}
+		return nil
+	}
 	result, err := dryrun.Live(sample, resolve)
+	if counted != 1 {
+		t.Errorf("Live counts %d values, want 1", counted)
+	}
 	if err != nil || !result.Opened || len(result.Keys) != 0 || len(result.Programs) != 0 {
 		t.Fatalf("Live = %+v, %v", result, err)
 	}

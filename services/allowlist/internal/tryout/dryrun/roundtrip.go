@@ -15,6 +15,7 @@ import (
 // with, keys of which one side has only the public part, an expired acknowledgement, and a
 // message for another key than ours.
 func RoundTrip(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) error {
+	s.Nonces = payload.Uncounted // what is made never leaves
 	exchange, _, err := makeExchange(s.profile())
 	if err != nil {
 		return err

@@ -69,6 +69,7 @@ const titles: Record<string, string> = {
   HOST_NOT_ALLOWED: "The credential may not be sent to this host",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
   KEY_PURPOSE_FIXED: "The key serves another purpose",
+  NONCE_BUDGET_EXHAUSTED: "The key has encrypted as many values as one key may",
   INVALID_FIELD: "Some fields are not right",
   INVALID_PAGE_TOKEN: "The list has moved on",
   MESSAGE_TOO_LARGE: "This is larger than the limit",
@@ -93,6 +94,7 @@ const hints: Record<string, string> = {
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
   KEY_PURPOSE_FIXED: "A key either goes into a digest or does anything else, never both. Store another secret for this.",
+  NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret with another value.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
 };
 

@@ -35,6 +35,7 @@ export const methods: readonly string[] = [
   "ListSecretVersions",
   "ListSecrets",
   "ReportSecretUses",
+  "ReserveNonces",
   "ResolveSecret",
   "RestoreSecretVersion",
   "TestEncryption",

@@ -780,6 +780,13 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: Timestamp | undefined;
+
+  /**
+   * How much of its nonce budget the version has used. Unset: no nonces were reserved.
+   *
+   * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
+   */
+  nonceBudget?: NonceBudget | undefined;
 };
 
 /**
@@ -852,6 +859,13 @@ export declare type SecretVersionJson = {
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: TimestampJson;
+
+  /**
+   * How much of its nonce budget the version has used. Unset: no nonces were reserved.
+   *
+   * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
+   */
+  nonceBudget?: NonceBudgetJson;
 };
 
 /**
@@ -859,6 +873,170 @@ export declare type SecretVersionJson = {
  * Use `create(SecretVersionSchema)` to create a new message.
  */
 export declare const SecretVersionSchema: GenMessage<SecretVersion, {jsonType: SecretVersionJson}>;
+
+/**
+ * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
+ * that two of them have the same IV with a probability of at most 2^-33. It covers all
+ * endpoints and resolvers, and counts values: a message with three encrypted fields
+ * counts three. Public keys have no budget. Versions of one secret with the same value
+ * share a budget, so storing a key again gives it no new one.
+ *
+ * @generated from message keyward.vault.v1.NonceBudget
+ */
+export declare type NonceBudget = Message<"keyward.vault.v1.NonceBudget"> & {
+  /**
+   * How many values are reserved. Resolvers reserve in blocks, so this is a little more
+   * than what was encrypted.
+   *
+   * @generated from field: uint64 used = 1;
+   */
+  used: bigint;
+
+  /**
+   * How many values the version may encrypt: 2^((random_bits - 32) / 2).
+   *
+   * @generated from field: uint64 budget = 2;
+   */
+  budget: bigint;
+
+  /**
+   * The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+   *
+   * @generated from field: uint32 random_bits = 3;
+   */
+  randomBits: number;
+
+  /**
+   * When nonces were reserved for the first time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When the budget will be used up if use goes on as it did since `start_time`. Unset:
+   * it is used up, or there is not enough to tell, or it takes more than 100 years.
+   *
+   * @generated from field: google.protobuf.Timestamp projected_end_time = 5;
+   */
+  projectedEndTime?: Timestamp | undefined;
+
+  /**
+   * What there is to do.
+   *
+   * @generated from field: keyward.vault.v1.NonceBudget.State state = 6;
+   */
+  state: NonceBudget_State;
+};
+
+/**
+ * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
+ * that two of them have the same IV with a probability of at most 2^-33. It covers all
+ * endpoints and resolvers, and counts values: a message with three encrypted fields
+ * counts three. Public keys have no budget. Versions of one secret with the same value
+ * share a budget, so storing a key again gives it no new one.
+ *
+ * @generated from message keyward.vault.v1.NonceBudget
+ */
+export declare type NonceBudgetJson = {
+  /**
+   * How many values are reserved. Resolvers reserve in blocks, so this is a little more
+   * than what was encrypted.
+   *
+   * @generated from field: uint64 used = 1;
+   */
+  used?: string;
+
+  /**
+   * How many values the version may encrypt: 2^((random_bits - 32) / 2).
+   *
+   * @generated from field: uint64 budget = 2;
+   */
+  budget?: string;
+
+  /**
+   * The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+   *
+   * @generated from field: uint32 random_bits = 3;
+   */
+  randomBits?: number;
+
+  /**
+   * When nonces were reserved for the first time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: TimestampJson;
+
+  /**
+   * When the budget will be used up if use goes on as it did since `start_time`. Unset:
+   * it is used up, or there is not enough to tell, or it takes more than 100 years.
+   *
+   * @generated from field: google.protobuf.Timestamp projected_end_time = 5;
+   */
+  projectedEndTime?: TimestampJson;
+
+  /**
+   * What there is to do.
+   *
+   * @generated from field: keyward.vault.v1.NonceBudget.State state = 6;
+   */
+  state?: NonceBudget_StateJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.NonceBudget.
+ * Use `create(NonceBudgetSchema)` to create a new message.
+ */
+export declare const NonceBudgetSchema: GenMessage<NonceBudget, {jsonType: NonceBudgetJson}>;
+
+/**
+ * What there is to do.
+ *
+ * @generated from enum keyward.vault.v1.NonceBudget.State
+ */
+export enum NonceBudget_State {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Less than 1/16 of the budget is used.
+   *
+   * @generated from enum value: STATE_OK = 1;
+   */
+  OK = 1,
+
+  /**
+   * At least 1/16 of the budget is used. Plan to store a new version.
+   *
+   * @generated from enum value: STATE_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * The budget is used up, and the version encrypts nothing more. Store a new version
+   * with another value.
+   *
+   * @generated from enum value: STATE_EXHAUSTED = 3;
+   */
+  EXHAUSTED = 3,
+}
+
+/**
+ * What there is to do.
+ *
+ * @generated from enum keyward.vault.v1.NonceBudget.State
+ */
+export declare type NonceBudget_StateJson = "STATE_UNSPECIFIED" | "STATE_OK" | "STATE_WARNING" | "STATE_EXHAUSTED";
+
+/**
+ * Describes the enum keyward.vault.v1.NonceBudget.State.
+ */
+export declare const NonceBudget_StateSchema: GenEnum<NonceBudget_State, NonceBudget_StateJson>;
 
 /**
  * A Binding is a grant: it lets one workload resolve one secret for one

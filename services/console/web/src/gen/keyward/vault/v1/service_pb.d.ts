@@ -2219,6 +2219,166 @@ export declare type ReportSecretUsesResponseJson = {
 export declare const ReportSecretUsesResponseSchema: GenMessage<ReportSecretUsesResponse, {jsonType: ReportSecretUsesResponseJson}>;
 
 /**
+ * Asks for nonces of a version.
+ *
+ * @generated from message keyward.vault.v1.ReserveNoncesRequest
+ */
+export declare type ReserveNoncesRequest = Message<"keyward.vault.v1.ReserveNoncesRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The uid the binding was made with. If the name has another by now the answer
+   * is SECRET_NOT_FOUND.
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid: string;
+
+  /**
+   * The version that encrypts.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * How many random bits tell two values apart that the version encrypts: those of the
+   * IV, and of the salt or the session key where each value has another. The smallest
+   * number that was ever reported decides the version's budget: 2^((bits - 32) / 2) values.
+   * From 158 bits on there is no budget, and nothing to reserve.
+   *
+   * @generated from field: uint32 random_bits = 4;
+   */
+  randomBits: number;
+
+  /**
+   * How many values are wanted.
+   *
+   * @generated from field: uint64 count = 5;
+   */
+  count: bigint;
+};
+
+/**
+ * Asks for nonces of a version.
+ *
+ * @generated from message keyward.vault.v1.ReserveNoncesRequest
+ */
+export declare type ReserveNoncesRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The uid the binding was made with. If the name has another by now the answer
+   * is SECRET_NOT_FOUND.
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid?: string;
+
+  /**
+   * The version that encrypts.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version?: number;
+
+  /**
+   * How many random bits tell two values apart that the version encrypts: those of the
+   * IV, and of the salt or the session key where each value has another. The smallest
+   * number that was ever reported decides the version's budget: 2^((bits - 32) / 2) values.
+   * From 158 bits on there is no budget, and nothing to reserve.
+   *
+   * @generated from field: uint32 random_bits = 4;
+   */
+  randomBits?: number;
+
+  /**
+   * How many values are wanted.
+   *
+   * @generated from field: uint64 count = 5;
+   */
+  count?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReserveNoncesRequest.
+ * Use `create(ReserveNoncesRequestSchema)` to create a new message.
+ */
+export declare const ReserveNoncesRequestSchema: GenMessage<ReserveNoncesRequest, {jsonType: ReserveNoncesRequestJson}>;
+
+/**
+ * Answers ReserveNonces.
+ *
+ * @generated from message keyward.vault.v1.ReserveNoncesResponse
+ */
+export declare type ReserveNoncesResponse = Message<"keyward.vault.v1.ReserveNoncesResponse"> & {
+  /**
+   * How many values were reserved: what was asked for, or what was left.
+   *
+   * @generated from field: uint64 reserved = 1;
+   */
+  reserved: bigint;
+
+  /**
+   * How many values of the version are reserved in all.
+   *
+   * @generated from field: uint64 used = 2;
+   */
+  used: bigint;
+
+  /**
+   * How many values the version may encrypt.
+   *
+   * @generated from field: uint64 budget = 3;
+   */
+  budget: bigint;
+};
+
+/**
+ * Answers ReserveNonces.
+ *
+ * @generated from message keyward.vault.v1.ReserveNoncesResponse
+ */
+export declare type ReserveNoncesResponseJson = {
+  /**
+   * How many values were reserved: what was asked for, or what was left.
+   *
+   * @generated from field: uint64 reserved = 1;
+   */
+  reserved?: string;
+
+  /**
+   * How many values of the version are reserved in all.
+   *
+   * @generated from field: uint64 used = 2;
+   */
+  used?: string;
+
+  /**
+   * How many values the version may encrypt.
+   *
+   * @generated from field: uint64 budget = 3;
+   */
+  budget?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReserveNoncesResponse.
+ * Use `create(ReserveNoncesResponseSchema)` to create a new message.
+ */
+export declare const ReserveNoncesResponseSchema: GenMessage<ReserveNoncesResponse, {jsonType: ReserveNoncesResponseJson}>;
+
+/**
  * Asks to be told of changes.
  *
  * @generated from message keyward.vault.v1.WatchSecretsRequest
@@ -2632,6 +2792,22 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof ReportSecretUsesRequestSchema;
     output: typeof ReportSecretUsesResponseSchema;
+  },
+  /**
+   * Reserves nonces of a version of a KEY: values that the caller may encrypt with it under
+   * random IVs. What is reserved is durable before the answer and is never handed out
+   * again, whether or not it is used, so that all endpoints and all resolvers together stay
+   * within the version's budget. Only for secrets that the caller holds a binding for.
+   * Fails with NONCE_BUDGET_EXHAUSTED at the end of the budget: store a new version with
+   * another value.
+   * Reservations are not on the change log. gRPC only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ReserveNonces
+   */
+  reserveNonces: {
+    methodKind: "unary";
+    input: typeof ReserveNoncesRequestSchema;
+    output: typeof ReserveNoncesResponseSchema;
   },
   /**
    * Tells a resolver what changes, so that it may keep values in memory. The stream

@@ -1,0 +1,186 @@
+package secret_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// add stores another version.
+func (f *fixture) add(t testing.TB, sec secret.Secret, v secret.Value) {
+	t.Helper()
+	if _, err := f.Update(t.Context(), secret.Call{}, sec.Name, secret.Change{Value: v}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) reserveOf(t testing.TB, sec secret.Secret, version uint32, count uint64) (secret.Grant, error) {
+	t.Helper()
+	return f.ReserveNonces(t.Context(), sec.Name, "allowlist", secret.Reservation{UID: sec.UID, Version: version, Bits: 64, Count: count})
+}
+
+// outdate makes a version as one that was stored before there were ledgers.
+func (f *fixture) outdate(t testing.TB, sec secret.Secret) {
+	t.Helper()
+	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
+		old := strings.Replace(string(stored), `,"nonces":{"used":0}`, "", 1)
+		if old == string(stored) {
+			t.Fatalf("a new version has no ledger: %s", stored)
+		}
+		return []byte(old)
+	})
+}
+
+// use reports uses of the first version.
+func (f *fixture) use(t testing.TB, sec secret.Secret, used uint64) {
+	t.Helper()
+	request, err := replay.NewLedger([32]byte{}, f.clock.read).Request("allowlist", "report", "id", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := []secret.Count{{Name: sec.Name, UID: sec.UID, Version: 1, Uses: secret.Uses{Used: used, Last: f.clock.now}}}
+	if err := f.Report(t.Context(), request, "allowlist", counts); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
+	t.Parallel()
+	sameName := name("key")
+	key := []byte("\x00 sixteen bytes+")
+	binary := func(b []byte) secret.Value {
+		v, err := secret.NewBinary(append([]byte(nil), b...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	url := base64.RawURLEncoding.EncodeToString([]byte("\xff\xfe sixteen byte"))
+	for name, tt := range map[string]struct {
+		first, again secret.Value
+		same         bool
+	}{
+		"the same text":              {value(t, "a passphrase"), value(t, "a passphrase"), true},
+		"with a line end":            {value(t, "a passphrase"), value(t, "a passphrase\r\n"), true},
+		"in hexadecimal":             {binary(key), value(t, hex.EncodeToString(key)), true},
+		"in upper-case hexadecimal":  {value(t, strings.ToUpper(hex.EncodeToString(key))), binary(key), true},
+		"in base64":                  {value(t, base64.StdEncoding.EncodeToString(key)), value(t, hex.EncodeToString(key)), true},
+		"in base64url":               {value(t, url), value(t, base64.StdEncoding.EncodeToString([]byte("\xff\xfe sixteen byte"))), true},
+		"another text":               {value(t, "a passphrase"), value(t, "A passphrase"), false},
+		"another key of same length": {binary(key), binary([]byte("\x01 sixteen bytes+")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			sec, err := f.Create(t.Context(), secret.Call{}, sameName, secret.Draft{Usage: secret.Key, Value: tt.first})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.bind(t, "key", "bank", "op")
+			if _, err := f.reserveOf(t, sec, 1, 65_530); err != nil {
+				t.Fatal(err)
+			}
+			f.add(t, sec, tt.again)
+			want := secret.Grant{Reserved: 6, Used: 65_536, Budget: 65_536}
+			if !tt.same {
+				want = secret.Grant{Reserved: 100, Used: 100, Budget: 65_536}
+			}
+			if got, err := f.reserveOf(t, sec, 2, 100); err != nil || got != want {
+				t.Errorf("a reservation of the second version = %+v, %v, want %+v", got, err, want)
+			}
+			_, err = f.reserveOf(t, sec, 1, 100)
+			if exhausted := fault.Is(err, secret.NonceBudgetExhausted); exhausted != tt.same {
+				t.Errorf("a reservation of the first version = %v, want it exhausted: %v", err, tt.same)
+			}
+			versions, _, err := f.Versions(t.Context(), sec.Name, secret.Page{Limit: 2})
+			if err != nil || versions[0].Nonces.Used != want.Used {
+				t.Errorf("the second version shows %+v, %v, want %d used", versions[0].Nonces, err, want.Used)
+			}
+		})
+	}
+}
+
+func TestLedgerOfAValueOutlivesItsFirstVersion(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sec := f.create(t, "key", "v")
+	f.bind(t, "key", "bank", "op")
+	if _, err := f.reserveOf(t, sec, 1, 65_000); err != nil {
+		t.Fatal(err)
+	}
+	f.add(t, sec, value(t, "v"))
+	destroyed, err := f.Destroy(t.Context(), secret.Call{}, sec.Name.Version(1), secret.Deletion{Force: true})
+	if err != nil || destroyed.Nonces.Used != 65_000 {
+		t.Fatalf("Destroy = %+v, %v", destroyed, err)
+	}
+	disabled, err := f.Disable(t.Context(), secret.Call{}, sec.Name.Version(2), "")
+	if err != nil || disabled.Nonces.Used != 65_000 {
+		t.Fatalf("Disable = %+v, %v, want to see the ledger that counts", disabled.Nonces, err)
+	}
+	if _, err := f.Enable(t.Context(), secret.Call{}, sec.Name.Version(2), ""); err != nil {
+		t.Fatal(err)
+	}
+	f.add(t, sec, value(t, "another"))
+	f.add(t, sec, value(t, "v"))
+	for _, version := range []uint32{2, 4} {
+		if _, err := f.reserveOf(t, sec, version, 100); err != nil {
+			t.Errorf("a reservation of version %d = %v", version, err)
+		}
+	}
+	if got := f.ledger(t, sec).Nonces.Used; got != 65_200 {
+		t.Errorf("the ledger of the value has %d, want 65,200", got)
+	}
+}
+
+func TestAnOldVersionSharesItsLedgerWithItsValueStoredAgain(t *testing.T) {
+	t.Parallel()
+	for _, first := range []uint32{1, 2} { // the version that is asked about first
+		f := newFixture(t)
+		sec := f.create(t, "key", "v")
+		f.bind(t, "key", "bank", "op")
+		f.outdate(t, sec)
+		f.forgetPrints(t, sec)
+		f.use(t, sec, 60_000)
+		if first == 1 {
+			if got, err := f.reserveOf(t, sec, 1, 10); err != nil || got.Used != 60_010 {
+				t.Fatalf("the first reservation = %+v, %v", got, err)
+			}
+		}
+		f.add(t, sec, value(t, "v"))
+		if got, err := f.reserveOf(t, sec, 2, 90); err != nil || first == 1 && got.Used != 60_100 {
+			t.Errorf("a reservation of the value stored again = %+v, %v", got, err)
+		}
+		got, err := f.reserveOf(t, sec, 1, 10)
+		if want := uint64(60_100); err != nil || got.Used < want {
+			t.Errorf("a reservation of the old version = %+v, %v, want at least %d used", got, err, want)
+		}
+		if again, err := f.reserveOf(t, sec, 2, 1); err != nil || again.Used != got.Used+1 {
+			t.Errorf("after %+v the value stored again has %+v, %v", got, again, err)
+		}
+	}
+}
+
+// forgetPrints removes the fingerprints of a secret.
+func (f *fixture) forgetPrints(t testing.TB, sec secret.Secret) {
+	t.Helper()
+	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
+		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("print").Text(sec.UID), 10)) {
+			if err != nil {
+				return err
+			}
+			if err := tx.Delete(pair.Key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
