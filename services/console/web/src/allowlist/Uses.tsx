@@ -60,7 +60,8 @@ export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
   );
 }
 
-function SecretLink({ name }: { name: string }) {
+/** A link to a secret, by its resource name. */
+export function SecretLink({ name }: { name: string }) {
   const parsed = parseName(name);
   if (!parsed) return <Ellipsis text={idOf(name)} mono />;
   return (
