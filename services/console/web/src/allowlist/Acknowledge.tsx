@@ -64,8 +64,9 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
               <b>{flagWords(m.flag)}</b>
               {m.directions[0] === "response" && " in responses"}: <Words text={flagMeaning(m.flag)} />
             </p>
-            {ofSuperAdmins(m.flag) && <p>Only a super admin may acknowledge this{admin ? "." : ". Ask one to save the endpoint, or ask the partner to issue another key."}</p>}
-            {ofSuperAdmins(m.flag) && !admin ? null : asked === m.flag ? (
+            {ofSuperAdmins(m.flag) && !admin ? (
+              <p>Ask a super admin to save the endpoint, or the partner to issue another key.</p>
+            ) : asked === m.flag ? (
               <Answer
                 flag={m.flag}
                 before={String(collect(encryption, "reason").at(-1) ?? "")}

@@ -1,7 +1,7 @@
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { Chains } from "../secrets/Chains";
+import { SecretRefView } from "../shape/View";
 import { Card } from "../ui/parts";
-import { SecretLink } from "./Uses";
 
 /** What an endpoint uses its keys for. */
 export function KeyPurposes({ endpoint }: { endpoint: EndpointJson }) {
@@ -13,7 +13,7 @@ export function KeyPurposes({ endpoint }: { endpoint: EndpointJson }) {
         {purposes.map((p) => (
           <div key={p.secret}>
             <dt>
-              <SecretLink name={p.secret ?? ""} />
+              <SecretRefView value={{ name: p.secret }} />
             </dt>
             <dd>
               <Chains chains={p.chains} />

@@ -60,8 +60,7 @@ export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
   );
 }
 
-/** A link to a secret, by its resource name. */
-export function SecretLink({ name }: { name: string }) {
+function SecretLink({ name }: { name: string }) {
   const parsed = parseName(name);
   if (!parsed) return <Ellipsis text={idOf(name)} mono />;
   return (

@@ -24,7 +24,7 @@ export function PurposeCard({ secret }: { secret: SecretJson }) {
   const { name, words, warn } = purposeWords(secret);
   const close = () => setDialog(undefined);
   return (
-    <Card title="Purpose" words="A key serves one purpose, since one use may reveal what another protects." action={admin && <Actions secret={secret} onAsk={setDialog} />}>
+    <Card title="Purpose" words="A key serves one purpose, since one use may reveal what another protects.">
       {warn ? (
         <Notice tone="warn" icon={<AlertIcon />} title={name}>
           <p>{words}</p>
@@ -56,6 +56,7 @@ export function PurposeCard({ secret }: { secret: SecretJson }) {
         {(purpose?.host || secret.shared) && <Fact term="Serves">{secret.shared ? "Shared: endpoints of any host" : <code className="wrap-anywhere">{purpose?.host}</code>}</Fact>}
         {Number(purpose?.minCost ?? 0) > 0 && <Fact term="Derived with">At least {Number(purpose?.minCost).toLocaleString("en")} iterations</Fact>}
       </dl>
+      {admin && <Actions secret={secret} onAsk={setDialog} />}
       {dialog === "replace" && <ReplacePurpose secret={secret} onClose={close} />}
       {dialog === "share" && <ShareKey secret={secret} onClose={close} />}
     </Card>
@@ -103,6 +104,8 @@ function ReplacePurpose({ secret, onClose }: Props) {
   const ready = chains.length > 0 && reason.trim() !== "" && chains.join("\n") !== secret.purpose?.chains?.join("\n");
   const replace = () =>
     run(async () => {
+      // Findings count lines, so that each is one chain.
+      setText(chains.join("\n"));
       // What changed in the meantime is read, so that it shows before the next attempt.
       await replacePurpose(secret.name ?? "", { chains, reason: reason.trim(), etag: secret.etag, requestId: crypto.randomUUID() }).finally(renew);
       toast(`The purpose of ${idOf(secret.name)} is replaced.`);

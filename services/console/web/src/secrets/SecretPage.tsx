@@ -148,6 +148,7 @@ function Overview({ secret }: { secret: SecretJson }) {
             </div>
           )}
         </Card>
+        {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
         {destroyed && (
           <Card title="Encrypted representation">
             <p className="dimmed">None: what was on disk was destroyed with the value.</p>
@@ -163,7 +164,6 @@ function Overview({ secret }: { secret: SecretJson }) {
             </dl>
           </Card>
         )}
-        {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
         {secret.publicKey && (
           <Card title="Public key" words={<>{secret.publicKey.algorithm}. Hand this to the partner.</>}>
             <CopyBlock text={secret.publicKey.pem ?? ""} what="public key as PEM" />

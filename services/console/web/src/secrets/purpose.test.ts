@@ -36,6 +36,7 @@ describe("chains", () => {
   test("show what the server found wrong with them, by line", () => {
     const problem = (...fieldViolations: { field: string; description: string }[]) => new Problem(400, "", { details: [{ fieldViolations }] });
     expect(chainsError(problem({ field: "chains[1]", description: "must have at most 512 characters" }))).toBe("Line 2 must have at most 512 characters.");
+    expect(chainsError(problem({ field: "chains[0]", description: "does not match regex pattern `^[ -~]+$`" }))).toBe("Line 1 must hold letters, digits and signs of ASCII only.");
     expect(chainsError(problem({ field: "chains", description: "must hold at most 16" }, { field: "reason", description: "is required" }))).toBe("Must hold at most 16.");
     expect(chainsError(problem({ field: "reason", description: "is required" }))).toBeUndefined();
   });

@@ -34,7 +34,10 @@ export const chainsIn = (text: string): string[] => [...new Set(text.split("\n")
 export function chainsError(problem: Problem | undefined): string | undefined {
   const found = (problem?.violations ?? []).flatMap(({ field, description }) => {
     const at = /^chains(?:\[(\d+)\])?$/.exec(field);
-    return at ? [at[1] === undefined ? description : `line ${Number(at[1]) + 1} ${description}`] : [];
+    if (!at) return [];
+    // The server names its pattern, which says little to people.
+    const words = description.includes("regex") ? "must hold letters, digits and signs of ASCII only" : description;
+    return [at[1] === undefined ? words : `line ${Number(at[1]) + 1} ${words}`];
   });
   return found.length > 0 ? found.map((f) => `${(f[0] ?? "").toUpperCase()}${f.slice(1)}.`).join(" ") : undefined;
 }
