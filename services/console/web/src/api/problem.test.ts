@@ -23,7 +23,7 @@ describe("a problem", () => {
     ["KEY_PURPOSE_FIXED", { chains: "raw > A(iv=random/12,tag=16), raw > B", requested: "raw > C" }, "It is used for raw > A(iv=random/12,tag=16), raw > B, and for nothing else. This would use it for raw > C. Ask the partner to issue another key, and store that."],
     ["KEY_PURPOSE_FIXED", {}, "A key serves one purpose, and never a second one. Ask the partner to issue another key, and store that."],
     ["KEY_NOT_SHARED", { host: "a.test" }, "It serves the endpoints of a.test only. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
-    ["KEY_NOT_SHARED", {}, "A key serves the endpoints of one host. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
+    ["KEY_NOT_SHARED", {}, "A key serves the endpoints of one host and the same senders. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
   ])("%s says what the key is for, and what to do", (reason, metadata, text) => {
     expect(explain(new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason, metadata }] })).text).toBe(text);
   });

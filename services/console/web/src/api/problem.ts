@@ -69,7 +69,7 @@ const titles: Record<string, string> = {
   HOST_NOT_ALLOWED: "The credential may not be sent to this host",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
   KEY_PURPOSE_FIXED: "The key serves another purpose",
-  KEY_NOT_SHARED: "The key serves another host",
+  KEY_NOT_SHARED: "The key is not shared",
   KEY_PURPOSE_UNKNOWN: "It is not recorded what the key is used for",
   SUPER_ADMIN_REQUIRED: "Only a super admin may do this",
   VALUE_IN_USE: "This value is in use as another secret",
@@ -106,7 +106,7 @@ const hints: Record<string, string> = {
 const told: Record<string, (metadata: Record<string, string>) => string> = {
   KEY_PURPOSE_FIXED: ({ chains, requested }) =>
     [chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.", requested && `This would use it for ${requested}.`, "Ask the partner to issue another key, and store that."].filter(Boolean).join(" "),
-  KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
+  KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
 };
 
 const findings: Record<string, string> = {
