@@ -2,6 +2,7 @@ package allowlist_test
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -107,10 +108,12 @@ func TestLiveTestsCountAndThrowAwayKeysDoNot(t *testing.T) {
 	}
 	k.spend(t, secret, 0)
 	for i := range 63 {
+		k.clock.advance(6 * time.Minute) // a KEY has one live test in that time
 		if err := try(true); err != nil {
 			t.Fatalf("live test %d = %v", i, err)
 		}
 	}
+	k.clock.advance(6 * time.Minute)
 	wantError(t, "a live test at the end", try(true), codes.FailedPrecondition, exhausted)
 	must(t, try(false))
 }

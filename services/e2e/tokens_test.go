@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -120,8 +122,11 @@ func TestGroupOverageIsNamedToTheCallerAndInTheLog(t *testing.T) {
 		if got.status != http.StatusForbidden || got.reason() != "PERMISSION_DENIED" || !strings.Contains(string(got.body), "group overage") {
 			t.Errorf("%s = %d %s, want 403 that names group overage", list, got.status, got.body)
 		}
-		if log := c.running[program].output(); !strings.Contains(log, "_claim_names") || strings.Contains(log, "graph.example") {
-			t.Errorf("the log of %s does not name the claim, or quotes it", program)
-		}
+		eventually(t, patience, "the log of "+program+" names the claim, and does not quote it", func(context.Context) error {
+			if log := c.running[program].output(); !strings.Contains(log, "_claim_names") || strings.Contains(log, "graph.example") {
+				return errors.New(log)
+			}
+			return nil
+		})
 	}
 }

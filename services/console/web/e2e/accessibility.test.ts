@@ -10,8 +10,9 @@ beforeAll(async () => {
   await kit.server.storeSecret("key-pair", { value: { generate: { kind: "KIND_EC_P256" } } });
   await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
   await kit.server.addEndpoint("bank", { displayName: "The Bank", encryption: encryptedWith("the-key"), headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }, { name: "X-Client", value: "a" }] });
+  await kit.server.storeSecret("legacy-key");
   await kit.server.addEndpoint("legacy", {
-    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/the-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
+    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/legacy-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
   });
   for (const id of ["worn", "halted", "burnt"]) await kit.server.storeSecret(id, { rotationPeriod: "86400s" });
   for (let i = 0; i < 2; i++) await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { value: { generate: { kind: "KIND_AES_256" } } });

@@ -7,6 +7,8 @@ const kit = useKit();
 
 beforeAll(async () => {
   await kit.server.storeSecret("bank-key", { description: "Sent by the bank in May" });
+  // A key serves one purpose, at one host.
+  for (const id of ["cbc-key", "named-key", "plain-key"]) await kit.server.storeSecret(id);
   await kit.server.storeSecret("bank-hmac", { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
   await kit.server.storeSecret("bank-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["api.bank.test"], value: { text: "Bearer x" } });
   await kit.server.storeSecret("other-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["elsewhere.test"], value: { text: "Bearer y" } });
@@ -77,7 +79,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByText("Not verified yet").waitFor();
     await picture(page, "endpoint-pending");
     await page.getByRole("tab", { name: "Encryption" }).click();
-    await page.getByRole("link", { name: "bank-key" }).waitFor();
+    await page.getByRole("region", { name: "Requests" }).getByRole("link", { name: "bank-key" }).waitFor();
     await picture(page, "endpoint-encryption");
   });
 
@@ -106,7 +108,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
     await choose(page, "How it is encrypted", "Cipher");
     await choose(page, "Algorithm", "AES-256-CBC");
-    await pick(page, /^Shared key:/, "bank-key");
+    await pick(page, /^Shared key:/, "cbc-key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const summary = page.locator(".finding-list");
     await summary.waitFor();
@@ -139,7 +141,7 @@ describe("an owner adds an endpoint", () => {
 
   test("and inside of what has names of its own, such as a blob", async () => {
     const blobs = { data: { parts: [{ slot: "SLOT_IV" }, { slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }] } };
-    await kit.server.addEndpoint("named", { encryption: { request: { ...(encryptedWith("bank-key") as { request: object }).request, envelope: { json: '{"d":"${data}"}', blobs } } } });
+    await kit.server.addEndpoint("named", { encryption: { request: { ...(encryptedWith("named-key") as { request: object }).request, envelope: { json: '{"d":"${data}"}', blobs } } } });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/named/edit" });
     const encoding = page.locator(`input[data-path='endpoint.encryption.request.envelope.blobs["data"].encoding']`);
     await encoding.click();
@@ -221,7 +223,7 @@ describe("an owner looks after an endpoint", () => {
   });
 
   test("only what was changed is saved, and the encryption can be taken away", async () => {
-    await kit.server.addEndpoint("plain-again", { encryption: encryptedWith("bank-key"), labels: { team: "a" } });
+    await kit.server.addEndpoint("plain-again", { encryption: encryptedWith("plain-key"), labels: { team: "a" } });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/plain-again/edit" });
     const encryption = page.getByRole("region", { name: "Encryption", exact: true });
     await encryption.getByRole("button", { name: "Remove", exact: true }).first().click();

@@ -47,7 +47,7 @@ describe("an owner starts from a preset", () => {
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await told(page, "in-json is added.");
     await page.getByRole("tab", { name: "Encryption" }).click();
-    await page.getByRole("tabpanel").getByText("AES-256-GCM").waitFor();
+    await page.getByRole("tabpanel").getByText("AES-256-GCM", { exact: true }).waitFor();
     await page.getByRole("tabpanel").getByText("No key was used yet.").waitFor();
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByRole("button", { name: "Shared key: stored-here" }).waitFor();

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { describe, test } from "vitest";
-import { choose, dialog, expect, picture, rowNames, settled, told, useKit } from "./kit";
+import { axeFindings, choose, dialog, expect, picture, rowNames, settled, told, useKit } from "./kit";
 import { encryptedWith } from "./server";
 
 const kit = useKit();
@@ -314,5 +314,115 @@ describe("an owner looks after a secret", () => {
     await rowNames(page);
     await settled(page);
     await picture(page, "secrets");
+  });
+});
+
+describe("the purpose of a key", () => {
+  const chain = "raw > AES-256-GCM(iv=random/12,tag=16)";
+  const purpose = (page: Page) => page.getByRole("region", { name: "Purpose" });
+
+  test("shows how far it is decided, to an owner who cannot change it", async () => {
+    await kit.server.storeSecret("purposed");
+    const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/secrets/purposed" });
+    await purpose(page).getByText("Not in use yet").waitFor();
+    await kit.server.addActiveEndpoint("purposeful", { encryption: encryptedWith("purposed") });
+    await page.reload();
+    await purpose(page).getByText("Claimed", { exact: true }).waitFor();
+    await kit.server.encrypt("purposeful", "{}");
+    await page.reload();
+    await purpose(page).getByText("Sealed", { exact: true }).waitFor();
+    expect(await purpose(page).locator("li").allInnerTexts()).toEqual([chain]);
+    await purpose(page).getByText("purposeful.partner.test").waitFor();
+    expect(await purpose(page).getByRole("button").count()).toBe(0);
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "secret-purpose");
+
+    await page.getByRole("tab", { name: "Change logs" }).click();
+    const entry = page.locator(".entry").filter({ hasText: "Purpose sealed by the first use" });
+    await entry.getByText(chain).waitFor();
+
+    await page.goto(`${kit.server.url}/w/demo/endpoints/purposeful/encryption`);
+    const uses = page.getByRole("region", { name: "What keys are used for" });
+    await uses.getByText(chain).waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "endpoint-key-purposes");
+    await uses.getByRole("link", { name: "purposed" }).click();
+    await page.waitForURL(/secrets\/purposed/);
+  });
+
+  test("is one: another is refused in words, and a second one beside it is not for owners", async () => {
+    const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/endpoints/purposeful/edit" });
+    await choose(page, "Algorithm", "CHACHA20-POLY1305");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(`It is used for ${chain}, and for nothing else.`).waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "endpoint-purpose-fixed");
+
+    // Nor beside it, where one may open the other.
+    await page.getByRole("button", { name: "Other key uses" }).click();
+    const declared = page.getByRole("group", { name: "Other key uses" });
+    await declared.getByRole("button", { name: /^Key: / }).click();
+    await page.getByLabel("Search secrets").fill("purposed");
+    await page.getByRole("option", { name: "purposed" }).click();
+    await declared.getByRole("textbox", { name: "Chain" }).fill(chain);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Ask a super admin to save the endpoint, or the partner to issue another key.").waitFor();
+    expect(await page.getByRole("button", { name: "Acknowledge Conflicting key uses…" }).count()).toBe(0);
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "endpoint-conflicting-uses");
+  });
+
+  test("is replaced or shared by a super admin only", async () => {
+    const page = await kit.signIn("admin", { bypassCSP: true, at: "/w/demo/secrets/purposed" });
+    await purpose(page).getByRole("button", { name: "Replace purpose…" }).click();
+    const replace = dialog(page).getByRole("button", { name: "Replace" });
+    expect(await replace.isDisabled()).toBe(true);
+    await dialog(page).getByLabel("Used for").fill("raw > HMAC-SHA256(of=message)\n\u00e9");
+    await dialog(page).getByLabel("Reason").fill("wrong mode");
+    await replace.click();
+    await dialog(page).getByText("Line 2 must hold letters, digits and signs of ASCII only.").waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "secret-purpose-replace");
+    await dialog(page).getByLabel("Used for").fill("raw > HMAC-SHA256(of=message)");
+    await replace.click();
+    await told(page, "The purpose of purposed is replaced");
+    await purpose(page).getByText("raw > HMAC-SHA256(of=message)").waitFor();
+
+    await purpose(page).getByRole("button", { name: "Share…" }).click();
+    await dialog(page).getByText("senders of one can open messages of the other").waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "secret-share");
+    await dialog(page).getByRole("button", { name: "Share" }).click();
+    await told(page, "purposed is shared");
+    await purpose(page).getByText("Shared: endpoints of any host").waitFor();
+    expect(await purpose(page).getByRole("button", { name: "Share…" }).count()).toBe(0);
+    await page.getByRole("tab", { name: "Change logs" }).click();
+    await page.locator(".entry").getByText("Shared with the endpoints of other hosts").waitFor();
+    const entry = page.locator(".entry").filter({ hasText: "wrong mode" });
+    await entry.locator("del").getByText(chain).waitFor();
+    await picture(page, "secret-purpose-history");
+  });
+
+  test("does not hold for an exposed key, which a super admin stores with a reason", async () => {
+    const owner = await kit.signIn("owner", { at: "/w/demo/secrets" });
+    await store(owner);
+    expect(await dialog(owner).getByRole("radio", { name: /key$/i }).count()).toBe(1);
+    await dialog(owner).getByText("More: labels, rotation, sharing").click();
+    await dialog(owner).getByLabel("Shared by the endpoints of several hosts").waitFor();
+
+    const page = await kit.signIn("admin", { bypassCSP: true, at: "/w/demo/secrets" });
+    await store(page);
+    await page.getByLabel("Secret Name").fill("exposed");
+    await page.getByRole("radio", { name: "Exposed key" }).check();
+    await dialog(page).getByText("Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.").waitFor();
+    await page.getByText("Generate for me").click();
+    const save = page.getByRole("button", { name: "SAVE" });
+    expect(await save.isDisabled()).toBe(true);
+    await dialog(page).getByLabel("Reason").fill("the partner's IV is the key");
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "store-exposed");
+    await save.click();
+    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/exposed")).toMatchObject({ usage: "USAGE_EXPOSED_KEY" });
   });
 });

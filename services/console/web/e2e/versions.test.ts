@@ -9,7 +9,8 @@ const generated = { value: { generate: { kind: "KIND_AES_256" } } };
 
 /** Stores a secret with so many versions, and lets so many endpoints refer to it. */
 async function store(id: string, versions = 1, endpoints = 0): Promise<void> {
-  await kit.server.storeSecret(id);
+  // The endpoints are at hosts of their own.
+  await kit.server.storeSecret(id, { shared: endpoints > 1 });
   for (let i = 1; i < versions; i++) await kit.server.api("owner", "PATCH", `workspaces/demo/secrets/${id}`, generated);
   for (let i = 0; i < endpoints; i++) await kit.server.addEndpoint(`${id}-user-${i}`, { encryption: encryptedWith(id) });
 }

@@ -1,5 +1,6 @@
 import { Button, Group, TextInput } from "@mantine/core";
 import { useState } from "react";
+import { useAccess } from "../api/access";
 import type { Problem } from "../api/problem";
 import { shape } from "../gen/shape";
 import { DateInput } from "../shape/DateInput";
@@ -24,6 +25,9 @@ export interface Missing {
   directions: Direction[];
 }
 
+/** Unsafe choices that only a super admin may acknowledge: they break the promise that a key cannot be read. */
+export const ofSuperAdmins = (flag: string): boolean => flag === "FLAG_CONFLICTING_KEY_USES";
+
 /** The unsafe choices that a save was refused for and that are not acknowledged since. */
 export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {
   const missing: Missing[] = [];
@@ -46,6 +50,7 @@ function acknowledge(encryption: Json, { flag, directions }: Missing, reason: st
 
 /** Offers to acknowledge what the server found unsafe, with a reason and an end. */
 export function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
+  const { admin } = useAccess();
   const [asked, setAsked] = useState<string>();
   const missing = missingFlags(problem, encryption);
   if (missing.length === 0) return null;
@@ -59,7 +64,9 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
               <b>{flagWords(m.flag)}</b>
               {m.directions[0] === "response" && " in responses"}: <Words text={flagMeaning(m.flag)} />
             </p>
-            {asked === m.flag ? (
+            {ofSuperAdmins(m.flag) && !admin ? (
+              <p>Ask a super admin to save the endpoint, or the partner to issue another key.</p>
+            ) : asked === m.flag ? (
               <Answer
                 flag={m.flag}
                 before={String(collect(encryption, "reason").at(-1) ?? "")}

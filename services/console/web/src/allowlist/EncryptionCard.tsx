@@ -4,7 +4,7 @@ import { useAccess } from "../api/access";
 import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
 import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
-import { MessageEditor } from "../shape/Editor";
+import { FieldEditor, MessageEditor } from "../shape/Editor";
 import { useFindingBelow } from "../shape/findings";
 import { pruned, withField, type Json } from "../shape/value";
 import { TryOut } from "../tryout/TryOut";
@@ -35,7 +35,12 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
     return (
       <Card title="Encryption" words="How bodies to and from the endpoint are protected." action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}>
         <Start preset={Boolean(use)} onChoose={set} />
-        {use && <PresetForm value={use} onChange={(next) => set(withField(encryption ?? {}, "preset", next))} />}
+        {encryption && use && (
+          <>
+            <PresetForm value={use} onChange={(next) => set(withField(encryption, "preset", next))} />
+            {use.id ? <OtherUses encryption={encryption} onChange={set} /> : null}
+          </>
+        )}
       </Card>
     );
   }
@@ -76,7 +81,19 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
         {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
         {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
       </section>
+      <OtherUses encryption={encryption} onChange={set} />
     </Card>
+  );
+}
+
+/** What the keys are used for besides, in the configurations of other endpoints. */
+function OtherUses({ encryption, onChange }: { encryption: Json; onChange: (encryption: Json) => void }) {
+  return (
+    <section className="direction" aria-label="Keys with other uses">
+      <h3>Keys with other uses</h3>
+      <p className="dimmed">For a partner that has one key for several things: every endpoint that uses the key declares the same uses.</p>
+      <FieldEditor type="keyward.allowlist.v1.Encryption" name="also_used_for" value={encryption} onChange={onChange} path={path} />
+    </section>
   );
 }
 

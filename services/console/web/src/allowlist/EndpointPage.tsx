@@ -21,6 +21,7 @@ import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { day } from "../ui/time";
 import { useEndpointActions, type EndpointActions } from "./actions";
+import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
 import { expiryWords, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
@@ -299,6 +300,12 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
           {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">As requests are, without the signature.</p>}
         </Card>
       </div>
+      {(encryption.alsoUsedFor?.length ?? 0) > 0 && (
+        <Card title="Keys with other uses" words="Declared here, and made by the configurations of other endpoints.">
+          {encryption.alsoUsedFor?.map((use, i) => <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use as Json} />)}
+        </Card>
+      )}
+      {manage && <KeyPurposes endpoint={endpoint} />}
       {manage && <KeyUses endpoint={endpoint} />}
       {manage && <RecentFailures endpoint={endpoint} />}
     </div>

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { carriesCredential, changed, draftOf, endpointOf, hostOf, show } from "./draft";
 import { placeWords } from "./FindingSummary";
 import { Problem } from "../api/problem";
-import { missingFlags } from "./Acknowledge";
+import { shape } from "../gen/shape";
+import { flagMeaning, missingFlags, ofSuperAdmins } from "./Acknowledge";
 import { algorithms, flagWords, legacyBefore, legacyOf } from "./words";
 
 const saved = { name: "workspaces/demo/endpoints/a", url: "https://a.test/", methods: ["POST"], labels: { a: "1", b: "2" }, encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const }, keys: [{ name: "k" }], headers: { "X-S": "${signature}" } } } } };
@@ -72,4 +73,11 @@ test("a filter by unsafe choices asks for a time", () => {
   // Acknowledgements are for two years at most.
   expect(Date.parse(legacyBefore("any", now) ?? "")).toBeGreaterThan(Date.parse("2028-01-02T00:00:00Z"));
   expect(legacyBefore("", now)).toBeUndefined();
+});
+
+test("only conflicting key uses are for super admins to acknowledge", () => {
+  const flags = shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values.map((v) => v.name) ?? [];
+  expect(flags.filter(ofSuperAdmins)).toEqual(["FLAG_CONFLICTING_KEY_USES"]);
+  expect(flagWords("FLAG_CONFLICTING_KEY_USES")).toBe("Conflicting key uses");
+  expect(flagMeaning("FLAG_CONFLICTING_KEY_USES")).toMatch(/only a super admin may acknowledge it/);
 });

@@ -19,6 +19,25 @@ describe("a problem", () => {
     expect(explain(new Problem(400, "", status("VERIFICATION_FAILED"))).title).toBe("The proof was not found");
   });
 
+  test.each([
+    ["KEY_PURPOSE_FIXED", { chains: "raw > A(iv=random/12,tag=16), raw > B", requested: "raw > C" }, "It is used for raw > A(iv=random/12,tag=16), raw > B, and for nothing else. This would use it for raw > C. Ask the partner to issue another key, and store that."],
+    ["KEY_PURPOSE_FIXED", {}, "A key serves one purpose, and never a second one. Ask the partner to issue another key, and store that."],
+    ["KEY_NOT_SHARED", { host: "a.test" }, "It serves the endpoints of a.test only. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
+    ["KEY_NOT_SHARED", {}, "A key serves the endpoints of one host and the same senders. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
+  ])("%s says what the key is for, and what to do", (reason, metadata, text) => {
+    expect(explain(new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason, metadata }] })).text).toBe(text);
+  });
+
+  test.each([
+    ["KEY_PURPOSE_UNKNOWN", "It is not recorded what the key is used for", /Ask the partner to issue another key/],
+    ["SUPER_ADMIN_REQUIRED", "Only a super admin may do this", /Ask a super admin/],
+    ["VALUE_IN_USE", "This value is in use as another secret", /ask the partner to issue another value/],
+  ])("%s says what to do", (reason, title, text) => {
+    const explained = explain(new Problem(400, "", status(reason)));
+    expect(explained.title).toBe(title);
+    expect(explained.text).toMatch(text);
+  });
+
   test("is made of any error, without the error's text", () => {
     expect(problemOf(new TypeError("holds data")).message).toBe("");
     expect(explain(problemOf(new Error("x"))).title).toBe("The server cannot be reached");

@@ -70,6 +70,10 @@ const titles: Record<string, string> = {
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
   KEY_PURPOSE_FIXED: "The key serves another purpose",
   NONCE_BUDGET_EXHAUSTED: "The key has encrypted as many values as one key may",
+  KEY_NOT_SHARED: "The key is not shared",
+  KEY_PURPOSE_UNKNOWN: "It is not recorded what the key is used for",
+  SUPER_ADMIN_REQUIRED: "Only a super admin may do this",
+  VALUE_IN_USE: "This value is in use as another secret",
   INVALID_FIELD: "Some fields are not right",
   INVALID_PAGE_TOKEN: "The list has moved on",
   MESSAGE_TOO_LARGE: "This is larger than the limit",
@@ -93,9 +97,18 @@ const hints: Record<string, string> = {
   HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first.",
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
-  KEY_PURPOSE_FIXED: "A key either goes into a digest or does anything else, never both. Store another secret for this.",
   NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret with another value.",
+  KEY_PURPOSE_UNKNOWN: "The key was in use before purposes were recorded, or is used for several, so it takes no other endpoint. Ask the partner to issue another key, and store that.",
+  SUPER_ADMIN_REQUIRED: "It breaks the promise that a key cannot be read. Ask a super admin to save this, or the partner to issue another key.",
+  VALUE_IN_USE: "Use that secret, or ask the partner to issue another value.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
+};
+
+/** Hints that name what the server said besides. */
+const told: Record<string, (metadata: Record<string, string>) => string> = {
+  KEY_PURPOSE_FIXED: ({ chains, requested }) =>
+    [chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.", requested && `This would use it for ${requested}.`, "Ask the partner to issue another key, and store that."].filter(Boolean).join(" "),
+  KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
 };
 
 const findings: Record<string, string> = {
@@ -110,7 +123,7 @@ const findings: Record<string, string> = {
 export function explain(problem: Problem): { title: string; text: string } {
   const title = titles[problem.reason] ?? (problem.status >= 500 ? "Something went wrong on the server" : "The server refused");
   const finding = findings[problem.metadata.finding ?? ""];
-  return { title, text: finding ?? hints[problem.reason] ?? sentence(problem.message) };
+  return { title, text: finding ?? told[problem.reason]?.(problem.metadata) ?? hints[problem.reason] ?? sentence(problem.message) };
 }
 
 function sentence(text: string): string {

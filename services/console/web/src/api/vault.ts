@@ -34,6 +34,9 @@ export const updateSecret = (
   options: { updateMask: string; requestId: string; reason?: string; keepCurrent?: boolean },
 ) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
 
+/** Replaces the purpose of a KEY after a mistake, as a super admin. */
+export const replacePurpose = (name: string, options: { chains: string[]; reason: string; etag?: string; requestId: string }) => call<SecretJson>("POST", `${name}:replacePurpose`, { body: options });
+
 export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) => call<object>("DELETE", name, { query: options });
 
 export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>

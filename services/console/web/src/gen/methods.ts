@@ -34,6 +34,7 @@ export const methods: readonly string[] = [
   "ListSecretHistory",
   "ListSecretVersions",
   "ListSecrets",
+  "ReplaceSecretPurpose",
   "ReportSecretUses",
   "ReserveNonces",
   "ResolveSecret",

@@ -38,6 +38,14 @@ export const shape: Shape = {
           "json": "rotationGrace",
           "message": "google.protobuf.Duration",
           "words": "For how long after a rotation the version before still opens what comes in, and still signs where the scheme carries a list of signatures. Only where the scheme tells a wrong key from a right one; CBC without a MAC never tries another key. From 0 (set, and zero: never) to 30 days. Unset: 24 hours."
+        },
+        {
+          "name": "also_used_for",
+          "json": "alsoUsedFor",
+          "message": "keyward.allowlist.v1.DeclaredUse",
+          "repeated": true,
+          "maxItems": 8,
+          "words": "Further uses of KEY secrets that this configuration uses, where a partner has one value for several things: one URL takes encrypted payments, another sends signed callbacks. A KEY serves one purpose, which is all its chains together; so the configurations of both endpoints declare the same set. May stand beside a preset. At most 8."
         }
       ]
     },
@@ -219,7 +227,7 @@ export const shape: Shape = {
           "json": "name",
           "scalar": "string",
           "required": true,
-          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that digest may be what another configuration derives its key by. The first endpoint that is saved with it decides for good; then KEY_PURPOSE_FIXED."
+          "words": "The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL for headers, query parameters and body values. Shown as `set` to callers who may not see secrets.\nA KEY serves one purpose: the set of chains that a configuration has for it (see KeyPurpose), the same in all endpoints that use it, which are those of one host unless the secret is `shared`. The vault seals the purpose at the first message; another one is KEY_PURPOSE_FIXED."
         },
         {
           "name": "version",
@@ -1297,6 +1305,30 @@ export const shape: Shape = {
           "words": "What the preset leaves to say besides, such as a key id, by the names that it gives: at most 256 visible characters of ASCII without `\"`, `\\`, `{` and `}`. Several paths or names of values are separated by commas. What has a default may be left out."
         }
       ]
+    },
+    "keyward.allowlist.v1.DeclaredUse": {
+      "words": "A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.",
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "key",
+          "json": "key",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "required": true,
+          "words": "The KEY. The configuration uses it itself, too."
+        },
+        {
+          "name": "chains",
+          "json": "chains",
+          "scalar": "string",
+          "repeated": true,
+          "required": true,
+          "minItems": 1,
+          "maxItems": 16,
+          "maxLength": 512,
+          "words": "The chains, as `key_purposes` of the other endpoint lists them, such as `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each."
+        }
+      ]
     }
   },
   "enums": {
@@ -1988,6 +2020,11 @@ export const shape: Shape = {
           "name": "FLAG_WEAK_DIGEST",
           "number": 15,
           "words": "A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them as a function in the `input` of any."
+        },
+        {
+          "name": "FLAG_CONFLICTING_KEY_USES",
+          "number": 16,
+          "words": "One KEY in several chains of which one may open another, such as two modes of one cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the promise that a key cannot be read, so only a super admin may acknowledge it. It stands in the request's profile, whichever profiles use the KEY."
         }
       ]
     },

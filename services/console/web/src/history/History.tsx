@@ -5,7 +5,7 @@ import { parseName } from "../api/names";
 import type { Page } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
-import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
+import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, KeyIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
 import { Empty, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Time } from "../ui/Time";
@@ -87,6 +87,7 @@ const marks: Record<Mark, typeof ClockIcon> = {
   look: SearchIcon,
   restore: UndoIcon,
   destroy: FlameIcon,
+  key: KeyIcon,
   other: ClockIcon,
 };
 

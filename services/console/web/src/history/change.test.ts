@@ -52,6 +52,20 @@ describe("an entry of a change log", () => {
     expect(haystack(change)).toContain(title.toLowerCase());
   });
 
+  test("says what a key is used for, and was before", () => {
+    const sealed: Change = { action: "ACTION_PURPOSE_SEALED", secret: "workspaces/demo/secrets/a", chains: ["raw > A(iv=random/12,tag=16)", "raw > B"] };
+    expect(titleOf(sealed)).toBe("Purpose sealed by the first use");
+    expect(diffsOf(sealed)).toEqual([{ field: "Used for", from: "", to: "raw > A(iv=random/12,tag=16), raw > B" }]);
+    expect(haystack(sealed)).toContain("raw > b");
+    const replaced: Change = { action: "ACTION_PURPOSE_REPLACED", oldChains: ["raw > B"], chains: ["raw > C"] };
+    expect(titleOf(replaced)).toBe("Purpose replaced by a super admin");
+    expect(diffsOf(replaced)).toEqual([{ field: "Used for", from: "raw > B", to: "raw > C" }]);
+    expect(toCsv([replaced])).toContain("Used for: raw > B → raw > C");
+    expect(titleOf({ action: "ACTION_PURPOSES_REPORTED", endpoint: "workspaces/demo/endpoints/a" })).toBe("Recorded what its keys are used for");
+    expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Refused: another secret has the same value");
+    expect(titleOf({ action: "ACTION_UPDATED", changedFields: ["shared"] })).toBe("Shared with the endpoints of other hosts");
+  });
+
   test("is green for a proof alone, and red for what is gone", () => {
     expect(actionOf("ACTION_CREATED").tone).toBe("quiet");
     expect(actionOf("ACTION_VERIFIED").tone).toBe("good");

@@ -15,7 +15,7 @@ export interface Diff {
 }
 
 /** What an action is about; the page shows each by an icon of its own. */
-export type Mark = "add" | "edit" | "remove" | "link" | "unlink" | "proof" | "on" | "off" | "warn" | "look" | "restore" | "destroy" | "other";
+export type Mark = "add" | "edit" | "remove" | "link" | "unlink" | "proof" | "on" | "off" | "warn" | "look" | "restore" | "destroy" | "key" | "other";
 
 // Colour is for what takes away or endangers, and for proofs. All else is told by word and icon.
 const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
@@ -29,6 +29,10 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
   ACTION_VERSION_ENABLED: ["Version enabled", "on"],
   ACTION_VERSION_DISABLED: ["Version disabled", "off", "warn"],
   ACTION_VERSION_DESTROYED: ["Version destroyed", "destroy", "bad"],
+  ACTION_PURPOSE_SEALED: ["Purpose sealed by the first use", "key"],
+  ACTION_PURPOSE_REPLACED: ["Purpose replaced by a super admin", "key", "warn"],
+  ACTION_EQUAL_VALUE_REFUSED: ["Refused: another secret has the same value", "warn", "warn"],
+  ACTION_PURPOSES_REPORTED: ["Recorded what its keys are used for", "key"],
   ACTION_APPROVED: ["Approved", "proof", "good"],
   ACTION_ACTIVATED: ["Activated", "on"],
   ACTION_DEACTIVATED: ["Deactivated", "off", "warn"],
@@ -67,6 +71,7 @@ export function titleOf(change: Change): string {
   if (ofVersion) return ofVersion(change.version ?? 0);
   // A new value is the current one unless it waits; that is said of the version.
   const fields = (change.changedFields ?? []).filter((f) => f !== "current_version");
+  if (change.action === "ACTION_UPDATED" && fields.join() === "shared") return "Shared with the endpoints of other hosts";
   if (change.action !== "ACTION_UPDATED" || fields.length === 0) return words;
   return `Updated ${fields.map((f) => f.replaceAll("_", " ")).join(", ")}`;
 }
@@ -82,6 +87,7 @@ export function diffsOf(change: Change): Diff[] {
   add("Labels", labels(change.oldLabels), labels(change.newLabels));
   add("Allowed hosts", (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
   add("Rotation", everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
+  add("Used for", (change.oldChains ?? []).join(", "), (change.chains ?? []).join(", "));
   add("URL", change.oldUrl ?? "", change.newUrl ?? "");
   return found;
 }

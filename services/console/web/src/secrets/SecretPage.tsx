@@ -18,10 +18,11 @@ import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
+import { PurposeCard } from "./Purpose";
 import { Referrers } from "./Referrers";
 import { everyWords } from "./rotation";
 import { SecretTags } from "./tags";
-import { usages, UsageTag, type KnownUsage } from "./usage";
+import { exposedWarning, usages, UsageTag, type KnownUsage } from "./usage";
 import { Versions } from "./Versions";
 
 const tabs = [
@@ -130,6 +131,11 @@ function Overview({ secret }: { secret: SecretJson }) {
             <p>Whatever needs it is refused until it is enabled again, or another version is restored.</p>
           </Notice>
         )}
+        {secret.usage === "USAGE_EXPOSED_KEY" && (
+          <Notice tone="bad" icon={<AlertIcon />} title="This key can be computed">
+            <p>{exposedWarning}</p>
+          </Notice>
+        )}
         <Card title="Value">
           {destroyed ? (
             <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
@@ -142,6 +148,7 @@ function Overview({ secret }: { secret: SecretJson }) {
             </div>
           )}
         </Card>
+        {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
         {destroyed && (
           <Card title="Encrypted representation">
             <p className="dimmed">None: what was on disk was destroyed with the value.</p>

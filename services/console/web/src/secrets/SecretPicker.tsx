@@ -8,7 +8,7 @@ import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
-import { usages, type KnownUsage } from "./usage";
+import { storable, usages, type KnownUsage } from "./usage";
 
 interface Props {
   /** The resource name of what is chosen. */
@@ -27,7 +27,7 @@ interface Props {
  * stored yet is stored from here, and a value cannot be typed.
  */
 export function SecretPicker({ value, onChange, label, usage, host, error }: Props) {
-  const { workspace } = useAccess();
+  const { workspace, admin } = useAccess();
   const [typed, setTyped] = useState("");
   const [storing, setStoring] = useState(false);
   const query = useDeferredValue(typed);
@@ -65,9 +65,13 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
             {found.error && <Combobox.Empty>The secrets could not be loaded</Combobox.Empty>}
           </Combobox.Options>
           <Combobox.Footer>
-            <Button fullWidth size="xs" variant="light" leftSection={<PlusIcon size={14} />} onClick={() => choose("")}>
-              Store new secret
-            </Button>
+            {storable(admin).includes(usage) ? (
+              <Button fullWidth size="xs" variant="light" leftSection={<PlusIcon size={14} />} onClick={() => choose("")}>
+                Store new secret
+              </Button>
+            ) : (
+              <span className="field-hint">Only a super admin can store {article(usages[usage].name.toLowerCase())}.</span>
+            )}
           </Combobox.Footer>
         </Combobox.Dropdown>
       </Combobox>
@@ -76,6 +80,8 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     </div>
   );
 }
+
+const article = (words: string): string => `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
 
 function SecretOption({ secret, host, active }: { secret: SecretJson; host?: string; active: boolean }) {
   const foreign = host !== undefined && !(secret.allowedHosts ?? []).includes(host);

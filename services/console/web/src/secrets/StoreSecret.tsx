@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Modal, Radio, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -8,14 +8,15 @@ import { createSecret } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
-import { CheckIcon, CrossIcon, ShieldCheckIcon } from "../ui/icons";
 import { Copy } from "../ui/Copy";
+import { AlertIcon, CheckIcon, CrossIcon, ShieldCheckIcon } from "../ui/icons";
 import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
+import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
-import { usages, type KnownUsage } from "./usage";
+import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from "./usage";
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
@@ -66,8 +67,11 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [description, setDescription] = useState("");
   const [labels, setLabels] = useState<LabelMap>({});
   const [days, setDays] = useState("");
+  const [shared, setShared] = useState(false);
+  const [reason, setReason] = useState("");
   const [missing, setMissing] = useState<string>();
   const { run, busy, error, reset } = useAction();
+  const exposed = usage === "USAGE_EXPOSED_KEY";
 
   const save = () =>
     run(async () => {
@@ -77,14 +81,14 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), value: found },
-        { requestId: crypto.randomUUID() },
+        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, value: found },
+        { requestId: crypto.randomUUID(), ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
       onDone(secret);
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
-  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && !daysError(days);
+  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
 
   return (
     <form
@@ -100,6 +104,12 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       <NameField value={id} onChange={(next) => { setId(next); reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
       {!only && <UsageField value={usage} onChange={setUsage} />}
       {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
+      {exposed && (
+        <Notice tone="bad" icon={<AlertIcon size={18} />} title="This key can be computed">
+          <p>{exposedWarning}</p>
+          <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+        </Notice>
+      )}
       <ValueField ref={value} favour={usage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
       <Textarea
         label="Description"
@@ -113,10 +123,11 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         onChange={(e) => setDescription(e.currentTarget.value)}
       />
       <details className="more-fields">
-        <summary>More: labels, rotation</summary>
+        <summary>More: labels, rotation{usage === "USAGE_KEY" && ", sharing"}</summary>
         <div className="stack">
           <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
           <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
+          {usage === "USAGE_KEY" && <Switch label="Shared by the endpoints of several hosts" description={sharedWarning} checked={shared} error={violationOf(error, "secret.shared")} onChange={(e) => setShared(e.currentTarget.checked)} />}
         </div>
       </details>
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
@@ -168,15 +179,16 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
 }
 
 function UsageField({ value, onChange }: { value: KnownUsage; onChange: (usage: KnownUsage) => void }) {
+  const { admin } = useAccess();
   return (
     <Radio.Group label="What it is for" description="It cannot be changed later." value={value} onChange={(u) => onChange(u as KnownUsage)}>
       <div className="choices">
-        {Object.entries(usages).map(([key, u]) => (
+        {storable(admin).map((key) => (
           <label key={key} className="choice" data-checked={value === key || undefined}>
-            <Radio value={key} aria-label={u.name} aria-describedby={`usage-${key}`} />
+            <Radio value={key} aria-label={usages[key].name} aria-describedby={`usage-${key}`} />
             <span>
-              <b>{u.name}</b>
-              <small id={`usage-${key}`}>{u.words}</small>
+              <b>{usages[key].name}</b>
+              <small id={`usage-${key}`}>{usages[key].words}</small>
             </span>
           </label>
         ))}

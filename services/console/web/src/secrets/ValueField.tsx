@@ -4,7 +4,8 @@ import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1
 import { base64 } from "../session/pkce";
 import { session } from "../session/session";
 import { DiceIcon, EyeIcon, EyeOffIcon, FileIcon, PencilIcon, UploadIcon } from "../ui/icons";
-import { kinds, type Kind } from "./kinds";
+import { kinds } from "./kinds";
+import type { KnownUsage } from "./usage";
 
 /** The limit of a value, in bytes. */
 const limit = 64 * 1024;
@@ -22,8 +23,8 @@ type Way = "text" | "file" | "generate";
 interface Props {
   ref: Ref<ValueHandle>;
   error?: string;
-  /** Which kinds to offer first. */
-  favour: Kind["for"];
+  /** What it is for: a kind that suits is offered first. */
+  favour: KnownUsage;
   onFilled?: (filled: boolean) => void;
   /** Whether the dialog begins here, and the focus with it. */
   first?: boolean;
@@ -40,7 +41,7 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const file = useRef<File>(undefined);
   const [fileName, setFileName] = useState("");
-  const chosen = kind ?? kinds.find((k) => k.for === favour)?.kind ?? "KIND_AES_256";
+  const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
 
   const clear = () => {
     if (area.current) area.current.value = "";

@@ -12,9 +12,19 @@ export const usages: Record<Exclude<UsageJson, "USAGE_UNSPECIFIED">, Words> = {
   USAGE_KEY: { name: "Key", words: "Encrypts, decrypts or signs payloads. Its bytes never leave the platform.", tone: "info" },
   USAGE_CREDENTIAL: { name: "Credential", words: "An API key, token or password that is sent as it is, only to the hosts you name.", tone: "warn" },
   USAGE_PARAMETER: { name: "Parameter", words: "A static IV or a salt. Public by declaration: it may become visible.", tone: "quiet" },
+  USAGE_EXPOSED_KEY: { name: "Exposed key", words: "For a partner that uses the beginning of the key as the IV.", tone: "bad" },
 };
 
 export type KnownUsage = keyof typeof usages;
+
+/** What an exposed key does to the promise of the vault, in the words of the contract. */
+export const exposedWarning = "Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.";
+
+/** What sharing a key costs, in the words of the contract. */
+export const sharedWarning = "With one key on the endpoints of two partners, senders of one can open messages of the other.";
+
+/** The usages that a caller may store: an exposed key is for super admins. */
+export const storable = (admin: boolean): KnownUsage[] => (Object.keys(usages) as KnownUsage[]).filter((u) => admin || u !== "USAGE_EXPOSED_KEY");
 
 export function UsageTag({ usage }: { usage: UsageJson | undefined }) {
   const found = usages[(usage ?? "USAGE_KEY") as KnownUsage];

@@ -6,6 +6,7 @@ import { FieldInput } from "./FieldInput";
 import { useFinding, useFindingBelow, useMapFinding } from "./findings";
 import { Help } from "./Help";
 import type { FieldShape } from "./shape";
+import { UsageProvider, usageIn, useUsage } from "./usage";
 import { begin, isSet, withField, type Json } from "./value";
 import { entriesOf, titleOf } from "./words";
 
@@ -24,6 +25,7 @@ interface Props {
  */
 export function MessageEditor({ type, value, onChange, path }: Props) {
   const entries = entriesOf(type);
+  const usage = usageIn(type, value, useUsage());
   const absent: FieldShape[] = [];
   const rows: ReactNode[] = [];
   for (const entry of entries) {
@@ -36,17 +38,28 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
     }
   }
   return (
-    <div className="message" data-path={path}>
-      {rows}
-      {absent.length > 0 && (
-        <div className="absent">
-          {absent.map((field) => (
-            <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
-          ))}
-        </div>
-      )}
-    </div>
+    <UsageProvider value={usage}>
+      <div className="message" data-path={path}>
+        {rows}
+        {absent.length > 0 && (
+          <div className="absent">
+            {absent.map((field) => (
+              <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
+            ))}
+          </div>
+        )}
+      </div>
+    </UsageProvider>
   );
+}
+
+/** An editor for one optional field of a message. */
+export function FieldEditor({ type, name, value, onChange, path }: Props & { name: string }) {
+  const field = shape.messages[type]?.fields.find((f) => f.name === name);
+  if (!field) return null;
+  const own = `${path}.${name}`;
+  if (!isSet(field, value[field.json])) return <AddField type={type} field={field} path={own} onAdd={() => onChange(withField(value, field.json, begin(field)))} />;
+  return <FieldRow type={type} field={field} value={value[field.json]} onChange={(v) => onChange(withField(value, field.json, v))} path={own} />;
 }
 
 /** Whether the control of a field shows itself what was found wrong with it. */

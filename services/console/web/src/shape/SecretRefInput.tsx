@@ -4,6 +4,7 @@ import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import type { KnownUsage } from "../secrets/usage";
 import { useField } from "./findings";
+import { useUsage } from "./usage";
 import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
 import { enumWords, inSentence } from "./words";
@@ -13,6 +14,7 @@ interface Props {
   onChange: (value: Json) => void;
   path: string;
   title: string;
+  /** What the secret has to be for; as a rule, what is around it tells. */
   usage?: KnownUsage;
   host?: string;
 }
@@ -20,7 +22,9 @@ interface Props {
 const decoding = "keyward.allowlist.v1.Decoding";
 
 /** A reference to a secret: which, how its bytes are read, and whether a version is held. */
-export function SecretRefInput({ value, onChange, path, title, usage = "USAGE_KEY", host }: Props) {
+export function SecretRefInput({ value, onChange, path, title, usage: only, host }: Props) {
+  const here = useUsage();
+  const usage = only ?? here;
   const { error, ...own } = useField(path, `${path}.name`);
   const decodingField = useField(`${path}.decoding`);
   const versionField = useField(`${path}.version`);
@@ -33,7 +37,7 @@ export function SecretRefInput({ value, onChange, path, title, usage = "USAGE_KE
     <div className="ref" {...own}>
       <div className="ref-main">
         <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(name) => onChange(withField(value, "name", name))} usage={usage} host={host} error={error} />
-        {usage === "USAGE_KEY" && (
+        {usage !== "USAGE_CREDENTIAL" && (
           <Select
             aria-label={`How ${title.toLowerCase()} is stored`}
             className="ref-decoding"

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { shape } from "../gen/shape";
+import { usageIn } from "./usage";
 import { begin, collect, isSet, pruned, withField } from "./value";
 import { defaultWords, entriesOf, enumWords, inSentence, lead, titleOf, unsetWords } from "./words";
 
@@ -32,12 +33,32 @@ describe("the shape of an encryption", () => {
 describe("a message in the editor", () => {
   test("begins with what is required", () => {
     expect(begin(field("Profile", "cipher"))).toEqual({ sharedKey: { keys: [{}] } });
+    expect(begin(field("Encryption", "also_used_for"))).toEqual([{ key: {}, chains: [""] }]);
     expect(begin(field("Profile", "signing"))).toEqual({ mac: {}, keys: [{}], headers: { "X-Signature": "" } });
   });
 
   test("is sent without what is not set, and with empty choices", () => {
     const value = { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n", version: 0, decoding: "DECODING_UNSPECIFIED" }] } }, selection: { wholeBody: {} }, allowLegacy: [], signing: null } };
     expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({ request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n" }] } }, selection: { wholeBody: {} } } });
+  });
+
+  test("keeps what its keys are used for besides", () => {
+    const value = { alsoUsedFor: [{ key: { name: "n", version: 0 }, chains: ["raw > HMAC-SHA256(of=message)"] }] };
+    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({ alsoUsedFor: [{ key: { name: "n" }, chains: ["raw > HMAC-SHA256(of=message)"] }] });
+    expect(pruned("keyward.allowlist.v1.Encryption", { alsoUsedFor: [] })).toEqual({});
+  });
+
+  test.each([
+    ["Cipher", { iv: { source: "SOURCE_KEY_PREFIX" } }, "USAGE_KEY", "USAGE_EXPOSED_KEY"],
+    ["Cipher", { iv: { source: "SOURCE_RANDOM" } }, "USAGE_KEY", "USAGE_KEY"],
+    ["SharedKey", {}, "USAGE_EXPOSED_KEY", "USAGE_EXPOSED_KEY"],
+    ["SessionKey", {}, "USAGE_EXPOSED_KEY", "USAGE_KEY"],
+    ["EncryptThenMac", {}, "USAGE_EXPOSED_KEY", "USAGE_KEY"],
+    ["Iv", {}, "USAGE_EXPOSED_KEY", "USAGE_PARAMETER"],
+    ["Salt", {}, "USAGE_EXPOSED_KEY", "USAGE_PARAMETER"],
+    ["DeclaredUse", {}, "USAGE_KEY", "USAGE_KEY"],
+  ] as const)("of type %s with %j inside %s takes secrets of %s", (type, value, around, usage) => {
+    expect(usageIn(`keyward.allowlist.v1.${type}`, value, around)).toBe(usage);
   });
 
   test("forgets a field that is taken away", () => {
@@ -56,6 +77,7 @@ describe("words", () => {
     expect(enumWords("keyward.allowlist.v1.Fields.Missing", "MISSING_SKIP")).toBe("Skip");
     expect(enumWords("keyward.allowlist.v1.Encoding", "ENCODING_BASE64_MIME")).toBe("Base64 MIME");
     expect(["Hexadecimal", "Base64", "PEM", "UTF-8"].map(inSentence)).toEqual(["hexadecimal", "base64", "PEM", "UTF-8"]);
+    expect(titleOf("keyward.allowlist.v1.Encryption", "also_used_for")).toBe("Other key uses");
     expect(titleOf("keyward.allowlist.v1.Fields", "value_form")).toBe("Value form");
     expect(defaultWords("keyward.allowlist.v1.Fields.Missing")).toBe("Error");
     expect(defaultWords("keyward.allowlist.v1.Cipher.Algorithm")).toBeUndefined();

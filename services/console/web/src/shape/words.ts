@@ -3,6 +3,7 @@ import { shape } from "../gen/shape";
 import type { EnumShape, FieldShape } from "./shape";
 
 const titles: Record<string, string> = {
+  "Encryption.also_used_for": "Other key uses",
   "Profile.kind": "How it is encrypted",
   "Profile.allow_legacy": "Acknowledged unsafe choices",
   "Cipher.key": "Key",

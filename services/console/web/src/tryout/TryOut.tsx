@@ -7,6 +7,7 @@ import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import type { ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import type { MessageKindJson, SnippetJson, TestEncryptionResponseJson, ThrowawayKeyJson } from "../gen/keyward/allowlist/v1/service_pb";
 import { violationOf } from "../api/problem";
+import { Chains } from "../secrets/Chains";
 import { Copy, CopyBlock } from "../ui/Copy";
 import { AlertIcon, SendIcon, ShieldCheckIcon } from "../ui/icons";
 import { Notice, Tag } from "../ui/parts";
@@ -127,6 +128,7 @@ function Result({ result }: { result: TestEncryptionResponseJson }) {
       <Pairs title="Headers" list={result.headers} />
       <Pairs title="Query parameters" list={result.queryParameters} />
       <Steps result={result} />
+      <Purposes result={result} />
       <Keys keys={result.keys} />
       <Snippets snippets={result.snippets} />
     </div>
@@ -176,6 +178,23 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
           </li>
         ))}
       </ol>
+    </section>
+  );
+}
+
+function Purposes({ result }: { result: TestEncryptionResponseJson }) {
+  if (!result.keyPurposes?.length) return null;
+  return (
+    <section className="try-part" aria-label="What keys are used for">
+      <h3>What keys are used for</h3>
+      {result.keyPurposes.map((p) => (
+        <div key={p.secret}>
+          <p>
+            <code className="wrap-anywhere">{idOf(p.secret)}</code>
+          </p>
+          <Chains chains={p.chains} />
+        </div>
+      ))}
     </section>
   );
 }

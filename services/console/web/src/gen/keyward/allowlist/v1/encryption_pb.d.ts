@@ -60,6 +60,16 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
    * @generated from field: google.protobuf.Duration rotation_grace = 4;
    */
   rotationGrace?: Duration | undefined;
+
+  /**
+   * Further uses of KEY secrets that this configuration uses, where a partner has one value
+   * for several things: one URL takes encrypted payments, another sends signed callbacks. A
+   * KEY serves one purpose, which is all its chains together; so the configurations of both
+   * endpoints declare the same set. May stand beside a preset. At most 8.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
+   */
+  alsoUsedFor: DeclaredUse[];
 };
 
 /**
@@ -111,6 +121,16 @@ export declare type EncryptionJson = {
    * @generated from field: google.protobuf.Duration rotation_grace = 4;
    */
   rotationGrace?: DurationJson;
+
+  /**
+   * Further uses of KEY secrets that this configuration uses, where a partner has one value
+   * for several things: one URL takes encrypted payments, another sends signed callbacks. A
+   * KEY serves one purpose, which is all its chains together; so the configurations of both
+   * endpoints declare the same set. May stand beside a preset. At most 8.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
+   */
+  alsoUsedFor?: DeclaredUseJson[];
 };
 
 /**
@@ -118,6 +138,108 @@ export declare type EncryptionJson = {
  * Use `create(EncryptionSchema)` to create a new message.
  */
 export declare const EncryptionSchema: GenMessage<Encryption, {jsonType: EncryptionJson}>;
+
+/**
+ * A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+ *
+ * @generated from message keyward.allowlist.v1.DeclaredUse
+ */
+export declare type DeclaredUse = Message<"keyward.allowlist.v1.DeclaredUse"> & {
+  /**
+   * The KEY. The configuration uses it itself, too.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef key = 1;
+   */
+  key?: SecretRef | undefined;
+
+  /**
+   * The chains, as `key_purposes` of the other endpoint lists them, such as
+   * `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains: string[];
+};
+
+/**
+ * A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+ *
+ * @generated from message keyward.allowlist.v1.DeclaredUse
+ */
+export declare type DeclaredUseJson = {
+  /**
+   * The KEY. The configuration uses it itself, too.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef key = 1;
+   */
+  key?: SecretRefJson;
+
+  /**
+   * The chains, as `key_purposes` of the other endpoint lists them, such as
+   * `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains?: string[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.DeclaredUse.
+ * Use `create(DeclaredUseSchema)` to create a new message.
+ */
+export declare const DeclaredUseSchema: GenMessage<DeclaredUse, {jsonType: DeclaredUseJson}>;
+
+/**
+ * A KeyPurpose says what an endpoint uses a KEY for.
+ *
+ * @generated from message keyward.allowlist.v1.KeyPurpose
+ */
+export declare type KeyPurpose = Message<"keyward.allowlist.v1.KeyPurpose"> & {
+  /**
+   * The resource name of the secret; `set` to callers who may not see secrets.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * The chains: everything that is done to the stored bytes until something leaves that
+   * depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
+   * `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains: string[];
+};
+
+/**
+ * A KeyPurpose says what an endpoint uses a KEY for.
+ *
+ * @generated from message keyward.allowlist.v1.KeyPurpose
+ */
+export declare type KeyPurposeJson = {
+  /**
+   * The resource name of the secret; `set` to callers who may not see secrets.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret?: string;
+
+  /**
+   * The chains: everything that is done to the stored bytes until something leaves that
+   * depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
+   * `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains?: string[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.KeyPurpose.
+ * Use `create(KeyPurposeSchema)` to create a new message.
+ */
+export declare const KeyPurposeSchema: GenMessage<KeyPurpose, {jsonType: KeyPurposeJson}>;
 
 /**
  * A PresetUse starts a configuration from a named preset; see ListPresets.
@@ -409,11 +531,14 @@ export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
   /**
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
    * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-   * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-   * `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
-   * digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
-   * digest may be what another configuration derives its key by. The first endpoint that
-   * is saved with it decides for good; then KEY_PURPOSE_FIXED.
+   * IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+   * for headers, query parameters and body values. Shown as `set` to callers who may not
+   * see secrets.
+   *
+   * A KEY serves one purpose: the set of chains that a configuration has for it (see
+   * KeyPurpose), the same in all endpoints that use it, which are those of one host unless
+   * the secret is `shared`. The vault seals the purpose at the first message; another one is
+   * KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
@@ -444,11 +569,14 @@ export declare type SecretRefJson = {
   /**
    * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
    * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-   * IV and a salt; CREDENTIAL for headers, query parameters and body values. Shown as
-   * `set` to callers who may not see secrets. A secret serves one purpose: a KEY whose
-   * digest is sent (SecretDigest) serves nothing else, in whatever endpoint, since that
-   * digest may be what another configuration derives its key by. The first endpoint that
-   * is saved with it decides for good; then KEY_PURPOSE_FIXED.
+   * IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+   * for headers, query parameters and body values. Shown as `set` to callers who may not
+   * see secrets.
+   *
+   * A KEY serves one purpose: the set of chains that a configuration has for it (see
+   * KeyPurpose), the same in all endpoints that use it, which are those of one host unless
+   * the secret is `shared`. The vault seals the purpose at the first message; another one is
+   * KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
@@ -4393,6 +4521,16 @@ export enum LegacyAcknowledgement_Flag {
    * @generated from enum value: FLAG_WEAK_DIGEST = 15;
    */
   WEAK_DIGEST = 15,
+
+  /**
+   * One KEY in several chains of which one may open another, such as two modes of one
+   * cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
+   * promise that a key cannot be read, so only a super admin may acknowledge it. It stands
+   * in the request's profile, whichever profiles use the KEY.
+   *
+   * @generated from enum value: FLAG_CONFLICTING_KEY_USES = 16;
+   */
+  CONFLICTING_KEY_USES = 16,
 }
 
 /**
@@ -4400,7 +4538,7 @@ export enum LegacyAcknowledgement_Flag {
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
-export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST";
+export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST" | "FLAG_CONFLICTING_KEY_USES";
 
 /**
  * Describes the enum keyward.allowlist.v1.LegacyAcknowledgement.Flag.

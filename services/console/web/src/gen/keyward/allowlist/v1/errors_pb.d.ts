@@ -301,8 +301,10 @@ export enum ErrorReason {
 
   /**
    * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-   * requests in a second, or has too many under way, or too many credentials from its
-   * address were not accepted; or a KEY, or a workspace, has no live test or diagnosis left.
+   * requests in a second, or has too many under way; requests under way of the caller, of
+   * the workspace or of the address hold too many bytes; too many credentials from the
+   * address were not accepted; slow work, such as PBKDF2, would not be done at the
+   * request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 37;
    */
@@ -317,14 +319,40 @@ export enum ErrorReason {
   SIGNATURE_INVALID = 38,
 
   /**
-   * FAILED_PRECONDITION. A KEY whose digest is sent (SecretDigest) serves nothing else,
-   * and one that serves anything else cannot be put into such a digest: the digest may be
-   * the key that another configuration derives. google.rpc.BadRequest names the field.
-   * Store another secret.
+   * FAILED_PRECONDITION. The KEY serves another purpose, in another endpoint or since its
+   * first message, and never a second one: one use may be an oracle for another.
+   * google.rpc.BadRequest names the field. Metadata: `chains`, what it is for, joined by a
+   * comma and a space, where that is known; and `requested`, the same of this configuration.
+   * Ask the partner for another key and store that.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 39;
    */
   KEY_PURPOSE_FIXED = 39,
+
+  /**
+   * FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
+   * google.rpc.BadRequest names the field.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NOT_SHARED = 40;
+   */
+  KEY_NOT_SHARED = 40,
+
+  /**
+   * FAILED_PRECONDITION. The KEY was bound before the purposes of keys were kept, and takes
+   * no new endpoint: it is not known yet what it is used for, or that is more than one thing.
+   * google.rpc.BadRequest names the field. Store another key.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 41;
+   */
+  KEY_PURPOSE_UNKNOWN = 41,
+
+  /**
+   * PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
+   * the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
+   *
+   * @generated from enum value: ERROR_REASON_SUPER_ADMIN_REQUIRED = 42;
+   */
+  SUPER_ADMIN_REQUIRED = 42,
 
   /**
    * FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
@@ -343,7 +371,7 @@ export enum ErrorReason {
  *
  * @generated from enum keyward.allowlist.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_SUPER_ADMIN_REQUIRED" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED";
 
 /**
  * Describes the enum keyward.allowlist.v1.ErrorReason.

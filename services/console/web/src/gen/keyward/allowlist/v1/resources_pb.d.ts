@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Encryption, EncryptionJson, SecretRef, SecretRefJson } from "./encryption_pb";
+import type { Encryption, EncryptionJson, KeyPurpose, KeyPurposeJson, SecretRef, SecretRefJson } from "./encryption_pb";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -186,6 +186,14 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
   recentFailures: MessageFailure[];
+
+  /**
+   * What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
+   * the same. Set by GetEndpoint only, for callers who may see secrets.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
+   */
+  keyPurposes: KeyPurpose[];
 };
 
 /**
@@ -362,6 +370,14 @@ export declare type EndpointJson = {
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
   recentFailures?: MessageFailureJson[];
+
+  /**
+   * What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
+   * the same. Set by GetEndpoint only, for callers who may see secrets.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
+   */
+  keyPurposes?: KeyPurposeJson[];
 };
 
 /**
@@ -1402,6 +1418,14 @@ export enum EndpointChange_Action {
    * @generated from enum value: ACTION_DIAGNOSED = 11;
    */
   DIAGNOSED = 11,
+
+  /**
+   * What the keys of an endpoint that was saved by an earlier release are used for was put
+   * on record.
+   *
+   * @generated from enum value: ACTION_PURPOSES_REPORTED = 12;
+   */
+  PURPOSES_REPORTED = 12,
 }
 
 /**
@@ -1409,7 +1433,7 @@ export enum EndpointChange_Action {
  *
  * @generated from enum keyward.allowlist.v1.EndpointChange.Action
  */
-export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED" | "ACTION_TESTED" | "ACTION_DIAGNOSED";
+export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED" | "ACTION_TESTED" | "ACTION_DIAGNOSED" | "ACTION_PURPOSES_REPORTED";
 
 /**
  * Describes the enum keyward.allowlist.v1.EndpointChange.Action.

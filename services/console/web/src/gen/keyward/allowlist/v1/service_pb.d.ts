@@ -23,7 +23,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Endpoint, Endpoint_State, Endpoint_StateJson, EndpointChange, EndpointChangeJson, EndpointJson, Parameter, ParameterJson, Verification_Method, Verification_MethodJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import type { Encryption, EncryptionJson, LegacyAcknowledgement_Flag, LegacyAcknowledgement_FlagJson } from "./encryption_pb";
+import type { Encryption, EncryptionJson, KeyPurpose, KeyPurposeJson, LegacyAcknowledgement_Flag, LegacyAcknowledgement_FlagJson } from "./encryption_pb";
 
 /**
  * Describes the file keyward/allowlist/v1/service.proto.
@@ -2178,6 +2178,13 @@ export declare type TestEncryptionResponse = Message<"keyward.allowlist.v1.TestE
    * @generated from field: bool opened = 8;
    */
   opened: boolean;
+
+  /**
+   * What the configuration uses KEY secrets for, as GetEndpoint shows it once it is saved.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 9;
+   */
+  keyPurposes: KeyPurpose[];
 };
 
 /**
@@ -2242,6 +2249,13 @@ export declare type TestEncryptionResponseJson = {
    * @generated from field: bool opened = 8;
    */
   opened?: boolean;
+
+  /**
+   * What the configuration uses KEY secrets for, as GetEndpoint shows it once it is saved.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 9;
+   */
+  keyPurposes?: KeyPurposeJson[];
 };
 
 /**

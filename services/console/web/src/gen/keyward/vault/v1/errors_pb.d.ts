@@ -222,7 +222,8 @@ export enum ErrorReason {
 
   /**
    * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-   * requests in a second, or has too many under way, or too many credentials from its
+   * requests in a second, or has too many under way; requests under way of the caller, of
+   * the workspace or of the address hold too many bytes; or too many credentials from the
    * address were not accepted.
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 28;
@@ -240,12 +241,40 @@ export enum ErrorReason {
   VERSION_IN_USE = 29,
 
   /**
-   * FAILED_PRECONDITION. A KEY whose digest is sent serves nothing else, and one that
-   * serves anything else is never put into such a digest. Store another secret.
+   * FAILED_PRECONDITION. The KEY serves another purpose, and never a second one; ask the
+   * partner for another key and store that. Metadata: `chains`, what it is for, joined by a
+   * comma and a space, where that is known; and `requested`, the same of the request.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 30;
    */
   KEY_PURPOSE_FIXED = 30,
+
+  /**
+   * FAILED_PRECONDITION. The KEY serves the endpoints of another host. A super admin can make
+   * it `shared`. Metadata: `host`, the one that it serves.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NOT_SHARED = 31;
+   */
+  KEY_NOT_SHARED = 31,
+
+  /**
+   * FAILED_PRECONDITION. The KEY was bound before purposes were kept, and takes no new
+   * referrer until the allowlist has reported what it is used for, or because that is more
+   * than one thing.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 32;
+   */
+  KEY_PURPOSE_UNKNOWN = 32,
+
+  /**
+   * FAILED_PRECONDITION. The value is in use as another secret of the workspace, for another
+   * purpose. Use that secret, or ask the partner for another value. To bind a KEY whose value
+   * another one has with another purpose is KEY_PURPOSE_FIXED. After 5 of either in an hour,
+   * the workspace stores no KEY values for a while: RATE_LIMITED.
+   *
+   * @generated from enum value: ERROR_REASON_VALUE_IN_USE = 33;
+   */
+  VALUE_IN_USE = 33,
 
   /**
    * FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
@@ -263,7 +292,7 @@ export enum ErrorReason {
  *
  * @generated from enum keyward.vault.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED";
 
 /**
  * Describes the enum keyward.vault.v1.ErrorReason.

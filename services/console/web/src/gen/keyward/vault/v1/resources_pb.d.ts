@@ -12,6 +12,118 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 export declare const file_keyward_vault_v1_resources: GenFile;
 
 /**
+ * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
+ * something leaves that depends on them. A KEY serves one purpose, since what one does may
+ * be an oracle for another.
+ *
+ * @generated from message keyward.vault.v1.KeyPurpose
+ */
+export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
+  /**
+   * How far it is decided.
+   *
+   * @generated from field: keyward.vault.v1.PurposeState state = 1;
+   */
+  state: PurposeState;
+
+  /**
+   * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
+   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
+   * the state is UNKNOWN or MIXED.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains: string[];
+
+  /**
+   * The least work of derivations among the chains, in iterations. 0: there are none.
+   *
+   * @generated from field: uint64 min_cost = 3;
+   */
+  minCost: bigint;
+
+  /**
+   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   *
+   * @generated from field: string host = 4;
+   */
+  host: string;
+
+  /**
+   * When it was sealed, if it was.
+   *
+   * @generated from field: google.protobuf.Timestamp seal_time = 5;
+   */
+  sealTime?: Timestamp | undefined;
+
+  /**
+   * Whether one of the chains may open another, as a super admin acknowledged.
+   *
+   * @generated from field: bool conflicting = 6;
+   */
+  conflicting: boolean;
+};
+
+/**
+ * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
+ * something leaves that depends on them. A KEY serves one purpose, since what one does may
+ * be an oracle for another.
+ *
+ * @generated from message keyward.vault.v1.KeyPurpose
+ */
+export declare type KeyPurposeJson = {
+  /**
+   * How far it is decided.
+   *
+   * @generated from field: keyward.vault.v1.PurposeState state = 1;
+   */
+  state?: PurposeStateJson;
+
+  /**
+   * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
+   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
+   * the state is UNKNOWN or MIXED.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains?: string[];
+
+  /**
+   * The least work of derivations among the chains, in iterations. 0: there are none.
+   *
+   * @generated from field: uint64 min_cost = 3;
+   */
+  minCost?: string;
+
+  /**
+   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   *
+   * @generated from field: string host = 4;
+   */
+  host?: string;
+
+  /**
+   * When it was sealed, if it was.
+   *
+   * @generated from field: google.protobuf.Timestamp seal_time = 5;
+   */
+  sealTime?: TimestampJson;
+
+  /**
+   * Whether one of the chains may open another, as a super admin acknowledged.
+   *
+   * @generated from field: bool conflicting = 6;
+   */
+  conflicting?: boolean;
+};
+
+/**
+ * Describes the message keyward.vault.v1.KeyPurpose.
+ * Use `create(KeyPurposeSchema)` to create a new message.
+ */
+export declare const KeyPurposeSchema: GenMessage<KeyPurpose, {jsonType: KeyPurposeJson}>;
+
+/**
  * A Secret is a value that was stored once and is never shown again, together
  * with what people need to find and manage it.
  *
@@ -172,6 +284,22 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: uint32 latest_version = 19;
    */
   latestVersion: number;
+
+  /**
+   * What the KEY is used for. Set by GetSecret only, for KEY.
+   *
+   * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
+   */
+  purpose?: KeyPurpose | undefined;
+
+  /**
+   * Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
+   * on the endpoints of two partners, senders of one can open messages of the other. Said on
+   * create, or later by a super admin; it is never taken back. Only for KEY.
+   *
+   * @generated from field: bool shared = 21;
+   */
+  shared: boolean;
 };
 
 /**
@@ -335,6 +463,22 @@ export declare type SecretJson = {
    * @generated from field: uint32 latest_version = 19;
    */
   latestVersion?: number;
+
+  /**
+   * What the KEY is used for. Set by GetSecret only, for KEY.
+   *
+   * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
+   */
+  purpose?: KeyPurposeJson;
+
+  /**
+   * Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
+   * on the endpoints of two partners, senders of one can open messages of the other. Said on
+   * create, or later by a super admin; it is never taken back. Only for KEY.
+   *
+   * @generated from field: bool shared = 21;
+   */
+  shared?: boolean;
 };
 
 /**
@@ -494,7 +638,8 @@ export declare type SecretValueJson = {
 export declare const SecretValueSchema: GenMessage<SecretValue, {jsonType: SecretValueJson}>;
 
 /**
- * Generate names a kind of random value.
+ * Generate names a kind of random value. A KEY whose first version was generated as one of the
+ * AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
  *
  * @generated from message keyward.vault.v1.Generate
  */
@@ -508,7 +653,8 @@ export declare type Generate = Message<"keyward.vault.v1.Generate"> & {
 };
 
 /**
- * Generate names a kind of random value.
+ * Generate names a kind of random value. A KEY whose first version was generated as one of the
+ * AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
  *
  * @generated from message keyward.vault.v1.Generate
  */
@@ -1082,7 +1228,7 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
   holder: string;
 
   /**
-   * The host that the value is sent to. Set for CREDENTIAL only.
+   * The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
    *
    * @generated from field: string host = 6;
    */
@@ -1109,6 +1255,14 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
    * @generated from field: repeated uint32 versions = 9;
    */
   versions: number[];
+
+  /**
+   * What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
+   * before purposes were kept.
+   *
+   * @generated from field: repeated string chains = 10;
+   */
+  chains: string[];
 };
 
 /**
@@ -1155,7 +1309,7 @@ export declare type BindingJson = {
   holder?: string;
 
   /**
-   * The host that the value is sent to. Set for CREDENTIAL only.
+   * The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
    *
    * @generated from field: string host = 6;
    */
@@ -1182,6 +1336,14 @@ export declare type BindingJson = {
    * @generated from field: repeated uint32 versions = 9;
    */
   versions?: number[];
+
+  /**
+   * What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
+   * before purposes were kept.
+   *
+   * @generated from field: repeated string chains = 10;
+   */
+  chains?: string[];
 };
 
 /**
@@ -1331,6 +1493,20 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
   newRotationPeriod?: Duration | undefined;
+
+  /**
+   * The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: repeated string chains = 20;
+   */
+  chains: string[];
+
+  /**
+   * The chains before, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: repeated string old_chains = 21;
+   */
+  oldChains: string[];
 };
 
 /**
@@ -1474,6 +1650,20 @@ export declare type SecretChangeJson = {
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
   newRotationPeriod?: DurationJson;
+
+  /**
+   * The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: repeated string chains = 20;
+   */
+  chains?: string[];
+
+  /**
+   * The chains before, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: repeated string old_chains = 21;
+   */
+  oldChains?: string[];
 };
 
 /**
@@ -1564,6 +1754,28 @@ export enum SecretChange_Action {
    * @generated from enum value: ACTION_VERSION_DESTROYED = 10;
    */
   VERSION_DESTROYED = 10,
+
+  /**
+   * The purpose of a KEY was sealed by its first use; `chains` names it.
+   *
+   * @generated from enum value: ACTION_PURPOSE_SEALED = 11;
+   */
+  PURPOSE_SEALED = 11,
+
+  /**
+   * A super admin replaced the purpose of a KEY; `chains` names the new one.
+   *
+   * @generated from enum value: ACTION_PURPOSE_REPLACED = 12;
+   */
+  PURPOSE_REPLACED = 12,
+
+  /**
+   * The secret was refused a purpose or a value, since another secret of the workspace has
+   * equal bytes and another purpose.
+   *
+   * @generated from enum value: ACTION_EQUAL_VALUE_REFUSED = 13;
+   */
+  EQUAL_VALUE_REFUSED = 13,
 }
 
 /**
@@ -1571,7 +1783,7 @@ export enum SecretChange_Action {
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
-export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED";
+export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED";
 
 /**
  * Describes the enum keyward.vault.v1.SecretChange.Action.
@@ -1690,6 +1902,15 @@ export enum Usage {
    * @generated from enum value: USAGE_CREDENTIAL = 3;
    */
   CREDENTIAL = 3,
+
+  /**
+   * Key material that what is sent gives away, because a partner uses its beginning as the
+   * IV (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be
+   * read does not hold for it. Only a super admin may create such a secret, with a reason.
+   *
+   * @generated from enum value: USAGE_EXPOSED_KEY = 4;
+   */
+  EXPOSED_KEY = 4,
 }
 
 /**
@@ -1697,12 +1918,76 @@ export enum Usage {
  *
  * @generated from enum keyward.vault.v1.Usage
  */
-export declare type UsageJson = "USAGE_UNSPECIFIED" | "USAGE_KEY" | "USAGE_PARAMETER" | "USAGE_CREDENTIAL";
+export declare type UsageJson = "USAGE_UNSPECIFIED" | "USAGE_KEY" | "USAGE_PARAMETER" | "USAGE_CREDENTIAL" | "USAGE_EXPOSED_KEY";
 
 /**
  * Describes the enum keyward.vault.v1.Usage.
  */
 export declare const UsageSchema: GenEnum<Usage, UsageJson>;
+
+/**
+ * How far the purpose of a KEY is decided.
+ *
+ * @generated from enum keyward.vault.v1.PurposeState
+ */
+export enum PurposeState {
+  /**
+   * Not a KEY, or one that holds public keys only, which serve any purpose.
+   *
+   * @generated from enum value: PURPOSE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing uses the KEY, so that its next binding may claim any purpose.
+   *
+   * @generated from enum value: PURPOSE_STATE_UNCLAIMED = 1;
+   */
+  UNCLAIMED = 1,
+
+  /**
+   * Endpoints are bound that all use the KEY for this purpose; no message was made or opened
+   * yet. The claim ends with their bindings.
+   *
+   * @generated from enum value: PURPOSE_STATE_CLAIMED = 2;
+   */
+  CLAIMED = 2,
+
+  /**
+   * The KEY was used for this purpose and serves no other, for the whole life of the secret.
+   *
+   * @generated from enum value: PURPOSE_STATE_SEALED = 3;
+   */
+  SEALED = 3,
+
+  /**
+   * The KEY was bound before purposes were kept, and its referrers have not said yet what
+   * they use it for. It takes no other referrers until then.
+   *
+   * @generated from enum value: PURPOSE_STATE_UNKNOWN = 4;
+   */
+  UNKNOWN = 4,
+
+  /**
+   * The KEY was bound for several purposes before purposes were kept. It goes on serving the
+   * referrers that it has, and takes no others. Replace it.
+   *
+   * @generated from enum value: PURPOSE_STATE_MIXED = 5;
+   */
+  MIXED = 5,
+}
+
+/**
+ * How far the purpose of a KEY is decided.
+ *
+ * @generated from enum keyward.vault.v1.PurposeState
+ */
+export declare type PurposeStateJson = "PURPOSE_STATE_UNSPECIFIED" | "PURPOSE_STATE_UNCLAIMED" | "PURPOSE_STATE_CLAIMED" | "PURPOSE_STATE_SEALED" | "PURPOSE_STATE_UNKNOWN" | "PURPOSE_STATE_MIXED";
+
+/**
+ * Describes the enum keyward.vault.v1.PurposeState.
+ */
+export declare const PurposeStateSchema: GenEnum<PurposeState, PurposeStateJson>;
 
 /**
  * What may be done with a version of a secret.

@@ -1473,6 +1473,130 @@ export declare type ListSecretBindingsResponseJson = {
 export declare const ListSecretBindingsResponseSchema: GenMessage<ListSecretBindingsResponse, {jsonType: ListSecretBindingsResponseJson}>;
 
 /**
+ * Asks to replace the purpose of a KEY.
+ *
+ * @generated from message keyward.vault.v1.ReplaceSecretPurposeRequest
+ */
+export declare type ReplaceSecretPurposeRequest = Message<"keyward.vault.v1.ReplaceSecretPurposeRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The chains of the new purpose, as TestEncryption lists them in `key_purposes`.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains: string[];
+
+  /**
+   * Why, for the change log: 1-512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * If not empty, the secret's current one; else ETAG_MISMATCH.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to replace the purpose of a KEY.
+ *
+ * @generated from message keyward.vault.v1.ReplaceSecretPurposeRequest
+ */
+export declare type ReplaceSecretPurposeRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The chains of the new purpose, as TestEncryption lists them in `key_purposes`.
+   *
+   * @generated from field: repeated string chains = 2;
+   */
+  chains?: string[];
+
+  /**
+   * Why, for the change log: 1-512 characters, none a control character.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * If not empty, the secret's current one; else ETAG_MISMATCH.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReplaceSecretPurposeRequest.
+ * Use `create(ReplaceSecretPurposeRequestSchema)` to create a new message.
+ */
+export declare const ReplaceSecretPurposeRequestSchema: GenMessage<ReplaceSecretPurposeRequest, {jsonType: ReplaceSecretPurposeRequestJson}>;
+
+/**
+ * Answers ReplaceSecretPurpose.
+ *
+ * @generated from message keyward.vault.v1.ReplaceSecretPurposeResponse
+ */
+export declare type ReplaceSecretPurposeResponse = Message<"keyward.vault.v1.ReplaceSecretPurposeResponse"> & {
+  /**
+   * The secret.
+   *
+   * @generated from field: keyward.vault.v1.Secret secret = 1;
+   */
+  secret?: Secret | undefined;
+};
+
+/**
+ * Answers ReplaceSecretPurpose.
+ *
+ * @generated from message keyward.vault.v1.ReplaceSecretPurposeResponse
+ */
+export declare type ReplaceSecretPurposeResponseJson = {
+  /**
+   * The secret.
+   *
+   * @generated from field: keyward.vault.v1.Secret secret = 1;
+   */
+  secret?: SecretJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReplaceSecretPurposeResponse.
+ * Use `create(ReplaceSecretPurposeResponseSchema)` to create a new message.
+ */
+export declare const ReplaceSecretPurposeResponseSchema: GenMessage<ReplaceSecretPurposeResponse, {jsonType: ReplaceSecretPurposeResponseJson}>;
+
+/**
  * Asks to bind a secret.
  *
  * @generated from message keyward.vault.v1.BindSecretRequest
@@ -1500,7 +1624,8 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   referrer: string;
 
   /**
-   * The host that a CREDENTIAL is sent to; empty for other usages.
+   * The host of the referrer, which a CREDENTIAL is sent to; empty for PARAMETER. A KEY that
+   * is not shared serves one host: another one is KEY_NOT_SHARED.
    *
    * @generated from field: string host = 4;
    */
@@ -1526,14 +1651,30 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   version: number;
 
   /**
-   * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
-   * digest may be the very key that something else derives. So the first binding of a
-   * KEY decides for all that follow in this life of the name, also once it is given up;
-   * another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
+   * What the referrer uses a KEY for, as in KeyPurpose: the set of its chains, in any order.
+   * Required for KEY, unless the secret holds public keys only; empty for other usages. All
+   * referrers of a KEY have the same, and a sealed one never changes: else
+   * KEY_PURPOSE_FIXED. Binding a KEY again under the same id adds chains to a binding
+   * that was made before purposes were kept.
    *
-   * @generated from field: bool digested = 7;
+   * @generated from field: repeated string chains = 8;
    */
-  digested: boolean;
+  chains: string[];
+
+  /**
+   * The least work of derivations among the chains, in iterations; 0: there are none. Not
+   * less than that of the purpose.
+   *
+   * @generated from field: uint64 cost = 9;
+   */
+  cost: bigint;
+
+  /**
+   * Whether a super admin acknowledged that one of the chains may open another.
+   *
+   * @generated from field: bool conflicting = 10;
+   */
+  conflicting: boolean;
 };
 
 /**
@@ -1564,7 +1705,8 @@ export declare type BindSecretRequestJson = {
   referrer?: string;
 
   /**
-   * The host that a CREDENTIAL is sent to; empty for other usages.
+   * The host of the referrer, which a CREDENTIAL is sent to; empty for PARAMETER. A KEY that
+   * is not shared serves one host: another one is KEY_NOT_SHARED.
    *
    * @generated from field: string host = 4;
    */
@@ -1590,14 +1732,30 @@ export declare type BindSecretRequestJson = {
   version?: number;
 
   /**
-   * Whether the KEY goes into a digest that is sent, as in `sha256(body + key)`. Such a
-   * digest may be the very key that something else derives. So the first binding of a
-   * KEY decides for all that follow in this life of the name, also once it is given up;
-   * another purpose is KEY_PURPOSE_FIXED. Must be false for other usages.
+   * What the referrer uses a KEY for, as in KeyPurpose: the set of its chains, in any order.
+   * Required for KEY, unless the secret holds public keys only; empty for other usages. All
+   * referrers of a KEY have the same, and a sealed one never changes: else
+   * KEY_PURPOSE_FIXED. Binding a KEY again under the same id adds chains to a binding
+   * that was made before purposes were kept.
    *
-   * @generated from field: bool digested = 7;
+   * @generated from field: repeated string chains = 8;
    */
-  digested?: boolean;
+  chains?: string[];
+
+  /**
+   * The least work of derivations among the chains, in iterations; 0: there are none. Not
+   * less than that of the purpose.
+   *
+   * @generated from field: uint64 cost = 9;
+   */
+  cost?: string;
+
+  /**
+   * Whether a super admin acknowledged that one of the chains may open another.
+   *
+   * @generated from field: bool conflicting = 10;
+   */
+  conflicting?: boolean;
 };
 
 /**
@@ -1626,6 +1784,14 @@ export declare type BindSecretResponse = Message<"keyward.vault.v1.BindSecretRes
    * @generated from field: keyward.vault.v1.KeyFacts facts = 2;
    */
   facts?: KeyFacts | undefined;
+
+  /**
+   * Whether a KEY may serve the endpoints of several hosts and senders: it is `shared`, or
+   * holds public keys only.
+   *
+   * @generated from field: bool shared = 3;
+   */
+  shared: boolean;
 };
 
 /**
@@ -1648,6 +1814,14 @@ export declare type BindSecretResponseJson = {
    * @generated from field: keyward.vault.v1.KeyFacts facts = 2;
    */
   facts?: KeyFactsJson;
+
+  /**
+   * Whether a KEY may serve the endpoints of several hosts and senders: it is `shared`, or
+   * holds public keys only.
+   *
+   * @generated from field: bool shared = 3;
+   */
+  shared?: boolean;
 };
 
 /**
@@ -1833,6 +2007,23 @@ export declare type ResolveSecretRequest = Message<"keyward.vault.v1.ResolveSecr
    * @generated from field: uint32 version = 3;
    */
   version: number;
+
+  /**
+   * The SHA-256 of the chains that a KEY is wanted for, sorted and joined by line feeds.
+   * Compared with the purpose at every call: KEY_PURPOSE_FIXED. Not looked at for other
+   * usages, and for secrets that hold public keys only.
+   *
+   * @generated from field: bytes purpose = 4;
+   */
+  purpose: Uint8Array;
+
+  /**
+   * Whether the KEY is wanted for a message of an active endpoint. The first one seals the
+   * purpose, on the log.
+   *
+   * @generated from field: bool seal = 5;
+   */
+  seal: boolean;
 };
 
 /**
@@ -1862,6 +2053,23 @@ export declare type ResolveSecretRequestJson = {
    * @generated from field: uint32 version = 3;
    */
   version?: number;
+
+  /**
+   * The SHA-256 of the chains that a KEY is wanted for, sorted and joined by line feeds.
+   * Compared with the purpose at every call: KEY_PURPOSE_FIXED. Not looked at for other
+   * usages, and for secrets that hold public keys only.
+   *
+   * @generated from field: bytes purpose = 4;
+   */
+  purpose?: string;
+
+  /**
+   * Whether the KEY is wanted for a message of an active endpoint. The first one seals the
+   * purpose, on the log.
+   *
+   * @generated from field: bool seal = 5;
+   */
+  seal?: boolean;
 };
 
 /**
@@ -1919,6 +2127,13 @@ export declare type ResolveSecretResponse = Message<"keyward.vault.v1.ResolveSec
    * @generated from field: repeated keyward.vault.v1.PreviousVersion previous = 6;
    */
   previous: PreviousVersion[];
+
+  /**
+   * Whether the purpose of a KEY is sealed.
+   *
+   * @generated from field: bool sealed = 7;
+   */
+  sealed: boolean;
 };
 
 /**
@@ -1970,6 +2185,13 @@ export declare type ResolveSecretResponseJson = {
    * @generated from field: repeated keyward.vault.v1.PreviousVersion previous = 6;
    */
   previous?: PreviousVersionJson[];
+
+  /**
+   * Whether the purpose of a KEY is sealed.
+   *
+   * @generated from field: bool sealed = 7;
+   */
+  sealed?: boolean;
 };
 
 /**
@@ -2138,6 +2360,13 @@ export declare type SecretUse = Message<"keyward.vault.v1.SecretUse"> & {
    * @generated from field: google.protobuf.Timestamp last_use_time = 6;
    */
   lastUseTime?: Timestamp | undefined;
+
+  /**
+   * How many of the uses with success opened a message that came in.
+   *
+   * @generated from field: uint64 opened = 7;
+   */
+  opened: bigint;
 };
 
 /**
@@ -2188,6 +2417,13 @@ export declare type SecretUseJson = {
    * @generated from field: google.protobuf.Timestamp last_use_time = 6;
    */
   lastUseTime?: TimestampJson;
+
+  /**
+   * How many of the uses with success opened a message that came in.
+   *
+   * @generated from field: uint64 opened = 7;
+   */
+  opened?: string;
 };
 
 /**
@@ -2738,6 +2974,20 @@ export declare const VaultService: GenService<{
     output: typeof DestroySecretVersionResponseSchema;
   },
   /**
+   * Replaces the purpose of a KEY after a mistake in a configuration, such as a wrong padding,
+   * which shows with the first real messages only. Super admins only, with a reason, and only
+   * until a message was opened with the KEY or 20 messages were made: after that, and for
+   * chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
+   * the KEY for the old purpose fail until they are saved with the new one.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ReplaceSecretPurpose
+   */
+  replaceSecretPurpose: {
+    methodKind: "unary";
+    input: typeof ReplaceSecretPurposeRequestSchema;
+    output: typeof ReplaceSecretPurposeResponseSchema;
+  },
+  /**
    * Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ListSecretBindings
@@ -2749,8 +2999,9 @@ export declare const VaultService: GenService<{
   },
   /**
    * Binds a secret to the calling workload for one referrer. Idempotent by
-   * operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED or KEY_PURPOSE_FIXED
-   * where the secret does not permit the use. A binding never expires by itself.
+   * operation id. Fails with USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED, KEY_PURPOSE_FIXED,
+   * KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED where the secret does not permit the use. A
+   * binding never expires by itself.
    *
    * @generated from rpc keyward.vault.v1.VaultService.BindSecret
    */
