@@ -146,7 +146,7 @@ func (k *kit) secretIn(t testing.TB, parent, id string, usage vaultv1.Usage, val
 		Generate: &vaultv1.Generate{Kind: vaultv1.Generate_KIND_AES_256},
 	}}}
 	if len(value) > 0 {
-		s.Value.Source = &vaultv1.SecretValue_Data{Data: value}
+		s.Value.Source, s.Value.WeakReason = &vaultv1.SecretValue_Data{Data: value}, "to be read in a test"
 	}
 	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: s})
 	must(t, err)

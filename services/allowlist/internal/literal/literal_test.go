@@ -96,7 +96,7 @@ func TestTextsWithoutSecretsPass(t *testing.T) {
 		"", "${data}", `{"encryptedData":"${data}"}`, "RSA/ECB/OAEPWithSHA-256AndMGF1Padding", "SHA256withRSAandMGF1Padding",
 		"application/x-www-form-urlencoded", "fundingAccountInfo.encryptedPayload", "MERCHANT_UAT_1234567890123456",
 		"https://api.partner.example/v2/payments/initiate/transfer", "https://docs.oracle.com/en/java/javase/17/docs/specs/security/standard-names.html",
-		"20260102T150405Z/us-east-1/execute-api/aws4_request", "2026-01-02T15-04-05.000Z", "com.example.mobile.banking.PaymentInitiationService",
+		"20260102T150405Z/us-east-1/execute-api/aws4_request", "2026-01-02T15-04-05.000Z", "neg-pbkdf2-sha512-210000-key", "YYYYMMDDHHMMSS_TXN_REF_NO", "com.example.mobile.banking.PaymentInitiationService",
 		"4f3c2b1a-9d8e-4c7b-a6f5-0e1d2c3b4a59", "00000000000000000000000000000000", key, certificate, strings.ReplaceAll(key, "\n", `\n`),
 		`{"certificate":` + quoted(certificate) + `,"publicKey":` + quoted(key) + `}`,
 		`WECHATPAY2-SHA256-RSA2048 mchid="1900000001",serial_no="` + serial + `",signature="${signature}"`,
@@ -138,6 +138,9 @@ func TestNamesThatCarrySecretsTakeNoValue(t *testing.T) {
 		{"X-Thumbprint", hex64, literal.Material},
 
 		{"X-Api-Key", "${signature}", literal.None},
+		{"X-Client-Encryption-Key", "key ${k}", literal.None},
+		{"X-Auth", "HMAC-SHA256 keyId=k1,signature=${signature}", literal.None},
+		{"X-Auth", "hunter2 ${signature}", literal.Named},
 		{"X-Api-Key", "", literal.None},
 		{"X-Signature", "sha256=${signature}", literal.None},
 		{"Authorization", "HMAC ${signature}", literal.None},

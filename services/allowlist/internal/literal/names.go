@@ -98,6 +98,8 @@ var (
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 	// A piece is a word of a template with what follows it.
 	piece = regexp.MustCompile(`([^\s"'=:;,\x00]+)("?[\s=:]?)`)
+	// What a value may begin with: a word, or the name of a scheme such as HMAC-SHA256.
+	announced = regexp.MustCompile(`^([A-Za-z]{1,12}|[A-Z0-9]+(-[A-Z0-9]+)+)$`)
 )
 
 // holds reports whether the value under a name of the class is a literal. What is computed
@@ -115,7 +117,7 @@ func (c class) holds(value string) bool {
 	first, named := true, false
 	for _, found := range piece.FindAllStringSubmatch(computed, -1) {
 		ends := strings.Trim(found[2], `"`)
-		introduces := ends == "=" || ends == ":" || c == scheme && first && ends == " "
+		introduces := ends == "=" || ends == ":" || first && ends == " " && (c == scheme || announced.MatchString(found[1]))
 		if !introduces && !named {
 			return true
 		}

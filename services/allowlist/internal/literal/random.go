@@ -98,11 +98,8 @@ func token(run string) bool {
 			return false
 		}
 	}
-	// A path may have small letters only; base64 with a slash has both.
-	if strings.ContainsAny(run, "/+") && (!hasLower(run) || !hasUpper(run)) {
-		return false
-	}
-	return distinct(run) >= fewestBase64 && random(run)
+	// Names often have letters of one case only, which base64 never has.
+	return hasLower(run) && hasUpper(run) && distinct(run) >= fewestBase64 && random(run)
 }
 
 // random reports whether a run changes between letters and digits, and from small letters to

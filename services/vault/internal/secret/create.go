@@ -29,7 +29,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
 		return Secret{}, err
 	}
-	sec, stored, err := s.prepare(ctx, name, draft)
+	sec, stored, err := s.prepare(ctx, call, name, draft)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -52,8 +52,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	return created, nil
 }
 
-// prepare does what needs no transaction: it draws the uid and the value, and seals.
-func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, Stored, error) {
+// prepare does what needs no transaction: it draws the uid and the value, looks at it, and
+// seals.
+func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) (Secret, Stored, error) {
 	uid, err := s.newUID()
 	if err != nil {
 		return Secret{}, Stored{}, err
@@ -75,6 +76,10 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 		return Secret{}, Stored{}, err
 	}
 	defer drawn.plain.Zero()
+	beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, id: "secret_id"}
+	if err := beside.vet(&drawn); err != nil {
+		return Secret{}, Stored{}, err
+	}
 	stored, err := s.seal(sec, sec.Current, drawn)
 	return sec, stored, err
 }
@@ -95,6 +100,7 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 		return err
 	}
 	fields, detail := differences(Secret{}, sec)
+	detail.WeakReason = stored.WeakReason
 	entry := entry{
 		action: Created, at: sec.Created, detail: detail,
 		version: sec.Current, fields: append(fields, FieldValue),
@@ -120,7 +126,7 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
-	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts}
+	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, WeakReason: stored.WeakReason}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
 	}

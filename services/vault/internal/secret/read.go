@@ -21,6 +21,8 @@ type Stored struct {
 	Public []byte
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
+	// WeakReason is why a weak key is to be used.
+	WeakReason string
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is

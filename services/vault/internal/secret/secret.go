@@ -83,6 +83,7 @@ const (
 	NotBound         fault.Reason = "NOT_BOUND"
 	VersionInUse     fault.Reason = "VERSION_IN_USE"
 	KeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
+	WeakKey          fault.Reason = "WEAK_KEY"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -174,6 +175,8 @@ type Version struct {
 	// Facts are what is told of a KEY; nil: nothing. Versions that were stored before
 	// there was such a field have none.
 	Facts *Facts `json:"facts,omitempty"`
+	// WeakReason is why the key is weak, as acknowledged; empty for all others.
+	WeakReason string `json:"weak_reason,omitempty"`
 	// Uses are what was reported of the version. [Store.Versions] reads them.
 	Uses Uses `json:"-"`
 }

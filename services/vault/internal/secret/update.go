@@ -63,6 +63,12 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 			return err
 		}
 		after.Updated = later(before.Updated, now)
+		if change.Value.present() {
+			beside := storing{secret: after, value: change.Value, reason: call.Author.Reason, id: "secret.name"}
+			if err := beside.vet(&drawn); err != nil {
+				return err
+			}
+		}
 		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
 		return err
 	})
@@ -119,6 +125,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		if err != nil {
 			return Secret{}, err
 		}
+		e.detail.WeakReason = stored.WeakReason
 		if err := putVersion(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}

@@ -102,6 +102,9 @@ const (
 	// FAILED_PRECONDITION. A KEY whose digest is sent serves nothing else, and one that
 	// serves anything else is never put into such a digest. Store another secret.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 30
+	// FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or they are all the same, and
+	// `weak_reason` does not acknowledge it. google.rpc.BadRequest names the field.
+	ErrorReason_ERROR_REASON_WEAK_KEY ErrorReason = 39
 )
 
 // Enum value maps for ErrorReason.
@@ -138,6 +141,7 @@ var (
 		28: "ERROR_REASON_RATE_LIMITED",
 		29: "ERROR_REASON_VERSION_IN_USE",
 		30: "ERROR_REASON_KEY_PURPOSE_FIXED",
+		39: "ERROR_REASON_WEAK_KEY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -171,6 +175,7 @@ var (
 		"ERROR_REASON_RATE_LIMITED":          28,
 		"ERROR_REASON_VERSION_IN_USE":        29,
 		"ERROR_REASON_KEY_PURPOSE_FIXED":     30,
+		"ERROR_REASON_WEAK_KEY":              39,
 	}
 )
 
@@ -205,7 +210,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x97\b\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xb2\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -238,7 +243,8 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10\x1c\x12\x1f\n" +
 	"\x1bERROR_REASON_VERSION_IN_USE\x10\x1d\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1eB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1e\x12\x19\n" +
+	"\x15ERROR_REASON_WEAK_KEY\x10'B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once
