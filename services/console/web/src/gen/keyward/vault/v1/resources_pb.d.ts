@@ -37,7 +37,8 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
 
   /**
    * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value here.
+   * tabs and line ends only. Shown to people and kept in the change log: never put a value
+   * here. One that is stored in the same request is refused.
    *
    * @generated from field: string description = 3;
    */
@@ -200,7 +201,8 @@ export declare type SecretJson = {
 
   /**
    * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value here.
+   * tabs and line ends only. Shown to people and kept in the change log: never put a value
+   * here. One that is stored in the same request is refused.
    *
    * @generated from field: string description = 3;
    */
@@ -420,8 +422,10 @@ export declare type PublicKeyJson = {
 export declare const PublicKeySchema: GenMessage<PublicKey, {jsonType: PublicKeyJson}>;
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its fields.
- * 1 byte to 64 KiB.
+ * A SecretValue is a value on its way into the vault: exactly one of its sources.
+ * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
+ * allowlist knows: they are shown and stay on the log.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
@@ -456,11 +460,24 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
     value: Generate;
     case: "generate";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
+   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
+   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
+   * The reason is kept with the version and on the log; it has no effect for other values.
+   * At most 512 characters, none a control character.
+   *
+   * @generated from field: string weak_reason = 10;
+   */
+  weakReason: string;
 };
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its fields.
- * 1 byte to 64 KiB.
+ * A SecretValue is a value on its way into the vault: exactly one of its sources.
+ * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
+ * allowlist knows: they are shown and stay on the log.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
@@ -485,6 +502,17 @@ export declare type SecretValueJson = {
    * @generated from field: keyward.vault.v1.Generate generate = 3;
    */
   generate?: GenerateJson;
+
+  /**
+   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
+   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
+   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
+   * The reason is kept with the version and on the log; it has no effect for other values.
+   * At most 512 characters, none a control character.
+   *
+   * @generated from field: string weak_reason = 10;
+   */
+  weakReason?: string;
 };
 
 /**
@@ -780,6 +808,14 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: Timestamp | undefined;
+
+  /**
+   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
+   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   *
+   * @generated from field: string weak_reason = 25;
+   */
+  weakReason: string;
 };
 
 /**
@@ -852,6 +888,14 @@ export declare type SecretVersionJson = {
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: TimestampJson;
+
+  /**
+   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
+   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   *
+   * @generated from field: string weak_reason = 25;
+   */
+  weakReason?: string;
 };
 
 /**
@@ -1153,6 +1197,13 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
   newRotationPeriod?: Duration | undefined;
+
+  /**
+   * Why the key that the change added is weak; empty unless it is.
+   *
+   * @generated from field: string weak_reason = 30;
+   */
+  weakReason: string;
 };
 
 /**
@@ -1296,6 +1347,13 @@ export declare type SecretChangeJson = {
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
   newRotationPeriod?: DurationJson;
+
+  /**
+   * Why the key that the change added is weak; empty unless it is.
+   *
+   * @generated from field: string weak_reason = 30;
+   */
+  weakReason?: string;
 };
 
 /**
