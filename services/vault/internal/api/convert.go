@@ -262,7 +262,7 @@ func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
 		Name:    name.Version(v.Number).String(),
 		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
 		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
-		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed, WeakReason: v.WeakReason,
+		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed, WeakReason: v.WeakReason, AllowedHosts: v.AllowedHosts,
 	}
 	if !v.Uses.Last.IsZero() {
 		pb.LastUseTime = timestamppb.New(v.Uses.Last)

@@ -89,6 +89,7 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	if err != nil {
 		return nil, err
 	}
+	wanted.Admin = auth.FromContext(ctx).SuperAdmin()
 	updated, err := s.secrets.Update(ctx, call, name, wanted)
 	if err != nil {
 		return nil, err

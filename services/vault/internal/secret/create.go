@@ -126,7 +126,7 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
-	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, WeakReason: stored.WeakReason}
+	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
 	}

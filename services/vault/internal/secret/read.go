@@ -90,13 +90,14 @@ func (s *Store) Resolve(ctx context.Context, name Name, uid, holder string, numb
 		if err := v.usable(); err != nil {
 			return withPrevious(err, got.Previous)
 		}
+		got.AllowedHosts = v.AllowedHosts
 		sealed, err = loadValue(r, sec, got.Version)
 		return err
 	})
 	if err != nil {
 		return Resolved{}, err
 	}
-	got.Usage, got.AllowedHosts = sec.Usage, sec.AllowedHosts
+	got.Usage = sec.Usage
 	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
 		return Resolved{}, fmt.Errorf("open version: %w", err)
 	}

@@ -19,6 +19,8 @@ type Change struct {
 	Description  *string
 	Labels       *map[string]string
 	AllowedHosts *[]string
+	// Admin is whether a super admin makes the change, who may add hosts without a value.
+	Admin bool
 	// RotationPeriod, if it points to 0, ends that anybody is reminded.
 	RotationPeriod *time.Duration
 	// Value, if there is one, becomes the next version, and the current one unless
@@ -91,11 +93,8 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 		after.Labels = *c.Labels
 	}
 	if c.AllowedHosts != nil {
-		after.AllowedHosts = *c.AllowedHosts
-		if err := checkHosts(after.Usage, after.AllowedHosts); err != nil {
-			return Secret{}, err
-		}
-		if err := checkHostsInUse(r, before, after.AllowedHosts); err != nil {
+		var err error
+		if after, err = c.rehost(r, before, after); err != nil {
 			return Secret{}, err
 		}
 	}
@@ -129,10 +128,14 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		if err := putVersion(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
-		if !added.waits {
+		if added.waits {
+			after.AllowedHosts = before.AllowedHosts
+		} else {
 			after.promote(after.Last, after.Updated)
 			e.fields = append(e.fields, FieldCurrentVersion)
 		}
+	} else if err := keepHosts(tx, before, after); err != nil {
+		return Secret{}, err
 	}
 	if len(e.fields) == 0 {
 		return before, s.remember(tx, call, before)

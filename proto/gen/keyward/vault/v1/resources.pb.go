@@ -357,7 +357,9 @@ type Secret struct {
 	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
 	// lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
 	// empty for all other usages. At most 32. Changes are on the log. A host in use
-	// cannot be removed.
+	// cannot be removed. Hosts belong to a version, and these are the current one's: an
+	// update adds a host together with a `value`, unless a super admin makes it, and a
+	// version that is restored has the hosts that it had.
 	AllowedHosts []string `protobuf:"bytes,9,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The number of the version that is used now. Starts at 1.
 	CurrentVersion uint32 `protobuf:"varint,10,opt,name=current_version,json=currentVersion,proto3" json:"current_version,omitempty"`
@@ -886,7 +888,9 @@ type SecretVersion struct {
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
 	// for those that were stored before weak keys were acknowledged, and once it is destroyed.
-	WeakReason    string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	WeakReason string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	// The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+	AllowedHosts  []string `protobuf:"bytes,26,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +993,13 @@ func (x *SecretVersion) GetWeakReason() string {
 		return x.WeakReason
 	}
 	return ""
+}
+
+func (x *SecretVersion) GetAllowedHosts() []string {
+	if x != nil {
+		return x.AllowedHosts
+	}
+	return nil
 }
 
 // A Binding is a grant: it lets one workload resolve one secret for one
@@ -1474,7 +1485,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
 	"ciphertext\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n" +
-	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xb6\x03\n" +
+	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xe0\x03\n" +
 	"\rSecretVersion\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\rB\x03\xe0A\x03R\aversion\x129\n" +
@@ -1487,7 +1498,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
 	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\x12$\n" +
 	"\vweak_reason\x18\x19 \x01(\tB\x03\xe0A\x03R\n" +
-	"weakReason\"\xa6\x02\n" +
+	"weakReason\x12(\n" +
+	"\rallowed_hosts\x18\x1a \x03(\tB\x03\xe0A\x03R\fallowedHosts\"\xa6\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +

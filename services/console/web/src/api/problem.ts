@@ -90,7 +90,7 @@ const hints: Record<string, string> = {
   DEADLINE: "The change may or may not have been made. Look before you repeat it.",
   DIRECT_KEY_NOT_SUPPORTED: "Store it as a secret, and refer to that. What is public, say so.",
   USAGE_NOT_ALLOWED: "Keys go into ciphers and signatures; credentials into headers, query parameters and body values.",
-  HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first.",
+  HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first, together with a new value.",
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
   WEAK_KEY: "Ask for a key of 16 random bytes or more, or say why this one is to be used.",

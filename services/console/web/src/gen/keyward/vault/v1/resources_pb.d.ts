@@ -88,7 +88,9 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
    * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
    * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed.
+   * cannot be removed. Hosts belong to a version, and these are the current one's: an
+   * update adds a host together with a `value`, unless a super admin makes it, and a
+   * version that is restored has the hosts that it had.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -252,7 +254,9 @@ export declare type SecretJson = {
    * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
    * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
    * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed.
+   * cannot be removed. Hosts belong to a version, and these are the current one's: an
+   * update adds a host together with a `value`, unless a super admin makes it, and a
+   * version that is restored has the hosts that it had.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -816,6 +820,13 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
    * @generated from field: string weak_reason = 25;
    */
   weakReason: string;
+
+  /**
+   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   *
+   * @generated from field: repeated string allowed_hosts = 26;
+   */
+  allowedHosts: string[];
 };
 
 /**
@@ -896,6 +907,13 @@ export declare type SecretVersionJson = {
    * @generated from field: string weak_reason = 25;
    */
   weakReason?: string;
+
+  /**
+   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   *
+   * @generated from field: repeated string allowed_hosts = 26;
+   */
+  allowedHosts?: string[];
 };
 
 /**
