@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,10 +17,14 @@ var (
 	// The header of a JWS or JWE is a JSON object, which begins with `{"`.
 	jwt    = regexp.MustCompile(`ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+`)
 	bearer = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])bearer\s+([A-Za-z0-9+/=_.~-]{4,})`)
-	basic  = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])basic\s+([A-Za-z0-9+/=_-]{4,})`)
-	public = regexp.MustCompile(`-----BEGIN (?:[A-Z0-9 ]*PUBLIC KEY|CERTIFICATE|X509 CERTIFICATE)-----[^-]*-----END [A-Z0-9 ]+-----`)
+	// Other schemes are words of prose, too.
+	schemes = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])(?:token|api-?key)\s+([A-Za-z0-9+/=_.~-]{8,})`)
+	basic   = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])basic\s+([A-Za-z0-9+/=_-]{4,})`)
+	public  = regexp.MustCompile(`-----BEGIN (?:[A-Z0-9 ]*PUBLIC KEY|CERTIFICATE|X509 CERTIFICATE)-----[^-]*-----END [A-Z0-9 ]+-----`)
 	// A pair is `name=value`, `name: value` or `"name":"value"` inside a text.
 	pair = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]{1,63})["']?\s*[=:]\s*["']?([^\s"'&;,]+)`)
+	// An element is that of XML.
+	element = regexp.MustCompile(`<([A-Za-z][A-Za-z0-9_.:-]{1,63})(?:\s[^>]*)?>([^<>]+)<`)
 )
 
 // deepest is how many JSON documents or percent-encodings may be inside each other.
@@ -61,11 +66,12 @@ func raw(text string) Kind {
 		return PrivateKey
 	case jwt.MatchString(text):
 		return Credential
-	case material(placeholder.ReplaceAllString(withoutPublic(text), " ")):
-		return Material
-	default:
-		return None
 	}
+	text = placeholder.ReplaceAllString(withoutPublic(text), " ")
+	if material(text) || material(strings.NewReplacer("\r", "", "\n", "").Replace(text)) {
+		return Material
+	}
+	return None
 }
 
 // credential looks for what follows `Bearer` and has as many characters, and for what
@@ -73,6 +79,11 @@ func raw(text string) Kind {
 func credential(text string, least int) Kind {
 	for _, found := range bearer.FindAllStringSubmatch(text, -1) {
 		if len(found[1]) >= least && (least < 16 || strings.ContainsAny(found[1], "0123456789")) {
+			return Credential
+		}
+	}
+	for _, found := range schemes.FindAllStringSubmatch(text, -1) {
+		if strings.ContainsAny(found[1], "0123456789") {
 			return Credential
 		}
 	}
@@ -87,7 +98,7 @@ func credential(text string, least int) Kind {
 // pairs looks at the pairs of a name and a value inside a text.
 func pairs(text string) Kind {
 	kind := None
-	for _, found := range pair.FindAllStringSubmatch(text, -1) {
+	for _, found := range slices.Concat(pair.FindAllStringSubmatch(text, -1), element.FindAllStringSubmatch(text, -1)) {
 		if class := classOf(found[1]); class.holds(found[2]) {
 			kind = max(kind, class.kind())
 		}

@@ -34,12 +34,12 @@ func (c class) kind() Kind {
 // others: `*key` is `apikey`, too. All others are whole names or the last of their words: `sig`
 // is `X-Sig`, but not `design`.
 var names = map[class][]string{
-	scheme: {"authorization", "proxyauthorization", "cookie", "setcookie"},
+	scheme: {"*authorization", "*authorisation", "cookie", "setcookie"},
 	password: {
 		"*password", "*passwd", "*passphrase", "*secret", "*secrets", "*credential", "*credentials", "*privatekey", "*bearer",
-		"pwd", "pass", "passcode",
+		"pwd", "pass", "passcode", "cred", "creds",
 	},
-	secret:    {"*key", "*token", "*auth", "*apikeys", "jwt", "pin", "otp", "cvv", "session", "*sessionid", "*cookie"},
+	secret:    {"*key", "*token", "*auth", "*apikeys", "*authentication", "*assertion", "jwt", "pin", "otp", "cvv", "session", "*sessionid", "*cookie"},
 	signature: {"*signature", "sig", "sign", "hmac", "mac"},
 }
 
@@ -50,9 +50,13 @@ func Sensitive(name string) bool { return classOf(name) != ordinary }
 
 func classOf(name string) class {
 	words := wordsOf(name)
+	for len(words) > 1 && decoration.MatchString(words[len(words)-1]) {
+		words = words[:len(words)-1]
+	}
 	if len(words) == 0 {
 		return ordinary
 	}
+	words[len(words)-1] = strings.TrimRight(words[len(words)-1], "0123456789")
 	whole, last := strings.Join(words, ""), words[len(words)-1]
 	if strings.HasSuffix(whole, "publickey") {
 		return ordinary
@@ -93,6 +97,10 @@ func wordsOf(name string) []string {
 	}
 	return strings.Fields(spaced.String())
 }
+
+// decoration is a word at the end of a name that says nothing of what the value is, as in
+// `X-Api-Key-Prod` and `apiKeyV2`.
+var decoration = regexp.MustCompile(`^(value|header|prod|production|test|uat|live|sandbox|v?[0-9]+)$`)
 
 var (
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)

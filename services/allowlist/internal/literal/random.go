@@ -7,13 +7,13 @@ import (
 
 // # What looks random
 //
-// Hexadecimal of 128 bits is told by its length alone. Base64 has the letters of words:
-// 16 bytes are 22 characters, and so is many a name. Names are made of pairs of letters that
-// are common in English and its acronyms, which only a quarter of the pairs in random text
-// are.
+// Hexadecimal of 128 bits is told by its length alone, unless it is a decimal number. Base64
+// has the letters of words: 16 bytes are 22 characters, and so is many a name. Names are made
+// of pairs of letters that are common in English and its acronyms, which only a quarter of
+// the pairs in random text are.
 
 const (
-	// minHex and minBase64 are the characters of 128 bits, and minDecimal of as many.
+	// minBase64 is how many characters of base64 128 bits are.
 	minBase64 = 22
 	// fewest are the different characters below which a text is too regular for a key.
 	fewestHex, fewestBase64 = 5, 10
@@ -30,7 +30,6 @@ var (
 	hexBytes = regexp.MustCompile(`(?i)(?:(?:0x|\\x)?[0-9a-f]{2}[:\-, \n]{1,2}){15,}(?:0x|\\x)?[0-9a-f]{2}`)
 	hexWords = regexp.MustCompile(`(?i)(?:[0-9a-f]{4}[\- \n]){7,}[0-9a-f]{4}|(?:[0-9a-f]{8}[\- \n]){3,}[0-9a-f]{8}`)
 	runs     = regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}={0,2}`)
-	decimal  = regexp.MustCompile(`[0-9]{39,}`)
 )
 
 // common are the pairs of letters that names are made of: nine in ten of the pairs in the
@@ -53,7 +52,7 @@ func pairsOf(list string) map[string]bool {
 func material(text string) bool {
 	text = uuid.ReplaceAllString(text, " ")
 	for _, run := range hexRuns.FindAllString(text, -1) {
-		if distinct(run) >= fewestHex && (hasLetter(run) || len(run) >= 39) {
+		if distinct(run) >= fewestHex && hasLetter(run) {
 			return true
 		}
 	}
@@ -63,9 +62,6 @@ func material(text string) bool {
 				return true
 			}
 		}
-	}
-	if decimal.MatchString(text) {
-		return true
 	}
 	for _, at := range runs.FindAllStringIndex(text, -1) {
 		run := text[at[0]:at[1]]
