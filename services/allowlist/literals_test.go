@@ -118,7 +118,7 @@ func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 	k := newKit(t)
 	key := k.secret(t, "key")
 	public := header("X-Merchant", canaryHex)
-	public.PublicReason = "the thumbprint of the merchant's certificate"
+	public.PublicReason = proto.String("the thumbprint of the merchant's certificate")
 	acknowledged := func(fields ...string) func(*allowlistv1.Endpoint) {
 		return func(e *allowlistv1.Endpoint) {
 			configured(t, key, `cipher { aad { text: "`+canaryHex+`" } }`)(e)
@@ -149,7 +149,7 @@ func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 	const field, direct = "INVALID_FIELD", "DIRECT_KEY_NOT_SUPPORTED"
 	reasoned := func(name, value string) func(*allowlistv1.Endpoint) {
 		p := header(name, value)
-		p.PublicReason = "is public"
+		p.PublicReason = proto.String("is public")
 		return func(e *allowlistv1.Endpoint) { e.Headers = []*allowlistv1.Parameter{p} }
 	}
 	const ack = "endpoint.encryption.request.allow_legacy[0].fields"
@@ -164,7 +164,7 @@ func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 		{"what needs none", field, reasoned("X-A", "a"), []string{"endpoint.headers[0].public_reason"}},
 		{"a reference", field, func(e *allowlistv1.Endpoint) {
 			e.Headers = []*allowlistv1.Parameter{referring("X-A", k.credential(t, "token", "sesame", partner))}
-			e.Headers[0].PublicReason = "is public"
+			e.Headers[0].PublicReason = proto.String("is public")
 		}, []string{"endpoint.headers[0].public_reason"}},
 		{"a URL that needs none", field, func(e *allowlistv1.Endpoint) { e.UrlPublicReason = "is public" }, []string{"endpoint.url_public_reason"}},
 		{"a reason that is a key", direct, func(e *allowlistv1.Endpoint) { e.Url, e.UrlPublicReason = e.GetUrl()+"/"+canaryHex, canaryHex }, []string{"endpoint.url_public_reason"}},

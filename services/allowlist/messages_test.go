@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
@@ -76,7 +77,7 @@ func TestWhatGoesWithEachRequestIsReturned(t *testing.T) {
 	e := draft(mac)
 	e.ContentType = "application/json"
 	e.Headers = []*allowlistv1.Parameter{value("X-Partner", "acme"), value("x-signature", "none")}
-	e.Headers[1].PublicReason = "says that there is none"
+	e.Headers[1].PublicReason = proto.String("says that there is none")
 	e.QueryParameters = []*allowlistv1.Parameter{value("channel", "web")}
 	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{Signing: &allowlistv1.Signing{
 		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},

@@ -83,7 +83,9 @@ func (v viewer) parametersToProto(parameters []endpoint.Parameter) []*allowlistv
 	for _, p := range parameters {
 		if p.Credential == (endpoint.Credential{}) {
 			public := parameterToProto(p.Name, p.Value)
-			public.PublicReason = p.PublicReason
+			if p.PublicReason != "" {
+				public.PublicReason = &p.PublicReason
+			}
 			pbs = append(pbs, public)
 			continue
 		}

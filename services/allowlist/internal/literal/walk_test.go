@@ -99,8 +99,8 @@ func TestFindingsNameFieldsAndRepeatNothing(t *testing.T) {
 	endpoint := &allowlistv1.Endpoint{
 		Description: hex64, DisplayName: hex64, Labels: map[string]string{"token": "hint", "a": hex64[:40]},
 		Headers: []*allowlistv1.Parameter{
-			{Name: "X-Merchant", Source: &allowlistv1.Parameter_Value{Value: hex64}, PublicReason: "its thumbprint"},
-			{Name: "X-Password", Source: &allowlistv1.Parameter_Value{Value: "x"}, PublicReason: "is not"},
+			{Name: "X-Merchant", Source: &allowlistv1.Parameter_Value{Value: hex64}, PublicReason: proto.String("its thumbprint")},
+			{Name: "X-Password", Source: &allowlistv1.Parameter_Value{Value: "x"}, PublicReason: proto.String("is not")},
 		},
 	}
 	want = []literal.Finding{

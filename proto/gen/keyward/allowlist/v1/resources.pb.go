@@ -890,7 +890,7 @@ type Parameter struct {
 	// like key material, such as a merchant's thumbprint. Unset unless that is so. Private
 	// keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
 	// `password` or `authorization` are never public. At most 512 characters.
-	PublicReason  string `protobuf:"bytes,20,opt,name=public_reason,json=publicReason,proto3" json:"public_reason,omitempty"`
+	PublicReason  *string `protobuf:"bytes,20,opt,name=public_reason,json=publicReason,proto3,oneof" json:"public_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -958,8 +958,8 @@ func (x *Parameter) GetValue() string {
 }
 
 func (x *Parameter) GetPublicReason() string {
-	if x != nil {
-		return x.PublicReason
+	if x != nil && x.PublicReason != nil {
+		return *x.PublicReason
 	}
 	return ""
 }
@@ -1402,13 +1402,14 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\ffile_content\x18\x04 \x01(\tR\vfileContent\x12 \n" +
 	"\tweb_token\x18\x05 \x01(\tB\x03\x80\x01\x01R\bwebToken\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa3\x02\n" +
+	"expireTime\"\xba\x02\n" +
 	"\tParameter\x123\n" +
 	"\x04name\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x04name\x129\n" +
 	"\x06secret\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefH\x00R\x06secret\x12*\n" +
-	"\x05value\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b2\b^[ -~]*$H\x00R\x05value\x12i\n" +
-	"\rpublic_reason\x18\x14 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\fpublicReasonB\x0f\n" +
-	"\x06source\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
+	"\x05value\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b2\b^[ -~]*$H\x00R\x05value\x12n\n" +
+	"\rpublic_reason\x18\x14 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$H\x01R\fpublicReason\x88\x01\x01B\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01B\x10\n" +
+	"\x0e_public_reason\"\x82\x04\n" +
 	"\fVerification\x12A\n" +
 	"\x06method\x18\x01 \x01(\x0e2).keyward.allowlist.v1.Verification.MethodR\x06method\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +

@@ -847,9 +847,9 @@ export declare type Parameter = Message<"keyward.allowlist.v1.Parameter"> & {
    * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
    * `password` or `authorization` are never public. At most 512 characters.
    *
-   * @generated from field: string public_reason = 20;
+   * @generated from field: optional string public_reason = 20;
    */
-  publicReason: string;
+  publicReason?: string | undefined;
 };
 
 /**
@@ -887,7 +887,7 @@ export declare type ParameterJson = {
    * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
    * `password` or `authorization` are never public. At most 512 characters.
    *
-   * @generated from field: string public_reason = 20;
+   * @generated from field: optional string public_reason = 20;
    */
   publicReason?: string;
 };
