@@ -47,8 +47,8 @@ func TestReferencesToCredentialsAreCheckedWhenSaved(t *testing.T) {
 				e.BodyValues = []*allowlistv1.BodyValue{bodyValue("sesame-canary", "sesame-canary")}
 			}, codes.InvalidArgument, direct,
 			[]string{
-				"endpoint.headers[1].value", "endpoint.query_parameters[0].secret.name", "endpoint.body_values[0].secret.name",
-				"endpoint.body_values[0].path",
+				"endpoint.query_parameters[0].secret.name", "endpoint.body_values[0].secret.name", "endpoint.body_values[0].path",
+				"endpoint.headers[1].value",
 			},
 		},
 		{"no name", headers(referring("a", "")), codes.InvalidArgument, field, []string{"endpoint.headers[0].secret.name"}},

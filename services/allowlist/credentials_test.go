@@ -34,7 +34,7 @@ func (k *kit) credential(t testing.TB, id, text string, hosts ...string) string 
 
 func (k *kit) allowHosts(t testing.TB, secret string, hosts ...string) error {
 	t.Helper()
-	_, err := k.secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+	_, err := k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
 		Secret:     &vaultv1.Secret{Name: secret, AllowedHosts: hosts},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"allowed_hosts"}},
 	})

@@ -21,7 +21,7 @@ import (
 )
 
 // keyOf is the value of a version in these tests.
-func keyOf(version int) []byte { return bytes.Repeat([]byte{byte(version)}, 32) }
+func keyOf(version int) []byte { return bytes.Repeat([]byte{byte(version), byte(version + 1)}, 16) }
 
 // rotate makes the next version of a secret.
 func (k *kit) rotate(t testing.TB, secret string, version int) {

@@ -147,7 +147,9 @@ func (k *kit) secretIn(t testing.TB, parent, id string, usage vaultv1.Usage, val
 		value = make([]byte, 32)
 		rand.Read(value) // a generated key serves what its kind says, this one anything
 	}
-	s := &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}}}
+	s := &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{
+		Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test",
+	}}
 	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: parent, SecretId: id, Secret: s, Reason: "a test"})
 	must(t, err)
 	return parent + "/secrets/" + id

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
@@ -76,6 +77,7 @@ func TestWhatGoesWithEachRequestIsReturned(t *testing.T) {
 	e := draft(mac)
 	e.ContentType = "application/json"
 	e.Headers = []*allowlistv1.Parameter{value("X-Partner", "acme"), value("x-signature", "none")}
+	e.Headers[1].PublicReason = proto.String("says that there is none")
 	e.QueryParameters = []*allowlistv1.Parameter{value("channel", "web")}
 	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{Signing: &allowlistv1.Signing{
 		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
@@ -197,7 +199,7 @@ func TestMessagesAreRefusedUnlessAllIsWell(t *testing.T) {
 	k.owner.create(t, "short", draft(short))
 	k.activate(t, "short")
 	_, err = k.secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{
-		Name: short, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: []byte("too short")}},
+		Name: short, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: []byte("too short")}, WeakReason: "a test"},
 	}})
 	must(t, err)
 	wantError(t, "a key of the wrong length", encrypt("short"), codes.FailedPrecondition, "KEY_NOT_USABLE")

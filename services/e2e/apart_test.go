@@ -292,7 +292,7 @@ func TestTheAllowlistGoesOnWithoutTheVaultAndHearsOfChangesAgain(t *testing.T) {
 	works("with the vault again")
 
 	// A value of another length is no key for the cipher, which shows that it is used.
-	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"value":{"text":"00"}}`)
+	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"value":{"text":"00","weakReason":"is no key"}}`)
 	eventually(t, time.Second, "the new version is in use", func(context.Context) error {
 		if got, err := encrypt(); err != nil || got.status != http.StatusBadRequest {
 			return fmt.Errorf("Encrypt = %d %s, %v", got.status, got.body, err) //nolint:errorlint // it may be none

@@ -174,8 +174,8 @@ func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 	})
 
 	escaped := strings.ReplaceAll(percentAll(canary), "%2F", "-")
-	send("id", 400, owner, "POST", secrets+"?secretId="+escaped, `{"value":{"text":"x"}}`)
-	send("request id", 400, owner, "POST", secrets+"?secretId=x&requestId="+escaped, `{"value":{"text":"x"}}`)
+	send("id", 400, owner, "POST", secrets+"?secretId="+escaped, `{"value":{"text":"x is more than 16 bytes"}}`)
+	send("request id", 400, owner, "POST", secrets+"?secretId=x&requestId="+escaped, `{"value":{"text":"x is more than 16 bytes"}}`)
 	send("query parameter", 400, owner, "GET", secrets+"?"+escaped+"=1", "")
 	send("order", 400, owner, "GET", secrets+"?orderBy="+escaped, "")
 	send("page token", 400, owner, "GET", secrets+"?pageToken="+escaped, "")
@@ -206,24 +206,24 @@ func spreadOverBodies(value, canary string, send func(what, body string)) {
 		"value as key":       `{` + value + `:1}`,
 		"bare value":         value,
 		"truncated":          `{"value":{"text":` + strings.TrimSuffix(value, `"`),
-		"trailing":           `{"value":{"text":"x"}} ` + value,
+		"trailing":           `{"value":{"text":"x is more than 16 bytes"}} ` + value,
 		"wrong type":         `{"value":` + value + `}`,
 		"two sources":        `{"value":{"text":` + value + `,"data":` + value + `}}`,
 		"not base64":         `{"value":{"data":` + value + `}}`,
-		"enum":               `{"usage":` + value + `,"value":{"text":"x"}}`,
+		"enum":               `{"usage":` + value + `,"value":{"text":"x is more than 16 bytes"}}`,
 		"kind":               `{"value":{"generate":{"kind":` + value + `}}}`,
 		"number":             `{"currentVersion":` + value + `}`,
 		"timestamp":          `{"createTime":` + value + `}`,
-		"label key":          `{"labels":{` + value + `:"x"},"value":{"text":"x"}}`,
-		"label value":        `{"labels":{"x":` + value + `},"value":{"text":"x"}}`,
-		"host":               `{"usage":"USAGE_CREDENTIAL","allowedHosts":[` + value + `],"value":{"text":"x"}}`,
+		"label key":          `{"labels":{` + value + `:"x"},"value":{"text":"x is more than 16 bytes"}}`,
+		"label value":        `{"labels":{"x":` + value + `},"value":{"text":"x is more than 16 bytes"}}`,
+		"host":               `{"usage":"USAGE_CREDENTIAL","allowedHosts":[` + value + `],"value":{"text":"x is more than 16 bytes"}}`,
 		"duplicate member":   `{"value":{"text":` + value + `},"value":{"text":` + value + `}}`,
 		"invalid utf-8":      "{\"value\":{\"text\":\"" + "\xff" + strings.Trim(value, `"`) + "\"}}",
 		"raw control":        "{\"value\":{\"text\":\"\x01" + strings.Trim(value, `"`) + "\"}}",
 		"deep":               strings.Repeat(`{"value":`, 200) + value + strings.Repeat(`}`, 200),
 		"not json":           canary,
 		"value too long":     `{"value":{"text":"` + strings.Repeat(strings.Trim(value, `"`), 4000) + `"}}`,
-		"long description":   `{"description":"` + strings.Repeat(strings.Trim(value, `"`), 100) + `","value":{"text":"x"}}`,
+		"long description":   `{"description":"` + strings.Repeat(strings.Trim(value, `"`), 100) + `","value":{"text":"x is more than 16 bytes"}}`,
 		"reason in the body": `{"reason":` + value + `}`,
 	} {
 		send(what, body)

@@ -45,14 +45,14 @@ func TestRepeatedCallsOfTheClientAreCarriedOutOnce(t *testing.T) {
 	c := apart(t)
 	vault := c.vaultOf(owner)
 	const name, callers, calls = "workspaces/demo/secrets/key", 4, 60
-	_, err := vault.Store(t.Context(), name, client.Text("first"), "")
+	_, err := vault.Store(t.Context(), name, client.Text("first of all values"), "")
 	check(t, err)
 	made := make(chan struct{}, callers*calls)
 	var group sync.WaitGroup
 	for caller := range callers {
 		group.Go(func() {
 			for call := range calls {
-				if _, err := vault.Rotate(t.Context(), name, client.Text(fmt.Sprint(caller, call)), ""); err != nil {
+				if _, err := vault.Rotate(t.Context(), name, client.Text(fmt.Sprintf("value %d of caller %d", call, caller)), ""); err != nil {
 					t.Errorf("Rotate = %v", err)
 					return
 				}
@@ -85,7 +85,7 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 	c := apart(t)
 	people, workload := c.vaultOf(owner), c.resolver("billing")
 	const name, billing = "workspaces/demo/secrets/key", "raw > billing's own HMAC"
-	_, err := people.Store(t.Context(), name, client.Text("first"), "")
+	_, err := people.Store(t.Context(), name, client.Text("first of all values"), "")
 	check(t, err)
 	bound, err := workload.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 		Name: name, Usage: vaultv1.Usage_USAGE_KEY, Referrer: "workspaces/demo/endpoints/billing", OperationId: "billing",
@@ -117,12 +117,12 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, patience, "the first key is resolved", resolves("first"))
+	eventually(t, patience, "the first key is resolved", resolves("first of all values"))
 
-	_, err = people.Rotate(t.Context(), name, client.Text("second"), "")
+	_, err = people.Rotate(t.Context(), name, client.Text("second of all values"), "")
 	check(t, err)
 	rotated := time.Now()
-	eventually(t, patience, "the second key is resolved", resolves("second"))
+	eventually(t, patience, "the second key is resolved", resolves("second of all values"))
 	t.Logf("a rotation was seen within %v", time.Since(rotated))
 	eventually(t, patience, "the second key is in memory", func(ctx context.Context) error {
 		if kept, ok := keys.Kept(ref); ok {
@@ -130,19 +130,19 @@ func TestResolverOfItsOwnFollowsTheVault(t *testing.T) {
 			return nil
 		}
 		// Nothing is kept that was asked for before the watch began.
-		return errors.Join(errors.New("it is not"), resolves("second")(ctx))
+		return errors.Join(errors.New("it is not"), resolves("second of all values")(ctx))
 	})
 
 	c.running["vault"].kill()
-	check(t, resolves("second")(t.Context())) // from memory
+	check(t, resolves("second of all values")(t.Context())) // from memory
 	eventually(t, patience, "nothing is served any more", func(ctx context.Context) error {
-		if err := resolves("second")(ctx); err == nil {
+		if err := resolves("second of all values")(ctx); err == nil {
 			return errors.New("the value is still served")
 		}
 		return nil
 	})
 	c.start("vault")
-	eventually(t, patience, "the vault is back", resolves("second"))
+	eventually(t, patience, "the vault is back", resolves("second of all values"))
 }
 
 // resolver is the vault as a workload sees it that the policy makes a resolver.

@@ -12,7 +12,7 @@ func TestNothingIsLeftOfADestroyedVersionOnceTheFileIsCompact(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	const secret = "/v1/workspaces/demo/secrets/leaked"
-	c.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=leaked", `{"value":{"text":"the first value"}}`)
+	c.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=leaked", `{"value":{"text":"the first value of all"}}`)
 	sealed := c.sealed(t, secret)
 	if !bytes.Contains([]byte(readFile(t, c.path("vault.db"))), sealed) {
 		t.Fatal("the file does not hold what the API says is stored")

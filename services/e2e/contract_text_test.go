@@ -20,7 +20,7 @@ import (
 func TestNoTextForPeopleHoldsWhatTheyDoNotSee(t *testing.T) {
 	t.Parallel()
 	unseen := []string{"a\x00", "a\a", "a\x1b[2J", "a\x7f", "a\u0085", "a\u009b2J", "a\u202eb", "a\u2066b"}
-	names := []protoreflect.Name{"reason", "legacy_reason", "description", "display_name"}
+	names := []protoreflect.Name{"reason", "legacy_reason", "description", "display_name", "public_reason", "url_public_reason"}
 	found := 0
 	eachInput(t, func(field protoreflect.FieldDescriptor) {
 		if !slices.Contains(names, field.Name()) {

@@ -175,7 +175,7 @@ func (s *secretWriter) addVersions(ctx context.Context, name string, l *life) {
 }
 
 func text(value string) *vaultv1.Secret {
-	return &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}}
+	return &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}, WeakReason: "to be read in a test"}}
 }
 
 // verify checks each secret against what was acknowledged.

@@ -16,8 +16,8 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 	t.Parallel()
 	s, _ := standalone(t, t.TempDir())
 	secrets := "/v1/workspaces/demo/secrets"
-	s.must(t, owner, http.MethodPost, secrets+"?secretId=a&requestId=used", `{"value":{"text":"x"}}`)
-	s.must(t, owner, http.MethodPost, secrets+"?secretId=b", `{"value":{"text":"x"}}`)
+	s.must(t, owner, http.MethodPost, secrets+"?secretId=a&requestId=used", `{"value":{"text":"x is more than 16 bytes"}}`)
+	s.must(t, owner, http.MethodPost, secrets+"?secretId=b", `{"value":{"text":"x is more than 16 bytes"}}`)
 	page := s.must(t, owner, http.MethodGet, secrets+"?pageSize=1", "").field("nextPageToken")
 	before := s.must(t, owner, http.MethodGet, secrets, "").body
 
@@ -45,8 +45,8 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"a made-up page token", owner, "GET", secrets + "?pageToken=AAAA", "", nil, 400, "INVALID_PAGE_TOKEN"},
 		{"a stale etag", owner, "PATCH", secrets + "/a", `{"etag":"0","description":"x"}`, nil, 409, "ETAG_MISMATCH"},
 		{"a stale etag on delete", owner, "DELETE", secrets + "/a?etag=0", "", nil, 409, "ETAG_MISMATCH"},
-		{"a reused request id", owner, "POST", secrets + "?secretId=c&requestId=used", `{"value":{"text":"y"}}`, nil, 400, "REQUEST_ID_REUSED"},
-		{"a name that is taken", owner, "POST", secrets + "?secretId=a", `{"value":{"text":"y"}}`, nil, 409, "SECRET_EXISTS"},
+		{"a reused request id", owner, "POST", secrets + "?secretId=c&requestId=used", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "REQUEST_ID_REUSED"},
+		{"a name that is taken", owner, "POST", secrets + "?secretId=a", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 409, "SECRET_EXISTS"},
 		{"a name that is absent", owner, "GET", secrets + "/absent", "", nil, 404, "SECRET_NOT_FOUND"},
 		{"an encoded slash before history", owner, "GET", secrets + "/a%2Fhistory", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"a trailing slash", owner, "GET", secrets + "/", "", nil, 404, "ROUTE_NOT_FOUND"},
@@ -59,7 +59,7 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"a method override", owner, "POST", secrets + "/a", "", []string{"X-Http-Method-Override", "GET"}, 405, "METHOD_NOT_ALLOWED"},
 		{"a form", owner, "POST", secrets + "?secretId=c", `a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, ""},
 		{"a path with dots", owner, "GET", "/v1/workspaces/demo/secrets/..%2f..%2fx", "", nil, 404, "ROUTE_NOT_FOUND"},
-		{"an id with a bad character", owner, "POST", secrets + "?secretId=a%20b", `{"value":{"text":"y"}}`, nil, 400, "INVALID_FIELD"},
+		{"an id with a bad character", owner, "POST", secrets + "?secretId=a%20b", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "INVALID_FIELD"},
 		{"a workspace that does not parse, as admin", admin, "GET", "/v1/workspaces/-x/secrets", "", nil, 400, "INVALID_FIELD"},
 		{"a workspace that does not parse, as owner", owner, "GET", "/v1/workspaces/-x/secrets", "", nil, 403, "PERMISSION_DENIED"},
 		{"a role in a header", nobody, "GET", secrets, "", []string{"Grpc-Metadata-Authorization", "Bearer x"}, 401, "CREDENTIALS_MISSING"},

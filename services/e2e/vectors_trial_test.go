@@ -130,7 +130,9 @@ func (t *trial) storeSecret(name string, usage vaultv1.Usage, value string) stri
 	t.Helper()
 	secret, err := t.vault.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
 		Parent: t.workspace, SecretId: t.v.name(name), Reason: "a known answer",
-		Secret: &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}},
+		Secret: &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{
+			Source: &vaultv1.SecretValue_Text{Text: value}, WeakReason: "is public",
+		}},
 	})
 	if err != nil {
 		t.Fatalf("CreateSecret: %v", describe(err))

@@ -20,7 +20,7 @@ import (
 const versionsPath = "/v1/workspaces/demo/secrets/payments-aes/versions/"
 
 // secondKey is the version after aesKey.
-var secondKey = strings.Repeat("5a", 32)
+var secondKey = strings.Repeat("5a5b", 16)
 
 // rotate makes secondKey the current version of the endpoint's key.
 func (c *constellation) rotate() {
@@ -138,7 +138,7 @@ func TestRotationPeriodsAndVersionsOverJSON(t *testing.T) {
 	t.Parallel()
 	s, _ := standalone(t, t.TempDir())
 	const secrets = "/v1/workspaces/demo/secrets"
-	created := s.must(t, owner, http.MethodPost, secrets+"?secretId=key", `{"value":{"text":"v"},"rotationPeriod":"86400s"}`)
+	created := s.must(t, owner, http.MethodPost, secrets+"?secretId=key", `{"value":{"text":"v is more than 16 bytes"},"rotationPeriod":"86400s"}`)
 	if created.field("rotationPeriod") != "86400s" || created.field("rotationDueTime") == "" {
 		t.Errorf("CreateSecret = %s, want a period of a day", created.body)
 	}

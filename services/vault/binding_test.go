@@ -252,7 +252,7 @@ func TestHostInUseStaysAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	allow := func(hosts ...string) error {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("c"), AllowedHosts: hosts}})
+		_, err := k.admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("c"), AllowedHosts: hosts}})
 		return err
 	}
 	if err := allow("c.example", "a.example"); err != nil {

@@ -25,7 +25,7 @@ func TestDestroyedVersionStaysDestroyed(t *testing.T) {
 	before := k.owner.versions(t, "key")[1]
 	got := k.owner.must(t, destroy, "key", 1)
 	want := proto.CloneOf(before)
-	want.State, want.KeyId = destroyed().GetState(), ""
+	want.State, want.KeyId, want.WeakReason = destroyed().GetState(), "", ""
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("DestroySecretVersion differs (-want +got):\n%s", diff)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func data(value []byte) *vaultv1.SecretValue {
-	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}}
+	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test"}
 }
 
 // facts binds a version of a secret and returns what it is told of it.

@@ -45,7 +45,7 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 		}
 	}
 	ignore := []cmp.Option{
-		protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.SecretChange{}, "time", "request_id", "secret"),
+		protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.SecretChange{}, "time", "request_id", "secret", "weak_reason"),
 		protocmp.IgnoreFields(&vaultv1.Actor{}, "address"),
 	}
 	if diff := cmp.Diff(want, got, ignore...); diff != "" {

@@ -73,8 +73,9 @@ func versionOf(id string, version uint32) string {
 	return fmt.Sprintf("%s/versions/%d", nameOf(id), version)
 }
 
+// text is a value, which may be weak: most tests are about something else.
 func text(value string) *vaultv1.SecretValue {
-	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}
+	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}, WeakReason: "to be read in a test"}
 }
 
 func generate(kind vaultv1.Generate_Kind) *vaultv1.SecretValue {
@@ -85,7 +86,7 @@ func generate(kind vaultv1.Generate_Kind) *vaultv1.SecretValue {
 func (c client) create(t testing.TB, id string, secret *vaultv1.Secret) *vaultv1.Secret {
 	t.Helper()
 	if secret.GetValue() == nil {
-		secret.Value = text("value of " + id)
+		secret.Value = text("a value that the id is no part of")
 	}
 	// To draw a large RSA key takes long on a machine that is busy.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -52,7 +52,7 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 			})
 			secret := proto.CloneOf(full)
 			secret.Name = nameOf(id)
-			res, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: tt.paths}})
+			res, err := k.admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: tt.paths}})
 			if err != nil {
 				t.Fatal(err)
 			}

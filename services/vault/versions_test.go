@@ -84,7 +84,7 @@ func (c client) wantStates(t testing.TB, what, id string, want ...*vaultv1.Secre
 			v.State = vaultv1.VersionState_VERSION_STATE_ENABLED
 		}
 	}
-	other := protocmp.IgnoreFields(&vaultv1.SecretVersion{}, "create_time", "key_id", "use_count", "failure_count", "last_use_time")
+	other := protocmp.IgnoreFields(&vaultv1.SecretVersion{}, "create_time", "key_id", "use_count", "failure_count", "last_use_time", "weak_reason")
 	if diff := cmp.Diff(want, c.versions(t, id), protocmp.Transform(), other); diff != "" {
 		t.Errorf("%s: versions of %s differ (-want +got):\n%s", what, id, diff)
 	}
@@ -287,7 +287,7 @@ func TestChangesOfVersionsAreOnTheLog(t *testing.T) {
 		t.Errorf("the last entry is of %v, want the secret's update time", got[0].GetTime().AsTime())
 	}
 	ignore := []cmp.Option{
-		protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.SecretChange{}, "time", "request_id"),
+		protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.SecretChange{}, "time", "request_id", "weak_reason"),
 		protocmp.IgnoreFields(&vaultv1.Actor{}, "address"),
 	}
 	if diff := cmp.Diff(want, got, ignore...); diff != "" {

@@ -83,6 +83,9 @@ func by(ctx context.Context, workspace, reason string) endpoint.By {
 
 // once is by for a request that may be repeated under its id.
 func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.By, error) {
+	if err := prose("reason", reason); err != nil {
+		return endpoint.By{}, err
+	}
 	request, err := s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
 	if err != nil {
 		return endpoint.By{}, err

@@ -44,7 +44,7 @@ func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, err
 	}
 	return &allowlistv1.Endpoint{
 		Name: e.Name.String(), Uid: e.UID, DisplayName: e.DisplayName, Description: e.Description,
-		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), Headers: v.parametersToProto(e.Headers),
+		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), UrlPublicReason: e.URLPublicReason, Headers: v.parametersToProto(e.Headers),
 		QueryParameters: v.parametersToProto(e.Query), ContentType: e.ContentType, BodyValues: v.bodyValuesToProto(e.BodyValues),
 		State: stateToProto(e.State), StateReason: e.StateReason, Verification: verificationToProto(e),
 		Encryption: encryption, CreateTime: timestamppb.New(e.Created), UpdateTime: timestamppb.New(e.Updated), Etag: e.Etag(),

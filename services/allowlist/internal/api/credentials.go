@@ -21,17 +21,15 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 	var found []error
 	for i, pb := range pbs {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		p := endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue()}
+		p := endpoint.Parameter{Name: pb.GetName(), Value: pb.GetValue(), PublicReason: pb.GetPublicReason()}
 		var err error
 		switch {
 		case field == "endpoint.headers" && payload.ReservedHeader(pb.GetName()):
 			err = fault.Field(at+".name", "must not be a header that frames the message or names its receiver")
 		case pb.GetSecret() != nil:
 			p.Credential, err = credentialFromProto(at+".secret", pb.GetSecret(), workspace, places)
-		case endpoint.CarriesCredential(pb.GetName()):
-			err = directKey(at+".value", "must not be a value: a parameter of this name carries a credential; store it in the vault and refer to it")
 		}
-		parameters, found = append(parameters, p), append(found, err)
+		parameters, found = append(parameters, p), append(found, err, publicReason(at, pb))
 	}
 	return parameters, finding.Merge(found...)
 }
@@ -84,7 +82,11 @@ func (v viewer) parametersToProto(parameters []endpoint.Parameter) []*allowlistv
 	pbs := make([]*allowlistv1.Parameter, 0, len(parameters))
 	for _, p := range parameters {
 		if p.Credential == (endpoint.Credential{}) {
-			pbs = append(pbs, parameterToProto(p.Name, p.Value))
+			public := parameterToProto(p.Name, p.Value)
+			if p.PublicReason != "" {
+				public.PublicReason = &p.PublicReason
+			}
+			pbs = append(pbs, public)
 			continue
 		}
 		pbs = append(pbs, &allowlistv1.Parameter{

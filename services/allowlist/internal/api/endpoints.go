@@ -23,6 +23,7 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	if err != nil {
 		return nil, finding.Merge(at("endpoint_id", err), d.wrong)
 	}
+	d.wrong = finding.Merge(prose("endpoint_id", req.GetEndpointId()), d.wrong)
 	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err

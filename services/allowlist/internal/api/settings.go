@@ -38,11 +38,11 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 	d := draft{
 		Settings: endpoint.Settings{
 			DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
-			Methods: pb.GetMethods(), ContentType: pb.GetContentType(),
+			Methods: pb.GetMethods(), ContentType: pb.GetContentType(), URLPublicReason: pb.GetUrlPublicReason(),
 		},
 		places: endpoint.Places{Keys: make(map[endpoint.Use][]string), Credentials: make(map[endpoint.Credential][]string)},
 	}
-	var found [7]error
+	var found [9]error
 	for _, field := range fields {
 		switch field {
 		case endpoint.FieldMethods:
@@ -66,6 +66,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 			found[6] = contentType(d.ContentType)
 		}
 	}
+	found[7], found[8] = literals(pb, fields), urlPublicReason(pb, fields)
 	d.wrong = finding.Merge(found[:]...)
 	return d
 }

@@ -63,6 +63,7 @@ func (c Change) apply(before Endpoint) Endpoint {
 			e.Methods = c.Settings.Methods
 		case FieldURL:
 			e = e.moved(c.Settings.URL)
+			e.URLPublicReason = c.Settings.URLPublicReason
 		case FieldHeaders:
 			e.Headers = c.Settings.Headers
 		case FieldQuery:
@@ -142,7 +143,7 @@ func difference(old, e Endpoint) ([]string, detail) {
 		d.OldLabels, d.NewLabels = old.Labels, e.Labels
 	}
 	differs(FieldMethods, !slices.Equal(old.Methods, e.Methods))
-	if differs(FieldURL, old.URL != e.URL) {
+	if differs(FieldURL, old.URL != e.URL || old.URLPublicReason != e.URLPublicReason) {
 		d.OldURL, d.NewURL = old.URL.String(), e.URL.String()
 	}
 	differs(FieldHeaders, !slices.Equal(old.Headers, e.Headers))

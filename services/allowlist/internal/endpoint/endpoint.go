@@ -106,11 +106,14 @@ type Settings struct {
 	Labels      map[string]string
 	Methods     []string
 	URL         URL
-	Headers     []Parameter
-	Query       []Parameter
-	ContentType string
-	Encryption  Encryption
-	BodyValues  []BodyValue
+	// URLPublicReason is why the URL is public although it looks like key material. It is
+	// saved with the URL.
+	URLPublicReason string
+	Headers         []Parameter
+	Query           []Parameter
+	ContentType     string
+	Encryption      Encryption
+	BodyValues      []BodyValue
 }
 
 // An Encryption is a configuration that was checked and compiled elsewhere. The

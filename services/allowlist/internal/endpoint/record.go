@@ -23,6 +23,7 @@ type record struct {
 	Methods      []string          `json:"methods"`
 	Host         string            `json:"host"`
 	URL          string            `json:"url"`
+	PublicReason string            `json:"url_public_reason,omitempty"`
 	Headers      []Parameter       `json:"headers,omitempty"`
 	Query        []Parameter       `json:"query,omitempty"`
 	ContentType  string            `json:"content_type,omitempty"`
@@ -41,7 +42,7 @@ type record struct {
 func (e Endpoint) record() record {
 	return record{
 		UID: e.UID, Revision: e.Revision, DisplayName: e.DisplayName, Description: e.Description,
-		Labels: e.Labels, Methods: e.Methods, Host: e.URL.host, URL: e.URL.text, Headers: e.Headers,
+		Labels: e.Labels, Methods: e.Methods, Host: e.URL.host, URL: e.URL.text, PublicReason: e.URLPublicReason, Headers: e.Headers,
 		Query: e.Query, ContentType: e.ContentType, Encryption: e.Encryption.Stored,
 		BodyValues: e.BodyValues, State: e.State,
 		StateReason: e.StateReason, Verification: e.Verification, Operation: e.Operation,
@@ -56,7 +57,7 @@ func (r record) endpoint(name Name) Endpoint {
 		Created: r.Created, Updated: r.Updated,
 		Settings: Settings{
 			DisplayName: r.DisplayName, Description: r.Description, Labels: r.Labels, Methods: r.Methods,
-			URL: URL{host: r.Host, text: r.URL}, Headers: r.Headers, Query: r.Query, ContentType: r.ContentType,
+			URL: URL{host: r.Host, text: r.URL}, URLPublicReason: r.PublicReason, Headers: r.Headers, Query: r.Query, ContentType: r.ContentType,
 			Encryption: Encryption{Stored: r.Encryption}, BodyValues: r.BodyValues,
 		},
 	}

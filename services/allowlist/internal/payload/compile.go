@@ -19,6 +19,7 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	pb = proto.CloneOf(pb)
 	f.known(pb)
 	f.references(pb)
+	f.literals(pb)
 	f.grace(pb)
 	if pb.GetPreset() != nil {
 		f.add(root+".preset", "must be expanded")

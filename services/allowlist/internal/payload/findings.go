@@ -28,6 +28,9 @@ type findings struct {
 	// stored turns off what depends on the time and the workspace: it was
 	// checked when the configuration was saved.
 	stored bool
+	// trusted turns off the search for secrets among literals: they were looked at when
+	// the configuration was saved that this one is a variant of.
+	trusted bool
 
 	// conflicting says that a KEY is in chains of which one may open another.
 	conflicting bool

@@ -155,7 +155,7 @@ func (f *findings) legacy(path string, profile *allowlistv1.Profile) []acknowled
 			f.add(at+".flag", "is required")
 		case seen[ack.GetFlag()]:
 			f.add(at+".flag", "must be acknowledged once only: "+flagName(ack.GetFlag()))
-		case !slices.Contains(made, ack.GetFlag()):
+		case ack.GetFlag() != publicLiteral && !slices.Contains(made, ack.GetFlag()):
 			f.add(at+".flag", "must be a choice that the profile makes, which "+flagName(ack.GetFlag())+" is not")
 		}
 		seen[ack.GetFlag()] = true

@@ -36,11 +36,11 @@ func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, o
 	}
 	preset := l.presets[i]
 	settings, wrong := settingsOf(preset.GetSettings(), use.GetSettings())
-	wrong = slices.Concat(alone(pb), secretsOf(preset, use), wrong, acknowledgement(preset, use))
 	expanded := proto.CloneOf(preset.GetEncryption())
 	expanded.RotationGrace = pb.GetRotationGrace()
 	f := newFiller(use.GetSecrets(), settings)
 	f.message("encryption", expanded.ProtoReflect())
+	wrong = slices.Concat(alone(pb), secretsOf(preset, use), wrong, acknowledgement(expanded, use))
 	acknowledge(expanded.GetRequest(), use)
 	acknowledge(expanded.GetResponse(), use)
 	return expanded, f.origins, wrong
@@ -82,22 +82,26 @@ func listed(known map[string]bool) string {
 	return cmp.Or(strings.Join(slices.Sorted(maps.Keys(known)), ", "), "none")
 }
 
-// acknowledgement checks how the unsafe choices of a preset are acknowledged.
-func acknowledgement(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) []fault.Violation {
+// acknowledgement checks how the unsafe choices of a preset that is written out are
+// acknowledged.
+func acknowledgement(expanded *allowlistv1.Encryption, use *allowlistv1.PresetUse) []fault.Violation {
+	unsafe := len(legacy(expanded)) > 0 ||
+		len(payload.PublicLiterals(expanded.GetRequest()))+len(payload.PublicLiterals(expanded.GetResponse())) > 0
 	reason, expires := use.GetLegacyReason() != "", use.GetLegacyExpireTime() != nil
 	switch {
 	case expires && !reason:
 		return []fault.Violation{{Field: fieldReason, Description: "is required with legacy_expire_time"}}
 	case reason && !expires:
 		return []fault.Violation{{Field: fieldExpires, Description: "is required with legacy_reason"}}
-	case reason && len(preset.GetLegacy()) == 0:
+	case reason && !unsafe:
 		return []fault.Violation{{Field: fieldReason, Description: "must be unset: the preset makes no unsafe choice"}}
 	}
 	return nil
 }
 
-// acknowledge adds the acknowledgements of the unsafe choices of a profile. Without a
-// reason there are none, and the configuration is refused with their names.
+// acknowledge adds the acknowledgements of the unsafe choices of a profile, and of settings
+// that look like key material. Without a reason there are none, and the configuration is
+// refused with their names.
 func acknowledge(profile *allowlistv1.Profile, use *allowlistv1.PresetUse) {
 	if profile == nil || use.GetLegacyReason() == "" {
 		return
@@ -105,6 +109,12 @@ func acknowledge(profile *allowlistv1.Profile, use *allowlistv1.PresetUse) {
 	for _, flag := range payload.UnsafeChoices(profile) {
 		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
 			Flag: flag, Reason: use.GetLegacyReason(), ExpireTime: use.GetLegacyExpireTime(),
+		})
+	}
+	if fields := payload.PublicLiterals(profile); len(fields) > 0 {
+		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
+			Flag: allowlistv1.LegacyAcknowledgement_FLAG_PUBLIC_LITERAL, Fields: fields,
+			Reason: use.GetLegacyReason(), ExpireTime: use.GetLegacyExpireTime(),
 		})
 	}
 }

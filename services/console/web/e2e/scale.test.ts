@@ -18,7 +18,7 @@ const idOf = (i: number) => `partner-${String(i % 997).padStart(3, "0")}-key-${S
 
 beforeAll(async () => {
   const begun = Date.now();
-  await storeMany(kit.server, many, (i) => ({ id: idOf(i), description: `Key ${i} of a partner`, label: ["shard", String(i % 10)], text: `value ${i}` }));
+  await storeMany(kit.server, many, (i) => ({ id: idOf(i), description: `Key ${i} of a partner`, label: ["shard", String(i % 10)], text: `value number ${i} of many` }));
   console.info(`stored ${many} in ${Math.round((Date.now() - begun) / 1000)} s`);
 }, 600_000);
 

@@ -152,7 +152,7 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 	if err != nil {
 		return secret.Value{}, at(field, err)
 	}
-	return value, nil
+	return value.Acknowledged(pb.GetWeakReason()), nil
 }
 
 func kindFromProto(kind vaultv1.Generate_Kind) secret.Kind {
@@ -286,7 +286,7 @@ func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
 		Name:    name.Version(v.Number).String(),
 		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
 		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
-		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed,
+		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed, WeakReason: v.WeakReason, AllowedHosts: v.AllowedHosts,
 	}
 	if !v.Uses.Last.IsZero() {
 		pb.LastUseTime = timestamppb.New(v.Uses.Last)
@@ -321,7 +321,7 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
 		OldRotationPeriod: periodToProto(e.Detail.OldRotationPeriod), NewRotationPeriod: periodToProto(e.Detail.NewRotationPeriod),
 		Chains: e.Detail.Chains, OldChains: e.Detail.OldChains,
-		Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
+		WeakReason: e.Detail.WeakReason, Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
 	}
 }
 

@@ -113,6 +113,7 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 		wanted.Value.Zero()
 		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may share a key that exists; an owner may when creating it")
 	}
+	wanted.Admin = auth.FromContext(ctx).SuperAdmin()
 	updated, err := s.secrets.Update(ctx, call, name, wanted)
 	if err != nil {
 		return nil, err

@@ -53,6 +53,9 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if meant, err = use.meant(tx, sec); err != nil {
 			return err
 		}
+		if err := use.hostOf(sec, meant); err != nil {
+			return err
+		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
 		present, err := loadBinding(tx, &bound)
 		if err != nil {
@@ -173,7 +176,16 @@ func (u Use) allowedBy(sec Secret) error {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret may not be used for this").
 			With("usage", string(sec.Usage))
 	}
-	if sec.Usage == Credential && !slices.Contains(sec.AllowedHosts, u.Host) {
+	return nil
+}
+
+// hostOf fails if the version that is meant may not be sent to the host.
+func (u Use) hostOf(sec Secret, meant Version) error {
+	hosts := sec.AllowedHosts // also while the current version is destroyed
+	if u.Version != 0 {
+		hosts = meant.AllowedHosts
+	}
+	if sec.Usage == Credential && !slices.Contains(hosts, u.Host) {
 		return fault.New(fault.FailedPrecondition, HostNotAllowed, "the credential may not be sent to this host")
 	}
 	return nil

@@ -34,7 +34,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	if err := s.mayStore(name, draft.Usage); err != nil {
 		return Secret{}, err
 	}
-	sec, stored, err := s.prepare(ctx, name, draft)
+	sec, stored, err := s.prepare(ctx, call, name, draft)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -57,8 +57,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	return created, nil
 }
 
-// prepare does what needs no transaction: it draws the uid and the value, and seals.
-func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, Stored, error) {
+// prepare does what needs no transaction: it draws the uid and the value, looks at it, and
+// seals.
+func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) (Secret, Stored, error) {
 	uid, err := s.newUID()
 	if err != nil {
 		return Secret{}, Stored{}, err
@@ -84,6 +85,10 @@ func (s *Store) prepare(ctx context.Context, name Name, draft Draft) (Secret, St
 	}
 	defer drawn.plain.Zero()
 	sec.Public = sec.Usage == Key && drawn.publicOnly()
+	beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, id: "secret_id"}
+	if err := beside.vet(&drawn); err != nil {
+		return Secret{}, Stored{}, err
+	}
 	stored, err := s.seal(sec, sec.Current, drawn)
 	return sec, stored, err
 }
@@ -104,6 +109,7 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 		return err
 	}
 	fields, detail := differences(Secret{}, sec)
+	detail.WeakReason = stored.WeakReason
 	entry := entry{
 		action: Created, at: sec.Created, detail: detail,
 		version: sec.Current, fields: append(fields, FieldValue),
@@ -129,7 +135,10 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
-	v := Version{State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: stored.Prints}
+	v := Version{
+		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: stored.Prints,
+		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts,
+	}
 	if err := v.begin(tx, sec.UID, stored.Print, sec.Last); err != nil {
 		return err
 	}

@@ -62,8 +62,9 @@ type Detail struct {
 	OldRotationPeriod time.Duration `json:"old_rotation_period,omitempty"`
 	NewRotationPeriod time.Duration `json:"new_rotation_period,omitempty"`
 
-	OldChains []string `json:"old_chains,omitempty"`
-	Chains    []string `json:"chains,omitempty"`
+	OldChains  []string `json:"old_chains,omitempty"`
+	Chains     []string `json:"chains,omitempty"`
+	WeakReason string   `json:"weak_reason,omitempty"`
 }
 
 // An Event is one entry of the change log, with the vault's detail read.

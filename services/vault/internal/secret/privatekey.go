@@ -23,6 +23,8 @@ type material struct {
 	plain  sensitive.Bytes
 	public []byte
 	facts  *Facts
+	// weakReason is why a weak key is to be used.
+	weakReason string
 }
 
 // publicOnly reports whether the value is a public key or a certificate.
@@ -56,7 +58,7 @@ func (m material) sealed(sealed keyring.Sealed, usage Usage) Stored {
 	if usage != Key {
 		return Stored{Sealed: sealed}
 	}
-	return Stored{Sealed: sealed, Public: m.public, Facts: m.facts}
+	return Stored{Sealed: sealed, Public: m.public, Facts: m.facts, WeakReason: m.weakReason}
 }
 
 // drawPrivateKey draws a private key and returns it as PEM of PKCS #8. The generators

@@ -29,6 +29,8 @@ type Stored struct {
 	PurposeState PurposeState
 	// Print is the fingerprint of a KEY's value on its way in. Nothing reads it back.
 	Print []byte
+	// WeakReason is why a weak key is to be used.
+	WeakReason string
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is
@@ -134,6 +136,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		if err := v.usable(); err != nil {
 			return withPrevious(err, got.Previous)
 		}
+		got.AllowedHosts = v.AllowedHosts
 		sealed, err = loadValue(r, sec, got.Version)
 		return err
 	})
@@ -141,7 +144,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		return Resolved{}, false, err
 	}
 	got.Sealed = sec.Purpose != nil && !sec.Purpose.Sealed.IsZero()
-	got.Usage, got.AllowedHosts = sec.Usage, sec.AllowedHosts
+	got.Usage = sec.Usage
 	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
 		return Resolved{}, false, fmt.Errorf("open version: %w", err)
 	}

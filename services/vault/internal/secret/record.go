@@ -84,6 +84,9 @@ func completeVersion(sec Secret, number uint32, stored []byte) (Version, error) 
 	if err := decode(stored, &v); err != nil {
 		return Version{}, fmt.Errorf("read version: %w", err)
 	}
+	if v.State != Destroyed {
+		v.AllowedHosts = sec.hostsOf(v)
+	}
 	return v, nil
 }
 

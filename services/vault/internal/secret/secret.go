@@ -34,6 +34,11 @@
 // the clear: to hand it to a partner the private part need not be opened again. So are
 // [Facts], which let a referrer see that a key cannot do before it is used.
 //
+// # What a value may do
+//
+// While a value passes by, the vault sees that no text beside it holds it, and that a KEY is
+// not weak (vet.go). The hosts of a CREDENTIAL belong to a version (hosts.go).
+//
 // # Versions that were current before
 //
 // A version that was current before may be welcome for a while longer, say to open what
@@ -97,6 +102,7 @@ const (
 	KeyNotShared      fault.Reason = "KEY_NOT_SHARED"
 
 	NonceBudgetExhausted fault.Reason = "NONCE_BUDGET_EXHAUSTED"
+	WeakKey              fault.Reason = "WEAK_KEY"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -129,13 +135,16 @@ const (
 // A Secret is what is known of a secret without its values. It is also the record
 // that is stored, as JSON.
 type Secret struct {
-	Name         Name              `json:"-"`
-	UID          string            `json:"uid"`
-	Revision     uint64            `json:"revision"`
-	Description  string            `json:"description,omitempty"`
-	Labels       map[string]string `json:"labels,omitempty"`
-	Usage        Usage             `json:"usage"`
-	AllowedHosts []string          `json:"allowed_hosts,omitempty"`
+	Name        Name              `json:"-"`
+	UID         string            `json:"uid"`
+	Revision    uint64            `json:"revision"`
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Usage       Usage             `json:"usage"`
+	// AllowedHosts are those of the current version.
+	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	// EarlierHosts are those of versions that were stored before hosts belonged to them.
+	EarlierHosts []string `json:"earlier_hosts,omitempty"`
 	// Current is the number of the version that is used now.
 	Current uint32 `json:"current"`
 	// Last is the highest version number that was ever used.
@@ -213,6 +222,11 @@ type Version struct {
 	// NoncesEnd is [Nonces.ProjectedEnd] as of when the version was read. [Store.Versions]
 	// and the changes of a version compute it.
 	NoncesEnd time.Time `json:"-"`
+	// AllowedHosts are the hosts that a CREDENTIAL may be sent to. Versions that were stored
+	// before there was such a field have none; see [Secret.hostsOf].
+	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	// WeakReason is why the key is weak, as acknowledged; empty for all others.
+	WeakReason string `json:"weak_reason,omitempty"`
 	// Uses are what was reported of the version. [Store.Versions] reads them.
 	Uses Uses `json:"-"`
 }

@@ -82,13 +82,14 @@ func (f *fixture) open(t testing.TB) *secret.Store {
 
 func name(id string) secret.Name { return secret.Name{Workspace: "acme", ID: id} }
 
+// value is a value, which may be weak: most tests are about something else.
 func value(t testing.TB, text string) secret.Value {
 	t.Helper()
 	v, err := secret.NewValue([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v
+	return v.Acknowledged("to be read in a test")
 }
 
 func (f *fixture) create(t testing.TB, id, text string) secret.Secret {
@@ -211,7 +212,7 @@ func TestValueIsOverwrittenWithZerosOnceItIsStored(t *testing.T) {
 			return nil
 		},
 	} {
-		plain := []byte("plaintext")
+		plain := []byte("plaintext of a key")
 		v, err := secret.NewValue(plain)
 		if err != nil {
 			t.Fatal(err)

@@ -64,7 +64,7 @@ func TestVersionThatIsNotEnabledDoesNotResolve(t *testing.T) {
 func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	mine, yours := f.create(t, "mine", "mine"), f.create(t, "yours", "yours")
+	mine, yours := f.create(t, "mine", "ours"), f.create(t, "yours", "theirs")
 	if _, err := f.Update(t.Context(), secret.Call{}, name("mine"), secret.Change{Value: value(t, "newer")}); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 		f.rewrite(t, at(mine.UID, 1), func([]byte) []byte { return other })
 		got, err := f.resolve(t.Context(), name("mine"), mine.UID, 1)
 		if bytes.Equal(other, own) {
-			if err != nil || string(got.Plain.Reveal()) != "mine" {
+			if err != nil || string(got.Plain.Reveal()) != "ours" {
 				t.Errorf("Resolve of its own value = %v", err)
 			}
 			continue

@@ -21,6 +21,8 @@ type Change struct {
 	AllowedHosts *[]string
 	// Shared, if not nil and true, lets a KEY serve the endpoints of several hosts.
 	Shared *bool
+	// Admin is whether a super admin makes the change, who may add hosts without a value.
+	Admin bool
 	// RotationPeriod, if it points to 0, ends that anybody is reminded.
 	RotationPeriod *time.Duration
 	// Value, if there is one, becomes the next version, and the current one unless
@@ -75,6 +77,12 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 			return err
 		}
 		after.Updated = later(before.Updated, now)
+		if change.Value.present() {
+			beside := storing{secret: after, value: change.Value, reason: call.Author.Reason, id: "secret.name"}
+			if err := beside.vet(&drawn); err != nil {
+				return err
+			}
+		}
 		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
 		return err
 	})
@@ -97,11 +105,8 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 		after.Labels = *c.Labels
 	}
 	if c.AllowedHosts != nil {
-		after.AllowedHosts = *c.AllowedHosts
-		if err := checkHosts(after.Usage, after.AllowedHosts); err != nil {
-			return Secret{}, err
-		}
-		if err := checkHostsInUse(r, before, after.AllowedHosts); err != nil {
+		var err error
+		if after, err = c.rehost(r, before, after); err != nil {
 			return Secret{}, err
 		}
 	}
@@ -153,13 +158,18 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		if err := after.takesEqual(tx, stored.Prints); err != nil {
 			return Secret{}, err
 		}
+		e.detail.WeakReason = stored.WeakReason
 		if err := putVersion(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
-		if !added.waits {
+		if added.waits {
+			after.AllowedHosts = before.AllowedHosts
+		} else {
 			after.promote(after.Last, after.Updated)
 			e.fields = append(e.fields, FieldCurrentVersion)
 		}
+	} else if err := keepHosts(tx, before, after); err != nil {
+		return Secret{}, err
 	}
 	if len(e.fields) == 0 {
 		return before, s.remember(tx, call, before)

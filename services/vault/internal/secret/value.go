@@ -48,6 +48,14 @@ type Value struct {
 	kind  Kind
 	// binary is whether the given value came as bytes, not as text.
 	binary bool
+	// weakReason is why the value may be a weak key.
+	weakReason string
+}
+
+// Acknowledged returns the value with the reason why it may be a weak key.
+func (v Value) Acknowledged(weakReason string) Value {
+	v.weakReason = weakReason
+	return v
 }
 
 // NewBinary is [NewValue] for a value that is no text.

@@ -16,16 +16,23 @@ import (
 const inUseAge = 24 * time.Hour
 
 // Restore makes a version current again. It fails with VERSION_DISABLED or
-// VERSION_DESTROYED unless the version is enabled. For the current version nothing is
+// VERSION_DESTROYED unless the version is enabled, and with SECRET_IN_USE if a binding sends
+// the credential to a host that is none of the version's. For the current version nothing is
 // changed and logged.
 //
 // This and the other changes of a version fail with SECRET_NOT_FOUND,
 // VERSION_NOT_FOUND, or ETAG_MISMATCH unless the etag is empty or the secret's. A
 // repeated request returns the version as it is now.
 func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
-	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(_ kv.Tx, sec *Secret, v *Version) (bool, error) {
+	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
 		if err := v.usable(); err != nil || v.Current {
 			return false, err
+		}
+		if err := checkHostsInUse(tx, *sec, v.AllowedHosts); err != nil {
+			return false, err
+		}
+		if !slices.Equal(v.AllowedHosts, sec.AllowedHosts) {
+			*sec = sec.withHosts(v.AllowedHosts)
 		}
 		sec.promote(v.Number, sec.Updated)
 		v.Current = true
@@ -152,7 +159,8 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		}
 		e := entry{action: action, version: v.Number}
 		if after.Current != before.Current {
-			e.fields = []string{FieldCurrentVersion}
+			e.fields, e.detail = differences(before, after)
+			e.fields = append(e.fields, FieldCurrentVersion)
 		}
 		_, err = s.save(tx, call, before, after, e)
 		return err

@@ -89,7 +89,7 @@ func TestWatcherHearsWhatMakesValuesOutdatedAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	hosts := []string{"b.example"}
-	if _, err := f.Update(t.Context(), secret.Call{}, name("token"), secret.Change{AllowedHosts: &hosts}); err != nil {
+	if _, err := f.Update(t.Context(), secret.Call{}, name("token"), secret.Change{AllowedHosts: &hosts, Admin: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{}); err != nil {

@@ -1305,6 +1305,9 @@ const (
 	// promise that a key cannot be read, so only a super admin may acknowledge it. It stands
 	// in the request's profile, whichever profiles use the KEY.
 	LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES LegacyAcknowledgement_Flag = 16
+	// A literal that looks like key material, or stands under a name that usually carries
+	// a secret, and is public all the same, such as a thumbprint. `fields` names it.
+	LegacyAcknowledgement_FLAG_PUBLIC_LITERAL LegacyAcknowledgement_Flag = 20
 )
 
 // Enum value maps for LegacyAcknowledgement_Flag.
@@ -1327,6 +1330,7 @@ var (
 		14: "FLAG_SECRET_DIGEST",
 		15: "FLAG_WEAK_DIGEST",
 		16: "FLAG_CONFLICTING_KEY_USES",
+		20: "FLAG_PUBLIC_LITERAL",
 	}
 	LegacyAcknowledgement_Flag_value = map[string]int32{
 		"FLAG_UNSPECIFIED":             0,
@@ -1346,6 +1350,7 @@ var (
 		"FLAG_SECRET_DIGEST":           14,
 		"FLAG_WEAK_DIGEST":             15,
 		"FLAG_CONFLICTING_KEY_USES":    16,
+		"FLAG_PUBLIC_LITERAL":          20,
 	}
 )
 
@@ -1380,6 +1385,13 @@ func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
 // references to secrets and never a value: whatever stands where a reference
 // belongs and is not a secret's name is refused as key material
 // (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
+//
+// The same holds for literals, since everyone who sees the endpoint sees them. No string
+// of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
+// credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
+// parameter with a name such as `apiKey` or `password` may have a literal value. A literal
+// that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
+// stand anywhere, and a UUID is taken for an id.
 //
 // A configuration is checked as a whole when it is saved; all findings come back
 // at once as field violations. It is written out in `request` and `response`, or
@@ -4913,7 +4925,12 @@ type LegacyAcknowledgement struct {
 	// After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
-	DecryptOnly   bool `protobuf:"varint,4,opt,name=decrypt_only,json=decryptOnly,proto3" json:"decrypt_only,omitempty"`
+	DecryptOnly bool `protobuf:"varint,4,opt,name=decrypt_only,json=decryptOnly,proto3" json:"decrypt_only,omitempty"`
+	// The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
+	// the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
+	// JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
+	// `password` are never public.
+	Fields        []string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4974,6 +4991,13 @@ func (x *LegacyAcknowledgement) GetDecryptOnly() bool {
 		return x.DecryptOnly
 	}
 	return false
+}
+
+func (x *LegacyAcknowledgement) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 var File_keyward_allowlist_v1_encryption_proto protoreflect.FileDescriptor
@@ -5381,14 +5405,15 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"!ALGORITHM_ECDSA_P256_SHA256_P1363\x10\b\x12#\n" +
 	"\x1fALGORITHM_ECDSA_P384_SHA384_DER\x10\t\x12\x15\n" +
 	"\x11ALGORITHM_ED25519\x10\n" +
-	"\"\xcb\x05\n" +
+	"\"\x8f\x06\n" +
 	"\x15LegacyAcknowledgement\x12P\n" +
 	"\x04flag\x18\x01 \x01(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12^\n" +
 	"\x06reason\x18\x02 \x01(\tBF\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12C\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12!\n" +
-	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\"\x97\x03\n" +
+	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\x12)\n" +
+	"\x06fields\x18\x14 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\x02R\x06fields\"\xb0\x03\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18FLAG_UNAUTHENTICATED_CBC\x10\x01\x12\f\n" +
@@ -5407,7 +5432,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x0eFLAG_SHORT_TAG\x10\r\x12\x16\n" +
 	"\x12FLAG_SECRET_DIGEST\x10\x0e\x12\x14\n" +
 	"\x10FLAG_WEAK_DIGEST\x10\x0f\x12\x1d\n" +
-	"\x19FLAG_CONFLICTING_KEY_USES\x10\x10*\x9b\x01\n" +
+	"\x19FLAG_CONFLICTING_KEY_USES\x10\x10\x12\x17\n" +
+	"\x13FLAG_PUBLIC_LITERAL\x10\x14*\x9b\x01\n" +
 	"\bDecoding\x12\x18\n" +
 	"\x14DECODING_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDECODING_RAW\x10\x01\x12\x10\n" +

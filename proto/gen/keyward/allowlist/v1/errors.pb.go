@@ -53,8 +53,8 @@ const (
 	// ABORTED, with google.rpc.RetryInfo. Another save came in between, or this one
 	// took too long; nothing was changed. Try again.
 	ErrorReason_ERROR_REASON_CONTENTION ErrorReason = 10
-	// INVALID_ARGUMENT. Something that is not a secret's name stands where a
-	// reference belongs, or a header that carries credentials was given a value.
+	// INVALID_ARGUMENT. Something that is not a secret's name stands where a reference
+	// belongs, or a literal looks like key material or a credential (see Encryption).
 	// google.rpc.BadRequest names the fields; the input is repeated nowhere.
 	ErrorReason_ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED ErrorReason = 11
 	// FAILED_PRECONDITION. The configuration makes unsafe choices that

@@ -318,12 +318,13 @@ type Endpoint struct {
 	Url string `protobuf:"bytes,7,opt,name=url,proto3" json:"url,omitempty"`
 	// Headers that go with every request. At most 32. Headers that frame a message or
 	// name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-	// and their like) are refused. Names that usually carry a
-	// credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
-	// and all that end in `key`, `token` or `secret`) are refused here as key
-	// material (DIRECT_KEY_NOT_SUPPORTED): they take a `secret`.
+	// and their like) are refused. A value under a name that usually carries a
+	// credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
+	// end in `key`, `token` or `secret`), and a value that looks like key material (see
+	// Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
+	// or a `public_reason`.
 	Headers []*Parameter `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
-	// Query parameters that go with every request. At most 32. The same names are refused.
+	// Query parameters that go with every request. At most 32. The same values are refused.
 	QueryParameters []*Parameter `protobuf:"bytes,9,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
 	// The content type of bodies before encryption.
 	ContentType string `protobuf:"bytes,10,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
@@ -359,9 +360,13 @@ type Endpoint struct {
 	RecentFailures []*MessageFailure `protobuf:"bytes,21,rep,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
 	// What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
 	// the same. Set by GetEndpoint only, for callers who may see secrets.
-	KeyPurposes   []*KeyPurpose `protobuf:"bytes,22,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	KeyPurposes []*KeyPurpose `protobuf:"bytes,22,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
+	// Why the path of `url` is public although it looks like key material (see Encryption),
+	// such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
+	// `url`, and has to be given again with each other one. At most 512 characters.
+	UrlPublicReason string `protobuf:"bytes,30,opt,name=url_public_reason,json=urlPublicReason,proto3" json:"url_public_reason,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -546,6 +551,13 @@ func (x *Endpoint) GetKeyPurposes() []*KeyPurpose {
 		return x.KeyPurposes
 	}
 	return nil
+}
+
+func (x *Endpoint) GetUrlPublicReason() string {
+	if x != nil {
+		return x.UrlPublicReason
+	}
+	return ""
 }
 
 // A KeyUse counts the uses of one version of a secret for one endpoint.
@@ -890,7 +902,12 @@ type Parameter struct {
 	//
 	//	*Parameter_Secret
 	//	*Parameter_Value
-	Source        isParameter_Source `protobuf_oneof:"source"`
+	Source isParameter_Source `protobuf_oneof:"source"`
+	// Why the value is public although its name usually carries a credential or it looks
+	// like key material, such as a merchant's thumbprint. Unset unless that is so. Private
+	// keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
+	// `password` or `authorization` are never public. At most 512 characters.
+	PublicReason  *string `protobuf:"bytes,20,opt,name=public_reason,json=publicReason,proto3,oneof" json:"public_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -953,6 +970,13 @@ func (x *Parameter) GetValue() string {
 		if x, ok := x.Source.(*Parameter_Value); ok {
 			return x.Value
 		}
+	}
+	return ""
+}
+
+func (x *Parameter) GetPublicReason() string {
+	if x != nil && x.PublicReason != nil {
+		return *x.PublicReason
 	}
 	return ""
 }
@@ -1331,7 +1355,7 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xf5\f\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xe7\r\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12g\n" +
@@ -1360,7 +1384,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\tchallenge\x18\x13 \x01(\v2\x1f.keyward.allowlist.v1.ChallengeB\x03\xe0A\x03R\tchallenge\x12<\n" +
 	"\bkey_uses\x18\x14 \x03(\v2\x1c.keyward.allowlist.v1.KeyUseB\x03\xe0A\x03R\akeyUses\x12R\n" +
 	"\x0frecent_failures\x18\x15 \x03(\v2$.keyward.allowlist.v1.MessageFailureB\x03\xe0A\x03R\x0erecentFailures\x12H\n" +
-	"\fkey_purposes\x18\x16 \x03(\v2 .keyward.allowlist.v1.KeyPurposeB\x03\xe0A\x03R\vkeyPurposes\x1a9\n" +
+	"\fkey_purposes\x18\x16 \x03(\v2 .keyward.allowlist.v1.KeyPurposeB\x03\xe0A\x03R\vkeyPurposes\x12p\n" +
+	"\x11url_public_reason\x18\x1e \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x0furlPublicReason\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
@@ -1395,12 +1420,14 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\ffile_content\x18\x04 \x01(\tR\vfileContent\x12 \n" +
 	"\tweb_token\x18\x05 \x01(\tB\x03\x80\x01\x01R\bwebToken\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xb8\x01\n" +
+	"expireTime\"\xba\x02\n" +
 	"\tParameter\x123\n" +
 	"\x04name\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x04name\x129\n" +
 	"\x06secret\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefH\x00R\x06secret\x12*\n" +
-	"\x05value\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b2\b^[ -~]*$H\x00R\x05valueB\x0f\n" +
-	"\x06source\x12\x05\xbaH\x02\b\x01\"\x82\x04\n" +
+	"\x05value\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b2\b^[ -~]*$H\x00R\x05value\x12n\n" +
+	"\rpublic_reason\x18\x14 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$H\x01R\fpublicReason\x88\x01\x01B\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01B\x10\n" +
+	"\x0e_public_reason\"\x82\x04\n" +
 	"\fVerification\x12A\n" +
 	"\x06method\x18\x01 \x01(\x0e2).keyward.allowlist.v1.Verification.MethodR\x06method\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +

@@ -119,6 +119,9 @@ const (
 	// FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
 	// as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
 	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 36
+	// FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or they are all the same, and
+	// `weak_reason` does not acknowledge it. google.rpc.BadRequest names the field.
+	ErrorReason_ERROR_REASON_WEAK_KEY ErrorReason = 39
 )
 
 // Enum value maps for ErrorReason.
@@ -159,6 +162,7 @@ var (
 		32: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		33: "ERROR_REASON_VALUE_IN_USE",
 		36: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
+		39: "ERROR_REASON_WEAK_KEY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -196,6 +200,7 @@ var (
 		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":    32,
 		"ERROR_REASON_VALUE_IN_USE":           33,
 		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED": 36,
+		"ERROR_REASON_WEAK_KEY":               39,
 	}
 )
 
@@ -230,7 +235,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xa6\t\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xc1\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -267,7 +272,8 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_KEY_NOT_SHARED\x10\x1f\x12$\n" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10 \x12\x1d\n" +
 	"\x19ERROR_REASON_VALUE_IN_USE\x10!\x12'\n" +
-	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$\x12\x19\n" +
+	"\x15ERROR_REASON_WEAK_KEY\x10'B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

@@ -576,7 +576,8 @@ type Secret struct {
 	// under the same name has another uid. 26 characters, chosen by the server.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
 	// What the secret is for, in words. At most 1,024 characters, of control characters
-	// tabs and line ends only. Shown to people and kept in the change log: never put a value here.
+	// tabs and line ends only. Shown to people and kept in the change log: never put a value
+	// here. One that is stored in the same request is refused.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// Free labels to filter by. At most 64; keys are 1-63 characters of `a-z`,
 	// `0-9`, `-`, `_`, `.` and start with a letter; values are at most 63
@@ -596,7 +597,9 @@ type Secret struct {
 	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
 	// lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
 	// empty for all other usages. At most 32. Changes are on the log. A host in use
-	// cannot be removed.
+	// cannot be removed. Hosts belong to a version, and these are the current one's: an
+	// update adds a host together with a `value`, unless a super admin makes it, and a
+	// version that is restored has the hosts that it had.
 	AllowedHosts []string `protobuf:"bytes,9,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The number of the version that is used now. Starts at 1.
 	CurrentVersion uint32 `protobuf:"varint,10,opt,name=current_version,json=currentVersion,proto3" json:"current_version,omitempty"`
@@ -888,8 +891,10 @@ func (x *PublicKey) GetFingerprint() string {
 	return ""
 }
 
-// A SecretValue is a value on its way into the vault: exactly one of its fields.
-// 1 byte to 64 KiB.
+// A SecretValue is a value on its way into the vault: exactly one of its sources.
+// 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+// request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
+// allowlist knows: they are shown and stay on the log.
 type SecretValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the value comes from.
@@ -899,7 +904,13 @@ type SecretValue struct {
 	//	*SecretValue_Text
 	//	*SecretValue_Data
 	//	*SecretValue_Generate
-	Source        isSecretValue_Source `protobuf_oneof:"source"`
+	Source isSecretValue_Source `protobuf_oneof:"source"`
+	// Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
+	// in which all bytes are the same, is refused without it (WEAK_KEY). A text in
+	// hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
+	// The reason is kept with the version and on the log; it has no effect for other values.
+	// At most 512 characters, none a control character.
+	WeakReason    string `protobuf:"bytes,10,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -966,6 +977,13 @@ func (x *SecretValue) GetGenerate() *Generate {
 		}
 	}
 	return nil
+}
+
+func (x *SecretValue) GetWeakReason() string {
+	if x != nil {
+		return x.WeakReason
+	}
+	return ""
 }
 
 type isSecretValue_Source interface {
@@ -1130,7 +1148,12 @@ type SecretVersion struct {
 	// When it was last used with success. Unset: no use was reported.
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// How much of its nonce budget the version has used. Unset: no nonces were reserved.
-	NonceBudget   *NonceBudget `protobuf:"bytes,20,opt,name=nonce_budget,json=nonceBudget,proto3" json:"nonce_budget,omitempty"`
+	NonceBudget *NonceBudget `protobuf:"bytes,20,opt,name=nonce_budget,json=nonceBudget,proto3" json:"nonce_budget,omitempty"`
+	// Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
+	// for those that were stored before weak keys were acknowledged, and once it is destroyed.
+	WeakReason string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	// The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+	AllowedHosts  []string `protobuf:"bytes,26,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1231,6 +1254,20 @@ func (x *SecretVersion) GetLastUseTime() *timestamppb.Timestamp {
 func (x *SecretVersion) GetNonceBudget() *NonceBudget {
 	if x != nil {
 		return x.NonceBudget
+	}
+	return nil
+}
+
+func (x *SecretVersion) GetWeakReason() string {
+	if x != nil {
+		return x.WeakReason
+	}
+	return ""
+}
+
+func (x *SecretVersion) GetAllowedHosts() []string {
+	if x != nil {
+		return x.AllowedHosts
 	}
 	return nil
 }
@@ -1510,7 +1547,9 @@ type SecretChange struct {
 	// The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
 	Chains []string `protobuf:"bytes,20,rep,name=chains,proto3" json:"chains,omitempty"`
 	// The chains before, for ACTION_PURPOSE_REPLACED.
-	OldChains     []string `protobuf:"bytes,21,rep,name=old_chains,json=oldChains,proto3" json:"old_chains,omitempty"`
+	OldChains []string `protobuf:"bytes,21,rep,name=old_chains,json=oldChains,proto3" json:"old_chains,omitempty"`
+	// Why the key that the change added is weak; empty unless it is.
+	WeakReason    string `protobuf:"bytes,30,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1692,6 +1731,13 @@ func (x *SecretChange) GetOldChains() []string {
 	return nil
 }
 
+func (x *SecretChange) GetWeakReason() string {
+	if x != nil {
+		return x.WeakReason
+	}
+	return ""
+}
+
 // An Actor is who made a change, as the server authenticated them.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1812,11 +1858,14 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03pem\x18\x02 \x01(\tR\x03pem\x12\x10\n" +
 	"\x03jwk\x18\x03 \x01(\tR\x03jwk\x12 \n" +
-	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\x8e\x01\n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xf5\x01\n" +
 	"\vSecretValue\x12\x19\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04text\x12\x19\n" +
 	"\x04data\x18\x02 \x01(\fB\x03\x80\x01\x01H\x00R\x04data\x128\n" +
-	"\bgenerate\x18\x03 \x01(\v2\x1a.keyward.vault.v1.GenerateH\x00R\bgenerateB\x0f\n" +
+	"\bgenerate\x18\x03 \x01(\v2\x1a.keyward.vault.v1.GenerateH\x00R\bgenerate\x12e\n" +
+	"\vweak_reason\x18\n" +
+	" \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\n" +
+	"weakReasonB\x0f\n" +
 	"\x06source\x12\x05\xbaH\x02\b\x01\"\xdf\x02\n" +
 	"\bGenerate\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.keyward.vault.v1.Generate.KindB\n" +
@@ -1842,7 +1891,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
 	"ciphertext\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n" +
-	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xd7\x03\n" +
+	"\talgorithm\x18\x03 \x01(\tR\talgorithm\"\xa7\x04\n" +
 	"\rSecretVersion\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\rB\x03\xe0A\x03R\aversion\x129\n" +
@@ -1854,7 +1903,10 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\tuse_count\x18\a \x01(\x04B\x03\xe0A\x03R\buseCount\x12(\n" +
 	"\rfailure_count\x18\b \x01(\x04B\x03\xe0A\x03R\ffailureCount\x12C\n" +
 	"\rlast_use_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\x12E\n" +
-	"\fnonce_budget\x18\x14 \x01(\v2\x1d.keyward.vault.v1.NonceBudgetB\x03\xe0A\x03R\vnonceBudget\"\x8e\x03\n" +
+	"\fnonce_budget\x18\x14 \x01(\v2\x1d.keyward.vault.v1.NonceBudgetB\x03\xe0A\x03R\vnonceBudget\x12$\n" +
+	"\vweak_reason\x18\x19 \x01(\tB\x03\xe0A\x03R\n" +
+	"weakReason\x12(\n" +
+	"\rallowed_hosts\x18\x1a \x03(\tB\x03\xe0A\x03R\fallowedHosts\"\x8e\x03\n" +
 	"\vNonceBudget\x12\x17\n" +
 	"\x04used\x18\x01 \x01(\x04B\x03\xe0A\x03R\x04used\x12\x1b\n" +
 	"\x06budget\x18\x02 \x01(\x04B\x03\xe0A\x03R\x06budget\x12$\n" +
@@ -1881,7 +1933,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\x82\v\n" +
+	" \x03(\tR\x06chains\"\xa3\v\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -1908,7 +1960,9 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x13new_rotation_period\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x11newRotationPeriod\x12\x16\n" +
 	"\x06chains\x18\x14 \x03(\tR\x06chains\x12\x1d\n" +
 	"\n" +
-	"old_chains\x18\x15 \x03(\tR\toldChains\x1a<\n" +
+	"old_chains\x18\x15 \x03(\tR\toldChains\x12\x1f\n" +
+	"\vweak_reason\x18\x1e \x01(\tR\n" +
+	"weakReason\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +

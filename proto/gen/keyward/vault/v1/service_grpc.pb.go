@@ -62,7 +62,8 @@ const (
 //
 // VaultService keeps secrets.
 type VaultServiceClient interface {
-	// Stores a secret. Fails with SECRET_EXISTS if the name is taken.
+	// Stores a secret. Fails with SECRET_EXISTS if the name is taken, with WEAK_KEY, and with
+	// INVALID_FIELD if a text beside the value holds it (see SecretValue).
 	CreateSecret(ctx context.Context, in *CreateSecretRequest, opts ...grpc.CallOption) (*CreateSecretResponse, error)
 	// Returns a secret with its encrypted representation. Fails with SECRET_NOT_FOUND.
 	GetSecret(ctx context.Context, in *GetSecretRequest, opts ...grpc.CallOption) (*GetSecretResponse, error)
@@ -72,7 +73,8 @@ type VaultServiceClient interface {
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
 	// `keep_current` is set), also when the same value is stored again. Fails with
 	// SECRET_IN_USE if a host that a binding sends the value to is to leave
-	// `allowed_hosts`. Where nothing differs, nothing is changed or logged.
+	// `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
+	// a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -84,7 +86,8 @@ type VaultServiceClient interface {
 	// Lists the versions of a secret, newest first.
 	ListSecretVersions(ctx context.Context, in *ListSecretVersionsRequest, opts ...grpc.CallOption) (*ListSecretVersionsResponse, error)
 	// Makes a version current again, which is live within a second as any rotation. The
-	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. A CREDENTIAL gets
+	// the hosts of the version back: SECRET_IN_USE if a binding sends it to another. For the current
 	// version, if it is enabled, nothing is changed or logged.
 	RestoreSecretVersion(ctx context.Context, in *RestoreSecretVersionRequest, opts ...grpc.CallOption) (*RestoreSecretVersionResponse, error)
 	// Lets a disabled version be resolved again. For an enabled version nothing is changed
@@ -356,7 +359,8 @@ type VaultService_WatchSecretsClient = grpc.ServerStreamingClient[WatchSecretsRe
 //
 // VaultService keeps secrets.
 type VaultServiceServer interface {
-	// Stores a secret. Fails with SECRET_EXISTS if the name is taken.
+	// Stores a secret. Fails with SECRET_EXISTS if the name is taken, with WEAK_KEY, and with
+	// INVALID_FIELD if a text beside the value holds it (see SecretValue).
 	CreateSecret(context.Context, *CreateSecretRequest) (*CreateSecretResponse, error)
 	// Returns a secret with its encrypted representation. Fails with SECRET_NOT_FOUND.
 	GetSecret(context.Context, *GetSecretRequest) (*GetSecretResponse, error)
@@ -366,7 +370,8 @@ type VaultServiceServer interface {
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
 	// `keep_current` is set), also when the same value is stored again. Fails with
 	// SECRET_IN_USE if a host that a binding sends the value to is to leave
-	// `allowed_hosts`. Where nothing differs, nothing is changed or logged.
+	// `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
+	// a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -378,7 +383,8 @@ type VaultServiceServer interface {
 	// Lists the versions of a secret, newest first.
 	ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error)
 	// Makes a version current again, which is live within a second as any rotation. The
-	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+	// version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. A CREDENTIAL gets
+	// the hosts of the version back: SECRET_IN_USE if a binding sends it to another. For the current
 	// version, if it is enabled, nothing is changed or logged.
 	RestoreSecretVersion(context.Context, *RestoreSecretVersionRequest) (*RestoreSecretVersionResponse, error)
 	// Lets a disabled version be resolved again. For an enabled version nothing is changed

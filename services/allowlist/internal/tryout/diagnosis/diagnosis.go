@@ -90,7 +90,7 @@ func Find(ctx context.Context, c Case) Answer {
 // prepare compiles a variant and collects its keys. What does not compile makes no sense.
 func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.Keys, bool) {
 	acknowledge(profile, c.Now)
-	config, err := payload.Parse(&allowlistv1.Encryption{Request: profile}, c.Workspace, c.Now)
+	config, err := payload.Variant(&allowlistv1.Encryption{Request: profile}, c.Workspace, c.Now)
 	if err != nil {
 		return nil, nil, false
 	}

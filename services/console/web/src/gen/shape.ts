@@ -12,7 +12,7 @@ import type { Shape } from "../shape/shape";
 export const shape: Shape = {
   "messages": {
     "keyward.allowlist.v1.Encryption": {
-      "words": "Encryption says how bodies to and from an endpoint are protected. It holds references to secrets and never a value: whatever stands where a reference belongs and is not a secret's name is refused as key material (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.\nA configuration is checked as a whole when it is saved; all findings come back at once as field violations. It is written out in `request` and `response`, or begins with a `preset`.\nThe bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature or a key derivation. What a configuration sends as it is (an IV, a salt) is drawn, derived, or a PARAMETER.",
+      "words": "Encryption says how bodies to and from an endpoint are protected. It holds references to secrets and never a value: whatever stands where a reference belongs and is not a secret's name is refused as key material (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.\nThe same holds for literals, since everyone who sees the endpoint sees them. No string of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic` credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or parameter with a name such as `apiKey` or `password` may have a literal value. A literal that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may stand anywhere, and a UUID is taken for an id.\nA configuration is checked as a whole when it is saved; all findings come back at once as field violations. It is written out in `request` and `response`, or begins with a `preset`.\nThe bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature or a key derivation. What a configuration sends as it is (an IV, a salt) is drawn, derived, or a PARAMETER.",
       "oneofs": [],
       "fields": [
         {
@@ -1066,6 +1066,15 @@ export const shape: Shape = {
           "json": "decryptOnly",
           "scalar": "bool",
           "words": "Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED."
+        },
+        {
+          "name": "fields",
+          "json": "fields",
+          "scalar": "string",
+          "repeated": true,
+          "maxItems": 16,
+          "maxLength": 256,
+          "words": "The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from the profile on, such as `jose.header[\"kid\"]`. Empty for all other flags. Private keys, JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as `password` are never public."
         }
       ]
     },
@@ -2025,6 +2034,11 @@ export const shape: Shape = {
           "name": "FLAG_CONFLICTING_KEY_USES",
           "number": 16,
           "words": "One KEY in several chains of which one may open another, such as two modes of one cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the promise that a key cannot be read, so only a super admin may acknowledge it. It stands in the request's profile, whichever profiles use the KEY."
+        },
+        {
+          "name": "FLAG_PUBLIC_LITERAL",
+          "number": 20,
+          "words": "A literal that looks like key material, or stands under a name that usually carries a secret, and is public all the same, such as a thumbprint. `fields` names it."
         }
       ]
     },

@@ -1,4 +1,4 @@
-import { Button, SegmentedControl, Select } from "@mantine/core";
+import { Button, SegmentedControl, Select, TextInput } from "@mantine/core";
 import { useEffect, useId, useImperativeHandle, useRef, useState, useSyncExternalStore, type DragEvent, type Ref } from "react";
 import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { base64 } from "../session/pkce";
@@ -41,6 +41,10 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const file = useRef<File>(undefined);
   const [fileName, setFileName] = useState("");
+  const [reason, setReason] = useState("");
+  // A weak key is asked about once the vault has refused it.
+  const [weak, setWeak] = useState(false);
+  if (!weak && error?.includes("weak_reason")) setWeak(true);
   const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
 
   const clear = () => {
@@ -59,8 +63,9 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
     clear,
     take: async () => {
       if (way === "generate") return { generate: { kind: chosen } };
-      if (way === "file") return file.current ? { data: base64(new Uint8Array(await file.current.arrayBuffer())) } : undefined;
-      return area.current?.value ? { text: area.current.value } : undefined;
+      const why = weak && reason ? { weakReason: reason } : {};
+      if (way === "file") return file.current ? { data: base64(new Uint8Array(await file.current.arrayBuffer())), ...why } : undefined;
+      return area.current?.value ? { text: area.current.value, ...why } : undefined;
     },
   }));
 
@@ -96,6 +101,16 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
       {way === "generate" && <Generated kind={chosen} onKind={setKind} />}
       {size > limit && <p className="field-error">A value has at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
       {error && <p className="field-error" role="alert">{error}</p>}
+      {weak && way !== "generate" && (
+        <TextInput
+          label="Why a weak key is used"
+          description="Kept on the log. Do not write the value here."
+          maxLength={512}
+          autoComplete="off"
+          value={reason}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
+      )}
     </div>
   );
 }

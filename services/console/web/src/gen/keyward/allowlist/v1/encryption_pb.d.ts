@@ -17,6 +17,13 @@ export declare const file_keyward_allowlist_v1_encryption: GenFile;
  * belongs and is not a secret's name is refused as key material
  * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
  *
+ * The same holds for literals, since everyone who sees the endpoint sees them. No string
+ * of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
+ * credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
+ * parameter with a name such as `apiKey` or `password` may have a literal value. A literal
+ * that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
+ * stand anywhere, and a UUID is taken for an id.
+ *
  * A configuration is checked as a whole when it is saved; all findings come back
  * at once as field violations. It is written out in `request` and `response`, or
  * begins with a `preset`.
@@ -77,6 +84,13 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
  * references to secrets and never a value: whatever stands where a reference
  * belongs and is not a secret's name is refused as key material
  * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
+ *
+ * The same holds for literals, since everyone who sees the endpoint sees them. No string
+ * of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
+ * credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
+ * parameter with a name such as `apiKey` or `password` may have a literal value. A literal
+ * that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
+ * stand anywhere, and a UUID is taken for an id.
  *
  * A configuration is checked as a whole when it is saved; all findings come back
  * at once as field violations. It is written out in `request` and `response`, or
@@ -4354,6 +4368,16 @@ export declare type LegacyAcknowledgement = Message<"keyward.allowlist.v1.Legacy
    * @generated from field: bool decrypt_only = 4;
    */
   decryptOnly: boolean;
+
+  /**
+   * The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
+   * the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
+   * JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
+   * `password` are never public.
+   *
+   * @generated from field: repeated string fields = 20;
+   */
+  fields: string[];
 };
 
 /**
@@ -4391,6 +4415,16 @@ export declare type LegacyAcknowledgementJson = {
    * @generated from field: bool decrypt_only = 4;
    */
   decryptOnly?: boolean;
+
+  /**
+   * The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
+   * the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
+   * JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
+   * `password` are never public.
+   *
+   * @generated from field: repeated string fields = 20;
+   */
+  fields?: string[];
 };
 
 /**
@@ -4531,6 +4565,14 @@ export enum LegacyAcknowledgement_Flag {
    * @generated from enum value: FLAG_CONFLICTING_KEY_USES = 16;
    */
   CONFLICTING_KEY_USES = 16,
+
+  /**
+   * A literal that looks like key material, or stands under a name that usually carries
+   * a secret, and is public all the same, such as a thumbprint. `fields` names it.
+   *
+   * @generated from enum value: FLAG_PUBLIC_LITERAL = 20;
+   */
+  PUBLIC_LITERAL = 20,
 }
 
 /**
@@ -4538,7 +4580,7 @@ export enum LegacyAcknowledgement_Flag {
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
-export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST" | "FLAG_CONFLICTING_KEY_USES";
+export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST" | "FLAG_CONFLICTING_KEY_USES" | "FLAG_PUBLIC_LITERAL";
 
 /**
  * Describes the enum keyward.allowlist.v1.LegacyAcknowledgement.Flag.

@@ -99,8 +99,8 @@ export enum ErrorReason {
   CONTENTION = 10,
 
   /**
-   * INVALID_ARGUMENT. Something that is not a secret's name stands where a
-   * reference belongs, or a header that carries credentials was given a value.
+   * INVALID_ARGUMENT. Something that is not a secret's name stands where a reference
+   * belongs, or a literal looks like key material or a credential (see Encryption).
    * google.rpc.BadRequest names the fields; the input is repeated nowhere.
    *
    * @generated from enum value: ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED = 11;

@@ -79,17 +79,18 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
   /**
    * Headers that go with every request. At most 32. Headers that frame a message or
    * name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-   * and their like) are refused. Names that usually carry a
-   * credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
-   * and all that end in `key`, `token` or `secret`) are refused here as key
-   * material (DIRECT_KEY_NOT_SUPPORTED): they take a `secret`.
+   * and their like) are refused. A value under a name that usually carries a
+   * credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
+   * end in `key`, `token` or `secret`), and a value that looks like key material (see
+   * Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
+   * or a `public_reason`.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 8;
    */
   headers: Parameter[];
 
   /**
-   * Query parameters that go with every request. At most 32. The same names are refused.
+   * Query parameters that go with every request. At most 32. The same values are refused.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 9;
    */
@@ -194,6 +195,15 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
    * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
    */
   keyPurposes: KeyPurpose[];
+
+  /**
+   * Why the path of `url` is public although it looks like key material (see Encryption),
+   * such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
+   * `url`, and has to be given again with each other one. At most 512 characters.
+   *
+   * @generated from field: string url_public_reason = 30;
+   */
+  urlPublicReason: string;
 };
 
 /**
@@ -263,17 +273,18 @@ export declare type EndpointJson = {
   /**
    * Headers that go with every request. At most 32. Headers that frame a message or
    * name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-   * and their like) are refused. Names that usually carry a
-   * credential (`authorization`, `cookie`, `proxy-authorization`, `set-cookie`
-   * and all that end in `key`, `token` or `secret`) are refused here as key
-   * material (DIRECT_KEY_NOT_SUPPORTED): they take a `secret`.
+   * and their like) are refused. A value under a name that usually carries a
+   * credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
+   * end in `key`, `token` or `secret`), and a value that looks like key material (see
+   * Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
+   * or a `public_reason`.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 8;
    */
   headers?: ParameterJson[];
 
   /**
-   * Query parameters that go with every request. At most 32. The same names are refused.
+   * Query parameters that go with every request. At most 32. The same values are refused.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 9;
    */
@@ -378,6 +389,15 @@ export declare type EndpointJson = {
    * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
    */
   keyPurposes?: KeyPurposeJson[];
+
+  /**
+   * Why the path of `url` is public although it looks like key material (see Encryption),
+   * such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
+   * `url`, and has to be given again with each other one. At most 512 characters.
+   *
+   * @generated from field: string url_public_reason = 30;
+   */
+  urlPublicReason?: string;
 };
 
 /**
@@ -840,6 +860,16 @@ export declare type Parameter = Message<"keyward.allowlist.v1.Parameter"> & {
     value: string;
     case: "value";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Why the value is public although its name usually carries a credential or it looks
+   * like key material, such as a merchant's thumbprint. Unset unless that is so. Private
+   * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
+   * `password` or `authorization` are never public. At most 512 characters.
+   *
+   * @generated from field: optional string public_reason = 20;
+   */
+  publicReason?: string | undefined;
 };
 
 /**
@@ -870,6 +900,16 @@ export declare type ParameterJson = {
    * @generated from field: string value = 2;
    */
   value?: string;
+
+  /**
+   * Why the value is public although its name usually carries a credential or it looks
+   * like key material, such as a merchant's thumbprint. Unset unless that is so. Private
+   * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
+   * `password` or `authorization` are never public. At most 512 characters.
+   *
+   * @generated from field: optional string public_reason = 20;
+   */
+  publicReason?: string;
 };
 
 /**

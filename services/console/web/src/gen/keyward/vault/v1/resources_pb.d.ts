@@ -149,7 +149,8 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
 
   /**
    * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value here.
+   * tabs and line ends only. Shown to people and kept in the change log: never put a value
+   * here. One that is stored in the same request is refused.
    *
    * @generated from field: string description = 3;
    */
@@ -199,7 +200,9 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
    * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
    * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed.
+   * cannot be removed. Hosts belong to a version, and these are the current one's: an
+   * update adds a host together with a `value`, unless a super admin makes it, and a
+   * version that is restored has the hosts that it had.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -328,7 +331,8 @@ export declare type SecretJson = {
 
   /**
    * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value here.
+   * tabs and line ends only. Shown to people and kept in the change log: never put a value
+   * here. One that is stored in the same request is refused.
    *
    * @generated from field: string description = 3;
    */
@@ -378,7 +382,9 @@ export declare type SecretJson = {
    * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
    * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
    * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed.
+   * cannot be removed. Hosts belong to a version, and these are the current one's: an
+   * update adds a host together with a `value`, unless a super admin makes it, and a
+   * version that is restored has the hosts that it had.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -564,8 +570,10 @@ export declare type PublicKeyJson = {
 export declare const PublicKeySchema: GenMessage<PublicKey, {jsonType: PublicKeyJson}>;
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its fields.
- * 1 byte to 64 KiB.
+ * A SecretValue is a value on its way into the vault: exactly one of its sources.
+ * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
+ * allowlist knows: they are shown and stay on the log.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
@@ -600,11 +608,24 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
     value: Generate;
     case: "generate";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
+   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
+   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
+   * The reason is kept with the version and on the log; it has no effect for other values.
+   * At most 512 characters, none a control character.
+   *
+   * @generated from field: string weak_reason = 10;
+   */
+  weakReason: string;
 };
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its fields.
- * 1 byte to 64 KiB.
+ * A SecretValue is a value on its way into the vault: exactly one of its sources.
+ * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
+ * allowlist knows: they are shown and stay on the log.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
@@ -629,6 +650,17 @@ export declare type SecretValueJson = {
    * @generated from field: keyward.vault.v1.Generate generate = 3;
    */
   generate?: GenerateJson;
+
+  /**
+   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
+   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
+   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
+   * The reason is kept with the version and on the log; it has no effect for other values.
+   * At most 512 characters, none a control character.
+   *
+   * @generated from field: string weak_reason = 10;
+   */
+  weakReason?: string;
 };
 
 /**
@@ -933,6 +965,21 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
    * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
    */
   nonceBudget?: NonceBudget | undefined;
+
+  /**
+   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
+   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   *
+   * @generated from field: string weak_reason = 25;
+   */
+  weakReason: string;
+
+  /**
+   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   *
+   * @generated from field: repeated string allowed_hosts = 26;
+   */
+  allowedHosts: string[];
 };
 
 /**
@@ -1012,6 +1059,21 @@ export declare type SecretVersionJson = {
    * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
    */
   nonceBudget?: NonceBudgetJson;
+
+  /**
+   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
+   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   *
+   * @generated from field: string weak_reason = 25;
+   */
+  weakReason?: string;
+
+  /**
+   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   *
+   * @generated from field: repeated string allowed_hosts = 26;
+   */
+  allowedHosts?: string[];
 };
 
 /**
@@ -1507,6 +1569,13 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: repeated string old_chains = 21;
    */
   oldChains: string[];
+
+  /**
+   * Why the key that the change added is weak; empty unless it is.
+   *
+   * @generated from field: string weak_reason = 30;
+   */
+  weakReason: string;
 };
 
 /**
@@ -1664,6 +1733,13 @@ export declare type SecretChangeJson = {
    * @generated from field: repeated string old_chains = 21;
    */
   oldChains?: string[];
+
+  /**
+   * Why the key that the change added is weak; empty unless it is.
+   *
+   * @generated from field: string weak_reason = 30;
+   */
+  weakReason?: string;
 };
 
 /**

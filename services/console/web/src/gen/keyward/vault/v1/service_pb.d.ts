@@ -2847,7 +2847,8 @@ export declare const SecretEventSchema: GenMessage<SecretEvent, {jsonType: Secre
  */
 export declare const VaultService: GenService<{
   /**
-   * Stores a secret. Fails with SECRET_EXISTS if the name is taken.
+   * Stores a secret. Fails with SECRET_EXISTS if the name is taken, with WEAK_KEY, and with
+   * INVALID_FIELD if a text beside the value holds it (see SecretValue).
    *
    * @generated from rpc keyward.vault.v1.VaultService.CreateSecret
    */
@@ -2881,7 +2882,8 @@ export declare const VaultService: GenService<{
    * Changes what the mask names. A `value` adds a version and makes it current (unless
    * `keep_current` is set), also when the same value is stored again. Fails with
    * SECRET_IN_USE if a host that a binding sends the value to is to leave
-   * `allowed_hosts`. Where nothing differs, nothing is changed or logged.
+   * `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
+   * a super admin. Where nothing differs, nothing is changed or logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.UpdateSecret
    */
@@ -2925,7 +2927,8 @@ export declare const VaultService: GenService<{
   },
   /**
    * Makes a version current again, which is live within a second as any rotation. The
-   * version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. For the current
+   * version must be enabled: else VERSION_DISABLED or VERSION_DESTROYED. A CREDENTIAL gets
+   * the hosts of the version back: SECRET_IN_USE if a binding sends it to another. For the current
    * version, if it is enabled, nothing is changed or logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.RestoreSecretVersion

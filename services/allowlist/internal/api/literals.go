@@ -1,0 +1,55 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/literal"
+)
+
+const fieldURLPublicReason = "url_public_reason"
+
+// literals refuses secrets among the literals of the given fields. Those of the encryption
+// are looked at where it is compiled, with its preset written out.
+func literals(pb *allowlistv1.Endpoint, fields []string) error {
+	looked := slices.DeleteFunc(slices.Clone(fields), func(field string) bool { return field == endpoint.FieldEncryption })
+	if slices.Contains(fields, endpoint.FieldURL) {
+		looked = append(looked, fieldURLPublicReason)
+	}
+	var found []error
+	for _, f := range literal.Fields("endpoint", pb, looked) {
+		if f.Field == "endpoint.url" && f.Kind.Public() && pb.GetUrlPublicReason() != "" {
+			continue
+		}
+		found = append(found, directKey(f.Field, f.Kind.Description()))
+	}
+	return finding.Merge(found...)
+}
+
+// publicReason refuses a reason where there is nothing to acknowledge.
+func publicReason(at string, pb *allowlistv1.Parameter) error {
+	if pb.GetPublicReason() != "" && literal.Parameter(pb.GetName(), pb.GetValue()) == literal.None {
+		return fault.Field(at+".public_reason", "must be unset: the value needs no acknowledgement")
+	}
+	return nil
+}
+
+// urlPublicReason does so for the URL, and where there is no other URL.
+func urlPublicReason(pb *allowlistv1.Endpoint, fields []string) error {
+	needed := slices.Contains(fields, endpoint.FieldURL) && literal.Text(pb.GetUrl()) != literal.None
+	if pb.GetUrlPublicReason() != "" && !needed {
+		return fault.Field("endpoint."+fieldURLPublicReason, "must be unset unless the URL that is saved needs to be acknowledged")
+	}
+	return nil
+}
+
+// prose refuses a secret in the reason of a request, which is kept on the log, or in an id.
+func prose(field, text string) error {
+	if kind := literal.Prose(text); kind != literal.None {
+		return directKey(field, kind.Description())
+	}
+	return nil
+}
