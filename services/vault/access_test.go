@@ -97,7 +97,9 @@ func rights() map[string]right {
 			func(id string) proto.Message {
 				return &vaultv1.ReplaceSecretPurposeRequest{Name: nameOf(id), Chains: []string{chain}, Reason: "a mistake"}
 			},
-			new(vaultv1.ReplaceSecretPurposeResponse), []string{aSuperAdmin}, codes.NotFound,
+			new(vaultv1.ReplaceSecretPurposeResponse),
+			[]string{aSuperAdmin},
+			codes.NotFound,
 		},
 		"ReportSecretUses": {
 			func(id string) proto.Message { return reportRequest("report", useOf(id, "u", 1, 1)) },

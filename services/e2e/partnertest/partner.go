@@ -30,7 +30,7 @@ func Ask(t testing.TB, program string, jobs, answers any) {
 // Run runs a program in a folder, empty for the package's own, and returns its output.
 func Run(t testing.TB, folder string, input []byte, name string, args ...string) []byte {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...) //nolint:gosec // G204: tests name their own programs
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

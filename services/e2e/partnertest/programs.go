@@ -59,7 +59,7 @@ func writeFile(t testing.TB, file, text string) {
 // output runs a program and returns what it prints, or why it failed.
 func output(t testing.TB, name string, args ...string) []byte {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...) //nolint:gosec // G204: as in Run
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	printed, err := cmd.Output()

@@ -166,7 +166,7 @@ func (f *findings) legacy(path string, profile *allowlistv1.Profile) []acknowled
 	}
 	for _, flag := range made {
 		// What was saved before this was asked for goes on.
-		if !seen[flag] && !(f.stored && flag == conflict) {
+		if !seen[flag] && (!f.stored || flag != conflict) {
 			f.addLegacy(path, flag)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,21 +41,21 @@ func newRefusals(s *Store) (*quota.Limiter, error) {
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
 func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) []string {
 	if len(public) > 0 { // one for a key pair, however its private part is written
-		return []string{s.print(workspace, "pair", public)}
+		return []string{s.equalPrint(workspace, "pair", public)}
 	}
 	stored := plain.Reveal()
-	all := []string{s.print(workspace, "bytes", stored)}
+	all := []string{s.equalPrint(workspace, "bytes", stored)}
 	for _, decoded := range decodings(stored) {
-		all = append(all, s.print(workspace, "bytes", decoded))
+		all = append(all, s.equalPrint(workspace, "bytes", decoded))
 		clear(decoded)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func (s *Store) print(workspace, kind string, b []byte) string {
+func (s *Store) equalPrint(workspace, kind string, b []byte) string {
 	h := hmac.New(sha256.New, s.printKey[:])
-	fmt.Fprintf(h, "%d:%s%d:%s", len(workspace), workspace, len(kind), kind)
+	h.Write(kv.NewKey(kind).Text(workspace)) // elements that tell where they end
 	h.Write(b)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -81,17 +82,17 @@ func decodings(stored []byte) [][]byte {
 // putPrints notes that a secret has a value with the fingerprints, and forgets of secrets that
 // are gone that they had: so there are never many that would have to be passed over.
 func putPrints(tx kv.Tx, sec Secret, prints []string) error {
-	for _, print := range prints {
-		_, gone, err := sharers(tx, sec.Name.Workspace, print)
+	for _, fingerprint := range prints {
+		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint)
 		if err != nil {
 			return err
 		}
 		for _, uid := range gone {
-			if err := tx.Delete(equalKey(sec.Name.Workspace, print, uid)); err != nil {
+			if err := tx.Delete(equalKey(sec.Name.Workspace, fingerprint, uid)); err != nil {
 				return fmt.Errorf("delete fingerprint: %w", err)
 			}
 		}
-		if err := tx.Put(equalKey(sec.Name.Workspace, print, sec.UID), []byte(sec.Name.ID)); err != nil {
+		if err := tx.Put(equalKey(sec.Name.Workspace, fingerprint, sec.UID), []byte(sec.Name.ID)); err != nil {
 			return fmt.Errorf("write fingerprint: %w", err)
 		}
 	}
@@ -100,8 +101,8 @@ func putPrints(tx kv.Tx, sec Secret, prints []string) error {
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those
 // that are gone.
-func sharers(r kv.Reader, workspace, print string) (there []Secret, gone []string, err error) {
-	prefix := equalsKey(workspace, print)
+func sharers(r kv.Reader, workspace, fingerprint string) (there []Secret, gone []string, err error) {
+	prefix := equalsKey(workspace, fingerprint)
 	for pair, err := range r.Scan(kv.Prefix(prefix, maxTwins)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprints: %w", err)
@@ -126,8 +127,8 @@ func sharers(r kv.Reader, workspace, print string) (there []Secret, gone []strin
 // twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
 func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
 	var found []Secret
-	for _, print := range prints {
-		there, _, err := sharers(r, sec.Name.Workspace, print)
+	for _, fingerprint := range prints {
+		there, _, err := sharers(r, sec.Name.Workspace, fingerprint)
 		if err != nil {
 			return nil, err
 		}
@@ -140,10 +141,10 @@ func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
 	return found, nil
 }
 
-// errEqual marks the refusal of a value because of a secret with equal bytes.
-type errEqual struct{ error }
+// equalError marks the refusal of a value because of a secret with equal bytes.
+type equalError struct{ error }
 
-func (e errEqual) Unwrap() error { return e.error }
+func (e equalError) Unwrap() error { return e.error }
 
 // agreesWithTwins fails if a secret with equal bytes serves another purpose than chains.
 func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
@@ -153,7 +154,7 @@ func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
 	}
 	for _, other := range others {
 		if !slices.Equal(other.Purpose.Chains, chains) {
-			return errEqual{other.Purpose.fixed(chains)}
+			return equalError{other.Purpose.fixed(chains)}
 		}
 	}
 	return nil
@@ -166,8 +167,8 @@ func (s Secret) takesEqual(r kv.Reader, prints []string) error {
 		return nil
 	}
 	err := agreesWithTwins(r, s, prints, s.Purpose.Chains)
-	if _, equal := err.(errEqual); equal { //nolint:errorlint // it is made right there
-		return errEqual{fault.New(fault.FailedPrecondition, ValueInUse,
+	if _, equal := errors.AsType[equalError](err); equal {
+		return equalError{fault.New(fault.FailedPrecondition, ValueInUse,
 			"the value is in use as another secret of the workspace, for another purpose; use that secret, or ask the partner for another value")}
 	}
 	return err
@@ -183,7 +184,7 @@ func (s *Store) mayStore(name Name, usage Usage) error {
 
 // noteEqual counts and logs a refusal because of equal bytes, and returns err.
 func (s *Store) noteEqual(ctx context.Context, call Call, name Name, err error) error {
-	equal, ok := err.(errEqual) //nolint:errorlint // transactions return it as it is
+	equal, ok := errors.AsType[equalError](err)
 	if !ok {
 		return err
 	}

@@ -99,11 +99,13 @@ func usesKey(uid string, number uint32) kv.Key {
 
 func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
 
-func equalsKey(workspace, print string) kv.Key {
-	return kv.NewKey(spaceEqual).Text(workspace).Text(print)
+func equalsKey(workspace, fingerprint string) kv.Key {
+	return kv.NewKey(spaceEqual).Text(workspace).Text(fingerprint)
 }
 
-func equalKey(workspace, print, uid string) kv.Key { return equalsKey(workspace, print).Text(uid) }
+func equalKey(workspace, fingerprint, uid string) kv.Key {
+	return equalsKey(workspace, fingerprint).Text(uid)
+}
 
 func printKey(uid string, fingerprint []byte) kv.Key {
 	return append(kv.NewKey(spacePrint).Text(uid), fingerprint...)
