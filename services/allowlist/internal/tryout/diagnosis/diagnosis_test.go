@@ -2,6 +2,7 @@ package diagnosis_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -111,5 +112,37 @@ func TestBase64InLinesIsFound(t *testing.T) {
 	want := []variant.Difference{{Field: "request.envelope.blobs.encoding", Configured: "BASE64", Works: "BASE64_MIME, base64 in lines"}}
 	if diff := cmp.Diff(want, answer.Differences); !answer.Found || diff != "" {
 		t.Errorf("Find = %v after %d, differences (-want +got):\n%s", answer.Found, answer.Tried, diff)
+	}
+}
+
+// Once the purpose of a key is sealed, a diagnosis tries other layouts and nothing else with it:
+// another mode or derivation would be an oracle for the sealed one.
+func TestAKeyWhosePurposeIsSealedIsTriedForNothingElse(t *testing.T) {
+	t.Parallel()
+	const secret = "workspaces/acme/secrets/a"
+	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "` + secret + `" } %s } }
+		allow_legacy { flag: FLAG_UNAUTHENTICATED_CBC reason: "a test" expire_time { seconds: 1800000000 } } %s`
+	for name, tt := range map[string]struct {
+		theirs             string
+		sealed, foundOther bool
+	}{
+		"a derivation":                {fmt.Sprintf(cbc, "derivation { digest { hash: HASH_SHA256 } }", ""), false, true},
+		"a derivation, once sealed":   {fmt.Sprintf(cbc, "derivation { digest { hash: HASH_SHA256 } }", ""), true, false},
+		"another layout, once sealed": {fmt.Sprintf(cbc, "", `envelope { blobs { key: "data" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_IV } } } }`), true, true},
+	} {
+		theirs := problem(t, tt.theirs, "")
+		config, err := payload.Parse(&allowlistv1.Encryption{Request: theirs.Profile}, "acme", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, err := config.Pipeline(payload.Request).Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: payload.Keys{theirs.Key(payload.Reference{})}, Body: theirs.Plaintext})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := problem(t, fmt.Sprintf(cbc, "", ""), string(sent.Body))
+		p.Sealed = map[string]bool{secret: tt.sealed}
+		if answer := diagnosis.Find(t.Context(), p); answer.Found != tt.foundOther {
+			t.Errorf("%s: Find = %v after %d, want %v", name, answer.Found, answer.Tried, tt.foundOther)
+		}
 	}
 }
