@@ -222,8 +222,9 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if done.Load() < 4 || done.Load() > 5 || late.Load() != 0 {
-			t.Errorf("%d done, %d refused at once, %d late; want 4 or 5 of 2 s in the 11 s, and none late",
+		// Another endpoint's share may come before one that was let in, so that it is late.
+		if done.Load() < 4 || done.Load() > 5 || late.Load() > 1 {
+			t.Errorf("%d done, %d refused at once, %d late; want 4 or 5 of 2 s in the 11 s, and one late at most",
 				done.Load(), refused.Load(), late.Load())
 		}
 		if err := worked(q.For(t.Context(), turn.Share{Workspace: "a"}), 200); err != nil {
