@@ -37,7 +37,7 @@ describe("an owner sees", () => {
     // The page is as fresh as it says: what happened since shows by itself.
     await kit.server.encrypt("bank", "one more");
     await page.getByRole("button", { name: "Refresh" }).click();
-    await row("bank-key").getByRole("cell", { name: "13" }).waitFor();
+    await row("bank-key").getByRole("cell", { name: "13", exact: true }).waitFor();
     await row("bank-key").getByRole("link").click();
     await page.getByRole("heading", { name: "bank-key" }).waitFor();
   });

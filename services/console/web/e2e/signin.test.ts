@@ -87,7 +87,7 @@ describe("a session that ends", () => {
     expect(await page.getByLabel("Secret Name").inputValue()).toBe("typed-before");
     expect(await page.getByLabel("Description").inputValue()).toBe("kept");
 
-    await page.getByLabel("Secret value").fill("another value");
+    await page.getByLabel("Secret value").fill("another value, long enough");
     await page.getByRole("button", { name: "SAVE" }).click();
     await dialog(page).getByText("It cannot be viewed again").waitFor();
   });
