@@ -26,6 +26,10 @@ const (
 	// connectionWindow is how much may be on its way to all of a connection's streams.
 	// No memory is held for it.
 	connectionWindow = 4 << 20
+	// streamWorkers are goroutines that serve one request after another, so that each does not
+	// grow a stack of its own: that takes a fifth of the time of a short request. Where all
+	// are busy, requests get goroutines of their own.
+	streamWorkers = 64
 	// goodbye is how long the requests on a connection that grew old may take.
 	goodbye = time.Minute
 )
@@ -49,6 +53,7 @@ func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(s.limits.MaxConcurrentStreams),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(maxHandshake),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.limits.MinPing, PermitWithoutStream: true}),

@@ -42,7 +42,7 @@ func BenchmarkResolveSecret(b *testing.B) {
 	k := newKit(b)
 	created := k.owner.create(b, "key", &vaultv1.Secret{})
 	k.resolver.bind(b, "key", "e", "op")
-	req := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid(), Purpose: purpose()}
+	req := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid(), Purpose: purpose(), Seal: true} // as for messages
 	parallel(b, func(int64) error {
 		_, err := k.resolver.ResolveSecret(b.Context(), req)
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -136,7 +137,7 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
-		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: stored.Prints,
+		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: strings.Join(stored.Prints, " "),
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts,
 	}
 	if err := v.begin(tx, sec.UID, stored.Print, sec.Last); err != nil {

@@ -132,7 +132,7 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if reports && sec.Purpose == nil {
 		return nil
 	}
-	if err := agreesWithTwins(r, sec, meant.Prints, u.Purpose.Chains); err != nil {
+	if err := agreesWithTwins(r, sec, strings.Fields(meant.Prints), u.Purpose.Chains); err != nil {
 		return err
 	}
 	if err := u.agreesWithFixed(r, sec); err != nil {
@@ -273,8 +273,8 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		if err := agreesWithTwins(tx, before, prints, claimed.Chains); err != nil {
 			return err
 		}
-		if v.Prints == nil {
-			v.Prints = prints
+		if v.Prints == "" {
+			v.Prints = strings.Join(prints, " ")
 			if _, err := put(tx, versionKey(before.UID, number), v); err != nil {
 				return fmt.Errorf("write version: %w", err)
 			}

@@ -208,9 +208,10 @@ type Version struct {
 	// Facts are what is told of a KEY; nil: nothing. Versions that were stored before
 	// there was such a field have none.
 	Facts *Facts `json:"facts,omitempty"`
-	// Prints are the keyed fingerprints of a KEY that is no public key. Versions that were
+	// Prints are the keyed fingerprints of a KEY that is no public key, separated by spaces: one
+	// text is read faster than several, and few need them. Versions that were
 	// stored before there was such a field have none until they are used.
-	Prints []string `json:"prints,omitempty"`
+	Prints string `json:"prints,omitempty"`
 	// Nonces is the ledger of what the version encrypts under random IVs; nil: another
 	// version's counts, or the version was stored before there were ledgers, and nothing has
 	// been reserved since. [Store.Versions] and the changes of a version return the one that
