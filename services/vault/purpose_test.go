@@ -210,7 +210,7 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 func TestPublicKeysServeAnyPurposeAndStayPublic(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	pair := k.owner.create(t, "pair", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_RSA_2048)})
+	k.owner.create(t, "pair", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_RSA_2048)})
 	public := k.owner.get(t, "pair").GetPublicKey().GetPem()
 	uid := k.owner.create(t, "partner", &vaultv1.Secret{Value: text(public)}).GetUid()
 	for i, chains := range [][]string{{"pem > RSA-OAEP(SHA256) > value"}, {"pem > SIGN-RSA-PSS-SHA256"}, nil} {
@@ -238,7 +238,6 @@ func TestPublicKeysServeAnyPurposeAndStayPublic(t *testing.T) {
 	}
 	_, err := k.resolver.bindFor(t, "pair", "f", "op2", "a.example", "pem > SIGN-RSA-PSS-SHA256")
 	wantError(t, "a pair for two purposes", err, codes.FailedPrecondition, keyPurposeFixed)
-	_ = pair
 }
 
 func TestOnlyASuperAdminStoresAnExposedKey(t *testing.T) {

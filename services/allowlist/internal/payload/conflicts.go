@@ -78,7 +78,7 @@ func classes() []classPrefix {
 }
 
 // harmless are the pairs of classes that one KEY may have both of, each with the reason.
-// Whatever is not here conflicts: what nobody has thought about is not safe.
+// Pairs that are absent conflict.
 func harmless() map[[2]class]string {
 	return map[[2]class]string{
 		{classBlock, classMAC}:     "outputs of a block cipher tell nothing of those of an HMAC under the same key, nor the other way round",
@@ -86,7 +86,6 @@ func harmless() map[[2]class]string {
 		{classBlock, classHash}:    "a hash of the key is not found by encrypting under the key",
 		{classBlock, classDigest}:  "a hash that the key goes into is not found by encrypting under the key, nor the key from the hash",
 		{classMAC, classHash}:      "the inputs of the hash inside HMAC begin with the masked key, never with the key as a derivation has it",
-		{classMAC, classDigest}:    "the inputs of the hash inside HMAC begin with the masked key, which no template of a digest can hold",
 		{classSlow, classHash}:     "as for HMAC, which these derivations are made of",
 		{classDigest, classDigest}: "both are sent, so each shows only what it is",
 		{classSign, classSign}:     "one key may sign in several formats: what is signed differs",
@@ -101,7 +100,8 @@ func harmless() map[[2]class]string {
 //   - Two modes of a block cipher under one key: bare CBC or ECB encrypts single blocks, and
 //     so opens GCM and CTR.
 //   - Derivations of one KEY share beginnings, or one shows as an IV what is the key of another.
-//   - A digest that is sent may be the very key that a digest derives.
+//   - A digest that is sent may be the very key that a digest derives. It may also be the key
+//     of an HMAC, which hashes keys that are longer than its block.
 //   - RSA decryption opens what any other use of the pair wraps, and signs what PKCS #1
 //     v1.5 pads.
 func conflicts(a, b string) bool {
@@ -138,9 +138,7 @@ func (p purposes) conflicting() bool {
 
 // declared checks what a configuration declares that its keys are used for elsewhere.
 func (f *findings) declared(pb *allowlistv1.Encryption) {
-	made := make(purposes)
-	made.profile(pb.GetRequest(), pb.GetResponse())
-	made.profile(pb.GetResponse(), nil)
+	made := madeOf(pb)
 	for i, declared := range pb.GetAlsoUsedFor() {
 		field := declaredField(i)
 		if name := declared.GetKey().GetName(); name != "" && made[name] == (Purpose{}) {

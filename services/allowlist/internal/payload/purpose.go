@@ -71,15 +71,21 @@ type purposes map[string]Purpose
 
 // purposesOf returns the purposes of all KEY secrets of a configuration.
 func purposesOf(pb *allowlistv1.Encryption) purposes {
-	found := make(purposes)
-	found.profile(pb.GetRequest(), pb.GetResponse())
-	found.profile(pb.GetResponse(), nil)
+	found := madeOf(pb)
 	for _, declared := range pb.GetAlsoUsedFor() {
 		for _, chain := range declared.GetChains() {
 			found.add(declared.GetKey(), chain, 0)
 		}
 	}
 	return found
+}
+
+// madeOf returns the purposes without what the configuration declares for others.
+func madeOf(pb *allowlistv1.Encryption) purposes {
+	made := make(purposes)
+	made.profile(pb.GetRequest(), pb.GetResponse())
+	made.profile(pb.GetResponse(), nil)
+	return made
 }
 
 // exposed returns the secrets whose bytes show: the keys of ciphers whose IV is the beginning
@@ -339,7 +345,7 @@ func rsaStep(pb *allowlistv1.RsaOaep) string {
 	if pb == nil {
 		return "RSA-PKCS1V15"
 	}
-	hash := max(pb.GetHash(), 0)
+	hash := pb.GetHash()
 	if hash == allowlistv1.Hash_HASH_UNSPECIFIED {
 		hash = allowlistv1.Hash_HASH_SHA256
 	}

@@ -164,6 +164,7 @@ func TestEveryPairOfChainsIsRefusedOrHarmless(t *testing.T) {
 		{"raw > DIGEST-SHA256(bytes=32) > AES-256-GCM(iv=random/12,tag=16)", "raw > SECRET-DIGEST-SHA256(S)"},
 		{"pem > RSA-OAEP(SHA256) > session(raw/32) > AES-256-GCM(iv=random/12,tag=16)", "pem > RSA-PKCS1V15 > value"},
 		{"pem > RSA-PKCS1V15 > value", "pem > SIGN-RSA-PKCS1V15-SHA256"},
+		{"raw > HMAC-SHA256(of=message)", "raw > SECRET-DIGEST-SHA256(S)"}, // of a key longer than a block
 		{"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)", "raw > PBKDF2-SHA256(salt=secret,bytes=64) > AES-256-CBC(padding=pkcs7,iv=random/16)"},
 	} {
 		if !payload.Conflicts(pair[0], pair[1]) {

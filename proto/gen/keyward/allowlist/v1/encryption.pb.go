@@ -1303,7 +1303,8 @@ const (
 	// One KEY in several chains of which one may open another, such as two modes of one
 	// cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
 	// promise that a key cannot be read, so only a super admin may acknowledge it. It stands
-	// in the request's profile, whichever profiles use the KEY.
+	// in each profile that has such chains by itself, and in the request's for chains of both
+	// profiles and of `also_used_for`.
 	LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES LegacyAcknowledgement_Flag = 16
 	// A literal that looks like key material, or stands under a name that usually carries
 	// a secret, and is public all the same, such as a thumbprint. `fields` names it.

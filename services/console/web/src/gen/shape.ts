@@ -2033,7 +2033,7 @@ export const shape: Shape = {
         {
           "name": "FLAG_CONFLICTING_KEY_USES",
           "number": 16,
-          "words": "One KEY in several chains of which one may open another, such as two modes of one cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the promise that a key cannot be read, so only a super admin may acknowledge it. It stands in the request's profile, whichever profiles use the KEY."
+          "words": "One KEY in several chains of which one may open another, such as two modes of one cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the promise that a key cannot be read, so only a super admin may acknowledge it. It stands in each profile that has such chains by itself, and in the request's for chains of both profiles and of `also_used_for`."
         },
         {
           "name": "FLAG_PUBLIC_LITERAL",

@@ -4560,7 +4560,8 @@ export enum LegacyAcknowledgement_Flag {
    * One KEY in several chains of which one may open another, such as two modes of one
    * cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
    * promise that a key cannot be read, so only a super admin may acknowledge it. It stands
-   * in the request's profile, whichever profiles use the KEY.
+   * in each profile that has such chains by itself, and in the request's for chains of both
+   * profiles and of `also_used_for`.
    *
    * @generated from enum value: FLAG_CONFLICTING_KEY_USES = 16;
    */
