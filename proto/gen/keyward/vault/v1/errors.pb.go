@@ -122,6 +122,13 @@ const (
 	// FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or they are all the same, and
 	// `weak_reason` does not acknowledge it. google.rpc.BadRequest names the field.
 	ErrorReason_ERROR_REASON_WEAK_KEY ErrorReason = 39
+	// FAILED_PRECONDITION: the workspace takes values that are sealed, and this one is not. See
+	// GetSealing.
+	ErrorReason_ERROR_REASON_SEALING_REQUIRED ErrorReason = 40
+	// INVALID_ARGUMENT: the sealed value does not open here: it was sealed to a key that the
+	// vault does not have, for another place or request, more than an hour ago, or it was used
+	// before. The violation says which where that can be known. Seal the value again.
+	ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED ErrorReason = 41
 )
 
 // Enum value maps for ErrorReason.
@@ -163,6 +170,8 @@ var (
 		33: "ERROR_REASON_VALUE_IN_USE",
 		36: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 		39: "ERROR_REASON_WEAK_KEY",
+		40: "ERROR_REASON_SEALING_REQUIRED",
+		41: "ERROR_REASON_SEALED_VALUE_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -201,6 +210,8 @@ var (
 		"ERROR_REASON_VALUE_IN_USE":           33,
 		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED": 36,
 		"ERROR_REASON_WEAK_KEY":               39,
+		"ERROR_REASON_SEALING_REQUIRED":       40,
+		"ERROR_REASON_SEALED_VALUE_REFUSED":   41,
 	}
 )
 
@@ -235,7 +246,8 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xc1\t\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x8b\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -273,7 +285,9 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10 \x12\x1d\n" +
 	"\x19ERROR_REASON_VALUE_IN_USE\x10!\x12'\n" +
 	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$\x12\x19\n" +
-	"\x15ERROR_REASON_WEAK_KEY\x10'B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x15ERROR_REASON_WEAK_KEY\x10'\x12!\n" +
+	"\x1dERROR_REASON_SEALING_REQUIRED\x10(\x12%\n" +
+	"!ERROR_REASON_SEALED_VALUE_REFUSED\x10)B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

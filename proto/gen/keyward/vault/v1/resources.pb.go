@@ -310,7 +310,7 @@ func (x Generate_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Generate_Kind.Descriptor instead.
 func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // What there is to do.
@@ -368,7 +368,7 @@ func (x NonceBudget_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NonceBudget_State.Descriptor instead.
 func (NonceBudget_State) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // What was done.
@@ -404,6 +404,10 @@ const (
 	// The secret was refused a purpose or a value, since another secret of the workspace has
 	// equal bytes and another purpose.
 	SecretChange_ACTION_EQUAL_VALUE_REFUSED SecretChange_Action = 13
+	// From now on the workspace takes sealed values only. The change is of no secret.
+	SecretChange_ACTION_SEALING_REQUIRED SecretChange_Action = 14
+	// From now on the workspace takes values that are not sealed, too.
+	SecretChange_ACTION_SEALING_NOT_REQUIRED SecretChange_Action = 15
 )
 
 // Enum value maps for SecretChange_Action.
@@ -423,22 +427,26 @@ var (
 		11: "ACTION_PURPOSE_SEALED",
 		12: "ACTION_PURPOSE_REPLACED",
 		13: "ACTION_EQUAL_VALUE_REFUSED",
+		14: "ACTION_SEALING_REQUIRED",
+		15: "ACTION_SEALING_NOT_REQUIRED",
 	}
 	SecretChange_Action_value = map[string]int32{
-		"ACTION_UNSPECIFIED":         0,
-		"ACTION_CREATED":             1,
-		"ACTION_UPDATED":             2,
-		"ACTION_DELETED":             3,
-		"ACTION_FORCE_DELETED":       4,
-		"ACTION_BOUND":               5,
-		"ACTION_UNBOUND":             6,
-		"ACTION_VERSION_RESTORED":    7,
-		"ACTION_VERSION_ENABLED":     8,
-		"ACTION_VERSION_DISABLED":    9,
-		"ACTION_VERSION_DESTROYED":   10,
-		"ACTION_PURPOSE_SEALED":      11,
-		"ACTION_PURPOSE_REPLACED":    12,
-		"ACTION_EQUAL_VALUE_REFUSED": 13,
+		"ACTION_UNSPECIFIED":          0,
+		"ACTION_CREATED":              1,
+		"ACTION_UPDATED":              2,
+		"ACTION_DELETED":              3,
+		"ACTION_FORCE_DELETED":        4,
+		"ACTION_BOUND":                5,
+		"ACTION_UNBOUND":              6,
+		"ACTION_VERSION_RESTORED":     7,
+		"ACTION_VERSION_ENABLED":      8,
+		"ACTION_VERSION_DISABLED":     9,
+		"ACTION_VERSION_DESTROYED":    10,
+		"ACTION_PURPOSE_SEALED":       11,
+		"ACTION_PURPOSE_REPLACED":     12,
+		"ACTION_EQUAL_VALUE_REFUSED":  13,
+		"ACTION_SEALING_REQUIRED":     14,
+		"ACTION_SEALING_NOT_REQUIRED": 15,
 	}
 )
 
@@ -466,7 +474,7 @@ func (x SecretChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretChange_Action.Descriptor instead.
 func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
@@ -904,6 +912,7 @@ type SecretValue struct {
 	//	*SecretValue_Text
 	//	*SecretValue_Data
 	//	*SecretValue_Generate
+	//	*SecretValue_Sealed
 	Source isSecretValue_Source `protobuf_oneof:"source"`
 	// Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
 	// in which all bytes are the same, is refused without it (WEAK_KEY). A text in
@@ -979,6 +988,15 @@ func (x *SecretValue) GetGenerate() *Generate {
 	return nil
 }
 
+func (x *SecretValue) GetSealed() *SealedValue {
+	if x != nil {
+		if x, ok := x.Source.(*SecretValue_Sealed); ok {
+			return x.Sealed
+		}
+	}
+	return nil
+}
+
 func (x *SecretValue) GetWeakReason() string {
 	if x != nil {
 		return x.WeakReason
@@ -1005,11 +1023,265 @@ type SecretValue_Generate struct {
 	Generate *Generate `protobuf:"bytes,3,opt,name=generate,proto3,oneof"`
 }
 
+type SecretValue_Sealed struct {
+	// The value, encrypted to a public key of the vault, so that nothing between the caller
+	// and the vault sees it: not the gateway, nor a proxy that ends TLS.
+	Sealed *SealedValue `protobuf:"bytes,4,opt,name=sealed,proto3,oneof"`
+}
+
 func (*SecretValue_Text) isSecretValue_Source() {}
 
 func (*SecretValue_Data) isSecretValue_Source() {}
 
 func (*SecretValue_Generate) isSecretValue_Source() {}
+
+func (*SecretValue_Sealed) isSecretValue_Source() {}
+
+// A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
+// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
+// It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+//
+//	keyward sealed value v1
+//	workspaces/{workspace}/secrets/{secret}
+//	{request_id of the request, which is required}
+//	{seal_time in seconds since 1970, in decimal}
+//	text, or data
+//
+// The associated data is empty. A sealed value can be used once; using it again returns
+// SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
+// reveals the length of the value. Sealing protects the value from a gateway or proxy that
+// reads traffic. A gateway that serves a modified console or a key of its own defeats it;
+// clients that pin the key are protected from the latter.
+type SealedValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The `key_id` of the key that the value is sealed to.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
+	// for an hour.
+	SealTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
+	// The encapsulated key (32 bytes), then the ciphertext with its tag (16 bytes).
+	Ciphertext []byte `protobuf:"bytes,3,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
+	// Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+	Text          bool `protobuf:"varint,4,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedValue) Reset() {
+	*x = SealedValue{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedValue) ProtoMessage() {}
+
+func (x *SealedValue) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedValue.ProtoReflect.Descriptor instead.
+func (*SealedValue) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SealedValue) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *SealedValue) GetSealTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SealTime
+	}
+	return nil
+}
+
+func (x *SealedValue) GetCiphertext() []byte {
+	if x != nil {
+		return x.Ciphertext
+	}
+	return nil
+}
+
+func (x *SealedValue) GetText() bool {
+	if x != nil {
+		return x.Text
+	}
+	return false
+}
+
+// Sealing is what a caller needs to seal values for a workspace, and whether they must.
+type Sealing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name, `workspaces/{workspace}/sealing`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The keys of the vault, the newest first: seal to that one. They are the same for all
+	// workspaces. A new one comes with each new key of the vault's keyring.
+	Keys []*SealingKey `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
+	// Values that the vault draws are not concerned. Off unless set.
+	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	// The vault's clock.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// Changes with `required`; see Secret.etag.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sealing) Reset() {
+	*x = Sealing{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sealing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sealing) ProtoMessage() {}
+
+func (x *Sealing) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
+func (*Sealing) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Sealing) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Sealing) GetKeys() []*SealingKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Sealing) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *Sealing) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Sealing) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// A SealingKey is a public key of the vault.
+type SealingKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
+	// hexadecimal.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The X25519 public key, 32 bytes.
+	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// When the key was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the vault forgets the private key; unset for the newest.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealingKey) Reset() {
+	*x = SealingKey{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealingKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealingKey) ProtoMessage() {}
+
+func (x *SealingKey) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealingKey.ProtoReflect.Descriptor instead.
+func (*SealingKey) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SealingKey) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *SealingKey) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *SealingKey) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *SealingKey) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
 
 // Generate names a kind of random value. A KEY whose first version was generated as one of the
 // AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
@@ -1023,7 +1295,7 @@ type Generate struct {
 
 func (x *Generate) Reset() {
 	*x = Generate{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1307,7 @@ func (x *Generate) String() string {
 func (*Generate) ProtoMessage() {}
 
 func (x *Generate) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1320,7 @@ func (x *Generate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generate.ProtoReflect.Descriptor instead.
 func (*Generate) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Generate) GetKind() Generate_Kind {
@@ -1075,7 +1347,7 @@ type EncryptedValue struct {
 
 func (x *EncryptedValue) Reset() {
 	*x = EncryptedValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1359,7 @@ func (x *EncryptedValue) String() string {
 func (*EncryptedValue) ProtoMessage() {}
 
 func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1372,7 @@ func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptedValue.ProtoReflect.Descriptor instead.
 func (*EncryptedValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EncryptedValue) GetCiphertext() []byte {
@@ -1160,7 +1432,7 @@ type SecretVersion struct {
 
 func (x *SecretVersion) Reset() {
 	*x = SecretVersion{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1444,7 @@ func (x *SecretVersion) String() string {
 func (*SecretVersion) ProtoMessage() {}
 
 func (x *SecretVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1457,7 @@ func (x *SecretVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
 func (*SecretVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SecretVersion) GetName() string {
@@ -1299,7 +1571,7 @@ type NonceBudget struct {
 
 func (x *NonceBudget) Reset() {
 	*x = NonceBudget{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1583,7 @@ func (x *NonceBudget) String() string {
 func (*NonceBudget) ProtoMessage() {}
 
 func (x *NonceBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1596,7 @@ func (x *NonceBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NonceBudget.ProtoReflect.Descriptor instead.
 func (*NonceBudget) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NonceBudget) GetUsed() uint64 {
@@ -1402,7 +1674,7 @@ type Binding struct {
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1686,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1699,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Binding) GetSecret() string {
@@ -1556,7 +1828,7 @@ type SecretChange struct {
 
 func (x *SecretChange) Reset() {
 	*x = SecretChange{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1840,7 @@ func (x *SecretChange) String() string {
 func (*SecretChange) ProtoMessage() {}
 
 func (x *SecretChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1853,7 @@ func (x *SecretChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretChange.ProtoReflect.Descriptor instead.
 func (*SecretChange) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SecretChange) GetSequence() uint64 {
@@ -1755,7 +2027,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2039,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2052,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1858,15 +2130,38 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03pem\x18\x02 \x01(\tR\x03pem\x12\x10\n" +
 	"\x03jwk\x18\x03 \x01(\tR\x03jwk\x12 \n" +
-	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xf5\x01\n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xae\x02\n" +
 	"\vSecretValue\x12\x19\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04text\x12\x19\n" +
 	"\x04data\x18\x02 \x01(\fB\x03\x80\x01\x01H\x00R\x04data\x128\n" +
-	"\bgenerate\x18\x03 \x01(\v2\x1a.keyward.vault.v1.GenerateH\x00R\bgenerate\x12e\n" +
+	"\bgenerate\x18\x03 \x01(\v2\x1a.keyward.vault.v1.GenerateH\x00R\bgenerate\x127\n" +
+	"\x06sealed\x18\x04 \x01(\v2\x1d.keyward.vault.v1.SealedValueH\x00R\x06sealed\x12e\n" +
 	"\vweak_reason\x18\n" +
 	" \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\n" +
 	"weakReasonB\x0f\n" +
-	"\x06source\x12\x05\xbaH\x02\b\x01\"\xdf\x02\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\xb1\x01\n" +
+	"\vSealedValue\x12 \n" +
+	"\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05keyId\x12?\n" +
+	"\tseal_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\bsealTime\x12+\n" +
+	"\n" +
+	"ciphertext\x18\x03 \x01(\fB\v\xbaH\bz\x06\x101\x18\xb0\x80\x04R\n" +
+	"ciphertext\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\bR\x04text\"\xc7\x01\n" +
+	"\aSealing\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x125\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1c.keyward.vault.v1.SealingKeyB\x03\xe0A\x03R\x04keys\x12\x1a\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\x123\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\x12\x1b\n" +
+	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xbc\x01\n" +
+	"\n" +
+	"SealingKey\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xdf\x02\n" +
 	"\bGenerate\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.keyward.vault.v1.Generate.KindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\x91\x02\n" +
@@ -1933,7 +2228,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xa3\v\n" +
+	" \x03(\tR\x06chains\"\xe1\v\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -1968,7 +2263,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x03\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1984,7 +2279,9 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x12\x19\n" +
 	"\x15ACTION_PURPOSE_SEALED\x10\v\x12\x1b\n" +
 	"\x17ACTION_PURPOSE_REPLACED\x10\f\x12\x1e\n" +
-	"\x1aACTION_EQUAL_VALUE_REFUSED\x10\r\"y\n" +
+	"\x1aACTION_EQUAL_VALUE_REFUSED\x10\r\x12\x1b\n" +
+	"\x17ACTION_SEALING_REQUIRED\x10\x0e\x12\x1f\n" +
+	"\x1bACTION_SEALING_NOT_REQUIRED\x10\x0f\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -2022,7 +2319,7 @@ func file_keyward_vault_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(Usage)(0),                    // 0: keyward.vault.v1.Usage
 	(PurposeState)(0),             // 1: keyward.vault.v1.PurposeState
@@ -2034,56 +2331,65 @@ var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(*Secret)(nil),                // 7: keyward.vault.v1.Secret
 	(*PublicKey)(nil),             // 8: keyward.vault.v1.PublicKey
 	(*SecretValue)(nil),           // 9: keyward.vault.v1.SecretValue
-	(*Generate)(nil),              // 10: keyward.vault.v1.Generate
-	(*EncryptedValue)(nil),        // 11: keyward.vault.v1.EncryptedValue
-	(*SecretVersion)(nil),         // 12: keyward.vault.v1.SecretVersion
-	(*NonceBudget)(nil),           // 13: keyward.vault.v1.NonceBudget
-	(*Binding)(nil),               // 14: keyward.vault.v1.Binding
-	(*SecretChange)(nil),          // 15: keyward.vault.v1.SecretChange
-	(*Actor)(nil),                 // 16: keyward.vault.v1.Actor
-	nil,                           // 17: keyward.vault.v1.Secret.LabelsEntry
-	nil,                           // 18: keyward.vault.v1.SecretChange.OldLabelsEntry
-	nil,                           // 19: keyward.vault.v1.SecretChange.NewLabelsEntry
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*SealedValue)(nil),           // 10: keyward.vault.v1.SealedValue
+	(*Sealing)(nil),               // 11: keyward.vault.v1.Sealing
+	(*SealingKey)(nil),            // 12: keyward.vault.v1.SealingKey
+	(*Generate)(nil),              // 13: keyward.vault.v1.Generate
+	(*EncryptedValue)(nil),        // 14: keyward.vault.v1.EncryptedValue
+	(*SecretVersion)(nil),         // 15: keyward.vault.v1.SecretVersion
+	(*NonceBudget)(nil),           // 16: keyward.vault.v1.NonceBudget
+	(*Binding)(nil),               // 17: keyward.vault.v1.Binding
+	(*SecretChange)(nil),          // 18: keyward.vault.v1.SecretChange
+	(*Actor)(nil),                 // 19: keyward.vault.v1.Actor
+	nil,                           // 20: keyward.vault.v1.Secret.LabelsEntry
+	nil,                           // 21: keyward.vault.v1.SecretChange.OldLabelsEntry
+	nil,                           // 22: keyward.vault.v1.SecretChange.NewLabelsEntry
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	1,  // 0: keyward.vault.v1.KeyPurpose.state:type_name -> keyward.vault.v1.PurposeState
-	20, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
-	17, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
+	23, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
+	20, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
 	0,  // 3: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
 	9,  // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
-	11, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
+	14, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
 	2,  // 6: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
-	20, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	20, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	23, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	23, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
 	8,  // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
-	21, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
-	20, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
+	24, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
+	23, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
 	6,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
-	10, // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	3,  // 14: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	2,  // 15: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	20, // 16: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	20, // 17: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	13, // 18: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
-	20, // 19: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
-	20, // 20: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
-	4,  // 21: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
-	0,  // 22: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	20, // 23: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	20, // 24: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	16, // 25: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	5,  // 26: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	18, // 27: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	19, // 28: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	21, // 29: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
-	21, // 30: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	13, // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	10, // 14: keyward.vault.v1.SecretValue.sealed:type_name -> keyward.vault.v1.SealedValue
+	23, // 15: keyward.vault.v1.SealedValue.seal_time:type_name -> google.protobuf.Timestamp
+	12, // 16: keyward.vault.v1.Sealing.keys:type_name -> keyward.vault.v1.SealingKey
+	23, // 17: keyward.vault.v1.Sealing.time:type_name -> google.protobuf.Timestamp
+	23, // 18: keyward.vault.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
+	23, // 19: keyward.vault.v1.SealingKey.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 20: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	2,  // 21: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	23, // 22: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	23, // 23: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	16, // 24: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
+	23, // 25: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
+	23, // 26: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 27: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
+	0,  // 28: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	23, // 29: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	23, // 30: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	19, // 31: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	5,  // 32: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	21, // 33: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	22, // 34: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	24, // 35: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	24, // 36: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }
@@ -2095,6 +2401,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 		(*SecretValue_Text)(nil),
 		(*SecretValue_Data)(nil),
 		(*SecretValue_Generate)(nil),
+		(*SecretValue_Sealed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2102,7 +2409,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_resources_proto_rawDesc), len(file_keyward_vault_v1_resources_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -172,6 +172,209 @@ func (x *CreateSecretResponse) GetSecret() *Secret {
 	return nil
 }
 
+// Asks for the keys to seal values to.
+type GetSealingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/sealing`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSealingRequest) Reset() {
+	*x = GetSealingRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSealingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSealingRequest) ProtoMessage() {}
+
+func (x *GetSealingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSealingRequest.ProtoReflect.Descriptor instead.
+func (*GetSealingRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetSealingRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Answers GetSealing.
+type GetSealingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys and the setting.
+	Sealing       *Sealing `protobuf:"bytes,1,opt,name=sealing,proto3" json:"sealing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSealingResponse) Reset() {
+	*x = GetSealingResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSealingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSealingResponse) ProtoMessage() {}
+
+func (x *GetSealingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSealingResponse.ProtoReflect.Descriptor instead.
+func (*GetSealingResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetSealingResponse) GetSealing() *Sealing {
+	if x != nil {
+		return x.Sealing
+	}
+	return nil
+}
+
+// Decides whether values must arrive sealed.
+type UpdateSealingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The setting. `name` is required; output-only fields are ignored.
+	Sealing *Sealing `protobuf:"bytes,1,opt,name=sealing,proto3" json:"sealing,omitempty"`
+	// Why, for the change log; required to take the setting back. At most 512 characters, none
+	// a control character.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSealingRequest) Reset() {
+	*x = UpdateSealingRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSealingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSealingRequest) ProtoMessage() {}
+
+func (x *UpdateSealingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSealingRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSealingRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateSealingRequest) GetSealing() *Sealing {
+	if x != nil {
+		return x.Sealing
+	}
+	return nil
+}
+
+func (x *UpdateSealingRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UpdateSealingRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Answers UpdateSealing.
+type UpdateSealingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys and the setting.
+	Sealing       *Sealing `protobuf:"bytes,1,opt,name=sealing,proto3" json:"sealing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSealingResponse) Reset() {
+	*x = UpdateSealingResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSealingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSealingResponse) ProtoMessage() {}
+
+func (x *UpdateSealingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSealingResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSealingResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpdateSealingResponse) GetSealing() *Sealing {
+	if x != nil {
+		return x.Sealing
+	}
+	return nil
+}
+
 // Asks for a secret.
 type GetSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -183,7 +386,7 @@ type GetSecretRequest struct {
 
 func (x *GetSecretRequest) Reset() {
 	*x = GetSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +398,7 @@ func (x *GetSecretRequest) String() string {
 func (*GetSecretRequest) ProtoMessage() {}
 
 func (x *GetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +411,7 @@ func (x *GetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSecretRequest.ProtoReflect.Descriptor instead.
 func (*GetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetSecretRequest) GetName() string {
@@ -229,7 +432,7 @@ type GetSecretResponse struct {
 
 func (x *GetSecretResponse) Reset() {
 	*x = GetSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +444,7 @@ func (x *GetSecretResponse) String() string {
 func (*GetSecretResponse) ProtoMessage() {}
 
 func (x *GetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +457,7 @@ func (x *GetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSecretResponse.ProtoReflect.Descriptor instead.
 func (*GetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetSecretResponse) GetSecret() *Secret {
@@ -293,7 +496,7 @@ type ListSecretsRequest struct {
 
 func (x *ListSecretsRequest) Reset() {
 	*x = ListSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +508,7 @@ func (x *ListSecretsRequest) String() string {
 func (*ListSecretsRequest) ProtoMessage() {}
 
 func (x *ListSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +521,7 @@ func (x *ListSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListSecretsRequest) GetParent() string {
@@ -397,7 +600,7 @@ type ListSecretsResponse struct {
 
 func (x *ListSecretsResponse) Reset() {
 	*x = ListSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +612,7 @@ func (x *ListSecretsResponse) String() string {
 func (*ListSecretsResponse) ProtoMessage() {}
 
 func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +625,7 @@ func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSecretsResponse) GetSecrets() []*Secret {
@@ -466,7 +669,7 @@ type UpdateSecretRequest struct {
 
 func (x *UpdateSecretRequest) Reset() {
 	*x = UpdateSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +681,7 @@ func (x *UpdateSecretRequest) String() string {
 func (*UpdateSecretRequest) ProtoMessage() {}
 
 func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +694,7 @@ func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSecretRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateSecretRequest) GetSecret() *Secret {
@@ -540,7 +743,7 @@ type UpdateSecretResponse struct {
 
 func (x *UpdateSecretResponse) Reset() {
 	*x = UpdateSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +755,7 @@ func (x *UpdateSecretResponse) String() string {
 func (*UpdateSecretResponse) ProtoMessage() {}
 
 func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +768,7 @@ func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSecretResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateSecretResponse) GetSecret() *Secret {
@@ -598,7 +801,7 @@ type DeleteSecretRequest struct {
 
 func (x *DeleteSecretRequest) Reset() {
 	*x = DeleteSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +813,7 @@ func (x *DeleteSecretRequest) String() string {
 func (*DeleteSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +826,7 @@ func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteSecretRequest) GetName() string {
@@ -670,7 +873,7 @@ type DeleteSecretResponse struct {
 
 func (x *DeleteSecretResponse) Reset() {
 	*x = DeleteSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -682,7 +885,7 @@ func (x *DeleteSecretResponse) String() string {
 func (*DeleteSecretResponse) ProtoMessage() {}
 
 func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -695,7 +898,7 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
 // Asks for a page of the change log.
@@ -715,7 +918,7 @@ type ListSecretHistoryRequest struct {
 
 func (x *ListSecretHistoryRequest) Reset() {
 	*x = ListSecretHistoryRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +930,7 @@ func (x *ListSecretHistoryRequest) String() string {
 func (*ListSecretHistoryRequest) ProtoMessage() {}
 
 func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +943,7 @@ func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSecretHistoryRequest) GetName() string {
@@ -777,7 +980,7 @@ type ListSecretHistoryResponse struct {
 
 func (x *ListSecretHistoryResponse) Reset() {
 	*x = ListSecretHistoryResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +992,7 @@ func (x *ListSecretHistoryResponse) String() string {
 func (*ListSecretHistoryResponse) ProtoMessage() {}
 
 func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +1005,7 @@ func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSecretHistoryResponse) GetChanges() []*SecretChange {
@@ -834,7 +1037,7 @@ type ListSecretVersionsRequest struct {
 
 func (x *ListSecretVersionsRequest) Reset() {
 	*x = ListSecretVersionsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1049,7 @@ func (x *ListSecretVersionsRequest) String() string {
 func (*ListSecretVersionsRequest) ProtoMessage() {}
 
 func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1062,7 @@ func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{12}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSecretVersionsRequest) GetParent() string {
@@ -896,7 +1099,7 @@ type ListSecretVersionsResponse struct {
 
 func (x *ListSecretVersionsResponse) Reset() {
 	*x = ListSecretVersionsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1111,7 @@ func (x *ListSecretVersionsResponse) String() string {
 func (*ListSecretVersionsResponse) ProtoMessage() {}
 
 func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1124,7 @@ func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListSecretVersionsResponse) GetVersions() []*SecretVersion {
@@ -955,7 +1158,7 @@ type RestoreSecretVersionRequest struct {
 
 func (x *RestoreSecretVersionRequest) Reset() {
 	*x = RestoreSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1170,7 @@ func (x *RestoreSecretVersionRequest) String() string {
 func (*RestoreSecretVersionRequest) ProtoMessage() {}
 
 func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1183,7 @@ func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RestoreSecretVersionRequest) GetName() string {
@@ -1022,7 +1225,7 @@ type RestoreSecretVersionResponse struct {
 
 func (x *RestoreSecretVersionResponse) Reset() {
 	*x = RestoreSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1237,7 @@ func (x *RestoreSecretVersionResponse) String() string {
 func (*RestoreSecretVersionResponse) ProtoMessage() {}
 
 func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1250,7 @@ func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RestoreSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1074,7 +1277,7 @@ type EnableSecretVersionRequest struct {
 
 func (x *EnableSecretVersionRequest) Reset() {
 	*x = EnableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1289,7 @@ func (x *EnableSecretVersionRequest) String() string {
 func (*EnableSecretVersionRequest) ProtoMessage() {}
 
 func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1302,7 @@ func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EnableSecretVersionRequest) GetName() string {
@@ -1141,7 +1344,7 @@ type EnableSecretVersionResponse struct {
 
 func (x *EnableSecretVersionResponse) Reset() {
 	*x = EnableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1356,7 @@ func (x *EnableSecretVersionResponse) String() string {
 func (*EnableSecretVersionResponse) ProtoMessage() {}
 
 func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1369,7 @@ func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EnableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1193,7 +1396,7 @@ type DisableSecretVersionRequest struct {
 
 func (x *DisableSecretVersionRequest) Reset() {
 	*x = DisableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1408,7 @@ func (x *DisableSecretVersionRequest) String() string {
 func (*DisableSecretVersionRequest) ProtoMessage() {}
 
 func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1421,7 @@ func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DisableSecretVersionRequest) GetName() string {
@@ -1260,7 +1463,7 @@ type DisableSecretVersionResponse struct {
 
 func (x *DisableSecretVersionResponse) Reset() {
 	*x = DisableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1475,7 @@ func (x *DisableSecretVersionResponse) String() string {
 func (*DisableSecretVersionResponse) ProtoMessage() {}
 
 func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1488,7 @@ func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DisableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1314,7 +1517,7 @@ type DestroySecretVersionRequest struct {
 
 func (x *DestroySecretVersionRequest) Reset() {
 	*x = DestroySecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1529,7 @@ func (x *DestroySecretVersionRequest) String() string {
 func (*DestroySecretVersionRequest) ProtoMessage() {}
 
 func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1542,7 @@ func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DestroySecretVersionRequest) GetName() string {
@@ -1388,7 +1591,7 @@ type DestroySecretVersionResponse struct {
 
 func (x *DestroySecretVersionResponse) Reset() {
 	*x = DestroySecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1603,7 @@ func (x *DestroySecretVersionResponse) String() string {
 func (*DestroySecretVersionResponse) ProtoMessage() {}
 
 func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1616,7 @@ func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DestroySecretVersionResponse) GetVersion() *SecretVersion {
@@ -1440,7 +1643,7 @@ type ListSecretBindingsRequest struct {
 
 func (x *ListSecretBindingsRequest) Reset() {
 	*x = ListSecretBindingsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1655,7 @@ func (x *ListSecretBindingsRequest) String() string {
 func (*ListSecretBindingsRequest) ProtoMessage() {}
 
 func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1668,7 @@ func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListSecretBindingsRequest) GetParent() string {
@@ -1502,7 +1705,7 @@ type ListSecretBindingsResponse struct {
 
 func (x *ListSecretBindingsResponse) Reset() {
 	*x = ListSecretBindingsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1717,7 @@ func (x *ListSecretBindingsResponse) String() string {
 func (*ListSecretBindingsResponse) ProtoMessage() {}
 
 func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1730,7 @@ func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSecretBindingsResponse) GetBindings() []*Binding {
@@ -1563,7 +1766,7 @@ type ReplaceSecretPurposeRequest struct {
 
 func (x *ReplaceSecretPurposeRequest) Reset() {
 	*x = ReplaceSecretPurposeRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1778,7 @@ func (x *ReplaceSecretPurposeRequest) String() string {
 func (*ReplaceSecretPurposeRequest) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1791,7 @@ func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReplaceSecretPurposeRequest) GetName() string {
@@ -1637,7 +1840,7 @@ type ReplaceSecretPurposeResponse struct {
 
 func (x *ReplaceSecretPurposeResponse) Reset() {
 	*x = ReplaceSecretPurposeResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1852,7 @@ func (x *ReplaceSecretPurposeResponse) String() string {
 func (*ReplaceSecretPurposeResponse) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1865,7 @@ func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReplaceSecretPurposeResponse) GetSecret() *Secret {
@@ -1710,7 +1913,7 @@ type BindSecretRequest struct {
 
 func (x *BindSecretRequest) Reset() {
 	*x = BindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1925,7 @@ func (x *BindSecretRequest) String() string {
 func (*BindSecretRequest) ProtoMessage() {}
 
 func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1938,7 @@ func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretRequest.ProtoReflect.Descriptor instead.
 func (*BindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BindSecretRequest) GetName() string {
@@ -1818,7 +2021,7 @@ type BindSecretResponse struct {
 
 func (x *BindSecretResponse) Reset() {
 	*x = BindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +2033,7 @@ func (x *BindSecretResponse) String() string {
 func (*BindSecretResponse) ProtoMessage() {}
 
 func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +2046,7 @@ func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretResponse.ProtoReflect.Descriptor instead.
 func (*BindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BindSecretResponse) GetBinding() *Binding {
@@ -1886,7 +2089,7 @@ type KeyFacts struct {
 
 func (x *KeyFacts) Reset() {
 	*x = KeyFacts{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2101,7 @@ func (x *KeyFacts) String() string {
 func (*KeyFacts) ProtoMessage() {}
 
 func (x *KeyFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2114,7 @@ func (x *KeyFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
 func (*KeyFacts) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *KeyFacts) GetBytes() uint32 {
@@ -1955,7 +2158,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2170,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2183,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -2006,7 +2209,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2221,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2234,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 // Asks for a value.
@@ -2050,14 +2253,18 @@ type ResolveSecretRequest struct {
 	Purpose []byte `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// Whether the KEY is wanted for a message of an active endpoint. The first one seals the
 	// purpose, on the log.
-	Seal          bool `protobuf:"varint,5,opt,name=seal,proto3" json:"seal,omitempty"`
+	Seal bool `protobuf:"varint,5,opt,name=seal,proto3" json:"seal,omitempty"`
+	// If set, the value is answered in `sealed_value`, for this X25519 public key (32 bytes)
+	// only, so that it lies in no buffer of TLS or HTTP/2 on its way. Keep the private key in
+	// memory only and make another pair each few minutes.
+	Recipient     []byte `protobuf:"bytes,6,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2276,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2289,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -2120,6 +2327,72 @@ func (x *ResolveSecretRequest) GetSeal() bool {
 	return false
 }
 
+func (x *ResolveSecretRequest) GetRecipient() []byte {
+	if x != nil {
+		return x.Recipient
+	}
+	return nil
+}
+
+// A value for one recipient: AES-256-GCM under a key that HPKE (RFC 9180) exports.
+type SealedForRecipient struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The encapsulated key of HPKE in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256
+	// and AES-256-GCM, to the recipient, with the info `keyward resolved value v1`. The
+	// content key is what the context exports for `value`: 32 bytes. One encapsulated key
+	// serves many answers, so that a recipient may keep what it exported.
+	EncapsulatedKey []byte `protobuf:"bytes,1,opt,name=encapsulated_key,json=encapsulatedKey,proto3" json:"encapsulated_key,omitempty"`
+	// The nonce (12 bytes), the ciphertext and the tag (16 bytes). The associated data is the
+	// name, the uid and the version in decimal, joined by line feeds.
+	Ciphertext    []byte `protobuf:"bytes,2,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedForRecipient) Reset() {
+	*x = SealedForRecipient{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedForRecipient) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedForRecipient) ProtoMessage() {}
+
+func (x *SealedForRecipient) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedForRecipient.ProtoReflect.Descriptor instead.
+func (*SealedForRecipient) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SealedForRecipient) GetEncapsulatedKey() []byte {
+	if x != nil {
+		return x.EncapsulatedKey
+	}
+	return nil
+}
+
+func (x *SealedForRecipient) GetCiphertext() []byte {
+	if x != nil {
+		return x.Ciphertext
+	}
+	return nil
+}
+
 // Answers ResolveSecret.
 type ResolveSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2138,14 +2411,16 @@ type ResolveSecretResponse struct {
 	// enabled, newest first, at most 4, none that was replaced more than 30 days ago.
 	Previous []*PreviousVersion `protobuf:"bytes,6,rep,name=previous,proto3" json:"previous,omitempty"`
 	// Whether the purpose of a KEY is sealed.
-	Sealed        bool `protobuf:"varint,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed bool `protobuf:"varint,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// The value, in the place of `value`, if a recipient was given.
+	SealedValue   *SealedForRecipient `protobuf:"bytes,8,opt,name=sealed_value,json=sealedValue,proto3" json:"sealed_value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2432,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2445,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -2222,6 +2497,13 @@ func (x *ResolveSecretResponse) GetSealed() bool {
 	return false
 }
 
+func (x *ResolveSecretResponse) GetSealedValue() *SealedForRecipient {
+	if x != nil {
+		return x.SealedValue
+	}
+	return nil
+}
+
 // A PreviousVersion was current before.
 type PreviousVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2235,7 +2517,7 @@ type PreviousVersion struct {
 
 func (x *PreviousVersion) Reset() {
 	*x = PreviousVersion{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +2529,7 @@ func (x *PreviousVersion) String() string {
 func (*PreviousVersion) ProtoMessage() {}
 
 func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +2542,7 @@ func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
 func (*PreviousVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PreviousVersion) GetVersion() uint32 {
@@ -2293,7 +2575,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2587,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2600,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -2366,7 +2648,7 @@ type SecretUse struct {
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2660,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2673,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -2452,7 +2734,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2746,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2759,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 // Asks for nonces of a version.
@@ -2503,7 +2785,7 @@ type ReserveNoncesRequest struct {
 
 func (x *ReserveNoncesRequest) Reset() {
 	*x = ReserveNoncesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +2797,7 @@ func (x *ReserveNoncesRequest) String() string {
 func (*ReserveNoncesRequest) ProtoMessage() {}
 
 func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +2810,7 @@ func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesRequest.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReserveNoncesRequest) GetName() string {
@@ -2581,7 +2863,7 @@ type ReserveNoncesResponse struct {
 
 func (x *ReserveNoncesResponse) Reset() {
 	*x = ReserveNoncesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2875,7 @@ func (x *ReserveNoncesResponse) String() string {
 func (*ReserveNoncesResponse) ProtoMessage() {}
 
 func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2888,7 @@ func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesResponse.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReserveNoncesResponse) GetReserved() uint64 {
@@ -2643,7 +2925,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2937,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2950,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -2699,7 +2981,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2711,7 +2993,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2724,7 +3006,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Position) GetEpoch() string {
@@ -2755,7 +3037,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +3049,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +3062,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -2815,7 +3097,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3109,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3122,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -2884,7 +3166,18 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\\\n" +
 	"\x06reason\x18\x05 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"H\n" +
 	"\x14CreateSecretResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"+\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\",\n" +
+	"\x11GetSealingRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"I\n" +
+	"\x12GetSealingResponse\x123\n" +
+	"\asealing\x18\x01 \x01(\v2\x19.keyward.vault.v1.SealingR\asealing\"\xf5\x01\n" +
+	"\x14UpdateSealingRequest\x12>\n" +
+	"\asealing\x18\x01 \x01(\v2\x19.keyward.vault.v1.SealingB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\asealing\x12\\\n" +
+	"\x06reason\x18\x02 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"L\n" +
+	"\x15UpdateSealingResponse\x123\n" +
+	"\asealing\x18\x01 \x01(\v2\x19.keyward.vault.v1.SealingR\asealing\"+\n" +
 	"\x10GetSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"E\n" +
 	"\x11GetSecretResponse\x120\n" +
@@ -3011,13 +3304,19 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x13UnbindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12C\n" +
 	"\foperation_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"\x16\n" +
-	"\x14UnbindSecretResponse\"\xa0\x01\n" +
+	"\x14UnbindSecretResponse\"\xbe\x01\n" +
 	"\x14ResolveSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
 	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12!\n" +
 	"\apurpose\x18\x04 \x01(\fB\a\xbaH\x04z\x02\x18 R\apurpose\x12\x12\n" +
-	"\x04seal\x18\x05 \x01(\bR\x04seal\"\xaf\x02\n" +
+	"\x04seal\x18\x05 \x01(\bR\x04seal\x12\x1c\n" +
+	"\trecipient\x18\x06 \x01(\fR\trecipient\"_\n" +
+	"\x12SealedForRecipient\x12)\n" +
+	"\x10encapsulated_key\x18\x01 \x01(\fR\x0fencapsulatedKey\x12\x1e\n" +
+	"\n" +
+	"ciphertext\x18\x02 \x01(\fR\n" +
+	"ciphertext\"\xf8\x02\n" +
 	"\x15ResolveSecretResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
@@ -3025,7 +3324,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\rallowed_hosts\x18\x04 \x03(\tR\fallowedHosts\x126\n" +
 	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12=\n" +
 	"\bprevious\x18\x06 \x03(\v2!.keyward.vault.v1.PreviousVersionR\bprevious\x12\x16\n" +
-	"\x06sealed\x18\a \x01(\bR\x06sealed\"j\n" +
+	"\x06sealed\x18\a \x01(\bR\x06sealed\x12G\n" +
+	"\fsealed_value\x18\b \x01(\v2$.keyward.vault.v1.SealedForRecipientR\vsealedValue\"j\n" +
 	"\x0fPreviousVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
 	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xb2\x01\n" +
@@ -3069,7 +3369,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\x86\x18\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\xdc\x1a\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -3101,7 +3401,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:destroy\x12\xc7\x01\n" +
 	"\x14ReplaceSecretPurpose\x12-.keyward.vault.v1.ReplaceSecretPurposeRequest\x1a..keyward.vault.v1.ReplaceSecretPurposeResponse\"P\xb2\xe1\x18\t\n" +
-	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\x06secret\"0/v1/{name=workspaces/*/secrets/*}:replacePurpose\x12\xb6\x01\n" +
+	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\x06secret\"0/v1/{name=workspaces/*/secrets/*}:replacePurpose\x12\x97\x01\n" +
+	"\n" +
+	"GetSealing\x12#.keyward.vault.v1.GetSealingRequest\x1a$.keyward.vault.v1.GetSealingResponse\">\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02*b\asealing\x12\x1f/v1/{name=workspaces/*/sealing}\x12\xb9\x01\n" +
+	"\rUpdateSealing\x12&.keyward.vault.v1.UpdateSealingRequest\x1a'.keyward.vault.v1.UpdateSealingResponse\"W\xb2\xe1\x18\x12\n" +
+	"\x02\x01\x03\x12\fsealing.name\x82\xd3\xe4\x93\x02;:\asealingb\asealing2'/v1/{sealing.name=workspaces/*/sealing}\x12\xb6\x01\n" +
 	"\x12ListSecretBindings\x12+.keyward.vault.v1.ListSecretBindingsRequest\x1a,.keyward.vault.v1.ListSecretBindingsResponse\"E\xb2\xe1\x18\r\n" +
 	"\x03\x01\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=workspaces/*/secrets/*}/bindings\x12f\n" +
 	"\n" +
@@ -3138,134 +3444,148 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
-	(*GetSecretRequest)(nil),             // 2: keyward.vault.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),            // 3: keyward.vault.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),           // 4: keyward.vault.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),          // 5: keyward.vault.v1.ListSecretsResponse
-	(*UpdateSecretRequest)(nil),          // 6: keyward.vault.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),         // 7: keyward.vault.v1.UpdateSecretResponse
-	(*DeleteSecretRequest)(nil),          // 8: keyward.vault.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),         // 9: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),     // 10: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),    // 11: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),    // 12: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil),   // 13: keyward.vault.v1.ListSecretVersionsResponse
-	(*RestoreSecretVersionRequest)(nil),  // 14: keyward.vault.v1.RestoreSecretVersionRequest
-	(*RestoreSecretVersionResponse)(nil), // 15: keyward.vault.v1.RestoreSecretVersionResponse
-	(*EnableSecretVersionRequest)(nil),   // 16: keyward.vault.v1.EnableSecretVersionRequest
-	(*EnableSecretVersionResponse)(nil),  // 17: keyward.vault.v1.EnableSecretVersionResponse
-	(*DisableSecretVersionRequest)(nil),  // 18: keyward.vault.v1.DisableSecretVersionRequest
-	(*DisableSecretVersionResponse)(nil), // 19: keyward.vault.v1.DisableSecretVersionResponse
-	(*DestroySecretVersionRequest)(nil),  // 20: keyward.vault.v1.DestroySecretVersionRequest
-	(*DestroySecretVersionResponse)(nil), // 21: keyward.vault.v1.DestroySecretVersionResponse
-	(*ListSecretBindingsRequest)(nil),    // 22: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil),   // 23: keyward.vault.v1.ListSecretBindingsResponse
-	(*ReplaceSecretPurposeRequest)(nil),  // 24: keyward.vault.v1.ReplaceSecretPurposeRequest
-	(*ReplaceSecretPurposeResponse)(nil), // 25: keyward.vault.v1.ReplaceSecretPurposeResponse
-	(*BindSecretRequest)(nil),            // 26: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),           // 27: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                     // 28: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),          // 29: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),         // 30: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),         // 31: keyward.vault.v1.ResolveSecretRequest
-	(*ResolveSecretResponse)(nil),        // 32: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),              // 33: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),      // 34: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                    // 35: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),     // 36: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),         // 37: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),        // 38: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),          // 39: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 40: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 41: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 42: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 43: keyward.vault.v1.Secret
-	(VersionState)(0),                    // 44: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 45: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 46: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 47: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 48: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 49: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 50: keyward.vault.v1.Binding
+	(*GetSealingRequest)(nil),            // 2: keyward.vault.v1.GetSealingRequest
+	(*GetSealingResponse)(nil),           // 3: keyward.vault.v1.GetSealingResponse
+	(*UpdateSealingRequest)(nil),         // 4: keyward.vault.v1.UpdateSealingRequest
+	(*UpdateSealingResponse)(nil),        // 5: keyward.vault.v1.UpdateSealingResponse
+	(*GetSecretRequest)(nil),             // 6: keyward.vault.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),            // 7: keyward.vault.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),           // 8: keyward.vault.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),          // 9: keyward.vault.v1.ListSecretsResponse
+	(*UpdateSecretRequest)(nil),          // 10: keyward.vault.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),         // 11: keyward.vault.v1.UpdateSecretResponse
+	(*DeleteSecretRequest)(nil),          // 12: keyward.vault.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),         // 13: keyward.vault.v1.DeleteSecretResponse
+	(*ListSecretHistoryRequest)(nil),     // 14: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),    // 15: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),    // 16: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),   // 17: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),  // 18: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil), // 19: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),   // 20: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),  // 21: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),  // 22: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil), // 23: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),  // 24: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil), // 25: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),    // 26: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),   // 27: keyward.vault.v1.ListSecretBindingsResponse
+	(*ReplaceSecretPurposeRequest)(nil),  // 28: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil), // 29: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),            // 30: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),           // 31: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                     // 32: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),          // 33: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),         // 34: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),         // 35: keyward.vault.v1.ResolveSecretRequest
+	(*SealedForRecipient)(nil),           // 36: keyward.vault.v1.SealedForRecipient
+	(*ResolveSecretResponse)(nil),        // 37: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),              // 38: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),      // 39: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                    // 40: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),     // 41: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),         // 42: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),        // 43: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),          // 44: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                     // 45: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),         // 46: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                  // 47: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                       // 48: keyward.vault.v1.Secret
+	(*Sealing)(nil),                      // 49: keyward.vault.v1.Sealing
+	(VersionState)(0),                    // 50: keyward.vault.v1.VersionState
+	(Usage)(0),                           // 51: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),        // 52: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 53: google.protobuf.FieldMask
+	(*SecretChange)(nil),                 // 54: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                // 55: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                      // 56: keyward.vault.v1.Binding
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	43, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	43, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	43, // 2: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	44, // 3: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	45, // 4: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	46, // 5: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	43, // 6: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	43, // 7: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	47, // 8: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	43, // 9: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	48, // 10: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	49, // 11: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	49, // 12: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	49, // 13: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	49, // 14: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	49, // 15: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	50, // 16: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	43, // 17: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
-	45, // 18: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	50, // 19: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	28, // 20: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	45, // 21: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	40, // 22: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	33, // 23: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	46, // 24: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	35, // 25: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	46, // 26: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	40, // 27: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	42, // 28: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	40, // 29: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 30: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	2,  // 31: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	4,  // 32: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	6,  // 33: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	8,  // 34: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	10, // 35: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	12, // 36: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	14, // 37: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	16, // 38: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	18, // 39: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	20, // 40: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	24, // 41: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	22, // 42: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	26, // 43: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	29, // 44: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	31, // 45: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	34, // 46: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	37, // 47: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	39, // 48: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 49: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	3,  // 50: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	5,  // 51: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	7,  // 52: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	9,  // 53: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	11, // 54: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	13, // 55: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	15, // 56: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	17, // 57: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	19, // 58: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	21, // 59: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	25, // 60: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	23, // 61: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	27, // 62: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	30, // 63: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	32, // 64: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	36, // 65: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	38, // 66: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	41, // 67: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	49, // [49:68] is the sub-list for method output_type
-	30, // [30:49] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	48, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	48, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	49, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	49, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
+	49, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	48, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	50, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	51, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	52, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	48, // 9: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	48, // 10: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	53, // 11: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	48, // 12: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	54, // 13: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	55, // 14: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	55, // 15: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	55, // 16: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	55, // 17: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	55, // 18: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	56, // 19: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	48, // 20: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	51, // 21: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	56, // 22: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	32, // 23: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	51, // 24: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	45, // 25: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	38, // 26: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	36, // 27: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
+	52, // 28: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	40, // 29: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	52, // 30: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	45, // 31: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	47, // 32: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	45, // 33: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 34: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 35: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 36: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	10, // 37: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	12, // 38: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	14, // 39: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	16, // 40: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	18, // 41: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	20, // 42: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	22, // 43: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	24, // 44: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	28, // 45: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 46: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 47: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	26, // 48: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	30, // 49: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	33, // 50: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	35, // 51: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	39, // 52: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	42, // 53: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	44, // 54: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 55: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 56: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 57: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	11, // 58: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	13, // 59: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	15, // 60: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	17, // 61: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	19, // 62: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	21, // 63: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	23, // 64: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	25, // 65: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	29, // 66: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 67: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 68: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	27, // 69: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	31, // 70: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	34, // 71: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	37, // 72: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	41, // 73: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	43, // 74: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	46, // 75: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	55, // [55:76] is the sub-list for method output_type
+	34, // [34:55] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -3280,7 +3600,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   43,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,6 +47,8 @@ const (
 	VaultService_DisableSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DisableSecretVersion"
 	VaultService_DestroySecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DestroySecretVersion"
 	VaultService_ReplaceSecretPurpose_FullMethodName = "/keyward.vault.v1.VaultService/ReplaceSecretPurpose"
+	VaultService_GetSealing_FullMethodName           = "/keyward.vault.v1.VaultService/GetSealing"
+	VaultService_UpdateSealing_FullMethodName        = "/keyward.vault.v1.VaultService/UpdateSealing"
 	VaultService_ListSecretBindings_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretBindings"
 	VaultService_BindSecret_FullMethodName           = "/keyward.vault.v1.VaultService/BindSecret"
 	VaultService_UnbindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UnbindSecret"
@@ -110,6 +112,12 @@ type VaultServiceClient interface {
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
 	// the KEY for the old purpose fail until they are saved with the new one.
 	ReplaceSecretPurpose(ctx context.Context, in *ReplaceSecretPurposeRequest, opts ...grpc.CallOption) (*ReplaceSecretPurposeResponse, error)
+	// Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+	GetSealing(ctx context.Context, in *GetSealingRequest, opts ...grpc.CallOption) (*GetSealingResponse, error)
+	// Decides whether the workspace takes sealed values only; on the log. Owners may require it;
+	// only a super admin, with a reason, takes it back. Where nothing differs, nothing is
+	// changed or logged.
+	UpdateSealing(ctx context.Context, in *UpdateSealingRequest, opts ...grpc.CallOption) (*UpdateSealingResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
@@ -274,6 +282,26 @@ func (c *vaultServiceClient) ReplaceSecretPurpose(ctx context.Context, in *Repla
 	return out, nil
 }
 
+func (c *vaultServiceClient) GetSealing(ctx context.Context, in *GetSealingRequest, opts ...grpc.CallOption) (*GetSealingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSealingResponse)
+	err := c.cc.Invoke(ctx, VaultService_GetSealing_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) UpdateSealing(ctx context.Context, in *UpdateSealingRequest, opts ...grpc.CallOption) (*UpdateSealingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateSealingResponse)
+	err := c.cc.Invoke(ctx, VaultService_UpdateSealing_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSecretBindingsResponse)
@@ -407,6 +435,12 @@ type VaultServiceServer interface {
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
 	// the KEY for the old purpose fail until they are saved with the new one.
 	ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error)
+	// Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+	GetSealing(context.Context, *GetSealingRequest) (*GetSealingResponse, error)
+	// Decides whether the workspace takes sealed values only; on the log. Owners may require it;
+	// only a super admin, with a reason, takes it back. Where nothing differs, nothing is
+	// changed or logged.
+	UpdateSealing(context.Context, *UpdateSealingRequest) (*UpdateSealingResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)
 	// Binds a secret to the calling workload for one referrer. Idempotent by
@@ -486,6 +520,12 @@ func (UnimplementedVaultServiceServer) DestroySecretVersion(context.Context, *De
 }
 func (UnimplementedVaultServiceServer) ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReplaceSecretPurpose not implemented")
+}
+func (UnimplementedVaultServiceServer) GetSealing(context.Context, *GetSealingRequest) (*GetSealingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSealing not implemented")
+}
+func (UnimplementedVaultServiceServer) UpdateSealing(context.Context, *UpdateSealingRequest) (*UpdateSealingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSealing not implemented")
 }
 func (UnimplementedVaultServiceServer) ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretBindings not implemented")
@@ -745,6 +785,42 @@ func _VaultService_ReplaceSecretPurpose_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_GetSealing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSealingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).GetSealing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_GetSealing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).GetSealing(ctx, req.(*GetSealingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_UpdateSealing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSealingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).UpdateSealing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_UpdateSealing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).UpdateSealing(ctx, req.(*UpdateSealingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_ListSecretBindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSecretBindingsRequest)
 	if err := dec(in); err != nil {
@@ -918,6 +994,14 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReplaceSecretPurpose",
 			Handler:    _VaultService_ReplaceSecretPurpose_Handler,
+		},
+		{
+			MethodName: "GetSealing",
+			Handler:    _VaultService_GetSealing_Handler,
+		},
+		{
+			MethodName: "UpdateSealing",
+			Handler:    _VaultService_UpdateSealing_Handler,
 		},
 		{
 			MethodName: "ListSecretBindings",
