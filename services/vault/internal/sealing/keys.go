@@ -139,25 +139,16 @@ func (k *Keys) find(id string) (tink.HybridDecrypt, bool) {
 	return k.pairs[i].private, true
 }
 
-// Forget deletes keys that have expired, some at a time, and reports whether keys are left
-// that are going to.
+// Forget deletes keys that have expired, some at a time, and reports whether there are still
+// keys that are going to expire.
 func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
-	now := k.now()
-	k.mu.RLock()
-	var over [][]byte
-	for _, p := range k.pairs {
-		if p.expired(now) && len(over) < maxForgotten {
-			over = append(over, rowKey(p.ID))
-		}
-	}
-	more = len(k.pairs)-len(over) > 1
-	k.mu.RUnlock()
+	over, more := k.over()
 	if len(over) == 0 {
 		return more, nil
 	}
 	err = k.kv.Update(ctx, func(tx kv.Tx) error {
-		for _, key := range over {
-			if err := tx.Delete(key); err != nil {
+		for _, id := range over {
+			if err := tx.Delete(rowKey(id)); err != nil {
 				return err
 			}
 		}
@@ -168,10 +159,30 @@ func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pairs = slices.DeleteFunc(slices.Clone(k.pairs), func(p pair) bool {
-		return slices.ContainsFunc(over, func(key []byte) bool { return slices.Equal(key, rowKey(p.ID)) })
-	})
+	kept := k.pairs[:0:0]
+	for _, p := range k.pairs {
+		if !slices.Contains(over, p.ID) {
+			kept = append(kept, p)
+		}
+	}
+	k.pairs = kept
 	return more, nil
+}
+
+// over returns some keys that have expired, and whether others are going to.
+func (k *Keys) over() (ids []string, more bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, p := range k.pairs {
+		switch {
+		case p.Expires.IsZero():
+		case len(ids) < maxForgotten && p.expired(k.now()):
+			ids = append(ids, p.ID)
+		default:
+			more = true
+		}
+	}
+	return ids, more
 }
 
 // current reports whether the newest pair came with the keyring's present key.

@@ -36,6 +36,7 @@ type Change struct {
 // fails with SECRET_NOT_FOUND, with ETAG_MISMATCH, and with SECRET_IN_USE if a host
 // would no longer be allowed to which a binding sends the credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
+	defer func() { change.Value.Zero() }()
 	var drawn material
 	if known, seen, err := s.unseal(ctx, call, name, &change.Value); err != nil || seen {
 		return known, err
