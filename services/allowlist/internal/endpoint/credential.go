@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
@@ -71,6 +72,11 @@ type Use struct {
 }
 
 func (u Use) credential() bool { return u.Host != "" }
+
+// destination returns where a credential is sent, as allowed_hosts name it.
+func (u Use) destination() string {
+	return destination.Destination{Host: u.Host, Port: u.Port}.String()
+}
 
 // key reports whether the use is that of a KEY, which has a purpose.
 func (u Use) key() bool { return u.usage() == resolver.UsageKey }

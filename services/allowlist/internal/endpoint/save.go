@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
@@ -344,7 +343,7 @@ func placed(err error, use Use, places Places) error {
 	f, _ := fault.From(err)
 	fields := places.of(use)
 	if len(fields) == 0 && f.Reason == resolver.ReasonHostNotAllowed {
-		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to")
+		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+use.destination()+" to their allowed_hosts")
 	}
 	for _, field := range fields {
 		f = f.At(field, wanted(f.Reason, use))
@@ -364,8 +363,7 @@ func wanted(refused fault.Reason, use Use) string {
 	case resolver.ReasonUsageNotAllowed:
 		return "must be a secret of usage " + use.usage().String()
 	case resolver.ReasonHostNotAllowed:
-		to := destination.Destination{Host: use.Host, Port: use.Port}
-		return "must be a credential that may be sent to the endpoint's host and port: add " + to.String() + " to its allowed_hosts"
+		return "must be a credential that may be sent to the endpoint's host and port: add " + use.destination() + " to its allowed_hosts"
 	case resolver.ReasonKeyPurposeFixed:
 		return "must be another secret: this one serves another purpose"
 	case resolver.ReasonKeyPurposeUnknown:

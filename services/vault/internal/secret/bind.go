@@ -62,10 +62,8 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if err != nil {
 			return err
 		}
-		if !bound.portless() {
-			if err := use.hostOf(sec, meant); err != nil {
-				return err
-			}
+		if err := use.hostOf(sec, meant, bound); err != nil {
+			return err
 		}
 		bound.Shared = sec.Shared || sec.public(meant)
 		reports := present && len(bound.Purpose.Chains) == 0
@@ -79,10 +77,8 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 			if reports {
 				bound.Purpose = use.purpose()
 			}
-			if bound.portless() {
-				if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
-					return err
-				}
+			if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
+				return err
 			}
 		} else {
 			bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
@@ -196,13 +192,14 @@ func (u Use) destination() destination.Destination {
 	return destination.Destination{Host: u.Host, Port: u.Port}
 }
 
-// hostOf fails if the version that is meant may not be sent to the host and port.
-func (u Use) hostOf(sec Secret, meant Version) error {
+// hostOf fails if the version that is meant may not be sent to the host and port. Present is
+// the binding if there is one already; [Store.reportPort] judges one without port.
+func (u Use) hostOf(sec Secret, meant Version, present Binding) error {
 	hosts := sec.AllowedHosts // also while the current version is destroyed
 	if u.Version != 0 {
 		hosts = meant.AllowedHosts
 	}
-	if to := u.destination().String(); sec.Usage == Credential && !slices.Contains(hosts, to) {
+	if to := u.destination().String(); sec.Usage == Credential && !present.portless() && !slices.Contains(hosts, to) {
 		return hostNotAllowed(to)
 	}
 	return nil

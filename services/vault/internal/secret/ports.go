@@ -20,8 +20,11 @@ func (b Binding) destination() string {
 // reportPort writes the port of a binding that was made before ports were kept, and adds it to
 // the hosts of versions that were stored before that. It fails with HOST_NOT_ALLOWED if
 // neither the current version nor one that the binding names may be sent there: their hosts
-// were changed since.
+// were changed since. For other bindings it does nothing.
 func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, use Use) error {
+	if !b.portless() {
+		return nil
+	}
 	lists, err := hostsInUse(tx, sec, slices.Concat(b.Versions, []uint32{use.Version}))
 	if err != nil {
 		return err
