@@ -269,6 +269,36 @@ func TestAVersionFromBeforeTheUpgradeIsRestoredWithThePortsInUse(t *testing.T) {
 	}
 }
 
+// A restore brings back whether the hosts of a version were meant with ports.
+func TestARestoreTellsHostsFromBeforeTheUpgradeApart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	made := f.token(t, "a.example", "a.example:8443")
+	if err := f.bindPort(t, "a.example", 8443, "op", 0); err != nil {
+		t.Fatal(err)
+	}
+	f.earlier(t, made, "a.example")
+	f.update(t, "another token", "a.example", "c.example")
+	restore := func(number uint32) error {
+		_, err := f.Restore(t.Context(), secret.Call{}, name("token").Version(number), "")
+		return err
+	}
+	if err := restore(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.bindPort(t, "a.example", 8443, "op", 0); err != nil {
+		t.Errorf("the report while version 1 is current = %v", err)
+	}
+	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example", "a.example:8443"})
+	wantFault(t, "the version whose hosts lack the port", restore(2), secret.InUse)
+	f.unbind(t, "token", "op")
+	if err := restore(2); err != nil {
+		t.Fatal(err)
+	}
+	f.update(t, "a third token")
+	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example", "c.example"}, []string{"a.example", "a.example:8443"})
+}
+
 // What became of the versions does not keep a port from being reported.
 func TestAPortIsReportedAlsoOfVersionsThatAreNotEnabled(t *testing.T) {
 	t.Parallel()
