@@ -50,7 +50,7 @@ func TestViolationsNameTheRuleNotTheInput(t *testing.T) {
 		{
 			"an item of a list",
 			secret(func(s *vaultv1.Secret) { s.AllowedHosts = []string{"a", strings.Repeat(canary, 20)} }),
-			[]fault.Violation{{Field: "secret.allowed_hosts[1]", Description: "must be at most 253 characters"}},
+			[]fault.Violation{{Field: "secret.allowed_hosts[1]", Description: "must be at most 259 characters"}},
 		},
 		{
 			"an unknown value of an enum",

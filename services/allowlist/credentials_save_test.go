@@ -88,20 +88,20 @@ func TestReferencesToCredentialsAreCheckedWhenSaved(t *testing.T) {
 func TestACredentialIsBoundForTheHostOfItsEndpoint(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	secret := k.credential(t, "token", "sesame", partner, "new.example", "2001:db8::1")
+	secret := k.credential(t, "token", "sesame", partner, "new.example", "[2001:db8::1]:444")
 	k.owner.create(t, "orders", equipped(k.secret(t, "key"), secret))
-	bound := func(host string) *vaultv1.Binding {
+	bound := func(host string, port uint32) *vaultv1.Binding {
 		t.Helper()
 		k.settle(t, secret, 1)
 		b := k.held(t, secret)[0]
-		if b.GetUsage() != vaultv1.Usage_USAGE_CREDENTIAL || b.GetHost() != host || b.GetReferrer() != nameOf("orders") {
-			t.Errorf("the binding is %v, want one for %s", b, host)
+		if b.GetUsage() != vaultv1.Usage_USAGE_CREDENTIAL || b.GetHost() != host || b.GetPort() != port || b.GetReferrer() != nameOf("orders") {
+			t.Errorf("the binding is %v, want one for %s, port %d", b, host, port)
 		}
 		return b
 	}
-	first := bound(partner)
+	first := bound(partner, 443)
 	for _, keep := range []*allowlistv1.Endpoint{
-		{Url: "https://api.partner.example:8443/v2/*"},
+		{Url: "https://API.partner.example.:443/v2/*"},
 		{Description: "new"},
 		{Headers: []*allowlistv1.Parameter{referring("X-Api-Key", secret)}},
 	} {
@@ -109,24 +109,29 @@ func TestACredentialIsBoundForTheHostOfItsEndpoint(t *testing.T) {
 		_, err := k.owner.update(t, keep)
 		must(t, err)
 	}
-	if again := bound(partner); again.GetOperationId() != first.GetOperationId() {
+	if again := bound(partner, 443); again.GetOperationId() != first.GetOperationId() {
 		t.Error("a change that needs no other binding makes one")
 	}
-	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Url: "https://third.example/"})
-	wantError(t, "a host that is not allowed", err, codes.FailedPrecondition, "HOST_NOT_ALLOWED")
-	if got := k.owner.get(t, "orders").GetUrl(); got != "https://api.partner.example:8443/v2/*" {
-		t.Errorf("the refused move leaves the URL %s", got)
-	}
-	for url, host := range map[string]string{"https://new.example/": "new.example", "https://[2001:DB8::1]:444/": "2001:db8::1"} {
+	for _, url := range []string{"https://third.example/", "https://api.partner.example:8443/v2/*", "https://[2001:db8::1]/"} {
 		_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Url: url})
+		wantError(t, url, err, codes.FailedPrecondition, "HOST_NOT_ALLOWED")
+	}
+	if got := k.owner.get(t, "orders").GetUrl(); got != "https://api.partner.example/v2/*" {
+		t.Errorf("the refused moves leave the URL %s", got)
+	}
+	for _, move := range []struct {
+		url, host string
+		port      uint32
+	}{{"https://new.example/", "new.example", 443}, {"https://[2001:DB8::1]:444/", "2001:db8::1", 444}} {
+		_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Url: move.url})
 		must(t, err)
-		bound(host)
+		bound(move.host, move.port)
 	}
 	// The host that the endpoint has left may go, the one that it is on may not.
 	wantError(t, "removing a host in use", k.allowHosts(t, secret, partner), codes.FailedPrecondition, "SECRET_IN_USE")
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Url: "https://new.example/"})
+	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Url: "https://new.example/"})
 	must(t, err)
-	bound("new.example")
+	bound("new.example", 443)
 	must(t, k.allowHosts(t, secret, "new.example"))
 	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders")}, "headers", "query_parameters", "body_values")
 	must(t, err)
@@ -144,7 +149,7 @@ func TestTheHostIsCheckedAgainWithEachMessage(t *testing.T) {
 	// Somebody with the allowlist's identity gives up the binding, so that the host can
 	// go, and holds another one, so that the value can be resolved all the same.
 	_, err := k.bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-		Name: secret, Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "other.example", Referrer: nameOf("ghost"), OperationId: "ghost",
+		Name: secret, Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "other.example", Port: 443, Referrer: nameOf("ghost"), OperationId: "ghost",
 	})
 	must(t, err)
 	for _, b := range k.held(t, secret) {

@@ -133,7 +133,11 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		{"a credential to a host below", "credential", credential, "x.a.example", vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
 	}
 	for _, tt := range refusals {
-		_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: nameOf(tt.id), Usage: tt.usage, Host: tt.host, Referrer: referrer, OperationId: "op"})
+		var port uint32
+		if tt.usage == credential {
+			port = 443
+		}
+		_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: nameOf(tt.id), Usage: tt.usage, Host: tt.host, Port: port, Referrer: referrer, OperationId: "op"})
 		wantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
 		want := map[string]string{"key": "KEY", "credential": "CREDENTIAL"}[tt.id]
 		if got := servertest.Metadata(err)["usage"]; tt.reason == vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
@@ -152,8 +156,11 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		{"a host for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
 		{"chains for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Chains: []string{chain}, OperationId: "op"}, "chains"},
 		{"no chains for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "chains"},
-		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, OperationId: "op"}, "host"},
-		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", OperationId: "op"}, "host"},
+		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Port: 443, OperationId: "op"}, "host"},
+		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", Port: 1, OperationId: "op"}, "host"},
+		{"no port for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", OperationId: "op"}, "port"},
+		{"a port that is too great", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", Port: 65536 + 443, OperationId: "op"}, "port"},
+		{"a port for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", Port: 443, Chains: []string{chain}, OperationId: "op"}, "port"},
 	}
 	for _, tt := range malformed {
 		tt.request.Name = nameOf("key")
@@ -245,7 +252,7 @@ func TestHostInUseStaysAllowed(t *testing.T) {
 	k := newKit(t)
 	k.owner.create(t, "c", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example", "b.example"}})
 	_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-		Name: nameOf("c"), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "a.example",
+		Name: nameOf("c"), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "a.example", Port: 443,
 		Referrer: workspace + "/endpoints/bank", OperationId: "op",
 	})
 	if err != nil {

@@ -20,6 +20,9 @@ func (c client) facts(t testing.TB, id string, usage vaultv1.Usage, host string,
 	t.Helper()
 	req := bindRequest(id, "e", "op")
 	req.Usage, req.Host, req.Version = usage, host, version
+	if usage == vaultv1.Usage_USAGE_CREDENTIAL {
+		req.Port = 443
+	}
 	if usage != vaultv1.Usage_USAGE_KEY {
 		req.Chains = nil
 	} else if len(chains) > 0 {

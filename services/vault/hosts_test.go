@@ -20,8 +20,13 @@ func hostsOfVersions(t *testing.T, k *kit, id string) [][]string {
 
 func (c client) bindHost(t *testing.T, id, host, operation string, version uint32) error {
 	t.Helper()
+	return c.bindPort(t, id, host, 443, operation, version)
+}
+
+func (c client) bindPort(t *testing.T, id, host string, port uint32, operation string, version uint32) error {
+	t.Helper()
 	_, err := c.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-		Name: nameOf(id), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: host, Version: version,
+		Name: nameOf(id), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: host, Port: port, Version: version,
 		Referrer: workspace + "/endpoints/" + operation, OperationId: operation,
 	})
 	return err

@@ -95,7 +95,9 @@ func TestCreateRefusesWhatIsMalformed(t *testing.T) {
 		{"a long description", "a", &vaultv1.Secret{Value: value, Description: strings.Repeat("d", 1025)}, "secret.description"},
 		{"a credential without hosts", "a", credential(), "secret.allowed_hosts"},
 		{"a key with hosts", "a", &vaultv1.Secret{Value: value, AllowedHosts: []string{"a.example"}}, "secret.allowed_hosts"},
-		{"a host with a port", "a", credential("a.example", "b.example:443"), "secret.allowed_hosts[1]"},
+		{"a port with a leading zero", "a", credential("a.example", "b.example:0443"), "secret.allowed_hosts[1]"},
+		{"a host twice, once with the default port", "a", credential("a.example", "a.example:443"), "secret.allowed_hosts[1]"},
+		{"a port twice", "a", credential("a.example:8443", "a.example", "a.example:8443"), "secret.allowed_hosts[2]"},
 		{"a host in upper case", "a", credential("A.example"), "secret.allowed_hosts[0]"},
 		{"a host twice", "a", credential("a.example", "a.example"), "secret.allowed_hosts[1]"},
 	}

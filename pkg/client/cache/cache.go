@@ -109,7 +109,8 @@ type Value struct {
 	Version uint32
 	// Usage is what the secret may be used for.
 	Usage vaultv1.Usage
-	// AllowedHosts are the hosts that a CREDENTIAL may be sent to.
+	// AllowedHosts are the hosts that a CREDENTIAL may be sent to, on port 443 unless they name
+	// another: `host` or `host:port`.
 	AllowedHosts []string
 	// Previous are the versions that were current before and can be resolved, the one
 	// replaced last first. Only where the current version was asked for. It is shared:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
@@ -53,6 +54,8 @@ type Use struct {
 	Version uint32 `json:"version,omitempty"`
 	// Host is where a credential is sent; empty for all else.
 	Host string `json:"host,omitempty"`
+	// Port is the port of Host. Endpoints that were saved before ports were kept tell none.
+	Port uint16 `json:"port,omitempty"`
 	// Parameter says that the secret may become visible, such as a static IV.
 	Parameter bool `json:"parameter,omitempty"`
 	// Exposed says that what is sent gives the key away.
@@ -63,11 +66,17 @@ type Use struct {
 	Cost   uint64 `json:"cost,omitempty"`
 	// Conflicting says that a super admin acknowledged that a chain may open another.
 	Conflicting bool `json:"conflicting,omitempty"`
-	// Partner is the endpoint's host, for a key.
+	// Partner is the endpoint's host, for a key. It has no port: a key is sent nowhere, and the
+	// same partner answers on all ports of a host.
 	Partner string `json:"partner,omitempty"`
 }
 
 func (u Use) credential() bool { return u.Host != "" }
+
+// destination returns where a credential is sent, as allowed_hosts name it.
+func (u Use) destination() string {
+	return destination.Destination{Host: u.Host, Port: u.Port}.String()
+}
 
 // key reports whether the use is that of a KEY, which has a purpose.
 func (u Use) key() bool { return u.usage() == resolver.UsageKey }
@@ -88,18 +97,21 @@ func (u Use) usage() resolver.Usage {
 	}
 }
 
+// portless reports whether the use is that of a credential, saved before ports were kept.
+func (u Use) portless() bool { return u.credential() && u.Port == 0 }
+
 // uses returns what has to be bound for the settings, each once, in order. Without a URL,
 // of which there is a finding then, nobody knows what credentials are for.
 func (s Settings) uses() []Use {
-	all := slices.Clone(s.Encryption.Uses)
+	all, to := slices.Clone(s.Encryption.Uses), s.URL.Destination()
 	for i := range all {
-		if all[i].Chains != "" && s.URL != (URL{}) {
-			all[i].Partner = s.URL.BareHost()
+		if all[i].Chains != "" {
+			all[i].Partner = to.Host
 		}
 	}
 	for _, c := range s.Credentials() {
 		if s.URL != (URL{}) {
-			all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: s.URL.BareHost()})
+			all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: to.Host, Port: to.Port})
 		}
 	}
 	// A secret is for one purpose, so this tells all uses apart.

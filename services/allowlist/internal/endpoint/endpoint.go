@@ -93,6 +93,14 @@ func (e Endpoint) SecretUID(secret string) string {
 	return ""
 }
 
+// Portless reports whether a credential was bound before ports were kept, and its port is not
+// reported yet.
+func (e Endpoint) Portless(c Credential) bool {
+	return slices.ContainsFunc(e.References, func(r Reference) bool {
+		return r.Secret == c.Secret && r.Version == c.Version && r.portless()
+	})
+}
+
 // Exposes reports whether a secret was bound as a key that what is sent gives away. A KEY that
 // was bound before there was such a usage was not.
 func (e Endpoint) Exposes(secret string) bool {

@@ -56,7 +56,7 @@ type Finding struct {
 func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
-	seen := comparison{held: make(map[grant]bool), unknown: make(map[string]bool)}
+	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
 	err := r.reconcileBindings(ctx, seen, tell)
 	if ends(ctx, err) {
 		return err
@@ -67,6 +67,8 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 // A comparison is what the first half of a reconciliation found for the second.
 type comparison struct {
 	held map[grant]bool
+	// portless are those of held that tell no port.
+	portless map[grant]bool
 	// unknown are the workspaces whose bindings could not be listed.
 	unknown map[string]bool
 }
@@ -98,7 +100,8 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell
 			case err != nil:
 				kept[b.Secret] = true
 			case needed:
-				kept[b.Secret], found.held[grant{b.Secret, b.UID, b.Operation}] = true, true
+				at := grant{b.Secret, b.UID, b.Operation}
+				kept[b.Secret], found.held[at], found.portless[at] = true, true, b.Port == 0
 			default:
 				if err = r.vault.Unbind(ctx, b.Secret, b.Operation); err == nil {
 					tell(Finding{GivenUp, b.Secret, b.Referrer})
@@ -198,9 +201,8 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 	})
 }
 
-// reconcileEndpoints looks for endpoints that refer to what is not bound, reports what the
-// keys of those are for that were saved before that was kept, and counts keys that serve
-// several purposes.
+// reconcileEndpoints looks for endpoints that refer to what is not bound, reports what was not
+// kept yet when they were saved, and counts keys that serve several purposes.
 func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Finding)) error {
 	keys := make(census)
 	defer func() { r.mixed.Set(float64(len(keys.mixed()))) }()
@@ -214,9 +216,9 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 			return nil
 		}
 		if err == nil {
-			e, err = r.report(ctx, e)
+			e, err = r.report(ctx, e, found, tell)
 		}
-		if err != nil {
+		if err != nil || e.Lost {
 			return err
 		}
 		keys.count(e)
@@ -246,6 +248,9 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
 	use := reference.Use
+	if use.credential() {
+		use.Port = e.URL.Destination().Port
+	}
 	b, err := r.bind(ctx, use, e.Name, e.Operation)
 	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
 		use.Version = 0 // what became of the version does not matter: the secret must not be deleted

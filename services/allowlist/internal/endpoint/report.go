@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,9 +15,13 @@ import (
 )
 
 // Endpoints that were saved before purposes were kept have bindings that say nothing of what
-// their keys are for. The comparison with the vault, which also runs at the start, reports it:
-// it binds each such reference again under its operation, with the purpose, and then keeps the
-// purpose with the reference. What was saved since needs no report.
+// their keys are for, and those that were saved before ports were kept say nothing of the port
+// that their credentials are sent to. The comparison with the vault, which also runs at the
+// start, reports it: it binds each such reference again under its operation, with the purpose or
+// the port, and then keeps that with the reference. What was saved since needs no report.
+//
+// Until a port is reported, its endpoint goes on as it did. A report changes nothing if it is
+// repeated after a crash, and is made again if a vault was restored that does not know of it.
 
 // informed is an edit whose result knows what its keys are for, also where the endpoint was
 // saved before that was kept and the edit leaves its encryption alone.
@@ -31,46 +36,96 @@ func (r *Registry) informed(change edit) edit {
 	}
 }
 
-// report tells the vault what the keys of an endpoint are for, and returns the endpoint as it
-// is then.
-func (r *Registry) report(ctx context.Context, e Endpoint) (Endpoint, error) {
-	if e.Lost || !slices.ContainsFunc(e.References, func(ref Reference) bool { return ref.unreported() }) {
-		return e, nil
+// report tells the vault what it does not know of an endpoint's references, and returns the
+// endpoint as it is then.
+func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tell func(Finding)) (Endpoint, error) {
+	references := slices.Clone(e.References)
+	purposes := r.reportPurposes(ctx, e, references)
+	if ends(ctx, purposes) {
+		return e, purposes
+	}
+	refused, ports := r.reportPorts(ctx, e, references, found)
+	if refused != "" {
+		repair, err := r.lose(ctx, e)
+		if repair != "" {
+			tell(Finding{repair, refused, e.Name.String()})
+		}
+		e.Lost = err == nil
+		return e, errors.Join(purposes, err)
+	}
+	if !slices.Equal(references, e.References) {
+		var err error
+		if e, err = r.keepReported(ctx, e, references); err != nil {
+			return e, err
+		}
+	}
+	return e, errors.Join(purposes, ports)
+}
+
+// reportPorts reports the ports of references whose bindings tell none, and writes them into the
+// references. It returns the secret of one that may no longer be sent there: its hosts were
+// changed before the report.
+func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Reference, found comparison) (refused string, err error) {
+	for i, ref := range references {
+		at := grant{ref.Secret, ref.UID, e.Operation}
+		if !ref.credential() || !found.held[at] || ref.Port != 0 && !found.portless[at] {
+			continue // what is not bound is bound again with its port
+		}
+		use := ref.Use
+		use.Port = e.URL.Destination().Port
+		b, err := r.bindReported(ctx, e, use)
+		if fault.Is(err, resolver.ReasonHostNotAllowed) {
+			return ref.Secret, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if b.Port != 0 { // a vault of an earlier release keeps none
+			references[i].Port = b.Port
+		}
+	}
+	return "", nil
+}
+
+// reportPurposes reports what keys are for whose bindings do not tell, and writes it into the
+// references.
+func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []Reference) error {
+	if !slices.ContainsFunc(references, func(ref Reference) bool { return ref.unreported() }) {
+		return nil
 	}
 	uses, err := r.usesOf(e.Encryption.Stored)
 	if err != nil {
-		return e, fmt.Errorf("read purposes of %s: %w", e.Name, err)
+		return fmt.Errorf("read purposes of %s: %w", e.Name, err)
 	}
-	references := slices.Clone(e.References)
 	for i, ref := range references {
 		at := slices.IndexFunc(uses, func(u Use) bool { return u.key() && u.Secret == ref.Secret && u.Version == ref.Version })
 		if at < 0 || !ref.unreported() {
 			continue // nothing to say of it, such as of a key that is an exposed one by now
 		}
 		use := uses[at]
-		use.Partner = e.URL.BareHost()
-		if err := r.bindReported(ctx, e, use); err != nil {
-			return e, err
+		use.Partner = e.URL.Destination().Host
+		if _, err := r.bindReported(ctx, e, use); err != nil {
+			return err
 		}
 		references[i].Use = use
-	}
-	return r.keepReported(ctx, e, references)
-}
-
-// bindReported binds a use again under the endpoint's operation.
-func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) error {
-	_, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
-		use.Version = 0 // what became of the version does not matter
-		_, err = r.bind(ctx, use, e.Name, e.Operation)
-	}
-	if err != nil {
-		return fmt.Errorf("report purpose: %w", err)
 	}
 	return nil
 }
 
-// keepReported writes references with their purposes, unless the endpoint was saved meanwhile.
+// bindReported binds a use again under the endpoint's operation.
+func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (resolver.Binding, error) {
+	b, err := r.bind(ctx, use, e.Name, e.Operation)
+	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
+		use.Version = 0 // what became of the version does not matter
+		b, err = r.bind(ctx, use, e.Name, e.Operation)
+	}
+	if err != nil {
+		return resolver.Binding{}, fmt.Errorf("report purpose or port: %w", err)
+	}
+	return b, nil
+}
+
+// keepReported writes references with what was reported, unless the endpoint was saved meanwhile.
 func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Reference) (Endpoint, error) {
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -87,7 +142,7 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 		if err != nil {
 			return err
 		}
-		change, err := entry(ActionReported, old, now, system("the purposes of keys are on record from now on"))
+		change, err := entry(ActionReported, old, now, system("the purposes of keys and the ports of credentials are on record from now on"))
 		if err != nil {
 			return err
 		}

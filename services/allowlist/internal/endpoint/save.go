@@ -251,7 +251,7 @@ func (r *Registry) bind(ctx context.Context, use Use, name Name, operation strin
 // asked returns what the vault is asked for.
 func (u Use) asked(name Name, operation string) resolver.Use {
 	return resolver.Use{
-		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner),
+		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner), Port: u.Port,
 		Chains: u.chains(), Cost: u.Cost, Conflicting: u.Conflicting,
 		Referrer: name.String(), Operation: operation,
 	}
@@ -343,7 +343,7 @@ func placed(err error, use Use, places Places) error {
 	f, _ := fault.From(err)
 	fields := places.of(use)
 	if len(fields) == 0 && f.Reason == resolver.ReasonHostNotAllowed {
-		return f.At("endpoint.url", "must have a host that all credentials of the endpoint may be sent to")
+		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+use.destination()+" to their allowed_hosts")
 	}
 	for _, field := range fields {
 		f = f.At(field, wanted(f.Reason, use))
@@ -363,7 +363,7 @@ func wanted(refused fault.Reason, use Use) string {
 	case resolver.ReasonUsageNotAllowed:
 		return "must be a secret of usage " + use.usage().String()
 	case resolver.ReasonHostNotAllowed:
-		return "must be a credential that may be sent to the endpoint's host"
+		return "must be a credential that may be sent to the endpoint's host and port: add " + use.destination() + " to its allowed_hosts"
 	case resolver.ReasonKeyPurposeFixed:
 		return "must be another secret: this one serves another purpose"
 	case resolver.ReasonKeyPurposeUnknown:

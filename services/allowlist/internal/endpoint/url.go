@@ -2,11 +2,10 @@ package endpoint
 
 import (
 	"errors"
-	"net/netip"
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
+	"github.com/keyward/keyward/pkg/destination"
 )
 
 // MaxURL is the length of the longest URL, in bytes, normalised.
@@ -17,8 +16,8 @@ var (
 	errScheme   = errors.New("must be an absolute URL that starts with https://")
 	errUserInfo = errors.New("must not hold user information")
 	errQuery    = errors.New("must not hold a query or a fragment")
-	errHost     = errors.New("must name a host: a DNS name or an IP address")
-	errPort     = errors.New("must have a port between 1 and 65535, or none")
+	errHost     = destination.ErrHost
+	errPort     = destination.ErrPort
 	errPath     = errors.New("must have a path of URL characters with whole percent-encodings")
 	errWildcard = errors.New("must have no * except as the whole last segment of the path")
 	errURLSize  = errors.New("must be at most 2048 bytes")
@@ -72,7 +71,7 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 	if strings.Contains(authority, "@") {
 		return URL{}, errUserInfo
 	}
-	host, port, err := parseAuthority(authority)
+	to, err := destination.ParseAuthority(authority)
 	if err != nil {
 		return URL{}, err
 	}
@@ -80,7 +79,8 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 	if err != nil {
 		return URL{}, err
 	}
-	return URL{host: host, text: scheme + host + port + path}, nil
+	host := destination.Destination{Host: to.Host, Port: destination.HTTPS}.Authority()
+	return URL{host: host, text: scheme + to.Authority() + path}, nil
 }
 
 // String returns the URL in its normal form.
@@ -97,80 +97,17 @@ func (u URL) Path() (path string, below bool) {
 // address, in brackets if it is of version 6.
 func (u URL) Host() string { return u.host }
 
-// BareHost returns the host as the vault knows it: without brackets.
-func (u URL) BareHost() string { return strings.Trim(u.host, "[]") }
-
-// parseAuthority returns the host and the port, the latter with its colon, or
-// empty for the default port.
-func parseAuthority(text string) (host, port string, err error) {
-	if end := strings.LastIndexByte(text, ']'); end >= 0 {
-		host, port = text[:end+1], text[end+1:]
-	} else if colon := strings.LastIndexByte(text, ':'); colon >= 0 {
-		host, port = text[:colon], text[colon:]
-	} else {
-		host = text
+// Destination returns the host and port, as the vault compares them. That of the zero URL is
+// none.
+func (u URL) Destination() destination.Destination {
+	if u == (URL{}) {
+		return destination.Destination{}
 	}
-	if port, err = parsePort(port); err != nil {
-		return "", "", err
+	to := destination.Destination{Host: strings.Trim(u.host, "[]"), Port: destination.HTTPS}
+	if text, found := strings.CutPrefix(u.origin()[len(scheme)+len(u.host):], ":"); found {
+		// The URL is in its normal form, so this cannot fail; port 0 would be allowed nowhere.
+		port, _ := strconv.ParseUint(text, 10, 16)
+		to.Port = uint16(port)
 	}
-	host, err = parseHost(host)
-	return host, port, err
-}
-
-func parsePort(text string) (string, error) {
-	if text == "" || text == ":" {
-		return "", nil
-	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(text, ":"), 10, 16)
-	if err != nil || n == 0 || text[0] != ':' || text[1] == '+' {
-		return "", errPort
-	}
-	if n == 443 {
-		return "", nil
-	}
-	return ":" + strconv.FormatUint(n, 10), nil
-}
-
-func parseHost(text string) (string, error) {
-	if inner, found := strings.CutPrefix(text, "["); found {
-		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
-		if err != nil || !address.Is6() || address.Zone() != "" || !strings.HasSuffix(inner, "]") {
-			return "", errHost
-		}
-		return "[" + address.String() + "]", nil
-	}
-	name, err := asciiHost(text)
-	if err != nil {
-		return "", err
-	}
-	// A last label of digits makes some clients read the whole host as an IPv4
-	// address in one of its odd spellings; only the usual spelling is let through.
-	last := name[strings.LastIndexByte(name, '.')+1:]
-	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
-		if _, err := netip.ParseAddr(name); err != nil {
-			return "", errHost
-		}
-	}
-	return name, nil
-}
-
-func asciiHost(text string) (string, error) {
-	name, err := idna.Lookup.ToASCII(text)
-	if err != nil {
-		return "", errHost
-	}
-	name = strings.TrimSuffix(name, ".")
-	if len(name) > 253 {
-		return "", errHost
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return "", errHost
-		}
-	}
-	// What the mapping makes must map to itself, or the form would not be normal.
-	if again, err := idna.Lookup.ToASCII(name); err != nil || again != name {
-		return "", errHost
-	}
-	return name, nil
+	return to
 }

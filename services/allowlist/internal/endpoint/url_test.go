@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/resource"
 )
 
@@ -85,6 +86,23 @@ func TestURLsThatAreNotOfPartnersAreRefused(t *testing.T) {
 	}
 }
 
+func TestTheDestinationOfAURLIsItsHostAndPort(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://a.example": "a.example", "https://A.example.:443/b": "a.example", "https://a.example:8443/b:9443/": "a.example:8443",
+		"https://a.example:80": "a.example:80", "https://[2001:DB8::1]/": "2001:db8::1", "https://[2001:db8::1]:8443/*": "[2001:db8::1]:8443",
+		"https://192.0.2.1:1/": "192.0.2.1:1", "https://BÜCHER.example:65535": "xn--bcher-kva.example:65535",
+	} {
+		u, err := ParseURL(text)
+		if err != nil || u.Destination().String() != want {
+			t.Errorf("the destination of %q is %q, %v, want %q", text, u.Destination(), err, want)
+		}
+	}
+	if got := (URL{}).Destination(); got != (destination.Destination{}) {
+		t.Errorf("the destination of no URL is %q", got)
+	}
+}
+
 func FuzzParseURL(f *testing.F) {
 	for _, seed := range []string{
 		"https://a.example", "HTTPS://A.Example.:443/a/../b/%7e?x", "https://[::1]:1/*", "https://BÜCHER.example/ä%2f",
@@ -103,6 +121,9 @@ func FuzzParseURL(f *testing.F) {
 		again, err := ParseURL(u.String())
 		if err != nil || again != u {
 			t.Errorf("ParseURL(%q) = %q, and of that %q, %v", text, u, again, err)
+		}
+		if to, err := destination.ParseAuthority(strings.TrimPrefix(u.origin(), scheme)); err != nil || to != u.Destination() {
+			t.Errorf("the destination of %q is %q, and of its authority %q, %v", u, u.Destination(), to, err)
 		}
 		if u.Host() == "" || strings.ContainsAny(u.String(), "?#@ \\") && !strings.Contains(text, "@") {
 			t.Errorf("ParseURL(%q) = %q", text, u)

@@ -17,8 +17,8 @@ import (
 // and inside the JSON body, from where they go on into the encryption. They are of
 // requests alone, and for senders, who are to send them: nobody else calls Encrypt.
 //
-// The vault has checked the host when the credential was bound, and does not let go
-// of a host in use; the resolver checks it again with each message. A header or query
+// The vault has checked host and port when the credential was bound, and does not let go
+// of those in use; the resolver checks them again with each message. A header or query
 // parameter is text in the end, which cannot be overwritten; what is resolved, and the
 // body that a credential was put into, are.
 
@@ -28,7 +28,7 @@ func (l loaded) credentialWants() []resolver.Want {
 	for _, c := range l.credentials {
 		wants = append(wants, resolver.Want{
 			Secret: c.Secret, UID: l.endpoint.SecretUID(c.Secret), Version: c.Version,
-			Usage: resolver.UsageCredential, Host: l.endpoint.URL.BareHost(),
+			Usage: resolver.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
 		})
 	}
 	return wants

@@ -59,7 +59,7 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonUsageNotAllowed:
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
-		return hostNotAllowed()
+		return hostNotAllowed(info.GetMetadata()["host"])
 	case ReasonKeyPurposeFixed:
 		return purposeFixed(info.GetMetadata())
 	case ReasonKeyPurposeUnknown:
@@ -108,9 +108,11 @@ func usageNotAllowed(usage string) error {
 	return f
 }
 
-func hostNotAllowed() *fault.Error {
+// hostNotAllowed refuses to send a credential to a host and port, in the form of allowed_hosts.
+func hostNotAllowed(to string) *fault.Error {
 	return fault.New(fault.FailedPrecondition, ReasonHostNotAllowed,
-		"a referenced credential may not be sent to the endpoint's host")
+		"a referenced credential may not be sent to the endpoint's host and port; add "+to+" to the allowed_hosts of the secret").
+		With("host", to)
 }
 
 func usageName(usage vaultv1.Usage) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/client/cache"
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -26,9 +27,11 @@ type Want struct {
 	Seal    bool
 	// Fresh asks the vault, whatever is cached.
 	Fresh bool
-	// Host is where a credential is sent: a DNS name or an IP address without
-	// brackets or port.
-	Host string
+	// To is where a credential is sent.
+	To destination.Destination
+	// AnyPort says that the credential was bound before ports were kept: it may be sent to
+	// any port of an allowed host until the port is reported.
+	AnyPort bool
 	// Grace is for how long versions are welcome that were replaced, next to the current
 	// one. [Vault.ResolveLive] looks at it.
 	Grace time.Duration
@@ -45,8 +48,8 @@ func (w Want) check(usage vaultv1.Usage, hosts []string) error {
 	if usage != w.Usage.toProto() {
 		return usageNotAllowed(usageName(usage))
 	}
-	if w.Usage == UsageCredential && !slices.Contains(hosts, w.Host) {
-		return hostNotAllowed()
+	if w.Usage == UsageCredential && !slices.Contains(hosts, w.To.String()) && (!w.AnyPort || !slices.Contains(hosts, w.To.Host)) {
+		return hostNotAllowed(w.To.String())
 	}
 	return nil
 }

@@ -123,9 +123,11 @@ type Use struct {
 	// Version is the version that is meant, or 0 for the current one.
 	Version uint32
 	Usage   Usage
-	// Host is where a credential is sent, as [Want] has it, or that of the endpoint which uses
-	// a KEY.
+	// Host is where a credential is sent, a DNS name or an IP address without brackets, or that
+	// of the endpoint which uses a KEY.
 	Host string
+	// Port is the port that a credential is sent to.
+	Port uint16
 	// Chains are what a KEY is used for, and Cost is the least work of derivations among
 	// them. Conflicting says that a super admin acknowledged that one may open another.
 	Chains      []string
@@ -149,6 +151,8 @@ type Binding struct {
 	Operation string
 	// Holder is the workload that the binding is of, as the vault knows it.
 	Holder string
+	// Port is the port that a credential is sent to. 0: none is, or the vault does not know.
+	Port uint16
 	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
 	Shared bool
 	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
@@ -170,7 +174,7 @@ type Facts struct {
 }
 
 // Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
-// host that a credential may not be sent to, a KEY that serves another purpose or
+// host or port that a credential may not be sent to, a KEY that serves another purpose or
 // another host, and a version
 // that is not there or cannot be resolved. To bind
 // once more under the operation tells the facts of another version.
@@ -178,12 +182,15 @@ func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host,
+		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Port: uint32(use.Port),
 		Chains: use.Chains, Cost: use.Cost, Conflicting: use.Conflicting,
 		Referrer: use.Referrer, OperationId: use.Operation,
 	})
 	if err != nil {
 		return Binding{}, translate(ctx, "bind", err)
+	}
+	if use.Usage == UsageCredential {
+		v.cache.Forget(use.Secret) // what is cached may have the hosts from before a report
 	}
 	bound, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
 	bound.Shared = resp.GetShared()
@@ -233,5 +240,8 @@ func (v *Vault) bindings(ctx context.Context, req *vaultv1.ListSecretBindingsReq
 }
 
 func bindingFromProto(b *vaultv1.Binding) Binding {
-	return Binding{Secret: b.GetSecret(), UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder()}
+	return Binding{
+		Secret: b.GetSecret(), UID: b.GetUid(), Referrer: b.GetReferrer(), Operation: b.GetOperationId(), Holder: b.GetHolder(),
+		Port: uint16(b.GetPort()),
+	}
 }

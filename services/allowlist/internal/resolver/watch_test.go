@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
@@ -230,13 +231,24 @@ func TestHostOfAKeptCredentialIsCheckedEachTime(t *testing.T) {
 		r.Usage, r.AllowedHosts = vaultv1.Usage_USAGE_CREDENTIAL, []string{"a.example"}
 		return r, nil
 	})
-	allowed, foreign, key := want("a"), want("a"), want("a")
-	allowed.Usage, allowed.Host = resolver.UsageCredential, "a.example"
-	foreign.Usage, foreign.Host = resolver.UsageCredential, "b.example"
+	to := func(host string, port uint16, anyPort bool) resolver.Want {
+		w := want("a")
+		w.Usage, w.To, w.AnyPort = resolver.UsageCredential, destination.Destination{Host: host, Port: port}, anyPort
+		return w
+	}
+	allowed, key := to("a.example", 443, false), want("a")
 	b.kept(t, allowed)
 	before := b.asked.Load()
-	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{foreign}); !fault.Is(err, resolver.ReasonHostNotAllowed) {
-		t.Errorf("Resolve for another host = %v, want HOST_NOT_ALLOWED", err)
+	for what, foreign := range map[string]resolver.Want{
+		"another host": to("b.example", 443, false), "another port": to("a.example", 8443, false),
+		"any port of another host": to("b.example", 8443, true), "nothing": to("", 0, false), "a host without port": to("a.example", 0, false),
+	} {
+		if _, err := b.vault.Resolve(t.Context(), []resolver.Want{foreign}); !fault.Is(err, resolver.ReasonHostNotAllowed) {
+			t.Errorf("Resolve for %s = %v, want HOST_NOT_ALLOWED", what, err)
+		}
+	}
+	if got := b.get(t, to("a.example", 8443, true)); got != "token" {
+		t.Errorf("Resolve for any port of its host = %q", got)
 	}
 	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{key}); !fault.Is(err, resolver.ReasonUsageNotAllowed) {
 		t.Errorf("Resolve of a credential as a key = %v, want USAGE_NOT_ALLOWED", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/destination"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -46,6 +48,35 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 		return nil, err
 	}
 	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound), Facts: facts, Shared: bound.Shared}, nil
+}
+
+func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
+	use := secret.Use{
+		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Port: uint16(req.GetPort()),
+		Operation: req.GetOperationId(), Version: req.GetVersion(),
+		Purpose: secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
+	}
+	if len(req.GetChains()) > 0 && use.Usage != secret.Key {
+		return secret.Use{}, fault.Field("chains", "must be empty unless the usage is KEY")
+	}
+	var err error
+	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
+		return secret.Use{}, at("referrer", err)
+	}
+	switch {
+	case use.Usage == secret.Credential && use.Port == 0:
+		return secret.Use{}, fault.Field("port", "must be the port that the CREDENTIAL is sent to")
+	case use.Usage != secret.Credential && use.Port != 0:
+		return secret.Use{}, fault.Field("port", "must be 0 unless the usage is CREDENTIAL")
+	case use.Usage != secret.Credential && use.Host == "":
+		return use, nil
+	case use.Usage == secret.Parameter:
+		return secret.Use{}, fault.Field("host", "must be empty for a PARAMETER")
+	}
+	if _, err := destination.ParseHost(use.Host); err != nil {
+		return secret.Use{}, at("host", err)
+	}
+	return use, nil
 }
 
 // UnbindSecret gives up what the calling workload bound.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/resource"
@@ -122,16 +123,19 @@ func periodToProto(period time.Duration) *durationpb.Duration {
 }
 
 func hostsFromProto(texts []string) ([]string, error) {
+	var hosts []string
 	for i, text := range texts {
 		field := fmt.Sprintf("secret.allowed_hosts[%d]", i)
-		if _, err := secret.ParseHost(text); err != nil {
+		to, err := destination.Parse(text)
+		if err != nil {
 			return nil, at(field, err)
 		}
-		if slices.Contains(texts[:i], text) {
+		if slices.Contains(hosts, to.String()) {
 			return nil, fault.Field(field, "must not be there twice")
 		}
+		hosts = append(hosts, to.String())
 	}
-	return texts, nil
+	return hosts, nil
 }
 
 func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
@@ -194,31 +198,6 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 		q.DueBefore = &before
 	}
 	return q, nil
-}
-
-func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
-	use := secret.Use{
-		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(),
-		Operation: req.GetOperationId(), Version: req.GetVersion(),
-		Purpose: secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
-	}
-	if len(req.GetChains()) > 0 && use.Usage != secret.Key {
-		return secret.Use{}, fault.Field("chains", "must be empty unless the usage is KEY")
-	}
-	var err error
-	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
-		return secret.Use{}, at("referrer", err)
-	}
-	switch {
-	case use.Usage != secret.Credential && use.Host == "":
-		return use, nil
-	case use.Usage == secret.Parameter:
-		return secret.Use{}, fault.Field("host", "must be empty for a PARAMETER")
-	}
-	if _, err := secret.ParseHost(use.Host); err != nil {
-		return secret.Use{}, at("host", err)
-	}
-	return use, nil
 }
 
 func secretToProto(s secret.Secret) *vaultv1.Secret {
@@ -307,7 +286,7 @@ func replacementToProto(r secret.Replacement) *vaultv1.PreviousVersion {
 func bindingToProto(b secret.Binding) *vaultv1.Binding {
 	return &vaultv1.Binding{
 		Secret: b.Name.String(), Uid: b.UID, Usage: usageToProto(b.Usage),
-		Referrer: b.Referrer, Holder: b.Holder, Host: cmp.Or(b.Host, b.Purpose.Host), OperationId: b.Operation,
+		Referrer: b.Referrer, Holder: b.Holder, Host: cmp.Or(b.Host, b.Purpose.Host), Port: uint32(b.Port), OperationId: b.Operation,
 		CreateTime: timestamppb.New(b.Created), Versions: b.Versions, Chains: b.Purpose.Chains,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -23,6 +24,8 @@ type Use struct {
 	Referrer string
 	// Host is where a credential is sent, or that of the endpoint which uses a KEY.
 	Host string
+	// Port is the port that a credential is sent to.
+	Port uint16
 	// Operation names the save that needs the binding.
 	Operation string
 	// Version is the version that the referrer means, 0 being the current one.
@@ -33,7 +36,8 @@ type Use struct {
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation adds the version, if it is
-// one that was not named yet, and else changes nothing; it returns what there is.
+// one that was not named yet, reports what bindings of earlier releases do not tell, and else
+// changes nothing; it returns what there is.
 //
 // With the binding comes what is known of the version that is meant: one that is named
 // must be enabled, while the current one may be in any state, as it is another one after
@@ -53,12 +57,12 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if meant, err = use.meant(tx, sec); err != nil {
 			return err
 		}
-		if err := use.hostOf(sec, meant); err != nil {
-			return err
-		}
 		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
 		present, err := loadBinding(tx, &bound)
 		if err != nil {
+			return err
+		}
+		if err := use.hostOf(sec, meant, bound); err != nil {
 			return err
 		}
 		bound.Shared = sec.Shared || sec.public(meant)
@@ -73,10 +77,13 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 			if reports {
 				bound.Purpose = use.purpose()
 			}
+			if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
+				return err
+			}
 		} else {
 			bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
 			if bound.Purpose = use.purpose(); use.Usage == Credential {
-				bound.Host = use.Host
+				bound.Host, bound.Port = use.Host, use.Port
 			}
 			if err := countBinding(tx, bound, true); err != nil {
 				return err
@@ -98,8 +105,8 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 // sameAs refuses an operation id that was used for another binding of the secret: the
 // caller would rely on a grant that it does not have.
 func (u Use) sameAs(b Binding) error {
-	if u.Referrer != b.Referrer || u.Usage == Credential && u.Host != b.Host {
-		return fault.Field("operation_id", "must not be that of a binding for another referrer or host")
+	if u.Referrer != b.Referrer || u.Usage == Credential && (u.Host != b.Host || u.Port != b.Port && !b.portless()) {
+		return fault.Field("operation_id", "must not be that of a binding for another referrer, host or port")
 	}
 	if len(b.Purpose.Chains) > 0 && !slices.Equal(b.Purpose.Chains, u.Purpose.Chains) {
 		return fault.Field("operation_id", "must not be that of a binding for another purpose")
@@ -117,9 +124,10 @@ func (u Use) purpose() Purpose {
 	return p
 }
 
-// adds reports whether the use tells a version or a purpose that the binding does not have yet.
+// adds reports whether the use tells a version, a purpose or a port that the binding does not
+// have yet.
 func (u Use) adds(b Binding) bool {
-	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0
+	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0 || b.portless()
 }
 
 // name makes the binding name a version, unless that is 0.
@@ -179,16 +187,28 @@ func (u Use) allowedBy(sec Secret) error {
 	return nil
 }
 
-// hostOf fails if the version that is meant may not be sent to the host.
-func (u Use) hostOf(sec Secret, meant Version) error {
+// destination returns where a credential is sent.
+func (u Use) destination() destination.Destination {
+	return destination.Destination{Host: u.Host, Port: u.Port}
+}
+
+// hostOf fails if the version that is meant may not be sent to the host and port. Present is
+// the binding if there is one already; [Store.reportPort] judges one without port.
+func (u Use) hostOf(sec Secret, meant Version, present Binding) error {
 	hosts := sec.AllowedHosts // also while the current version is destroyed
 	if u.Version != 0 {
 		hosts = meant.AllowedHosts
 	}
-	if sec.Usage == Credential && !slices.Contains(hosts, u.Host) {
-		return fault.New(fault.FailedPrecondition, HostNotAllowed, "the credential may not be sent to this host")
+	if to := u.destination().String(); sec.Usage == Credential && !present.portless() && !slices.Contains(hosts, to) {
+		return hostNotAllowed(to)
 	}
 	return nil
+}
+
+func hostNotAllowed(to string) error {
+	return fault.New(fault.FailedPrecondition, HostNotAllowed,
+		"the credential may not be sent to this host and port; add "+to+" to allowed_hosts with a new value, or have a super admin add it").
+		With("host", to)
 }
 
 // meant returns the version that the use means.
@@ -226,13 +246,18 @@ func countBinding(tx kv.Tx, b Binding, comes bool) error {
 	if b.Host == "" {
 		return nil
 	}
-	if _, err := addCount(tx, hostReferrerKey(b.UID, b.Host, b.Referrer), comes); err != nil {
+	return countHost(tx, b, comes)
+}
+
+// countHost keeps the counter of bindings to a host and port.
+func countHost(tx kv.Tx, b Binding, comes bool) error {
+	if _, err := addCount(tx, hostReferrerKey(b.UID, b.destination(), b.Referrer), comes); err != nil {
 		return fmt.Errorf("count bindings to host: %w", err)
 	}
 	return nil
 }
 
-// checkHostsInUse fails with SECRET_IN_USE if a host is no longer among the allowed
+// checkHostsInUse fails with SECRET_IN_USE if a host and port is no longer among the allowed
 // ones although a binding sends the credential there.
 func checkHostsInUse(r kv.Reader, before Secret, allowed []string) error {
 	using := make(map[string]bool)

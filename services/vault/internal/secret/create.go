@@ -78,7 +78,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 		Usage: draft.Usage, AllowedHosts: draft.AllowedHosts,
 		Current: 1, Last: 1, State: Enabled,
 		Created: now, Updated: now,
-		RotationPeriod: draft.RotationPeriod,
+		RotationPeriod: draft.RotationPeriod, Ports: draft.Usage == Credential,
 	}
 	if sec.Usage == Key {
 		sec.Purpose, sec.Shared, sec.Kind = new(Purpose), draft.Shared, draft.Value.kind
@@ -144,7 +144,7 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
 		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: strings.Join(stored.Prints, " "),
-		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts,
+		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts, Ports: sec.Ports,
 	}
 	if err := v.begin(tx, sec.UID, stored.Print, sec.Last); err != nil {
 		return err

@@ -34,7 +34,8 @@ type Purpose struct {
 	Chains []string `json:"chains,omitempty"`
 	// Cost is the least work of derivations, 0 without any.
 	Cost uint64 `json:"cost,omitempty"`
-	// Host is that of the endpoints that the KEY serves.
+	// Host is that of the endpoints that the KEY serves. It has no port: a KEY is sent nowhere,
+	// so the host only tells partners apart, and one partner may answer on several ports.
 	Host string `json:"host,omitempty"`
 	// Conflicting is whether a super admin acknowledged that a chain may open another.
 	Conflicting bool `json:"conflicting,omitempty"`

@@ -148,8 +148,13 @@ type Secret struct {
 	Description string            `json:"description,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Usage       Usage             `json:"usage"`
-	// AllowedHosts are those of the current version.
+	// AllowedHosts are those of the current version, as [destination.Destination] writes them.
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	// Ports is that of the current version.
+	Ports bool `json:"ports,omitempty"`
+	// UsedPorts are destinations other than port 443 that bindings reported; see [Store.Bind].
+	// They are among the hosts of versions without Ports.
+	UsedPorts []string `json:"used_ports,omitempty"`
 	// EarlierHosts are those of versions that were stored before hosts belonged to them.
 	EarlierHosts []string `json:"earlier_hosts,omitempty"`
 	// Current is the number of the version that is used now.
@@ -233,6 +238,9 @@ type Version struct {
 	// AllowedHosts are the hosts that a CREDENTIAL may be sent to. Versions that were stored
 	// before there was such a field have none; see [Secret.hostsOf].
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	// Ports is whether a host without port was meant as one on port 443. Without it, the hosts
+	// were stored before ports were kept, or taken over from a version of which they were.
+	Ports bool `json:"ports,omitempty"`
 	// WeakReason is why the key is weak, as acknowledged; empty for all others.
 	WeakReason string `json:"weak_reason,omitempty"`
 	// Uses are what was reported of the version. [Store.Versions] reads them.
@@ -242,14 +250,17 @@ type Version struct {
 // A Binding lets its holder resolve one uid, and keeps the secret from being
 // deleted while it lasts.
 type Binding struct {
-	Name      Name      `json:"-"`
-	UID       string    `json:"-"`
-	Holder    string    `json:"-"`
-	Operation string    `json:"-"`
-	Usage     Usage     `json:"usage"`
-	Referrer  string    `json:"referrer"`
-	Host      string    `json:"host,omitempty"`
-	Created   time.Time `json:"created"`
+	Name      Name   `json:"-"`
+	UID       string `json:"-"`
+	Holder    string `json:"-"`
+	Operation string `json:"-"`
+	Usage     Usage  `json:"usage"`
+	Referrer  string `json:"referrer"`
+	Host      string `json:"host,omitempty"`
+	// Port is the port of Host. Bindings that were made before there was such a field tell 0
+	// until it is reported.
+	Port    uint16    `json:"port,omitempty"`
+	Created time.Time `json:"created"`
 	// Versions are those that the referrer names, ascending. Bindings that were made
 	// before there was such a field tell none.
 	Versions []uint32 `json:"versions,omitempty"`

@@ -170,7 +170,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 			return Secret{}, err
 		}
 		if added.waits {
-			after.AllowedHosts = before.AllowedHosts
+			after.AllowedHosts, after.Ports = before.AllowedHosts, before.Ports
 		} else {
 			after.promote(after.Last, after.Updated)
 			e.fields = append(e.fields, FieldCurrentVersion)

@@ -31,9 +31,7 @@ func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag s
 		if err := checkHostsInUse(tx, *sec, v.AllowedHosts); err != nil {
 			return false, err
 		}
-		if !slices.Equal(v.AllowedHosts, sec.AllowedHosts) {
-			*sec = sec.withHosts(v.AllowedHosts)
-		}
+		*sec = sec.withHosts(v.AllowedHosts, v.Ports)
 		sec.promote(v.Number, sec.Updated)
 		v.Current = true
 		return true, nil

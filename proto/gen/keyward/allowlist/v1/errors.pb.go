@@ -82,7 +82,8 @@ const (
 	// FAILED_PRECONDITION. A referenced secret may not be used for this.
 	// Metadata: `usage`, the secret's.
 	ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED ErrorReason = 20
-	// FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host.
+	// FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host and
+	// port. Metadata: `host`, what the `allowed_hosts` of the secret would have to name.
 	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 21
 	// FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
 	// does not decode, or has the wrong length; or a credential is not text that can

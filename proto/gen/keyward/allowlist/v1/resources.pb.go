@@ -224,8 +224,8 @@ const (
 	EndpointChange_ACTION_TESTED EndpointChange_Action = 10
 	// A sample was diagnosed.
 	EndpointChange_ACTION_DIAGNOSED EndpointChange_Action = 11
-	// What the keys of an endpoint that was saved by an earlier release are used for was put
-	// on record.
+	// What the keys of an endpoint that was saved by an earlier release are used for, or the
+	// port that its credentials are sent to, was put on record.
 	EndpointChange_ACTION_PURPOSES_REPORTED EndpointChange_Action = 12
 )
 
@@ -743,7 +743,7 @@ type BodyValue struct {
 	// Where: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. What is
 	// there is replaced; the object that holds it must be there. At most 256 bytes.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// The secret: a CREDENTIAL of the endpoint's workspace that allows its host. Its
+	// The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
 	// text becomes a JSON string.
 	Secret        *SecretRef `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields

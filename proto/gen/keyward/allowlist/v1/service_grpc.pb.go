@@ -86,7 +86,7 @@ type AllowlistServiceClient interface {
 	// Changes what the mask names. A change of the URL that the verification does not
 	// cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
 	// in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
-	// host are a violation at `endpoint.url`.
+	// host and port are a violation at `endpoint.url`.
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(ctx context.Context, in *DeleteEndpointRequest, opts ...grpc.CallOption) (*DeleteEndpointResponse, error)
@@ -356,7 +356,7 @@ type AllowlistServiceServer interface {
 	// Changes what the mask names. A change of the URL that the verification does not
 	// cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
 	// in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
-	// host are a violation at `endpoint.url`.
+	// host and port are a violation at `endpoint.url`.
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and gives up its bindings; its history stays.
 	DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error)

@@ -65,7 +65,8 @@ const (
 	ErrorReason_ERROR_REASON_VERSION_DESTROYED ErrorReason = 14
 	// FAILED_PRECONDITION. The secret may not be used for this. Metadata: `usage`, the secret's.
 	ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED ErrorReason = 15
-	// FAILED_PRECONDITION. The credential may not be sent to this host.
+	// FAILED_PRECONDITION. The credential may not be sent to this host and port. Metadata:
+	// `host`, what `allowed_hosts` would have to name.
 	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 16
 	// PERMISSION_DENIED. The calling workload holds no binding to the secret.
 	ErrorReason_ERROR_REASON_NOT_BOUND ErrorReason = 17

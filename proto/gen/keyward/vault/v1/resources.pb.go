@@ -37,7 +37,7 @@ const (
 	// A parameter such as a static IV or a salt. Public by declaration: it may
 	// become visible in what is sent to a partner.
 	Usage_USAGE_PARAMETER Usage = 2
-	// A header, query or body value that is sent as it is, but only to the hosts
+	// A header, query or body value that is sent as it is, but only to the hosts and ports
 	// in `allowed_hosts`.
 	Usage_USAGE_CREDENTIAL Usage = 3
 	// Key material that what is sent gives away, because a partner uses its beginning as the
@@ -602,12 +602,15 @@ type Secret struct {
 	// The stored form of the current version. Set by GetSecret only, unless the version is
 	// destroyed.
 	EncryptedValue *EncryptedValue `protobuf:"bytes,8,opt,name=encrypted_value,json=encryptedValue,proto3" json:"encrypted_value,omitempty"`
-	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
-	// lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
-	// empty for all other usages. At most 32. Changes are on the log. A host in use
-	// cannot be removed. Hosts belong to a version, and these are the current one's: an
-	// update adds a host together with a `value`, unless a super admin makes it, and a
-	// version that is restored has the hosts that it had.
+	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
+	// `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
+	// port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
+	// port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
+	// most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
+	// a version, and these are the current one's: an update adds a host, or a port of one,
+	// together with a `value`, unless a super admin makes it, and a version that is restored
+	// has the hosts that it had. Hosts that were stored before ports were kept stand for port
+	// 443, and for the ports that the allowlist reports to be in use when it first starts.
 	AllowedHosts []string `protobuf:"bytes,9,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The number of the version that is used now. Starts at 1.
 	CurrentVersion uint32 `protobuf:"varint,10,opt,name=current_version,json=currentVersion,proto3" json:"current_version,omitempty"`
@@ -1424,7 +1427,8 @@ type SecretVersion struct {
 	// Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
 	// for those that were stored before weak keys were acknowledged, and once it is destroyed.
 	WeakReason string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
-	// The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+	// The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
+	// destroyed.
 	AllowedHosts  []string `protobuf:"bytes,26,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1658,6 +1662,9 @@ type Binding struct {
 	Holder string `protobuf:"bytes,5,opt,name=holder,proto3" json:"holder,omitempty"`
 	// The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
 	Host string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
+	// The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
+	// before ports were kept and are not reported yet.
+	Port uint32 `protobuf:"varint,40,opt,name=port,proto3" json:"port,omitempty"`
 	// The operation that made the binding: one save of the referrer.
 	OperationId string `protobuf:"bytes,7,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// When the binding was made.
@@ -1742,6 +1749,13 @@ func (x *Binding) GetHost() string {
 		return x.Host
 	}
 	return ""
+}
+
+func (x *Binding) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
 }
 
 func (x *Binding) GetOperationId() string {
@@ -2107,7 +2121,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x06 \x01(\v2\x1d.keyward.vault.v1.SecretValueB\x06\xe0A\x04\x80\x01\x01R\x05value\x12&\n" +
 	"\fmasked_value\x18\a \x01(\tB\x03\xe0A\x03R\vmaskedValue\x12N\n" +
 	"\x0fencrypted_value\x18\b \x01(\v2 .keyward.vault.v1.EncryptedValueB\x03\xe0A\x03R\x0eencryptedValue\x126\n" +
-	"\rallowed_hosts\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10 \"\ar\x05\x10\x01\x18\xfd\x01R\fallowedHosts\x12,\n" +
+	"\rallowed_hosts\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10 \"\ar\x05\x10\x01\x18\x83\x02R\fallowedHosts\x12,\n" +
 	"\x0fcurrent_version\x18\n" +
 	" \x01(\rB\x03\xe0A\x03R\x0ecurrentVersion\x129\n" +
 	"\x05state\x18\v \x01(\x0e2\x1e.keyward.vault.v1.VersionStateB\x03\xe0A\x03R\x05state\x12@\n" +
@@ -2216,14 +2230,15 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSTATE_OK\x10\x01\x12\x11\n" +
 	"\rSTATE_WARNING\x10\x02\x12\x13\n" +
-	"\x0fSTATE_EXHAUSTED\x10\x03\"\xbe\x02\n" +
+	"\x0fSTATE_EXHAUSTED\x10\x03\"\xd2\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
 	"\x05usage\x18\x03 \x01(\x0e2\x17.keyward.vault.v1.UsageR\x05usage\x12\x1a\n" +
 	"\breferrer\x18\x04 \x01(\tR\breferrer\x12\x16\n" +
 	"\x06holder\x18\x05 \x01(\tR\x06holder\x12\x12\n" +
-	"\x04host\x18\x06 \x01(\tR\x04host\x12!\n" +
+	"\x04host\x18\x06 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18( \x01(\rR\x04port\x12!\n" +
 	"\foperation_id\x18\a \x01(\tR\voperationId\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +

@@ -1887,9 +1887,16 @@ type BindSecretRequest struct {
 	// The host of the referrer, which a CREDENTIAL is sent to; empty for PARAMETER. A KEY that
 	// is not shared serves one host: another one is KEY_NOT_SHARED.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	// The port that a CREDENTIAL is sent to. Required for CREDENTIAL, 0 for other usages. The
+	// host and port must be in the `allowed_hosts` of the version that is meant: else
+	// HOST_NOT_ALLOWED. Binding a CREDENTIAL again under the same id reports the port of a
+	// binding that was made before ports were kept: a port of an allowed host is then added to
+	// the versions whose hosts were stored before that. The port of any other binding never changes.
+	Port uint32 `protobuf:"varint,40,opt,name=port,proto3" json:"port,omitempty"`
 	// Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
 	// `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
-	// most 16 of them, and changes nothing else; for another referrer or host it is refused.
+	// most 16 of them, and changes nothing else; for another referrer, host or port it is
+	// refused.
 	OperationId string `protobuf:"bytes,5,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// The version that the referrer means; `facts` are of it. One that is named is in use from
 	// now on, and must be enabled: else VERSION_NOT_FOUND, VERSION_DISABLED or
@@ -1967,6 +1974,13 @@ func (x *BindSecretRequest) GetHost() string {
 		return x.Host
 	}
 	return ""
+}
+
+func (x *BindSecretRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
 }
 
 func (x *BindSecretRequest) GetOperationId() string {
@@ -2402,7 +2416,8 @@ type ResolveSecretResponse struct {
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// What the secret may be used for. The caller checks it again.
 	Usage Usage `protobuf:"varint,3,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
-	// The hosts that a CREDENTIAL may be sent to.
+	// The hosts that a CREDENTIAL may be sent to, as in Secret. The caller checks host and port
+	// again.
 	AllowedHosts []string `protobuf:"bytes,4,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	// The position of the change log that the answer is of: all changes before it are
 	// in it. An answer that is older than the last event of a watch is to be dropped.
@@ -3279,12 +3294,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"P\n" +
 	"\x1cReplaceSecretPurposeResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x8d\x03\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xac\x03\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
 	"\breferrer\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\breferrer\x12\x1c\n" +
-	"\x04host\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12C\n" +
+	"\x04host\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12\x1d\n" +
+	"\x04port\x18( \x01(\rB\t\xbaH\x06*\x04\x18\xff\xff\x03R\x04port\x12C\n" +
 	"\foperation_id\x18\x05 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\rR\aversion\x123\n" +
 	"\x06chains\x18\b \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12\x12\n" +

@@ -74,9 +74,9 @@ type VaultServiceClient interface {
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
 	// `keep_current` is set), also when the same value is stored again. Fails with
-	// SECRET_IN_USE if a host that a binding sends the value to is to leave
-	// `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
-	// a super admin. Where nothing differs, nothing is changed or logged.
+	// SECRET_IN_USE if a host and port that a binding sends the value to is to leave
+	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
+	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -397,9 +397,9 @@ type VaultServiceServer interface {
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
 	// Changes what the mask names. A `value` adds a version and makes it current (unless
 	// `keep_current` is set), also when the same value is stored again. Fails with
-	// SECRET_IN_USE if a host that a binding sends the value to is to leave
-	// `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
-	// a super admin. Where nothing differs, nothing is changed or logged.
+	// SECRET_IN_USE if a host and port that a binding sends the value to is to leave
+	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
+	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound

@@ -33,8 +33,11 @@ test.each([["Authorization", true], ["X-Api-Key", true], ["session-TOKEN", true]
 });
 
 test("the host of a URL, or of none", () => {
-  expect(hostOf("https://API.bank.test:8443/x")).toBe("api.bank.test");
+  expect(hostOf("https://API.bank.test./x")).toBe("api.bank.test");
+  expect(hostOf("https://API.bank.test:443/x")).toBe("api.bank.test");
+  expect(hostOf("https://API.bank.test:8443/x")).toBe("api.bank.test:8443");
   expect(hostOf("https://[::1]/")).toBe("::1");
+  expect(hostOf("https://[::1]:8443/")).toBe("[::1]:8443");
   expect(hostOf("https:")).toBeUndefined();
 });
 

@@ -73,10 +73,12 @@ export function endpointOf(draft: Draft): EndpointJson {
   return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson } : rest;
 }
 
-/** The host of a URL, or nothing while it is none. */
+/** The host of a URL as allowed hosts name it, with its port unless that is 443, or nothing while it is none. */
 export function hostOf(url: string): string | undefined {
   try {
-    return new URL(url).hostname.replace(/^\[|\]$/g, "") || undefined;
+    const { hostname, port } = new URL(url);
+    const host = hostname.replace(/\.$/, "");
+    return port ? `${host}:${port}` : host.replace(/^\[|\]$/g, "") || undefined;
   } catch {
     return undefined;
   }

@@ -23,8 +23,10 @@ describe("a problem", () => {
     ["KEY_PURPOSE_FIXED", { chains: "raw > A(iv=random/12,tag=16), raw > B", requested: "raw > C" }, "It is used for raw > A(iv=random/12,tag=16), raw > B, and for nothing else. This would use it for raw > C. Ask the partner to issue another key, and store that."],
     ["KEY_PURPOSE_FIXED", {}, "A key serves one purpose, and never a second one. Ask the partner to issue another key, and store that."],
     ["KEY_NOT_SHARED", { host: "a.test" }, "It serves the endpoints of a.test only. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
+    ["HOST_NOT_ALLOWED", { host: "a.test:8443" }, "Add a.test:8443 to the secret's allowed hosts first, together with a new value; or ask a super admin to add it."],
+    ["HOST_NOT_ALLOWED", {}, "Add the endpoint's host and port to the secret's allowed hosts first, together with a new value; or ask a super admin to add it."],
     ["KEY_NOT_SHARED", {}, "A key serves the endpoints of one host and the same senders. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
-  ])("%s says what the key is for, and what to do", (reason, metadata, text) => {
+  ])("%s says what it is about, and what to do", (reason, metadata, text) => {
     expect(explain(new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason, metadata }] })).text).toBe(text);
   });
 

@@ -66,7 +66,7 @@ const titles: Record<string, string> = {
   ENDPOINT_NOT_ACTIVE: "The endpoint is not in use",
   VERIFICATION_FAILED: "The proof was not found",
   USAGE_NOT_ALLOWED: "The secret may not be used for this",
-  HOST_NOT_ALLOWED: "The credential may not be sent to this host",
+  HOST_NOT_ALLOWED: "The credential may not be sent to this host and port",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
   KEY_PURPOSE_FIXED: "The key serves another purpose",
   NONCE_BUDGET_EXHAUSTED: "The key has encrypted as many values as one key may",
@@ -95,7 +95,6 @@ const hints: Record<string, string> = {
   DEADLINE: "The change may or may not have been made. Look before you repeat it.",
   DIRECT_KEY_NOT_SUPPORTED: "Store it as a secret, and refer to that. What is public, say so.",
   USAGE_NOT_ALLOWED: "Keys go into ciphers and signatures; credentials into headers, query parameters and body values.",
-  HOST_NOT_ALLOWED: "Add the endpoint's host to the secret's allowed hosts first, together with a new value.",
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
   NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret with another value.",
@@ -110,6 +109,7 @@ const hints: Record<string, string> = {
 const told: Record<string, (metadata: Record<string, string>) => string> = {
   KEY_PURPOSE_FIXED: ({ chains, requested }) =>
     [chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.", requested && `This would use it for ${requested}.`, "Ask the partner to issue another key, and store that."].filter(Boolean).join(" "),
+  HOST_NOT_ALLOWED: ({ host }) => `Add ${host || "the endpoint's host and port"} to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.`,
   KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
 };
 

@@ -32,7 +32,7 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
   ACTION_PURPOSE_SEALED: ["Purpose sealed by the first use", "key"],
   ACTION_PURPOSE_REPLACED: ["Purpose replaced by a super admin", "key", "warn"],
   ACTION_EQUAL_VALUE_REFUSED: ["Refused: another secret has the same value", "warn", "warn"],
-  ACTION_PURPOSES_REPORTED: ["Recorded what its keys are used for", "key"],
+  ACTION_PURPOSES_REPORTED: ["Recorded what its secrets are used for", "key"],
   ACTION_APPROVED: ["Approved", "proof", "good"],
   ACTION_ACTIVATED: ["Activated", "on"],
   ACTION_DEACTIVATED: ["Deactivated", "off", "warn"],

@@ -24,13 +24,13 @@ export function LabelsField({ value, onChange, error }: { value: LabelMap; onCha
   );
 }
 
-/** The hosts that a credential may be sent to. */
+/** The hosts and ports that a credential may be sent to. */
 export function HostsField({ value, onChange, error }: { value: string[]; onChange: (hosts: string[]) => void; error?: string }) {
   return (
     <TagsInput
       label="Allowed hosts"
       withAsterisk
-      description="The only hosts it is ever sent to. Type a name and press Enter."
+      description="The only hosts it is ever sent to, on port 443 unless you add another one, as in api.partner.example:8443. Press Enter after each."
       placeholder={value.length === 0 ? "api.partner.example" : undefined}
       value={value}
       onChange={(hosts) => onChange(hosts.map((h) => h.trim().toLowerCase()).filter(Boolean))}

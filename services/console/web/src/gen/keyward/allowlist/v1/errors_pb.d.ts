@@ -178,7 +178,8 @@ export enum ErrorReason {
   USAGE_NOT_ALLOWED = 20,
 
   /**
-   * FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host.
+   * FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host and
+   * port. Metadata: `host`, what the `allowed_hosts` of the secret would have to name.
    *
    * @generated from enum value: ERROR_REASON_HOST_NOT_ALLOWED = 21;
    */

@@ -670,7 +670,7 @@ export declare type BodyValue = Message<"keyward.allowlist.v1.BodyValue"> & {
   path: string;
 
   /**
-   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host. Its
+   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
    * text becomes a JSON string.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
@@ -693,7 +693,7 @@ export declare type BodyValueJson = {
   path?: string;
 
   /**
-   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host. Its
+   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
    * text becomes a JSON string.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
@@ -1460,8 +1460,8 @@ export enum EndpointChange_Action {
   DIAGNOSED = 11,
 
   /**
-   * What the keys of an endpoint that was saved by an earlier release are used for was put
-   * on record.
+   * What the keys of an endpoint that was saved by an earlier release are used for, or the
+   * port that its credentials are sent to, was put on record.
    *
    * @generated from enum value: ACTION_PURPOSES_REPORTED = 12;
    */

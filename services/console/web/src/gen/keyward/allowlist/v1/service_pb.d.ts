@@ -3104,7 +3104,7 @@ export declare const AllowlistService: GenService<{
    * Changes what the mask names. A change of the URL that the verification does not
    * cover undoes it and makes the endpoint PENDING. What is wrong with the request comes
    * in one error, as for CreateEndpoint; credentials that may not be sent to a new URL's
-   * host are a violation at `endpoint.url`.
+   * host and port are a violation at `endpoint.url`.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.UpdateEndpoint
    */

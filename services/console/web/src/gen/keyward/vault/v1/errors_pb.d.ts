@@ -136,7 +136,8 @@ export enum ErrorReason {
   USAGE_NOT_ALLOWED = 15,
 
   /**
-   * FAILED_PRECONDITION. The credential may not be sent to this host.
+   * FAILED_PRECONDITION. The credential may not be sent to this host and port. Metadata:
+   * `host`, what `allowed_hosts` would have to name.
    *
    * @generated from enum value: ERROR_REASON_HOST_NOT_ALLOWED = 16;
    */

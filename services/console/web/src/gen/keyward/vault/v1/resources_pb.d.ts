@@ -197,12 +197,15 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   encryptedValue?: EncryptedValue | undefined;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
-   * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
-   * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed. Hosts belong to a version, and these are the current one's: an
-   * update adds a host together with a `value`, unless a super admin makes it, and a
-   * version that is restored has the hosts that it had.
+   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
+   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
+   * port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
+   * port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
+   * most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
+   * a version, and these are the current one's: an update adds a host, or a port of one,
+   * together with a `value`, unless a super admin makes it, and a version that is restored
+   * has the hosts that it had. Hosts that were stored before ports were kept stand for port
+   * 443, and for the ports that the allowlist reports to be in use when it first starts.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -379,12 +382,15 @@ export declare type SecretJson = {
   encryptedValue?: EncryptedValueJson;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example`:
-   * lower-case DNS names or IP addresses without port. Required for CREDENTIAL,
-   * empty for all other usages. At most 32. Changes are on the log. A host in use
-   * cannot be removed. Hosts belong to a version, and these are the current one's: an
-   * update adds a host together with a `value`, unless a super admin makes it, and a
-   * version that is restored has the hosts that it had.
+   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
+   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
+   * port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
+   * port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
+   * most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
+   * a version, and these are the current one's: an update adds a host, or a port of one,
+   * together with a `value`, unless a super admin makes it, and a version that is restored
+   * has the hosts that it had. Hosts that were stored before ports were kept stand for port
+   * 443, and for the ports that the allowlist reports to be in use when it first starts.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
@@ -1270,7 +1276,8 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
   weakReason: string;
 
   /**
-   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   * The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
+   * destroyed.
    *
    * @generated from field: repeated string allowed_hosts = 26;
    */
@@ -1364,7 +1371,8 @@ export declare type SecretVersionJson = {
   weakReason?: string;
 
   /**
-   * The hosts that this version of a CREDENTIAL may be sent to. Empty once it is destroyed.
+   * The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
+   * destroyed.
    *
    * @generated from field: repeated string allowed_hosts = 26;
    */
@@ -1592,6 +1600,14 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
   host: string;
 
   /**
+   * The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
+   * before ports were kept and are not reported yet.
+   *
+   * @generated from field: uint32 port = 40;
+   */
+  port: number;
+
+  /**
    * The operation that made the binding: one save of the referrer.
    *
    * @generated from field: string operation_id = 7;
@@ -1671,6 +1687,14 @@ export declare type BindingJson = {
    * @generated from field: string host = 6;
    */
   host?: string;
+
+  /**
+   * The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
+   * before ports were kept and are not reported yet.
+   *
+   * @generated from field: uint32 port = 40;
+   */
+  port?: number;
 
   /**
    * The operation that made the binding: one save of the referrer.
@@ -2283,7 +2307,7 @@ export enum Usage {
   PARAMETER = 2,
 
   /**
-   * A header, query or body value that is sent as it is, but only to the hosts
+   * A header, query or body value that is sent as it is, but only to the hosts and ports
    * in `allowed_hosts`.
    *
    * @generated from enum value: USAGE_CREDENTIAL = 3;

@@ -1798,9 +1798,21 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   host: string;
 
   /**
+   * The port that a CREDENTIAL is sent to. Required for CREDENTIAL, 0 for other usages. The
+   * host and port must be in the `allowed_hosts` of the version that is meant: else
+   * HOST_NOT_ALLOWED. Binding a CREDENTIAL again under the same id reports the port of a
+   * binding that was made before ports were kept: a port of an allowed host is then added to
+   * the versions whose hosts were stored before that. The port of any other binding never changes.
+   *
+   * @generated from field: uint32 port = 40;
+   */
+  port: number;
+
+  /**
    * Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
    * `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
-   * most 16 of them, and changes nothing else; for another referrer or host it is refused.
+   * most 16 of them, and changes nothing else; for another referrer, host or port it is
+   * refused.
    *
    * @generated from field: string operation_id = 5;
    */
@@ -1879,9 +1891,21 @@ export declare type BindSecretRequestJson = {
   host?: string;
 
   /**
+   * The port that a CREDENTIAL is sent to. Required for CREDENTIAL, 0 for other usages. The
+   * host and port must be in the `allowed_hosts` of the version that is meant: else
+   * HOST_NOT_ALLOWED. Binding a CREDENTIAL again under the same id reports the port of a
+   * binding that was made before ports were kept: a port of an allowed host is then added to
+   * the versions whose hosts were stored before that. The port of any other binding never changes.
+   *
+   * @generated from field: uint32 port = 40;
+   */
+  port?: number;
+
+  /**
    * Names the save that needs the binding: 1-64 characters of `A-Za-z0-9`, `-`,
    * `_`, `.`. Binding again under the same id adds a `version` that was not named yet, at
-   * most 16 of them, and changes nothing else; for another referrer or host it is refused.
+   * most 16 of them, and changes nothing else; for another referrer, host or port it is
+   * refused.
    *
    * @generated from field: string operation_id = 5;
    */
@@ -2346,7 +2370,8 @@ export declare type ResolveSecretResponse = Message<"keyward.vault.v1.ResolveSec
   usage: Usage;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to.
+   * The hosts that a CREDENTIAL may be sent to, as in Secret. The caller checks host and port
+   * again.
    *
    * @generated from field: repeated string allowed_hosts = 4;
    */
@@ -2411,7 +2436,8 @@ export declare type ResolveSecretResponseJson = {
   usage?: UsageJson;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to.
+   * The hosts that a CREDENTIAL may be sent to, as in Secret. The caller checks host and port
+   * again.
    *
    * @generated from field: repeated string allowed_hosts = 4;
    */
@@ -3135,9 +3161,9 @@ export declare const VaultService: GenService<{
   /**
    * Changes what the mask names. A `value` adds a version and makes it current (unless
    * `keep_current` is set), also when the same value is stored again. Fails with
-   * SECRET_IN_USE if a host that a binding sends the value to is to leave
-   * `allowed_hosts`, and for a value as CreateSecret does. Another host needs a `value` or
-   * a super admin. Where nothing differs, nothing is changed or logged.
+   * SECRET_IN_USE if a host and port that a binding sends the value to is to leave
+   * `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
+   * or a super admin. Where nothing differs, nothing is changed or logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.UpdateSecret
    */

@@ -1,0 +1,84 @@
+package secret
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/destination"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// portless reports whether the binding sends a credential to a port that nobody reported.
+func (b Binding) portless() bool { return b.Usage == Credential && b.Port == 0 }
+
+// destination returns where a credential is sent, as allowed hosts name it. A binding that
+// tells no port counts as one to port 443.
+func (b Binding) destination() string {
+	return destination.Destination{Host: b.Host, Port: cmp.Or(b.Port, destination.HTTPS)}.String()
+}
+
+// reportPort writes the port of a binding that was made before ports were kept, and adds it to
+// the hosts of versions that were stored before that. It fails with HOST_NOT_ALLOWED if
+// neither the current version nor one that the binding names may be sent there: their hosts
+// were changed since. For other bindings it does nothing.
+func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, use Use) error {
+	if !b.portless() {
+		return nil
+	}
+	lists, err := hostsInUse(tx, sec, slices.Concat(b.Versions, []uint32{use.Version}))
+	if err != nil {
+		return err
+	}
+	to := use.destination().String()
+	admits := func(l hostList) bool { return slices.Contains(l.hosts, to) }
+	// The host was allowed before ports were kept, so any port of it was.
+	opens := func(l hostList) bool { return !l.ports && !admits(l) && slices.Contains(l.hosts, use.Host) }
+	opened := slices.IndexFunc(lists, opens)
+	if opened < 0 && !slices.ContainsFunc(lists, admits) {
+		return hostNotAllowed(to)
+	}
+	if err := countHost(tx, *b, false); err != nil {
+		return err
+	}
+	b.Port = use.Port
+	if err := countHost(tx, *b, true); err != nil || opened < 0 {
+		return err
+	}
+	after := sec
+	after.Updated = later(sec.Updated, s.timestamp())
+	after.UsedPorts = append(slices.Clone(sec.UsedPorts), to)
+	if !after.Ports {
+		after.AllowedHosts = after.withUsedPorts(sec.AllowedHosts)
+	}
+	_, err = s.save(tx, call, sec, after, entry{
+		action: Updated, version: lists[opened].version, fields: []string{FieldAllowedHosts}, detail: Detail{
+			OldAllowedHosts: lists[opened].hosts, NewAllowedHosts: after.withUsedPorts(lists[opened].hosts),
+			Referrers: []string{b.Referrer},
+		},
+	})
+	return err
+}
+
+// A hostList is the hosts of a version, 0 being the current one.
+type hostList struct {
+	version uint32
+	hosts   []string
+	ports   bool
+}
+
+// hostsInUse returns the hosts of the current version, also while it is destroyed, and of those
+// with the given numbers.
+func hostsInUse(r kv.Reader, sec Secret, numbers []uint32) ([]hostList, error) {
+	lists := []hostList{{hosts: sec.AllowedHosts, ports: sec.Ports}}
+	for _, number := range numbers {
+		if number == 0 {
+			continue
+		}
+		v, err := loadVersion(r, sec, number)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, hostList{number, v.AllowedHosts, v.Ports})
+	}
+	return lists, nil
+}
