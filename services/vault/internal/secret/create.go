@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -137,17 +136,14 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
-		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: strings.Join(stored.Prints, " "),
+		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts,
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts,
 	}
-	if err := v.begin(tx, sec.UID, stored.Print, sec.Last); err != nil {
+	if err := v.begin(tx, sec, stored.Prints, sec.Last); err != nil {
 		return err
 	}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
-	}
-	if err := putPrints(tx, sec, stored.Prints); err != nil {
-		return err
 	}
 	sealed, err := stored.Sealed.Marshal()
 	if err != nil {

@@ -278,7 +278,7 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 			if _, err := put(tx, versionKey(before.UID, number), v); err != nil {
 				return fmt.Errorf("write version: %w", err)
 			}
-			if err := putPrints(tx, before, prints); err != nil {
+			if err := putPrints(tx, before, prints, v.ledger()); err != nil {
 				return err
 			}
 		}
