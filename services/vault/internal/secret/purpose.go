@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,10 @@ import (
 // claim it: all referrers of a KEY claim the same, and the claim ends with the last of them.
 // The first resolve for a message seals it, and then it never changes but by
 // [Store.ReplacePurpose]. The vault does not know what chains mean; it compares them.
+//
+// The owner may state the purpose when the KEY is created. Then bindings claim that one, and
+// it stays when they end. A stated purpose grants nothing: what a binding may claim is decided
+// as before, and the allowlist asks for the same acknowledgements.
 //
 // Public keys serve any purpose. A secret that begins with one takes no private key later.
 //
@@ -38,6 +43,8 @@ type Purpose struct {
 	Host string `json:"host,omitempty"`
 	// Conflicting is whether a super admin acknowledged that a chain may open another.
 	Conflicting bool `json:"conflicting,omitempty"`
+	// Stated is whether the owner stated the purpose when the KEY was created.
+	Stated bool `json:"stated,omitempty"`
 	// Sealed is when the KEY was first used; the zero time: it was not.
 	Sealed time.Time `json:"sealed,omitzero"`
 }
@@ -87,7 +94,26 @@ func (p Purpose) fixed(requested []string) error {
 	if len(requested) > 0 {
 		refusal = refusal.With("requested", strings.Join(requested, ", "))
 	}
+	if p.Cost > 0 {
+		refusal = refusal.With("min_cost", strconv.FormatUint(p.Cost, 10))
+	}
 	return refusal
+}
+
+// chains returns the chains of the secret's own purpose.
+func (s Secret) chains() []string {
+	if s.Purpose == nil {
+		return nil
+	}
+	return s.Purpose.Chains
+}
+
+// isStated reports whether the owner stated the purpose. A nil purpose is not stated.
+func (p *Purpose) isStated() bool { return p != nil && p.Stated }
+
+// mayClaim reports whether chains are those that the owner stated, or nothing was stated.
+func (s Secret) mayClaim(chains []string) bool {
+	return !s.Purpose.isStated() || slices.Equal(s.Purpose.Chains, chains)
 }
 
 func notShared(host string) error {
@@ -131,6 +157,9 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	}
 	if reports && sec.Purpose == nil {
 		return nil
+	}
+	if p := sec.Purpose; p.isStated() && !p.admits(u.Purpose) {
+		return p.fixed(u.Purpose.Chains)
 	}
 	if err := agreesWithTwins(r, sec, strings.Fields(meant.Prints), u.Purpose.Chains); err != nil {
 		return err
@@ -177,6 +206,8 @@ func (u Use) claimBeside(r kv.Reader, sec Secret) error {
 		case len(b.Purpose.Chains) == 0:
 			silent = true
 			continue
+		case !sec.mayClaim(b.Purpose.Chains):
+			continue // claimed what was stated before it was replaced, and resolves no more
 		case first == nil:
 			first = &b
 		}
@@ -228,6 +259,9 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 			return Purpose{}, false, p.fixed(nil)
 		}
 		return *p, false, nil
+	}
+	if p := sec.Purpose; p.isStated() && !p.is(digest) {
+		return Purpose{}, false, p.fixed(nil)
 	}
 	found, sealable := false, true
 	for b, err := range eachBinding(r, sec) {
@@ -284,83 +318,12 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		}
 		after := before
 		after.Updated = later(before.Updated, now)
-		claimed.Sealed = after.Updated
+		claimed.Sealed, claimed.Stated = after.Updated, before.Purpose.isStated()
 		after.Purpose = &claimed
 		e := entry{action: SealedPurpose, detail: Detail{Chains: claimed.Chains}}
 		_, err = s.save(tx, call, before, after, e)
 		return err
 	})
-}
-
-// maxMistaken is how many messages may be made before a purpose can no longer be replaced.
-const maxMistaken = 20
-
-// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once a
-// message was opened with the KEY or 20 were made, or where chains would be added to those
-// that stay.
-func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, wanted Purpose) (Secret, error) {
-	now := s.timestamp()
-	var replaced Secret
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		uid, seen, err := s.replayed(tx, call)
-		if err != nil {
-			return err
-		}
-		if seen {
-			replaced, err = loadLife(tx, name, uid)
-			return err
-		}
-		before, err := loadSecret(tx, name)
-		if err == nil {
-			err = before.checkEtag(etag)
-		}
-		if err != nil {
-			return err
-		}
-		if err := before.replaceable(tx, wanted); err != nil {
-			return err
-		}
-		after := before
-		after.Updated = later(before.Updated, now)
-		wanted.Sealed, wanted.Host = after.Updated, before.Purpose.Host
-		after.Purpose = &wanted
-		e := entry{action: ReplacedPurpose, detail: Detail{OldChains: before.Purpose.Chains, Chains: wanted.Chains}}
-		replaced, err = s.save(tx, call, before, after, e)
-		return err
-	})
-	return replaced, err
-}
-
-// replaceable fails unless the purpose of the secret may be replaced by another.
-func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
-	if s.Usage != Key {
-		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
-	}
-	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
-		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no sealed purpose yet; save the endpoint again instead")
-	}
-	stays, comes := false, false
-	for _, chain := range wanted.Chains {
-		known := slices.Contains(s.Purpose.Chains, chain)
-		stays, comes = stays || known, comes || !known
-	}
-	if stays && comes {
-		return s.Purpose.fixed(wanted.Chains)
-	}
-	var made uint64
-	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
-		var uses Uses
-		if err == nil {
-			err = decode(pair.Value, &uses)
-		}
-		if err != nil {
-			return fmt.Errorf("read uses: %w", err)
-		}
-		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
-			return s.Purpose.fixed(wanted.Chains)
-		}
-	}
-	return nil
 }
 
 // purposeOf returns what is shown of the purpose of a secret.
@@ -372,6 +335,9 @@ func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, sh
 		return Sealed, *sec.Purpose, nil
 	}
 	state = Unclaimed
+	if sec.Purpose.isStated() {
+		state, shown = Claimed, *sec.Purpose
+	}
 	for b, err := range eachBinding(r, sec) {
 		switch {
 		case err != nil:
@@ -380,8 +346,11 @@ func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, sh
 			return PurposeUnknown, Purpose{}, nil
 		case state == Claimed && sec.Purpose == nil && !slices.Equal(shown.Chains, b.Purpose.Chains):
 			return Mixed, Purpose{}, nil
+		case !sec.mayClaim(b.Purpose.Chains):
+			continue
 		}
 		state, shown = Claimed, b.Purpose
+		shown.Stated = sec.Purpose.isStated()
 	}
 	return state, shown, nil
 }
