@@ -79,7 +79,9 @@ func TestAPurposeIsStatedForAKeyThatHasOne(t *testing.T) {
 		{"an exposed key", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_EXPOSED_KEY, Value: text("the beginning shows"), Purpose: stating(gcm)}, "secret.purpose.chains"},
 		{"a public key", &vaultv1.Secret{Value: text(public), Purpose: stating("pem > ECDH-P256 > HKDF-SHA256(bytes=32)")}, "secret.purpose.chains"},
 		{"an AES key that authenticates", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_AES_256), Purpose: stating(mac)}, "secret.purpose.chains"},
-		{"an HMAC key that encrypts, too", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_HMAC_SHA256), Purpose: stating(mac, gcm)}, "secret.purpose.chains"},
+		{"an HMAC key that encrypts, too", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_HMAC_SHA256), Purpose: stating(mac, "raw > AES-256-GCM(iv=random/12,tag=16)")}, "secret.purpose.chains"},
+		{"bytes that are generated, as text", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_AES_256), Purpose: stating(gcm)}, "secret.purpose.chains"},
+		{"a pair that is generated, as bytes", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_EC_P256), Purpose: stating("raw > ECDH-P256 > HKDF-SHA256(bytes=32)")}, "secret.purpose.chains"},
 		{"a chain that is not ASCII", &vaultv1.Secret{Value: text("0123456789abcdef!"), Purpose: stating("raw → AES")}, "secret.purpose.chains[0]"},
 		{"a chain that holds the value", &vaultv1.Secret{Value: text("0123456789abcdef!"), Purpose: stating(gcm, "raw > 0123456789abcdef!")}, "secret.purpose.chains"},
 	} {
@@ -87,7 +89,8 @@ func TestAPurposeIsStatedForAKeyThatHasOne(t *testing.T) {
 		wantField(t, tt.name, err, tt.field)
 	}
 	for id, secret := range map[string]*vaultv1.Secret{
-		"aes":  {Value: generate(vaultv1.Generate_KIND_AES_256), Purpose: stating(gcm)},
+		"aes":  {Value: generate(vaultv1.Generate_KIND_AES_256), Purpose: stating("raw > AES-256-GCM(iv=random/12,tag=16)")},
+		"ec":   {Value: generate(vaultv1.Generate_KIND_EC_P256), Purpose: stating("pem > JWS-ES256")},
 		"hmac": {Value: generate(vaultv1.Generate_KIND_HMAC_SHA256), Purpose: stating(mac)},
 		"none": {Usage: vaultv1.Usage_USAGE_PARAMETER, Value: text("a parameter"), Purpose: stating()},
 		"set":  {Purpose: stating(mac, gcm, gcm)},

@@ -74,6 +74,8 @@ func (d Draft) checkChains() error {
 		return fault.Field(fieldChains, "must be empty unless the usage is KEY")
 	case !d.Value.kind.servesAll(*d.purpose()):
 		return fault.Field(fieldChains, "must fit the kind of key to generate: AES keys encrypt, and HMAC keys authenticate")
+	case !d.Value.kind.decodes(*d.purpose()):
+		return fault.Field(fieldChains, "must read a generated key as it is stored: AES and HMAC keys as raw, and private keys as pem")
 	}
 	return nil
 }
