@@ -10,7 +10,6 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // Endpoints that were saved before purposes were kept have bindings that say nothing of what
@@ -59,12 +58,7 @@ func (r *Registry) report(ctx context.Context, e Endpoint) (Endpoint, error) {
 
 // bindReported binds a use again under the endpoint's operation.
 func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) error {
-	_, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
-		use.Version = 0 // what became of the version does not matter
-		_, err = r.bind(ctx, use, e.Name, e.Operation)
-	}
-	if err != nil {
+	if _, err := r.bindAgain(ctx, use, e); err != nil {
 		return fmt.Errorf("report purpose: %w", err)
 	}
 	return nil
