@@ -29,7 +29,7 @@ const (
 	Mixed LinkState = "MIXED"
 	// OtherSenders is a reference with its binding to a KEY that is not shared and that serves
 	// endpoints with different senders, who can open each other's messages. Give these the same
-	// senders, store another key, or have a super admin share this one.
+	// senders, store another key, or ask a super admin to share this one.
 	OtherSenders LinkState = "SENDERS_DIFFER"
 	// Lost is the reference of an endpoint that is off because a secret of its is gone.
 	Lost LinkState = "LOST"

@@ -12,10 +12,10 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Endpoints that were saved before purposes were kept have bindings that say nothing of what
-// their keys are for. The comparison with the vault, which also runs at the start, reports it:
-// it binds each such reference again under its operation, with the purpose, and then keeps the
-// purpose with the reference. What was saved since needs no report.
+// Earlier releases recorded no purposes, so the bindings of the endpoints they saved have none.
+// The comparison with the vault, which also runs at the start, reports them: it binds each such
+// reference again under its operation, with the purpose, and stores the purpose with the
+// reference. Endpoints that were saved since need no report.
 
 // informed is an edit whose result knows what its keys are for, also where the endpoint was
 // saved before that was kept and the edit leaves its encryption alone.

@@ -90,7 +90,7 @@ func (r *Registry) CompareSenders(ctx context.Context) error {
 		return err
 	}
 	for _, secret := range r.differs.set(slices.Sorted(maps.Keys(found))) {
-		r.logger.WarnContext(ctx, "endpoints that use one key have different senders, who can open each other's messages; give them the same senders, store another key, or have a super admin share this one",
+		r.logger.WarnContext(ctx, "endpoints that use one key have different senders, who can open each other's messages; give them the same senders, store another key, or ask a super admin to share this one",
 			slog.String("resource", secret), slog.Any("endpoints", found[secret]))
 	}
 	return nil

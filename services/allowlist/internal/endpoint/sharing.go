@@ -101,5 +101,5 @@ func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
 
 func otherSenders() error {
 	return fault.New(fault.FailedPrecondition, resolver.ReasonKeyNotShared,
-		"a referenced key serves endpoints with other senders; store another key, or have a super admin share this one")
+		"a referenced key serves endpoints with other senders; store another key, or ask a super admin to share this one")
 }

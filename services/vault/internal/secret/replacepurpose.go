@@ -17,8 +17,8 @@ const maxMistaken = 20
 // message was opened with the KEY or 20 were made, or where chains would be added to those
 // that stay.
 //
-// MinCost is the least work of derivations among the new chains. If it is nil, it is that of the
-// old purpose, so that no replacement lowers it unasked.
+// MinCost is the minimum number of iterations of derivations among the new chains. If it is
+// nil, the minimum of the old purpose stays.
 func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, chains []string, minCost *uint64) (Secret, error) {
 	now := s.timestamp()
 	var replaced Secret
@@ -67,7 +67,7 @@ func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
 	}
 	if s.Purpose == nil || s.Purpose.Sealed.IsZero() && !s.Purpose.Stated {
-		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no stated or sealed purpose yet; save the endpoint again instead")
+		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no stated or sealed purpose yet; correct the configuration of its endpoint instead")
 	}
 	stays, comes := false, false
 	for _, chain := range wanted.Chains {
@@ -93,7 +93,7 @@ func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
 	return nil
 }
 
-// costAfter returns the least work of derivations after the purpose is replaced.
+// costAfter returns the minimum number of iterations once the purpose is replaced by wanted.
 func (p Purpose) costAfter(wanted Purpose, minCost *uint64) (uint64, error) {
 	switch derives := slices.ContainsFunc(wanted.Chains, iterates); {
 	case !derives && minCost != nil && *minCost > 0:

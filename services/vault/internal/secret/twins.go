@@ -18,7 +18,7 @@ import (
 // sealed. A refusal reveals that the bytes are equal. So refusals are on the log, and after a
 // few in an hour the workspace stores no more keys for a while.
 
-// A workspace may have so many refusals at once, and one more per twelve minutes.
+// refusals is how many refusals a workspace may have at once. It regains one every 12 minutes.
 const refusals = 5
 
 // newRefusals returns the limit of refusals, by workspace.
@@ -62,8 +62,8 @@ func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
 	return nil
 }
 
-// takesEqual fails if a secret whose purpose is sealed would get a value that another one
-// with another purpose has.
+// takesEqual fails if a secret with a sealed purpose would get a value that another secret
+// already uses for another purpose.
 func (s Secret) takesEqual(r kv.Reader, prints []string) error {
 	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
 		return nil
@@ -71,12 +71,12 @@ func (s Secret) takesEqual(r kv.Reader, prints []string) error {
 	err := agreesWithTwins(r, s, prints, s.Purpose.Chains)
 	if _, equal := errors.AsType[equalError](err); equal {
 		return equalError{fault.New(fault.FailedPrecondition, ValueInUse,
-			"the value is in use as another secret of the workspace, for another purpose; use that secret, or ask the partner for another value")}
+			"another secret in the workspace has this value and uses it for another purpose; use that secret, or ask the partner for another value")}
 	}
 	return err
 }
 
-// mayStore fails while a workspace has had too many refusals because of equal bytes.
+// mayStore fails while a workspace is over the limit of refusals because of equal bytes.
 func (s *Store) mayStore(name Name, usage Usage) error {
 	if usage != Key {
 		return nil

@@ -95,20 +95,20 @@ func (Usage) EnumDescriptor() ([]byte, []int) {
 type PurposeState int32
 
 const (
-	// Not a KEY, or one that holds public keys only, which serve any purpose.
+	// The secret is not a KEY, or holds public keys only, which serve any purpose.
 	PurposeState_PURPOSE_STATE_UNSPECIFIED PurposeState = 0
 	// Nothing uses the KEY, so that its next binding may claim any purpose.
 	PurposeState_PURPOSE_STATE_UNCLAIMED PurposeState = 1
 	// Endpoints are bound that all use the KEY for this purpose, or its owner stated it; no
 	// message was made or opened yet. Unless it was stated, the claim ends with the bindings.
 	PurposeState_PURPOSE_STATE_CLAIMED PurposeState = 2
-	// The KEY was used for this purpose and serves no other, for the whole life of the secret.
+	// The KEY was used for this purpose and serves no other as long as the secret exists.
 	PurposeState_PURPOSE_STATE_SEALED PurposeState = 3
-	// The KEY was bound before purposes were kept, and its referrers have not said yet what
-	// they use it for. It takes no other referrers until then.
+	// The KEY was bound before purposes were recorded, and the allowlist has not reported its
+	// purpose yet. It takes no other referrers until then.
 	PurposeState_PURPOSE_STATE_UNKNOWN PurposeState = 4
-	// The KEY was bound for several purposes before purposes were kept. It goes on serving the
-	// referrers that it has, and takes no others. Replace it.
+	// The KEY was bound for several purposes before purposes were recorded. It continues to serve
+	// its present referrers and takes no others. Replace the key.
 	PurposeState_PURPOSE_STATE_MIXED PurposeState = 5
 )
 
@@ -477,22 +477,21 @@ func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
 }
 
-// A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
-// something leaves that depends on them. A KEY serves one purpose, since what one does may
-// be an oracle for another.
+// A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+// depends on them. A KEY serves one purpose, since one use may be an oracle for another.
 type KeyPurpose struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How far it is decided.
+	// How final the purpose is.
 	State PurposeState `protobuf:"varint,1,opt,name=state,proto3,enum=keyward.vault.v1.PurposeState" json:"state,omitempty"`
 	// The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
 	// as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
 	// and while the state is UNKNOWN or MIXED. On create, in any order.
 	Chains []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
-	// The least work of derivations among the chains, in iterations. 0: there are none.
+	// The minimum number of iterations of derivations among the chains; 0 if there are none.
 	MinCost uint64 `protobuf:"varint,3,opt,name=min_cost,json=minCost,proto3" json:"min_cost,omitempty"`
-	// The host of the endpoints that the KEY serves. Empty for a shared KEY.
+	// The host of the endpoints that the KEY serves; empty for a shared KEY.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
-	// When it was sealed, if it was.
+	// When the purpose was sealed; omitted if it was not.
 	SealTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
 	// Whether one of the chains may open another, as a super admin acknowledged.
 	Conflicting bool `protobuf:"varint,6,opt,name=conflicting,proto3" json:"conflicting,omitempty"`

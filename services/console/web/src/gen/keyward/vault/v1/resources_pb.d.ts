@@ -12,15 +12,14 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 export declare const file_keyward_vault_v1_resources: GenFile;
 
 /**
- * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
- * something leaves that depends on them. A KEY serves one purpose, since what one does may
- * be an oracle for another.
+ * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+ * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
   /**
-   * How far it is decided.
+   * How final the purpose is.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
@@ -36,21 +35,21 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
   chains: string[];
 
   /**
-   * The least work of derivations among the chains, in iterations. 0: there are none.
+   * The minimum number of iterations of derivations among the chains; 0 if there are none.
    *
    * @generated from field: uint64 min_cost = 3;
    */
   minCost: bigint;
 
   /**
-   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   * The host of the endpoints that the KEY serves; empty for a shared KEY.
    *
    * @generated from field: string host = 4;
    */
   host: string;
 
   /**
-   * When it was sealed, if it was.
+   * When the purpose was sealed; omitted if it was not.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
@@ -73,15 +72,14 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
 };
 
 /**
- * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
- * something leaves that depends on them. A KEY serves one purpose, since what one does may
- * be an oracle for another.
+ * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+ * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurposeJson = {
   /**
-   * How far it is decided.
+   * How final the purpose is.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
@@ -97,21 +95,21 @@ export declare type KeyPurposeJson = {
   chains?: string[];
 
   /**
-   * The least work of derivations among the chains, in iterations. 0: there are none.
+   * The minimum number of iterations of derivations among the chains; 0 if there are none.
    *
    * @generated from field: uint64 min_cost = 3;
    */
   minCost?: string;
 
   /**
-   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   * The host of the endpoints that the KEY serves; empty for a shared KEY.
    *
    * @generated from field: string host = 4;
    */
   host?: string;
 
   /**
-   * When it was sealed, if it was.
+   * When the purpose was sealed; omitted if it was not.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
@@ -2377,7 +2375,7 @@ export declare const UsageSchema: GenEnum<Usage, UsageJson>;
  */
 export enum PurposeState {
   /**
-   * Not a KEY, or one that holds public keys only, which serve any purpose.
+   * The secret is not a KEY, or holds public keys only, which serve any purpose.
    *
    * @generated from enum value: PURPOSE_STATE_UNSPECIFIED = 0;
    */
@@ -2399,23 +2397,23 @@ export enum PurposeState {
   CLAIMED = 2,
 
   /**
-   * The KEY was used for this purpose and serves no other, for the whole life of the secret.
+   * The KEY was used for this purpose and serves no other as long as the secret exists.
    *
    * @generated from enum value: PURPOSE_STATE_SEALED = 3;
    */
   SEALED = 3,
 
   /**
-   * The KEY was bound before purposes were kept, and its referrers have not said yet what
-   * they use it for. It takes no other referrers until then.
+   * The KEY was bound before purposes were recorded, and the allowlist has not reported its
+   * purpose yet. It takes no other referrers until then.
    *
    * @generated from enum value: PURPOSE_STATE_UNKNOWN = 4;
    */
   UNKNOWN = 4,
 
   /**
-   * The KEY was bound for several purposes before purposes were kept. It goes on serving the
-   * referrers that it has, and takes no others. Replace it.
+   * The KEY was bound for several purposes before purposes were recorded. It continues to serve
+   * its present referrers and takes no others. Replace the key.
    *
    * @generated from enum value: PURPOSE_STATE_MIXED = 5;
    */
