@@ -62,8 +62,8 @@ func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err 
 	return row, nil
 }
 
-// maxTwins is how many secrets with equal bytes are looked at.
-const maxTwins = 16
+// maxStale is how many rows of a fingerprint are examined for secrets that are gone.
+const maxStale = 16
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
 func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) []string {
@@ -111,7 +111,7 @@ func decodings(stored []byte) [][]byte {
 // few are ever in the way.
 func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 	for _, fingerprint := range prints {
-		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint)
+		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
 		if err != nil {
 			return err
 		}
@@ -135,10 +135,10 @@ func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 }
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those
-// that are gone.
-func sharers(r kv.Reader, workspace, fingerprint string) (there []Secret, gone []string, err error) {
+// that are gone, up to a limit of both.
+func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, gone []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
-	for pair, err := range r.Scan(kv.Prefix(prefix, maxTwins)) {
+	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprints: %w", err)
 		}

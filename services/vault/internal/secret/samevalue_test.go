@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -246,5 +247,38 @@ func TestFingerprintsOfTheLastReleaseCount(t *testing.T) {
 		if got, err := f.reserveOf(t, sec, 3, 100); err != nil || got.Used != 65_200 {
 			t.Errorf("destroyed %v: the value stored a third time has %+v, %v", destroyed, got, err)
 		}
+	}
+}
+
+// Many copies of a value do not hide the one whose purpose is sealed.
+func TestEqualBytesAreFoundAmongManyCopies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const text = "one value in many secrets"
+	bind := func(id, chain string) error {
+		_, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", useFor(id, id, chain))
+		return err
+	}
+	first := f.create(t, "first", text)
+	if err := bind("first", gcm); err != nil {
+		t.Fatal(err)
+	}
+	sealing := secret.Wanted{Name: first.Name, UID: first.UID, Purpose: secret.NewPurpose([]string{gcm}, 0, false).Digest(), Seal: true}
+	if _, err := f.Resolve(t.Context(), secret.Call{}, "allowlist", sealing); err != nil {
+		t.Fatal(err)
+	}
+	for i := range secret.MaxTwins - 1 {
+		f.create(t, fmt.Sprintf("copy-%d", i), text)
+		if i != 60 && i != secret.MaxTwins-2 {
+			continue
+		}
+		if err := bind(fmt.Sprintf("copy-%d", i), cbc); !fault.Is(err, secret.KeyPurposeFixed) {
+			t.Errorf("another purpose of the copy %d = %v", i, err)
+		}
+	}
+	// With more copies than the vault looks at, none takes a purpose.
+	f.create(t, "last", text)
+	if err := bind("last", gcm); !fault.Is(err, secret.KeyPurposeFixed) {
+		t.Errorf("one copy more than the vault looks at = %v", err)
 	}
 }

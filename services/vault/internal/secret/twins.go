@@ -26,13 +26,21 @@ func newRefusals(s *Store) (*quota.Limiter, error) {
 	return quota.New(quota.Limits{Rate: refusals / 3600.0, Burst: refusals}, s.now)
 }
 
+// maxTwins is how many secrets with equal bytes are compared. Where there are more, none takes a
+// purpose any more: copies must not hide the secret whose purpose is sealed.
+const maxTwins = 256
+
 // twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
 func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
 	var found []Secret
 	for _, fingerprint := range prints {
-		there, _, err := sharers(r, sec.Name.Workspace, fingerprint)
+		there, gone, err := sharers(r, sec.Name.Workspace, fingerprint, maxTwins+1)
 		if err != nil {
 			return nil, err
+		}
+		if len(there)+len(gone) > maxTwins {
+			return nil, equalError{fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+				"too many secrets in the workspace have this value, so its purpose cannot be compared; use one that has a purpose")}
 		}
 		for _, other := range there {
 			if other.UID != sec.UID && other.Purpose != nil && !other.Purpose.Sealed.IsZero() {
