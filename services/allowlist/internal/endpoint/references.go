@@ -60,7 +60,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 	if err != nil {
 		return err
 	}
-	bindings := make(map[string][]resolver.Binding)
+	bindings, bound := make(map[string][]resolver.Binding), make(map[grant]bool)
 	for _, workspace := range workspaces {
 		held, err := r.bindings(ctx, workspace)
 		if err != nil {
@@ -68,13 +68,14 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 		for _, b := range held {
 			bindings[b.Secret] = append(bindings[b.Secret], b)
+			bound[grant{b.Secret, b.UID, b.Operation}] = true
 		}
 	}
 	references, keys, err := r.references(ctx)
 	if err != nil {
 		return err
 	}
-	differing, err := r.differingSenders(ctx)
+	differing, err := r.differingSenders(ctx, func(g grant) bool { return bound[g] })
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (r *Registry) runSenders(ctx context.Context, every Intervals) {
 // senders by the policy in force. It logs those that it did not find the time before, and sets
 // the metric.
 func (r *Registry) CompareSenders(ctx context.Context) error {
-	found, err := r.differingSenders(ctx)
+	found, err := r.differingSenders(ctx, func(grant) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,9 @@ func (r *Registry) CompareSenders(ctx context.Context) error {
 }
 
 // differingSenders returns the KEY secrets that are not shared and whose endpoints have
-// different senders, with the names of these endpoints.
-func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, error) {
+// different senders, with the names of these endpoints. Only the bindings that ask allows are
+// repeated: repeating one that is missing makes it.
+func (r *Registry) differingSenders(ctx context.Context, ask func(grant) bool) (map[string][]string, error) {
 	found := make(map[string][]string)
 	if r.senders == nil {
 		return found, nil
@@ -114,7 +115,7 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 		if !slices.ContainsFunc(names, func(name Name) bool { return !slices.Equal(of(name), of(names[0])) }) {
 			continue
 		}
-		shared, err := r.isShared(ctx, secret, names)
+		shared, err := r.isShared(ctx, secret, names, ask)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +132,7 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 // isShared asks the vault whether a KEY that endpoints use may serve different senders. The
 // vault says so when a binding is repeated. A KEY that no endpoint has a binding to is not
 // shared.
-func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (bool, error) {
+func (r *Registry) isShared(ctx context.Context, secret string, names []Name, ask func(grant) bool) (bool, error) {
 	for _, name := range names {
 		e, err := r.Get(ctx, name)
 		if fault.Is(err, ReasonNotFound) || err == nil && e.Lost {
@@ -141,7 +142,7 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (b
 			return false, err
 		}
 		at := slices.IndexFunc(e.References, func(ref Reference) bool { return ref.key() && ref.Secret == secret })
-		if at < 0 {
+		if at < 0 || !ask(grant{secret, e.References[at].UID, e.Operation}) {
 			continue
 		}
 		b, err := r.bindAgain(ctx, e.References[at].Use, e)
