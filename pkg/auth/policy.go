@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -274,7 +275,12 @@ func (f *findings) at(list string, row int) func(string) {
 
 // Policies holds the policy of the moment. Whoever reads the operator's file
 // swaps it; every request looks it up anew.
-type Policies struct{ current atomic.Pointer[Policy] }
+type Policies struct {
+	current atomic.Pointer[Policy]
+
+	mu      sync.Mutex
+	changes []chan<- struct{}
+}
 
 // NewPolicies returns a holder of the policy. Nil is a policy that grants nothing.
 func NewPolicies(p *Policy) *Policies {
@@ -318,4 +324,20 @@ func (p *Policies) Swap(next *Policy) {
 		next = &Policy{}
 	}
 	p.current.Store(next)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, changed := range p.changes {
+		select {
+		case changed <- struct{}{}:
+		default: // the receiver has not looked yet
+		}
+	}
+}
+
+// Notify sends to a channel whenever another policy is in force, unless the channel is full.
+// Give it a buffer of one.
+func (p *Policies) Notify(changed chan<- struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changes = append(p.changes, changed)
 }

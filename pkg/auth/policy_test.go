@@ -86,6 +86,22 @@ func TestPolicyFindingsDoNotQuoteTheFile(t *testing.T) {
 	}
 }
 
+func TestPoliciesTellWhenTheyChange(t *testing.T) {
+	t.Parallel()
+	policies := auth.NewPolicies(nil)
+	changed := make(chan struct{}, 1)
+	policies.Notify(changed)
+	for range 2 { // nobody looks in between
+		policies.Swap(nil)
+	}
+	<-changed
+	select {
+	case <-changed:
+		t.Error("two changes are told twice to a channel of one")
+	default:
+	}
+}
+
 // hydra is a few hundred bytes that would be billions of strings if their aliases were followed.
 const hydra = `people:
 - issuer: &a [x,x,x,x,x,x,x,x,x,x]

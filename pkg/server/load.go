@@ -138,6 +138,9 @@ func (s *Server) follow(ctx context.Context) (stop func()) {
 	}
 }
 
+// LoadPolicy reads the policy that the configuration names.
+func (c Config) LoadPolicy() (*auth.Policy, error) { return loadPolicy(c.Auth.Policy) }
+
 func loadPolicy(path string) (*auth.Policy, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -264,7 +264,15 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 
 // UsePolicies tells who may send for which endpoint: endpoints that use one key have the same
 // senders.
-func (a *Allowlist) UsePolicies(p *auth.Policies) { a.policies.Store(p) }
+func (a *Allowlist) UsePolicies(p *auth.Policies) {
+	a.policies.Store(p)
+	changed := a.endpoints.SendersChanged()
+	p.Notify(changed)
+	select {
+	case changed <- struct{}{}:
+	default:
+	}
+}
 
 // senders returns who may send for an endpoint.
 func (a *Allowlist) senders(name endpoint.Name) []string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
@@ -35,9 +36,13 @@ func (a *Allowlist) Reconcile(ctx context.Context) (repairs int, err error) {
 }
 
 // References tells every reference of the endpoints to a secret, every binding, and
-// whether they belong together. The allowlist does not run meanwhile; the vault does.
-func References(ctx context.Context, cfg Config, logger *slog.Logger, tell func(Link)) error {
-	return inspect(ctx, cfg, logger, func(a *Allowlist) error { return a.endpoints.Links(ctx, tell) })
+// whether they belong together. Senders are compared by the policy. The allowlist does not run
+// meanwhile; the vault does.
+func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Link)) error {
+	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
+		a.UsePolicies(auth.NewPolicies(policy))
+		return a.endpoints.Links(ctx, tell)
+	})
 }
 
 // Reconcile is [Allowlist.Reconcile] for an allowlist that does not run, and tells

@@ -159,7 +159,7 @@ func TestAKeyThatWasUsedForSeveralPurposesGoesOnForThoseAlone(t *testing.T) {
 	}
 	k.server.Stop()
 	var states []string
-	must(t, allowlist.References(t.Context(), k.config, k.env.Logger, func(l allowlist.Link) { states = append(states, fmt.Sprint(l.Secret, " ", l.State)) }))
+	must(t, allowlist.References(t.Context(), k.config, nil, k.env.Logger, func(l allowlist.Link) { states = append(states, fmt.Sprint(l.Secret, " ", l.State)) }))
 	if !slices.Contains(states, mixed+" MIXED") {
 		t.Errorf("the references are %q", states)
 	}

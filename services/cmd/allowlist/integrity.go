@@ -19,8 +19,12 @@ import (
 // references prints a line for each reference and each binding: whether they belong
 // together, the secret, and what refers to it.
 func references(ctx context.Context, cfg config) error {
+	policy, err := cfg.Server.LoadPolicy()
+	if err != nil {
+		return err
+	}
 	out, unsound := newTable(os.Stdout), 0
-	err := allowlist.References(ctx, cfg.Allowlist, commandLog(), func(l allowlist.Link) {
+	err = allowlist.References(ctx, cfg.Allowlist, policy, commandLog(), func(l allowlist.Link) {
 		out.row(string(l.State), l.Secret, l.Referrer)
 		if !l.State.Sound() {
 			unsound++
@@ -30,7 +34,7 @@ func references(ctx context.Context, cfg config) error {
 		return err
 	}
 	if unsound > 0 {
-		return fmt.Errorf("%d of these do not belong together; reconcile repairs them, but for LOST: save what refers to the secret again", unsound)
+		return fmt.Errorf("%d of these need attention: reconcile repairs UNBOUND and UNNEEDED; for LOST, save what refers to the secret again; for MIXED and SENDERS_DIFFER, store another key", unsound)
 	}
 	return nil
 }

@@ -73,26 +73,26 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	allowlistv1.RegisterAllowlistServiceServer(r, s)
 }
 
-// by describes who asks for a change of what is in a workspace.
-func by(ctx context.Context, workspace, reason string) endpoint.By {
+// by describes the caller who changes something in a workspace. Everything that goes on the log
+// gets its author here, so no reason that holds a secret gets there.
+func by(ctx context.Context, workspace, reason string) (endpoint.By, error) {
+	if err := prose("reason", reason); err != nil {
+		return endpoint.By{}, err
+	}
 	return endpoint.By{
 		Author:     server.Author(ctx, "workspaces/"+workspace, reason),
 		SuperAdmin: auth.FromContext(ctx).SuperAdmin(),
-	}
+	}, nil
 }
 
 // once is by for a request that may be repeated under its id.
 func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.By, error) {
-	if err := prose("reason", reason); err != nil {
-		return endpoint.By{}, err
-	}
-	request, err := s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
+	b, err := by(ctx, workspace, reason)
 	if err != nil {
 		return endpoint.By{}, err
 	}
-	b := by(ctx, workspace, reason)
-	b.Request = request
-	return b, nil
+	b.Request, err = s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
+	return b, err
 }
 
 // page opens the page token of a list request. Seal makes the next one of a cursor.

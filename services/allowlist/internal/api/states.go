@@ -41,7 +41,11 @@ func switched(ctx context.Context, req turn, do func(context.Context, endpoint.N
 	if err != nil {
 		return nil, at("name", err)
 	}
-	e, err := do(ctx, name, req.GetEtag(), by(ctx, name.Workspace, req.GetReason()))
+	author, err := by(ctx, name.Workspace, req.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	e, err := do(ctx, name, req.GetEtag(), author)
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,17 @@ func (s *Server) TestEncryption(ctx context.Context, req *allowlistv1.TestEncryp
 	if err != nil {
 		return nil, at("name", err)
 	}
+	author, err := by(ctx, name.Workspace, req.GetReason())
+	if err != nil {
+		return nil, err
+	}
 	known, err := contextFromProto(req.GetContext())
 	if err != nil {
 		return nil, err
 	}
 	tested, err := s.tryouts.Test(ctx, tryout.Test{
 		Endpoint: name, Draft: req.GetEncryption(), Direction: directionFromProto(req.GetKind(), payload.Request),
-		Body: req.GetBody(), Context: known, Live: req.GetLiveKeys(), Author: by(ctx, name.Workspace, req.GetReason()).Author,
+		Body: req.GetBody(), Context: known, Live: req.GetLiveKeys(), Author: author.Author,
 	})
 	if err != nil {
 		return nil, err
@@ -35,13 +39,17 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	if err != nil {
 		return nil, at("name", err)
 	}
+	author, err := by(ctx, name.Workspace, req.GetReason())
+	if err != nil {
+		return nil, err
+	}
 	headers, err := headersFromProto(req.GetHeaders())
 	if err != nil {
 		return nil, err
 	}
 	answer, err := s.tryouts.Diagnose(ctx, tryout.Complaint{
 		Endpoint: name, Direction: directionFromProto(req.GetKind(), payload.Response), Body: req.GetBody(), Headers: headers,
-		Plaintext: req.GetPlaintext(), Author: by(ctx, name.Workspace, req.GetReason()).Author,
+		Plaintext: req.GetPlaintext(), Author: author.Author,
 	})
 	if err != nil {
 		return nil, err

@@ -111,6 +111,7 @@ func (r *Registry) followMatch(ctx context.Context, name Name) error {
 		e, err := r.present(ctx, name)
 		if err == nil {
 			r.sharing.set(name, e)
+			r.differs.changed()
 			r.legacy.set(name, e) // one at a time, as the matcher: the newest look wins
 		}
 		return e, err

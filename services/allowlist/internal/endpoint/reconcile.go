@@ -247,15 +247,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	if err != nil {
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
-	use := reference.Use
-	if use.credential() {
-		use.Port = e.URL.Destination().Port
-	}
-	b, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
-		use.Version = 0 // what became of the version does not matter: the secret must not be deleted
-		b, err = r.bind(ctx, use, e.Name, e.Operation)
-	}
+	b, err := r.bindAgain(ctx, reference.Use, e)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
 		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed), fault.Is(err, resolver.ReasonKeyNotShared):

@@ -27,12 +27,16 @@ const (
 	// Mixed is a reference with its binding to a KEY that endpoints saved by earlier releases
 	// use for several purposes. It goes on working; store another key.
 	Mixed LinkState = "MIXED"
+	// OtherSenders is a reference with its binding to a KEY that is not shared and that serves
+	// endpoints with different senders, who can open each other's messages. Give these the same
+	// senders, store another key, or ask a super admin to share this one.
+	OtherSenders LinkState = "SENDERS_DIFFER"
 	// Lost is the reference of an endpoint that is off because a secret of its is gone.
 	Lost LinkState = "LOST"
 )
 
 // Sound reports whether all is well with the link.
-func (s LinkState) Sound() bool { return s != Unbound && s != Unneeded && s != Lost && s != Mixed }
+func (s LinkState) Sound() bool { return s == Bound || s == Settling }
 
 // A Link is what ties a secret to what refers to it.
 type Link struct {
@@ -56,7 +60,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 	if err != nil {
 		return err
 	}
-	bindings := make(map[string][]resolver.Binding)
+	bindings, bound := make(map[string][]resolver.Binding), make(map[grant]bool)
 	for _, workspace := range workspaces {
 		held, err := r.bindings(ctx, workspace)
 		if err != nil {
@@ -64,15 +68,23 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 		for _, b := range held {
 			bindings[b.Secret] = append(bindings[b.Secret], b)
+			bound[grant{b.Secret, b.UID, b.Operation}] = true
 		}
 	}
 	references, keys, err := r.references(ctx)
 	if err != nil {
 		return err
 	}
-	mixed := make(map[string]bool)
+	differing, err := r.differingSenders(ctx, func(g grant) bool { return bound[g] })
+	if err != nil {
+		return err
+	}
+	state := make(map[string]LinkState) // of what is bound, unless that is all there is to say
+	for secret := range differing {
+		state[secret] = OtherSenders
+	}
 	for _, secret := range keys.mixed() {
-		mixed[secret] = true
+		state[secret] = Mixed
 	}
 	for secret := range bindings {
 		if _, referred := references[secret]; !referred {
@@ -80,7 +92,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
-		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], mixed[secret], tell); err != nil {
+		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], cmp.Or(state[secret], Bound), tell); err != nil {
 			return err
 		}
 	}
@@ -111,8 +123,8 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 	return all, keys, err
 }
 
-// linksOf tells the links of one secret.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, mixed bool, tell func(Link)) error {
+// linksOf tells the links of one secret. Bound is the state of references that are bound.
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, bound LinkState, tell func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -121,10 +133,8 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	for _, ref := range references {
 		state := Unbound
 		switch {
-		case held[ref.grant] && mixed:
-			state = Mixed
 		case held[ref.grant]:
-			state = Bound
+			state = bound
 		case ref.lost:
 			state = Lost
 		}

@@ -87,6 +87,7 @@ type Registry struct {
 	mixed    prometheus.Gauge
 	sharing  *sharing
 	senders  func(Name) []string
+	differs  *differing
 
 	reconciling sync.Mutex // held by a comparison
 }
@@ -99,13 +100,15 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
-		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders,
+		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	if err := o.Metrics.Register(r.mixed); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
+	for _, gauge := range []prometheus.Gauge{r.mixed, r.differs.gauge} {
+		if err := o.Metrics.Register(gauge); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
 	}
 	if err := r.fillIndexes(ctx); err != nil {
 		return nil, fmt.Errorf("fill indexes: %w", err)

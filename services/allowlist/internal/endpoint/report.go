@@ -14,14 +14,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
-// Endpoints that were saved before purposes were kept have bindings that say nothing of what
-// their keys are for, and those that were saved before ports were kept say nothing of the port
-// that their credentials are sent to. The comparison with the vault, which also runs at the
-// start, reports it: it binds each such reference again under its operation, with the purpose or
-// the port, and then keeps that with the reference. What was saved since needs no report.
+// Earlier releases recorded no purposes and no ports, so the bindings of the endpoints they saved
+// have none. The comparison with the vault, which also runs at the start, reports them: it binds
+// each such reference again under its operation, with the purpose or the port, and stores that
+// with the reference. Endpoints that were saved since need no report.
 //
-// Until a port is reported, its endpoint goes on as it did. A report changes nothing if it is
-// repeated after a crash, and is made again if a vault was restored that does not know of it.
+// Until a port is reported, its endpoint continues to work. A report that is repeated after a
+// crash changes nothing. If a vault is restored from before the report, the report is repeated.
 
 // informed is an edit whose result knows what its keys are for, also where the endpoint was
 // saved before that was kept and the edit leaves its encryption alone.
@@ -71,9 +70,7 @@ func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Ref
 		if !ref.credential() || !found.held[at] || ref.Port != 0 && !found.portless[at] {
 			continue // what is not bound is bound again with its port
 		}
-		use := ref.Use
-		use.Port = e.URL.Destination().Port
-		b, err := r.bindReported(ctx, e, use)
+		b, err := r.bindReported(ctx, e, ref.Use)
 		if fault.Is(err, resolver.ReasonHostNotAllowed) {
 			return ref.Secret, nil
 		}
@@ -114,11 +111,7 @@ func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []
 
 // bindReported binds a use again under the endpoint's operation.
 func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (resolver.Binding, error) {
-	b, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
-		use.Version = 0 // what became of the version does not matter
-		b, err = r.bind(ctx, use, e.Name, e.Operation)
-	}
+	b, err := r.bindAgain(ctx, use, e)
 	if err != nil {
 		return resolver.Binding{}, fmt.Errorf("report purpose or port: %w", err)
 	}

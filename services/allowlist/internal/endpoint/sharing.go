@@ -1,6 +1,8 @@
 package endpoint
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -12,9 +14,9 @@ import (
 // # Keys and senders
 //
 // Whoever may send for one endpoint of a KEY can open what was captured of another one with
-// the same KEY. So all endpoints of a KEY that is not shared have the same senders. Saves
-// compare them by the policy in force; a policy that changes later is compared at the next
-// save only.
+// the same KEY. So all endpoints of a KEY that is not shared have the same senders. A save that
+// would break this is refused. A policy can break it later: that is shown (senders.go), but no
+// message is refused, since one more sender of one endpoint must not stop the others.
 
 // A sharing remembers which endpoints use which KEY secrets, kept right as the matcher is.
 type sharing struct {
@@ -65,6 +67,19 @@ func (s *sharing) others(secret string, name Name) []Name {
 	return others
 }
 
+// shared returns the KEY secrets that several endpoints use, with these.
+func (s *sharing) shared() map[string][]Name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := make(map[string][]Name)
+	for secret, uses := range s.uses {
+		if len(uses) > 1 {
+			found[secret] = slices.SortedFunc(maps.Keys(uses), func(a, b Name) int { return cmp.Compare(a.String(), b.String()) })
+		}
+	}
+	return found
+}
+
 // sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
 // not shared, and has other senders.
 func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
@@ -86,5 +101,5 @@ func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
 
 func otherSenders() error {
 	return fault.New(fault.FailedPrecondition, resolver.ReasonKeyNotShared,
-		"a referenced key serves endpoints with other senders; store another key, or have a super admin share this one")
+		"a referenced key serves endpoints with other senders; store another key, or ask a super admin to share this one")
 }

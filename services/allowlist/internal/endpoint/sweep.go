@@ -29,12 +29,13 @@ func DefaultIntervals() Intervals {
 }
 
 // Run does the background tasks until the context ends: it sweeps, unbinds,
-// reconciles, looks for proofs and switches off what lost its secret.
+// reconciles, looks for proofs, compares senders, and switches off what lost its secret.
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
 	tasks.Go(func() { r.runProofs(ctx, every) })
 	tasks.Go(func() { r.runGone(ctx, every) })
+	tasks.Go(func() { r.runSenders(ctx, every) })
 	if every.Reconcile > 0 {
 		tasks.Go(func() { r.runReconcile(ctx, every) })
 	}

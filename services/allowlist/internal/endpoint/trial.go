@@ -14,12 +14,11 @@ import (
 
 // # Quotas of trials
 //
-// A trial is a use of live keys by hand: a live test or a diagnosis. Whatever a trial is
-// the subject of (a secret's uid, a workspace) has trialBurst at once, and then one every
-// trialEvery, of each action. The store keeps one time per subject: when it will have all of
-// its allowance again. The rows are written in the transaction that notes the trial, so that
-// neither a restart nor a second call at the same time gives a subject more than its
-// allowance; the sweeper drops those whose time has come.
+// A trial is a manual use of live keys: a live test or a diagnosis. Each subject of trials (the
+// uid of a secret, a workspace) may have trialBurst of each action at once, and one more every
+// trialEvery. The store keeps one time per subject: when its allowance is full again. The
+// transaction that logs the trial writes it, so that neither a restart nor a concurrent call
+// exceeds the allowance. The sweeper drops rows whose time has passed.
 
 // A subject has so many trials at once, and then one every so often.
 const (

@@ -7,19 +7,19 @@ import (
 
 // # What looks random
 //
-// Hexadecimal of 128 bits is told by its length alone, unless it is a decimal number. Base64
-// has the letters of words: 16 bytes are 22 characters, and so is many a name. Names are made
-// of pairs of letters that are common in English and its acronyms, which only a quarter of
-// the pairs in random text are.
+// Hexadecimal of 128 bits is recognized by its length alone, unless it is a decimal number.
+// Base64 uses the same letters as words: 16 bytes take 22 characters, and many names are as
+// long. But names consist of pairs of letters that are common in English and its acronyms. Only
+// a quarter of the pairs in random text are common.
 
 const (
 	// minBase64 is how many characters of base64 128 bits are.
 	minBase64 = 22
-	// fewest are the different characters below which a text is too regular for a key.
+	// fewest is the number of different characters below which a string is too regular for a key.
 	fewestHex, fewestBase64 = 5, 10
-	// wordly is the share of common pairs from which on a text is made of words.
+	// wordly is the share of common pairs from which on a string consists of words.
 	wordly = 0.6
-	// changing is how many changes of its characters random text has at least, by length.
+	// changing is the minimum share of changes between kinds of characters in random text.
 	changing = 0.32
 )
 

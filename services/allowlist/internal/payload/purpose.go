@@ -115,6 +115,16 @@ func (c *Config) purposed(ref *Reference) {
 	ref.Purpose = c.purposes[ref.Secret]
 }
 
+// Purposes returns the purposes of the KEY secrets of a configuration that need not be valid,
+// by their names, without those whose bytes show.
+func Purposes(pb *allowlistv1.Encryption) map[string]Purpose {
+	found := purposesOf(pb)
+	for name := range exposed(pb) {
+		delete(found, name)
+	}
+	return found
+}
+
 // KeyPurposes returns the purposes of the KEY secrets of a configuration, by their names.
 func (c *Config) KeyPurposes() map[string]Purpose {
 	return maps.Clone(c.purposes)

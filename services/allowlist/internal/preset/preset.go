@@ -8,8 +8,8 @@
 // gets saved: a later version of a preset changes nothing that is in use. What is wrong
 // with it is told of what was given: the secret or the setting that it comes from.
 //
-// Which unsafe choices a preset makes is not written down in it: package payload's rules
-// tell.
+// The files do not say which unsafe choices a preset makes, nor what it uses its keys for:
+// package payload computes both when the presets are read.
 //
 // Each preset has a known answer, in testdata: a message that another tool made. A preset
 // that is not known to open one is not here.
@@ -95,7 +95,7 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 	if !same(open, settings) {
 		return nil, errors.New("its placeholders are not its settings")
 	}
-	preset.Legacy = legacy(preset.GetEncryption())
+	preset.Legacy, preset.KeyPurposes = legacy(preset.GetEncryption()), keyPurposes(preset)
 	return preset, nil
 }
 

@@ -31,3 +31,19 @@ func TestPresetsThatDoNotFitTogetherAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestPurposesThatDependOnASettingAreLeftOut(t *testing.T) {
+	t.Parallel()
+	preset, err := parse("p", []byte(`{"id":"p","encryption":{"request":{"signing":{"mac":{"algorithm":"ALGORITHM_HMAC_SHA256"},
+		"keys":[{"name":"workspaces/-/secrets/mac"}]},"cipher":{"algorithm":"ALGORITHM_AES_256_GCM","sharedKey":{
+		"keys":[{"name":"workspaces/-/secrets/derived"}],"derivation":{"hkdf":{"info":"{{info}}"}}}}},
+		"response":{"cipher":{"algorithm":"ALGORITHM_AES_128_CBC","iv":{"source":"SOURCE_KEY_PREFIX"},
+		"sharedKey":{"keys":[{"name":"workspaces/-/secrets/exposed"}]}}}},
+		"secrets":[{"name":"derived"},{"name":"exposed"},{"name":"mac"}],"settings":[{"name":"info"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := preset.GetKeyPurposes(); len(got) != 1 || got[0].GetSecret() != "mac" || len(got[0].GetChains()) != 1 {
+		t.Errorf("the purposes are %v, want that of the MAC key only", got)
+	}
+}

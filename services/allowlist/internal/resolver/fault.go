@@ -63,10 +63,10 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonKeyPurposeFixed:
 		return purposeFixed(info.GetMetadata())
 	case ReasonKeyPurposeUnknown:
-		return fault.New(fault.FailedPrecondition, reason, "what a referenced key is used for was never recorded, so it takes no new endpoint; store another key")
+		return fault.New(fault.FailedPrecondition, reason, "the purpose of a referenced key was never recorded, so the key takes no new endpoint; store another key")
 	case ReasonKeyNotShared:
 		return fault.New(fault.FailedPrecondition, reason,
-			"a referenced key serves the endpoints of another host; store another key, or have a super admin share this one")
+			"a referenced key serves the endpoints of another host; store another key, or ask a super admin to share this one")
 	case ReasonNoncesExhausted:
 		return noncesExhausted(info.GetMetadata()["budget"])
 	case reasonNotBound:
@@ -85,13 +85,13 @@ func translate(ctx context.Context, operation string, err error) error {
 	}
 }
 
-// purposeFixed tells what a key is for, and what it was wanted for, as far as the vault says.
-func purposeFixed(told map[string]string) error {
+// purposeFixed returns the refusal with what the vault says about the key's purpose.
+func purposeFixed(metadata map[string]string) error {
 	f := fault.New(fault.FailedPrecondition, ReasonKeyPurposeFixed,
-		"a referenced key serves another purpose, and never a second one; ask the partner for another key and store that")
-	for _, name := range []string{"chains", "requested"} {
-		if told[name] != "" {
-			f = f.With(name, told[name])
+		"a referenced key already serves another purpose, and a key serves only one; ask the partner for another key and store it as a new secret")
+	for _, name := range []string{"chains", "requested", "min_cost"} {
+		if metadata[name] != "" {
+			f = f.With(name, metadata[name])
 		}
 	}
 	return f

@@ -322,6 +322,30 @@ describe("the purpose of a key", () => {
   const chain = "raw > AES-256-GCM(iv=random/12,tag=16)";
   const purpose = (page: Page) => page.getByRole("region", { name: "Purpose" });
 
+  test("is stated when the key is stored, with the keys of presets to choose from", async () => {
+    const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/secrets" });
+    await store(page);
+    await page.getByLabel("Secret Name").fill("stated");
+    await page.getByText("Generate for me").click();
+    await choose(page, "Kind of value", /HMAC.*256/);
+    await page.getByRole("combobox", { name: "What is this key for?" }).fill("node");
+    await page.getByRole("option", { name: /GCM/ }).first().click();
+    await dialog(page).getByText(/^hex > AES-256-GCM/).waitFor();
+    const save = page.getByRole("button", { name: "SAVE" });
+    await save.click();
+    await dialog(page).getByText(/must fit the kind of key/i).first().waitFor();
+    await choose(page, "Kind of value", /AES.*256/);
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, "store-stated");
+    const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
+    await save.click();
+    const chains = (await sent).postDataJSON().purpose.chains as string[];
+    expect(chains).toEqual([chain]);
+    await page.getByRole("link", { name: "View details" }).click();
+    await purpose(page).getByText("Stated", { exact: true }).waitFor();
+    expect(await purpose(page).locator("li").allInnerTexts()).toEqual(chains);
+  });
+
   test("shows how far it is decided, to an owner who cannot change it", async () => {
     await kit.server.storeSecret("purposed");
     const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/secrets/purposed" });

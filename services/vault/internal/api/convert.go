@@ -39,6 +39,7 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	draft := secret.Draft{
 		Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Usage: secret.Key, AllowedHosts: hosts, RotationPeriod: period, Value: value,
+		Chains: pb.GetPurpose().GetChains(),
 	}
 	if usage := usageFromProto(pb.GetUsage()); usage != "" {
 		draft.Usage = usage
@@ -222,7 +223,7 @@ func purposeToProto(state secret.PurposeState, p secret.Purpose) *vaultv1.KeyPur
 	}
 	pb := &vaultv1.KeyPurpose{
 		State:  vaultv1.PurposeState(vaultv1.PurposeState_value["PURPOSE_STATE_"+string(state)]),
-		Chains: p.Chains, MinCost: p.Cost, Host: p.Host, Conflicting: p.Conflicting,
+		Chains: p.Chains, MinCost: p.Cost, Host: p.Host, Conflicting: p.Conflicting, Stated: p.Stated,
 	}
 	if !p.Sealed.IsZero() {
 		pb.SealTime = timestamppb.New(p.Sealed)
@@ -309,6 +310,7 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
 		OldRotationPeriod: periodToProto(e.Detail.OldRotationPeriod), NewRotationPeriod: periodToProto(e.Detail.NewRotationPeriod),
 		Chains: e.Detail.Chains, OldChains: e.Detail.OldChains,
+		OldMinCost: e.Detail.OldCost, NewMinCost: e.Detail.NewCost,
 		WeakReason: e.Detail.WeakReason, Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
 	}
 }

@@ -17,7 +17,7 @@ func (s *Server) ReplaceSecretPurpose(ctx context.Context, req *vaultv1.ReplaceS
 	if err != nil {
 		return nil, err
 	}
-	replaced, err := s.secrets.ReplacePurpose(ctx, call, name, req.GetEtag(), secret.NewPurpose(req.GetChains(), 0, false))
+	replaced, err := s.secrets.ReplacePurpose(ctx, call, name, req.GetEtag(), req.GetChains(), req.MinCost)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,7 @@
 // Package echo finds a value in the texts that are stored beside it.
 //
 // A value is stored once and never shown, while its secret's id, description, labels and
-// reasons are shown and kept on the log. [Find] tells which of these hold the value, or 16
+// reasons are shown and kept on the log. [Find] reports which of these hold the value, or 16
 // bytes of it, as they are or in an encoding that the decoder of keys knows: hexadecimal,
 // base64 and base64url at any alignment, `whsec_`, and the body of PEM. The value may be
 // such an encoding itself; then what it stands for counts as well.

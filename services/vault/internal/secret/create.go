@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -20,6 +19,8 @@ type Draft struct {
 	AllowedHosts []string
 	// Shared lets a KEY serve the endpoints of several hosts.
 	Shared bool
+	// Chains are what the owner states that a KEY is for, if anything.
+	Chains []string
 	// RotationPeriod is 0 if nobody is to be reminded.
 	RotationPeriod time.Duration
 	Value          Value
@@ -30,6 +31,9 @@ type Draft struct {
 func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (Secret, error) {
 	defer func() { draft.Value.Zero() }()
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
+		return Secret{}, err
+	}
+	if err := draft.checkChains(); err != nil {
 		return Secret{}, err
 	}
 	if err := s.mayStore(name, draft.Usage); err != nil {
@@ -64,6 +68,31 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	return created, nil
 }
 
+// fieldChains are the chains in a request that creates a secret.
+const fieldChains = "secret.purpose.chains"
+
+// checkChains fails unless the secret may have the purpose that is stated.
+func (d Draft) checkChains() error {
+	switch {
+	case len(d.Chains) == 0:
+		return nil
+	case d.Usage != Key:
+		return fault.Field(fieldChains, "must be empty unless the usage is KEY")
+	case !d.Value.kind.servesAll(*d.purpose()):
+		return fault.Field(fieldChains, "must fit the kind of key to generate: AES keys encrypt, and HMAC keys authenticate")
+	case !d.Value.kind.decodes(*d.purpose()):
+		return fault.Field(fieldChains, "must read a generated key as it is stored: AES and HMAC keys as raw, and private keys as pem")
+	}
+	return nil
+}
+
+// purpose returns the purpose of a new KEY.
+func (d Draft) purpose() *Purpose {
+	p := NewPurpose(d.Chains, 0, false)
+	p.Stated = len(p.Chains) > 0
+	return &p
+}
+
 // prepare does what needs no transaction: it draws the uid and the value, looks at it, and
 // seals.
 func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) (Secret, Stored, error) {
@@ -81,7 +110,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 		RotationPeriod: draft.RotationPeriod, Ports: draft.Usage == Credential,
 	}
 	if sec.Usage == Key {
-		sec.Purpose, sec.Shared, sec.Kind = new(Purpose), draft.Shared, draft.Value.kind
+		sec.Purpose, sec.Shared, sec.Kind = draft.purpose(), draft.Shared, draft.Value.kind
 	}
 	if sec.RotationPeriod > 0 {
 		sec.RotationDue = now.Add(sec.RotationPeriod)
@@ -91,8 +120,10 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 		return Secret{}, Stored{}, err
 	}
 	defer drawn.plain.Zero()
-	sec.Public = sec.Usage == Key && drawn.publicOnly()
-	beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, id: "secret_id"}
+	if sec.Public = sec.Usage == Key && drawn.publicOnly(); sec.Public && len(draft.Chains) > 0 {
+		return Secret{}, Stored{}, fault.Field(fieldChains, "must be empty for a public key, which serves any purpose")
+	}
+	beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, chains: draft.Chains, id: "secret_id"}
 	if err := beside.vet(&drawn); err != nil {
 		return Secret{}, Stored{}, err
 	}
@@ -116,7 +147,7 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 		return err
 	}
 	fields, detail := differences(Secret{}, sec)
-	detail.WeakReason = stored.WeakReason
+	detail.WeakReason, detail.Chains = stored.WeakReason, sec.chains()
 	entry := entry{
 		action: Created, at: sec.Created, detail: detail,
 		version: sec.Current, fields: append(fields, FieldValue),
@@ -143,17 +174,14 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 // putVersion writes the secret's last version.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
-		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts, Prints: strings.Join(stored.Prints, " "),
+		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts,
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts, Ports: sec.Ports,
 	}
-	if err := v.begin(tx, sec.UID, stored.Print, sec.Last); err != nil {
+	if err := v.begin(tx, sec, stored.Prints, sec.Last); err != nil {
 		return err
 	}
 	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
 		return fmt.Errorf("write version: %w", err)
-	}
-	if err := putPrints(tx, sec, stored.Prints); err != nil {
-		return err
 	}
 	sealed, err := stored.Sealed.Marshal()
 	if err != nil {

@@ -7,26 +7,24 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
-// Facts are what whoever binds a KEY is told of it, next to its public part: enough to
-// refuse a configuration in which the key could not work. They are taken when the
-// version is stored, the only time that the value passes by on its own account.
+// Facts is the metadata that a binder learns about a KEY besides its public part. It suffices
+// to refuse a configuration in which the key could not work. The vault collects it when a
+// version is stored, so that the value need not be opened for it later.
 //
-// Of a text nothing is told, not even its length: it may be a passphrase that a person
-// thought of, and of such a one each fact makes the guessing shorter.
+// Values stored as text have no facts, not even a length: a text may be a passphrase that a
+// person chose, and every fact makes it easier to guess.
 type Facts struct {
-	// Bytes is the length of a value that is no text, if it is that of a usual key. 0:
-	// it is not told.
+	// Bytes is the length of a binary value, if it is a usual length of keys; otherwise 0.
 	Bytes uint32 `json:"bytes,omitempty"`
 	// Private is whether the asymmetric key of the version is a private one.
 	Private bool `json:"private,omitempty"`
 }
 
-// lengths are those of usual symmetric keys in bytes: AES, two AES or MAC keys in one,
-// HMAC. To tell one of them of random bytes tells whoever guesses nothing.
+// lengths are the usual lengths of symmetric keys in bytes: AES, two AES or MAC keys in one,
+// HMAC. Revealing such a length does not help to guess random bytes.
 func lengths() []int { return []int{16, 24, 32, 48, 64} }
 
-// facts returns what is told of the value, once it is there. Public is its public
-// part, if it has one.
+// facts returns the facts about a value, given its plaintext and its public part, if any.
 func (v Value) facts(plain sensitive.Bytes, public []byte) *Facts {
 	switch {
 	case public != nil:

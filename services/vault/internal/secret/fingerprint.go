@@ -2,7 +2,6 @@ package secret
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -14,29 +13,57 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
 // # Fingerprints
 //
-// To store the value of a KEY again under another name would be the way around its purpose.
-// So the vault keeps keyed fingerprints of the values of KEY secrets, of the bytes and of all
-// that the key decoder makes of them, and refuses a purpose other than that of a secret of the
-// workspace with equal bytes, once that one's is sealed. Without the vault's key a fingerprint
-// tells nothing. That a value is refused tells that it is equal: so refusals are on the log,
-// and after a few in an hour the workspace stores no more keys for a while.
+// The vault must recognize the value of a KEY that is stored again. Under another name, it
+// would be a way around the purpose of the first secret (twins.go). As another version of the
+// same secret, it would get a second nonce budget (samevalue.go).
+//
+// So the vault keeps keyed fingerprints of each value: of the stored bytes and of everything
+// the key decoder can make of them. A fingerprint is specific to a workspace, and says nothing
+// without the vault's key. Each one is a row with the secret that has the value. The row also
+// names the version that keeps the value's nonce ledger.
+//
+// Public keys have no fingerprints: they serve any purpose, and encrypt nothing under a random
+// IV of their own.
 
-// A workspace may have so many refusals at once, and one more per twelve minutes.
-const refusals = 5
-
-// maxTwins is how many secrets with equal bytes are looked at.
-const maxTwins = 16
-
-// newRefusals returns the limit of refusals, by workspace.
-func newRefusals(s *Store) (*quota.Limiter, error) {
-	return quota.New(quota.Limits{Rate: refusals / 3600.0, Burst: refusals}, s.now)
+// A printed is the row of a fingerprint and a secret. Rows that earlier releases wrote hold
+// the id alone.
+type printed struct {
+	ID string `json:"id"`
+	// Keeper is the version whose ledger counts for the value; 0: not known.
+	Keeper uint32 `json:"keeper,omitempty"`
 }
+
+// readPrinted decodes a row. An id never begins like a record.
+func readPrinted(stored []byte) (row printed, err error) {
+	if len(stored) > 0 && stored[0] == format {
+		err = decode(stored, &row)
+		return row, err
+	}
+	return printed{ID: string(stored)}, nil
+}
+
+// loadPrinted returns the row of a fingerprint and a secret, a zero one if there is none.
+func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err error) {
+	stored, err := r.Get(equalKey(sec.Name.Workspace, fingerprint, sec.UID))
+	if errors.Is(err, kv.ErrNotFound) {
+		return printed{}, nil
+	}
+	if err == nil {
+		row, err = readPrinted(stored)
+	}
+	if err != nil {
+		return printed{}, fmt.Errorf("read fingerprint: %w", err)
+	}
+	return row, nil
+}
+
+// maxStale is how many rows of a fingerprint are examined for secrets that are gone.
+const maxStale = 16
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
 func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) []string {
@@ -79,11 +106,12 @@ func decodings(stored []byte) [][]byte {
 	return all
 }
 
-// putPrints notes that a secret has a value with the fingerprints, and forgets of secrets that
-// are gone that they had: so there are never many that would have to be passed over.
-func putPrints(tx kv.Tx, sec Secret, prints []string) error {
+// putPrints notes that a secret has a value with the fingerprints, whose ledger the version
+// keeper has unless a row names another. It removes the rows of secrets that are gone, so that
+// few are ever in the way.
+func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 	for _, fingerprint := range prints {
-		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint)
+		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
 		if err != nil {
 			return err
 		}
@@ -92,7 +120,14 @@ func putPrints(tx kv.Tx, sec Secret, prints []string) error {
 				return fmt.Errorf("delete fingerprint: %w", err)
 			}
 		}
-		if err := tx.Put(equalKey(sec.Name.Workspace, fingerprint, sec.UID), []byte(sec.Name.ID)); err != nil {
+		row, err := loadPrinted(tx, sec, fingerprint)
+		if err != nil {
+			return err
+		}
+		if row.ID = sec.Name.ID; row.Keeper == 0 {
+			row.Keeper = keeper
+		}
+		if _, err := put(tx, equalKey(sec.Name.Workspace, fingerprint, sec.UID), row); err != nil {
 			return fmt.Errorf("write fingerprint: %w", err)
 		}
 	}
@@ -100,10 +135,10 @@ func putPrints(tx kv.Tx, sec Secret, prints []string) error {
 }
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those
-// that are gone.
-func sharers(r kv.Reader, workspace, fingerprint string) (there []Secret, gone []string, err error) {
+// that are gone, up to a limit of both.
+func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, gone []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
-	for pair, err := range r.Scan(kv.Prefix(prefix, maxTwins)) {
+	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprints: %w", err)
 		}
@@ -111,7 +146,11 @@ func sharers(r kv.Reader, workspace, fingerprint string) (there []Secret, gone [
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprint: %w", err)
 		}
-		sec, err := loadLife(r, Name{Workspace: workspace, ID: string(pair.Value)}, uid)
+		row, err := readPrinted(pair.Value)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read fingerprint: %w", err)
+		}
+		sec, err := loadLife(r, Name{Workspace: workspace, ID: row.ID}, uid)
 		switch {
 		case fault.Is(err, NotFound):
 			gone = append(gone, uid)
@@ -122,84 +161,4 @@ func sharers(r kv.Reader, workspace, fingerprint string) (there []Secret, gone [
 		}
 	}
 	return there, gone, nil
-}
-
-// twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
-func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
-	var found []Secret
-	for _, fingerprint := range prints {
-		there, _, err := sharers(r, sec.Name.Workspace, fingerprint)
-		if err != nil {
-			return nil, err
-		}
-		for _, other := range there {
-			if other.UID != sec.UID && other.Purpose != nil && !other.Purpose.Sealed.IsZero() {
-				found = append(found, other)
-			}
-		}
-	}
-	return found, nil
-}
-
-// equalError marks the refusal of a value because of a secret with equal bytes.
-type equalError struct{ error }
-
-func (e equalError) Unwrap() error { return e.error }
-
-// agreesWithTwins fails if a secret with equal bytes serves another purpose than chains.
-func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
-	others, err := twins(r, sec, prints)
-	if err != nil {
-		return err
-	}
-	for _, other := range others {
-		if !slices.Equal(other.Purpose.Chains, chains) {
-			return equalError{other.Purpose.fixed(chains)}
-		}
-	}
-	return nil
-}
-
-// takesEqual fails if a secret whose purpose is sealed would get a value that another one
-// with another purpose has.
-func (s Secret) takesEqual(r kv.Reader, prints []string) error {
-	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
-		return nil
-	}
-	err := agreesWithTwins(r, s, prints, s.Purpose.Chains)
-	if _, equal := errors.AsType[equalError](err); equal {
-		return equalError{fault.New(fault.FailedPrecondition, ValueInUse,
-			"the value is in use as another secret of the workspace, for another purpose; use that secret, or ask the partner for another value")}
-	}
-	return err
-}
-
-// mayStore fails while a workspace has had too many refusals because of equal bytes.
-func (s *Store) mayStore(name Name, usage Usage) error {
-	if usage != Key {
-		return nil
-	}
-	return s.refusals.Probe(name.Workspace)
-}
-
-// noteEqual counts and logs a refusal because of equal bytes, and returns err.
-func (s *Store) noteEqual(ctx context.Context, call Call, name Name, err error) error {
-	equal, ok := errors.AsType[equalError](err)
-	if !ok {
-		return err
-	}
-	if limited := s.refusals.Spend(name.Workspace); limited != nil {
-		return limited
-	}
-	failed := s.kv.Update(ctx, func(tx kv.Tx) error {
-		sec, err := loadSecret(tx, name)
-		if err != nil {
-			return err
-		}
-		return s.record(tx, call, sec, entry{action: RefusedEqual, at: s.timestamp()}, nil)
-	})
-	if failed != nil {
-		return fmt.Errorf("log refusal: %w", failed)
-	}
-	return equal.error
 }

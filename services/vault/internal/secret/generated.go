@@ -29,3 +29,21 @@ func (k Kind) servesAll(p Purpose) bool {
 	}
 	return true
 }
+
+// decodes reports whether the chains of a purpose read a generated key in the form in which it
+// is stored: bytes, or PEM.
+func (k Kind) decodes(p Purpose) bool {
+	form := ""
+	switch {
+	case (Value{kind: k}).drawnAsBytes():
+		form = "raw"
+	case (Value{kind: k}).asymmetric():
+		form = "pem"
+	}
+	for _, chain := range p.Chains {
+		if decoding, _, _ := strings.Cut(chain, " > "); form != "" && decoding != form {
+			return false
+		}
+	}
+	return true
+}

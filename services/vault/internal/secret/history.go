@@ -67,6 +67,8 @@ type Detail struct {
 
 	OldChains  []string `json:"old_chains,omitempty"`
 	Chains     []string `json:"chains,omitempty"`
+	OldCost    uint64   `json:"old_cost,omitempty"`
+	NewCost    uint64   `json:"new_cost,omitempty"`
 	WeakReason string   `json:"weak_reason,omitempty"`
 }
 

@@ -11,10 +11,10 @@ import (
 
 // # The hosts of a version
 //
-// The hosts that a CREDENTIAL may be sent to belong to its value: whoever may add a host, but
-// not read the value, must not have it sent there. So an owner adds a host with a new value,
-// and a version that is restored has the hosts that it had. Only a super admin adds a host to
-// the version that is current. To take hosts away from it needs no value.
+// The hosts that a CREDENTIAL may be sent to belong to a version. Otherwise an owner, who cannot
+// read the value, could have it sent to a host of their own. So an owner adds a host only with a
+// new value, and a restored version has the hosts it had before. Only a super admin can add a
+// host to the current version. Anyone who may update the secret can remove hosts.
 //
 // Secret.AllowedHosts are those of the current version. Versions that were stored before
 // hosts belonged to versions have the hosts that the secret had when they were first changed

@@ -19,9 +19,10 @@ import (
 //	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
 //	purpose/{uid}                        → what earlier releases fixed of a KEY's purpose
-//	print/{uid}/{fingerprint}            → number of the first version of a KEY's value
-//	equal/{workspace}/{fingerprint}/{uid} → id of a KEY secret that has such a value; of one
-//	                                       that is gone it may stay
+//	equal/{workspace}/{fingerprint}/{uid} → printed: a KEY secret that has such a value; that of
+//	                                       a secret that is gone may stay
+//	print/{uid}/{fingerprint}            → what earlier releases wrote of a KEY's value: the
+//	                                       number of its first version
 //	sealing/{workspace}                  → sealingSetting: whether values must arrive sealed
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //

@@ -59,7 +59,7 @@ func (n *Nonces) ProjectedEnd(now time.Time) time.Time {
 type Reservation struct {
 	UID     string
 	Version uint32
-	// Bits is how many random bits tell two values apart.
+	// Bits is the number of random bits in which two values differ.
 	Bits int
 	// Count is how many values are wanted.
 	Count uint64
@@ -73,8 +73,7 @@ type Grant struct {
 // ReserveNonces reserves values that a holder of a binding may encrypt with a version, as
 // many as are wanted or as are left. What is reserved is never reserved again.
 //
-// The ledger of a version that was stored before there were ledgers begins with the uses
-// that were reported.
+// For a version stored before there were ledgers, the ledger starts with the reported uses.
 //
 // It fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, VERSION_NOT_FOUND,
 // VERSION_DISABLED, VERSION_DESTROYED or NONCE_BUDGET_EXHAUSTED.
@@ -162,7 +161,7 @@ func (n *Nonces) reserve(want Reservation, now time.Time) Grant {
 	return Grant{Reserved: granted, Used: n.Used, Budget: limit}
 }
 
-// tellNonces tells the log once when a ledger comes to the point of warning, and to its end.
+// tellNonces logs once when a ledger reaches the point of warning, and once when it is used up.
 func (s *Store) tellNonces(ctx context.Context, version VersionName, before, after Nonces) {
 	was := func(in func(*Nonces) bool) bool { return before.Reserved() && in(&before) }
 	about := []any{slog.String("version", version.String()), slog.Uint64("used", after.Used), slog.Uint64("budget", after.Budget())}

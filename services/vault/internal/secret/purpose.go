@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,34 +17,41 @@ import (
 
 // # The purpose of a KEY
 //
-// A KEY serves one purpose, since what one use sends may be an oracle for another. Bindings
-// claim it: all referrers of a KEY claim the same, and the claim ends with the last of them.
-// The first resolve for a message seals it, and then it never changes but by
-// [Store.ReplacePurpose]. The vault does not know what chains mean; it compares them.
+// A KEY serves one purpose, since the output of one use may be an oracle for another. Bindings
+// claim the purpose: all referrers of a KEY claim the same one, and the claim ends with the last
+// binding. The first resolve for a message seals the purpose. Then only [Store.ReplacePurpose]
+// changes it. The vault compares chains without knowing what they mean.
 //
-// Public keys serve any purpose. A secret that begins with one takes no private key later.
+// The owner may state the purpose when the KEY is created. Then bindings claim that one, and
+// it stays when they end. A stated purpose grants nothing: what a binding may claim is decided
+// as before, and the allowlist asks for the same acknowledgements.
 //
-// Secrets that were stored before purposes were kept have none on record. Their bindings
-// tell no purpose until the allowlist reports it, by binding again. Until then they take no
-// new referrers; and if it turns out that their referrers use them for different purposes,
-// these go on, and nobody else comes.
+// Public keys serve any purpose. A secret whose first version is a public key takes no private
+// key later.
+//
+// Earlier releases recorded no purposes. The bindings they left have none until the allowlist
+// reports it by binding again. Until then the KEY takes no new referrers. If its referrers turn
+// out to use it for different purposes, they continue to, but the KEY takes no others.
 
 // A Purpose is what a KEY is used for.
 type Purpose struct {
 	// Chains are sorted, each once.
 	Chains []string `json:"chains,omitempty"`
-	// Cost is the least work of derivations, 0 without any.
+	// Cost is the minimum number of iterations of derivations; 0 if there are none.
 	Cost uint64 `json:"cost,omitempty"`
 	// Host is that of the endpoints that the KEY serves. It has no port: a KEY is sent nowhere,
 	// so the host only tells partners apart, and one partner may answer on several ports.
 	Host string `json:"host,omitempty"`
-	// Conflicting is whether a super admin acknowledged that a chain may open another.
+	// Conflicting reports whether a super admin acknowledged that the output of one chain may
+	// reveal what another protects.
 	Conflicting bool `json:"conflicting,omitempty"`
-	// Sealed is when the KEY was first used; the zero time: it was not.
+	// Stated is whether the owner stated the purpose when the KEY was created.
+	Stated bool `json:"stated,omitempty"`
+	// Sealed is the time of the first use, zero if there was none.
 	Sealed time.Time `json:"sealed,omitzero"`
 }
 
-// A PurposeState is how far the purpose of a KEY is decided.
+// A PurposeState says how final the purpose of a KEY is.
 type PurposeState string
 
 // The states; PurposeState of the contract explains them.
@@ -62,7 +70,7 @@ func NewPurpose(chains []string, cost uint64, conflicting bool) Purpose {
 	return Purpose{Chains: slices.Compact(sorted), Cost: cost, Conflicting: conflicting}
 }
 
-// Digest is what the purpose is compared by when a KEY is resolved.
+// Digest identifies the purpose in a request to resolve the KEY.
 func (p Purpose) Digest() []byte {
 	sum := sha256.Sum256([]byte(strings.Join(p.Chains, "\n")))
 	return sum[:]
@@ -73,52 +81,71 @@ func (p Purpose) is(digest []byte) bool {
 	return len(p.Chains) > 0 && subtle.ConstantTimeCompare(p.Digest(), digest) == 1
 }
 
-// admits reports whether a use for the wanted purpose is one for this purpose.
+// admits reports whether the purpose allows a use for the wanted one.
 func (p Purpose) admits(wanted Purpose) bool {
 	return slices.Equal(p.Chains, wanted.Chains) && wanted.Cost >= p.Cost
 }
 
-// fixed refuses a purpose that is another than the KEY's.
+// fixed returns the refusal of a purpose that differs from the KEY's.
 func (p Purpose) fixed(requested []string) error {
 	refusal := fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-		"the key serves another purpose, and never a second one; ask the partner for another key and store that")
+		"the key already serves another purpose, and a key serves only one; ask the partner for another key and store it as a new secret")
 	if len(p.Chains) > 0 {
 		refusal = refusal.With("chains", strings.Join(p.Chains, ", "))
 	}
 	if len(requested) > 0 {
 		refusal = refusal.With("requested", strings.Join(requested, ", "))
 	}
+	if p.Cost > 0 {
+		refusal = refusal.With("min_cost", strconv.FormatUint(p.Cost, 10))
+	}
 	return refusal
+}
+
+// chains returns the chains of the secret's own purpose.
+func (s Secret) chains() []string {
+	if s.Purpose == nil {
+		return nil
+	}
+	return s.Purpose.Chains
+}
+
+// isStated reports whether the owner stated the purpose. A nil purpose is not stated.
+func (p *Purpose) isStated() bool { return p != nil && p.Stated }
+
+// mayClaim reports whether chains are those that the owner stated, or nothing was stated.
+func (s Secret) mayClaim(chains []string) bool {
+	return !s.Purpose.isStated() || slices.Equal(s.Purpose.Chains, chains)
 }
 
 func notShared(host string) error {
 	return fault.New(fault.FailedPrecondition, KeyNotShared,
-		"the key serves the endpoints of another host; store another key, or have a super admin share this one").With("host", host)
+		"the key serves the endpoints of another host; store another key, or ask a super admin to share this one").With("host", host)
 }
 
 func purposeUnknown() error {
 	return fault.New(fault.FailedPrecondition, KeyPurposeUnknown,
-		"the key was bound before purposes were kept, and takes no new referrers; store another key")
+		"the key was bound before purposes were recorded, so it takes no new endpoints; store another key")
 }
 
-// public reports whether a KEY holds public keys only. Of one that was stored before this was
-// kept, the version tells.
+// public reports whether a KEY holds public keys only. For secrets stored before that was
+// recorded, the version says so.
 func (s Secret) public(v Version) bool {
 	return s.Public || s.Purpose == nil && len(v.Public) > 0 && v.Facts != nil && !v.Facts.Private
 }
 
-// claim fails unless a KEY may be bound for the use's purpose. Reports says that the binding
-// is there, and is of before purposes were kept: what it is for is as it is.
+// claim fails unless a KEY may be bound for the use's purpose. If reports is set, the binding
+// exists from before purposes were recorded, and the use reports its purpose.
 func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if sec.Usage != Key || sec.public(meant) {
 		return nil
 	}
 	if len(u.Purpose.Chains) == 0 {
-		return fault.Field("chains", "must say what the KEY is used for")
+		return fault.Field("chains", "is required for a KEY")
 	}
 	if !sec.Kind.servesAll(u.Purpose) {
 		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-			"the key was generated for something else; generate one of the kind that this needs").
+			"the key was generated for another kind of algorithm; generate one of the kind that this use needs").
 			With("requested", strings.Join(u.Purpose.Chains, ", "))
 	}
 	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
@@ -133,6 +160,9 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if reports && sec.Purpose == nil {
 		return nil
 	}
+	if p := sec.Purpose; p.isStated() && !p.admits(u.Purpose) {
+		return p.fixed(u.Purpose.Chains)
+	}
 	if err := agreesWithTwins(r, sec, strings.Fields(meant.Prints), u.Purpose.Chains); err != nil {
 		return err
 	}
@@ -142,8 +172,8 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	return u.claimBeside(r, sec)
 }
 
-// agreesWithFixed fails if it was fixed, before purposes were kept, that the KEY goes into
-// digests that are sent, and the use is of another kind; or the other way round.
+// agreesWithFixed fails if an earlier release recorded that the KEY goes into digests that are
+// sent and the use is of another kind, or the reverse.
 func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
 	stored, err := r.Get(purposeKey(sec.UID))
 	if errors.Is(err, kv.ErrNotFound) {
@@ -163,8 +193,8 @@ func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
 	return nil
 }
 
-// claimBeside fails unless the bindings of all other referrers claim the same. What the
-// referrer itself claimed before does not count: it corrects its configuration.
+// claimBeside fails unless the bindings of all other referrers claim the same purpose. Earlier
+// claims of the same referrer do not count, so that it can correct its configuration.
 func (u Use) claimBeside(r kv.Reader, sec Secret) error {
 	mine, silent, mixed := false, false, false
 	var first, other *Binding
@@ -178,6 +208,8 @@ func (u Use) claimBeside(r kv.Reader, sec Secret) error {
 		case len(b.Purpose.Chains) == 0:
 			silent = true
 			continue
+		case !sec.mayClaim(b.Purpose.Chains):
+			continue // claims a stated purpose that was replaced, and no longer resolves
 		case first == nil:
 			first = &b
 		}
@@ -218,8 +250,8 @@ func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) 
 	}
 }
 
-// permits fails unless a holder of a binding may resolve a KEY for the purpose with the
-// digest. It reports whether the purpose, which it returns, is to be sealed then.
+// permits fails unless the holder of a binding may resolve a KEY for the purpose with the
+// digest. It returns that purpose and whether it can be sealed.
 func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
 	if err := checkHolder(r, sec.UID, holder); err != nil || sec.Usage != Key || sec.public(v) {
 		return Purpose{}, false, err
@@ -230,16 +262,19 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 		}
 		return *p, false, nil
 	}
+	if p := sec.Purpose; p.isStated() && !p.is(digest) {
+		return Purpose{}, false, p.fixed(nil)
+	}
 	found, sealable := false, true
 	for b, err := range eachBinding(r, sec) {
 		switch {
 		case err != nil:
 			return Purpose{}, false, err
 		case len(b.Purpose.Chains) == 0:
-			// Of before purposes were kept, and not reported yet: it goes on.
+			// From before purposes were recorded, and not reported yet: it continues to work.
 			found, sealable = found || sec.Purpose == nil && b.Holder == holder, false
 		case !b.Purpose.is(digest):
-			// One that differs is of the same referrer, or of a mixed set, which is never sealed.
+			// A different claim belongs to the same referrer, or to a mixed set, which is never sealed.
 			sealable = sealable && sec.Purpose != nil
 		case b.Holder == holder:
 			found, claimed = true, b.Purpose
@@ -251,11 +286,11 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 	return claimed, sealable && len(claimed.Chains) > 0, nil
 }
 
-// sealPurpose seals what permits returned, unless it was sealed meanwhile, and fails if that
-// was another.
+// sealPurpose seals the purpose that permits returned. It fails if another one was sealed in
+// the meantime.
 //
-// The fingerprints of the version that is used are noted with it: versions that were stored
-// before there were fingerprints have none.
+// It also records the fingerprints of the version that is used, since versions stored by
+// earlier releases have none.
 func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wanted, number uint32, prints []string) error {
 	now := s.timestamp()
 	return s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -279,13 +314,13 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 			if _, err := put(tx, versionKey(before.UID, number), v); err != nil {
 				return fmt.Errorf("write version: %w", err)
 			}
-			if err := putPrints(tx, before, prints); err != nil {
+			if err := putPrints(tx, before, prints, v.ledger()); err != nil {
 				return err
 			}
 		}
 		after := before
 		after.Updated = later(before.Updated, now)
-		claimed.Sealed = after.Updated
+		claimed.Sealed, claimed.Stated = after.Updated, before.Purpose.isStated()
 		after.Purpose = &claimed
 		e := entry{action: SealedPurpose, detail: Detail{Chains: claimed.Chains}}
 		_, err = s.save(tx, call, before, after, e)
@@ -293,78 +328,7 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 	})
 }
 
-// maxMistaken is how many messages may be made before a purpose can no longer be replaced.
-const maxMistaken = 20
-
-// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once a
-// message was opened with the KEY or 20 were made, or where chains would be added to those
-// that stay.
-func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, wanted Purpose) (Secret, error) {
-	now := s.timestamp()
-	var replaced Secret
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		uid, seen, err := s.replayed(tx, call)
-		if err != nil {
-			return err
-		}
-		if seen {
-			replaced, err = loadLife(tx, name, uid)
-			return err
-		}
-		before, err := loadSecret(tx, name)
-		if err == nil {
-			err = before.checkEtag(etag)
-		}
-		if err != nil {
-			return err
-		}
-		if err := before.replaceable(tx, wanted); err != nil {
-			return err
-		}
-		after := before
-		after.Updated = later(before.Updated, now)
-		wanted.Sealed, wanted.Host = after.Updated, before.Purpose.Host
-		after.Purpose = &wanted
-		e := entry{action: ReplacedPurpose, detail: Detail{OldChains: before.Purpose.Chains, Chains: wanted.Chains}}
-		replaced, err = s.save(tx, call, before, after, e)
-		return err
-	})
-	return replaced, err
-}
-
-// replaceable fails unless the purpose of the secret may be replaced by another.
-func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
-	if s.Usage != Key {
-		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
-	}
-	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
-		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no sealed purpose yet; save the endpoint again instead")
-	}
-	stays, comes := false, false
-	for _, chain := range wanted.Chains {
-		known := slices.Contains(s.Purpose.Chains, chain)
-		stays, comes = stays || known, comes || !known
-	}
-	if stays && comes {
-		return s.Purpose.fixed(wanted.Chains)
-	}
-	var made uint64
-	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
-		var uses Uses
-		if err == nil {
-			err = decode(pair.Value, &uses)
-		}
-		if err != nil {
-			return fmt.Errorf("read uses: %w", err)
-		}
-		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
-			return s.Purpose.fixed(wanted.Chains)
-		}
-	}
-	return nil
-}
-
-// purposeOf returns what is shown of the purpose of a secret.
+// purposeOf returns the purpose of a secret as people see it.
 func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, shown Purpose, err error) {
 	switch {
 	case sec.Usage != Key || sec.public(current):
@@ -373,6 +337,9 @@ func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, sh
 		return Sealed, *sec.Purpose, nil
 	}
 	state = Unclaimed
+	if sec.Purpose.isStated() {
+		state, shown = Claimed, *sec.Purpose
+	}
 	for b, err := range eachBinding(r, sec) {
 		switch {
 		case err != nil:
@@ -381,8 +348,11 @@ func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, sh
 			return PurposeUnknown, Purpose{}, nil
 		case state == Claimed && sec.Purpose == nil && !slices.Equal(shown.Chains, b.Purpose.Chains):
 			return Mixed, Purpose{}, nil
+		case !sec.mayClaim(b.Purpose.Chains):
+			continue
 		}
 		state, shown = Claimed, b.Purpose
+		shown.Stated = sec.Purpose.isStated()
 	}
 	return state, shown, nil
 }

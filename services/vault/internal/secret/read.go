@@ -21,16 +21,14 @@ type Stored struct {
 	Public []byte
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
-	// Prints are the keyed fingerprints of a KEY.
-	Prints []string
 	// Purpose is what a KEY is used for, and PurposeState how far that is decided; empty
 	// where there is no purpose. [Store.Get] sets both.
 	Purpose      Purpose
 	PurposeState PurposeState
-	// Print is the fingerprint of a KEY's value on its way in. Nothing reads it back.
-	Print []byte
 	// WeakReason is why a weak key is to be used.
 	WeakReason string
+	// Prints are the fingerprints of a KEY's value on its way in. Nothing reads them back.
+	Prints Prints
 }
 
 // Get returns a secret and what is stored of its current value: nothing if that is

@@ -1,95 +1,85 @@
 package secret
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A key that is stored again is the same key: a new version of it must not begin a new
-// ledger of nonces. So a keyed fingerprint of each KEY's value leads to the first version of
-// the secret that had it, and that version's ledger counts for all of them. Only those who
-// have the vault's keys can compare a value with a fingerprint.
+// # One value, one nonce budget
+//
+// A key that is stored again is the same key, so a new version of it must not get a new nonce
+// ledger. The fingerprints of a value lead to the version of the secret that keeps its ledger.
+// A text that decodes to different keys in different encodings shares the ledger of the first
+// of them that the secret had.
 
-// fingerprint returns the keyed fingerprint of a value, the same for its encodings.
-func (s *Store) fingerprint(uid string, plain []byte) []byte {
-	key := canonical(plain)
-	defer clear(key)
-	mac := hmac.New(sha256.New, s.prints[:])
-	mac.Write([]byte(uid))
-	mac.Write([]byte{0})
-	mac.Write(key)
-	return mac.Sum(nil)
+// Prints are the fingerprints of a KEY's value; those of a public key are zero.
+type Prints struct {
+	// All are those of every decoding.
+	All []string
+	// Earlier is the one that earlier releases stored for a ledger.
+	Earlier []byte
 }
 
-// canonical returns a copy of the bytes that a value stands for as a key: without white
-// space around it, and decoded if it may be hexadecimal or base64. Two keys may come out
-// equal that are not; they share a ledger then.
-func canonical(value []byte) []byte {
-	text := bytes.TrimSpace(value)
-	decoded := make([]byte, max(hex.DecodedLen(len(text)), base64.RawStdEncoding.DecodedLen(len(text))))
-	if n, err := hex.Decode(decoded, text); err == nil {
-		return bytes.TrimSpace(decoded[:n])
-	}
-	plain := bytes.TrimRight(bytes.Clone(text), "=")
-	defer clear(plain)
-	for i, b := range plain {
-		switch b {
-		case '-':
-			plain[i] = '+'
-		case '_':
-			plain[i] = '/'
+// keeper returns the version of a secret that keeps the ledger of a value, 0 if none does.
+func (p Prints) keeper(r kv.Reader, sec Secret) (uint32, error) {
+	var first uint32
+	for _, fingerprint := range p.All {
+		row, err := loadPrinted(r, sec, fingerprint)
+		if err != nil {
+			return 0, err
+		}
+		if row.Keeper != 0 && (first == 0 || row.Keeper < first) {
+			first = row.Keeper
 		}
 	}
-	if n, err := base64.RawStdEncoding.Decode(decoded, plain); err == nil {
-		return bytes.TrimSpace(decoded[:n])
+	if first != 0 || len(p.All) == 0 {
+		return first, nil
 	}
-	clear(decoded)
-	return bytes.Clone(text)
+	return earlierKeeper(r, sec.UID, p.Earlier)
 }
 
-// claim returns the first version that had the value of a fingerprint: the given one, if
-// none had it before.
-func claim(tx kv.Tx, uid string, fingerprint []byte, number uint32) (first uint32, err error) {
-	key := printKey(uid, fingerprint)
-	stored, err := tx.Get(key)
-	if errors.Is(err, kv.ErrNotFound) {
-		if _, err := put(tx, key, number); err != nil {
-			return 0, fmt.Errorf("write fingerprint: %w", err)
-		}
-		return number, nil
-	}
-	if err == nil {
-		err = decode(stored, &first)
-	}
+// claim returns the version that keeps the ledger of a value: the given one if the secret did
+// not have the value before. It writes the fingerprints.
+func (p Prints) claim(tx kv.Tx, sec Secret, number uint32) (first uint32, err error) {
+	first, err = p.keeper(tx, sec)
 	if err != nil {
-		return 0, fmt.Errorf("read fingerprint: %w", err)
+		return 0, err
 	}
-	return first, nil
+	if first == 0 {
+		first = number
+	}
+	return first, putPrints(tx, sec, p.All, first)
 }
 
-// begin gives a new version of a KEY its ledger: one of its own, or that of the version
-// that had the value first.
-func (v *Version) begin(tx kv.Tx, uid string, fingerprint []byte, number uint32) error {
-	if fingerprint == nil {
+// begin gives a new version of a KEY its ledger: one of its own, or that of the version that
+// had the value first.
+func (v *Version) begin(tx kv.Tx, sec Secret, p Prints, number uint32) error {
+	if sec.Usage != Key {
 		return nil
 	}
-	first, err := claim(tx, uid, fingerprint, number)
+	first, err := p.claim(tx, sec, number)
 	if err != nil {
 		return err
 	}
+	v.Prints = strings.Join(p.All, " ")
 	if first == number {
 		v.Nonces = new(Nonces)
 	} else {
 		v.SameAs = first
 	}
 	return nil
+}
+
+// ledger returns the number of the version that keeps the ledger of this one, 0 if there is
+// none yet.
+func (v Version) ledger() uint32 {
+	if v.SameAs == 0 && v.Nonces != nil {
+		return v.Number
+	}
+	return v.SameAs
 }
 
 // keeper returns the version whose record has the ledger of a version: itself, or the first
@@ -105,14 +95,15 @@ func (v Version) keeper(r kv.Reader, sec Secret) (Version, error) {
 // uses that were reported, and returns the version that keeps it. Where a later version has
 // the same value and a ledger already, that counts from then on, with the uses added.
 func (s *Store) adopt(tx kv.Tx, sec Secret, v Version) (Version, error) {
-	fingerprint, err := s.storedFingerprint(tx, sec, v.Number)
+	p, err := s.storedPrints(tx, sec, v)
 	if err != nil {
 		return Version{}, err
 	}
-	first, err := claim(tx, sec.UID, fingerprint, v.Number)
+	first, err := p.claim(tx, sec, v.Number)
 	if err != nil {
 		return Version{}, err
 	}
+	v.Prints = strings.Join(p.All, " ")
 	if first == v.Number {
 		v.Nonces = &Nonces{Used: v.Uses.Used}
 		return v, nil
@@ -132,17 +123,27 @@ func (s *Store) adopt(tx kv.Tx, sec Secret, v Version) (Version, error) {
 	return keeper, nil
 }
 
-// storedFingerprint returns the fingerprint of a version's value. Opening it takes
-// microseconds.
-func (s *Store) storedFingerprint(r kv.Reader, sec Secret, number uint32) ([]byte, error) {
-	sealed, err := loadValue(r, sec, number)
+// storedPrints returns the fingerprints of a version's value. Opening it takes microseconds.
+func (s *Store) storedPrints(r kv.Reader, sec Secret, v Version) (Prints, error) {
+	sealed, err := loadValue(r, sec, v.Number)
 	if err != nil {
-		return nil, err
+		return Prints{}, err
 	}
-	plain, err := s.keys.OpenValue(sealed, boundTo(sec, number))
+	plain, err := s.keys.OpenValue(sealed, boundTo(sec, v.Number))
 	if err != nil {
-		return nil, fmt.Errorf("open version: %w", err)
+		return Prints{}, fmt.Errorf("open version: %w", err)
 	}
 	defer plain.Zero()
-	return s.fingerprint(sec.UID, plain.Reveal()), nil
+	return s.printsOf(sec, material{plain: plain, public: v.Public, facts: v.Facts}), nil
+}
+
+// printsOf returns the fingerprints of the value of a KEY.
+func (s *Store) printsOf(sec Secret, value material) Prints {
+	if value.publicOnly() {
+		return Prints{}
+	}
+	return Prints{
+		All:     s.equalPrints(sec.Name.Workspace, value.plain, value.public),
+		Earlier: s.earlierPrint(sec.UID, value.plain.Reveal()),
+	}
 }

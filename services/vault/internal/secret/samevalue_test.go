@@ -1,8 +1,12 @@
 package secret_test
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -166,15 +170,13 @@ func TestAnOldVersionSharesItsLedgerWithItsValueStoredAgain(t *testing.T) {
 	}
 }
 
-// forgetPrints removes the fingerprints of a secret.
+// forgetPrints makes the fingerprints of a secret those of a release without ledgers: rows with
+// the id alone.
 func (f *fixture) forgetPrints(t testing.TB, sec secret.Secret) {
 	t.Helper()
 	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
-		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("print").Text(sec.UID), 10)) {
-			if err != nil {
-				return err
-			}
-			if err := tx.Delete(pair.Key); err != nil {
+		for _, key := range printRows(t, tx, sec) {
+			if err := tx.Put(key, []byte(sec.Name.ID)); err != nil {
 				return err
 			}
 		}
@@ -182,5 +184,101 @@ func (f *fixture) forgetPrints(t testing.TB, sec secret.Secret) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// printRows returns the keys of the fingerprints of a secret.
+func printRows(t testing.TB, r kv.Reader, sec secret.Secret) (keys [][]byte) {
+	t.Helper()
+	for pair, err := range r.Scan(kv.Prefix(kv.NewKey("equal").Text(sec.Name.Workspace), 100)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasSuffix(pair.Key, kv.NewKey(sec.UID)) {
+			keys = append(keys, pair.Key)
+		}
+	}
+	if len(keys) == 0 {
+		t.Fatalf("%s has no fingerprints", sec.Name)
+	}
+	return keys
+}
+
+// earlierPrint is the fingerprint of a value, without its encodings, as an earlier release
+// stored it.
+func (f *fixture) earlierPrint(sec secret.Secret, value string) kv.Key {
+	root := f.keys.Derive("value fingerprints")
+	mac := hmac.New(sha256.New, root[:])
+	mac.Write([]byte(sec.UID + "\x00" + value))
+	return append(kv.NewKey("print").Text(sec.UID), mac.Sum(nil)...)
+}
+
+// Records are as the last release wrote them: rows of both kinds of fingerprints, and a ledger.
+func TestFingerprintsOfTheLastReleaseCount(t *testing.T) {
+	t.Parallel()
+	for _, destroyed := range []bool{false, true} {
+		f := newFixture(t)
+		const first = "a key of the last release"
+		sec := f.create(t, "key", first)
+		f.bind(t, "key", "bank", "op")
+		f.forgetPrints(t, sec)
+		put := func(tx kv.Tx) error { return tx.Put(f.earlierPrint(sec, first), []byte("\x011")) }
+		if err := f.kv.Update(t.Context(), put); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.reserveOf(t, sec, 1, 65_000); err != nil {
+			t.Fatal(err)
+		}
+		if destroyed {
+			if _, err := f.Destroy(t.Context(), secret.Call{}, sec.Name.Version(1), secret.Deletion{Force: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.add(t, sec, value(t, hex.EncodeToString([]byte(first))))
+		if got, err := f.reserveOf(t, sec, 2, 100); err != nil || got.Used != 65_100 {
+			t.Errorf("destroyed %v: the value stored again has %+v, %v, want the ledger of the first version", destroyed, got, err)
+		}
+		// From here on, the rows that this release writes are enough.
+		err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(f.earlierPrint(sec, first)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.add(t, sec, value(t, first))
+		if got, err := f.reserveOf(t, sec, 3, 100); err != nil || got.Used != 65_200 {
+			t.Errorf("destroyed %v: the value stored a third time has %+v, %v", destroyed, got, err)
+		}
+	}
+}
+
+// Many copies of a value do not hide the one whose purpose is sealed.
+func TestEqualBytesAreFoundAmongManyCopies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const text = "one value in many secrets"
+	bind := func(id, chain string) error {
+		_, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", useFor(id, id, chain))
+		return err
+	}
+	first := f.create(t, "first", text)
+	if err := bind("first", gcm); err != nil {
+		t.Fatal(err)
+	}
+	sealing := secret.Wanted{Name: first.Name, UID: first.UID, Purpose: secret.NewPurpose([]string{gcm}, 0, false).Digest(), Seal: true}
+	if _, err := f.Resolve(t.Context(), secret.Call{}, "allowlist", sealing); err != nil {
+		t.Fatal(err)
+	}
+	for i := range secret.MaxTwins - 1 {
+		f.create(t, fmt.Sprintf("copy-%d", i), text)
+		if i != 60 && i != secret.MaxTwins-2 {
+			continue
+		}
+		if err := bind(fmt.Sprintf("copy-%d", i), cbc); !fault.Is(err, secret.KeyPurposeFixed) {
+			t.Errorf("another purpose of the copy %d = %v", i, err)
+		}
+	}
+	// With more copies than the vault looks at, none takes a purpose.
+	f.create(t, "last", text)
+	if err := bind("last", gcm); !fault.Is(err, secret.KeyPurposeFixed) {
+		t.Errorf("one copy more than the vault looks at = %v", err)
 	}
 }

@@ -54,14 +54,13 @@ type Store struct {
 	now    func() time.Time
 	random io.Reader
 	logger *slog.Logger
-	prints [keyring.RootSize]byte // the key of fingerprints
 
 	index *search.Index
 
 	sealing *sealing.Keys
 
-	printKey [keyring.RootSize]byte
-	refusals *quota.Limiter // because of equal bytes, by workspace
+	printKey [keyring.RootSize]byte // of fingerprints
+	refusals *quota.Limiter         // because of equal bytes, by workspace
 
 	epoch   string // identifies this run, see Position
 	commits *commits
@@ -87,7 +86,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
 		kv: noticed{cfg.KV, commits}, commits: commits, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
-		now: cfg.Now, random: cfg.Random, logger: cfg.Logger, prints: cfg.Keys.Derive("value fingerprints"),
+		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
 		index:   search.NewIndex(),
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
@@ -239,10 +238,7 @@ func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) 
 	}
 	stored := drawn.sealed(sealed, sec.Usage)
 	if sec.Usage == Key {
-		stored.Print = s.fingerprint(sec.UID, drawn.plain.Reveal())
-	}
-	if sec.Usage == Key && !drawn.publicOnly() {
-		stored.Prints = s.equalPrints(sec.Name.Workspace, drawn.plain, drawn.public)
+		stored.Prints = s.printsOf(sec, drawn)
 	}
 	return stored, nil
 }

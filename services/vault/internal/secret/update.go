@@ -162,7 +162,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		if err != nil {
 			return Secret{}, err
 		}
-		if err := after.takesEqual(tx, stored.Prints); err != nil {
+		if err := after.takesEqual(tx, stored.Prints.All); err != nil {
 			return Secret{}, err
 		}
 		e.detail.WeakReason = stored.WeakReason

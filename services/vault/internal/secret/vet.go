@@ -20,6 +20,8 @@ type storing struct {
 	secret Secret
 	value  Value
 	reason string
+	// chains are those that the request states as the purpose.
+	chains []string
 	// id is the field of the request that holds the id.
 	id string
 }
@@ -58,6 +60,7 @@ func (s storing) apart(m material) error {
 		{"secret.description", []string{s.secret.Description}},
 		{"secret.labels", slices.AppendSeq(slices.Collect(maps.Keys(s.secret.Labels)), maps.Values(s.secret.Labels))},
 		{"secret.allowed_hosts", s.secret.AllowedHosts},
+		{fieldChains, s.chains},
 		{"secret.value.weak_reason", []string{s.value.weakReason}},
 		{"reason", []string{s.reason}},
 	}

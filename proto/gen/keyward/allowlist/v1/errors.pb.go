@@ -134,17 +134,18 @@ const (
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.
 	ErrorReason_ERROR_REASON_SIGNATURE_INVALID ErrorReason = 38
-	// FAILED_PRECONDITION. The KEY serves another purpose, in another endpoint or since its
-	// first message, and never a second one: one use may be an oracle for another.
-	// google.rpc.BadRequest names the field. Metadata: `chains`, what it is for, joined by a
-	// comma and a space, where that is known; and `requested`, the same of this configuration.
-	// Ask the partner for another key and store that.
+	// FAILED_PRECONDITION. The KEY already serves another purpose, as stated by its owner, claimed
+	// by another endpoint, or sealed by its first message. A KEY serves only one, since one use
+	// may be an oracle for another. google.rpc.BadRequest names the field. Metadata: `chains`, the
+	// KEY's purpose, joined by a comma and a space, if it is known; `requested`, the chains of this
+	// configuration; and `min_cost`, the minimum number of iterations of its derivation, if there
+	// is one. Ask the partner for another key and store it as a new secret.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
 	// FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
 	// google.rpc.BadRequest names the field.
 	ErrorReason_ERROR_REASON_KEY_NOT_SHARED ErrorReason = 40
-	// FAILED_PRECONDITION. The KEY was bound before the purposes of keys were kept, and takes
-	// no new endpoint: it is not known yet what it is used for, or that is more than one thing.
+	// FAILED_PRECONDITION. The KEY was bound before purposes were recorded, and takes no new
+	// endpoint, because its purpose is not known yet or because it serves several.
 	// google.rpc.BadRequest names the field. Store another key.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 41
 	// PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks

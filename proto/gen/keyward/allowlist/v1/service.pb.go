@@ -2816,7 +2816,12 @@ type Preset struct {
 	// The unsafe choices that it makes and that have to be acknowledged.
 	Legacy []LegacyAcknowledgement_Flag `protobuf:"varint,7,rep,packed,name=legacy,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"legacy,omitempty"`
 	// What else to say, such as the id that the partner gave to a key.
-	Settings      []*PresetSetting `protobuf:"bytes,8,rep,name=settings,proto3" json:"settings,omitempty"`
+	Settings []*PresetSetting `protobuf:"bytes,8,rep,name=settings,proto3" json:"settings,omitempty"`
+	// What the preset uses each of its KEY secrets for, if they are stored in the form that the
+	// preset names; `secret` is the name of one of `secrets`. Pass the chains as
+	// `purpose.chains` when you create the secret. Secrets whose chains depend on a setting, and
+	// those that need an EXPOSED_KEY, are left out: TestEncryption lists their chains.
+	KeyPurposes   []*KeyPurpose `protobuf:"bytes,40,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2903,6 +2908,13 @@ func (x *Preset) GetLegacy() []LegacyAcknowledgement_Flag {
 func (x *Preset) GetSettings() []*PresetSetting {
 	if x != nil {
 		return x.Settings
+	}
+	return nil
+}
+
+func (x *Preset) GetKeyPurposes() []*KeyPurpose {
+	if x != nil {
+		return x.KeyPurposes
 	}
 	return nil
 }
@@ -3238,7 +3250,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x05works\x18\x03 \x01(\tR\x05works\"\x14\n" +
 	"\x12ListPresetsRequest\"M\n" +
 	"\x13ListPresetsResponse\x126\n" +
-	"\apresets\x18\x01 \x03(\v2\x1c.keyward.allowlist.v1.PresetR\apresets\"\x82\x03\n" +
+	"\apresets\x18\x01 \x03(\v2\x1c.keyward.allowlist.v1.PresetR\apresets\"\xc7\x03\n" +
 	"\x06Preset\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -3249,7 +3261,8 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"encryption\x12<\n" +
 	"\asecrets\x18\x06 \x03(\v2\".keyward.allowlist.v1.PresetSecretR\asecrets\x12H\n" +
 	"\x06legacy\x18\a \x03(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagR\x06legacy\x12?\n" +
-	"\bsettings\x18\b \x03(\v2#.keyward.allowlist.v1.PresetSettingR\bsettings\"Z\n" +
+	"\bsettings\x18\b \x03(\v2#.keyward.allowlist.v1.PresetSettingR\bsettings\x12C\n" +
+	"\fkey_purposes\x18( \x03(\v2 .keyward.allowlist.v1.KeyPurposeR\vkeyPurposes\"Z\n" +
 	"\fPresetSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
@@ -3424,45 +3437,46 @@ var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
 	42, // 42: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
 	56, // 43: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
 	43, // 44: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
-	2,  // 45: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 46: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 47: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 48: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 49: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 50: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 51: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 52: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 53: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 54: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 55: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	24, // 56: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	27, // 57: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	29, // 58: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	31, // 59: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	36, // 60: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	39, // 61: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	3,  // 62: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 63: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 64: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 65: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 66: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 67: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 68: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 69: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 70: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 71: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 72: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	26, // 73: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	28, // 74: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	30, // 75: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	32, // 76: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	37, // 77: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	40, // 78: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	62, // [62:79] is the sub-list for method output_type
-	45, // [45:62] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	55, // 45: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	2,  // 46: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 47: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 48: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 49: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 50: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 51: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 52: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 53: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 54: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 55: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 56: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	24, // 57: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	27, // 58: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	29, // 59: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	31, // 60: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	36, // 61: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	39, // 62: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	3,  // 63: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 64: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 65: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 66: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 67: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 68: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 69: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 70: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 71: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 72: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 73: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	26, // 74: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	28, // 75: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	30, // 76: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	32, // 77: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	37, // 78: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	40, // 79: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	63, // [63:80] is the sub-list for method output_type
+	46, // [46:63] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }

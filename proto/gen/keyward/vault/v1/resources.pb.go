@@ -95,20 +95,20 @@ func (Usage) EnumDescriptor() ([]byte, []int) {
 type PurposeState int32
 
 const (
-	// Not a KEY, or one that holds public keys only, which serve any purpose.
+	// The secret is not a KEY, or holds public keys only, which serve any purpose.
 	PurposeState_PURPOSE_STATE_UNSPECIFIED PurposeState = 0
 	// Nothing uses the KEY, so that its next binding may claim any purpose.
 	PurposeState_PURPOSE_STATE_UNCLAIMED PurposeState = 1
-	// Endpoints are bound that all use the KEY for this purpose; no message was made or opened
-	// yet. The claim ends with their bindings.
+	// Endpoints are bound that all use the KEY for this purpose, or its owner stated it; no
+	// message was made or opened yet. Unless it was stated, the claim ends with the bindings.
 	PurposeState_PURPOSE_STATE_CLAIMED PurposeState = 2
-	// The KEY was used for this purpose and serves no other, for the whole life of the secret.
+	// The KEY was used for this purpose and serves no other as long as the secret exists.
 	PurposeState_PURPOSE_STATE_SEALED PurposeState = 3
-	// The KEY was bound before purposes were kept, and its referrers have not said yet what
-	// they use it for. It takes no other referrers until then.
+	// The KEY was bound before purposes were recorded, and the allowlist has not reported its
+	// purpose yet. It takes no other referrers until then.
 	PurposeState_PURPOSE_STATE_UNKNOWN PurposeState = 4
-	// The KEY was bound for several purposes before purposes were kept. It goes on serving the
-	// referrers that it has, and takes no others. Replace it.
+	// The KEY was bound for several purposes before purposes were recorded. It continues to serve
+	// its present referrers and takes no others. Replace the key.
 	PurposeState_PURPOSE_STATE_MIXED PurposeState = 5
 )
 
@@ -477,25 +477,27 @@ func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
 }
 
-// A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
-// something leaves that depends on them. A KEY serves one purpose, since what one does may
-// be an oracle for another.
+// A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+// depends on them. A KEY serves one purpose, since one use may be an oracle for another.
 type KeyPurpose struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How far it is decided.
+	// How final the purpose is.
 	State PurposeState `protobuf:"varint,1,opt,name=state,proto3,enum=keyward.vault.v1.PurposeState" json:"state,omitempty"`
 	// The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-	// as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
-	// the state is UNKNOWN or MIXED.
+	// as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
+	// and while the state is UNKNOWN or MIXED. On create, in any order.
 	Chains []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
-	// The least work of derivations among the chains, in iterations. 0: there are none.
+	// The minimum number of iterations of derivations among the chains; 0 if there are none.
 	MinCost uint64 `protobuf:"varint,3,opt,name=min_cost,json=minCost,proto3" json:"min_cost,omitempty"`
-	// The host of the endpoints that the KEY serves. Empty for a shared KEY.
+	// The host of the endpoints that the KEY serves; empty for a shared KEY.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
-	// When it was sealed, if it was.
+	// When the purpose was sealed; omitted if it was not.
 	SealTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
 	// Whether one of the chains may open another, as a super admin acknowledged.
-	Conflicting   bool `protobuf:"varint,6,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	Conflicting bool `protobuf:"varint,6,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	// Whether the owner stated the purpose when the secret was created. A stated purpose does
+	// not end with bindings.
+	Stated        bool `protobuf:"varint,10,opt,name=stated,proto3" json:"stated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,6 +574,13 @@ func (x *KeyPurpose) GetConflicting() bool {
 	return false
 }
 
+func (x *KeyPurpose) GetStated() bool {
+	if x != nil {
+		return x.Stated
+	}
+	return false
+}
+
 // A Secret is a value that was stored once and is never shown again, together
 // with what people need to find and manage it.
 type Secret struct {
@@ -642,7 +651,14 @@ type Secret struct {
 	// The number of the newest version. Not that of the current one while the newest waits
 	// (`keep_current`), or after another one was restored.
 	LatestVersion uint32 `protobuf:"varint,19,opt,name=latest_version,json=latestVersion,proto3" json:"latest_version,omitempty"`
-	// What the KEY is used for. Set by GetSecret only, for KEY.
+	// What the KEY is used for. Returned by GetSecret only, for KEY.
+	//
+	// On create, `purpose.chains` states what the KEY will be used for; ListPresets and
+	// TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
+	// Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
+	// nothing: a super admin must still acknowledge chains that conflict, in the configuration
+	// that uses them. Must be empty for other usages and for public keys, and must fit the kind
+	// of a value that is generated. Updates ignore it.
 	Purpose *KeyPurpose `protobuf:"bytes,20,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
 	// on the endpoints of two partners, senders of one can open messages of the other. Said on
@@ -1831,12 +1847,17 @@ type SecretChange struct {
 	OldRotationPeriod *durationpb.Duration `protobuf:"bytes,18,opt,name=old_rotation_period,json=oldRotationPeriod,proto3" json:"old_rotation_period,omitempty"`
 	// The rotation period after the change; set if it changed and there is one.
 	NewRotationPeriod *durationpb.Duration `protobuf:"bytes,19,opt,name=new_rotation_period,json=newRotationPeriod,proto3" json:"new_rotation_period,omitempty"`
-	// The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+	// The chains of the purpose, for ACTION_PURPOSE_SEALED, for ACTION_PURPOSE_REPLACED, and for
+	// ACTION_CREATED if the owner stated a purpose.
 	Chains []string `protobuf:"bytes,20,rep,name=chains,proto3" json:"chains,omitempty"`
 	// The chains before, for ACTION_PURPOSE_REPLACED.
 	OldChains []string `protobuf:"bytes,21,rep,name=old_chains,json=oldChains,proto3" json:"old_chains,omitempty"`
 	// Why the key that the change added is weak; empty unless it is.
-	WeakReason    string `protobuf:"bytes,30,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	WeakReason string `protobuf:"bytes,30,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	// The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+	OldMinCost uint64 `protobuf:"varint,40,opt,name=old_min_cost,json=oldMinCost,proto3" json:"old_min_cost,omitempty"`
+	// The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+	NewMinCost    uint64 `protobuf:"varint,41,opt,name=new_min_cost,json=newMinCost,proto3" json:"new_min_cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2025,6 +2046,20 @@ func (x *SecretChange) GetWeakReason() string {
 	return ""
 }
 
+func (x *SecretChange) GetOldMinCost() uint64 {
+	if x != nil {
+		return x.OldMinCost
+	}
+	return 0
+}
+
+func (x *SecretChange) GetNewMinCost() uint64 {
+	if x != nil {
+		return x.NewMinCost
+	}
+	return 0
+}
+
 // An Actor is who made a change, as the server authenticated them.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2102,15 +2137,17 @@ var File_keyward_vault_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n" +
+	" keyward/vault/v1/resources.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n" +
 	"\n" +
-	"KeyPurpose\x124\n" +
-	"\x05state\x18\x01 \x01(\x0e2\x1e.keyward.vault.v1.PurposeStateR\x05state\x12\x16\n" +
-	"\x06chains\x18\x02 \x03(\tR\x06chains\x12\x19\n" +
-	"\bmin_cost\x18\x03 \x01(\x04R\aminCost\x12\x12\n" +
-	"\x04host\x18\x04 \x01(\tR\x04host\x127\n" +
-	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsealTime\x12 \n" +
-	"\vconflicting\x18\x06 \x01(\bR\vconflicting\"\xb1\n" +
+	"KeyPurpose\x129\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x1e.keyward.vault.v1.PurposeStateB\x03\xe0A\x03R\x05state\x123\n" +
+	"\x06chains\x18\x02 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12\x1e\n" +
+	"\bmin_cost\x18\x03 \x01(\x04B\x03\xe0A\x03R\aminCost\x12\x17\n" +
+	"\x04host\x18\x04 \x01(\tB\x03\xe0A\x03R\x04host\x12<\n" +
+	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsealTime\x12%\n" +
+	"\vconflicting\x18\x06 \x01(\bB\x03\xe0A\x03R\vconflicting\x12\x1b\n" +
+	"\x06stated\x18\n" +
+	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xb1\n" +
 	"\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
@@ -2136,7 +2173,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x0frotation_period\x18\x11 \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\b\x80\x86\xb0\x96\x012\x04\b\x80\xa3\x05R\x0erotationPeriod\x12K\n" +
 	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x12*\n" +
 	"\x0elatest_version\x18\x13 \x01(\rB\x03\xe0A\x03R\rlatestVersion\x12;\n" +
-	"\apurpose\x18\x14 \x01(\v2\x1c.keyward.vault.v1.KeyPurposeB\x03\xe0A\x03R\apurpose\x12\x16\n" +
+	"\apurpose\x18\x14 \x01(\v2\x1c.keyward.vault.v1.KeyPurposeB\x03\xe0A\x05R\apurpose\x12\x16\n" +
 	"\x06shared\x18\x15 \x01(\bR\x06shared\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2244,7 +2281,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xe1\v\n" +
+	" \x03(\tR\x06chains\"\xa5\f\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -2273,7 +2310,11 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\n" +
 	"old_chains\x18\x15 \x03(\tR\toldChains\x12\x1f\n" +
 	"\vweak_reason\x18\x1e \x01(\tR\n" +
-	"weakReason\x1a<\n" +
+	"weakReason\x12 \n" +
+	"\fold_min_cost\x18( \x01(\x04R\n" +
+	"oldMinCost\x12 \n" +
+	"\fnew_min_cost\x18) \x01(\x04R\n" +
+	"newMinCost\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +

@@ -1759,7 +1759,11 @@ type ReplaceSecretPurposeRequest struct {
 	// If not empty, the secret's current one; else ETAG_MISMATCH.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a retry safe; see the package comment.
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The least iterations that derivations among the new chains must have. If unset, those of
+	// the old purpose, so that a replacement never lowers the cost unless a lower value is set
+	// here. The change log shows both.
+	MinCost       *uint64 `protobuf:"varint,6,opt,name=min_cost,json=minCost,proto3,oneof" json:"min_cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1827,6 +1831,13 @@ func (x *ReplaceSecretPurposeRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *ReplaceSecretPurposeRequest) GetMinCost() uint64 {
+	if x != nil && x.MinCost != nil {
+		return *x.MinCost
+	}
+	return 0
 }
 
 // Answers ReplaceSecretPurpose.
@@ -3285,14 +3296,16 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"{\n" +
 	"\x1aListSecretBindingsResponse\x125\n" +
 	"\bbindings\x18\x01 \x03(\v2\x19.keyward.vault.v1.BindingR\bbindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xde\x02\n" +
 	"\x1bReplaceSecretPurposeRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x128\n" +
 	"\x06chains\x18\x02 \x03(\tB \xe0A\x02\xbaH\x1a\x92\x01\x17\b\x01\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12a\n" +
 	"\x06reason\x18\x03 \x01(\tBI\xe0A\x02\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12?\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"P\n" +
+	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\x12\x1e\n" +
+	"\bmin_cost\x18\x06 \x01(\x04H\x00R\aminCost\x88\x01\x01B\v\n" +
+	"\t_min_cost\"P\n" +
 	"\x1cReplaceSecretPurposeResponse\x120\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xac\x03\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
@@ -3610,6 +3623,7 @@ func file_keyward_vault_v1_service_proto_init() {
 		return
 	}
 	file_keyward_vault_v1_resources_proto_init()
+	file_keyward_vault_v1_service_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

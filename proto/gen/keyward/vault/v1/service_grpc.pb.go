@@ -110,7 +110,8 @@ type VaultServiceClient interface {
 	// which shows with the first real messages only. Super admins only, with a reason, and only
 	// until a message was opened with the KEY or 20 messages were made: after that, and for
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
-	// the KEY for the old purpose fail until they are saved with the new one.
+	// the KEY for the old purpose fail until they are saved with the new one. A purpose that is
+	// stated but not sealed yet is replaced by another stated one.
 	ReplaceSecretPurpose(ctx context.Context, in *ReplaceSecretPurposeRequest, opts ...grpc.CallOption) (*ReplaceSecretPurposeResponse, error)
 	// Returns the keys to seal values to, and whether the workspace requires sealed values.
 	GetSealing(ctx context.Context, in *GetSealingRequest, opts ...grpc.CallOption) (*GetSealingResponse, error)
@@ -433,7 +434,8 @@ type VaultServiceServer interface {
 	// which shows with the first real messages only. Super admins only, with a reason, and only
 	// until a message was opened with the KEY or 20 messages were made: after that, and for
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
-	// the KEY for the old purpose fail until they are saved with the new one.
+	// the KEY for the old purpose fail until they are saved with the new one. A purpose that is
+	// stated but not sealed yet is replaced by another stated one.
 	ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error)
 	// Returns the keys to seal values to, and whether the workspace requires sealed values.
 	GetSealing(context.Context, *GetSealingRequest) (*GetSealingResponse, error)

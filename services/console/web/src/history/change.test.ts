@@ -61,6 +61,8 @@ describe("an entry of a change log", () => {
     expect(titleOf(replaced)).toBe("Purpose replaced by a super admin");
     expect(diffsOf(replaced)).toEqual([{ field: "Used for", from: "raw > B", to: "raw > C" }]);
     expect(toCsv([replaced])).toContain("Used for: raw > B → raw > C");
+    expect(diffsOf({ ...replaced, oldMinCost: "600000", newMinCost: "16384" })).toContainEqual({ field: "Minimum iterations", from: "600000", to: "16384" });
+    expect(diffsOf({ action: "ACTION_CREATED", chains: ["raw > B"] })).toEqual([{ field: "Used for", from: "", to: "raw > B" }]);
     expect(titleOf({ action: "ACTION_PURPOSES_REPORTED", endpoint: "workspaces/demo/endpoints/a" })).toBe("Recorded what its secrets are used for");
     expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Refused: another secret has the same value");
     expect(titleOf({ action: "ACTION_UPDATED", changedFields: ["shared"] })).toBe("Shared with the endpoints of other hosts");

@@ -88,6 +88,7 @@ export function diffsOf(change: Change): Diff[] {
   add("Allowed hosts", (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
   add("Rotation", everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
   add("Used for", (change.oldChains ?? []).join(", "), (change.chains ?? []).join(", "));
+  add("Minimum iterations", change.oldMinCost ?? "", change.newMinCost ?? "");
   add("URL", change.oldUrl ?? "", change.newUrl ?? "");
   return found;
 }

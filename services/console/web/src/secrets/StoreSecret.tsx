@@ -14,6 +14,7 @@ import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
 import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
+import { chainsOf, PurposeField, type Stated } from "./PurposeField";
 import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
 import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from "./usage";
@@ -68,6 +69,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [labels, setLabels] = useState<LabelMap>({});
   const [days, setDays] = useState("");
   const [shared, setShared] = useState(false);
+  const [stated, setStated] = useState<Stated>();
   const [reason, setReason] = useState("");
   const [missing, setMissing] = useState<string>();
   const { run, busy, error, reset } = useAction();
@@ -81,7 +83,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, value: found },
+        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found) } }), value: found },
         { requestId: crypto.randomUUID(), ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
@@ -111,6 +113,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         </Notice>
       )}
       <ValueField ref={value} favour={usage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
+      {usage === "USAGE_KEY" && <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />}
       <Textarea
         label="Description"
         description="Optional. People see it and the change log keeps it: never put a value here."

@@ -20,6 +20,13 @@ describe("the purpose of a key", () => {
     expect(replaceable({ purpose: { state } })).toBe(name === "Sealed");
   });
 
+  test("may be stated before it is sealed, and is replaced then, too", () => {
+    const purpose = { state: "PURPOSE_STATE_CLAIMED", stated: true } as const;
+    expect(purposeWords({ purpose }).name).toBe("Stated");
+    expect(replaceable({ purpose })).toBe(true);
+    expect(purposeWords({ purpose: { ...purpose, state: "PURPOSE_STATE_SEALED" } }).name).toBe("Sealed");
+  });
+
   test("is shared once, and of a key only", () => {
     expect(shareable({ usage: "USAGE_KEY" })).toBe(true);
     expect(shareable({ usage: "USAGE_KEY", shared: true })).toBe(false);

@@ -16,13 +16,16 @@ const states: Record<string, PurposeWords> = {
   PURPOSE_STATE_MIXED: { name: "Mixed", words: "The key is used for several purposes, one of which may reveal another. The endpoints that use it keep working, and no others can. Store another key, and use that instead.", warn: true },
 };
 
+const stated: PurposeWords = { name: "Stated", words: "Whoever stored the key said that it is for this. The first message seals it." };
+
 /** The state of the purpose of a key; public keys have none. */
 export function purposeWords(secret: SecretJson): PurposeWords {
+  if (secret.purpose?.stated && secret.purpose.state === "PURPOSE_STATE_CLAIMED") return stated;
   return states[secret.purpose?.state ?? ""] ?? { name: "Any", words: "Public keys serve any purpose." };
 }
 
-/** Whether a super admin may replace the purpose: before a message sealed it, saving the endpoint again does. */
-export const replaceable = (secret: SecretJson): boolean => secret.purpose?.state === "PURPOSE_STATE_SEALED";
+/** Whether a super admin may replace the purpose: one that is neither stated nor sealed changes when the endpoint is saved again. */
+export const replaceable = (secret: SecretJson): boolean => secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
 
 /** Whether a super admin may share a secret: a key, once. */
 export const shareable = (secret: SecretJson): boolean => (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;

@@ -320,11 +320,12 @@ export enum ErrorReason {
   SIGNATURE_INVALID = 38,
 
   /**
-   * FAILED_PRECONDITION. The KEY serves another purpose, in another endpoint or since its
-   * first message, and never a second one: one use may be an oracle for another.
-   * google.rpc.BadRequest names the field. Metadata: `chains`, what it is for, joined by a
-   * comma and a space, where that is known; and `requested`, the same of this configuration.
-   * Ask the partner for another key and store that.
+   * FAILED_PRECONDITION. The KEY already serves another purpose, as stated by its owner, claimed
+   * by another endpoint, or sealed by its first message. A KEY serves only one, since one use
+   * may be an oracle for another. google.rpc.BadRequest names the field. Metadata: `chains`, the
+   * KEY's purpose, joined by a comma and a space, if it is known; `requested`, the chains of this
+   * configuration; and `min_cost`, the minimum number of iterations of its derivation, if there
+   * is one. Ask the partner for another key and store it as a new secret.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 39;
    */
@@ -339,8 +340,8 @@ export enum ErrorReason {
   KEY_NOT_SHARED = 40,
 
   /**
-   * FAILED_PRECONDITION. The KEY was bound before the purposes of keys were kept, and takes
-   * no new endpoint: it is not known yet what it is used for, or that is more than one thing.
+   * FAILED_PRECONDITION. The KEY was bound before purposes were recorded, and takes no new
+   * endpoint, because its purpose is not known yet or because it serves several.
    * google.rpc.BadRequest names the field. Store another key.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 41;

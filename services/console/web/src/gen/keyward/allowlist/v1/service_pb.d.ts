@@ -2812,6 +2812,16 @@ export declare type Preset = Message<"keyward.allowlist.v1.Preset"> & {
    * @generated from field: repeated keyward.allowlist.v1.PresetSetting settings = 8;
    */
   settings: PresetSetting[];
+
+  /**
+   * What the preset uses each of its KEY secrets for, if they are stored in the form that the
+   * preset names; `secret` is the name of one of `secrets`. Pass the chains as
+   * `purpose.chains` when you create the secret. Secrets whose chains depend on a setting, and
+   * those that need an EXPOSED_KEY, are left out: TestEncryption lists their chains.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 40;
+   */
+  keyPurposes: KeyPurpose[];
 };
 
 /**
@@ -2876,6 +2886,16 @@ export declare type PresetJson = {
    * @generated from field: repeated keyward.allowlist.v1.PresetSetting settings = 8;
    */
   settings?: PresetSettingJson[];
+
+  /**
+   * What the preset uses each of its KEY secrets for, if they are stored in the form that the
+   * preset names; `secret` is the name of one of `secrets`. Pass the chains as
+   * `purpose.chains` when you create the secret. Secrets whose chains depend on a setting, and
+   * those that need an EXPOSED_KEY, are left out: TestEncryption lists their chains.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 40;
+   */
+  keyPurposes?: KeyPurposeJson[];
 };
 
 /**

@@ -242,9 +242,11 @@ export enum ErrorReason {
   VERSION_IN_USE = 29,
 
   /**
-   * FAILED_PRECONDITION. The KEY serves another purpose, and never a second one; ask the
-   * partner for another key and store that. Metadata: `chains`, what it is for, joined by a
-   * comma and a space, where that is known; and `requested`, the same of the request.
+   * FAILED_PRECONDITION. The KEY already serves another purpose, or its derivation needs more
+   * iterations. A KEY serves only one purpose: ask the partner for another key and store it.
+   * Metadata: `chains`, the KEY's purpose, joined by a comma and a space, if it is known;
+   * `requested`, the chains of the request; and `min_cost`, the minimum number of iterations, if
+   * there is one.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 30;
    */
@@ -259,19 +261,19 @@ export enum ErrorReason {
   KEY_NOT_SHARED = 31,
 
   /**
-   * FAILED_PRECONDITION. The KEY was bound before purposes were kept, and takes no new
-   * referrer until the allowlist has reported what it is used for, or because that is more
-   * than one thing.
+   * FAILED_PRECONDITION. The KEY was bound before purposes were recorded. It takes no new
+   * referrer until the allowlist has reported its purpose, and none at all if it turns out to
+   * serve several purposes.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 32;
    */
   KEY_PURPOSE_UNKNOWN = 32,
 
   /**
-   * FAILED_PRECONDITION. The value is in use as another secret of the workspace, for another
-   * purpose. Use that secret, or ask the partner for another value. To bind a KEY whose value
-   * another one has with another purpose is KEY_PURPOSE_FIXED. After 5 of either in an hour,
-   * the workspace stores no KEY values for a while: RATE_LIMITED.
+   * FAILED_PRECONDITION. Another secret in the workspace has this value and uses it for another
+   * purpose. Use that secret, or ask the partner for another value. Binding a KEY whose value
+   * another secret uses for another purpose returns KEY_PURPOSE_FIXED. After 5 of these
+   * refusals in an hour, storing KEY values in the workspace returns RATE_LIMITED for a while.
    *
    * @generated from enum value: ERROR_REASON_VALUE_IN_USE = 33;
    */

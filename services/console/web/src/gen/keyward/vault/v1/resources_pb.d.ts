@@ -12,15 +12,14 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 export declare const file_keyward_vault_v1_resources: GenFile;
 
 /**
- * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
- * something leaves that depends on them. A KEY serves one purpose, since what one does may
- * be an oracle for another.
+ * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+ * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
   /**
-   * How far it is decided.
+   * How final the purpose is.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
@@ -28,29 +27,29 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
 
   /**
    * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
-   * the state is UNKNOWN or MIXED.
+   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
+   * and while the state is UNKNOWN or MIXED. On create, in any order.
    *
    * @generated from field: repeated string chains = 2;
    */
   chains: string[];
 
   /**
-   * The least work of derivations among the chains, in iterations. 0: there are none.
+   * The minimum number of iterations of derivations among the chains; 0 if there are none.
    *
    * @generated from field: uint64 min_cost = 3;
    */
   minCost: bigint;
 
   /**
-   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   * The host of the endpoints that the KEY serves; empty for a shared KEY.
    *
    * @generated from field: string host = 4;
    */
   host: string;
 
   /**
-   * When it was sealed, if it was.
+   * When the purpose was sealed; omitted if it was not.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
@@ -62,18 +61,25 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
    * @generated from field: bool conflicting = 6;
    */
   conflicting: boolean;
+
+  /**
+   * Whether the owner stated the purpose when the secret was created. A stated purpose does
+   * not end with bindings.
+   *
+   * @generated from field: bool stated = 10;
+   */
+  stated: boolean;
 };
 
 /**
- * A KeyPurpose is what a KEY is used for: everything that is done to its stored bytes until
- * something leaves that depends on them. A KEY serves one purpose, since what one does may
- * be an oracle for another.
+ * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
+ * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurposeJson = {
   /**
-   * How far it is decided.
+   * How final the purpose is.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
@@ -81,29 +87,29 @@ export declare type KeyPurposeJson = {
 
   /**
    * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until something is bound, and while
-   * the state is UNKNOWN or MIXED.
+   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
+   * and while the state is UNKNOWN or MIXED. On create, in any order.
    *
    * @generated from field: repeated string chains = 2;
    */
   chains?: string[];
 
   /**
-   * The least work of derivations among the chains, in iterations. 0: there are none.
+   * The minimum number of iterations of derivations among the chains; 0 if there are none.
    *
    * @generated from field: uint64 min_cost = 3;
    */
   minCost?: string;
 
   /**
-   * The host of the endpoints that the KEY serves. Empty for a shared KEY.
+   * The host of the endpoints that the KEY serves; empty for a shared KEY.
    *
    * @generated from field: string host = 4;
    */
   host?: string;
 
   /**
-   * When it was sealed, if it was.
+   * When the purpose was sealed; omitted if it was not.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
@@ -115,6 +121,14 @@ export declare type KeyPurposeJson = {
    * @generated from field: bool conflicting = 6;
    */
   conflicting?: boolean;
+
+  /**
+   * Whether the owner stated the purpose when the secret was created. A stated purpose does
+   * not end with bindings.
+   *
+   * @generated from field: bool stated = 10;
+   */
+  stated?: boolean;
 };
 
 /**
@@ -292,7 +306,14 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   latestVersion: number;
 
   /**
-   * What the KEY is used for. Set by GetSecret only, for KEY.
+   * What the KEY is used for. Returned by GetSecret only, for KEY.
+   *
+   * On create, `purpose.chains` states what the KEY will be used for; ListPresets and
+   * TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
+   * Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
+   * nothing: a super admin must still acknowledge chains that conflict, in the configuration
+   * that uses them. Must be empty for other usages and for public keys, and must fit the kind
+   * of a value that is generated. Updates ignore it.
    *
    * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
    */
@@ -477,7 +498,14 @@ export declare type SecretJson = {
   latestVersion?: number;
 
   /**
-   * What the KEY is used for. Set by GetSecret only, for KEY.
+   * What the KEY is used for. Returned by GetSecret only, for KEY.
+   *
+   * On create, `purpose.chains` states what the KEY will be used for; ListPresets and
+   * TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
+   * Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
+   * nothing: a super admin must still acknowledge chains that conflict, in the configuration
+   * that uses them. Must be empty for other usages and for public keys, and must fit the kind
+   * of a value that is generated. Updates ignore it.
    *
    * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
    */
@@ -1877,7 +1905,8 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   newRotationPeriod?: Duration | undefined;
 
   /**
-   * The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+   * The chains of the purpose, for ACTION_PURPOSE_SEALED, for ACTION_PURPOSE_REPLACED, and for
+   * ACTION_CREATED if the owner stated a purpose.
    *
    * @generated from field: repeated string chains = 20;
    */
@@ -1896,6 +1925,20 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: string weak_reason = 30;
    */
   weakReason: string;
+
+  /**
+   * The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: uint64 old_min_cost = 40;
+   */
+  oldMinCost: bigint;
+
+  /**
+   * The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: uint64 new_min_cost = 41;
+   */
+  newMinCost: bigint;
 };
 
 /**
@@ -2042,7 +2085,8 @@ export declare type SecretChangeJson = {
   newRotationPeriod?: DurationJson;
 
   /**
-   * The chains of the purpose, for ACTION_PURPOSE_SEALED and ACTION_PURPOSE_REPLACED.
+   * The chains of the purpose, for ACTION_PURPOSE_SEALED, for ACTION_PURPOSE_REPLACED, and for
+   * ACTION_CREATED if the owner stated a purpose.
    *
    * @generated from field: repeated string chains = 20;
    */
@@ -2061,6 +2105,20 @@ export declare type SecretChangeJson = {
    * @generated from field: string weak_reason = 30;
    */
   weakReason?: string;
+
+  /**
+   * The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: uint64 old_min_cost = 40;
+   */
+  oldMinCost?: string;
+
+  /**
+   * The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+   *
+   * @generated from field: uint64 new_min_cost = 41;
+   */
+  newMinCost?: string;
 };
 
 /**
@@ -2343,7 +2401,7 @@ export declare const UsageSchema: GenEnum<Usage, UsageJson>;
  */
 export enum PurposeState {
   /**
-   * Not a KEY, or one that holds public keys only, which serve any purpose.
+   * The secret is not a KEY, or holds public keys only, which serve any purpose.
    *
    * @generated from enum value: PURPOSE_STATE_UNSPECIFIED = 0;
    */
@@ -2357,31 +2415,31 @@ export enum PurposeState {
   UNCLAIMED = 1,
 
   /**
-   * Endpoints are bound that all use the KEY for this purpose; no message was made or opened
-   * yet. The claim ends with their bindings.
+   * Endpoints are bound that all use the KEY for this purpose, or its owner stated it; no
+   * message was made or opened yet. Unless it was stated, the claim ends with the bindings.
    *
    * @generated from enum value: PURPOSE_STATE_CLAIMED = 2;
    */
   CLAIMED = 2,
 
   /**
-   * The KEY was used for this purpose and serves no other, for the whole life of the secret.
+   * The KEY was used for this purpose and serves no other as long as the secret exists.
    *
    * @generated from enum value: PURPOSE_STATE_SEALED = 3;
    */
   SEALED = 3,
 
   /**
-   * The KEY was bound before purposes were kept, and its referrers have not said yet what
-   * they use it for. It takes no other referrers until then.
+   * The KEY was bound before purposes were recorded, and the allowlist has not reported its
+   * purpose yet. It takes no other referrers until then.
    *
    * @generated from enum value: PURPOSE_STATE_UNKNOWN = 4;
    */
   UNKNOWN = 4,
 
   /**
-   * The KEY was bound for several purposes before purposes were kept. It goes on serving the
-   * referrers that it has, and takes no others. Replace it.
+   * The KEY was bound for several purposes before purposes were recorded. It continues to serve
+   * its present referrers and takes no others. Replace the key.
    *
    * @generated from enum value: PURPOSE_STATE_MIXED = 5;
    */

@@ -1678,6 +1678,15 @@ export declare type ReplaceSecretPurposeRequest = Message<"keyward.vault.v1.Repl
    * @generated from field: string request_id = 5;
    */
   requestId: string;
+
+  /**
+   * The least iterations that derivations among the new chains must have. If unset, those of
+   * the old purpose, so that a replacement never lowers the cost unless a lower value is set
+   * here. The change log shows both.
+   *
+   * @generated from field: optional uint64 min_cost = 6;
+   */
+  minCost?: bigint | undefined;
 };
 
 /**
@@ -1720,6 +1729,15 @@ export declare type ReplaceSecretPurposeRequestJson = {
    * @generated from field: string request_id = 5;
    */
   requestId?: string;
+
+  /**
+   * The least iterations that derivations among the new chains must have. If unset, those of
+   * the old purpose, so that a replacement never lowers the cost unless a lower value is set
+   * here. The change log shows both.
+   *
+   * @generated from field: optional uint64 min_cost = 6;
+   */
+  minCost?: string;
 };
 
 /**
@@ -3261,7 +3279,8 @@ export declare const VaultService: GenService<{
    * which shows with the first real messages only. Super admins only, with a reason, and only
    * until a message was opened with the KEY or 20 messages were made: after that, and for
    * chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
-   * the KEY for the old purpose fail until they are saved with the new one.
+   * the KEY for the old purpose fail until they are saved with the new one. A purpose that is
+   * stated but not sealed yet is replaced by another stated one.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ReplaceSecretPurpose
    */

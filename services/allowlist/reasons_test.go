@@ -1,0 +1,68 @@
+package allowlist_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// explained returns a valid request for each method that takes a reason, but for the reason.
+func explained() map[protoreflect.Name]proto.Message {
+	name := nameOf("orders")
+	return map[protoreflect.Name]proto.Message{
+		"CreateEndpoint":     &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "other", Endpoint: draft()},
+		"UpdateEndpoint":     &allowlistv1.UpdateEndpointRequest{Endpoint: &allowlistv1.Endpoint{Name: name, Description: "other"}},
+		"DeleteEndpoint":     &allowlistv1.DeleteEndpointRequest{Name: name},
+		"ApproveEndpoint":    &allowlistv1.ApproveEndpointRequest{Name: name},
+		"VerifyEndpoint":     &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
+		"ActivateEndpoint":   &allowlistv1.ActivateEndpointRequest{Name: name},
+		"DeactivateEndpoint": &allowlistv1.DeactivateEndpointRequest{Name: name},
+		"TestEncryption":     &allowlistv1.TestEncryptionRequest{Name: name, Body: []byte("{}"), LiveKeys: true},
+		"DiagnoseSample":     &allowlistv1.DiagnoseSampleRequest{Name: name, Body: []byte("{}"), Plaintext: []byte(`{"a":"b"}`)},
+	}
+}
+
+// A reason stays on the log, where members read it. So no method takes one that holds a secret.
+func TestNoReasonHoldsASecret(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	conn := k.env.Dial(t, k.server.Addr, k.env.SuperAdmin(t))
+	requests := explained()
+	service := allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")
+	for i := range service.Methods().Len() {
+		method := service.Methods().Get(i)
+		field := method.Input().Fields().ByName("reason")
+		if field == nil {
+			continue
+		}
+		req, known := requests[method.Name()]
+		if !known {
+			t.Errorf("%s takes a reason and is not in the table of this test", method.Name())
+			continue
+		}
+		for what, text := range map[string]string{"a key": "it is " + canaryHex, "a token": "Bearer " + canaryHex, "a private key": strings.ReplaceAll(pemKey, "\n", " ")} {
+			explained := proto.Clone(req)
+			explained.ProtoReflect().Set(field, protoreflect.ValueOfString(text))
+			err := invoke(t, conn, method, explained)
+			wantError(t, string(method.Name())+" with "+what, err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
+			fields := servertest.Violations(err)
+			if len(fields) != 1 || fields[0].Field != "reason" {
+				t.Errorf("%s with %s complains about %v", method.Name(), what, fields)
+			}
+			servertest.MustNotHold(t, string(method.Name()), err.Error(), canaryHex[:16])
+		}
+	}
+	history, err := k.owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("-")})
+	must(t, err)
+	if slices.ContainsFunc(history.GetChanges(), func(c *allowlistv1.EndpointChange) bool { return c.GetReason() != "" }) || len(history.GetChanges()) != 1 {
+		t.Errorf("the log has %v", history.GetChanges())
+	}
+}

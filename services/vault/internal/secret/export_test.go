@@ -1,0 +1,4 @@
+package secret
+
+// MaxTwins is maxTwins for tests.
+const MaxTwins = maxTwins

@@ -1,0 +1,120 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// maxMistaken is how many messages may be made before a purpose can no longer be replaced.
+const maxMistaken = 20
+
+// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once a
+// message was opened with the KEY or 20 were made, or where chains would be added to those
+// that stay.
+//
+// MinCost is the minimum number of iterations of derivations among the new chains. If it is
+// nil, the minimum of the old purpose stays.
+func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, chains []string, minCost *uint64) (Secret, error) {
+	now := s.timestamp()
+	var replaced Secret
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		if seen {
+			replaced, err = loadLife(tx, name, uid)
+			return err
+		}
+		before, err := loadSecret(tx, name)
+		if err == nil {
+			err = before.checkEtag(etag)
+		}
+		if err != nil {
+			return err
+		}
+		wanted := NewPurpose(chains, 0, false)
+		if err := before.replaceable(tx, wanted); err != nil {
+			return err
+		}
+		if wanted.Cost, err = before.Purpose.costAfter(wanted, minCost); err != nil {
+			return err
+		}
+		after := before
+		after.Updated = later(before.Updated, now)
+		wanted.Stated, wanted.Host = before.Purpose.Stated, before.Purpose.Host
+		if !before.Purpose.Sealed.IsZero() {
+			wanted.Sealed = after.Updated
+		}
+		after.Purpose = &wanted
+		e := entry{action: ReplacedPurpose, detail: Detail{
+			OldChains: before.Purpose.Chains, Chains: wanted.Chains, OldCost: before.Purpose.Cost, NewCost: wanted.Cost,
+		}}
+		replaced, err = s.save(tx, call, before, after, e)
+		return err
+	})
+	return replaced, err
+}
+
+// replaceable fails unless the purpose of the secret may be replaced by another.
+func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
+	if s.Usage != Key {
+		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
+	}
+	if s.Purpose == nil || s.Purpose.Sealed.IsZero() && !s.Purpose.Stated {
+		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no stated or sealed purpose yet; correct the configuration of its endpoint instead")
+	}
+	stays, comes := false, false
+	for _, chain := range wanted.Chains {
+		known := slices.Contains(s.Purpose.Chains, chain)
+		stays, comes = stays || known, comes || !known
+	}
+	if stays && comes {
+		return s.Purpose.fixed(wanted.Chains)
+	}
+	var made uint64
+	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
+		var uses Uses
+		if err == nil {
+			err = decode(pair.Value, &uses)
+		}
+		if err != nil {
+			return fmt.Errorf("read uses: %w", err)
+		}
+		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
+			return s.Purpose.fixed(wanted.Chains)
+		}
+	}
+	return nil
+}
+
+// costAfter returns the minimum number of iterations once the purpose is replaced by wanted.
+func (p Purpose) costAfter(wanted Purpose, minCost *uint64) (uint64, error) {
+	switch derives := slices.ContainsFunc(wanted.Chains, iterates); {
+	case !derives && minCost != nil && *minCost > 0:
+		return 0, fault.Field("min_cost", "must be 0: none of the chains derives a key with iterations")
+	case !derives:
+		return 0, nil
+	case minCost != nil:
+		return *minCost, nil
+	default:
+		return p.Cost, nil
+	}
+}
+
+// iterates reports whether a chain has a derivation that takes iterations.
+func iterates(chain string) bool {
+	for step := range strings.SplitSeq(chain, " > ") {
+		for _, function := range []string{"PBKDF2-", "SCRYPT(", "EVP-"} {
+			if strings.HasPrefix(step, function) {
+				return true
+			}
+		}
+	}
+	return false
+}

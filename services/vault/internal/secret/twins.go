@@ -1,0 +1,115 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/quota"
+)
+
+// # Equal values
+//
+// Storing the value of a KEY again under another name would be a way around its purpose. So
+// secrets of a workspace with equal bytes serve one purpose, once that of one of them is
+// sealed. A refusal reveals that the bytes are equal. So refusals are on the log, and after a
+// few in an hour the workspace stores no more keys for a while.
+
+// refusals is how many refusals a workspace may have at once. It regains one every 12 minutes.
+const refusals = 5
+
+// newRefusals returns the limit of refusals, by workspace.
+func newRefusals(s *Store) (*quota.Limiter, error) {
+	return quota.New(quota.Limits{Rate: refusals / 3600.0, Burst: refusals}, s.now)
+}
+
+// maxTwins is how many secrets with equal bytes are compared. Where there are more, none takes a
+// purpose any more: copies must not hide the secret whose purpose is sealed.
+const maxTwins = 256
+
+// twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
+func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
+	var found []Secret
+	for _, fingerprint := range prints {
+		there, gone, err := sharers(r, sec.Name.Workspace, fingerprint, maxTwins+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(there)+len(gone) > maxTwins {
+			return nil, equalError{fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+				"too many secrets in the workspace have this value, so its purpose cannot be compared; use one that has a purpose")}
+		}
+		for _, other := range there {
+			if other.UID != sec.UID && other.Purpose != nil && !other.Purpose.Sealed.IsZero() {
+				found = append(found, other)
+			}
+		}
+	}
+	return found, nil
+}
+
+// equalError marks the refusal of a value because of a secret with equal bytes.
+type equalError struct{ error }
+
+func (e equalError) Unwrap() error { return e.error }
+
+// agreesWithTwins fails if a secret with equal bytes serves another purpose than chains.
+func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
+	others, err := twins(r, sec, prints)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if !slices.Equal(other.Purpose.Chains, chains) {
+			return equalError{other.Purpose.fixed(chains)}
+		}
+	}
+	return nil
+}
+
+// takesEqual fails if a secret with a sealed purpose would get a value that another secret
+// already uses for another purpose.
+func (s Secret) takesEqual(r kv.Reader, prints []string) error {
+	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
+		return nil
+	}
+	err := agreesWithTwins(r, s, prints, s.Purpose.Chains)
+	if _, equal := errors.AsType[equalError](err); equal {
+		return equalError{fault.New(fault.FailedPrecondition, ValueInUse,
+			"another secret in the workspace has this value and uses it for another purpose; use that secret, or ask the partner for another value")}
+	}
+	return err
+}
+
+// mayStore fails while a workspace is over the limit of refusals because of equal bytes.
+func (s *Store) mayStore(name Name, usage Usage) error {
+	if usage != Key {
+		return nil
+	}
+	return s.refusals.Probe(name.Workspace)
+}
+
+// noteEqual counts and logs a refusal because of equal bytes, and returns err.
+func (s *Store) noteEqual(ctx context.Context, call Call, name Name, err error) error {
+	equal, ok := errors.AsType[equalError](err)
+	if !ok {
+		return err
+	}
+	if limited := s.refusals.Spend(name.Workspace); limited != nil {
+		return limited
+	}
+	failed := s.kv.Update(ctx, func(tx kv.Tx) error {
+		sec, err := loadSecret(tx, name)
+		if err != nil {
+			return err
+		}
+		return s.record(tx, call, sec, entry{action: RefusedEqual, at: s.timestamp()}, nil)
+	})
+	if failed != nil {
+		return fmt.Errorf("log refusal: %w", failed)
+	}
+	return equal.error
+}
