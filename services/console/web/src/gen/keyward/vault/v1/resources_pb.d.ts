@@ -607,6 +607,15 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
      */
     value: Generate;
     case: "generate";
+  } | {
+    /**
+     * The value, encrypted to a public key of the vault, so that nothing between the caller
+     * and the vault sees it: not the gateway, nor a proxy that ends TLS.
+     *
+     * @generated from field: keyward.vault.v1.SealedValue sealed = 4;
+     */
+    value: SealedValue;
+    case: "sealed";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -652,6 +661,14 @@ export declare type SecretValueJson = {
   generate?: GenerateJson;
 
   /**
+   * The value, encrypted to a public key of the vault, so that nothing between the caller
+   * and the vault sees it: not the gateway, nor a proxy that ends TLS.
+   *
+   * @generated from field: keyward.vault.v1.SealedValue sealed = 4;
+   */
+  sealed?: SealedValueJson;
+
+  /**
    * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
    * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
    * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
@@ -668,6 +685,284 @@ export declare type SecretValueJson = {
  * Use `create(SecretValueSchema)` to create a new message.
  */
 export declare const SecretValueSchema: GenMessage<SecretValue, {jsonType: SecretValueJson}>;
+
+/**
+ * A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
+ * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
+ * It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+ *
+ * 	keyward sealed value v1
+ * 	workspaces/{workspace}/secrets/{secret}
+ * 	{request_id of the request, which is required}
+ * 	{seal_time in seconds since 1970, in decimal}
+ * 	text, or data
+ *
+ * The associated data is empty. A sealed value can be used once; using it again returns
+ * SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
+ * reveals the length of the value. Sealing protects the value from a gateway or proxy that
+ * reads traffic. A gateway that serves a modified console or a key of its own defeats it;
+ * clients that pin the key are protected from the latter.
+ *
+ * @generated from message keyward.vault.v1.SealedValue
+ */
+export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
+  /**
+   * The `key_id` of the key that the value is sealed to.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
+   * for an hour.
+   *
+   * @generated from field: google.protobuf.Timestamp seal_time = 2;
+   */
+  sealTime?: Timestamp | undefined;
+
+  /**
+   * The encapsulated key (32 bytes), then the ciphertext with its tag (16 bytes).
+   *
+   * @generated from field: bytes ciphertext = 3;
+   */
+  ciphertext: Uint8Array;
+
+  /**
+   * Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+   *
+   * @generated from field: bool text = 4;
+   */
+  text: boolean;
+};
+
+/**
+ * A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
+ * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
+ * It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+ *
+ * 	keyward sealed value v1
+ * 	workspaces/{workspace}/secrets/{secret}
+ * 	{request_id of the request, which is required}
+ * 	{seal_time in seconds since 1970, in decimal}
+ * 	text, or data
+ *
+ * The associated data is empty. A sealed value can be used once; using it again returns
+ * SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
+ * reveals the length of the value. Sealing protects the value from a gateway or proxy that
+ * reads traffic. A gateway that serves a modified console or a key of its own defeats it;
+ * clients that pin the key are protected from the latter.
+ *
+ * @generated from message keyward.vault.v1.SealedValue
+ */
+export declare type SealedValueJson = {
+  /**
+   * The `key_id` of the key that the value is sealed to.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId?: string;
+
+  /**
+   * When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
+   * for an hour.
+   *
+   * @generated from field: google.protobuf.Timestamp seal_time = 2;
+   */
+  sealTime?: TimestampJson;
+
+  /**
+   * The encapsulated key (32 bytes), then the ciphertext with its tag (16 bytes).
+   *
+   * @generated from field: bytes ciphertext = 3;
+   */
+  ciphertext?: string;
+
+  /**
+   * Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+   *
+   * @generated from field: bool text = 4;
+   */
+  text?: boolean;
+};
+
+/**
+ * Describes the message keyward.vault.v1.SealedValue.
+ * Use `create(SealedValueSchema)` to create a new message.
+ */
+export declare const SealedValueSchema: GenMessage<SealedValue, {jsonType: SealedValueJson}>;
+
+/**
+ * Sealing is what a caller needs to seal values for a workspace, and whether they must.
+ *
+ * @generated from message keyward.vault.v1.Sealing
+ */
+export declare type Sealing = Message<"keyward.vault.v1.Sealing"> & {
+  /**
+   * The resource name, `workspaces/{workspace}/sealing`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The keys of the vault, the newest first: seal to that one. They are the same for all
+   * workspaces. A new one comes with each new key of the vault's keyring.
+   *
+   * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
+   */
+  keys: SealingKey[];
+
+  /**
+   * Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
+   * Values that the vault draws are not concerned. Off unless set.
+   *
+   * @generated from field: bool required = 3;
+   */
+  required: boolean;
+
+  /**
+   * The vault's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Changes with `required`; see Secret.etag.
+   *
+   * @generated from field: string etag = 5;
+   */
+  etag: string;
+};
+
+/**
+ * Sealing is what a caller needs to seal values for a workspace, and whether they must.
+ *
+ * @generated from message keyward.vault.v1.Sealing
+ */
+export declare type SealingJson = {
+  /**
+   * The resource name, `workspaces/{workspace}/sealing`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The keys of the vault, the newest first: seal to that one. They are the same for all
+   * workspaces. A new one comes with each new key of the vault's keyring.
+   *
+   * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
+   */
+  keys?: SealingKeyJson[];
+
+  /**
+   * Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
+   * Values that the vault draws are not concerned. Off unless set.
+   *
+   * @generated from field: bool required = 3;
+   */
+  required?: boolean;
+
+  /**
+   * The vault's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: TimestampJson;
+
+  /**
+   * Changes with `required`; see Secret.etag.
+   *
+   * @generated from field: string etag = 5;
+   */
+  etag?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.Sealing.
+ * Use `create(SealingSchema)` to create a new message.
+ */
+export declare const SealingSchema: GenMessage<Sealing, {jsonType: SealingJson}>;
+
+/**
+ * A SealingKey is a public key of the vault.
+ *
+ * @generated from message keyward.vault.v1.SealingKey
+ */
+export declare type SealingKey = Message<"keyward.vault.v1.SealingKey"> & {
+  /**
+   * Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
+   * hexadecimal.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * The X25519 public key, 32 bytes.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * When the key was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When the vault forgets the private key; unset for the newest.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * A SealingKey is a public key of the vault.
+ *
+ * @generated from message keyward.vault.v1.SealingKey
+ */
+export declare type SealingKeyJson = {
+  /**
+   * Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
+   * hexadecimal.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId?: string;
+
+  /**
+   * The X25519 public key, 32 bytes.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey?: string;
+
+  /**
+   * When the key was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * When the vault forgets the private key; unset for the newest.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: TimestampJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.SealingKey.
+ * Use `create(SealingKeySchema)` to create a new message.
+ */
+export declare const SealingKeySchema: GenMessage<SealingKey, {jsonType: SealingKeyJson}>;
 
 /**
  * Generate names a kind of random value. A KEY whose first version was generated as one of the
@@ -1852,6 +2147,20 @@ export enum SecretChange_Action {
    * @generated from enum value: ACTION_EQUAL_VALUE_REFUSED = 13;
    */
   EQUAL_VALUE_REFUSED = 13,
+
+  /**
+   * From now on the workspace takes sealed values only. The change is of no secret.
+   *
+   * @generated from enum value: ACTION_SEALING_REQUIRED = 14;
+   */
+  SEALING_REQUIRED = 14,
+
+  /**
+   * From now on the workspace takes values that are not sealed, too.
+   *
+   * @generated from enum value: ACTION_SEALING_NOT_REQUIRED = 15;
+   */
+  SEALING_NOT_REQUIRED = 15,
 }
 
 /**
@@ -1859,7 +2168,7 @@ export enum SecretChange_Action {
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
-export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED";
+export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED" | "ACTION_SEALING_REQUIRED" | "ACTION_SEALING_NOT_REQUIRED";
 
 /**
  * Describes the enum keyward.vault.v1.SecretChange.Action.

@@ -20,7 +20,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Binding, BindingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, VersionState, VersionStateJson } from "./resources_pb";
+import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -153,6 +153,172 @@ export declare type CreateSecretResponseJson = {
  * Use `create(CreateSecretResponseSchema)` to create a new message.
  */
 export declare const CreateSecretResponseSchema: GenMessage<CreateSecretResponse, {jsonType: CreateSecretResponseJson}>;
+
+/**
+ * Asks for the keys to seal values to.
+ *
+ * @generated from message keyward.vault.v1.GetSealingRequest
+ */
+export declare type GetSealingRequest = Message<"keyward.vault.v1.GetSealingRequest"> & {
+  /**
+   * `workspaces/{workspace}/sealing`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Asks for the keys to seal values to.
+ *
+ * @generated from message keyward.vault.v1.GetSealingRequest
+ */
+export declare type GetSealingRequestJson = {
+  /**
+   * `workspaces/{workspace}/sealing`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.GetSealingRequest.
+ * Use `create(GetSealingRequestSchema)` to create a new message.
+ */
+export declare const GetSealingRequestSchema: GenMessage<GetSealingRequest, {jsonType: GetSealingRequestJson}>;
+
+/**
+ * Answers GetSealing.
+ *
+ * @generated from message keyward.vault.v1.GetSealingResponse
+ */
+export declare type GetSealingResponse = Message<"keyward.vault.v1.GetSealingResponse"> & {
+  /**
+   * The keys and the setting.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: Sealing | undefined;
+};
+
+/**
+ * Answers GetSealing.
+ *
+ * @generated from message keyward.vault.v1.GetSealingResponse
+ */
+export declare type GetSealingResponseJson = {
+  /**
+   * The keys and the setting.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: SealingJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.GetSealingResponse.
+ * Use `create(GetSealingResponseSchema)` to create a new message.
+ */
+export declare const GetSealingResponseSchema: GenMessage<GetSealingResponse, {jsonType: GetSealingResponseJson}>;
+
+/**
+ * Decides whether values must arrive sealed.
+ *
+ * @generated from message keyward.vault.v1.UpdateSealingRequest
+ */
+export declare type UpdateSealingRequest = Message<"keyward.vault.v1.UpdateSealingRequest"> & {
+  /**
+   * The setting. `name` is required; output-only fields are ignored.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: Sealing | undefined;
+
+  /**
+   * Why, for the change log; required to take the setting back. At most 512 characters, none
+   * a control character.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Decides whether values must arrive sealed.
+ *
+ * @generated from message keyward.vault.v1.UpdateSealingRequest
+ */
+export declare type UpdateSealingRequestJson = {
+  /**
+   * The setting. `name` is required; output-only fields are ignored.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: SealingJson;
+
+  /**
+   * Why, for the change log; required to take the setting back. At most 512 characters, none
+   * a control character.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
+
+  /**
+   * Makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.UpdateSealingRequest.
+ * Use `create(UpdateSealingRequestSchema)` to create a new message.
+ */
+export declare const UpdateSealingRequestSchema: GenMessage<UpdateSealingRequest, {jsonType: UpdateSealingRequestJson}>;
+
+/**
+ * Answers UpdateSealing.
+ *
+ * @generated from message keyward.vault.v1.UpdateSealingResponse
+ */
+export declare type UpdateSealingResponse = Message<"keyward.vault.v1.UpdateSealingResponse"> & {
+  /**
+   * The keys and the setting.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: Sealing | undefined;
+};
+
+/**
+ * Answers UpdateSealing.
+ *
+ * @generated from message keyward.vault.v1.UpdateSealingResponse
+ */
+export declare type UpdateSealingResponseJson = {
+  /**
+   * The keys and the setting.
+   *
+   * @generated from field: keyward.vault.v1.Sealing sealing = 1;
+   */
+  sealing?: SealingJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.UpdateSealingResponse.
+ * Use `create(UpdateSealingResponseSchema)` to create a new message.
+ */
+export declare const UpdateSealingResponseSchema: GenMessage<UpdateSealingResponse, {jsonType: UpdateSealingResponseJson}>;
 
 /**
  * Asks for a secret.
@@ -2024,6 +2190,15 @@ export declare type ResolveSecretRequest = Message<"keyward.vault.v1.ResolveSecr
    * @generated from field: bool seal = 5;
    */
   seal: boolean;
+
+  /**
+   * If set, the value is answered in `sealed_value`, for this X25519 public key (32 bytes)
+   * only, so that it lies in no buffer of TLS or HTTP/2 on its way. Keep the private key in
+   * memory only and make another pair each few minutes.
+   *
+   * @generated from field: bytes recipient = 6;
+   */
+  recipient: Uint8Array;
 };
 
 /**
@@ -2070,6 +2245,15 @@ export declare type ResolveSecretRequestJson = {
    * @generated from field: bool seal = 5;
    */
   seal?: boolean;
+
+  /**
+   * If set, the value is answered in `sealed_value`, for this X25519 public key (32 bytes)
+   * only, so that it lies in no buffer of TLS or HTTP/2 on its way. Keep the private key in
+   * memory only and make another pair each few minutes.
+   *
+   * @generated from field: bytes recipient = 6;
+   */
+  recipient?: string;
 };
 
 /**
@@ -2077,6 +2261,62 @@ export declare type ResolveSecretRequestJson = {
  * Use `create(ResolveSecretRequestSchema)` to create a new message.
  */
 export declare const ResolveSecretRequestSchema: GenMessage<ResolveSecretRequest, {jsonType: ResolveSecretRequestJson}>;
+
+/**
+ * A value for one recipient: AES-256-GCM under a key that HPKE (RFC 9180) exports.
+ *
+ * @generated from message keyward.vault.v1.SealedForRecipient
+ */
+export declare type SealedForRecipient = Message<"keyward.vault.v1.SealedForRecipient"> & {
+  /**
+   * The encapsulated key of HPKE in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256
+   * and AES-256-GCM, to the recipient, with the info `keyward resolved value v1`. The
+   * content key is what the context exports for `value`: 32 bytes. One encapsulated key
+   * serves many answers, so that a recipient may keep what it exported.
+   *
+   * @generated from field: bytes encapsulated_key = 1;
+   */
+  encapsulatedKey: Uint8Array;
+
+  /**
+   * The nonce (12 bytes), the ciphertext and the tag (16 bytes). The associated data is the
+   * name, the uid and the version in decimal, joined by line feeds.
+   *
+   * @generated from field: bytes ciphertext = 2;
+   */
+  ciphertext: Uint8Array;
+};
+
+/**
+ * A value for one recipient: AES-256-GCM under a key that HPKE (RFC 9180) exports.
+ *
+ * @generated from message keyward.vault.v1.SealedForRecipient
+ */
+export declare type SealedForRecipientJson = {
+  /**
+   * The encapsulated key of HPKE in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256
+   * and AES-256-GCM, to the recipient, with the info `keyward resolved value v1`. The
+   * content key is what the context exports for `value`: 32 bytes. One encapsulated key
+   * serves many answers, so that a recipient may keep what it exported.
+   *
+   * @generated from field: bytes encapsulated_key = 1;
+   */
+  encapsulatedKey?: string;
+
+  /**
+   * The nonce (12 bytes), the ciphertext and the tag (16 bytes). The associated data is the
+   * name, the uid and the version in decimal, joined by line feeds.
+   *
+   * @generated from field: bytes ciphertext = 2;
+   */
+  ciphertext?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.SealedForRecipient.
+ * Use `create(SealedForRecipientSchema)` to create a new message.
+ */
+export declare const SealedForRecipientSchema: GenMessage<SealedForRecipient, {jsonType: SealedForRecipientJson}>;
 
 /**
  * Answers ResolveSecret.
@@ -2134,6 +2374,13 @@ export declare type ResolveSecretResponse = Message<"keyward.vault.v1.ResolveSec
    * @generated from field: bool sealed = 7;
    */
   sealed: boolean;
+
+  /**
+   * The value, in the place of `value`, if a recipient was given.
+   *
+   * @generated from field: keyward.vault.v1.SealedForRecipient sealed_value = 8;
+   */
+  sealedValue?: SealedForRecipient | undefined;
 };
 
 /**
@@ -2192,6 +2439,13 @@ export declare type ResolveSecretResponseJson = {
    * @generated from field: bool sealed = 7;
    */
   sealed?: boolean;
+
+  /**
+   * The value, in the place of `value`, if a recipient was given.
+   *
+   * @generated from field: keyward.vault.v1.SealedForRecipient sealed_value = 8;
+   */
+  sealedValue?: SealedForRecipientJson;
 };
 
 /**
@@ -2989,6 +3243,28 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof ReplaceSecretPurposeRequestSchema;
     output: typeof ReplaceSecretPurposeResponseSchema;
+  },
+  /**
+   * Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.GetSealing
+   */
+  getSealing: {
+    methodKind: "unary";
+    input: typeof GetSealingRequestSchema;
+    output: typeof GetSealingResponseSchema;
+  },
+  /**
+   * Decides whether the workspace takes sealed values only; on the log. Owners may require it;
+   * only a super admin, with a reason, takes it back. Where nothing differs, nothing is
+   * changed or logged.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.UpdateSealing
+   */
+  updateSealing: {
+    methodKind: "unary";
+    input: typeof UpdateSealingRequestSchema;
+    output: typeof UpdateSealingResponseSchema;
   },
   /**
    * Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
