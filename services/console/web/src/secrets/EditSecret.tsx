@@ -49,7 +49,6 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
   const [rotating, setRotating] = useState(rotate ?? false);
   const [keep, setKeep] = useState(false);
   const [reason, setReason] = useState("");
-  const [missing, setMissing] = useState<string>();
   const [theirs, setTheirs] = useState<SecretJson>();
   const { run, busy, error } = useAction();
   const credential = secret.usage === "USAGE_CREDENTIAL";
@@ -60,13 +59,12 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
 
   const save = (etag = secret.etag) =>
     run(async () => {
-      const found = rotating ? await value.current?.take() : undefined;
-      setMissing(rotating && !found ? "Give it a value." : undefined);
+      const found = rotating ? await value.current?.take(name) : undefined;
       if (rotating && !found) return;
       try {
         const saved = await updateSecret(
-          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found }) },
-          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
+          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found.value }) },
+          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: found?.requestId ?? crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
         );
         value.current?.clear();
         toast(savedWords(saved, Boolean(found), keep));
@@ -99,7 +97,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
       )}
       {rotating && (
         <>
-          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
+          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} problem={error} />
           <Start current={secret.currentVersion ?? 0} keep={keep} onKeep={setKeep} />
           <Affected secret={secret} keep={keep} />
         </>
