@@ -275,3 +275,44 @@ describe("reminders to rotate", () => {
     await settled(page);
   });
 });
+
+describe("nonce budgets", () => {
+  const budget = (page: Page) => page.getByRole("region", { name: "Nonce budget" });
+
+  test("are on the page of a key that encrypts, and of no other", async () => {
+    await kit.server.storeSecret("counted");
+    await kit.server.storeSecret("uncounted");
+    await kit.server.addActiveEndpoint("counting", { encryption: encryptedWith("counted") });
+    await kit.server.encrypt("counting", "{}");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/counted" });
+    await budget(page).getByText(/^[\d,]+ of 4,294,967,296 values/).waitFor();
+    expect(await budget(page).getByText("Plan a new value").count()).toBe(0);
+    await picture(page, "nonce-budget");
+    await go(page, "/w/demo/secrets/uncounted");
+    await page.getByLabel("Masked value").waitFor();
+    await settled(page);
+    expect(await budget(page).count()).toBe(0);
+  });
+
+  test("warn from 1/16 on, with the date of the end at this rate, and say when they are used up", async () => {
+    await kit.server.storeSecret("running-out");
+    const page = await kit.signIn("owner", { at: "/w/demo/activity" });
+    const end = new Date(Date.now() + 30 * 86_400_000).toISOString();
+    await page.route("**/v1/workspaces/demo/secrets/running-out/versions?*", (route) =>
+      route.fulfill({
+        json: {
+          versions: [
+            { version: 2, current: true, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "268435456", budget: "4294967296", randomBits: 96, state: "STATE_WARNING", projectedEndTime: end } },
+            { version: 1, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" } },
+          ],
+        },
+      }),
+    );
+    await go(page, "/w/demo/secrets/running-out");
+    await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
+    await budget(page).getByText("More than 1/16 of the budget is used").waitFor();
+    await budget(page).getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/).waitFor();
+    await budget(page).getByText("The version encrypts nothing more").waitFor();
+    await picture(page, "nonce-budget-warning");
+  });
+});

@@ -18,6 +18,7 @@ import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
+import { NonceBudgets } from "./NonceBudgets";
 import { PurposeCard } from "./Purpose";
 import { Referrers } from "./Referrers";
 import { everyWords } from "./rotation";
@@ -109,6 +110,9 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
   );
 }
 
+/** Whether a secret encrypts, under whatever name: what encrypts has a nonce budget. */
+const isKey = ({ usage }: SecretJson): boolean => usage !== "USAGE_PARAMETER" && usage !== "USAGE_CREDENTIAL";
+
 /** A secret that is not there may have been: its change log stays. */
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
@@ -144,18 +148,19 @@ function Overview({ secret }: { secret: SecretJson }) {
           ) : (
             <div className="masked-value">
               <span aria-label="Masked value">{secret.maskedValue}</span>
-              <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
+              <span className="dimmed">Write-only: no one can view it. The dots are the same for every secret.</span>
             </div>
           )}
         </Card>
         {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
+        {isKey(secret) && <NonceBudgets name={secret.name ?? ""} />}
         {destroyed && (
           <Card title="Encrypted representation">
             <p className="dimmed">None: what was on disk was destroyed with the value.</p>
           </Card>
         )}
         {secret.encryptedValue && (
-          <Card title="Encrypted representation" words={<>What is on disk, sealed with {secret.encryptedValue.algorithm}. It opens with the vault's key only.</>}>
+          <Card title="Encrypted representation" words={<>The value as it is stored, encrypted with {secret.encryptedValue.algorithm}. Only the vault can decrypt it.</>}>
             <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
             <dl className="facts">
               <Fact term="Wrapped by key">
