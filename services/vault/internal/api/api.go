@@ -57,7 +57,7 @@ func (s *Server) call(ctx context.Context, method, workspace string, req change)
 		return secret.Call{}, err
 	}
 	author := server.Author(ctx, resource.WorkspaceName(workspace), req.GetReason())
-	return secret.Call{Author: author, Request: request}, nil
+	return secret.Call{Author: author, Request: request, RequestID: req.GetRequestId()}, nil
 }
 
 // page opens the page token of a list request. Seal makes the next one of a cursor.
