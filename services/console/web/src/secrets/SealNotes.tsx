@@ -54,10 +54,10 @@ export function UnsealableNote({ obstacle, accepted, onAccept, onRetry }: Unseal
       }
     >
       <p>{obstacle.words}</p>
-      {obstacle.bypass ? (
+      {obstacle.required === false ? (
         <Checkbox label="Send it without sealing, over TLS" description="The gateway, and any proxy that terminates TLS, can then read it." checked={accepted} onChange={(e) => onAccept(e.currentTarget.checked)} />
       ) : (
-        <p>This workspace may accept sealed values only, so this value is not sent. A value that the vault generates needs no sealing.</p>
+        <p>{obstacle.required ? "This workspace requires sealed values" : "Whether this workspace requires sealed values is unknown"}, so this value is not sent. A value that the vault generates needs no sealing.</p>
       )}
     </Notice>
   );

@@ -75,9 +75,11 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
 
   const save = () =>
     run(async () => {
-      // A sealed value is good for one name only, so look before it is sealed.
-      if (await isTaken(workspace, id)) throw new Problem(409, "", refusal("SECRET_EXISTS"));
-      const found = await value.current?.take(secretName(workspace, id));
+      // A sealed value is good for one name only, so look before it is sealed. A retry may
+      // find the name taken by what the first attempt stored.
+      const name = secretName(workspace, id);
+      if (!value.current?.holds(name) && (await isTaken(workspace, id))) throw new Problem(409, "", refusal("SECRET_EXISTS"));
+      const found = await value.current?.take(name);
       if (!found) return;
       const secret = await createSecret(
         workspace,

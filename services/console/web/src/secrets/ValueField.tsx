@@ -8,7 +8,7 @@ import { DiceIcon, FileIcon, PencilIcon } from "../ui/icons";
 import { kinds } from "./kinds";
 import { seal, type Place, type Plain } from "./seal";
 import { SealHint, SealedNote, UnsealableNote } from "./SealNotes";
-import { unsealable, useSealing } from "./sealing";
+import { type Ability, unsealable, useSealing } from "./sealing";
 import type { KnownUsage } from "./usage";
 import { FileDrop, Generated, Masked } from "./ValueInputs";
 import { valueError } from "./values";
@@ -30,6 +30,8 @@ export interface ValueHandle {
    * same bytes. Undefined if there is none: the field says why.
    */
   take: (secret: string) => Promise<Taken | undefined>;
+  /** Whether a value is sealed for a secret already. */
+  holds: (secret: string) => boolean;
   /** Forgets whatever was typed, dropped or sealed. */
   clear: () => void;
 }
@@ -96,13 +98,9 @@ export function ValueField({ ref, problem, favour, first }: Props) {
   };
   /** The plain value as the API takes it, once the person chose to send it so. */
   const unsealed = (plain: Plain): SecretValueJson => (plain.text ? { text: area.current?.value } : { data: base64(plain.bytes) });
-  const sealFor = async (place: Place, plain: Plain): Promise<Sealed | undefined> => {
-    // The keys and the vault's clock are read for each value.
-    const now = await sealing.refetch();
-    if (unsealable(now) || !now.data?.key) return undefined;
+  const sealFor = async (place: Place, plain: Plain, { key, sealing: { time = "" } }: Ability): Promise<Sealed | undefined> => {
     try {
-      const value = { sealed: await seal(plain, now.data.key, now.data.sealing.time ?? "", place) };
-      return { ...place, value, size: plain.bytes.length };
+      return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };
     } catch {
       return undefined; // a key that is no point to seal to
     }
@@ -110,6 +108,7 @@ export function ValueField({ ref, problem, favour, first }: Props) {
 
   useImperativeHandle(ref, () => ({
     clear,
+    holds: (secret) => sealed?.secret === secret,
     take: async (secret) => {
       setSaid(undefined);
       const requestId = crypto.randomUUID();
@@ -126,8 +125,11 @@ export function ValueField({ ref, problem, favour, first }: Props) {
         setSaid("Enter a value.");
         return undefined;
       }
-      if (obstacle?.bypass && bypassed) return { requestId, value: { ...unsealed(plain), ...why } };
-      const made = await sealFor({ secret, requestId }, plain);
+      // The keys, the vault's clock, and what the workspace requires are read for each value.
+      const now = await sealing.refetch();
+      const still = unsealable(now);
+      if (still?.required === false && bypassed) return { requestId, value: { ...unsealed(plain), ...why } };
+      const made = still || !now.data ? undefined : await sealFor({ secret, requestId }, plain, now.data);
       plain.bytes.fill(0);
       if (!made) {
         setSaid("The value is not sealed, so it was not sent.");

@@ -36,16 +36,16 @@ async function sealingOf(workspace: string, signal?: AbortSignal): Promise<Seali
   }
 }
 
-/** Why a value cannot be sealed, and whether it may be sent without. */
+/** Why a value cannot be sealed. It may be sent without only where the vault said that it takes that. */
 export interface Unsealable {
   words: string;
-  /** Only where the vault said that it takes values that are not sealed. */
-  bypass: boolean;
+  /** Whether values must be sealed; undefined while the vault has not said. */
+  required?: boolean;
 }
 
 /** What stands in the way of sealing; undefined while that is not known, and where nothing does. */
 export function unsealable({ data, error }: { data?: Ability; error: Error | null }): Unsealable | undefined {
-  const bypass = Boolean(data) && !data?.sealing.required;
-  if (error) return { words: `The sealing keys cannot be read. ${explain(problemOf(error)).title}.`, bypass };
-  return data?.obstacle ? { words: data.obstacle, bypass } : undefined;
+  const required = data && (data.sealing.required ?? false);
+  if (error) return { words: `The sealing keys cannot be read. ${explain(problemOf(error)).title}.`, required };
+  return data?.obstacle ? { words: data.obstacle, required } : undefined;
 }
