@@ -202,6 +202,36 @@ func TestSealedValuesAreUsedOnce(t *testing.T) {
 	wantRefused(t, "after a restart", err, sealedField)
 }
 
+// A program that does not know whether its request was carried out makes it again, and may
+// have to seal the value again.
+func TestARequestIsTheSameIfItsValueIsSealedAgain(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	key := k.owner.newestKey(t)
+	again := func(value string) *vaultv1.SecretValue { return sealTo(t, key, value, place("key", "r")) }
+	for range 2 {
+		if _, err := k.owner.CreateSecret(t.Context(), createSealed("key", "r", again("one value of a request"))); err != nil {
+			t.Fatalf("CreateSecret = %v", err)
+		}
+		if _, err := k.owner.UpdateSecret(t.Context(), updateSealed("key", "r", again("another of a request"))); err != nil {
+			t.Fatalf("UpdateSecret = %v", err)
+		}
+	}
+	if got := k.owner.get(t, "key").GetLatestVersion(); got != 2 {
+		t.Errorf("there are %d versions, want 2", got)
+	}
+	_, err := k.owner.CreateSecret(t.Context(), createSealed("key", "r", again("one that differs")))
+	wantError(t, "another value", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	_, err = k.owner.CreateSecret(t.Context(), createRequest("key", "one value of a request", "r"))
+	wantError(t, "the same value, not sealed", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	data := place("key", "r")
+	data.Text = false
+	_, err = k.owner.CreateSecret(t.Context(), createSealed("key", "r", sealTo(t, key, "one value of a request", data)))
+	wantError(t, "the same value, as data", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	_, err = k.secondOwner(t, "second").CreateSecret(t.Context(), createSealed("key", "r", again("one value of a request")))
+	wantError(t, "the same value, by another owner", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)
+}
+
 func TestOfTwoUsesAtTheSameTimeOneWins(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -52,7 +52,7 @@ type change interface {
 // value is taken out of the request, which zeroes it.
 func (s *Server) call(ctx context.Context, method, workspace string, req change) (secret.Call, error) {
 	caller := auth.FromContext(ctx).Subject
-	request, err := s.ledger.Request(caller, method, req.GetRequestId(), req)
+	request, err := s.ledger.Request(caller, method, req.GetRequestId(), withoutSealed(req))
 	if err != nil {
 		return secret.Call{}, err
 	}

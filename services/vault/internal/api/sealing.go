@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/auth"
@@ -43,6 +44,19 @@ func (s *Server) UpdateSealing(ctx context.Context, req *vaultv1.UpdateSealingRe
 		return nil, err
 	}
 	return &vaultv1.UpdateSealingResponse{Sealing: sealingToProto(set)}, nil
+}
+
+// withoutSealed returns a request without the bytes of a sealed value, by which it is not
+// recognised: package secret adds the value once it is open.
+func withoutSealed(req proto.Message) proto.Message {
+	of, ok := req.(interface{ GetSecret() *vaultv1.Secret })
+	if !ok || of.GetSecret().GetValue().GetSealed() == nil {
+		return req
+	}
+	without := proto.Clone(req)
+	value := without.(interface{ GetSecret() *vaultv1.Secret }).GetSecret().GetValue()
+	value.Source = &vaultv1.SecretValue_Sealed{Sealed: &vaultv1.SealedValue{Text: value.GetSealed().GetText()}}
+	return without
 }
 
 func sealedFromProto(pb *vaultv1.SealedValue) (secret.Value, error) {

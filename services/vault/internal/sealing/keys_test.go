@@ -163,15 +163,21 @@ func fromProto(pb *vaultv1.SealedValue) sealing.Sealed {
 func wantOpen(t *testing.T, what string, keys *sealing.Keys, value sealing.Sealed, field string) {
 	t.Helper()
 	plain, err := keys.Open(value, name, request)
+	if wantRefused(t, what, err, field); field == "" && string(plain.Reveal()) != "value" {
+		t.Errorf("%s: Open returns another value", what)
+	}
+}
+
+// wantRefused fails the test unless err is nil, or refuses because of the field.
+func wantRefused(t *testing.T, what string, err error, field string) {
+	t.Helper()
 	if field == "" {
-		if err != nil || string(plain.Reveal()) != "value" {
-			t.Errorf("%s: Open = %v, %v", what, plain.Len(), err)
-		}
+		check(t, err)
 		return
 	}
 	refusal, ok := fault.From(err)
 	if !ok || refusal.Reason != sealing.Refused || len(refusal.Violations) != 1 || refusal.Violations[0].Field != field {
-		t.Errorf("%s: Open = %v, want a refusal because of %s", what, err, field)
+		t.Errorf("%s: %v, want a refusal because of %s", what, err, field)
 	}
 }
 

@@ -45,14 +45,10 @@ func (v Sealed) Info(secret, requestID string) []byte {
 	}, "\n"))
 }
 
-// Open opens a value that was sealed for a secret and a request. The caller owns the
-// plaintext. A refusal says what anyone may know: that there is no such key, or that the time
-// is over. All else is one answer.
+// Open opens a value that was sealed for a secret and a request, whenever that was. The caller
+// owns the plaintext. A refusal says that there is no such key, which anyone may know, or that
+// the value does not open, and not why.
 func (k *Keys) Open(v Sealed, secret, requestID string) (sensitive.Bytes, error) {
-	now := k.now()
-	if v.Time.Before(now.Add(-MaxAge)) || v.Time.After(now.Add(MaxAhead)) {
-		return sensitive.Bytes{}, Refuse(Field+".seal_time", "must be at most an hour before and 5 minutes after the time of the vault, which GetSealing returns")
-	}
 	key, found := k.find(v.KeyID)
 	if !found {
 		return sensitive.Bytes{}, Refuse(Field+".key_id", "must be a key that the vault has; seal to the first one that GetSealing returns")
@@ -62,6 +58,16 @@ func (k *Keys) Open(v Sealed, secret, requestID string) (sensitive.Bytes, error)
 		return sensitive.Bytes{}, Refuse(Field, "does not open: it was changed, or sealed for another secret, request, time or kind of value")
 	}
 	return sensitive.New(plain), nil
+}
+
+// Fresh returns the refusal of a value that was sealed too long ago, or ahead of the vault's
+// clock.
+func (k *Keys) Fresh(v Sealed) error {
+	now := k.now()
+	if v.Time.Before(now.Add(-MaxAge)) || v.Time.After(now.Add(MaxAhead)) {
+		return Refuse(Field+".seal_time", "must be at most an hour before and 5 minutes after the time of the vault, which GetSealing returns")
+	}
+	return nil
 }
 
 // Refuse returns the refusal of a sealed value.

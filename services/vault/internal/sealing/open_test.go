@@ -25,7 +25,8 @@ func TestSealedValuesAreTakenForAnHour(t *testing.T) {
 		24 * time.Hour:                  sealing.Field + ".seal_time",
 	} {
 		f.now = at.Add(offset)
-		wantOpen(t, offset.String(), keys, value, field)
+		wantRefused(t, offset.String(), keys.Fresh(value), field)
+		wantOpen(t, offset.String(), keys, value, "")
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	if err := s.mayStore(name, draft.Usage); err != nil {
 		return Secret{}, err
 	}
-	if known, seen, err := s.unseal(ctx, call, name, &draft.Value); err != nil || seen {
+	if known, seen, err := s.unseal(ctx, &call, name, &draft.Value); err != nil || seen {
 		return known, err
 	}
 	sec, stored, err := s.prepare(ctx, call, name, draft)

@@ -15,18 +15,47 @@ import (
 // A sealed value (package sealing) is opened before the transaction, and from then on passes
 // everything that other values pass. In the transaction the ledger of requests notes that it was
 // used. The ledger remembers that for a day, while a sealed value is taken for an hour: so it
-// is used once, whoever sends it, by whatever method. A repetition of the same request is
-// answered before anything is looked at.
+// is used once, whoever sends it, by whatever method.
+//
+// A repeated request is recognised by the value, not by the bytes that it arrived as: a caller
+// who makes a request again may have sealed the value again.
 
-// unseal opens a value that arrived sealed; to all others it does nothing. If the same request
-// was made before, it returns the secret as it is now instead.
-func (s *Store) unseal(ctx context.Context, call Call, name Name, v *Value) (known Secret, seen bool, err error) {
+// unseal opens a value that arrived sealed, and makes it a part of what the call's request is
+// recognised by. To all other values it does nothing. If the same request was made before, it
+// returns the secret as it is now.
+func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (known Secret, seen bool, err error) {
 	if v.sealed == nil {
 		return Secret{}, false, nil
 	}
 	if call.RequestID == "" {
 		return Secret{}, false, fault.Field("request_id", "must be set: a sealed value is bound to it")
 	}
+	plain, refusal := s.sealing.Open(*v.sealed, name.String(), call.RequestID)
+	if refusal == nil {
+		v.given, v.binary = plain, !v.sealed.Text
+		call.Request = s.ledger.With(call.Request, plain.Reveal())
+		if known, seen, err = s.answered(ctx, *call, name); err != nil || seen {
+			return known, seen, err
+		}
+	}
+	// A value that is too old is told so whether it opens or not.
+	if err := s.sealing.Fresh(*v.sealed); err != nil {
+		return Secret{}, false, err
+	}
+	if refusal != nil {
+		return Secret{}, false, refusal
+	}
+	if plain.Len() == 0 || plain.Len() > MaxValue {
+		return Secret{}, false, fault.Field(sealing.Field, errValue.Error())
+	}
+	if v.sealed.Text && !utf8.Valid(plain.Reveal()) {
+		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 where it says that it is text")
+	}
+	return Secret{}, false, nil
+}
+
+// answered returns the secret that the same request made or changed before, as it is now.
+func (s *Store) answered(ctx context.Context, call Call, name Name) (known Secret, seen bool, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		var uid string
 		if uid, seen, err = s.replayed(r, call); err != nil || !seen {
@@ -35,23 +64,7 @@ func (s *Store) unseal(ctx context.Context, call Call, name Name, v *Value) (kno
 		known, err = loadLife(r, name, uid)
 		return err
 	})
-	if err != nil || seen {
-		return known, seen, err
-	}
-	plain, err := s.sealing.Open(*v.sealed, name.String(), call.RequestID)
-	if err != nil {
-		return Secret{}, false, err
-	}
-	v.given, v.binary = plain, !v.sealed.Text
-	if plain.Len() == 0 || plain.Len() > MaxValue {
-		v.Zero()
-		return Secret{}, false, fault.Field(sealing.Field, errValue.Error())
-	}
-	if v.sealed.Text && !utf8.Valid(plain.Reveal()) {
-		v.Zero()
-		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 where it says that it is text")
-	}
-	return Secret{}, false, nil
+	return known, seen, err
 }
 
 // admit notes that a sealed value is used, and fails if it was used before. One that arrived

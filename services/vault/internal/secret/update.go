@@ -38,7 +38,7 @@ type Change struct {
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
 	defer func() { change.Value.Zero() }()
 	var drawn material
-	if known, seen, err := s.unseal(ctx, call, name, &change.Value); err != nil || seen {
+	if known, seen, err := s.unseal(ctx, &call, name, &change.Value); err != nil || seen {
 		return known, err
 	}
 	if change.Value.present() {
