@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
-import { dialog, expect, picture, told, useKit } from "./kit";
+import { axeFindings, dialog, expect, picture, told, useKit } from "./kit";
 import { encryptedWith } from "./server";
 
 const kit = useKit();
@@ -23,10 +23,13 @@ beforeAll(async () => {
 
 describe("an owner says what is public", () => {
   test("of a header, at its input, and it is shown to those who see the endpoint", async () => {
-    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/header/edit" });
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/header/edit", bypassCSP: true });
     await page.getByLabel("Value of header 1", { exact: true }).fill(thumbprint);
     await save(page);
+    await acknowledge(page, "the value of header 1").waitFor();
+    expect(await axeFindings(page), "offered").toEqual([]);
     await acknowledge(page, "the value of header 1").click();
+    expect(await axeFindings(page), "asked").toEqual([]);
     await why(page, "the value of header 1").fill("the thumbprint of the merchant's certificate");
     await picture(page, "public-header");
     await save(page);
@@ -89,12 +92,13 @@ describe("an owner says what is public", () => {
   });
 
   test("of a literal in an encryption, at its input", async () => {
-    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/aad/edit" });
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/aad/edit", bypassCSP: true });
     const literal = page.locator("[data-path='endpoint.encryption.request.cipher.aad.text']");
     await literal.fill(thumbprint);
     await save(page);
     await page.getByRole("button", { name: "Acknowledge that it is public…" }).click();
     const answer = page.getByRole("group", { name: "Acknowledge Public literal" });
+    expect(await axeFindings(page)).toEqual([]);
     await answer.getByLabel("Reason").fill("printed in the partner's manual");
     await picture(page, "public-literal");
     await answer.getByRole("button", { name: "Acknowledge" }).click();

@@ -310,7 +310,7 @@ describe("nonce budgets", () => {
     );
     await go(page, "/w/demo/secrets/running-out");
     await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
-    await budget(page).getByText("More than 1/16 of the budget is used").waitFor();
+    await budget(page).getByText("At least 1/16 of the budget is used").waitFor();
     await budget(page).getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/).waitFor();
     await budget(page).getByText("The version encrypts nothing more").waitFor();
     await picture(page, "nonce-budget-warning");

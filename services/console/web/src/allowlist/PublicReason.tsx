@@ -28,13 +28,12 @@ export function PublicReason({ path, about, what, value, onChange }: Props) {
         size="xs"
         variant="default"
         className="beside"
-        aria-label={`Acknowledge that ${what} is public…`}
         onClick={() => {
           setBegun(true);
           onChange("");
         }}
       >
-        Acknowledge that it is public…
+        Acknowledge that {what} is public…
       </Button>
     );
   }

@@ -52,6 +52,11 @@ function Facts({ ability: { sealing, obstacle } }: { ability: Ability }) {
           </p>
         </Fact>
       )}
+      {newest && (
+        <Fact term="Public key">
+          <code className="wrap-anywhere">{newest.publicKey}</code> <Copy text={newest.publicKey ?? ""} what="public key" />
+        </Fact>
+      )}
       {older.length > 0 && (
         <Fact term="Earlier keys">
           <ul className="plain">

@@ -12,7 +12,7 @@ export interface BudgetWords {
 }
 
 const states: Record<string, BudgetWords["state"]> = {
-  STATE_WARNING: { name: "Plan a new value", tone: "warn", words: "More than 1/16 of the budget is used. Store a new version with another value before it is used up." },
+  STATE_WARNING: { name: "Plan a new value", tone: "warn", words: "At least 1/16 of the budget is used. Store a new version with another value before it is used up." },
   STATE_EXHAUSTED: { name: "Used up", tone: "bad", words: "The version encrypts nothing more. Store a new version with another value." },
 };
 
