@@ -30,6 +30,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"DELETE", secret + "?etag=3", "", "DeleteSecret"},
 		{"GET", secret + "/history", "", "ListSecretHistory"},
 		{"GET", secrets + "/-/history", "", "ListSecretHistory"},
+		{"GET", "/v1/workspaces/acme/sealing", "", "GetSealing"},
+		{"PATCH", "/v1/workspaces/acme/sealing?reason=r", `{"required":true}`, "UpdateSealing"},
 		{"GET", secret + "/versions", "", "ListSecretVersions"},
 		{"POST", secret + "/versions/2:restore", `{"etag":"3"}`, "RestoreSecretVersion"},
 		{"POST", secret + "/versions/2:enable", "", "EnableSecretVersion"},

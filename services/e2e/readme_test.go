@@ -42,6 +42,9 @@ func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	p := start(t, "standalone", "--dir", filepath.Join(folder, ".keyward"))
 	p.waitFor("Keyward is ready")
 
+	built, err := programs()
+	check(t, err)
+	check(t, os.Symlink(built, filepath.Join(folder, "bin")))
 	outputs := runExamples(t, folder, tools, examples)
 	for i, ex := range examples {
 		if ex.output != "" && !printed(ex.output, outputs[i]) {

@@ -33,6 +33,8 @@ var open = map[string][]person{
 	"DeleteSecret":         {owner, admin},
 	"ListSecretHistory":    {owner, admin},
 	"ListSecretVersions":   {owner, admin},
+	"GetSealing":           {owner, admin},
+	"UpdateSealing":        {owner, admin},
 	"ListSecretBindings":   {owner, admin},
 	"RestoreSecretVersion": {owner, admin},
 	"EnableSecretVersion":  {owner, admin},

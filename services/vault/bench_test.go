@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/client/seal"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -50,11 +51,26 @@ func BenchmarkResolveSecret(b *testing.B) {
 }
 
 func BenchmarkCreateSecret(b *testing.B) {
-	k := newKit(b)
-	var run atomic.Int64
-	parallel(b, func(n int64) error {
-		id := fmt.Sprintf("key-%d-%d", run.Add(1), n)
-		_, err := k.owner.CreateSecret(b.Context(), createRequest(id, "a value of some length", ""))
-		return err
-	})
+	const value = "a value of some length"
+	for _, kind := range []struct {
+		name    string
+		request func(key seal.Key, id string) *vaultv1.CreateSecretRequest
+	}{
+		{"as it is", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest { return createRequest(id, value, "") }},
+		{"with a request id", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest { return createRequest(id, value, id) }},
+		// Sealing, which is the caller's, counts here, too.
+		{"sealed", func(key seal.Key, id string) *vaultv1.CreateSecretRequest {
+			return createSealed(id, id, sealTo(b, key, value, place(id, id)))
+		}},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			k := newKit(b)
+			key := k.owner.newestKey(b)
+			var run atomic.Int64
+			parallel(b, func(n int64) error {
+				_, err := k.owner.CreateSecret(b.Context(), kind.request(key, fmt.Sprintf("key-%d-%d", run.Add(1), n)))
+				return err
+			})
+		})
+	}
 }

@@ -35,7 +35,7 @@ type fixture struct {
 	now  time.Time
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	folder := t.TempDir()
 	check(t, keyring.CreateFileKEK(filepath.Join(folder, "key")))
@@ -60,7 +60,7 @@ func check(t testing.TB, err error) {
 func (f *fixture) clock() time.Time { return f.now }
 
 // open opens the keys as a start of the vault does.
-func (f *fixture) open(t *testing.T) *sealing.Keys {
+func (f *fixture) open(t testing.TB) *sealing.Keys {
 	t.Helper()
 	keys, err := sealing.Open(t.Context(), f.kv, f.ring, f.clock)
 	check(t, err)
@@ -146,7 +146,7 @@ func (f *fixture) put(t *testing.T, rows map[string][]byte) {
 }
 
 // sealTo seals a text at the time of the fixture.
-func (f *fixture) sealTo(t *testing.T, key sealing.Key) sealing.Sealed {
+func (f *fixture) sealTo(t testing.TB, key sealing.Key) sealing.Sealed {
 	t.Helper()
 	public, err := seal.NewKey(key.Public)
 	check(t, err)

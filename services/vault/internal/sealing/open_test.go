@@ -78,3 +78,14 @@ func TestKnownAnswers(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkOpen(b *testing.B) {
+	f := newFixture(b)
+	keys := f.open(b)
+	value := f.sealTo(b, keys.List()[0])
+	for b.Loop() {
+		plain, err := keys.Open(value, name, request)
+		check(b, err)
+		plain.Zero()
+	}
+}

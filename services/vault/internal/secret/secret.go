@@ -39,6 +39,12 @@
 // While a value passes by, the vault sees that no text beside it holds it, and that a KEY is
 // not weak (vet.go). The hosts of a CREDENTIAL belong to a version (hosts.go).
 //
+// # Values that arrive sealed
+//
+// A value may arrive sealed to a key of the vault (package sealing). [Store.Create] and
+// [Store.Update] open it, once, and treat it like any other from then on (sealed.go). A workspace
+// may take such values only ([Store.SetSealing]).
+//
 // # Versions that were current before
 //
 // A version that was current before may be welcome for a while longer, say to open what

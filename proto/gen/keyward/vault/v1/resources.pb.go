@@ -404,9 +404,10 @@ const (
 	// The secret was refused a purpose or a value, since another secret of the workspace has
 	// equal bytes and another purpose.
 	SecretChange_ACTION_EQUAL_VALUE_REFUSED SecretChange_Action = 13
-	// From now on the workspace takes sealed values only. The change is of no secret.
+	// The workspace began to require sealed values. `secret` is empty.
 	SecretChange_ACTION_SEALING_REQUIRED SecretChange_Action = 14
-	// From now on the workspace takes values that are not sealed, too.
+	// A super admin let the workspace take values that are not sealed again. `secret` is
+	// empty.
 	SecretChange_ACTION_SEALING_NOT_REQUIRED SecretChange_Action = 15
 )
 
@@ -1039,7 +1040,7 @@ func (*SecretValue_Sealed) isSecretValue_Source() {}
 
 // A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
 // DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
-// It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+// The info of HPKE binds it to its place. It is these five lines, joined by line feeds:
 //
 //	keyward sealed value v1
 //	workspaces/{workspace}/secrets/{secret}
@@ -1047,21 +1048,22 @@ func (*SecretValue_Sealed) isSecretValue_Source() {}
 //	{seal_time in seconds since 1970, in decimal}
 //	text, or data
 //
-// The associated data is empty. A sealed value can be used once; using it again returns
-// SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
-// reveals the length of the value. Sealing protects the value from a gateway or proxy that
-// reads traffic. A gateway that serves a modified console or a key of its own defeats it;
-// clients that pin the key are protected from the latter.
+// The associated data is empty. A sealed value can be used once: any later use returns
+// SEALED_VALUE_REFUSED, unless the same request is retried, with the value sealed again or not.
+// The length of the ciphertext reveals the length of the value. Sealing protects the value from
+// a gateway or proxy that reads traffic. A gateway that serves a modified console or a key of
+// its own defeats it; clients that pin the key are protected from the latter.
 type SealedValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The `key_id` of the key that the value is sealed to.
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
-	// for an hour.
+	// When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
+	// vault takes it for an hour, and up to 5 minutes ahead of its clock.
 	SealTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
 	// The encapsulated key (32 bytes), then the ciphertext with its tag (16 bytes).
 	Ciphertext []byte `protobuf:"bytes,3,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
-	// Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+	// Whether the value is UTF-8 text (SecretValue.text); otherwise it is bytes
+	// (SecretValue.data).
 	Text          bool `protobuf:"varint,4,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1125,16 +1127,16 @@ func (x *SealedValue) GetText() bool {
 	return false
 }
 
-// Sealing is what a caller needs to seal values for a workspace, and whether they must.
+// Sealing is what a caller needs to seal values for a workspace, and whether it must.
 type Sealing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource name, `workspaces/{workspace}/sealing`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The keys of the vault, the newest first: seal to that one. They are the same for all
-	// workspaces. A new one comes with each new key of the vault's keyring.
+	// The keys of the vault, newest first. Seal to the first one. All workspaces have the same
+	// keys. The vault adds one with each new key of its keyring.
 	Keys []*SealingKey `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	// Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
-	// Values that the vault draws are not concerned. Off unless set.
+	// Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
+	// generated values are exempt. False by default.
 	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
 	// The vault's clock.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
@@ -1212,14 +1214,13 @@ func (x *Sealing) GetEtag() string {
 // A SealingKey is a public key of the vault.
 type SealingKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
-	// hexadecimal.
+	// The first 16 characters of the SHA-256 of `public_key`, in lower-case hexadecimal.
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The X25519 public key, 32 bytes.
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	// When the key was made.
+	// When the key was generated.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When the vault forgets the private key; unset for the newest.
+	// When the vault deletes the private key. Unset for the newest key.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1784,7 +1785,8 @@ type SecretChange struct {
 	Actor *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// What was done.
 	Action SecretChange_Action `protobuf:"varint,4,opt,name=action,proto3,enum=keyward.vault.v1.SecretChange_Action" json:"action,omitempty"`
-	// The secret's resource name.
+	// The secret's resource name. Empty for a change of the workspace's sealing setting, which is
+	// listed with `secrets/-`.
 	Secret string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The secret's uid: tells apart two lives of one name.
 	Uid string `protobuf:"bytes,6,opt,name=uid,proto3" json:"uid,omitempty"`

@@ -264,12 +264,12 @@ func (x *GetSealingResponse) GetSealing() *Sealing {
 	return nil
 }
 
-// Decides whether values must arrive sealed.
+// Changes whether values must arrive sealed.
 type UpdateSealingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The setting. `name` is required; output-only fields are ignored.
 	Sealing *Sealing `protobuf:"bytes,1,opt,name=sealing,proto3" json:"sealing,omitempty"`
-	// Why, for the change log; required to take the setting back. At most 512 characters, none
+	// Why, for the change log. Required to set `required` to false. At most 512 characters, none
 	// a control character.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Makes a retry safe; see the package comment.

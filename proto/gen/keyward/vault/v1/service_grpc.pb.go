@@ -112,11 +112,11 @@ type VaultServiceClient interface {
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
 	// the KEY for the old purpose fail until they are saved with the new one.
 	ReplaceSecretPurpose(ctx context.Context, in *ReplaceSecretPurposeRequest, opts ...grpc.CallOption) (*ReplaceSecretPurposeResponse, error)
-	// Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+	// Returns the keys to seal values to, and whether the workspace requires sealed values.
 	GetSealing(ctx context.Context, in *GetSealingRequest, opts ...grpc.CallOption) (*GetSealingResponse, error)
-	// Decides whether the workspace takes sealed values only; on the log. Owners may require it;
-	// only a super admin, with a reason, takes it back. Where nothing differs, nothing is
-	// changed or logged.
+	// Changes whether the workspace requires sealed values. The change is on the log. Owners may
+	// require them; only a super admin may take that back, with a reason. A request that changes
+	// nothing is not logged.
 	UpdateSealing(ctx context.Context, in *UpdateSealingRequest, opts ...grpc.CallOption) (*UpdateSealingResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(ctx context.Context, in *ListSecretBindingsRequest, opts ...grpc.CallOption) (*ListSecretBindingsResponse, error)
@@ -435,11 +435,11 @@ type VaultServiceServer interface {
 	// chains that would only be added to those that stay, KEY_PURPOSE_FIXED. Endpoints that use
 	// the KEY for the old purpose fail until they are saved with the new one.
 	ReplaceSecretPurpose(context.Context, *ReplaceSecretPurposeRequest) (*ReplaceSecretPurposeResponse, error)
-	// Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+	// Returns the keys to seal values to, and whether the workspace requires sealed values.
 	GetSealing(context.Context, *GetSealingRequest) (*GetSealingResponse, error)
-	// Decides whether the workspace takes sealed values only; on the log. Owners may require it;
-	// only a super admin, with a reason, takes it back. Where nothing differs, nothing is
-	// changed or logged.
+	// Changes whether the workspace requires sealed values. The change is on the log. Owners may
+	// require them; only a super admin may take that back, with a reason. A request that changes
+	// nothing is not logged.
 	UpdateSealing(context.Context, *UpdateSealingRequest) (*UpdateSealingResponse, error)
 	// Lists who is bound to a secret. `secrets/-` stands for all secrets of the workspace.
 	ListSecretBindings(context.Context, *ListSecretBindingsRequest) (*ListSecretBindingsResponse, error)

@@ -293,17 +293,17 @@ export enum ErrorReason {
   WEAK_KEY = 39,
 
   /**
-   * FAILED_PRECONDITION: the workspace takes values that are sealed, and this one is not. See
-   * GetSealing.
+   * FAILED_PRECONDITION. The workspace requires sealed values, and this one is not sealed. Seal
+   * it to a key that GetSealing returns, or let the vault generate one.
    *
    * @generated from enum value: ERROR_REASON_SEALING_REQUIRED = 40;
    */
   SEALING_REQUIRED = 40,
 
   /**
-   * INVALID_ARGUMENT: the sealed value does not open here: it was sealed to a key that the
-   * vault does not have, for another place or request, more than an hour ago, or it was used
-   * before. The violation says which where that can be known. Seal the value again.
+   * INVALID_ARGUMENT. The vault does not take the sealed value: it has no such key
+   * (google.rpc.BadRequest names `key_id`), the time is over (`seal_time`), the value was used
+   * before, or it does not open. Seal the value again.
    *
    * @generated from enum value: ERROR_REASON_SEALED_VALUE_REFUSED = 41;
    */

@@ -689,7 +689,7 @@ export declare const SecretValueSchema: GenMessage<SecretValue, {jsonType: Secre
 /**
  * A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
  * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
- * It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+ * The info of HPKE binds it to its place. It is these five lines, joined by line feeds:
  *
  * 	keyward sealed value v1
  * 	workspaces/{workspace}/secrets/{secret}
@@ -697,11 +697,11 @@ export declare const SecretValueSchema: GenMessage<SecretValue, {jsonType: Secre
  * 	{seal_time in seconds since 1970, in decimal}
  * 	text, or data
  *
- * The associated data is empty. A sealed value can be used once; using it again returns
- * SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
- * reveals the length of the value. Sealing protects the value from a gateway or proxy that
- * reads traffic. A gateway that serves a modified console or a key of its own defeats it;
- * clients that pin the key are protected from the latter.
+ * The associated data is empty. A sealed value can be used once: any later use returns
+ * SEALED_VALUE_REFUSED, unless the same request is retried, with the value sealed again or not.
+ * The length of the ciphertext reveals the length of the value. Sealing protects the value from
+ * a gateway or proxy that reads traffic. A gateway that serves a modified console or a key of
+ * its own defeats it; clients that pin the key are protected from the latter.
  *
  * @generated from message keyward.vault.v1.SealedValue
  */
@@ -714,8 +714,8 @@ export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
   keyId: string;
 
   /**
-   * When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
-   * for an hour.
+   * When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
+   * vault takes it for an hour, and up to 5 minutes ahead of its clock.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 2;
    */
@@ -729,7 +729,8 @@ export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
   ciphertext: Uint8Array;
 
   /**
-   * Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+   * Whether the value is UTF-8 text (SecretValue.text); otherwise it is bytes
+   * (SecretValue.data).
    *
    * @generated from field: bool text = 4;
    */
@@ -739,7 +740,7 @@ export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
 /**
  * A SealedValue is a value that only the vault can open: HPKE (RFC 9180) in base mode, with
  * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, to a key that GetSealing returns.
- * It is bound to its place by the info of HPKE, these five lines joined by line feeds:
+ * The info of HPKE binds it to its place. It is these five lines, joined by line feeds:
  *
  * 	keyward sealed value v1
  * 	workspaces/{workspace}/secrets/{secret}
@@ -747,11 +748,11 @@ export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
  * 	{seal_time in seconds since 1970, in decimal}
  * 	text, or data
  *
- * The associated data is empty. A sealed value can be used once; using it again returns
- * SEALED_VALUE_REFUSED, unless the same request is retried. The length of the ciphertext
- * reveals the length of the value. Sealing protects the value from a gateway or proxy that
- * reads traffic. A gateway that serves a modified console or a key of its own defeats it;
- * clients that pin the key are protected from the latter.
+ * The associated data is empty. A sealed value can be used once: any later use returns
+ * SEALED_VALUE_REFUSED, unless the same request is retried, with the value sealed again or not.
+ * The length of the ciphertext reveals the length of the value. Sealing protects the value from
+ * a gateway or proxy that reads traffic. A gateway that serves a modified console or a key of
+ * its own defeats it; clients that pin the key are protected from the latter.
  *
  * @generated from message keyward.vault.v1.SealedValue
  */
@@ -764,8 +765,8 @@ export declare type SealedValueJson = {
   keyId?: string;
 
   /**
-   * When it was sealed, in whole seconds, by the `time` that GetSealing returns. It is taken
-   * for an hour.
+   * When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
+   * vault takes it for an hour, and up to 5 minutes ahead of its clock.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 2;
    */
@@ -779,7 +780,8 @@ export declare type SealedValueJson = {
   ciphertext?: string;
 
   /**
-   * Whether the value is text (SecretValue.text); otherwise it is bytes (SecretValue.data).
+   * Whether the value is UTF-8 text (SecretValue.text); otherwise it is bytes
+   * (SecretValue.data).
    *
    * @generated from field: bool text = 4;
    */
@@ -793,7 +795,7 @@ export declare type SealedValueJson = {
 export declare const SealedValueSchema: GenMessage<SealedValue, {jsonType: SealedValueJson}>;
 
 /**
- * Sealing is what a caller needs to seal values for a workspace, and whether they must.
+ * Sealing is what a caller needs to seal values for a workspace, and whether it must.
  *
  * @generated from message keyward.vault.v1.Sealing
  */
@@ -806,16 +808,16 @@ export declare type Sealing = Message<"keyward.vault.v1.Sealing"> & {
   name: string;
 
   /**
-   * The keys of the vault, the newest first: seal to that one. They are the same for all
-   * workspaces. A new one comes with each new key of the vault's keyring.
+   * The keys of the vault, newest first. Seal to the first one. All workspaces have the same
+   * keys. The vault adds one with each new key of its keyring.
    *
    * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
    */
   keys: SealingKey[];
 
   /**
-   * Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
-   * Values that the vault draws are not concerned. Off unless set.
+   * Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
+   * generated values are exempt. False by default.
    *
    * @generated from field: bool required = 3;
    */
@@ -837,7 +839,7 @@ export declare type Sealing = Message<"keyward.vault.v1.Sealing"> & {
 };
 
 /**
- * Sealing is what a caller needs to seal values for a workspace, and whether they must.
+ * Sealing is what a caller needs to seal values for a workspace, and whether it must.
  *
  * @generated from message keyward.vault.v1.Sealing
  */
@@ -850,16 +852,16 @@ export declare type SealingJson = {
   name?: string;
 
   /**
-   * The keys of the vault, the newest first: seal to that one. They are the same for all
-   * workspaces. A new one comes with each new key of the vault's keyring.
+   * The keys of the vault, newest first. Seal to the first one. All workspaces have the same
+   * keys. The vault adds one with each new key of its keyring.
    *
    * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
    */
   keys?: SealingKeyJson[];
 
   /**
-   * Whether values must arrive sealed: one that is not is refused with SEALING_REQUIRED.
-   * Values that the vault draws are not concerned. Off unless set.
+   * Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
+   * generated values are exempt. False by default.
    *
    * @generated from field: bool required = 3;
    */
@@ -893,8 +895,7 @@ export declare const SealingSchema: GenMessage<Sealing, {jsonType: SealingJson}>
  */
 export declare type SealingKey = Message<"keyward.vault.v1.SealingKey"> & {
   /**
-   * Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
-   * hexadecimal.
+   * The first 16 characters of the SHA-256 of `public_key`, in lower-case hexadecimal.
    *
    * @generated from field: string key_id = 1;
    */
@@ -908,14 +909,14 @@ export declare type SealingKey = Message<"keyward.vault.v1.SealingKey"> & {
   publicKey: Uint8Array;
 
   /**
-   * When the key was made.
+   * When the key was generated.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * When the vault forgets the private key; unset for the newest.
+   * When the vault deletes the private key. Unset for the newest key.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
@@ -929,8 +930,7 @@ export declare type SealingKey = Message<"keyward.vault.v1.SealingKey"> & {
  */
 export declare type SealingKeyJson = {
   /**
-   * Names the key: the first 16 characters of the SHA-256 of `public_key`, in lower-case
-   * hexadecimal.
+   * The first 16 characters of the SHA-256 of `public_key`, in lower-case hexadecimal.
    *
    * @generated from field: string key_id = 1;
    */
@@ -944,14 +944,14 @@ export declare type SealingKeyJson = {
   publicKey?: string;
 
   /**
-   * When the key was made.
+   * When the key was generated.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
   createTime?: TimestampJson;
 
   /**
-   * When the vault forgets the private key; unset for the newest.
+   * When the vault deletes the private key. Unset for the newest key.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
@@ -1745,7 +1745,8 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   action: SecretChange_Action;
 
   /**
-   * The secret's resource name.
+   * The secret's resource name. Empty for a change of the workspace's sealing setting, which is
+   * listed with `secrets/-`.
    *
    * @generated from field: string secret = 5;
    */
@@ -1909,7 +1910,8 @@ export declare type SecretChangeJson = {
   action?: SecretChange_ActionJson;
 
   /**
-   * The secret's resource name.
+   * The secret's resource name. Empty for a change of the workspace's sealing setting, which is
+   * listed with `secrets/-`.
    *
    * @generated from field: string secret = 5;
    */
@@ -2149,14 +2151,15 @@ export enum SecretChange_Action {
   EQUAL_VALUE_REFUSED = 13,
 
   /**
-   * From now on the workspace takes sealed values only. The change is of no secret.
+   * The workspace began to require sealed values. `secret` is empty.
    *
    * @generated from enum value: ACTION_SEALING_REQUIRED = 14;
    */
   SEALING_REQUIRED = 14,
 
   /**
-   * From now on the workspace takes values that are not sealed, too.
+   * A super admin let the workspace take values that are not sealed again. `secret` is
+   * empty.
    *
    * @generated from enum value: ACTION_SEALING_NOT_REQUIRED = 15;
    */

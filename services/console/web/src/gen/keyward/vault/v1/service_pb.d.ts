@@ -223,7 +223,7 @@ export declare type GetSealingResponseJson = {
 export declare const GetSealingResponseSchema: GenMessage<GetSealingResponse, {jsonType: GetSealingResponseJson}>;
 
 /**
- * Decides whether values must arrive sealed.
+ * Changes whether values must arrive sealed.
  *
  * @generated from message keyward.vault.v1.UpdateSealingRequest
  */
@@ -236,7 +236,7 @@ export declare type UpdateSealingRequest = Message<"keyward.vault.v1.UpdateSeali
   sealing?: Sealing | undefined;
 
   /**
-   * Why, for the change log; required to take the setting back. At most 512 characters, none
+   * Why, for the change log. Required to set `required` to false. At most 512 characters, none
    * a control character.
    *
    * @generated from field: string reason = 2;
@@ -252,7 +252,7 @@ export declare type UpdateSealingRequest = Message<"keyward.vault.v1.UpdateSeali
 };
 
 /**
- * Decides whether values must arrive sealed.
+ * Changes whether values must arrive sealed.
  *
  * @generated from message keyward.vault.v1.UpdateSealingRequest
  */
@@ -265,7 +265,7 @@ export declare type UpdateSealingRequestJson = {
   sealing?: SealingJson;
 
   /**
-   * Why, for the change log; required to take the setting back. At most 512 characters, none
+   * Why, for the change log. Required to set `required` to false. At most 512 characters, none
    * a control character.
    *
    * @generated from field: string reason = 2;
@@ -3245,7 +3245,7 @@ export declare const VaultService: GenService<{
     output: typeof ReplaceSecretPurposeResponseSchema;
   },
   /**
-   * Returns the keys to seal values to, and whether the workspace takes sealed ones only.
+   * Returns the keys to seal values to, and whether the workspace requires sealed values.
    *
    * @generated from rpc keyward.vault.v1.VaultService.GetSealing
    */
@@ -3255,9 +3255,9 @@ export declare const VaultService: GenService<{
     output: typeof GetSealingResponseSchema;
   },
   /**
-   * Decides whether the workspace takes sealed values only; on the log. Owners may require it;
-   * only a super admin, with a reason, takes it back. Where nothing differs, nothing is
-   * changed or logged.
+   * Changes whether the workspace requires sealed values. The change is on the log. Owners may
+   * require them; only a super admin may take that back, with a reason. A request that changes
+   * nothing is not logged.
    *
    * @generated from rpc keyward.vault.v1.VaultService.UpdateSealing
    */
