@@ -48,13 +48,14 @@ function Facts({ ability: { sealing, obstacle } }: { ability: Ability }) {
         <Fact term="Sealing key">
           <KeyId of={newest} />
           <p className="dimmed">
-            Compare this ID with the one that <code>vault seal</code> prints and with the ones that your clients pin. The key was created <FullTime value={newest.createTime} />.
+            Compare this ID with the one that <code>vault seal</code> prints. The key was created <FullTime value={newest.createTime} />.
           </p>
         </Fact>
       )}
       {newest && (
         <Fact term="Public key">
           <code className="wrap-anywhere">{newest.publicKey}</code> <Copy text={newest.publicKey ?? ""} what="public key" />
+          <p className="dimmed">Clients pin this key in their configuration.</p>
         </Fact>
       )}
       {older.length > 0 && (
