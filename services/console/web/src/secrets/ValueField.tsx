@@ -97,7 +97,7 @@ export function ValueField({ ref, problem, favour, first }: Props) {
     return area.current?.value ? { bytes: new TextEncoder().encode(area.current.value), text: true } : undefined;
   };
   /** The plain value as the API takes it, once the person chose to send it so. */
-  const unsealed = (plain: Plain): SecretValueJson => (plain.text ? { text: area.current?.value } : { data: base64(plain.bytes) });
+  const unsealed = ({ bytes, text }: Plain): SecretValueJson => (text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) });
   const sealFor = async (place: Place, plain: Plain, { key, sealing: { time = "" } }: Ability): Promise<Sealed | undefined> => {
     try {
       return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };

@@ -1,9 +1,6 @@
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import type { SealedValueJson, SealingJson, SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
 import { base64, fromBase64 } from "../session/pkce";
-
-/** The algorithms of a SealedValue: HPKE (RFC 9180) on top of the browser's WebCrypto. */
-export const suite = () => new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+import { sealTo } from "./hpke";
 
 /** A value as it was typed or uploaded. */
 export interface Plain {
@@ -51,13 +48,7 @@ async function keyIdOf(key: Uint8Array<ArrayBuffer>): Promise<string> {
  */
 export async function seal(plain: Plain, key: SealingKeyJson, time: string, place: Place, ephemeral?: CryptoKeyPair): Promise<SealedValueJson> {
   const sealTime = time.replace(/\.\d+/, "");
-  const hpke = suite();
-  const recipientPublicKey = await hpke.kem.deserializePublicKey(fromBase64(key.publicKey ?? ""));
-  const sender = await hpke.createSenderContext({ recipientPublicKey, info: infoOf(plain.text, sealTime, place), ekm: ephemeral });
-  const sealed = new Uint8Array(await sender.seal(plain.bytes));
-  const ciphertext = new Uint8Array(sender.enc.byteLength + sealed.length);
-  ciphertext.set(new Uint8Array(sender.enc));
-  ciphertext.set(sealed, sender.enc.byteLength);
+  const ciphertext = await sealTo(fromBase64(key.publicKey ?? ""), infoOf(plain.text, sealTime, place), plain.bytes, ephemeral);
   return { keyId: key.keyId, sealTime, ciphertext: base64(ciphertext), text: plain.text };
 }
 
