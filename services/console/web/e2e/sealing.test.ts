@@ -155,7 +155,7 @@ describe("a sealed value that was not stored", () => {
     await page.route(/\/secrets\?query=taken-late/, (route) => route.fulfill({ json: {} }));
     await begin(page, "taken-late", random());
     await save(page);
-    await page.getByText("There is a secret of this name already").waitFor();
+    await page.getByText("A secret with this name already exists").waitFor();
     await page.getByLabel("Secret Name").fill("free-name");
     await save(page);
     await dialog(page).getByText("sealed for another name").waitFor();

@@ -86,7 +86,7 @@ describe("an owner stores secrets", () => {
     await page.getByLabel("Secret Name").fill("payment-api-key");
     await page.getByLabel("Secret value").fill("more than 16 bytes");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await page.getByText("There is a secret of this name already").waitFor();
+    await page.getByText("A secret with this name already exists").waitFor();
     expect(await page.getByLabel("Secret value").inputValue()).toBe("more than 16 bytes");
   });
 });

@@ -127,7 +127,7 @@ describe("an owner looks after versions", () => {
     await told(page, "Version 1 of burnt is destroyed");
     await page.getByRole("tab", { name: "Overview" }).click();
     await page.getByText("Version 1, the current one, is destroyed").waitFor();
-    await page.getByText("None: what was on disk was destroyed").waitFor();
+    await page.getByText("None. The stored value was destroyed").waitFor();
     expect(await page.getByLabel("Masked value").count()).toBe(0);
     await picture(page, "secret-destroyed");
     await page.getByRole("button", { name: "New value" }).click();
@@ -188,7 +188,7 @@ describe("a new value", () => {
     await dialog(page).getByText("A new value affects 1 endpoint").waitFor();
     await page.getByText("Generate for me").click();
     await page.getByRole("radio", { name: "Keep the current one" }).check();
-    await dialog(page).getByText("Nothing is affected yet").waitFor();
+    await dialog(page).getByText("Nothing changes yet").waitFor();
     expect(await dialog(page).getByText("A new value affects").count()).toBe(0);
     await picture(page, "secret-keep-current");
     await page.getByRole("button", { name: "Save" }).click();
@@ -235,7 +235,7 @@ describe("reminders to rotate", () => {
     await page.getByText("Reminds to rotate every day").waitFor();
     await page.locator(".page-title").getByText(/Rotation due in \d+ hours/).waitFor();
     await edit("");
-    await page.getByText("Nobody is reminded").waitFor();
+    await page.getByText("No reminder").waitFor();
     await page.getByRole("tab", { name: "Change logs" }).click();
     const first = page.locator(".entry").filter({ hasText: "every 90 days" }).first();
     await first.getByText("every day").waitFor();

@@ -112,7 +112,7 @@ function Gone({ id, tab }: { id: string; tab: string }) {
   if (tab === "history" && manage) return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
   return (
     <Empty icon={<GlobeIcon size={26} />} title="There is no such endpoint" action={manage && <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>Look at its change log</Link>}>
-      It may have been deleted, or never have been there.
+      It was deleted, or it never existed.
     </Empty>
   );
 }

@@ -88,7 +88,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
     >
       {!rotate && (
         <>
-          <Textarea label="Description" description="People see it and the change log keeps it: never put a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
+          <Textarea label="Description" description="People can read it, and the change log keeps it. Never enter a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
           <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
           {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
           <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
@@ -149,7 +149,7 @@ function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
 function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKeep: (keep: boolean) => void }) {
   const choices = [
     { value: "now", name: "Use it at once", words: `In place of version ${current}.` },
-    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner has to know before it is used." },
+    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner must have before it is used." },
   ];
   return (
     <Radio.Group label="When it is used" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
@@ -175,7 +175,7 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   if (keep || (referrers.data && names.length === 0)) {
     return (
       <Notice>
-        <p>{keep ? `Nothing is affected yet: whatever uses version ${secret.currentVersion} goes on with it. Restore the new version, under Versions, to change over.` : "No endpoint uses this secret yet: a new value affects nothing."}</p>
+        <p>{keep ? `Nothing changes yet: endpoints keep using version ${secret.currentVersion}. To switch, restore the new version under Versions.` : "No endpoint uses this secret yet, so a new value affects nothing."}</p>
       </Notice>
     );
   }
@@ -183,7 +183,7 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   return (
     <Notice tone="warn" icon={<AlertIcon />} title={`A new value affects ${plural(names.length, "endpoint")}`}>
       <p>
-        Within a second they use the new {name.toLowerCase()}, unless they hold a version. An exchange under way ends with the one it began with. Make sure that the partner has the new one.
+        Within a second, they use the new {name.toLowerCase()}, unless they pin a version. Exchanges in progress finish with the one they started with. Make sure that the partner has the new one.
       </p>
       <ReferrerList names={names} />
     </Notice>

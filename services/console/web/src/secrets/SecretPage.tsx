@@ -94,7 +94,7 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
             <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}</Tabs.Panel>
             <Tabs.Panel value="versions">{secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}</Tabs.Panel>
             <Tabs.Panel value="used-by">
-              <Card title="Endpoints" words="What refers to this secret. While there is any, it cannot be deleted.">
+              <Card title="Endpoints" words="Endpoints that use this secret. A secret in use cannot be deleted.">
                 <Referrers name={name} />
               </Card>
             </Tabs.Panel>
@@ -119,7 +119,7 @@ function Gone({ id, tab }: { id: string; tab: string }) {
   if (tab === "history") return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
   return (
     <Empty icon={<KeyIcon size={26} />} title="There is no such secret" action={<Link className="button-link" to={paths.secret(workspace, id, "history")}>Look at its change log</Link>}>
-      It may have been deleted, or never have been there.
+      It was deleted, or it never existed.
     </Empty>
   );
 }
@@ -132,7 +132,7 @@ function Overview({ secret }: { secret: SecretJson }) {
       <div className="stack">
         {secret.state === "VERSION_STATE_DISABLED" && (
           <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is disabled`}>
-            <p>Whatever needs it is refused until it is enabled again, or another version is restored.</p>
+            <p>Endpoints that need it fail until you enable it or restore another version.</p>
           </Notice>
         )}
         {secret.usage === "USAGE_EXPOSED_KEY" && (
@@ -143,7 +143,7 @@ function Overview({ secret }: { secret: SecretJson }) {
         <Card title="Value">
           {destroyed ? (
             <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
-              <p>There is no value until a new one is stored, or another version is restored.</p>
+              <p>Store a new value, or restore another version.</p>
             </Notice>
           ) : (
             <div className="masked-value">
@@ -156,7 +156,7 @@ function Overview({ secret }: { secret: SecretJson }) {
         {isKey(secret) && <NonceBudgets name={secret.name ?? ""} />}
         {destroyed && (
           <Card title="Encrypted representation">
-            <p className="dimmed">None: what was on disk was destroyed with the value.</p>
+            <p className="dimmed">None. The stored value was destroyed.</p>
           </Card>
         )}
         {secret.encryptedValue && (
@@ -204,7 +204,7 @@ function Overview({ secret }: { secret: SecretJson }) {
                 Due <FullTime value={secret.rotationDueTime} />
               </>
             ) : (
-              <span className="dimmed">Nobody is reminded</span>
+              <span className="dimmed">No reminder</span>
             )}
           </Fact>
           <Fact term="Last updated">

@@ -87,11 +87,11 @@ export function SecretsPage() {
       {empty ? (
         filtered ? (
           <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>Show all secrets</Button>}>
-            No secret of this workspace matches what you look for.
+            No secret in this workspace matches your search.
           </Empty>
         ) : (
           <Empty icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
-            Store the keys that partners sent you, or have new ones generated that nobody ever sees. Endpoints then refer to them by name.
+            Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
           </Empty>
         )
       ) : (

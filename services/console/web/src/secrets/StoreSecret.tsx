@@ -116,7 +116,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       <ValueField ref={value} favour={usage} problem={error} />
       <Textarea
         label="Description"
-        description="Optional. People see it and the change log keeps it: never put a value here."
+        description="Optional. People can read it, and the change log keeps it. Never enter a value here."
         autosize
         minRows={2}
         maxRows={6}
@@ -164,7 +164,7 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
         maxLength={128}
         classNames={{ input: "mono" }}
         value={value}
-        error={taken ? "There is a secret of this name already." : error}
+        error={taken ? "A secret with this name already exists." : error}
         aria-describedby="name-rules"
         onChange={(e) => onChange(e.currentTarget.value)}
       />

@@ -187,12 +187,12 @@ export function ValueField({ ref, problem, favour, first }: Props) {
         />
       )}
       {way !== "generate" && !sealed && (obstacle ? <UnsealableNote obstacle={obstacle} accepted={bypassed} onAccept={setBypassed} onRetry={() => void sealing.refetch()} /> : <SealHint ability={sealing.data} />)}
-      {size > limit && <p className="field-error">A value has at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
+      {size > limit && <p className="field-error">A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
       {error && <p className="field-error" role="alert">{error}</p>}
       {weak && way !== "generate" && (
         <TextInput
           label="Why a weak key is used"
-          description="Kept on the log. Do not write the value here."
+          description="Kept in the change log. Do not enter the value here."
           maxLength={512}
           autoComplete="off"
           value={reason}

@@ -54,7 +54,7 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
         </Button>
       </div>
       <p className="field-hint" id={hint}>
-        {size === 0 ? "Stored exactly as it stands here, line ends included." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
+        {size === 0 ? "Stored exactly as entered, including line endings." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
         {blanks && <strong> It begins or ends with white space.</strong>}
       </p>
     </>
