@@ -71,7 +71,7 @@ func (s *sealer) unary(ctx context.Context, method string, req, res any, conn *g
 		out := new(vaultv1.GetSealingResponse)
 		return out, invoke(ctx, vaultv1.VaultService_GetSealing_FullMethodName, in, out, conn, opts...)
 	}
-	for {
+	for first := true; ; first = false {
 		to, cached, err := s.offer(v.secret, ask)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s *sealer) unary(ctx context.Context, method string, req, res any, conn *g
 		if err != nil {
 			return err
 		}
-		if err = invoke(ctx, method, sealed, res, conn, opts...); !cached || !outdated(err) {
+		if err = invoke(ctx, method, sealed, res, conn, opts...); !first || !cached || !outdated(err) {
 			return err
 		}
 		s.forget(to)

@@ -135,7 +135,7 @@ func TestSealedValuesOpenInTheirPlaceOnly(t *testing.T) {
 		"the last bit":        {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[len(v.GetCiphertext())-1] ^= 1 }), sealedField},
 		"the unused bit":      {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[31] ^= 0x80 }), sealedField},
 		"the zero point":      {bend(good(), func(v *vaultv1.SealedValue) { clear(v.GetCiphertext()[:32]) }), sealedField},
-		"cut short":           {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = v.Ciphertext[:len(v.GetCiphertext())-1] }), sealedField},
+		"cut short":           {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = v.GetCiphertext()[:len(v.GetCiphertext())-1] }), sealedField},
 		"made longer":         {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = append(v.Ciphertext, 0) }), sealedField},
 		"an hour ago":         {sealTo(t, key, "v", late), sealedField + ".seal_time"},
 		"in the future":       {sealTo(t, key, "v", early), sealedField + ".seal_time"},
@@ -156,7 +156,7 @@ func TestSealedValuesOpenInTheirPlaceOnly(t *testing.T) {
 		"request_id":               createSealed("key", "", good()),
 		sealedField + ".seal_time": createSealed("key", "r", bend(good(), func(v *vaultv1.SealedValue) { v.SealTime.Nanos = 1 })),
 		sealedField + ".ciphertext": createSealed("key", "r", bend(good(), func(v *vaultv1.SealedValue) {
-			v.Ciphertext = v.Ciphertext[:48]
+			v.Ciphertext = v.GetCiphertext()[:48]
 		})),
 		sealedField: createSealed("key", "r", sealTo(t, key, "no \xff text", place("key", "r"))),
 	} {

@@ -118,3 +118,18 @@ func TestKeysHaveATextForm(t *testing.T) {
 		t.Errorf("Seal with no key = %v, want %v", err, seal.ErrKey)
 	}
 }
+
+func FuzzParseKey(f *testing.F) {
+	for _, seed := range []string{"", "iSwp3VLQKqVItcXDiQU/yQ9VpOipQAAfhj1OPOk6ZmM=", "iSwp3VLQKqVItcXDiQU/yQ9VpOipQAAfhj1OPOk6Zm N=\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := seal.ParseKey(text)
+		if err != nil {
+			return
+		}
+		if again, err := seal.ParseKey(key.String()); err != nil || again.String() != key.String() || len(key.ID()) != 16 {
+			t.Errorf("ParseKey(%q).String() = %q, which parses as %v, %v", text, key.String(), again, err)
+		}
+	})
+}

@@ -26,7 +26,7 @@ func (s *Server) GetSealing(ctx context.Context, req *vaultv1.GetSealingRequest)
 	return &vaultv1.GetSealingResponse{Sealing: sealingToProto(got)}, nil
 }
 
-// UpdateSealing decides whether a workspace takes sealed values only.
+// UpdateSealing changes whether a workspace requires sealed values.
 func (s *Server) UpdateSealing(ctx context.Context, req *vaultv1.UpdateSealingRequest) (*vaultv1.UpdateSealingResponse, error) {
 	workspace, err := secret.ParseSealing(req.GetSealing().GetName())
 	if err != nil {

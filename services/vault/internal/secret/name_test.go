@@ -122,10 +122,14 @@ func TestParseHost(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, seed := range []string{"workspaces/a/secrets/b", "workspaces/a/secrets/-", "workspaces/secrets/secrets/secrets", "workspaces/a/secrets/b/secrets/c", ""} {
+	for _, seed := range []string{"workspaces/a/secrets/b", "workspaces/a/secrets/-", "workspaces/secrets/secrets/secrets", "workspaces/a/secrets/b/secrets/c", "workspaces/a/sealing", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		workspace, err := secret.ParseSealing(text)
+		if err == nil && secret.SealingName(workspace) != text {
+			t.Errorf("ParseSealing(%q) = %q", text, workspace)
+		}
 		name, err := secret.ParseName(text)
 		if err == nil && name.String() != text {
 			t.Errorf("ParseName(%q).String() = %q", text, name.String())

@@ -20,9 +20,9 @@ import (
 // A repeated request is recognised by the value, not by the bytes that it arrived as: a caller
 // who makes a request again may have sealed the value again.
 
-// unseal opens a value that arrived sealed, and makes it a part of what the call's request is
-// recognised by. To all other values it does nothing. If the same request was made before, it
-// returns the secret as it is now.
+// unseal opens a value that arrived sealed, and adds it to the content of the call's request. It
+// does nothing to other values. If the same request was made before, it returns the secret as it
+// is now.
 func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (known Secret, seen bool, err error) {
 	if v.sealed == nil {
 		return Secret{}, false, nil
@@ -38,7 +38,7 @@ func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (kn
 			return known, seen, err
 		}
 	}
-	// A value that is too old is told so whether it opens or not.
+	// The answer to a value that is too old must not depend on whether it opens.
 	if err := s.sealing.Fresh(*v.sealed); err != nil {
 		return Secret{}, false, err
 	}
@@ -67,8 +67,8 @@ func (s *Store) answered(ctx context.Context, call Call, name Name) (known Secre
 	return known, seen, err
 }
 
-// admit notes that a sealed value is used, and fails if it was used before. One that arrived
-// as it is must be allowed to by the workspace. Values that the vault draws always are.
+// admit records the use of a sealed value, and fails if it was used before. It refuses values
+// that are not sealed if the workspace requires sealed ones; generated values are exempt.
 func (s *Store) admit(tx kv.Tx, name Name, v Value) error {
 	switch {
 	case v.sealed != nil:
@@ -84,7 +84,7 @@ func (s *Store) admit(tx kv.Tx, name Name, v Value) error {
 	}
 	setting, err := loadSealing(tx, name.Workspace)
 	if err == nil && setting.Required {
-		err = fault.New(fault.FailedPrecondition, SealingRequired, "the workspace takes sealed values only; seal the value to a key that GetSealing returns").
+		err = fault.New(fault.FailedPrecondition, SealingRequired, "the workspace requires sealed values; seal the value to a key that GetSealing returns").
 			At("secret.value", "must be sealed or generate")
 	}
 	return err

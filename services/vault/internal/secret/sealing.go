@@ -40,12 +40,12 @@ type Sealing struct {
 	Now time.Time
 }
 
-// A SealingChange is what a workspace decides.
+// A SealingChange is a change of a workspace's sealing setting.
 type SealingChange struct {
 	Required bool
 	// Etag, if not empty, must be the current one.
 	Etag string
-	// Admin is whether a super admin decides, who alone may take the requirement back.
+	// Admin is whether the caller is a super admin. Only super admins take the requirement back.
 	Admin bool
 }
 
@@ -67,9 +67,9 @@ func (s *Store) Sealing(ctx context.Context, workspace string) (Sealing, error) 
 	return s.sealingOf(workspace, setting), err
 }
 
-// SetSealing decides whether a workspace takes sealed values only. Where nothing differs,
-// nothing is changed and logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if
-// anybody but a super admin takes the requirement back.
+// SetSealing changes whether a workspace requires sealed values. A call that changes nothing is
+// not logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if anyone but a super
+// admin takes the requirement back.
 func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, change SealingChange) (Sealing, error) {
 	now := s.timestamp()
 	var setting sealingSetting
@@ -108,10 +108,10 @@ func (c SealingChange) check(before sealingSetting, reason string) error {
 		return nil
 	}
 	if !c.Admin {
-		return fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may let a workspace take values that are not sealed again")
+		return fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may stop requiring sealed values")
 	}
 	if strings.TrimSpace(reason) == "" {
-		return fault.Field("reason", "must say why values need no longer be sealed")
+		return fault.Field("reason", "must say why sealed values are no longer required")
 	}
 	return nil
 }

@@ -406,8 +406,7 @@ const (
 	SecretChange_ACTION_EQUAL_VALUE_REFUSED SecretChange_Action = 13
 	// The workspace began to require sealed values. `secret` is empty.
 	SecretChange_ACTION_SEALING_REQUIRED SecretChange_Action = 14
-	// A super admin let the workspace take values that are not sealed again. `secret` is
-	// empty.
+	// A super admin stopped requiring sealed values in the workspace. `secret` is empty.
 	SecretChange_ACTION_SEALING_NOT_REQUIRED SecretChange_Action = 15
 )
 

@@ -2158,8 +2158,7 @@ export enum SecretChange_Action {
   SEALING_REQUIRED = 14,
 
   /**
-   * A super admin let the workspace take values that are not sealed again. `secret` is
-   * empty.
+   * A super admin stopped requiring sealed values in the workspace. `secret` is empty.
    *
    * @generated from enum value: ACTION_SEALING_NOT_REQUIRED = 15;
    */
