@@ -20,6 +20,7 @@ beforeAll(async () => {
   for (const act of ["worn/versions/1:destroy", "worn/versions/2:disable", "halted/versions/1:disable", "burnt/versions/1:destroy"]) await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
   await kit.server.api("admin", "POST", "workspaces/demo/endpoints/bank:approve", {});
   await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:activate", {});
+  await kit.server.encrypt("bank", "{}"); // so that its key has a nonce budget
 });
 
 const pages: [string, string][] = [
@@ -81,6 +82,32 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByText("More: labels, rotation").click();
     await page.getByLabel("Remind to rotate").fill("never");
     expect(await findings(page), "store, more").toEqual([]);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog(page).waitFor({ state: "detached" });
+
+    await page.getByRole("button", { name: "Sealed values" }).click();
+    await dialog(page).getByText("Not required", { exact: true }).waitFor();
+    expect(await findings(page), "sealed values").toEqual([]);
+    await picture(page, `${colorScheme}-sealed-values`);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog(page).waitFor({ state: "detached" });
+
+    await page.route("**/v1/workspaces/demo/sealing", async (route) => {
+      const answer = (await (await route.fetch()).json()) as object;
+      await route.fulfill({ json: { ...answer, keys: [] } });
+    });
+    await page.getByRole("button", { name: "Store New Secret" }).click();
+    await dialog(page).getByLabel("Send it without sealing, over TLS").waitFor();
+    expect(await findings(page), "store, not sealed").toEqual([]);
+    await page.unroute("**/v1/workspaces/demo/sealing");
+    await page.route(/\/secrets\?secretId=/, (route) => route.abort());
+    await dialog(page).getByRole("button", { name: "Try again" }).click();
+    await dialog(page).getByText("Sealed in this browser").waitFor();
+    await page.getByLabel("Secret Name").fill("never-stored");
+    await page.getByLabel("Secret value").fill("more than 16 bytes");
+    await page.getByRole("button", { name: "SAVE" }).click();
+    await dialog(page).getByText("The value is sealed").waitFor();
+    expect(await findings(page), "store, sealed").toEqual([]);
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
 

@@ -5,6 +5,7 @@ import { axeFindings, dialog, expect, go, overflow, picture, told, useKit } from
 const kit = useKit();
 beforeAll(async () => {
   await kit.server.storeSecret("shared-key", { description: "From the bank" });
+  for (const id of ["our-pair", "their-pair"]) await kit.server.storeSecret(id, { value: { generate: { kind: "KIND_RSA_2048" } } });
 });
 
 /** Begins a new endpoint with a preset. */
@@ -53,6 +54,25 @@ describe("an owner starts from a preset", () => {
     await page.getByRole("button", { name: "Shared key: stored-here" }).waitFor();
     await page.getByRole("textbox", { name: "JSON template" }).first().waitFor();
     await picture(page, "preset-written-out");
+  });
+
+  test("with a setting that looks like a secret and is public, with a reason and an end", async () => {
+    const thumbprint = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92";
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "detached", "Detached JWS");
+    for (const [place, secret] of [["Client signing key", "our-pair"], ["Partner signing key", "their-pair"]] as const) {
+      await page.getByRole("button", { name: new RegExp(`^${place}: `) }).click();
+      await page.getByRole("option", { name: secret }).click();
+    }
+    await page.getByLabel("Key ID").fill(thumbprint);
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await page.getByRole("button", { name: "Acknowledge that it is public…" }).click();
+    await page.getByText("A setting looks like a secret").waitFor();
+    await picture(page, "preset-public");
+    await page.locator(".unsafe-fields").getByLabel("Reason").fill("the thumbprint of our key");
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    await told(page, "detached is added.");
+    await page.locator(".page-head").getByText(/^Public literal, expires/).waitFor();
   });
 
   test("that makes unsafe choices, with a reason and an end", async () => {

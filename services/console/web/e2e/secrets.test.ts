@@ -41,7 +41,7 @@ describe("an owner stores secrets", () => {
     await picture(page, "store-typed");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await save.click();
-    expect((await sent).postDataJSON()).toMatchObject({ usage: "USAGE_KEY", description: "The key of the payment API", value: { text: "first line\nsecond line\n" } });
+    expect((await sent).postDataJSON()).toMatchObject({ usage: "USAGE_KEY", description: "The key of the payment API", value: { sealed: { text: true } } });
     await dialog(page).getByText("It cannot be viewed again").waitFor();
     await picture(page, "store-done");
     await page.getByRole("button", { name: "Done" }).click();
@@ -59,7 +59,7 @@ describe("an owner stores secrets", () => {
     await picture(page, "store-file");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await page.getByRole("button", { name: "SAVE" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ value: { data: bytes.toString("base64") } });
+    expect((await sent).postDataJSON()).toMatchObject({ value: { sealed: { ciphertext: expect.any(String) as string } } });
     await dialog(page).getByText("It cannot be viewed again").waitFor();
   });
 
@@ -86,7 +86,7 @@ describe("an owner stores secrets", () => {
     await page.getByLabel("Secret Name").fill("payment-api-key");
     await page.getByLabel("Secret value").fill("more than 16 bytes");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await page.getByText("There is a secret of this name already").waitFor();
+    await page.getByText("A secret with this name already exists").waitFor();
     expect(await page.getByLabel("Secret value").inputValue()).toBe("more than 16 bytes");
   });
 });

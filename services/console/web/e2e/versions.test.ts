@@ -127,7 +127,7 @@ describe("an owner looks after versions", () => {
     await told(page, "Version 1 of burnt is destroyed");
     await page.getByRole("tab", { name: "Overview" }).click();
     await page.getByText("Version 1, the current one, is destroyed").waitFor();
-    await page.getByText("None: what was on disk was destroyed").waitFor();
+    await page.getByText("None. The stored value was destroyed").waitFor();
     expect(await page.getByLabel("Masked value").count()).toBe(0);
     await picture(page, "secret-destroyed");
     await page.getByRole("button", { name: "New value" }).click();
@@ -188,7 +188,7 @@ describe("a new value", () => {
     await dialog(page).getByText("A new value affects 1 endpoint").waitFor();
     await page.getByText("Generate for me").click();
     await page.getByRole("radio", { name: "Keep the current one" }).check();
-    await dialog(page).getByText("Nothing is affected yet").waitFor();
+    await dialog(page).getByText("Nothing changes yet").waitFor();
     expect(await dialog(page).getByText("A new value affects").count()).toBe(0);
     await picture(page, "secret-keep-current");
     await page.getByRole("button", { name: "Save" }).click();
@@ -235,7 +235,7 @@ describe("reminders to rotate", () => {
     await page.getByText("Reminds to rotate every day").waitFor();
     await page.locator(".page-title").getByText(/Rotation due in \d+ hours/).waitFor();
     await edit("");
-    await page.getByText("Nobody is reminded").waitFor();
+    await page.getByText("No reminder").waitFor();
     await page.getByRole("tab", { name: "Change logs" }).click();
     const first = page.locator(".entry").filter({ hasText: "every 90 days" }).first();
     await first.getByText("every day").waitFor();
@@ -273,5 +273,46 @@ describe("reminders to rotate", () => {
     await rowNames(page);
     await page.getByRole("row", { name: /due-never/ }).getByText("Rotation overdue").waitFor();
     await settled(page);
+  });
+});
+
+describe("nonce budgets", () => {
+  const budget = (page: Page) => page.getByRole("region", { name: "Nonce budget" });
+
+  test("are on the page of a key that encrypts, and of no other", async () => {
+    await kit.server.storeSecret("counted");
+    await kit.server.storeSecret("uncounted");
+    await kit.server.addActiveEndpoint("counting", { encryption: encryptedWith("counted") });
+    await kit.server.encrypt("counting", "{}");
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets/counted" });
+    await budget(page).getByText(/^[\d,]+ of 4,294,967,296 values/).waitFor();
+    expect(await budget(page).getByText("Plan a new value").count()).toBe(0);
+    await picture(page, "nonce-budget");
+    await go(page, "/w/demo/secrets/uncounted");
+    await page.getByLabel("Masked value").waitFor();
+    await settled(page);
+    expect(await budget(page).count()).toBe(0);
+  });
+
+  test("warn from 1/16 on, with the date of the end at this rate, and say when they are used up", async () => {
+    await kit.server.storeSecret("running-out");
+    const page = await kit.signIn("owner", { at: "/w/demo/activity" });
+    const end = new Date(Date.now() + 30 * 86_400_000).toISOString();
+    await page.route("**/v1/workspaces/demo/secrets/running-out/versions?*", (route) =>
+      route.fulfill({
+        json: {
+          versions: [
+            { version: 2, current: true, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "268435456", budget: "4294967296", randomBits: 96, state: "STATE_WARNING", projectedEndTime: end } },
+            { version: 1, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" } },
+          ],
+        },
+      }),
+    );
+    await go(page, "/w/demo/secrets/running-out");
+    await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
+    await budget(page).getByText("At least 1/16 of the budget is used").waitFor();
+    await budget(page).getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/).waitFor();
+    await budget(page).getByText("The version encrypts nothing more").waitFor();
+    await picture(page, "nonce-budget-warning");
   });
 });

@@ -94,7 +94,6 @@ const behaviors = (registry, field) => optionsOf(registry, field, "google.api.fi
 
 function messageShape(registry, message) {
   return {
-    words: words(message),
     oneofs: message.oneofs.map((oneof) => ({
       name: oneof.name,
       required: optionsOf(registry, oneof, "buf.validate.oneof")?.required || undefined,
@@ -109,9 +108,8 @@ function messageShape(registry, message) {
 
 function enumShape(desc) {
   return {
-    words: words(desc),
     prefix: desc.sharedPrefix ?? "",
-    values: desc.values.map((value) => ({ name: value.name, number: value.number, words: words(value) })),
+    values: desc.values.map((value) => ({ name: value.name, words: words(value) })),
   };
 }
 

@@ -56,7 +56,7 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
   if (missing.length === 0) return null;
   return (
     <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
-      <p>If the partner cannot do better, acknowledge each with a reason. It is shown at the endpoint until it ends, and then has to be looked at again.</p>
+      <p>If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
       <ul className="choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
@@ -88,7 +88,7 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
 }
 
 /** Asks why an unsafe choice is accepted, and until when. `before` is what was said of another. */
-function Answer({ flag, before, onAnswer }: { flag: string; before: string; onAnswer: (reason: string, expireTime: string) => void }) {
+export function Answer({ flag, before, onAnswer }: { flag: string; before: string; onAnswer: (reason: string, expireTime: string) => void }) {
   const [reason, setReason] = useState(before);
   const [until, setUntil] = useState<unknown>(inAYear);
   const ready = reason.trim() !== "" && typeof until === "string";

@@ -5,7 +5,7 @@ import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
 import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { FieldEditor, MessageEditor } from "../shape/Editor";
-import { useFindingBelow } from "../shape/findings";
+import { Beside, useFindingBelow } from "../shape/findings";
 import { pruned, withField, type Json } from "../shape/value";
 import { TryOut } from "../tryout/TryOut";
 import { SendIcon } from "../ui/icons";
@@ -13,6 +13,7 @@ import { Card } from "../ui/parts";
 import { Acknowledge } from "./Acknowledge";
 import type { Draft } from "./draft";
 import { PresetForm } from "./PresetForm";
+import { PublicLiteral } from "./PublicLiteral";
 
 interface Props {
   draft: Draft;
@@ -60,27 +61,29 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
       }
     >
       <Acknowledge problem={problem} encryption={encryption} onChange={set} />
-      <section className="direction" aria-label="Requests">
-        <h3>Requests</h3>
-        <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
-      </section>
-      <section className="direction" aria-label="Responses" data-path={`${path}.response`}>
-        <div className="direction-head">
-          <h3>Responses</h3>
-          <SegmentedControl
-            size="xs"
-            aria-label="How responses are protected"
-            value={response ? "own" : "same"}
-            onChange={(v) => set(withField(encryption, "response", v === "own" ? {} : undefined))}
-            data={[
-              { value: "same", label: "As requests are" },
-              { value: "own", label: "In their own way" },
-            ]}
-          />
-        </div>
-        {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
-        {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
-      </section>
+      <Beside value={(at) => <PublicLiteral path={at} encryption={encryption} onChange={set} />}>
+        <section className="direction" aria-label="Requests">
+          <h3>Requests</h3>
+          <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
+        </section>
+        <section className="direction" aria-label="Responses" data-path={`${path}.response`}>
+          <div className="direction-head">
+            <h3>Responses</h3>
+            <SegmentedControl
+              size="xs"
+              aria-label="How responses are protected"
+              value={response ? "own" : "same"}
+              onChange={(v) => set(withField(encryption, "response", v === "own" ? {} : undefined))}
+              data={[
+                { value: "same", label: "As requests are" },
+                { value: "own", label: "In their own way" },
+              ]}
+            />
+          </div>
+          {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
+          {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
+        </section>
+      </Beside>
       <OtherUses encryption={encryption} onChange={set} />
     </Card>
   );

@@ -71,7 +71,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
       const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
       try {
         const saved = endpoint?.name
-          ? await updateEndpoint({ ...endpointOf(draft), name: endpoint.name, etag }, { ...options, updateMask: mask.join(",") })
+          ? await updateEndpoint({ ...endpointOf(draft, mask), name: endpoint.name, etag }, { ...options, updateMask: mask.join(",") })
           : await createEndpoint(workspace, id, endpointOf(draft), options);
         toast(endpoint ? `${id} is saved.` : `${id} is added.`);
         refresh(saved.name);

@@ -112,7 +112,7 @@ function Gone({ id, tab }: { id: string; tab: string }) {
   if (tab === "history" && manage) return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
   return (
     <Empty icon={<GlobeIcon size={26} />} title="There is no such endpoint" action={manage && <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>Look at its change log</Link>}>
-      It may have been deleted, or never have been there.
+      It was deleted, or it never existed.
     </Empty>
   );
 }
@@ -183,6 +183,7 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
           <dl className="facts">
             <Fact term="URL">
               <span className="mono wrap-anywhere">{endpoint.url}</span> <Copy text={endpoint.url ?? ""} what="URL" />
+              {endpoint.urlPublicReason && <p className="dimmed">Public: {endpoint.urlPublicReason}</p>}
             </Fact>
             <Fact term="Methods">
               <span className="tags">
@@ -251,7 +252,10 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
         {list.map((p, i) => (
           <div key={i}>
             <dt className="mono">{p.name}</dt>
-            <dd>{p.secret ? <SecretRefView value={p.secret as Json} /> : <code className="wrap-anywhere">{p.value}</code>}</dd>
+            <dd>
+              {p.secret ? <SecretRefView value={p.secret as Json} /> : <code className="wrap-anywhere">{p.value}</code>}
+              {p.publicReason && <p className="dimmed">Public: {p.publicReason}</p>}
+            </dd>
           </div>
         ))}
       </dl>

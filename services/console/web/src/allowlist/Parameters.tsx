@@ -4,7 +4,8 @@ import type { BodyValueJson, ParameterJson } from "../gen/keyward/allowlist/v1/r
 import { SecretPicker } from "../secrets/SecretPicker";
 import { useField, useFinding } from "../shape/findings";
 import { PlusIcon, TrashIcon } from "../ui/icons";
-import { carriesCredential, hostOf } from "./draft";
+import { carriesCredential, hostOf, mayStandUnder } from "./draft";
+import { PublicReason } from "./PublicReason";
 
 interface ListProps<T> {
   value: T[];
@@ -51,10 +52,10 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
   const name = parameter.name ?? "";
   const one = `${what.replace(/s$/, "")} ${index + 1}`;
   const must = carriesCredential(name);
-  const secret = Boolean(parameter.secret) || must;
+  const secret = Boolean(parameter.secret) || (must && parameter.publicReason === undefined);
   const nameField = useField(`${path}.name`);
   const { error: valueError, ...valueField } = useField(path, `${path}.value`, `${path}.secret`, `${path}.secret.name`, `${path}.secret.version`);
-  const rename = (next: string) => onChange(carriesCredential(next) && !parameter.secret ? { name: next, secret: {} } : { ...parameter, name: next });
+  const rename = (next: string) => onChange(carriesCredential(next) && !parameter.secret && parameter.publicReason === undefined ? { name: next, secret: {} } : { ...parameter, name: next });
   return (
     <div className="list-item">
       <div className="list-body parameter">
@@ -63,9 +64,9 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
           size="xs"
           aria-label={`Where ${one.toLowerCase()} comes from`}
           value={secret ? "secret" : "value"}
-          onChange={(v) => onChange(v === "secret" ? { name, secret: {} } : { name, value: "" })}
+          onChange={(v) => onChange(v === "secret" ? { name, secret: {} } : { name, value: "", ...(must && { publicReason: "" }) })}
           data={[
-            { value: "value", label: "Value", disabled: must },
+            { value: "value", label: "Value", disabled: must && !mayStandUnder(name) },
             { value: "secret", label: "Secret" },
           ]}
         />
@@ -74,9 +75,10 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
             <SecretPicker label={one} usage="USAGE_CREDENTIAL" host={host} value={parameter.secret?.name} error={valueError} onChange={(next) => onChange({ name, secret: { ...parameter.secret, name: next } })} />
           </div>
         ) : (
-          <TextInput {...valueField} aria-label={`Value of ${one.toLowerCase()}`} placeholder="Everyone who sees the endpoint sees this" classNames={{ input: "mono" }} maxLength={1024} spellCheck={false} autoComplete="off" value={parameter.value ?? ""} error={valueError} onChange={(e) => onChange({ name, value: e.currentTarget.value })} />
+          <TextInput {...valueField} aria-label={`Value of ${one.toLowerCase()}`} placeholder="Everyone who sees the endpoint sees this" classNames={{ input: "mono" }} maxLength={1024} spellCheck={false} autoComplete="off" value={parameter.value ?? ""} error={valueError} onChange={(e) => onChange({ ...parameter, value: e.currentTarget.value })} />
         )}
-        {must && <p className="field-hint">This name carries a credential, so it takes a stored secret only.</p>}
+        {must && secret && <p className="field-hint">This name usually carries a credential, so it takes a stored secret{mayStandUnder(name) ? ", or a value that is public" : " only"}.</p>}
+        {!secret && <PublicReason path={`${path}.public_reason`} about={[path, `${path}.value`]} what={`the value of ${one.toLowerCase()}`} value={parameter.publicReason} onChange={(publicReason) => onChange({ ...parameter, publicReason })} />}
       </div>
       <div className="list-tools">
         <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${one.toLowerCase()}`} data-hint="Remove" onClick={onRemove}>

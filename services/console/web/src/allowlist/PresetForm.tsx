@@ -15,6 +15,7 @@ import { Empty, Notice, plural, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { decodingOf, inAYear, matching, placeTitle, sourcesOf } from "./presets";
 import { flagMeaning } from "./Acknowledge";
+import { mayBePublic, publicLiteral } from "./publicLiteral";
 import { flagWords } from "./words";
 
 interface Props {
@@ -90,6 +91,7 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
   const settingsError = useFinding(`${path}.settings`);
   const secrets = (value.secrets ?? {}) as Record<string, Json>;
   const settings = (value.settings ?? {}) as Json;
+  const acknowledged = (preset.legacy?.length ?? 0) > 0 || value.legacyExpireTime !== undefined;
   return (
     <div className="presets" role="group" aria-label={`Preset ${preset.displayName}`}>
       <div className="preset-head">
@@ -111,12 +113,12 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
       {(preset.settings?.length ?? 0) > 0 && (
         <div className="two">
           {preset.settings?.map((s) => (
-            <Setting key={s.name} setting={s} value={settings[s.name ?? ""] as string | undefined} onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))} />
+            <Setting key={s.name} setting={s} value={settings[s.name ?? ""] as string | undefined} onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))} onPublic={acknowledged ? undefined : () => onChange(withField(value, "legacyExpireTime", inAYear()))} />
           ))}
         </div>
       )}
       {settingsError && <p className="field-error" role="alert">{settingsError}</p>}
-      {(preset.legacy?.length ?? 0) > 0 && <Unsafe preset={preset} value={value} onChange={onChange} />}
+      {acknowledged && <Unsafe preset={preset} value={value} onChange={onChange} />}
     </div>
   );
 }
@@ -154,23 +156,38 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
   );
 }
 
-function Setting({ setting, value, onChange }: { setting: PresetSettingJson; value: string | undefined; onChange: (text: string | undefined) => void }) {
+interface SettingProps {
+  setting: PresetSettingJson;
+  value: string | undefined;
+  onChange: (text: string | undefined) => void;
+  /** Begins the acknowledgement that the setting is public; undefined while there is one. */
+  onPublic: (() => void) | undefined;
+}
+
+function Setting({ setting, value, onChange, onPublic }: SettingProps) {
   const fallback = setting.defaultValue;
   const needed = fallback === undefined;
   const field = useField(`${path}.settings["${setting.name}"]`);
   return (
-    <TextInput
-      {...field}
-      label={placeTitle(setting.name ?? "")}
-      description={<Words text={setting.description ?? ""} />}
-      withAsterisk={needed}
-      maxLength={256}
-      spellCheck={false}
-      autoComplete="off"
-      classNames={{ input: "mono" }}
-      value={value ?? fallback ?? ""}
-      onChange={(e) => onChange(needed && e.currentTarget.value === "" ? undefined : e.currentTarget.value)}
-    />
+    <div className="field">
+      <TextInput
+        {...field}
+        label={placeTitle(setting.name ?? "")}
+        description={<Words text={setting.description ?? ""} />}
+        withAsterisk={needed}
+        maxLength={256}
+        spellCheck={false}
+        autoComplete="off"
+        classNames={{ input: "mono" }}
+        value={value ?? fallback ?? ""}
+        onChange={(e) => onChange(needed && e.currentTarget.value === "" ? undefined : e.currentTarget.value)}
+      />
+      {onPublic && mayBePublic(field.error) && (
+        <Button size="xs" variant="default" onClick={onPublic}>
+          Acknowledge that it is public…
+        </Button>
+      )}
+    </div>
   );
 }
 
@@ -178,16 +195,17 @@ function Setting({ setting, value, onChange }: { setting: PresetSettingJson; val
 function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
   const reason = useField(`${path}.legacy_reason`);
   const until = shape.messages["keyward.allowlist.v1.PresetUse"]?.fields.find((f) => f.name === "legacy_expire_time");
+  const flags = preset.legacy?.length ? preset.legacy : [publicLiteral];
   return (
-    <Notice tone="bad" icon={<AlertIcon size={18} />} title="This preset makes unsafe choices">
+    <Notice tone="bad" icon={<AlertIcon size={18} />} title={preset.legacy?.length ? "This preset makes unsafe choices" : "A setting looks like a secret"}>
       <ul className="finding-list">
-        {preset.legacy?.map((flag) => (
+        {flags.map((flag) => (
           <li key={flag}>
             <b>{flagWords(flag)}</b>: <Words text={flagMeaning(flag)} />
           </li>
         ))}
       </ul>
-      <p>The partner may leave no other way. Say why it is accepted; the endpoint shows it until it ends, and then has to be looked at again.</p>
+      <p>Say why this is accepted. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
       <div className="two unsafe-fields">
         <TextInput {...reason} label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
         {until && <DateInput field={{ ...until, words: "", required: true }} title="Accepted until" value={value.legacyExpireTime} onChange={(t) => onChange(withField(value, "legacyExpireTime", t))} path={`${path}.legacy_expire_time`} />}

@@ -6,6 +6,7 @@ import { LabelsField } from "../ui/LabelsField";
 import { Card, Notice } from "../ui/parts";
 import type { Draft } from "./draft";
 import { BodyValues, Parameters } from "./Parameters";
+import { PublicReason } from "./PublicReason";
 
 interface Props {
   draft: Draft;
@@ -68,7 +69,8 @@ export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?
   const typeField = useField("endpoint.content_type");
   return (
     <Card title="Request" words="Where it goes, and what goes with every request.">
-      <TextInput {...urlField} label="URL" description="Absolute, https, without query. A path that ends in /* stands for everything below it." placeholder="https://api.partner.example/v2/payments" withAsterisk type="url" spellCheck={false} autoComplete="off" maxLength={2048} classNames={{ input: "mono" }} value={draft.url} onChange={(e) => onChange({ ...draft, url: e.currentTarget.value })} />
+      <TextInput {...urlField} label="URL" description="Absolute, https, without query. A path that ends in /* stands for everything below it." placeholder="https://api.partner.example/v2/payments" withAsterisk type="url" spellCheck={false} autoComplete="off" maxLength={2048} classNames={{ input: "mono" }} value={draft.url} onChange={(e) => onChange({ ...draft, url: e.currentTarget.value, urlPublicReason: undefined })} />
+      <PublicReason path="endpoint.url_public_reason" about={["endpoint.url"]} what="the URL" value={draft.urlPublicReason} onChange={(urlPublicReason) => onChange({ ...draft, urlPublicReason })} />
       {urlBefore !== undefined && urlBefore !== draft.url && (
         <Notice tone="warn">
           <p>Another host, port or scheme undoes the verification, and may another path. The endpoint is then pending until it is verified again.</p>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { carriesCredential, changed, draftOf, endpointOf, hostOf, show } from "./draft";
+import { carriesCredential, changed, draftOf, endpointOf, hostOf, mayStandUnder, show } from "./draft";
 import { placeWords } from "./FindingSummary";
 import { Problem } from "../api/problem";
 import { shape } from "../gen/shape";
@@ -22,6 +22,16 @@ describe("a draft", () => {
     expect(endpointOf(draftOf(saved)).encryption).toEqual(saved.encryption);
   });
 
+  test("saves the reason why its URL is public with the URL, and only with that", () => {
+    const before = draftOf({ ...saved, urlPublicReason: "the merchant ID" });
+    expect(endpointOf(before)).toHaveProperty("urlPublicReason", "the merchant ID");
+    expect(endpointOf(before, ["labels"])).not.toHaveProperty("urlPublicReason");
+    const after = { ...before, urlPublicReason: "the merchant's ID" };
+    expect(changed(before, after)).toEqual(["url"]);
+    expect(changed(before, { ...after, url: "https://b.test/" })).toEqual(["url"]);
+    expect(endpointOf(after, ["url"])).toHaveProperty("urlPublicReason", "the merchant's ID");
+  });
+
   test("reads beside another", () => {
     expect(show(draftOf(saved), "methods")).toBe("POST");
     expect(show(draftOf(saved), "headers")).toBe("");
@@ -30,6 +40,10 @@ describe("a draft", () => {
 
 test.each([["Authorization", true], ["X-Api-Key", true], ["session-TOKEN", true], ["client_secret", true], ["Cookie", true], ["X-Client", false], ["keyboard", false]])("%s carries a credential: %s", (name, does) => {
   expect(carriesCredential(name)).toBe(does);
+});
+
+test.each([["X-Api-Key", true], ["session-token", true], ["Authorization", false], ["client_secret", false]])("a value under %s may be public: %s", (name, may) => {
+  expect(mayStandUnder(name)).toBe(may);
 });
 
 test("the host of a URL, or of none", () => {

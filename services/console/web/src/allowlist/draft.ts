@@ -9,6 +9,8 @@ export interface Draft {
   labels: Record<string, string>;
   methods: string[];
   url: string;
+  /** Why the URL is public although it looks like key material; undefined: nobody says that it is. */
+  urlPublicReason: string | undefined;
   contentType: string;
   headers: ParameterJson[];
   queryParameters: ParameterJson[];
@@ -23,6 +25,7 @@ export function draftOf(endpoint: EndpointJson = {}): Draft {
     labels: endpoint.labels ?? {},
     methods: endpoint.methods?.length ? endpoint.methods : endpoint.name ? [] : ["POST"],
     url: endpoint.url ?? "",
+    urlPublicReason: endpoint.urlPublicReason || undefined,
     contentType: endpoint.contentType ?? "",
     headers: endpoint.headers ?? [],
     queryParameters: endpoint.queryParameters ?? [],
@@ -38,6 +41,8 @@ export const fields: { mask: string; json: keyof Draft; name: string }[] = [
   { mask: "labels", json: "labels", name: "Labels" },
   { mask: "methods", json: "methods", name: "Methods" },
   { mask: "url", json: "url", name: "URL" },
+  // Saved with the URL that it is about, and only with that.
+  { mask: "url", json: "urlPublicReason", name: "Why the URL is public" },
   { mask: "content_type", json: "contentType", name: "Content type" },
   { mask: "headers", json: "headers", name: "Headers" },
   { mask: "query_parameters", json: "queryParameters", name: "Query parameters" },
@@ -64,12 +69,13 @@ function sorted(value: unknown): unknown {
 
 /** The names of the fields in which two drafts differ, for a mask. */
 export function changed(before: Draft, after: Draft): string[] {
-  return fields.filter((f) => show(before, f.json) !== show(after, f.json)).map((f) => f.mask);
+  return [...new Set(fields.filter((f) => show(before, f.json) !== show(after, f.json)).map((f) => f.mask))];
 }
 
-/** The draft as the API takes it. */
-export function endpointOf(draft: Draft): EndpointJson {
-  const { encryption, ...rest } = draft;
+/** The draft as the API takes it, for a mask where there is one. */
+export function endpointOf(draft: Draft, mask?: string[]): EndpointJson {
+  const { encryption, urlPublicReason, ...others } = draft;
+  const rest = mask && !mask.includes("url") ? others : { ...others, urlPublicReason };
   return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson } : rest;
 }
 
@@ -83,6 +89,12 @@ export function hostOf(url: string): string | undefined {
     return undefined;
   }
 }
+
+/** Names whose values are never public, whatever anybody says. */
+const neverPublic = /^(authorization|cookie|proxy-authorization|set-cookie)$|secret$/i;
+
+/** Whether a value under a name that carries a credential may be public, such as the id of a key. */
+export const mayStandUnder = (name: string): boolean => !neverPublic.test(name);
 
 const sensitive = /^(authorization|cookie|proxy-authorization|set-cookie)$|(key|token|secret)$/i;
 

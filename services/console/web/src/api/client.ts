@@ -40,7 +40,7 @@ async function bearer(): Promise<string> {
 }
 
 /** A refusal of the page's own, as the server would write it. */
-const refusal = (reason: string) => ({ details: [{ "@type": "google.rpc.ErrorInfo", reason }] });
+export const refusal = (reason: string) => ({ details: [{ "@type": "google.rpc.ErrorInfo", reason }] });
 
 async function send(method: string, path: string, { query, body, signal }: Options, token: string): Promise<Response> {
   const timeout = AbortSignal.timeout(patience);

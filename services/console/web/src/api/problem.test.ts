@@ -33,6 +33,9 @@ describe("a problem", () => {
   test.each([
     ["KEY_PURPOSE_UNKNOWN", "It is not recorded what the key is used for", /Ask the partner to issue another key/],
     ["SUPER_ADMIN_REQUIRED", "Only a super admin may do this", /Ask a super admin/],
+    ["SEALING_REQUIRED", "This workspace accepts sealed values only", /Use a browser that can seal it/],
+    ["SEALED_VALUE_REFUSED", "The vault could not open the sealed value", /Enter the value again/],
+    ["REQUEST_ID_REUSED", "An earlier attempt reached the vault", /check what was saved/],
     ["VALUE_IN_USE", "This value is in use as another secret", /ask the partner to issue another value/],
   ])("%s says what to do", (reason, title, text) => {
     const explained = explain(new Problem(400, "", status(reason)));

@@ -75,6 +75,9 @@ const titles: Record<string, string> = {
   SUPER_ADMIN_REQUIRED: "Only a super admin may do this",
   VALUE_IN_USE: "This value is in use as another secret",
   WEAK_KEY: "The key is weak",
+  SEALING_REQUIRED: "This workspace accepts sealed values only",
+  SEALED_VALUE_REFUSED: "The vault could not open the sealed value",
+  REQUEST_ID_REUSED: "An earlier attempt reached the vault",
   INVALID_FIELD: "Some fields are not right",
   INVALID_PAGE_TOKEN: "The list has moved on",
   MESSAGE_TOO_LARGE: "This is larger than the limit",
@@ -102,6 +105,9 @@ const hints: Record<string, string> = {
   SUPER_ADMIN_REQUIRED: "It breaks the promise that a key cannot be read. Ask a super admin to save this, or the partner to issue another key.",
   VALUE_IN_USE: "Use that secret, or ask the partner to issue another value.",
   WEAK_KEY: "Ask for a key of 16 random bytes or more, or say why this one is to be used.",
+  SEALING_REQUIRED: "The value was sent without sealing. Use a browser that can seal it, or have the vault generate a value.",
+  SEALED_VALUE_REFUSED: "It may have been sealed more than an hour ago, or to a key that was replaced. Enter the value again.",
+  REQUEST_ID_REUSED: "Its answer was lost, and the form changed since. Close the form and check what was saved.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
 };
 

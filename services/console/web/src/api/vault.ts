@@ -1,5 +1,5 @@
 import type { ListSecretBindingsResponseJson, ListSecretHistoryResponseJson, ListSecretsResponseJson, ListSecretVersionsResponseJson } from "../gen/keyward/vault/v1/service_pb";
-import type { SecretJson, SecretValueJson, SecretVersionJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { SealingJson, SecretJson, SecretValueJson, SecretVersionJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { call } from "./client";
 import { idOf, workspaceName } from "./names";
 
@@ -28,6 +28,12 @@ export const getSecret = (name: string, signal?: AbortSignal) => call<SecretJson
 export const createSecret = (workspace: string, id: string, secret: SecretJson, options: { requestId: string; reason?: string }) =>
   call<SecretJson>("POST", `${workspaceName(workspace)}/secrets`, { query: { secretId: id, ...options }, body: secret });
 
+/** Whether a name is taken, as far as one page of names that hold it tells. */
+export async function isTaken(workspace: string, id: string): Promise<boolean> {
+  const { secrets } = await listSecrets(workspace, { query: id, pageSize: 1000 });
+  return (secrets ?? []).some((s) => idOf(s.name) === id);
+}
+
 /** Changes a secret. A `value` in it adds a version, which is used at once unless `keepCurrent` is set. */
 export const updateSecret = (
   secret: SecretJson & { name: string; value?: SecretValueJson },
@@ -41,6 +47,12 @@ export const deleteSecret = (name: string, options: { etag?: string; reason?: st
 
 export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretVersionsResponseJson>("GET", `${name}/versions`, { query: { ...page }, signal });
+
+export const getSealing = (workspace: string, signal?: AbortSignal) => call<SealingJson>("GET", `${workspaceName(workspace)}/sealing`, { signal });
+
+/** Decides whether values must arrive sealed. */
+export const updateSealing = (workspace: string, sealing: Pick<SealingJson, "required" | "etag">, options: { reason?: string; requestId: string }) =>
+  call<SealingJson>("PATCH", `${workspaceName(workspace)}/sealing`, { query: options, body: sealing });
 
 /** What can be done to a version. */
 export type VersionAct = "restore" | "enable" | "disable" | "destroy";

@@ -12,7 +12,6 @@ import type { Shape } from "../shape/shape";
 export const shape: Shape = {
   "messages": {
     "keyward.allowlist.v1.Encryption": {
-      "words": "Encryption says how bodies to and from an endpoint are protected. It holds references to secrets and never a value: whatever stands where a reference belongs and is not a secret's name is refused as key material (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.\nThe same holds for literals, since everyone who sees the endpoint sees them. No string of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic` credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or parameter with a name such as `apiKey` or `password` may have a literal value. A literal that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may stand anywhere, and a UUID is taken for an id.\nA configuration is checked as a whole when it is saved; all findings come back at once as field violations. It is written out in `request` and `response`, or begins with a `preset`.\nThe bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature or a key derivation. What a configuration sends as it is (an IV, a salt) is drawn, derived, or a PARAMETER.",
       "oneofs": [],
       "fields": [
         {
@@ -50,7 +49,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Profile": {
-      "words": "A Profile protects the messages of one direction, in this order:\nselection which bytes of the body nested_jws are signed inside kind and encrypted, envelope how the result is written, signing and what is signed of the message that is sent.\nIt has a kind, a nested JWS, a signing, or several of them.",
       "oneofs": [
         {
           "name": "kind",
@@ -121,7 +119,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Cipher": {
-      "words": "A Cipher is a symmetric content cipher with its key and IV.",
       "oneofs": [
         {
           "name": "key",
@@ -198,7 +195,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SharedKey": {
-      "words": "A SharedKey is a symmetric key that both sides hold.",
       "oneofs": [],
       "fields": [
         {
@@ -219,7 +215,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SecretRef": {
-      "words": "A SecretRef points at a secret in the vault. It is never the value.",
       "oneofs": [],
       "fields": [
         {
@@ -244,7 +239,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Derivation": {
-      "words": "A Derivation makes a key of another secret value. The result has the length that the cipher's key, and with an IV source DERIVED the IV behind it, need.",
       "oneofs": [
         {
           "name": "function",
@@ -297,7 +291,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.DigestDerivation": {
-      "words": "A DigestDerivation is a digest of the secret, whole or its beginning.",
       "oneofs": [],
       "fields": [
         {
@@ -321,7 +314,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.EvpBytesToKey": {
-      "words": "EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and MD5_KDF with MD5.",
       "oneofs": [],
       "fields": [
         {
@@ -339,7 +331,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Pbkdf2": {
-      "words": "Pbkdf2 is PBKDF2 with HMAC (RFC 8018 section 5.2).",
       "oneofs": [],
       "fields": [
         {
@@ -357,7 +348,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Scrypt": {
-      "words": "Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).",
       "oneofs": [],
       "fields": [
         {
@@ -381,7 +371,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Hkdf": {
-      "words": "Hkdf is HKDF (RFC 5869), extract and expand.",
       "oneofs": [],
       "fields": [
         {
@@ -399,7 +388,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Salt": {
-      "words": "A Salt says where a derivation's salt comes from.",
       "oneofs": [
         {
           "name": "source",
@@ -425,7 +413,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SessionKey": {
-      "words": "A SessionKey is drawn anew for every message (where a selection has several values and the wrapped key stands in the value's text, for every value) and sent in a part WRAPPED_KEY.",
       "oneofs": [
         {
           "name": "wrap",
@@ -485,7 +472,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.RsaOaep": {
-      "words": "RsaOaep is RSAES-OAEP (RFC 8017 section 7.1). Java's `OAEPWithSHA-256AndMGF1Padding` means SHA256 with an MGF1 hash of SHA1.",
       "oneofs": [],
       "fields": [
         {
@@ -509,17 +495,14 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.RsaPkcs1v15": {
-      "words": "RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not open is answered like one that does and decrypts to nothing, in the same time.",
       "oneofs": [],
       "fields": []
     },
     "keyward.allowlist.v1.AesKeyWrap": {
-      "words": "AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.",
       "oneofs": [],
       "fields": []
     },
     "keyward.allowlist.v1.Ecdh": {
-      "words": "Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY: for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).",
       "oneofs": [],
       "fields": [
         {
@@ -547,12 +530,10 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.ExchangeKey": {
-      "words": "ExchangeKey stands for the session key of the message that this one answers: it travels in the exchange, which is then required.",
       "oneofs": [],
       "fields": []
     },
     "keyward.allowlist.v1.Iv": {
-      "words": "An Iv says where a cipher's initialization vector (nonce) comes from.",
       "oneofs": [],
       "fields": [
         {
@@ -589,7 +570,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.AssociatedData": {
-      "words": "AssociatedData is authenticated with the ciphertext and not encrypted.",
       "oneofs": [
         {
           "name": "source",
@@ -622,7 +602,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.FieldSuffix": {
-      "words": "A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as a time stamp. Only with a selection of fields or an object.",
       "oneofs": [],
       "fields": [
         {
@@ -641,7 +620,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.EncryptThenMac": {
-      "words": "EncryptThenMac authenticates what was encrypted, in a part MAC.",
       "oneofs": [],
       "fields": [
         {
@@ -666,7 +644,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.RsaDirect": {
-      "words": "RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.",
       "oneofs": [
         {
           "name": "padding",
@@ -701,7 +678,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Jose": {
-      "words": "Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message that names others, or `zip`, or `crit`, is refused before a key is used.\nThe envelope has no blobs. Its template holds `${jwe}`, the compact serialization (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`, `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON serialization (RFC 7516 section 7.2.2) and its relatives are written.",
       "oneofs": [],
       "fields": [
         {
@@ -755,7 +731,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.JoseCompatibility": {
-      "words": "JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.",
       "oneofs": [],
       "fields": [
         {
@@ -778,7 +753,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Pgp": {
-      "words": "Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is compressed may inflate by 32 MiB, all values of a body together.",
       "oneofs": [],
       "fields": [
         {
@@ -813,7 +787,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Selection": {
-      "words": "A Selection says which part of a body is encrypted.",
       "oneofs": [
         {
           "name": "part",
@@ -853,12 +826,10 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.WholeBody": {
-      "words": "WholeBody selects the whole body.",
       "oneofs": [],
       "fields": []
     },
     "keyward.allowlist.v1.Fields": {
-      "words": "Fields selects values inside a JSON body. Each is replaced by a JSON string that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has at most 65,536 selected values, of which 10,000 may take the partner's public key each, 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that occurs twice on the way to one is refused.",
       "oneofs": [],
       "fields": [
         {
@@ -892,7 +863,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.ObjectAt": {
-      "words": "ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its JSON text as it stands; in its place stands the envelope, a JSON document, or a string if the template is a text. A body without the value is refused.",
       "oneofs": [],
       "fields": [
         {
@@ -905,7 +875,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Form": {
-      "words": "Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`). What is encrypted is the decoded value; what stands in its place is percent-encoded. All pairs keep their order, and those that are not selected their exact bytes.",
       "oneofs": [],
       "fields": [
         {
@@ -933,7 +902,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Envelope": {
-      "words": "An Envelope says how encrypted bytes are written. A template names blobs as `${name}`; every literal in it is checked on the way back. `${*}` stands for a text that does not matter: written empty, read as anything.",
       "oneofs": [
         {
           "name": "body",
@@ -991,7 +959,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Blob": {
-      "words": "A Blob is a list of parts that are concatenated and then encoded.",
       "oneofs": [],
       "fields": [
         {
@@ -1012,7 +979,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Part": {
-      "words": "A Part is one piece of a blob.",
       "oneofs": [
         {
           "name": "piece",
@@ -1038,7 +1004,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.LegacyAcknowledgement": {
-      "words": "A LegacyAcknowledgement accepts one unsafe choice for a while.",
       "oneofs": [],
       "fields": [
         {
@@ -1079,7 +1044,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Signing": {
-      "words": "Signing adds headers that carry a signature of the message.\n# Templates\n`input` is a text with placeholders, each a name and optional functions: `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:\nbody the exact bytes of the body that is sent plaintext the body before encryption json:PATH a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`: of a string its characters, of others the JSON text timestamp the time in seconds since 1970; timestamp_ms in milliseconds; timestamp_rfc3339 as in 2026-01-02T15:04:05Z id the message's id method, host, path, query, content_type of the request, as in the context of the call; host without port, path with a leading `/`, query without `?` secret the key itself; with `secret_digest` only, where it is required\nThe functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is bytes. At most 32 placeholders with 4 functions each.\n# Verification\nA header that carries a placeholder must be there and look like its template; of one that came twice the values are joined by a comma and a blank. Times and ids are taken as they are written there.",
       "oneofs": [
         {
           "name": "scheme",
@@ -1163,7 +1127,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Mac": {
-      "words": "A Mac is a keyed message authentication code.",
       "oneofs": [],
       "fields": [
         {
@@ -1175,7 +1138,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SecretDigest": {
-      "words": "A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see SecretRef.",
       "oneofs": [],
       "fields": [
         {
@@ -1187,7 +1149,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Asymmetric": {
-      "words": "Asymmetric is a signature with a private key, verified with the public one.",
       "oneofs": [],
       "fields": [
         {
@@ -1199,7 +1160,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.Jws": {
-      "words": "Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).",
       "oneofs": [],
       "fields": [
         {
@@ -1232,7 +1192,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.SignatureList": {
-      "words": "A SignatureList writes several signatures into one header, one for each live key.",
       "oneofs": [],
       "fields": [
         {
@@ -1252,7 +1211,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.NestedJws": {
-      "words": "A NestedJws is a compact JWS around the selected bytes.",
       "oneofs": [],
       "fields": [
         {
@@ -1274,7 +1232,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.PresetUse": {
-      "words": "A PresetUse starts a configuration from a named preset; see ListPresets.",
       "oneofs": [],
       "fields": [
         {
@@ -1316,7 +1273,6 @@ export const shape: Shape = {
       ]
     },
     "keyward.allowlist.v1.DeclaredUse": {
-      "words": "A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.",
       "oneofs": [],
       "fields": [
         {
@@ -1342,834 +1298,671 @@ export const shape: Shape = {
   },
   "enums": {
     "keyward.allowlist.v1.Cipher.Algorithm": {
-      "words": "The algorithms.",
       "prefix": "algorithm_",
       "values": [
         {
           "name": "ALGORITHM_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "ALGORITHM_AES_128_GCM",
-          "number": 1,
           "words": "AES with a 16-byte key in Galois/Counter Mode (NIST SP 800-38D), 16-byte tag."
         },
         {
           "name": "ALGORITHM_AES_192_GCM",
-          "number": 2,
           "words": "AES with a 24-byte key in Galois/Counter Mode, 16-byte tag."
         },
         {
           "name": "ALGORITHM_AES_256_GCM",
-          "number": 3,
           "words": "AES with a 32-byte key in Galois/Counter Mode, 16-byte tag."
         },
         {
           "name": "ALGORITHM_AES_128_CBC",
-          "number": 4,
           "words": "AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A) with padding. Not authenticated: needs a `mac`, or the acknowledgement UNAUTHENTICATED_CBC."
         },
         {
           "name": "ALGORITHM_AES_192_CBC",
-          "number": 5,
           "words": "The same with a 24-byte key."
         },
         {
           "name": "ALGORITHM_AES_256_CBC",
-          "number": 6,
           "words": "The same with a 32-byte key."
         },
         {
           "name": "ALGORITHM_AES_128_CTR",
-          "number": 7,
           "words": "AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR."
         },
         {
           "name": "ALGORITHM_AES_192_CTR",
-          "number": 8,
           "words": "The same with a 24-byte key."
         },
         {
           "name": "ALGORITHM_AES_256_CTR",
-          "number": 9,
           "words": "The same with a 32-byte key."
         },
         {
           "name": "ALGORITHM_AES_128_ECB",
-          "number": 10,
           "words": "AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal blocks show: needs ECB."
         },
         {
           "name": "ALGORITHM_AES_192_ECB",
-          "number": 11,
           "words": "The same with a 24-byte key."
         },
         {
           "name": "ALGORITHM_AES_256_ECB",
-          "number": 12,
           "words": "The same with a 32-byte key."
         },
         {
           "name": "ALGORITHM_CHACHA20_POLY1305",
-          "number": 13,
           "words": "ChaCha20-Poly1305 (RFC 8439): 32-byte key, 12-byte nonce, 16-byte tag."
         },
         {
           "name": "ALGORITHM_TRIPLE_DES_CBC",
-          "number": 14,
           "words": "Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24 bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and a `mac` or UNAUTHENTICATED_CBC."
         },
         {
           "name": "ALGORITHM_TRIPLE_DES_ECB",
-          "number": 15,
           "words": "Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB."
         }
       ]
     },
     "keyward.allowlist.v1.Cipher.Padding": {
-      "words": "How a plaintext is filled up to whole blocks, in CBC and ECB.",
       "prefix": "padding_",
       "values": [
         {
           "name": "PADDING_UNSPECIFIED",
-          "number": 0,
           "words": "PKCS7."
         },
         {
           "name": "PADDING_PKCS7",
-          "number": 1,
           "words": "PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding."
         },
         {
           "name": "PADDING_NONE",
-          "number": 2,
           "words": "None: a body that is not whole blocks is refused."
         },
         {
           "name": "PADDING_ZERO",
-          "number": 3,
           "words": "Zero bytes up to the next block, none if it is full; read, all zeros at the end are dropped. Loses zeros of the plaintext: needs ZERO_PADDING."
         }
       ]
     },
     "keyward.allowlist.v1.Decoding": {
-      "words": "How the bytes of a secret become a key. ASCII white space around a text is ignored, such as the new line at the end of a pasted file; RAW takes the bytes as they are.",
       "prefix": "decoding_",
       "values": [
         {
           "name": "DECODING_UNSPECIFIED",
-          "number": 0,
           "words": "RAW."
         },
         {
           "name": "DECODING_RAW",
-          "number": 1,
           "words": "The stored bytes are the key; of a text, its UTF-8 bytes."
         },
         {
           "name": "DECODING_HEX",
-          "number": 2,
           "words": "The stored text is hexadecimal, in either case."
         },
         {
           "name": "DECODING_BASE64",
-          "number": 3,
           "words": "The stored text is base64 (RFC 4648 section 4), padding optional."
         },
         {
           "name": "DECODING_BASE64URL",
-          "number": 4,
           "words": "The stored text is base64url (RFC 4648 section 5), padding optional."
         },
         {
           "name": "DECODING_WHSEC",
-          "number": 5,
           "words": "The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional."
         },
         {
           "name": "DECODING_PEM",
-          "number": 6,
           "words": "The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1, SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at."
         }
       ]
     },
     "keyward.allowlist.v1.Hash": {
-      "words": "Hash functions (FIPS 180-4; MD5 RFC 1321).",
       "prefix": "hash_",
       "values": [
         {
           "name": "HASH_UNSPECIFIED",
-          "number": 0,
           "words": "The default that the field names."
         },
         {
           "name": "HASH_MD5",
-          "number": 1,
           "words": "MD5, broken: only for key derivations and digests that partners fixed long ago."
         },
         {
           "name": "HASH_SHA1",
-          "number": 2,
           "words": "SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken."
         },
         {
           "name": "HASH_SHA256",
-          "number": 3,
           "words": "SHA-256."
         },
         {
           "name": "HASH_SHA384",
-          "number": 4,
           "words": "SHA-384."
         },
         {
           "name": "HASH_SHA512",
-          "number": 5,
           "words": "SHA-512."
         }
       ]
     },
     "keyward.allowlist.v1.Encoding": {
-      "words": "How bytes are written as text.",
       "prefix": "encoding_",
       "values": [
         {
           "name": "ENCODING_UNSPECIFIED",
-          "number": 0,
           "words": "BASE64 for ciphertext, HEX for signatures, RAW for what says so."
         },
         {
           "name": "ENCODING_BASE64",
-          "number": 1,
           "words": "Base64 with padding (RFC 4648 section 4). Read with or without padding."
         },
         {
           "name": "ENCODING_BASE64URL",
-          "number": 2,
           "words": "Base64url without padding (RFC 4648 section 5). Read with or without padding."
         },
         {
           "name": "ENCODING_HEX",
-          "number": 3,
           "words": "Lower-case hexadecimal. Read in either case."
         },
         {
           "name": "ENCODING_HEX_UPPER",
-          "number": 4,
           "words": "Upper-case hexadecimal. Read in either case."
         },
         {
           "name": "ENCODING_RAW",
-          "number": 5,
           "words": "The bytes as they are. In a JSON string, a form or a header only for parts that are text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without a kind the bytes themselves, which are refused if they are not."
         },
         {
           "name": "ENCODING_BASE64_MIME",
-          "number": 6,
           "words": "Base64 with padding in lines of at most 76 characters, each ended by CR LF but the last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF). Not for headers."
         }
       ]
     },
     "keyward.allowlist.v1.SessionKey.Form": {
-      "words": "What is wrapped.",
       "prefix": "form_",
       "values": [
         {
           "name": "FORM_UNSPECIFIED",
-          "number": 0,
           "words": "RAW."
         },
         {
           "name": "FORM_RAW",
-          "number": 1,
           "words": "The bytes of the key."
         },
         {
           "name": "FORM_ALPHANUMERIC",
-          "number": 2,
           "words": "Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do."
         },
         {
           "name": "FORM_BASE64",
-          "number": 3,
           "words": "The key in base64; the cipher takes the bytes."
         },
         {
           "name": "FORM_HEX",
-          "number": 4,
           "words": "The key in lower-case hexadecimal; the cipher takes the bytes."
         }
       ]
     },
     "keyward.allowlist.v1.Ecdh.Curve": {
-      "words": "The curves.",
       "prefix": "curve_",
       "values": [
         {
           "name": "CURVE_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "CURVE_X25519",
-          "number": 1,
           "words": "X25519 (RFC 7748)."
         },
         {
           "name": "CURVE_P256",
-          "number": 2,
           "words": "P-256 (FIPS 186-5)."
         }
       ]
     },
     "keyward.allowlist.v1.Iv.Source": {
-      "words": "The sources.",
       "prefix": "source_",
       "values": [
         {
           "name": "SOURCE_UNSPECIFIED",
-          "number": 0,
           "words": "RANDOM."
         },
         {
           "name": "SOURCE_RANDOM",
-          "number": 1,
           "words": "Drawn anew for every encryption and sent in a part IV."
         },
         {
           "name": "SOURCE_RANDOM_TEXT",
-          "number": 2,
           "words": "Random characters of `A-Za-z0-9`, drawn and sent likewise."
         },
         {
           "name": "SOURCE_STATIC",
-          "number": 3,
           "words": "A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn for every value. A part IV is optional."
         },
         {
           "name": "SOURCE_ZERO",
-          "number": 4,
           "words": "Zero bytes. Needs ZERO_IV under CBC; else as STATIC."
         },
         {
           "name": "SOURCE_KEY_PREFIX",
-          "number": 5,
           "words": "The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who can decrypt at will: tests and diagnoses with live keys refuse it."
         },
         {
           "name": "SOURCE_DERIVED",
-          "number": 6,
           "words": "What the derivation yields behind the key. Not for a digest. Under GCM, CTR and ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value."
         },
         {
           "name": "SOURCE_PEER_FLIPPED",
-          "number": 7,
           "words": "The IV of the message that this one answers, every bit flipped, as WhatsApp Flows has it. In a response with an exchange key only. Answer once: under GCM, two different answers to one message give both away; a second one is INVALID_EXCHANGE, as far as the server that is asked remembers."
         },
         {
           "name": "SOURCE_IN_PLAINTEXT",
-          "number": 8,
           "words": "Random, as the first block of the plaintext instead of a part: encrypted under a zero IV, and dropped by the receiver. CBC only."
         },
         {
           "name": "SOURCE_FIELD_SUFFIX",
-          "number": 9,
           "words": "The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV."
         }
       ]
     },
     "keyward.allowlist.v1.Mac.Algorithm": {
-      "words": "The algorithms.",
       "prefix": "algorithm_",
       "values": [
         {
           "name": "ALGORITHM_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "ALGORITHM_HMAC_SHA256",
-          "number": 1,
           "words": "HMAC with SHA-256 (RFC 2104, FIPS 198-1)."
         },
         {
           "name": "ALGORITHM_HMAC_SHA1",
-          "number": 2,
           "words": "HMAC with SHA-1."
         },
         {
           "name": "ALGORITHM_HMAC_SHA384",
-          "number": 3,
           "words": "HMAC with SHA-384."
         },
         {
           "name": "ALGORITHM_HMAC_SHA512",
-          "number": 4,
           "words": "HMAC with SHA-512."
         },
         {
           "name": "ALGORITHM_HMAC_MD5",
-          "number": 5,
           "words": "HMAC with MD5. Needs WEAK_DIGEST."
         }
       ]
     },
     "keyward.allowlist.v1.Jose.KeyManagement": {
-      "words": "The ways to manage the content key (`alg`, RFC 7518 section 4).",
       "prefix": "key_management_",
       "values": [
         {
           "name": "KEY_MANAGEMENT_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "KEY_MANAGEMENT_DIR",
-          "number": 1,
           "words": "`dir`: the shared key itself."
         },
         {
           "name": "KEY_MANAGEMENT_A128KW",
-          "number": 2,
           "words": "`A128KW`: AES Key Wrap."
         },
         {
           "name": "KEY_MANAGEMENT_A256KW",
-          "number": 3,
           "words": "`A256KW`."
         },
         {
           "name": "KEY_MANAGEMENT_A256GCMKW",
-          "number": 4,
           "words": "`A256GCMKW`: key wrap with AES-GCM."
         },
         {
           "name": "KEY_MANAGEMENT_RSA_OAEP",
-          "number": 5,
           "words": "`RSA-OAEP`: with SHA-1, for OAEP and MGF1."
         },
         {
           "name": "KEY_MANAGEMENT_RSA_OAEP_256",
-          "number": 6,
           "words": "`RSA-OAEP-256`: with SHA-256, for OAEP and MGF1."
         },
         {
           "name": "KEY_MANAGEMENT_ECDH_ES",
-          "number": 7,
           "words": "`ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key."
         },
         {
           "name": "KEY_MANAGEMENT_ECDH_ES_A256KW",
-          "number": 8,
           "words": "`ECDH-ES+A256KW`."
         },
         {
           "name": "KEY_MANAGEMENT_RSA1_5",
-          "number": 9,
           "words": "`RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION."
         },
         {
           "name": "KEY_MANAGEMENT_A128GCMKW",
-          "number": 10,
           "words": "`A128GCMKW`."
         },
         {
           "name": "KEY_MANAGEMENT_ECDH_ES_A128KW",
-          "number": 11,
           "words": "`ECDH-ES+A128KW`."
         }
       ]
     },
     "keyward.allowlist.v1.Jose.ContentEncryption": {
-      "words": "The content ciphers (`enc`, RFC 7518 section 5).",
       "prefix": "content_encryption_",
       "values": [
         {
           "name": "CONTENT_ENCRYPTION_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "CONTENT_ENCRYPTION_A128GCM",
-          "number": 1,
           "words": "`A128GCM`."
         },
         {
           "name": "CONTENT_ENCRYPTION_A192GCM",
-          "number": 2,
           "words": "`A192GCM`."
         },
         {
           "name": "CONTENT_ENCRYPTION_A256GCM",
-          "number": 3,
           "words": "`A256GCM`."
         },
         {
           "name": "CONTENT_ENCRYPTION_A128CBC_HS256",
-          "number": 4,
           "words": "`A128CBC-HS256`."
         },
         {
           "name": "CONTENT_ENCRYPTION_A192CBC_HS384",
-          "number": 5,
           "words": "`A192CBC-HS384`."
         },
         {
           "name": "CONTENT_ENCRYPTION_A256CBC_HS512",
-          "number": 6,
           "words": "`A256CBC-HS512`."
         }
       ]
     },
     "keyward.allowlist.v1.IssuedAt": {
-      "words": "Whether and how a JOSE header carries `iat`.",
       "prefix": "issued_at_",
       "values": [
         {
           "name": "ISSUED_AT_UNSPECIFIED",
-          "number": 0,
           "words": "It does not."
         },
         {
           "name": "ISSUED_AT_SECONDS",
-          "number": 1,
           "words": "In seconds since 1970."
         },
         {
           "name": "ISSUED_AT_MILLISECONDS",
-          "number": 2,
           "words": "In milliseconds since 1970."
         }
       ]
     },
     "keyward.allowlist.v1.Fields.ValueForm": {
-      "words": "What a selected value is turned into before encryption, and back.",
       "prefix": "value_form_",
       "values": [
         {
           "name": "VALUE_FORM_UNSPECIFIED",
-          "number": 0,
           "words": "JSON."
         },
         {
           "name": "VALUE_FORM_JSON",
-          "number": 1,
           "words": "The value's JSON text as it stands in the body, quotes included: types survive."
         },
         {
           "name": "VALUE_FORM_STRING",
-          "number": 2,
           "words": "A string's characters without quotes and escapes; other values as their JSON text. Comes back as a string, whatever it was."
         }
       ]
     },
     "keyward.allowlist.v1.Fields.Missing": {
-      "words": "What to do with a path that selects nothing.",
       "prefix": "missing_",
       "values": [
         {
           "name": "MISSING_UNSPECIFIED",
-          "number": 0,
           "words": "ERROR."
         },
         {
           "name": "MISSING_ERROR",
-          "number": 1,
           "words": "Refuse the message: what is to be encrypted and is not there must not go unnoticed."
         },
         {
           "name": "MISSING_SKIP",
-          "number": 2,
           "words": "Go on without it."
         }
       ]
     },
     "keyward.allowlist.v1.Part.Slot": {
-      "words": "What a part may be.",
       "prefix": "slot_",
       "values": [
         {
           "name": "SLOT_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "SLOT_IV",
-          "number": 1,
           "words": "The IV. Refused for one of the key or of the peer's, and for a derived one unless the derivation's salt is sent; then it is optional."
         },
         {
           "name": "SLOT_CIPHERTEXT",
-          "number": 2,
           "words": "The ciphertext, without the tag; without a kind, the bytes themselves."
         },
         {
           "name": "SLOT_TAG",
-          "number": 3,
           "words": "The authentication tag."
         },
         {
           "name": "SLOT_SALT",
-          "number": 4,
           "words": "The salt of a derivation that is sent."
         },
         {
           "name": "SLOT_WRAPPED_KEY",
-          "number": 5,
           "words": "The wrapped session key."
         },
         {
           "name": "SLOT_MAC",
-          "number": 6,
           "words": "The MAC of `mac`."
         },
         {
           "name": "SLOT_AAD",
-          "number": 7,
           "words": "The associated data that are sent."
         },
         {
           "name": "SLOT_EPHEMERAL_KEY",
-          "number": 8,
           "words": "The ephemeral public key of `ecdh`."
         },
         {
           "name": "SLOT_CERTIFICATE_SHA256",
-          "number": 9,
           "words": "The SHA-256 of the DER of the wrapping certificate. Optional; compared with our keys when read, to choose one, where our secrets are certificates."
         },
         {
           "name": "SLOT_PUBLIC_KEY_SHA256",
-          "number": 10,
           "words": "The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional; chooses the key when read."
         }
       ]
     },
     "keyward.allowlist.v1.LegacyAcknowledgement.Flag": {
-      "words": "The choices that need acknowledgement.",
       "prefix": "flag_",
       "values": [
         {
           "name": "FLAG_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "FLAG_UNAUTHENTICATED_CBC",
-          "number": 1,
           "words": "CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can change the ciphertext can change the plaintext, and an answer that tells good padding from bad opens it."
         },
         {
           "name": "FLAG_ECB",
-          "number": 2,
           "words": "Electronic Codebook mode: equal blocks of plaintext show."
         },
         {
           "name": "FLAG_TRIPLE_DES",
-          "number": 3,
           "words": "Triple DES: blocks of 64 bits, which repeat after some gigabytes."
         },
         {
           "name": "FLAG_ZERO_IV",
-          "number": 4,
           "words": "CBC with an IV of zeros: equal beginnings show."
         },
         {
           "name": "FLAG_STATIC_IV",
-          "number": 5,
           "words": "CBC with an IV that is always the same, or the same for all values of a message: equal beginnings show."
         },
         {
           "name": "FLAG_IV_FROM_KEY",
-          "number": 6,
           "words": "The IV is the beginning of the key."
         },
         {
           "name": "FLAG_MD5_KDF",
-          "number": 7,
           "words": "A key made by MD5."
         },
         {
           "name": "FLAG_ZERO_PADDING",
-          "number": 8,
           "words": "Padding with zeros, which loses zeros."
         },
         {
           "name": "FLAG_RSA_PKCS1V15_ENCRYPTION",
-          "number": 9,
           "words": "RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens it (Bleichenbacher)."
         },
         {
           "name": "FLAG_UNAUTHENTICATED_CTR",
-          "number": 10,
           "words": "CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext."
         },
         {
           "name": "FLAG_STATIC_SALT",
-          "number": 11,
           "words": "A passphrase's key derived with the same salt every time, or with none."
         },
         {
           "name": "FLAG_WEAK_KDF_ITERATIONS",
-          "number": 12,
           "words": "A passphrase's key derived with too little work."
         },
         {
           "name": "FLAG_SHORT_TAG",
-          "number": 13,
           "words": "A tag of fewer than 16 bytes."
         },
         {
           "name": "FLAG_SECRET_DIGEST",
-          "number": 14,
           "words": "A digest with a secret in it instead of a MAC: open to extension."
         },
         {
           "name": "FLAG_WEAK_DIGEST",
-          "number": 15,
           "words": "A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them as a function in the `input` of any."
         },
         {
           "name": "FLAG_CONFLICTING_KEY_USES",
-          "number": 16,
           "words": "One KEY in several chains of which one may open another, such as two modes of one cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the promise that a key cannot be read, so only a super admin may acknowledge it. It stands in each profile that has such chains by itself, and in the request's for chains of both profiles and of `also_used_for`."
         },
         {
           "name": "FLAG_PUBLIC_LITERAL",
-          "number": 20,
           "words": "A literal that looks like key material, or stands under a name that usually carries a secret, and is public all the same, such as a thumbprint. `fields` names it."
         }
       ]
     },
     "keyward.allowlist.v1.Asymmetric.Algorithm": {
-      "words": "The algorithms.",
       "prefix": "algorithm_",
       "values": [
         {
           "name": "ALGORITHM_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "ALGORITHM_RSA_PKCS1V15_SHA256",
-          "number": 1,
           "words": "RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2), as in Alipay's RSA2."
         },
         {
           "name": "ALGORITHM_RSA_PKCS1V15_SHA384",
-          "number": 2,
           "words": "The same with SHA-384."
         },
         {
           "name": "ALGORITHM_RSA_PKCS1V15_SHA512",
-          "number": 3,
           "words": "The same with SHA-512."
         },
         {
           "name": "ALGORITHM_RSA_PKCS1V15_SHA1",
-          "number": 4,
           "words": "The same with SHA-1. Needs WEAK_DIGEST."
         },
         {
           "name": "ALGORITHM_RSA_PSS_SHA256",
-          "number": 5,
           "words": "RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017 section 8.1)."
         },
         {
           "name": "ALGORITHM_RSA_PSS_SHA512",
-          "number": 6,
           "words": "The same with SHA-512 and a salt of 64 bytes."
         },
         {
           "name": "ALGORITHM_ECDSA_P256_SHA256_DER",
-          "number": 7,
           "words": "ECDSA with P-256 and SHA-256 (FIPS 186-5), the signature in DER."
         },
         {
           "name": "ALGORITHM_ECDSA_P256_SHA256_P1363",
-          "number": 8,
           "words": "The same with the signature as r and s behind each other, 64 bytes (IEEE P1363)."
         },
         {
           "name": "ALGORITHM_ECDSA_P384_SHA384_DER",
-          "number": 9,
           "words": "ECDSA with P-384 and SHA-384 in DER."
         },
         {
           "name": "ALGORITHM_ED25519",
-          "number": 10,
           "words": "Ed25519 (RFC 8032)."
         }
       ]
     },
     "keyward.allowlist.v1.Jws.Algorithm": {
-      "words": "The algorithms.",
       "prefix": "algorithm_",
       "values": [
         {
           "name": "ALGORITHM_UNSPECIFIED",
-          "number": 0,
           "words": "Refused."
         },
         {
           "name": "ALGORITHM_RS256",
-          "number": 1,
           "words": "`RS256`: RSASSA-PKCS1-v1_5 with SHA-256."
         },
         {
           "name": "ALGORITHM_RS512",
-          "number": 2,
           "words": "`RS512`."
         },
         {
           "name": "ALGORITHM_PS256",
-          "number": 3,
           "words": "`PS256`: RSASSA-PSS with SHA-256."
         },
         {
           "name": "ALGORITHM_PS512",
-          "number": 4,
           "words": "`PS512`."
         },
         {
           "name": "ALGORITHM_ES256",
-          "number": 5,
           "words": "`ES256`: ECDSA with P-256."
         },
         {
           "name": "ALGORITHM_ES384",
-          "number": 6,
           "words": "`ES384`: ECDSA with P-384."
         },
         {
           "name": "ALGORITHM_EDDSA",
-          "number": 7,
           "words": "`EdDSA`: Ed25519 (RFC 8037)."
         },
         {
           "name": "ALGORITHM_HS256",
-          "number": 8,
           "words": "`HS256`: HMAC with SHA-256, a key of 32 bytes or more."
         },
         {
           "name": "ALGORITHM_HS512",
-          "number": 9,
           "words": "`HS512`: a key of 64 bytes or more."
         },
         {
           "name": "ALGORITHM_RS384",
-          "number": 10,
           "words": "`RS384`."
         },
         {
           "name": "ALGORITHM_PS384",
-          "number": 11,
           "words": "`PS384`."
         },
         {
           "name": "ALGORITHM_HS384",
-          "number": 12,
           "words": "`HS384`: a key of 48 bytes or more."
         }
       ]

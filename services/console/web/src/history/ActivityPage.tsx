@@ -16,7 +16,7 @@ export function ActivityPage() {
       <header className="page-head">
         <div>
           <h1>Activity</h1>
-          <p className="dimmed">Every change of this workspace. Entries are never altered and outlive what they are of.</p>
+          <p className="dimmed">Every change in this workspace. Entries are never altered, and they remain after a secret or endpoint is deleted.</p>
         </div>
       </header>
       <Tabs value={of} onChange={(t) => change({ of: t === "endpoints" ? "endpoints" : undefined })} keepMounted={false}>

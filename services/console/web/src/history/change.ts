@@ -32,6 +32,8 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
   ACTION_PURPOSE_SEALED: ["Purpose sealed by the first use", "key"],
   ACTION_PURPOSE_REPLACED: ["Purpose replaced by a super admin", "key", "warn"],
   ACTION_EQUAL_VALUE_REFUSED: ["Refused: another secret has the same value", "warn", "warn"],
+  ACTION_SEALING_REQUIRED: ["Sealed values required", "key"],
+  ACTION_SEALING_NOT_REQUIRED: ["Sealed values no longer required", "key", "warn"],
   ACTION_PURPOSES_REPORTED: ["Recorded what its secrets are used for", "key"],
   ACTION_APPROVED: ["Approved", "proof", "good"],
   ACTION_ACTIVATED: ["Activated", "on"],

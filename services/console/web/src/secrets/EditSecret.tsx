@@ -49,7 +49,6 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
   const [rotating, setRotating] = useState(rotate ?? false);
   const [keep, setKeep] = useState(false);
   const [reason, setReason] = useState("");
-  const [missing, setMissing] = useState<string>();
   const [theirs, setTheirs] = useState<SecretJson>();
   const { run, busy, error } = useAction();
   const credential = secret.usage === "USAGE_CREDENTIAL";
@@ -60,13 +59,12 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
 
   const save = (etag = secret.etag) =>
     run(async () => {
-      const found = rotating ? await value.current?.take() : undefined;
-      setMissing(rotating && !found ? "Give it a value." : undefined);
+      const found = rotating ? await value.current?.take(name) : undefined;
       if (rotating && !found) return;
       try {
         const saved = await updateSecret(
-          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found }) },
-          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
+          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found.value }) },
+          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: found?.requestId ?? crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
         );
         value.current?.clear();
         toast(savedWords(saved, Boolean(found), keep));
@@ -90,7 +88,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
     >
       {!rotate && (
         <>
-          <Textarea label="Description" description="People see it and the change log keeps it: never put a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
+          <Textarea label="Description" description="People can read it, and the change log keeps it. Never enter a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
           <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
           {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
           <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
@@ -99,7 +97,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
       )}
       {rotating && (
         <>
-          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
+          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} problem={error} />
           <Start current={secret.currentVersion ?? 0} keep={keep} onKeep={setKeep} />
           <Affected secret={secret} keep={keep} />
         </>
@@ -151,7 +149,7 @@ function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
 function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKeep: (keep: boolean) => void }) {
   const choices = [
     { value: "now", name: "Use it at once", words: `In place of version ${current}.` },
-    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner has to know before it is used." },
+    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner must have before it is used." },
   ];
   return (
     <Radio.Group label="When it is used" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
@@ -177,7 +175,7 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   if (keep || (referrers.data && names.length === 0)) {
     return (
       <Notice>
-        <p>{keep ? `Nothing is affected yet: whatever uses version ${secret.currentVersion} goes on with it. Restore the new version, under Versions, to change over.` : "No endpoint uses this secret yet: a new value affects nothing."}</p>
+        <p>{keep ? `Nothing changes yet: endpoints keep using version ${secret.currentVersion}. To switch, restore the new version under Versions.` : "No endpoint uses this secret yet, so a new value affects nothing."}</p>
       </Notice>
     );
   }
@@ -185,7 +183,7 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   return (
     <Notice tone="warn" icon={<AlertIcon />} title={`A new value affects ${plural(names.length, "endpoint")}`}>
       <p>
-        Within a second they use the new {name.toLowerCase()}, unless they hold a version. An exchange under way ends with the one it began with. Make sure that the partner has the new one.
+        Within a second, they use the new {name.toLowerCase()}, unless they pin a version. Exchanges in progress finish with the one they started with. Make sure that the partner has the new one.
       </p>
       <ReferrerList names={names} />
     </Notice>

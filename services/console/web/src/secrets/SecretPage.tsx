@@ -18,6 +18,7 @@ import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
+import { NonceBudgets } from "./NonceBudgets";
 import { PurposeCard } from "./Purpose";
 import { Referrers } from "./Referrers";
 import { everyWords } from "./rotation";
@@ -93,7 +94,7 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
             <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}</Tabs.Panel>
             <Tabs.Panel value="versions">{secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}</Tabs.Panel>
             <Tabs.Panel value="used-by">
-              <Card title="Endpoints" words="What refers to this secret. While there is any, it cannot be deleted.">
+              <Card title="Endpoints" words="Endpoints that use this secret. A secret in use cannot be deleted.">
                 <Referrers name={name} />
               </Card>
             </Tabs.Panel>
@@ -109,13 +110,16 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
   );
 }
 
+/** Whether a secret encrypts, under whatever name: what encrypts has a nonce budget. */
+const isKey = ({ usage }: SecretJson): boolean => usage !== "USAGE_PARAMETER" && usage !== "USAGE_CREDENTIAL";
+
 /** A secret that is not there may have been: its change log stays. */
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
   if (tab === "history") return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
   return (
     <Empty icon={<KeyIcon size={26} />} title="There is no such secret" action={<Link className="button-link" to={paths.secret(workspace, id, "history")}>Look at its change log</Link>}>
-      It may have been deleted, or never have been there.
+      It was deleted, or it never existed.
     </Empty>
   );
 }
@@ -128,7 +132,7 @@ function Overview({ secret }: { secret: SecretJson }) {
       <div className="stack">
         {secret.state === "VERSION_STATE_DISABLED" && (
           <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is disabled`}>
-            <p>Whatever needs it is refused until it is enabled again, or another version is restored.</p>
+            <p>Endpoints that need it fail until you enable it or restore another version.</p>
           </Notice>
         )}
         {secret.usage === "USAGE_EXPOSED_KEY" && (
@@ -139,23 +143,24 @@ function Overview({ secret }: { secret: SecretJson }) {
         <Card title="Value">
           {destroyed ? (
             <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
-              <p>There is no value until a new one is stored, or another version is restored.</p>
+              <p>Store a new value, or restore another version.</p>
             </Notice>
           ) : (
             <div className="masked-value">
               <span aria-label="Masked value">{secret.maskedValue}</span>
-              <span className="dimmed">Stored for good; nobody can view it. The dots are the same for every secret.</span>
+              <span className="dimmed">Write-only: no one can view it. The dots are the same for every secret.</span>
             </div>
           )}
         </Card>
         {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
+        {isKey(secret) && <NonceBudgets name={secret.name ?? ""} />}
         {destroyed && (
           <Card title="Encrypted representation">
-            <p className="dimmed">None: what was on disk was destroyed with the value.</p>
+            <p className="dimmed">None. The stored value was destroyed.</p>
           </Card>
         )}
         {secret.encryptedValue && (
-          <Card title="Encrypted representation" words={<>What is on disk, sealed with {secret.encryptedValue.algorithm}. It opens with the vault's key only.</>}>
+          <Card title="Encrypted representation" words={<>The value as it is stored, encrypted with {secret.encryptedValue.algorithm}. Only the vault can decrypt it.</>}>
             <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
             <dl className="facts">
               <Fact term="Wrapped by key">
@@ -199,7 +204,7 @@ function Overview({ secret }: { secret: SecretJson }) {
                 Due <FullTime value={secret.rotationDueTime} />
               </>
             ) : (
-              <span className="dimmed">Nobody is reminded</span>
+              <span className="dimmed">No reminder</span>
             )}
           </Fact>
           <Fact term="Last updated">

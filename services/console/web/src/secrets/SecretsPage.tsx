@@ -5,12 +5,13 @@ import { useAccess } from "../api/access";
 import { listSecrets, type Sort } from "../api/vault";
 import { useParams } from "../app/router";
 import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
-import { KeyIcon, PlusIcon, SearchIcon } from "../ui/icons";
+import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
 import { Pager, usePages } from "../ui/Pager";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
 import { dueBefore, soonDays } from "./rotation";
+import { SealingSettings } from "./SealingSettings";
 import { SecretTable } from "./SecretTable";
 import { StoreSecret } from "./StoreSecret";
 import { usages } from "./usage";
@@ -21,6 +22,7 @@ const labelRule = /^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$/;
 export function SecretsPage() {
   const { workspace } = useAccess();
   const [storing, setStoring] = useState(false);
+  const [sealing, setSealing] = useState(false);
   const [params, change] = useParams();
   const rotation = params.get("rotation") ?? "";
   // One moment for all pages of a list: their tokens hold to it.
@@ -48,11 +50,16 @@ export function SecretsPage() {
       <header className="page-head">
         <div>
           <h1>Secrets</h1>
-          <p className="dimmed">A value is stored once. After that nobody reads it back, not even you.</p>
+          <p className="dimmed">Values are write-only: no one can view them again, not even you.</p>
         </div>
-        <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
-          Store New Secret
-        </Button>
+        <div className="page-actions">
+          <Button variant="default" leftSection={<ShieldCheckIcon size={16} />} onClick={() => setSealing(true)}>
+            Sealed values
+          </Button>
+          <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
+            Store New Secret
+          </Button>
+        </div>
       </header>
       <div className="toolbar" role="search">
         <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={secrets.isFetching && secrets.isPlaceholderData} />
@@ -80,11 +87,11 @@ export function SecretsPage() {
       {empty ? (
         filtered ? (
           <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>Show all secrets</Button>}>
-            No secret of this workspace matches what you look for.
+            No secret in this workspace matches your search.
           </Empty>
         ) : (
           <Empty icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
-            Store the keys that partners sent you, or have new ones generated that nobody ever sees. Endpoints then refer to them by name.
+            Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
           </Empty>
         )
       ) : (
@@ -96,6 +103,7 @@ export function SecretsPage() {
         )
       )}
       <StoreSecret opened={storing} onClose={() => setStoring(false)} />
+      {sealing && <SealingSettings onClose={() => setSealing(false)} />}
     </div>
   );
 }

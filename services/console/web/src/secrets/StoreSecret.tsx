@@ -2,9 +2,10 @@ import { Button, Group, Modal, Radio, Switch, Textarea, TextInput } from "@manti
 import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
-import { idOf, idRule, idRules } from "../api/names";
-import { violationOf, type Problem } from "../api/problem";
-import { createSecret } from "../api/vault";
+import { refusal } from "../api/client";
+import { idOf, idRule, idRules, secretName } from "../api/names";
+import { Problem, violationOf } from "../api/problem";
+import { createSecret, isTaken } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
@@ -31,7 +32,7 @@ interface Props {
   onStored?: (secret: SecretJson) => void;
 }
 
-/** Stores a new secret. The value goes to the server once, and the page forgets it. */
+/** Stores a new secret. The value is sealed for the vault, and the page forgets it. */
 export function StoreSecret({ opened, onClose, ...rest }: Props) {
   const [stored, setStored] = useState<SecretJson>();
   const close = () => {
@@ -71,20 +72,22 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [shared, setShared] = useState(false);
   const [stated, setStated] = useState<Stated>();
   const [reason, setReason] = useState("");
-  const [missing, setMissing] = useState<string>();
   const { run, busy, error, reset } = useAction();
   const exposed = usage === "USAGE_EXPOSED_KEY";
 
   const save = () =>
     run(async () => {
-      const found = await value.current?.take();
-      setMissing(found ? undefined : "Give it a value.");
+      // A sealed value is good for one name only, so look before it is sealed. A retry may
+      // find the name taken by what the first attempt stored.
+      const name = secretName(workspace, id);
+      if (!value.current?.holds(name) && (await isTaken(workspace, id))) throw new Problem(409, "", refusal("SECRET_EXISTS"));
+      const found = await value.current?.take(name);
       if (!found) return;
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found) } }), value: found },
-        { requestId: crypto.randomUUID(), ...(exposed && { reason: reason.trim() }) },
+        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }), value: found.value },
+        { requestId: found.requestId, ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
       onDone(secret);
@@ -112,11 +115,11 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
           <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
         </Notice>
       )}
-      <ValueField ref={value} favour={usage} error={missing ?? violationOf(error, "secret.value")} onFilled={() => setMissing(undefined)} />
+      <ValueField ref={value} favour={usage} problem={error} />
       {usage === "USAGE_KEY" && <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />}
       <Textarea
         label="Description"
-        description="Optional. People see it and the change log keeps it: never put a value here."
+        description="Optional. People can read it, and the change log keeps it. Never enter a value here."
         autosize
         minRows={2}
         maxRows={6}
@@ -164,7 +167,7 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
         maxLength={128}
         classNames={{ input: "mono" }}
         value={value}
-        error={taken ? "There is a secret of this name already." : error}
+        error={taken ? "A secret with this name already exists." : error}
         aria-describedby="name-rules"
         onChange={(e) => onChange(e.currentTarget.value)}
       />
@@ -212,7 +215,7 @@ function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore: () =>
         {id} <Copy text={id} what="name" />
       </h2>
       <p>
-        The value is sealed in the vault and gone from this page. <b>It cannot be viewed again</b>, by nobody. Refer to it by its name; to change it, store a new version.
+        The value is in the vault and no longer on this page. <b>It cannot be viewed again</b> by anyone. Refer to it by its name. To change it, store a new version.
       </p>
       <Group justify="center" className="modal-foot">
         <Button variant="subtle" color="gray" onClick={onMore}>

@@ -1,31 +1,53 @@
-import { Button, SegmentedControl, Select, TextInput } from "@mantine/core";
-import { useEffect, useId, useImperativeHandle, useRef, useState, useSyncExternalStore, type DragEvent, type Ref } from "react";
+import { SegmentedControl, TextInput } from "@mantine/core";
+import { useEffect, useId, useImperativeHandle, useRef, useState, useSyncExternalStore, type Ref } from "react";
+import type { Problem } from "../api/problem";
 import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { base64 } from "../session/pkce";
 import { session } from "../session/session";
-import { DiceIcon, EyeIcon, EyeOffIcon, FileIcon, PencilIcon, UploadIcon } from "../ui/icons";
+import { DiceIcon, FileIcon, PencilIcon } from "../ui/icons";
 import { kinds } from "./kinds";
+import { seal, type Place, type Plain } from "./seal";
+import { SealHint, SealedNote, UnsealableNote } from "./SealNotes";
+import { type Ability, unsealable, useSealing } from "./sealing";
 import type { KnownUsage } from "./usage";
+import { FileDrop, Generated, Masked } from "./ValueInputs";
+import { valueError } from "./values";
 
 /** The limit of a value, in bytes. */
 const limit = 64 * 1024;
 
-/** How a form gets at the value, once, and makes the page forget it. */
+/** A value as the API takes it, and the id of the request that it is good for. */
+export interface Taken {
+  value: SecretValueJson;
+  requestId: string;
+}
+
+/** How a form gets at the value, and makes the page forget it. */
 export interface ValueHandle {
-  /** The value as the API takes it, or undefined when there is none. */
-  take: () => Promise<SecretValueJson | undefined>;
-  /** Forgets whatever was typed or dropped. */
+  /**
+   * The value for a secret, by its resource name. What was typed or uploaded is sealed and
+   * leaves the page; the sealed value is kept and returned again, so that a retry sends the
+   * same bytes. Undefined if there is none: the field says why.
+   */
+  take: (secret: string) => Promise<Taken | undefined>;
+  /** Whether a value is sealed for a secret already. */
+  holds: (secret: string) => boolean;
+  /** Forgets whatever was typed, dropped or sealed. */
   clear: () => void;
 }
 
 type Way = "text" | "file" | "generate";
 
+interface Sealed extends Taken {
+  secret: string;
+  size: number;
+}
+
 interface Props {
   ref: Ref<ValueHandle>;
-  error?: string;
+  problem?: Problem;
   /** What it is for: a kind that suits is offered first. */
   favour: KnownUsage;
-  onFilled?: (filled: boolean) => void;
   /** Whether the dialog begins here, and the focus with it. */
   first?: boolean;
 }
@@ -34,7 +56,7 @@ interface Props {
  * Where a value is typed, dropped or ordered. The value is in the text area or the file
  * alone, never in React's state: what cannot be kept by mistake need not be forgotten.
  */
-export function ValueField({ ref, error, favour, onFilled, first }: Props) {
+export function ValueField({ ref, problem, favour, first }: Props) {
   const [way, setWay] = useState<Way>("text");
   const [kind, setKind] = useState<Generate_KindJson>();
   const [size, setSize] = useState(0);
@@ -42,32 +64,88 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
   const file = useRef<File>(undefined);
   const [fileName, setFileName] = useState("");
   const [reason, setReason] = useState("");
+  const [said, setSaid] = useState<string>();
+  const [sealed, setSealed] = useState<Sealed>();
+  const [bypassed, setBypassed] = useState(false);
+  const sealing = useSealing();
+  const obstacle = unsealable(sealing);
+  const error = said ?? valueError(problem);
   // A weak key is asked about once the vault has refused it.
   const [weak, setWeak] = useState(false);
   if (!weak && error?.includes("weak_reason")) setWeak(true);
   const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
 
-  const clear = () => {
+  /** Makes the page forget the value itself. */
+  const empty = () => {
     if (area.current) area.current.value = "";
     file.current = undefined;
     setFileName("");
     setSize(0);
-    onFilled?.(false);
   };
-  const choose = (next: Way) => {
-    clear();
-    setWay(next);
-    onFilled?.(next === "generate");
+  const clear = () => {
+    empty();
+    setSealed(undefined);
+    setSaid(undefined);
+    setBypassed(false);
   };
+  const fill = (bytes: number) => {
+    setSize(bytes);
+    setSaid(undefined);
+  };
+  const read = async (): Promise<Plain | undefined> => {
+    if (way === "file") return file.current && { bytes: new Uint8Array(await file.current.arrayBuffer()), text: false };
+    return area.current?.value ? { bytes: new TextEncoder().encode(area.current.value), text: true } : undefined;
+  };
+  /** The plain value as the API takes it, once the person chose to send it so. */
+  const unsealed = ({ bytes, text }: Plain): SecretValueJson => (text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) });
+  const sealFor = async (place: Place, plain: Plain, { key, sealing: { time = "" } }: Ability): Promise<Sealed | undefined> => {
+    try {
+      return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };
+    } catch {
+      return undefined; // a key that is no point to seal to
+    }
+  };
+
   useImperativeHandle(ref, () => ({
     clear,
-    take: async () => {
-      if (way === "generate") return { generate: { kind: chosen } };
+    holds: (secret) => sealed?.secret === secret,
+    take: async (secret) => {
+      setSaid(undefined);
+      const requestId = crypto.randomUUID();
       const why = weak && reason ? { weakReason: reason } : {};
-      if (way === "file") return file.current ? { data: base64(new Uint8Array(await file.current.arrayBuffer())), ...why } : undefined;
-      return area.current?.value ? { text: area.current.value, ...why } : undefined;
+      if (way === "generate") return { requestId, value: { generate: { kind: chosen } } };
+      if (sealed?.secret === secret) return { ...sealed, value: { ...sealed.value, ...why } };
+      if (sealed) {
+        clear();
+        setSaid("The value was sealed for another name and has left this page. Enter it again.");
+        return undefined;
+      }
+      const plain = await read();
+      if (!plain?.bytes.length) {
+        setSaid("Enter a value.");
+        return undefined;
+      }
+      // The keys, the vault's clock, and what the workspace requires are read for each value.
+      const now = await sealing.refetch();
+      const still = unsealable(now);
+      if (still?.required === false && bypassed) return { requestId, value: { ...unsealed(plain), ...why } };
+      const made = still || !now.data ? undefined : await sealFor({ secret, requestId }, plain, now.data);
+      plain.bytes.fill(0);
+      if (!made) {
+        setSaid("The value is not sealed, so it was not sent.");
+        return undefined;
+      }
+      empty();
+      setSealed(made);
+      return { ...made, value: { ...made.value, ...why } };
     },
   }));
+
+  // Sealed values that the vault refuses are of no more use.
+  const refused = problem?.reason === "SEALED_VALUE_REFUSED";
+  useEffect(() => {
+    if (refused) setSealed(undefined);
+  }, [refused, problem]);
 
   // Whoever comes back to a page that was left alone finds no value on it.
   const phase = useSyncExternalStore(session.subscribe, session.getPhase);
@@ -83,28 +161,38 @@ export function ValueField({ ref, error, favour, onFilled, first }: Props) {
         <span className="field-label" id={label}>
           Value
         </span>
-        <SegmentedControl size="xs" aria-label="How the value comes" value={way} onChange={(v) => choose(v as Way)} data={ways} />
+        <SegmentedControl
+          size="xs"
+          aria-label="How the value comes"
+          value={way}
+          onChange={(v) => {
+            clear();
+            setWay(v as Way);
+          }}
+          data={ways}
+        />
       </div>
-      {way === "text" && <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={(n) => { setSize(n); onFilled?.(n > 0); }} />}
-      {way === "file" && (
+      {way === "generate" && <Generated kind={chosen} onKind={setKind} />}
+      {way !== "generate" && sealed && <SealedNote size={sealed.size} keyId={sealed.value.sealed?.keyId ?? ""} onOther={clear} />}
+      {way === "text" && !sealed && <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={fill} />}
+      {way === "file" && !sealed && (
         <FileDrop
           name={fileName}
           size={size}
           onFile={(f) => {
             file.current = f;
             setFileName(f.name);
-            setSize(f.size);
-            onFilled?.(f.size > 0);
+            fill(f.size);
           }}
         />
       )}
-      {way === "generate" && <Generated kind={chosen} onKind={setKind} />}
-      {size > limit && <p className="field-error">A value has at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
+      {way !== "generate" && !sealed && (obstacle ? <UnsealableNote obstacle={obstacle} accepted={bypassed} onAccept={setBypassed} onRetry={() => void sealing.refetch()} /> : <SealHint ability={sealing.data} />)}
+      {size > limit && <p className="field-error">A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
       {error && <p className="field-error" role="alert">{error}</p>}
       {weak && way !== "generate" && (
         <TextInput
           label="Why a weak key is used"
-          description="Kept on the log. Do not write the value here."
+          description="Kept in the change log. Do not enter the value here."
           maxLength={512}
           autoComplete="off"
           value={reason}
@@ -120,118 +208,3 @@ const ways = [
   { value: "file", label: <span className="way"><FileIcon size={13} />File</span> },
   { value: "generate", label: <span className="way"><DiceIcon size={13} />Generate for me</span> },
 ];
-
-interface MaskedProps {
-  area: React.RefObject<HTMLTextAreaElement | null>;
-  first?: boolean;
-  invalid: boolean;
-  size: number;
-  onSize: (bytes: number) => void;
-}
-
-/** A text area whose characters show as dots, unless asked for. Line ends survive a paste. */
-function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
-  const [shown, setShown] = useState(false);
-  const hint = useId();
-  const [blanks, setBlanks] = useState(false);
-  useEffect(() => {
-    const element = area.current;
-    // What leaves the page is emptied first, so that nothing that still holds the element holds the value.
-    return () => {
-      if (element) element.value = "";
-    };
-  }, [area]);
-  const measure = (element: HTMLTextAreaElement) => {
-    onSize(new TextEncoder().encode(element.value).length);
-    setBlanks(/^\s|\s$/.test(element.value));
-  };
-  return (
-    <>
-      <div className="masked" data-invalid={invalid || undefined}>
-        <textarea
-          ref={area}
-          data-autofocus={first || undefined}
-          aria-label="Secret value"
-          aria-describedby={hint}
-          aria-invalid={invalid || undefined}
-          className={shown ? "shown" : undefined}
-          rows={3}
-          autoComplete="off"
-          autoCorrect="off"
-          autoCapitalize="off"
-          spellCheck={false}
-          data-1p-ignore=""
-          data-lpignore="true"
-          data-form-type="other"
-          translate="no"
-          onInput={(e) => measure(e.currentTarget)}
-        />
-        <Button size="compact-sm" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
-          {shown ? "Hide" : "Show"}
-        </Button>
-      </div>
-      <p className="field-hint" id={hint}>
-        {size === 0 ? "Stored exactly as it stands here, line ends included." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
-        {blanks && <strong> It begins or ends with white space.</strong>}
-      </p>
-    </>
-  );
-}
-
-function FileDrop({ name, size, onFile }: { name: string; size: number; onFile: (file: File) => void }) {
-  const [over, setOver] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    const [file] = event.dataTransfer.files;
-    if (file) onFile(file);
-  };
-  const pick = (element: HTMLInputElement) => {
-    const [file] = element.files ?? [];
-    if (file) onFile(file);
-    element.value = "";
-  };
-  return (
-    <div
-      className="drop"
-      data-over={over || undefined}
-      onDragOver={(e) => {
-        e.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
-      {name ? (
-        <p>
-          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b> <span className="dimmed">{size.toLocaleString("en")} bytes</span>
-        </p>
-      ) : (
-        <p className="dimmed">
-          <UploadIcon size={16} /> Drop a file here; its bytes are stored unchanged
-        </p>
-      )}
-      <Button size="xs" variant="default" onClick={() => input.current?.click()}>
-        {name ? "Choose another" : "Choose a file"}
-      </Button>
-      <input ref={input} type="file" aria-label="File with the value" className="sr-only" tabIndex={-1} onChange={(e) => pick(e.currentTarget)} />
-    </div>
-  );
-}
-
-function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: Generate_KindJson) => void }) {
-  const groups = [...new Set(kinds.map((k) => k.group))];
-  const found = kinds.find((k) => k.kind === kind);
-  return (
-    <div className="generated">
-      <Select
-        aria-label="Kind of value"
-        value={kind}
-        onChange={(k) => k && onKind(k as Generate_KindJson)}
-        data={groups.map((group) => ({ group, items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })) }))}
-      />
-      <p className="field-hint">{found?.words} The vault draws it; nobody ever sees it.</p>
-    </div>
-  );
-}

@@ -3,7 +3,7 @@ import { shape } from "../gen/shape";
 import { SecretRefInput } from "./SecretRefInput";
 import { DateInput } from "./DateInput";
 import { MessageEditor } from "./Editor";
-import { useField } from "./findings";
+import { useBeside, useField } from "./findings";
 import { ListInput } from "./ListInput";
 import { MapInput } from "./MapInput";
 import { NumberField } from "./NumberField";
@@ -95,6 +95,7 @@ function DurationInput(props: InputProps) {
 function ScalarInput(props: InputProps) {
   const { field, value, onChange, path } = props;
   const common = { ...described(props), ...useField(path) };
+  const beside = useBeside(path);
   if (field.scalar === "bool") return <Switch {...common} label={props.title} checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked || undefined)} />;
   if (field.choices) {
     return <Select {...common} value={String(value ?? 0)} onChange={(v) => onChange(Number(v) || undefined)} data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))} />;
@@ -102,6 +103,14 @@ function ScalarInput(props: InputProps) {
   if (field.scalar === "number") return <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />;
   const change = (text: string) => onChange(field.oneof ? text : text || undefined);
   const text = { ...common, value: (value as string) ?? "", maxLength: field.maxLength, spellCheck: false, autoComplete: "off" };
-  if ((field.maxLength ?? 0) > 512) return <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />;
-  return <TextInput {...text} classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />;
+  return (
+    <>
+      {(field.maxLength ?? 0) > 512 ? (
+        <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />
+      ) : (
+        <TextInput {...text} classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />
+      )}
+      {beside}
+    </>
+  );
 }

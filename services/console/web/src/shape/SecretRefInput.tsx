@@ -21,7 +21,7 @@ interface Props {
 
 const decoding = "keyward.allowlist.v1.Decoding";
 
-/** A reference to a secret: which, how its bytes are read, and whether a version is held. */
+/** A reference to a secret: which, how its bytes are read, and whether a version is pinned. */
 export function SecretRefInput({ value, onChange, path, title, usage: only, host }: Props) {
   const here = useUsage();
   const usage = only ?? here;
@@ -49,10 +49,10 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
         )}
       </div>
       {detailed ? (
-        <NumberField {...versionField} label="Version" description="Holds one version. Empty follows the current one, so that a rotation takes effect." w={280} value={(value.version as number) || undefined} onChange={(v) => onChange(withField(value, "version", v || undefined))} />
+        <NumberField {...versionField} label="Version" description="Pins one version. If empty, the endpoint uses the current version, and rotations take effect." w={280} value={(value.version as number) || undefined} onChange={(v) => onChange(withField(value, "version", v || undefined))} />
       ) : (
         <button type="button" className="text-button" onClick={() => setAsked(true)}>
-          Follows the current version. Hold one instead
+          Uses the current version. Pin a version
         </button>
       )}
     </div>

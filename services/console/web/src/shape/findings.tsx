@@ -1,9 +1,17 @@
-import { createContext, useContext } from "react";
+import { createContext, useContext, type ReactNode } from "react";
 import { violationOf, type Problem } from "../api/problem";
 
 const FindingsContext = createContext<Problem | undefined>(undefined);
 
 export const Findings = FindingsContext.Provider;
+
+const BesideContext = createContext<(path: string) => ReactNode>(() => null);
+
+/** Adds something beside inputs, by the path of their field. */
+export const Beside = BesideContext.Provider;
+
+/** What belongs beside the input of a field. */
+export const useBeside = (path: string): ReactNode => useContext(BesideContext)(path);
 
 /** What the server found wrong with any of these fields, in words. */
 export function useFinding(...paths: string[]): string | undefined {

@@ -5,7 +5,6 @@ export interface Shape {
 }
 
 export interface MessageShape {
-  words: string;
   oneofs: OneofShape[];
   fields: FieldShape[];
 }
@@ -37,7 +36,6 @@ export interface FieldShape {
 }
 
 export interface EnumShape {
-  words: string;
   prefix: string;
-  values: { name: string; number: number; words: string }[];
+  values: { name: string; words: string }[];
 }

@@ -1,0 +1,40 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
+import { useFinding } from "../shape/findings";
+import type { Json } from "../shape/value";
+import { Answer } from "./Acknowledge";
+import { acknowledgementOf, acknowledgePublic, isAcknowledged, literalAt, mayBePublic, publicLiteral } from "./publicLiteral";
+
+interface Props {
+  /** The field of the literal. */
+  path: string;
+  encryption: Json;
+  onChange: (encryption: Json) => void;
+}
+
+/** Offers to acknowledge that a literal is public, at its input, once the server has refused it. */
+export function PublicLiteral({ path, encryption, onChange }: Props) {
+  const finding = useFinding(path);
+  const [asked, setAsked] = useState(false);
+  const literal = literalAt(path);
+  if (!literal || !mayBePublic(finding)) return null;
+  if (isAcknowledged(encryption, literal)) return <p className="field-hint beside">Acknowledged as public.</p>;
+  return (
+    <div className="beside">
+      {asked ? (
+        <Answer
+          flag={publicLiteral}
+          before={String(acknowledgementOf(encryption, literal.direction)?.reason ?? "")}
+          onAnswer={(reason, expireTime) => {
+            setAsked(false);
+            onChange(acknowledgePublic(encryption, literal, reason, expireTime));
+          }}
+        />
+      ) : (
+        <Button size="xs" variant="default" onClick={() => setAsked(true)}>
+          Acknowledge that it is public…
+        </Button>
+      )}
+    </div>
+  );
+}

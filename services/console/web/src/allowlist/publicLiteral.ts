@@ -1,0 +1,42 @@
+import { withField, type Json } from "../shape/value";
+
+/** The acknowledgement of a literal that looks like a secret and is public. */
+export const publicLiteral = "FLAG_PUBLIC_LITERAL";
+
+/** Whether the server refused a value that it would take with an acknowledgement, by what it said. */
+export const mayBePublic = (finding: string | undefined): boolean => /acknowledge that it is public/.test(finding ?? "");
+
+type Direction = "request" | "response";
+
+/** A literal of a profile: in which direction, and its field from the profile on, as acknowledgements name it. */
+export interface Literal {
+  direction: Direction;
+  field: string;
+}
+
+/** The literal that a field of a request is; undefined where no profile has it. */
+export function literalAt(path: string): Literal | undefined {
+  const [, direction, field] = /^endpoint\.encryption\.(request|response)\.(.+)$/.exec(path) ?? [];
+  return direction && field ? { direction: direction as Direction, field } : undefined;
+}
+
+const profileOf = (encryption: Json, direction: Direction): Json => (encryption[direction] ?? {}) as Json;
+
+const acknowledgements = (profile: Json): Json[] => (profile.allowLegacy ?? []) as Json[];
+
+/** What acknowledges the public literals of a direction, if anything does. */
+export const acknowledgementOf = (encryption: Json, direction: Direction): Json | undefined => acknowledgements(profileOf(encryption, direction)).find((a) => a.flag === publicLiteral);
+
+const fieldsOf = (acknowledgement: Json | undefined): string[] => (acknowledgement?.fields ?? []) as string[];
+
+/** Whether a literal is acknowledged. */
+export const isAcknowledged = (encryption: Json, { direction, field }: Literal): boolean => fieldsOf(acknowledgementOf(encryption, direction)).includes(field);
+
+/** The encryption with a literal acknowledged. A profile has one acknowledgement for all its literals. */
+export function acknowledgePublic(encryption: Json, { direction, field }: Literal, reason: string, expireTime: string): Json {
+  const profile = profileOf(encryption, direction);
+  const known = acknowledgementOf(encryption, direction);
+  const next = { flag: publicLiteral, reason, expireTime, fields: [...fieldsOf(known), field] };
+  const all = known ? acknowledgements(profile).map((a) => (a === known ? next : a)) : [...acknowledgements(profile), next];
+  return withField(encryption, direction, withField(profile, "allowLegacy", all));
+}

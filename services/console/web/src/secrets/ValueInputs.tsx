@@ -1,0 +1,120 @@
+import { Button, Select } from "@mantine/core";
+import { useEffect, useId, useRef, useState, type DragEvent } from "react";
+import type { Generate_KindJson } from "../gen/keyward/vault/v1/resources_pb";
+import { EyeIcon, EyeOffIcon, FileIcon, UploadIcon } from "../ui/icons";
+import { kinds } from "./kinds";
+
+interface MaskedProps {
+  area: React.RefObject<HTMLTextAreaElement | null>;
+  first?: boolean;
+  invalid: boolean;
+  size: number;
+  onSize: (bytes: number) => void;
+}
+
+/** A text area whose characters show as dots, unless asked for. Line ends survive a paste. */
+export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
+  const [shown, setShown] = useState(false);
+  const hint = useId();
+  const [blanks, setBlanks] = useState(false);
+  useEffect(() => {
+    const element = area.current;
+    // What leaves the page is emptied first, so that nothing that still holds the element holds the value.
+    return () => {
+      if (element) element.value = "";
+    };
+  }, [area]);
+  const measure = (element: HTMLTextAreaElement) => {
+    onSize(new TextEncoder().encode(element.value).length);
+    setBlanks(/^\s|\s$/.test(element.value));
+  };
+  return (
+    <>
+      <div className="masked" data-invalid={invalid || undefined}>
+        <textarea
+          ref={area}
+          data-autofocus={first || undefined}
+          aria-label="Secret value"
+          aria-describedby={hint}
+          aria-invalid={invalid || undefined}
+          className={shown ? "shown" : undefined}
+          rows={3}
+          autoComplete="off"
+          autoCorrect="off"
+          autoCapitalize="off"
+          spellCheck={false}
+          data-1p-ignore=""
+          data-lpignore="true"
+          data-form-type="other"
+          translate="no"
+          onInput={(e) => measure(e.currentTarget)}
+        />
+        <Button size="compact-sm" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
+          {shown ? "Hide" : "Show"}
+        </Button>
+      </div>
+      <p className="field-hint" id={hint}>
+        {size === 0 ? "Stored exactly as entered, including line endings." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
+        {blanks && <strong> It begins or ends with white space.</strong>}
+      </p>
+    </>
+  );
+}
+
+export function FileDrop({ name, size, onFile }: { name: string; size: number; onFile: (file: File) => void }) {
+  const [over, setOver] = useState(false);
+  const input = useRef<HTMLInputElement>(null);
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    const [file] = event.dataTransfer.files;
+    if (file) onFile(file);
+  };
+  const pick = (element: HTMLInputElement) => {
+    const [file] = element.files ?? [];
+    if (file) onFile(file);
+    element.value = "";
+  };
+  return (
+    <div
+      className="drop"
+      data-over={over || undefined}
+      onDragOver={(e) => {
+        e.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={drop}
+    >
+      {name ? (
+        <p>
+          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b> <span className="dimmed">{size.toLocaleString("en")} bytes</span>
+        </p>
+      ) : (
+        <p className="dimmed">
+          <UploadIcon size={16} /> Drop a file here; its bytes are stored unchanged
+        </p>
+      )}
+      <Button size="xs" variant="default" onClick={() => input.current?.click()}>
+        {name ? "Choose another" : "Choose a file"}
+      </Button>
+      <input ref={input} type="file" aria-label="File with the value" className="sr-only" tabIndex={-1} onChange={(e) => pick(e.currentTarget)} />
+    </div>
+  );
+}
+
+export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: Generate_KindJson) => void }) {
+  const groups = [...new Set(kinds.map((k) => k.group))];
+  const found = kinds.find((k) => k.kind === kind);
+  return (
+    <div className="generated">
+      <Select
+        aria-label="Kind of value"
+        value={kind}
+        onChange={(k) => k && onKind(k as Generate_KindJson)}
+        data={groups.map((group) => ({ group, items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })) }))}
+      />
+      <p className="field-hint">{found?.words} The vault generates it, and no one ever sees it.</p>
+    </div>
+  );
+}
