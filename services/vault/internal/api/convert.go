@@ -97,12 +97,16 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 	return change, nil
 }
 
-// fieldUsage may be named in a change, as whoever sends back what was read does.
-const fieldUsage = "usage"
+// fieldUsage and fieldPurpose may be named in a change: callers send back what they read. An
+// update ignores the purpose.
+const (
+	fieldUsage   = "usage"
+	fieldPurpose = "purpose"
+)
 
 func changeable() []string {
 	return []string{
-		fieldUsage,
+		fieldUsage, fieldPurpose,
 		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldShared, secret.FieldRotationPeriod, secret.FieldValue,
 	}
 }
