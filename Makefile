@@ -4,6 +4,8 @@ MODULES := proto pkg services
 BIN     := .bin
 WEB     := services/console/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# What touches keys is erased from memory: runtime/secret, see pkg/memory.
+export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
 .PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean

@@ -97,6 +97,8 @@ type Input struct {
 	Nonces Nonces
 	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
 	Turn turn.Turn
+	// KeepUnused is how long derived keys are remembered that nobody uses; a second at least.
+	KeepUnused time.Duration
 }
 
 // A Use is a key that was used.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
 )
@@ -115,7 +116,12 @@ func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error)
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
 // if the signature covers what the context does not have, with [ErrExchange], and as
 // [Input].Turn and [Input].Nonces do.
-func (p *Pipeline) Encrypt(in Input) (Output, error) {
+func (p *Pipeline) Encrypt(in Input) (out Output, err error) {
+	memory.Do(func() { out, err = p.encrypt(in) })
+	return out, err
+}
+
+func (p *Pipeline) encrypt(in Input) (Output, error) {
 	m, err := p.begin(in, p.toEncrypt, true)
 	if err != nil {
 		return Output{}, err
@@ -189,7 +195,12 @@ func (p *Pipeline) Verify(in Input) (Output, error) {
 }
 
 // receive opens and verifies a message.
-func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
+func (p *Pipeline) receive(in Input, wants []want, open bool) (out Output, err error) {
+	memory.Do(func() { out, err = p.receiveNow(in, wants, open) })
+	return out, err
+}
+
+func (p *Pipeline) receiveNow(in Input, wants []want, open bool) (Output, error) {
 	m, err := p.begin(in, wants, false)
 	if err != nil {
 		return Output{}, err

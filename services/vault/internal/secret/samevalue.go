@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // A key that is stored again is the same key: a new version of it must not begin a new
@@ -18,7 +19,12 @@ import (
 // have the vault's keys can compare a value with a fingerprint.
 
 // fingerprint returns the keyed fingerprint of a value, the same for its encodings.
-func (s *Store) fingerprint(uid string, plain []byte) []byte {
+func (s *Store) fingerprint(uid string, plain []byte) (print []byte) {
+	memory.Do(func() { print = s.fingerprintNow(uid, plain) })
+	return print
+}
+
+func (s *Store) fingerprintNow(uid string, plain []byte) []byte {
 	key := canonical(plain)
 	defer clear(key)
 	mac := hmac.New(sha256.New, s.prints[:])
