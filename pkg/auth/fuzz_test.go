@@ -35,7 +35,7 @@ func FuzzParseBearer(f *testing.F) {
 func FuzzParseTarget(f *testing.F) {
 	for _, seed := range []string{
 		"workspaces/acme", "workspaces/acme/secrets/s/versions/7", "workspaces/acme/endpoints/e", "workspaces/-/secrets/-",
-		"workspaces/acme/", "workspaces//secrets/s", "workspaces/acme/workspaces/other", "/workspaces/acme", "workspaces/a%2Fb",
+		"workspaces/acme/", "workspaces/acme/sealing", "workspaces//secrets/s", "workspaces/acme/workspaces/other", "/workspaces/acme", "workspaces/a%2Fb",
 	} {
 		f.Add(seed)
 	}
@@ -47,7 +47,7 @@ func FuzzParseTarget(f *testing.F) {
 			}
 			return
 		}
-		if segments := strings.Split(name, "/"); segments[1] != got.workspace || len(segments)%2 != 0 ||
+		if segments := strings.Split(name, "/"); segments[1] != got.workspace || (len(segments)%2 != 0 && (len(segments) != 3 || segments[2] != sealing)) ||
 			got.workspace != resource.Any && !resource.ValidID(got.workspace) {
 			t.Errorf("parseTarget(%q) = %v", name, got)
 		}
@@ -146,6 +146,12 @@ func TestNamesThatSayWhereAccessIsMeant(t *testing.T) {
 		"workspaces":                                 {},
 		"workspaces/":                                {},
 		"workspaces/-":                               {workspace: "-"},
+		"workspaces/acme/sealing":                    {workspace: "acme"},
+		"workspaces/acme/sealing/":                   {},
+		"workspaces/acme/sealing/s":                  {workspace: "acme"},
+		"workspaces/acme/secrets/s/sealing":          {},
+		"workspaces/acme/sealings":                   {},
+		"workspaces/sealing":                         {workspace: "sealing"},
 		"workspaces/*":                               {},
 		"workspaces/acme/":                           {},
 		"workspaces/acme/secrets":                    {},

@@ -6,7 +6,11 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-const maxName = 1024
+const (
+	maxName = 1024
+	// sealing is the one resource that each workspace has once: its name ends without an id.
+	sealing = "sealing"
+)
 
 // target is the part of a resource name on which access depends.
 type target struct {
@@ -17,7 +21,8 @@ type target struct {
 
 // parseTarget reads a resource name: pairs of a collection and an id, of which
 // the first is the workspace. The id `-` stands for any; for any workspace, it is
-// covered by a grant for all of them only.
+// covered by a grant for all of them only. The setting `workspaces/{workspace}/sealing` has no
+// id.
 func parseTarget(name string) (target, bool) {
 	rest, ok := strings.CutPrefix(name, "workspaces/")
 	if !ok || len(name) > maxName {
@@ -27,6 +32,9 @@ func parseTarget(name string) (target, bool) {
 	var more bool
 	if t.workspace, rest, more = strings.Cut(rest, "/"); t.workspace != resource.Any && !resource.ValidID(t.workspace) {
 		return target{}, false
+	}
+	if more && rest == sealing {
+		return t, true
 	}
 	for more {
 		var collection, id string

@@ -24,9 +24,21 @@
 //
 // A program that repeats calls itself, say after a crash, sets its own request ids.
 //
+// # Sealed values
+//
+// CreateSecret and UpdateSecret send text and data sealed to a key of the vault, so that
+// nothing on the way can read them: not the gateway, nor a proxy that ends TLS. The
+// caller's message stays as it is.
+//
+// Pin the vault's keys in [Config.SealingKeys]. Without a pin the connection trusts the keys
+// that GetSealing returns: that protects values from whoever reads traffic, but not from a
+// gateway that answers with a key of its own. A vault of a release that has no GetSealing gets no
+// value ([ErrNoSealing]) unless [Config.Unsealed] says so.
+//
 // # Errors
 //
-// Every failed call returns an [*Error]. [errors.Is] compares it with the classes of
+// A call that failed returns an [*Error]; those that could not be sealed return
+// [ErrSealingKey] or [ErrNoSealing]. [errors.Is] compares it with the classes of
 // failures such as [ErrNotFound], and [HasReason] with the reasons of the contract:
 //
 //	if client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE) { ... }
@@ -73,6 +85,13 @@ type Config struct {
 	Token TokenSource
 	// Timeout is the deadline of calls whose context has none; 10 seconds if 0.
 	Timeout time.Duration
+	// SealingKeys pins the public keys of the vault that values are sealed to, in base64: the
+	// `publicKey` that GetSealing returns. Values are sealed to the newest key of the vault
+	// that is pinned here. To rotate, add the new key within the 30 days for which the vault
+	// keeps the old one. Empty: any key that GetSealing returns is trusted.
+	SealingKeys []string
+	// Unsealed sends values as they are. A workspace that requires sealed values refuses them.
+	Unsealed bool
 	// Attempts is how often a call is made at most; 8 if 0, which takes some seconds.
 	// With 1, nothing is repeated.
 	Attempts int
@@ -85,6 +104,9 @@ func (c Config) check() error {
 	}
 	if (c.Certificate == "") != (c.Key == "") {
 		errs = append(errs, errors.New("certificate and key: must come together"))
+	}
+	if c.Unsealed && len(c.SealingKeys) > 0 {
+		errs = append(errs, errors.New("sealing_keys: must be empty if values are sent unsealed"))
 	}
 	if c.Timeout < 0 || c.Attempts < 0 {
 		errs = append(errs, errors.New("timeout and attempts: must not be negative"))
@@ -106,6 +128,10 @@ func Dial(cfg Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	seals, err := newSealer(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
@@ -115,7 +141,7 @@ func Dial(cfg Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	all := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithChainUnaryInterceptor(
-			describeUnary, deadline(cfg.Timeout), identify, retrier(cfg.Attempts).unary,
+			describeUnary, deadline(cfg.Timeout), identify, seals.unary, retrier(cfg.Attempts).unary,
 		),
 		grpc.WithChainStreamInterceptor(describeStream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)),

@@ -2,13 +2,18 @@ package client_test
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/server/servertest"
@@ -26,11 +31,20 @@ type script struct {
 	answers []error
 	seen    []proto.Message
 	secret  *vaultv1.Secret
+
+	keys    []*ecdh.PrivateKey // that values are sealed to, the newest first
+	earlier bool               // whether the release has no sealed values
+	asked   int                // for the keys
+	clock   time.Time          // now if zero
 }
 
-// Register adds both services.
+// Register adds both services. One of an earlier release has no GetSealing.
 func (s *script) Register(r grpc.ServiceRegistrar) {
-	vaultv1.RegisterVaultServiceServer(r, s)
+	vault := vaultv1.VaultService_ServiceDesc
+	vault.Methods = slices.DeleteFunc(slices.Clone(vault.Methods), func(m grpc.MethodDesc) bool {
+		return s.earlier && m.MethodName == "GetSealing"
+	})
+	r.RegisterService(&vault, s)
 	allowlistv1.RegisterAllowlistServiceServer(r, s)
 }
 
@@ -68,6 +82,38 @@ func (s *script) requests() []proto.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
+}
+
+// turn puts a new key before the others, and drops those.
+func (s *script) turn(t testing.TB) *ecdh.PrivateKey {
+	t.Helper()
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.set(key)
+	return key
+}
+
+// set replaces the keys.
+func (s *script) set(keys ...*ecdh.PrivateKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = keys
+}
+
+func (s *script) GetSealing(_ context.Context, req *vaultv1.GetSealingRequest) (*vaultv1.GetSealingResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	sealing := &vaultv1.Sealing{Name: req.GetName(), Time: timestamppb.New(s.clock)}
+	if s.clock.IsZero() {
+		sealing.Time = timestamppb.Now()
+	}
+	for _, key := range s.keys {
+		sealing.Keys = append(sealing.Keys, &vaultv1.SealingKey{PublicKey: key.PublicKey().Bytes()})
+	}
+	return &vaultv1.GetSealingResponse{Sealing: sealing}, nil
 }
 
 func (s *script) CreateSecret(_ context.Context, req *vaultv1.CreateSecretRequest) (*vaultv1.CreateSecretResponse, error) {
@@ -146,7 +192,13 @@ type kit struct {
 
 func newKit(t *testing.T) *kit {
 	t.Helper()
-	k := &kit{env: servertest.New(t), script: &script{}}
+	return newKitOf(t, &script{})
+}
+
+func newKitOf(t *testing.T, s *script) *kit {
+	t.Helper()
+	k := &kit{env: servertest.New(t), script: s}
+	k.script.turn(t)
 	k.config = client.Config{
 		Address: k.env.Serve(t, k.script), CA: k.env.TrustFile(),
 		Token: client.StaticToken(k.env.Owner(t, "acme").Token),

@@ -60,6 +60,7 @@ func again(method string, req any, err error) bool {
 func repeatable(method string, req any) bool {
 	switch method {
 	case vaultv1.VaultService_GetSecret_FullMethodName,
+		vaultv1.VaultService_GetSealing_FullMethodName,
 		vaultv1.VaultService_ListSecrets_FullMethodName,
 		vaultv1.VaultService_ListSecretHistory_FullMethodName,
 		vaultv1.VaultService_ListSecretVersions_FullMethodName,

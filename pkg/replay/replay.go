@@ -70,6 +70,24 @@ func (l *Ledger) Request(caller, method, id string, req proto.Message) (Request,
 	}, nil
 }
 
+// With describes a request whose content was not all in the message that it was described by.
+// The zero Request stays what it is.
+func (l *Ledger) With(req Request, content []byte) Request {
+	if req.id == nil {
+		return req
+	}
+	return Request{id: req.id, content: l.mac("with", req.content, content)}
+}
+
+// Once describes the use of something that may be used once, whoever uses it and by whatever
+// method. The purpose says what it is.
+func (l *Ledger) Once(purpose string, thing []byte) Request {
+	return Request{
+		id:      l.mac("once", []byte(purpose), thing),
+		content: l.mac("content", []byte(purpose), thing),
+	}
+}
+
 // Lookup returns the resource that an earlier run of the same request changed. It
 // fails with REQUEST_ID_REUSED if the id was used for another request.
 func (l *Ledger) Lookup(r kv.Reader, req Request) (resource string, seen bool, err error) {

@@ -50,6 +50,29 @@ func TestIdsAreScopedToCallerAndMethod(t *testing.T) {
 	}
 }
 
+func TestWhatIsUsedOnceIsSoForEverybody(t *testing.T) {
+	t.Parallel()
+	ledger, clock := newLedger()
+	store := newStore(t)
+	record(t, store, ledger, ledger.Once("ticket", []byte("4711")), "secrets/a")
+	if _, seen := lookup(t, store, ledger, ledger.Once("ticket", []byte("4711"))); !seen {
+		t.Error("Lookup() of what was used does not recognise it")
+	}
+	for name, req := range map[string]replay.Request{
+		"another thing":   ledger.Once("ticket", []byte("4712")),
+		"another purpose": ledger.Once("voucher", []byte("4711")),
+		"a request":       request(t, ledger, "once", "ticket", "4711", "4711"),
+	} {
+		if resource, seen := lookup(t, store, ledger, req); seen {
+			t.Errorf("%s: Lookup() = %q, want not seen", name, resource)
+		}
+	}
+	*clock = noon.Add(replay.Lifetime)
+	if _, seen := lookup(t, store, ledger, ledger.Once("ticket", []byte("4711"))); seen {
+		t.Error("Lookup() after a day recognises what was used")
+	}
+}
+
 func TestReusedIdIsRefused(t *testing.T) {
 	t.Parallel()
 	ledger, _ := newLedger()

@@ -40,7 +40,7 @@ var layers = []layer{
 	{"the console is files, and knows of nothing", []string{"services/console"}, nil},
 	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console"}},
 	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/console"}},
-	{"programs start one door each", []string{"services/cmd/..."}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
+	{"programs start one door each, and the vault's seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"black-box tests know the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
 }
 

@@ -111,6 +111,16 @@ func rights() map[string]right {
 			},
 			new(vaultv1.ReserveNoncesResponse), workloads, codes.NotFound,
 		},
+		"GetSealing": {
+			func(string) proto.Message { return &vaultv1.GetSealingRequest{Name: workspace + "/sealing"} },
+			new(vaultv1.GetSealingResponse), owners, codes.OK,
+		},
+		"UpdateSealing": {
+			func(string) proto.Message {
+				return &vaultv1.UpdateSealingRequest{Sealing: &vaultv1.Sealing{Name: workspace + "/sealing"}}
+			},
+			new(vaultv1.UpdateSealingResponse), owners, codes.OK,
+		},
 		"WatchSecrets": {
 			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
 			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,

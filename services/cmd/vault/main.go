@@ -29,7 +29,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact))
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), sealCommand())
 	cli.Main("vault", "Keeps secrets: stores a value once and never shows it again", commands...)
 }
 

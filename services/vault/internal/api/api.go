@@ -54,12 +54,12 @@ type change interface {
 // value is taken out of the request, which zeroes it.
 func (s *Server) call(ctx context.Context, method, workspace string, req change) (secret.Call, error) {
 	caller := auth.FromContext(ctx).Subject
-	request, err := s.ledger.Request(caller, method, req.GetRequestId(), req)
+	request, err := s.ledger.Request(caller, method, req.GetRequestId(), withoutSealed(req))
 	if err != nil {
 		return secret.Call{}, err
 	}
 	author := server.Author(ctx, resource.WorkspaceName(workspace), req.GetReason())
-	return secret.Call{Author: author, Request: request}, nil
+	return secret.Call{Author: author, Request: request, RequestID: req.GetRequestId()}, nil
 }
 
 // page opens the page token of a list request. Seal makes the next one of a cursor.

@@ -146,8 +146,13 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 	case *vaultv1.SecretValue_Generate:
 		field += ".generate.kind"
 		value, err = secret.NewRandom(kindFromProto(source.Generate.GetKind()))
+	case *vaultv1.SecretValue_Sealed:
+		value, err = sealedFromProto(source.Sealed)
+		if err != nil {
+			return secret.Value{}, err
+		}
 	default:
-		return secret.Value{}, fault.Field(field, "must be text, data or generate")
+		return secret.Value{}, fault.Field(field, "must be text, data, generate or sealed")
 	}
 	if err != nil {
 		return secret.Value{}, at(field, err)
@@ -308,13 +313,17 @@ func bindingToProto(b secret.Binding) *vaultv1.Binding {
 }
 
 func eventToProto(e secret.Event) *vaultv1.SecretChange {
+	of := e.Resource
+	if e.Action == secret.RequiredSealing || e.Action == secret.NotRequiredSealing {
+		of = "" // of the workspace, not of a secret
+	}
 	return &vaultv1.SecretChange{
 		Sequence: e.Sequence, Time: timestamppb.New(e.Time),
 		Actor: &vaultv1.Actor{
 			Subject: e.Actor.Subject, Roles: e.Actor.Roles,
 			Authentication: e.Actor.Authentication, Address: e.Actor.Address,
 		},
-		Action: actionToProto(e.Action), Secret: e.Resource, Uid: e.UID,
+		Action: actionToProto(e.Action), Secret: of, Uid: e.UID,
 		Version: e.Version, ChangedFields: e.Fields,
 		OldDescription: e.Detail.OldDescription, NewDescription: e.Detail.NewDescription,
 		OldLabels: e.Detail.OldLabels, NewLabels: e.Detail.NewLabels,
@@ -353,6 +362,10 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_PURPOSE_REPLACED
 	case secret.RefusedEqual:
 		return vaultv1.SecretChange_ACTION_EQUAL_VALUE_REFUSED
+	case secret.RequiredSealing:
+		return vaultv1.SecretChange_ACTION_SEALING_REQUIRED
+	case secret.NotRequiredSealing:
+		return vaultv1.SecretChange_ACTION_SEALING_NOT_REQUIRED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED
 	}

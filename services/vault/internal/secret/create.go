@@ -28,12 +28,15 @@ type Draft struct {
 // Create stores a secret with its first version. It fails with SECRET_EXISTS if the
 // name is taken. A repeated request returns the secret as it is now.
 func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (Secret, error) {
-	defer draft.Value.Zero()
+	defer func() { draft.Value.Zero() }()
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
 		return Secret{}, err
 	}
 	if err := s.mayStore(name, draft.Usage); err != nil {
 		return Secret{}, err
+	}
+	if known, seen, err := s.unseal(ctx, &call, name, &draft.Value); err != nil || seen {
+		return known, err
 	}
 	sec, stored, err := s.prepare(ctx, call, name, draft)
 	if err != nil {
@@ -47,6 +50,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 		}
 		if seen {
 			created, err = loadLife(tx, name, uid)
+			return err
+		}
+		if err := s.admit(tx, name, draft.Value); err != nil {
 			return err
 		}
 		created = sec

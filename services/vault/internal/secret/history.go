@@ -31,6 +31,9 @@ const (
 	SealedPurpose   = "purpose_sealed"
 	ReplacedPurpose = "purpose_replaced"
 	RefusedEqual    = "equal_value_refused"
+
+	RequiredSealing    = "sealing_required"
+	NotRequiredSealing = "sealing_not_required"
 )
 
 // The fields that a change may name.
@@ -145,14 +148,19 @@ type entry struct {
 // record appends an entry to the change log. State is the stored form of what the
 // change left behind; the log keeps a digest of it.
 func (s *Store) record(tx kv.Tx, call Call, sec Secret, e entry, state []byte) error {
+	return s.recordOf(tx, call, sec.Name.Workspace, sec.Name.String(), sec.UID, e, state)
+}
+
+// recordOf is record for any resource of a workspace.
+func (s *Store) recordOf(tx kv.Tx, call Call, workspace, name, uid string, e entry, state []byte) error {
 	detail, err := json.Marshal(e.detail)
 	if err != nil {
 		return fmt.Errorf("encode log detail: %w", err)
 	}
 	err = s.log.Append(tx, changelog.Entry{
 		Time: e.at, Actor: call.Author.Actor, Action: e.action,
-		Scope: resource.WorkspaceName(sec.Name.Workspace), Resource: sec.Name.String(),
-		UID: sec.UID, Version: e.version, Fields: e.fields, Detail: detail,
+		Scope: resource.WorkspaceName(workspace), Resource: name,
+		UID: uid, Version: e.version, Fields: e.fields, Detail: detail,
 		Reason: call.Author.Reason, RequestID: call.Author.RequestID,
 	}, state)
 	if err != nil {

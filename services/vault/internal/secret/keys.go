@@ -22,9 +22,10 @@ import (
 //	print/{uid}/{fingerprint}            → number of the first version of a KEY's value
 //	equal/{workspace}/{fingerprint}/{uid} → id of a KEY secret that has such a value; of one
 //	                                       that is gone it may stay
+//	sealing/{workspace}                  → sealingSetting: whether values must arrive sealed
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
-// Beside them live the spaces of packages changelog, keyring and replay.
+// Beside them live the spaces of packages changelog, keyring, replay and sealing.
 const (
 	spaceSecret    = "secret"
 	spaceByUpdate  = "by-update"
@@ -39,6 +40,7 @@ const (
 	spacePurpose   = "purpose"
 	spacePrint     = "print"
 	spaceEqual     = "equal"
+	spaceSealing   = "sealing"
 	spaceGarbage   = "garbage"
 )
 
@@ -110,6 +112,8 @@ func equalKey(workspace, fingerprint, uid string) kv.Key {
 func printKey(uid string, fingerprint []byte) kv.Key {
 	return append(kv.NewKey(spacePrint).Text(uid), fingerprint...)
 }
+
+func sealingKey(workspace string) kv.Key { return kv.NewKey(spaceSealing).Text(workspace) }
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 

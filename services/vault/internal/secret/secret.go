@@ -103,6 +103,7 @@ const (
 
 	NonceBudgetExhausted fault.Reason = "NONCE_BUDGET_EXHAUSTED"
 	WeakKey              fault.Reason = "WEAK_KEY"
+	SealingRequired      fault.Reason = "SEALING_REQUIRED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )

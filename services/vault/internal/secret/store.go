@@ -21,6 +21,7 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
 // Config is what a [Store] stands on. KV, Keys, Log and Ledger are required.
@@ -57,6 +58,8 @@ type Store struct {
 
 	index *search.Index
 
+	sealing *sealing.Keys
+
 	printKey [keyring.RootSize]byte
 	refusals *quota.Limiter // because of equal bytes, by workspace
 
@@ -74,6 +77,8 @@ type Store struct {
 type Call struct {
 	Author  changelog.Author
 	Request replay.Request
+	// RequestID is the id that the caller gave the request; empty if none.
+	RequestID string
 }
 
 // NewStore returns a store over cfg.KV. It reads all names, so that they can be
@@ -105,11 +110,15 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.epoch, err = s.newUID(); err != nil {
 		return nil, err
 	}
+	if s.sealing, err = sealing.Open(ctx, s.kv, s.keys, s.now); err != nil {
+		return nil, err
+	}
 	if err := s.fillIndex(ctx); err != nil {
 		return nil, fmt.Errorf("read names: %w", err)
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.stopped.Go(func() { s.collect(ctx) })
+	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	return s, nil
 }
 
@@ -186,8 +195,8 @@ func (s *Store) follow(ctx context.Context, name Name) error {
 // replayed reports whether the call's request was made before. It is the first
 // thing in a transaction: a repeated request must not fail on the traces of its
 // first run.
-func (s *Store) replayed(tx kv.Tx, call Call) (uid string, seen bool, err error) {
-	resource, seen, err := s.ledger.Lookup(tx, call.Request)
+func (s *Store) replayed(r kv.Reader, call Call) (uid string, seen bool, err error) {
+	resource, seen, err := s.ledger.Lookup(r, call.Request)
 	if err != nil || !seen {
 		return "", false, err
 	}

@@ -36,7 +36,11 @@ type Change struct {
 // fails with SECRET_NOT_FOUND, with ETAG_MISMATCH, and with SECRET_IN_USE if a host
 // would no longer be allowed to which a binding sends the credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
+	defer func() { change.Value.Zero() }()
 	var drawn material
+	if known, seen, err := s.unseal(ctx, &call, name, &change.Value); err != nil || seen {
+		return known, err
+	}
 	if change.Value.present() {
 		var err error
 		if drawn, err = s.draw(ctx, change.Value); err != nil {
@@ -60,6 +64,9 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		}
 		if seen {
 			updated, err = loadLife(tx, name, uid)
+			return err
+		}
+		if err := s.admit(tx, name, change.Value); err != nil {
 			return err
 		}
 		before, err := loadSecret(tx, name)

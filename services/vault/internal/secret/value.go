@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
 // MaxValue is the length of the longest value in bytes.
@@ -48,6 +49,8 @@ type Value struct {
 	kind  Kind
 	// binary is whether the given value came as bytes, not as text.
 	binary bool
+	// sealed is the value as it arrived; nil if it came as it is. [Store.unseal] opens it.
+	sealed *sealing.Sealed
 	// weakReason is why the value may be a weak key.
 	weakReason string
 }
@@ -73,6 +76,9 @@ func NewValue(b []byte) (Value, error) {
 	return Value{given: sensitive.New(b)}, nil
 }
 
+// NewSealed returns a value that the store will open.
+func NewSealed(sealed sealing.Sealed) Value { return Value{sealed: &sealed} }
+
 // NewRandom returns a value that the store will draw.
 func NewRandom(kind Kind) (Value, error) {
 	if kind < AES128 || kind > X25519 {
@@ -85,7 +91,7 @@ func NewRandom(kind Kind) (Value, error) {
 func (v Value) Zero() { v.given.Zero() }
 
 // present reports whether there is a value at all.
-func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 }
+func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 || v.sealed != nil }
 
 // asymmetric reports whether the value is a private key that is yet to be drawn.
 func (v Value) asymmetric() bool { return v.kind >= RSA2048 }

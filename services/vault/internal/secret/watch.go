@@ -161,8 +161,8 @@ func (s *Store) look(ctx context.Context, scope string, at Position) (m Message,
 func matters(e changelog.Entry) bool {
 	switch e.Action {
 	// Nobody keeps anything of a uid that begins, and what is resolved for a message stays right
-	// when its purpose is sealed.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual:
+	// when its purpose is sealed. How values arrive concerns no secret.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

@@ -1,0 +1,282 @@
+// Package sealing keeps the key pairs that values are sealed to on their way to the vault,
+// and opens what was sealed.
+//
+// A sealed value is HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256),
+// HKDF-SHA256 and AES-256-GCM, by Tink. Callers seal with an implementation of their own,
+// such as package seal; docs/sealed-values.md has what they need and a known answer.
+//
+// # Keys
+//
+// There is one pair for each key of the vault's keyring. [Open] makes the next one when the
+// keyring seals with another key than before; the pair that it replaces goes on opening for
+// [Retention], and is then deleted. Private keys are stored sealed by the keyring:
+//
+//	sealing-key/{key id} → pair
+//
+// Everything else in a row is associated data of the seal, so a row that was changed, or
+// copied to another place, does not open, and the vault does not start.
+//
+// # What a value is bound to
+//
+// The info of HPKE names the secret, the request, the time, and whether the value is text
+// ([Sealed]). That a value is used once is up to package secret, which has the transaction.
+package sealing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+const (
+	// Retention is how long a key that was replaced goes on opening.
+	Retention = 30 * 24 * time.Hour
+
+	space  = "sealing-key"
+	format = 1 // first byte of a row; the rest is JSON
+	// maxPairs is far above the keys that a keyring gets within the retention.
+	maxPairs = 1000
+	// maxForgotten is how many pairs one transaction deletes.
+	maxForgotten = 16
+)
+
+// A Key is a public key of the vault.
+type Key struct {
+	// ID names the key; see [ID].
+	ID string
+	// Public is the X25519 public key, 32 bytes.
+	Public  []byte
+	Created time.Time
+	// Expires is when the vault forgets the private key; zero for the newest.
+	Expires time.Time
+}
+
+// expired reports whether the key no longer opens.
+func (k Key) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
+// A pair is a key with what opens.
+type pair struct {
+	Key
+
+	ring    string // the id of the keyring's key that it came with
+	private tink.HybridDecrypt
+	row     []byte // as it is stored
+}
+
+// Keys are the vault's keys. They may be used from many goroutines.
+type Keys struct {
+	kv  kv.Store
+	now func() time.Time
+
+	mu    sync.RWMutex
+	pairs []pair // newest first
+}
+
+// Open opens the keys that the store holds, and makes a new one if there is none for the key
+// that the keyring seals with now. It fails if a stored key was tampered with.
+func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func() time.Time) (*Keys, error) {
+	k := &Keys{kv: store, now: now}
+	err := store.View(ctx, func(r kv.Reader) (err error) {
+		k.pairs, err = load(r, ring)
+		return err
+	})
+	if err == nil && !current(k.pairs, ring) {
+		err = k.turn(ctx, ring)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open sealing keys: %w", err)
+	}
+	return k, nil
+}
+
+// turn adds a pair for the keyring's present key, unless another start was quicker.
+func (k *Keys) turn(ctx context.Context, ring *keyring.Keyring) error {
+	made, err := generate(ring, k.now())
+	if err != nil {
+		return fmt.Errorf("make key: %w", err)
+	}
+	return k.kv.Update(ctx, func(tx kv.Tx) error {
+		pairs, err := load(tx, ring)
+		if err == nil && !current(pairs, ring) {
+			pairs, err = replace(tx, pairs, made, ring)
+		}
+		k.pairs = pairs
+		return err
+	})
+}
+
+// List returns the keys that open now, the newest first.
+func (k *Keys) List() []Key {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	now := k.now()
+	var keys []Key
+	for _, p := range k.pairs {
+		if !p.expired(now) {
+			keys = append(keys, p.Key)
+		}
+	}
+	return keys
+}
+
+// find returns what opens for a key that has not expired.
+func (k *Keys) find(id string) (tink.HybridDecrypt, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	i := slices.IndexFunc(k.pairs, func(p pair) bool { return p.ID == id })
+	if i < 0 || k.pairs[i].expired(k.now()) {
+		return nil, false
+	}
+	return k.pairs[i].private, true
+}
+
+// Forget deletes keys that have expired, some at a time, and reports whether there are still
+// keys that are going to expire.
+func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
+	over, more := k.over()
+	if len(over) == 0 {
+		return more, nil
+	}
+	err = k.kv.Update(ctx, func(tx kv.Tx) error {
+		for _, id := range over {
+			if err := tx.Delete(rowKey(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return true, fmt.Errorf("forget sealing keys: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	kept := k.pairs[:0:0]
+	for _, p := range k.pairs {
+		if !slices.Contains(over, p.ID) {
+			kept = append(kept, p)
+		}
+	}
+	k.pairs = kept
+	return more, nil
+}
+
+// over returns some keys that have expired, and whether others are going to.
+func (k *Keys) over() (ids []string, more bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, p := range k.pairs {
+		switch {
+		case p.Expires.IsZero():
+		case len(ids) < maxForgotten && p.expired(k.now()):
+			ids = append(ids, p.ID)
+		default:
+			more = true
+		}
+	}
+	return ids, more
+}
+
+// current reports whether the newest pair came with the keyring's present key.
+func current(pairs []pair, ring *keyring.Keyring) bool {
+	return len(pairs) > 0 && pairs[0].ring == ring.KeyID()
+}
+
+// replace writes a new pair, and when the one before it expires.
+func replace(tx kv.Tx, pairs []pair, made pair, ring *keyring.Keyring) ([]pair, error) {
+	all := append([]pair{made}, pairs...)
+	if len(pairs) > 0 {
+		replaced, err := pairs[0].expiring(ring, made.Created.Add(Retention))
+		if err != nil {
+			return nil, err
+		}
+		all[1] = replaced
+	}
+	for _, p := range all[:min(len(all), 2)] {
+		if err := tx.Put(rowKey(p.ID), p.row); err != nil {
+			return nil, fmt.Errorf("write key: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// load reads all pairs, the newest first. Where there are some, one of them has not been
+// replaced.
+func load(r kv.Reader, ring *keyring.Keyring) ([]pair, error) {
+	var pairs []pair
+	prefix := kv.NewKey(space)
+	for row, err := range r.Scan(kv.Prefix(prefix, maxPairs)) {
+		if err != nil {
+			return nil, fmt.Errorf("read keys: %w", err)
+		}
+		id, _, err := kv.CutText(row.Key[len(prefix):])
+		if err != nil {
+			return nil, fmt.Errorf("read keys: %w", err)
+		}
+		p, err := openPair(ring, id, row.Value)
+		if err != nil {
+			return nil, fmt.Errorf("open key %s: %w", id, err)
+		}
+		pairs = append(pairs, p)
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		if a.Expires.IsZero() != b.Expires.IsZero() {
+			if a.Expires.IsZero() {
+				return -1
+			}
+			return 1
+		}
+		return b.Expires.Compare(a.Expires)
+	})
+	for i, p := range pairs {
+		if p.Expires.IsZero() != (i == 0) {
+			return nil, errors.New("exactly one key must not have been replaced: rows were removed or put back")
+		}
+	}
+	return pairs, nil
+}
+
+// A stored is a row: the private key, sealed, and its associated data.
+type stored struct {
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitzero"`
+	Ring    string    `json:"keyring_key"`
+	Private []byte    `json:"private"`
+}
+
+// bound returns the associated data of a row's private key.
+func (s stored) bound(id string) []byte {
+	expires := int64(0)
+	if !s.Expires.IsZero() {
+		expires = s.Expires.Unix()
+	}
+	return fmt.Appendf(nil, "sealing key\n%s\n%d\n%d\n%s", id, s.Created.Unix(), expires, s.Ring)
+}
+
+func (s stored) encode() ([]byte, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode key: %w", err)
+	}
+	return append([]byte{format}, text...), nil
+}
+
+func decode(row []byte) (s stored, err error) {
+	if len(row) == 0 || row[0] != format {
+		return stored{}, errors.New("unknown record format")
+	}
+	if err := json.Unmarshal(row[1:], &s); err != nil {
+		return stored{}, fmt.Errorf("decode key: %w", err)
+	}
+	return s, nil
+}
+
+func rowKey(id string) kv.Key { return kv.NewKey(space).Text(id) }

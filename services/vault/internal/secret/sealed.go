@@ -1,0 +1,112 @@
+package secret
+
+import (
+	"context"
+	"time"
+	"unicode/utf8"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/sealing"
+)
+
+// # Values that arrive sealed
+//
+// A sealed value (package sealing) is opened before the transaction, and from then on passes
+// everything that other values pass. In the transaction the ledger of requests notes that it was
+// used. The ledger remembers that for a day, while a sealed value is taken for an hour: so it
+// is used once, whoever sends it, by whatever method.
+//
+// A repeated request is recognised by the value, not by the bytes that it arrived as: a caller
+// who makes a request again may have sealed the value again.
+
+// unseal opens a value that arrived sealed, and makes it a part of what the call's request is
+// recognised by. To all other values it does nothing. If the same request was made before, it
+// returns the secret as it is now.
+func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (known Secret, seen bool, err error) {
+	if v.sealed == nil {
+		return Secret{}, false, nil
+	}
+	if call.RequestID == "" {
+		return Secret{}, false, fault.Field("request_id", "must be set: a sealed value is bound to it")
+	}
+	plain, refusal := s.sealing.Open(*v.sealed, name.String(), call.RequestID)
+	if refusal == nil {
+		v.given, v.binary = plain, !v.sealed.Text
+		call.Request = s.ledger.With(call.Request, plain.Reveal())
+		if known, seen, err = s.answered(ctx, *call, name); err != nil || seen {
+			return known, seen, err
+		}
+	}
+	// A value that is too old is told so whether it opens or not.
+	if err := s.sealing.Fresh(*v.sealed); err != nil {
+		return Secret{}, false, err
+	}
+	if refusal != nil {
+		return Secret{}, false, refusal
+	}
+	if plain.Len() == 0 || plain.Len() > MaxValue {
+		return Secret{}, false, fault.Field(sealing.Field, errValue.Error())
+	}
+	if v.sealed.Text && !utf8.Valid(plain.Reveal()) {
+		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 where it says that it is text")
+	}
+	return Secret{}, false, nil
+}
+
+// answered returns the secret that the same request made or changed before, as it is now.
+func (s *Store) answered(ctx context.Context, call Call, name Name) (known Secret, seen bool, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		var uid string
+		if uid, seen, err = s.replayed(r, call); err != nil || !seen {
+			return err
+		}
+		known, err = loadLife(r, name, uid)
+		return err
+	})
+	return known, seen, err
+}
+
+// admit notes that a sealed value is used, and fails if it was used before. One that arrived
+// as it is must be allowed to by the workspace. Values that the vault draws always are.
+func (s *Store) admit(tx kv.Tx, name Name, v Value) error {
+	switch {
+	case v.sealed != nil:
+		use := s.ledger.Once("sealed value", v.sealed.Ciphertext)
+		if _, used, err := s.ledger.Lookup(tx, use); err != nil {
+			return err
+		} else if used {
+			return sealing.Refuse(sealing.Field, "must not have been used before")
+		}
+		return s.ledger.Record(tx, use, name.String())
+	case !v.present() || v.kind != 0:
+		return nil
+	}
+	setting, err := loadSealing(tx, name.Workspace)
+	if err == nil && setting.Required {
+		err = fault.New(fault.FailedPrecondition, SealingRequired, "the workspace takes sealed values only; seal the value to a key that GetSealing returns").
+			At("secret.value", "must be sealed or generate")
+	}
+	return err
+}
+
+// forgetSealingKeys deletes sealing keys that expire while the vault runs, until ctx ends or
+// none is left that does.
+func (s *Store) forgetSealingKeys(ctx context.Context) {
+	pace := time.NewTicker(time.Hour)
+	defer pace.Stop()
+	for {
+		more, err := s.sealing.Forget(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "deleting expired sealing keys failed, trying again in an hour", "error", err)
+		}
+		if !more {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-pace.C:
+		}
+	}
+}

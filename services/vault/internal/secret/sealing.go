@@ -1,0 +1,152 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/vault/internal/sealing"
+)
+
+var errSealing = errors.New("must be workspaces/{workspace}/sealing")
+
+// ParseSealing parses `workspaces/{workspace}/sealing` and returns the workspace.
+func ParseSealing(text string) (workspace string, err error) {
+	of, found := strings.CutSuffix(text, "/sealing")
+	if workspace, err = resource.ParseWorkspace(of); err != nil || !found {
+		return "", errSealing
+	}
+	return workspace, nil
+}
+
+// SealingName returns the name of a workspace's setting.
+func SealingName(workspace string) string { return resource.WorkspaceName(workspace) + "/sealing" }
+
+// Sealing is what callers need to seal values for a workspace.
+type Sealing struct {
+	Workspace string
+	// Keys are those of the vault, the newest first.
+	Keys []sealing.Key
+	// Required is whether values must arrive sealed.
+	Required bool
+	Etag     string
+	// Now is the vault's clock.
+	Now time.Time
+}
+
+// A SealingChange is what a workspace decides.
+type SealingChange struct {
+	Required bool
+	// Etag, if not empty, must be the current one.
+	Etag string
+	// Admin is whether a super admin decides, who alone may take the requirement back.
+	Admin bool
+}
+
+// A sealingSetting is the record of a workspace. One without a record requires nothing.
+type sealingSetting struct {
+	Required bool   `json:"required"`
+	Revision uint64 `json:"revision"`
+}
+
+func (s sealingSetting) etag() string { return strconv.FormatUint(s.Revision, 10) }
+
+// Sealing returns the keys and the setting of a workspace.
+func (s *Store) Sealing(ctx context.Context, workspace string) (Sealing, error) {
+	var setting sealingSetting
+	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
+		setting, err = loadSealing(r, workspace)
+		return err
+	})
+	return s.sealingOf(workspace, setting), err
+}
+
+// SetSealing decides whether a workspace takes sealed values only. Where nothing differs,
+// nothing is changed and logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if
+// anybody but a super admin takes the requirement back.
+func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, change SealingChange) (Sealing, error) {
+	now := s.timestamp()
+	var setting sealingSetting
+	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+		_, seen, err := s.replayed(tx, call)
+		if err != nil {
+			return err
+		}
+		if setting, err = loadSealing(tx, workspace); err != nil || seen {
+			return err
+		}
+		if err := change.check(setting, call.Author.Reason); err != nil {
+			return err
+		}
+		if change.Required != setting.Required {
+			setting = sealingSetting{Required: change.Required, Revision: setting.Revision + 1}
+			if err := s.putSealing(tx, call, workspace, setting, now); err != nil {
+				return err
+			}
+		}
+		return s.ledger.Record(tx, call.Request, SealingName(workspace))
+	})
+	if err != nil {
+		return Sealing{}, err
+	}
+	return s.sealingOf(workspace, setting), nil
+}
+
+// check fails if the change does not follow what was seen, or is not its author's to make.
+func (c SealingChange) check(before sealingSetting, reason string) error {
+	if c.Etag != "" && c.Etag != before.etag() {
+		return fault.New(fault.Aborted, fault.EtagMismatch,
+			"the setting changed since it was read; read it again and reapply the change").With("etag", before.etag())
+	}
+	if c.Required || !before.Required {
+		return nil
+	}
+	if !c.Admin {
+		return fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may let a workspace take values that are not sealed again")
+	}
+	if strings.TrimSpace(reason) == "" {
+		return fault.Field("reason", "must say why values need no longer be sealed")
+	}
+	return nil
+}
+
+// putSealing writes a setting and its entry in the change log.
+func (s *Store) putSealing(tx kv.Tx, call Call, workspace string, setting sealingSetting, at time.Time) error {
+	state, err := put(tx, sealingKey(workspace), setting)
+	if err != nil {
+		return fmt.Errorf("write sealing setting: %w", err)
+	}
+	e := entry{action: NotRequiredSealing, at: at, fields: []string{"required"}}
+	if setting.Required {
+		e.action = RequiredSealing
+	}
+	return s.recordOf(tx, call, workspace, SealingName(workspace), "", e, state)
+}
+
+// sealingOf adds the keys to a setting.
+func (s *Store) sealingOf(workspace string, setting sealingSetting) Sealing {
+	return Sealing{
+		Workspace: workspace, Keys: s.sealing.List(), Required: setting.Required, Etag: setting.etag(), Now: s.timestamp(),
+	}
+}
+
+// loadSealing returns the setting of a workspace.
+func loadSealing(r kv.Reader, workspace string) (setting sealingSetting, err error) {
+	stored, err := r.Get(sealingKey(workspace))
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return sealingSetting{}, nil
+	case err == nil:
+		err = decode(stored, &setting)
+	}
+	if err != nil {
+		return sealingSetting{}, fmt.Errorf("read sealing setting: %w", err)
+	}
+	return setting, nil
+}
