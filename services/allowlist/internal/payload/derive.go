@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -16,7 +17,7 @@ const (
 	// maxRemembered is how many derived keys a derivation remembers: its keys times
 	// their versions, as far as they are in use.
 	maxRemembered = 8
-	// leastUnused is the shortest time that an unused derived key is remembered.
+	// leastUnused is the shortest time that what is made of a key is kept without use.
 	leastUnused = time.Second
 	// workLimit is how much work one message may make, in iterations of a hash, about
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
@@ -118,7 +119,7 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	}
 	key, err := d.make(m, secret, salt, n)
 	if err == nil {
-		d.remember(found, key, max(m.KeepUnused, leastUnused))
+		d.remember(found, key, m.keepUnused())
 	}
 	return key, err
 }
@@ -152,7 +153,11 @@ func (d *deriver) piece() int {
 // make derives a key in its turn, which ends then: what follows is light.
 func (d *deriver) make(m *message, secret, salt []byte, n int) ([]byte, error) {
 	defer m.end()
-	key, err := d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
+	var key []byte
+	var err error
+	memory.Do(func() {
+		key, err = d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
+	})
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
@@ -169,7 +174,8 @@ func (d *deriver) find(secret, salt []byte) (found [sha256.Size]byte, err error)
 		}
 	}
 	h := hmac.New(sha256.New, d.by[:])
-	inner := sha256.Sum256(secret)
+	var inner [sha256.Size]byte
+	memory.Do(func() { inner = sha256.Sum256(secret) })
 	h.Write(inner[:])
 	h.Write(salt)
 	return [sha256.Size]byte(h.Sum(nil)), nil
