@@ -4,9 +4,11 @@ MODULES := proto pkg services
 BIN     := .bin
 WEB     := services/console/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# What touches keys is erased from memory: runtime/secret, see pkg/memory.
+export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop readme deploy-check modules bench clean
+.PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +70,9 @@ interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against p
 $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 	npm ci --silent --prefix $(PARTNERS)
 	@touch $@
+
+memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
+	go test -count=1 -tags memory -run Memory ./services/e2e/...
 
 readme: $(BIN)/grpcurl ## Run the commands that README.md shows. Needs curl, jq, openssl.
 	go test -count=1 -tags readme -run Readme ./services/e2e/...

@@ -23,7 +23,8 @@ cd "$(dirname "$0")/.."
 umask 022
 
 mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/etc/keyward"
-CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
+# What touches keys is erased from memory: see pkg/memory.
+GOEXPERIMENT=runtimesecret CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
 	-o "$root/usr/bin/$program" "./services/cmd/$program"
 # One name for the entry point of all images.
 ln -sf "usr/bin/$program" "$root/keyward"

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // A call is what the handlers around the mux know of a request on its way through.
@@ -53,6 +55,7 @@ func (g *gateway) api(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, callKey{}, &call{outer: r})
+	defer memory.Used() // what passed through is garbage then
 	g.mux.ServeHTTP(w, inner(ctx, r))
 }
 

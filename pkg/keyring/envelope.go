@@ -109,6 +109,7 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 		clear(padded)
 		return sensitive.Bytes{}, fmt.Errorf("open value: %w", err)
 	}
+	// The rest of padded is the value's length and zeros, so zeroing the value is enough.
 	return sensitive.New(value), nil
 }
 

@@ -221,7 +221,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return fmt.Errorf("open endpoints: %w", err)
 	}
 	parts := api.Parts{Endpoints: a.endpoints, Uses: a.uses, Ledger: ledger, Pages: pages, Now: around.now}
-	if err := a.answer(parts, vault, keys, around); err != nil {
+	if err := a.answer(parts, vault, keys, around, cfg.Vault.maxStale()); err != nil {
 		return err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -239,7 +239,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 }
 
 // answer completes the parts and makes what answers requests of them.
-func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring.Keyring, around surroundings) (err error) {
+func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
 	if parts.Failures, err = usage.NewFailures(); err != nil {
 		return err
 	}
@@ -253,6 +253,7 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 	a.exchanges, err = exchange.New(exchange.Options{
 		Endpoints: a.endpoints, Vault: vault, Keys: keys, Store: a.store, Now: around.now,
 		Uses: a.uses, Failures: parts.Failures, Nonces: a.nonces, Turns: turns, Metrics: around.metrics,
+		KeepUnused: keepUnused,
 	})
 	if err != nil {
 		return err

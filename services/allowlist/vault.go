@@ -39,7 +39,8 @@ type VaultConfig struct {
 	Key string `yaml:"key"`
 	// MaxStale is how long secrets in memory are used while the vault is not heard,
 	// so also how long it may take until a version that was disabled or destroyed is
-	// no longer used then. At most 1 h; 0 keeps nothing in memory. Default 60 s.
+	// no longer used then; and how long secrets stay in memory that no message needs. At
+	// most 1 h; 0 keeps nothing in memory. Default 60 s.
 	MaxStale *time.Duration `yaml:"max_stale"`
 }
 

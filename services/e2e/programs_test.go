@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 var programs = sync.OnceValues(func() (string, error) {
 	folder := filepath.Join(scratch, "bin")
 	cmd := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "../cmd/...")
+	cmd.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret") // as the Makefile does
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -30,6 +30,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/allowlist"
@@ -67,6 +68,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	memory.Watch(ctx, t.Log)
 	ports, err := listen(ctx, cfg)
 	if err != nil {
 		return err

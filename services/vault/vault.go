@@ -23,6 +23,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/transit"
 	"github.com/keyward/keyward/services/vault/internal/api"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -118,7 +119,11 @@ func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logg
 	if err != nil {
 		return nil, fmt.Errorf("open secrets: %w", err)
 	}
-	return &Vault{store: store, log: log, secrets: secrets, api: api.New(secrets, ledger, pages)}, nil
+	recipients, err := transit.NewSealer(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &Vault{store: store, log: log, secrets: secrets, api: api.New(secrets, ledger, pages, recipients)}, nil
 }
 
 // Register adds the vault's service to a gRPC server.

@@ -31,7 +31,12 @@
 // vault is away. What is kept is overwritten with zeros soon after. Refusals are not
 // kept.
 //
-// Values that are kept never leave: each caller gets a copy, which it zeroes.
+// # What is in memory
+//
+// Values that are kept never leave: each caller gets a copy, which it zeroes. A value that
+// nobody used for MaxStale is dropped and overwritten. The vault encrypts its answers for a
+// key pair that the cache holds in memory and replaces each few minutes, so that no value is
+// in the buffers of the connection.
 package cache
 
 import (
@@ -47,6 +52,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/pkg/transit"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -60,7 +66,8 @@ const callBound = 5 * time.Second
 // Config is what a [Cache] needs to know. The zero Config keeps nothing.
 type Config struct {
 	// MaxStale is how long the vault may be silent until what is kept is no longer
-	// served; at most an hour. Zero: nothing is kept, each call asks the vault.
+	// served, and how long a value is kept that nobody uses; at most an hour. Zero: nothing
+	// is kept, each call asks the vault.
 	MaxStale time.Duration
 	// Parent is what to be told of: `workspaces/{workspace}`, or empty for all, which
 	// needs the role in all.
@@ -129,11 +136,13 @@ type Previous struct {
 
 // A Cache keeps resolved secrets. It may be used from many goroutines.
 type Cache struct {
-	vault   vaultv1.VaultServiceClient
-	parent  string
-	deleted func(secret, uid string)
-	logger  *slog.Logger
-	memory  *memory // nil: nothing is kept
+	vault vaultv1.VaultServiceClient
+	// recipient is whom the vault encrypts its answers for.
+	recipient *transit.Recipient
+	parent    string
+	deleted   func(secret, uid string)
+	logger    *slog.Logger
+	memory    *memory // nil: nothing is kept
 }
 
 // New returns a cache of what the vault answers. It keeps something while
@@ -155,6 +164,7 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	c.recipient = transit.NewRecipient(cfg.Now)
 	if cfg.MaxStale == 0 {
 		return c, nil
 	}
@@ -208,15 +218,24 @@ func (c *Cache) Forget(secret string) {
 
 // ask asks the vault.
 func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
+	pair, err := c.recipient.Pair()
+	if err != nil {
+		return answer{}, err
+	}
 	res, err := c.vault.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
 		Name: ref.Secret, Uid: ref.UID, Version: ref.Version, Purpose: []byte(ref.Purpose), Seal: ref.Seal,
+		Recipient: pair.Public(),
 	})
 	if err != nil {
 		return answer{}, describe(err)
 	}
+	plain, err := open(pair, ref, res)
+	if err != nil {
+		return answer{}, err
+	}
 	a := answer{
 		Value: Value{
-			Plain: sensitive.New(res.GetValue()), Version: res.GetVersion(),
+			Plain: plain, Version: res.GetVersion(),
 			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(), Previous: previousFromProto(res.GetPrevious()),
 			Sealed: res.GetSealed(),
 		},
@@ -227,6 +246,21 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		return answer{}, errors.New("the vault answers with another version than was asked for")
 	}
 	return a, nil
+}
+
+// open returns the value of an answer. A vault of an earlier release encrypts it for no
+// recipient.
+func open(pair *transit.Pair, ref Ref, res *vaultv1.ResolveSecretResponse) (sensitive.Bytes, error) {
+	sealed := res.GetSealedValue()
+	if sealed == nil {
+		return sensitive.New(res.GetValue()), nil
+	}
+	value := transit.Value{EncapsulatedKey: sealed.GetEncapsulatedKey(), Ciphertext: sealed.GetCiphertext()}
+	plain, err := pair.Open(value, transit.Place{Name: ref.Secret, UID: ref.UID, Version: res.GetVersion()})
+	if err != nil {
+		return sensitive.Bytes{}, fmt.Errorf("open the vault's answer: %w", err)
+	}
+	return plain, nil
 }
 
 func previousFromProto(pb []*vaultv1.PreviousVersion) []Previous {

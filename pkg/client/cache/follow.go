@@ -48,6 +48,7 @@ func (m *memory) hear(events []event, at position) error {
 	if m.heard = at; len(events) == 0 {
 		m.alive()
 	}
+	m.dropUnused()
 	return nil
 }
 
@@ -83,11 +84,24 @@ func (m *memory) drop() {
 	}
 }
 
+// dropUnused drops what nobody used for so long as the vault may be silent.
+func (m *memory) dropUnused() {
+	now := m.now()
+	for {
+		ref, e, ok := m.kept.GetOldest()
+		if !ok || now.Sub(e.used) < m.maxStale {
+			return
+		}
+		m.kept.Remove(ref)
+	}
+}
+
 // expire drops all that is kept if it is too old to be served, and reports whether
-// there was something.
+// there was something. It also drops what nobody used.
 func (m *memory) expire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.dropUnused()
 	if !m.stale() || m.kept.Len() == 0 {
 		return false
 	}

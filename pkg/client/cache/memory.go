@@ -51,7 +51,7 @@ type memory struct {
 	metrics  *metrics
 
 	mu    sync.Mutex
-	kept  *simplelru.LRU[Ref, answer]
+	kept  *simplelru.LRU[Ref, *entry] // in the order of their last use
 	bytes int
 	// about are the refs in kept by the name of the secret.
 	about   map[string]map[Ref]struct{}
@@ -60,6 +60,13 @@ type memory struct {
 	heard position
 	// beat is when the last heartbeat came.
 	beat time.Time
+}
+
+// An entry is an answer that is kept.
+type entry struct {
+	answer
+	// used is when it was used last.
+	used time.Time
 }
 
 // A flight is a question to the vault under way, shared by all who ask the same.
@@ -97,12 +104,13 @@ func (m *memory) look(ref Ref) (answer, bool) {
 	if m.stale() {
 		return answer{}, false
 	}
-	a, ok := m.kept.Get(ref)
+	e, ok := m.kept.Get(ref)
 	if !ok {
 		return answer{}, false
 	}
+	e.used = m.now()
 	m.metrics.hits.Inc()
-	return a.copied(), true
+	return e.copied(), true
 }
 
 // fetch returns what ask answers, which is called once for all who want the same at
@@ -190,7 +198,7 @@ func (m *memory) keep(ref Ref, a answer) {
 
 func (m *memory) add(ref Ref, a answer) {
 	m.kept.Remove(ref) // Add would not zero the one before
-	m.kept.Add(ref, a.copied())
+	m.kept.Add(ref, &entry{answer: a.copied(), used: m.now()})
 	m.bytes += a.Plain.Len()
 	if m.about[ref.Secret] == nil {
 		m.about[ref.Secret] = make(map[Ref]struct{})
@@ -199,9 +207,9 @@ func (m *memory) add(ref Ref, a answer) {
 }
 
 // evicted is called when an answer leaves kept, however it does.
-func (m *memory) evicted(ref Ref, a answer) {
-	m.bytes -= a.Plain.Len()
-	a.Plain.Zero()
+func (m *memory) evicted(ref Ref, e *entry) {
+	m.bytes -= e.Plain.Len()
+	e.Plain.Zero()
 	delete(m.about[ref.Secret], ref)
 	if len(m.about[ref.Secret]) == 0 {
 		delete(m.about, ref.Secret)

@@ -38,6 +38,8 @@ type fakeVault struct {
 	// reading and answering, if not nil, are called by ResolveSecret before and after it
 	// has read.
 	reading, answering func()
+	// sealing, if not nil, encrypts an answer.
+	sealing func(*vaultv1.ResolveSecretRequest, *vaultv1.ResolveSecretResponse)
 }
 
 func newFakeVault() *fakeVault {
@@ -124,6 +126,9 @@ func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretR
 	res := &vaultv1.ResolveSecretResponse{
 		Value: valueOf(req.GetName(), version), Version: version, Usage: vaultv1.Usage_USAGE_KEY, Position: v.position(),
 		Previous: previous,
+	}
+	if v.sealing != nil {
+		v.sealing(req, res)
 	}
 	refuse, answering := v.refuse, v.answering
 	v.mu.Unlock()

@@ -98,6 +98,7 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 			return true, err
 		}
 		heard = true
+		c.recipient.Forget()
 		c.memory.metrics.connected.Set(1)
 		for _, e := range message.GetEvents() {
 			if e.GetDeleted() {

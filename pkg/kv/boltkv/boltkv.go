@@ -62,6 +62,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // Options adjusts a store. The zero value is right for production.
@@ -106,6 +107,8 @@ type DB struct {
 
 	// broken is why no commit can be trusted any more. Only the writer uses it.
 	broken error
+	// mapped is where the file is in memory. Only the writer uses it.
+	mapped uintptr
 
 	closeOnce sync.Once
 	stopped   chan struct{}
@@ -131,8 +134,22 @@ func Open(path string, opts Options) (*DB, error) {
 		queue:        make(chan *request, opts.Queue),
 		stopped:      make(chan struct{}),
 	}
+	if err := db.unlock(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), bolt.Close())
+	}
 	go db.write()
 	return db, nil
+}
+
+// unlock keeps the file from being locked into memory, for which it may be too large, with
+// the rest of a program that locks all it has. The file is mapped anew when it has grown.
+func (db *DB) unlock() error {
+	at := db.bolt.Info().Data
+	if at == db.mapped {
+		return nil
+	}
+	db.mapped = at
+	return memory.Unlock(at)
 }
 
 // Attach gives the log of that name, on which [kv.Tx.Append] fails until then.

@@ -83,6 +83,8 @@ func (db *DB) write() {
 	for first := range db.queue {
 		g := &group{db: db, logs: db.attachedLogs()}
 		g.run(first)
+		// Where that fails, the file only takes more memory. bbolt panics if it could not map it.
+		_ = guard(func() { _ = db.unlock() })
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/allowlist"
@@ -44,6 +45,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	memory.Watch(ctx, t.Log)
 	a, err := allowlist.New(ctx, cfg.Allowlist, t.Log, t.Metrics)
 	if err != nil {
 		return err

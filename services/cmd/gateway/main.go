@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/frontdoor"
@@ -32,5 +33,6 @@ func serve(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	memory.Watch(ctx, t.Log)
 	return frontdoor.Run(ctx, cfg.FrontDoor, t)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -40,6 +41,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	memory.Watch(ctx, t.Log)
 	v, err := vault.New(ctx, cfg.Vault, t.Log)
 	if err != nil {
 		return err

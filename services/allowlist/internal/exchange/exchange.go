@@ -69,8 +69,10 @@ type Options struct {
 	// Nonces counts the values that keys encrypt.
 	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
-	Turns   *turn.Queue
-	Metrics prometheus.Registerer
+	Turns *turn.Queue
+	// KeepUnused is how long derived keys are remembered that nobody uses.
+	KeepUnused time.Duration
+	Metrics    prometheus.Registerer
 }
 
 // A Server encrypts and decrypts. It may be used from many goroutines.
@@ -86,6 +88,8 @@ type Server struct {
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *turn.Queue
+	// keepUnused is how long derived keys are remembered that nobody uses.
+	keepUnused time.Duration
 }
 
 // life identifies one state of one endpoint, and so its configuration.
@@ -106,7 +110,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		endpoints: o.Endpoints, vault: o.Vault, tokens: sealed, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs, nonces: o.Nonces, turns: o.Turns,
+		stages: newStages(), configs: configs, nonces: o.Nonces, turns: o.Turns, keepUnused: o.KeepUnused,
 		spent: &spent{kv: o.Store, key: o.Keys.Derive("spent exchanges"), now: o.Now},
 	}
 	if err := o.Metrics.Register(s.stages); err != nil {
@@ -272,7 +276,8 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		KeepUnused: s.keepUnused,
+		Exchange:   l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
 		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/keyward/keyward/pkg/memory"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
@@ -134,8 +135,9 @@ func (s suite) sealedLen(n int) int {
 // errPlaintext means that a plaintext is not whole blocks and there is no padding.
 var errPlaintext = errors.New("the plaintext is not whole blocks")
 
-// A box is a suite with a key. It may be used for many values, one at a time. IVs have
-// the suite's length: the library panics on others.
+// A box is a suite with a key. It may be used for many values, also at the same time. IVs
+// have the suite's length: the library panics on others. Where sealing and opening leave
+// something of the key behind, they do so within [memory.Do].
 type box interface {
 	// seal appends ciphertext and tag. The plaintext must not overlap dst.
 	seal(dst, iv, plaintext, aad []byte) ([]byte, error)
@@ -156,7 +158,7 @@ func (s suite) newBox(key []byte) (box, error) {
 	}
 	if s.mode == modeChaCha {
 		aead, err := chacha20poly1305.New(key)
-		return aeadBox{aead}, wrapCipher(err)
+		return erasing{aeadBox{aead}}, wrapCipher(err)
 	}
 	block, err := s.block(key)
 	if err != nil {
@@ -164,9 +166,9 @@ func (s suite) newBox(key []byte) (box, error) {
 	}
 	switch s.mode {
 	case modeCBC, modeECB:
-		return blockBox{block: block, suite: s}, nil
+		return erasing{blockBox{block: block, suite: s}}, nil
 	case modeCTR:
-		return ctrBox{block}, nil
+		return erasing{ctrBox{block}}, nil
 	}
 	var aead cipher.AEAD
 	if s.tag < maxTag {
@@ -189,6 +191,20 @@ func wrapCipher(err error) error {
 		return fmt.Errorf("make cipher: %w", err)
 	}
 	return nil
+}
+
+// erasing is a box that leaves something of its key behind: on the stack, or in an object for
+// each value, as the modes of blocks do.
+type erasing struct{ box }
+
+func (b erasing) seal(dst, iv, plaintext, aad []byte) (sealed []byte, err error) {
+	memory.Do(func() { sealed, err = b.box.seal(dst, iv, plaintext, aad) })
+	return sealed, err
+}
+
+func (b erasing) open(dst, iv, sealed, aad []byte) (plaintext []byte, ok bool) {
+	memory.Do(func() { plaintext, ok = b.box.open(dst, iv, sealed, aad) })
+	return plaintext, ok
 }
 
 // aeadBox is GCM or ChaCha20-Poly1305.

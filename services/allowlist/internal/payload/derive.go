@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -15,6 +17,8 @@ const (
 	// maxRemembered is how many derived keys a derivation remembers: its keys times
 	// their versions, as far as they are in use.
 	maxRemembered = 8
+	// leastUnused is the shortest time that what is made of a key is kept without use.
+	leastUnused = time.Second
 	// workLimit is how much work one message may make, in iterations of a hash, about
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
 	// wrapped key of its own, would keep a processor busy for hours.
@@ -42,7 +46,8 @@ var errTooMuchWork = errors.New("the values of the message take too much work in
 // another key each time, and nothing is remembered. What remembering costs in safety
 // is little: the key lives in memory beside the compiled configuration, longer than the
 // secret it is made of lives in the vault's client, but it is found only by who has the
-// secret again, and it is zeroed when another takes its place. It is found by a keyed
+// secret again, and it is zeroed when another takes its place or nobody used it for as long
+// as the client keeps secrets. It is found by a keyed
 // hash of the secret, so that the secret is not kept, and not by an unkeyed one, which
 // would let who reads the memory try passphrases without the slow derivation.
 type deriver struct {
@@ -56,12 +61,14 @@ type deriver struct {
 	by         [sha256.Size]byte // the key of the keyed hash, zero until it is drawn
 	remembered [maxRemembered]remembered
 	next       int
+	forgetting bool // a call of forget is to come
 }
 
 // remembered is a derived key and what finds it.
 type remembered struct {
-	of  [sha256.Size]byte
-	key []byte
+	of   [sha256.Size]byte
+	key  []byte
+	used time.Time
 }
 
 // newDeriver returns the deriver of a derivation that has been checked.
@@ -112,7 +119,7 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 	}
 	key, err := d.make(m, secret, salt, n)
 	if err == nil {
-		d.remember(found, key)
+		d.remember(found, key, m.keepUnused())
 	}
 	return key, err
 }
@@ -146,7 +153,11 @@ func (d *deriver) piece() int {
 // make derives a key in its turn, which ends then: what follows is light.
 func (d *deriver) make(m *message, secret, salt []byte, n int) ([]byte, error) {
 	defer m.end()
-	key, err := d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
+	var key []byte
+	var err error
+	memory.Do(func() {
+		key, err = d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
+	})
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
@@ -163,7 +174,8 @@ func (d *deriver) find(secret, salt []byte) (found [sha256.Size]byte, err error)
 		}
 	}
 	h := hmac.New(sha256.New, d.by[:])
-	inner := sha256.Sum256(secret)
+	var inner [sha256.Size]byte
+	memory.Do(func() { inner = sha256.Sum256(secret) })
 	h.Write(inner[:])
 	h.Write(salt)
 	return [sha256.Size]byte(h.Sum(nil)), nil
@@ -175,18 +187,44 @@ func (d *deriver) recall(of [sha256.Size]byte, n int) []byte {
 	defer d.mutex.Unlock()
 	for i := range d.remembered {
 		if r := &d.remembered[i]; len(r.key) == n && hmac.Equal(r.of[:], of[:]) {
+			r.used = time.Now()
 			return append(make([]byte, 0, n), r.key...)
 		}
 	}
 	return nil
 }
 
-// remember keeps a copy of a key in the place of the oldest.
-func (d *deriver) remember(of [sha256.Size]byte, key []byte) {
+// remember keeps a copy of a key in the place of the oldest, until nobody used it for a while.
+func (d *deriver) remember(of [sha256.Size]byte, key []byte, unused time.Duration) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	r := &d.remembered[d.next]
 	d.next = (d.next + 1) % maxRemembered
 	clear(r.key)
-	*r = remembered{of: of, key: append(make([]byte, 0, len(key)), key...)}
+	*r = remembered{of: of, key: append(make([]byte, 0, len(key)), key...), used: time.Now()}
+	if !d.forgetting {
+		d.forgetting = true
+		time.AfterFunc(unused, func() { d.forget(unused) })
+	}
+}
+
+// forget zeroes the keys that nobody used for a while, and comes again while there are others.
+func (d *deriver) forget(unused time.Duration) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	var next time.Duration
+	for i := range d.remembered {
+		r := &d.remembered[i]
+		switch left := unused - time.Since(r.used); {
+		case r.key == nil:
+		case left <= 0:
+			clear(r.key)
+			*r = remembered{}
+		default:
+			next = max(next, left)
+		}
+	}
+	if d.forgetting = next > 0; d.forgetting {
+		time.AfterFunc(next, func() { d.forget(unused) })
+	}
 }

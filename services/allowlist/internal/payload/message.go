@@ -97,7 +97,12 @@ type Input struct {
 	Nonces Nonces
 	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
 	Turn turn.Turn
+	// KeepUnused is how long derived keys, and what is made of keys, are kept without use; a
+	// second at least.
+	KeepUnused time.Duration
 }
+
+func (in *Input) keepUnused() time.Duration { return max(in.KeepUnused, leastUnused) }
 
 // A Use is a key that was used.
 type Use struct {

@@ -71,7 +71,7 @@ func (c *profile) scheme(path string, pb *allowlistv1.Signing, s *signer) {
 		if scheme.Mac.GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
 			c.add(path+".mac.algorithm", mustBeKnown)
 		}
-		s.config.Scheme, s.shared = signature.HMAC{Hash: macHash(scheme.Mac.GetAlgorithm())}, true
+		s.config.Scheme, s.shared = signature.NewHMAC(macHash(scheme.Mac.GetAlgorithm())), true
 	case *allowlistv1.Signing_SecretDigest:
 		hash := hashOf(scheme.SecretDigest.GetHash(), 0)
 		if hash == 0 {
@@ -248,8 +248,14 @@ func (s *signer) message(m *message, body, plaintext []byte, known bool) signatu
 	return signature.Message{
 		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
 		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
-		ContentType: m.ContentType,
+		ContentType: m.ContentType, KeepUnused: m.keepUnused(),
 	}
+}
+
+// light reports whether signing leaves nothing of a key behind but what is kept.
+func (s *signer) light() bool {
+	_, mac := s.config.Scheme.(signature.HMAC)
+	return mac
 }
 
 // refused returns the refusal of what cannot be signed or verified as it is.

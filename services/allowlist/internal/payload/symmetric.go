@@ -8,6 +8,7 @@ import (
 	"io"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // symmetric is a profile's cipher with all that it takes.
@@ -33,6 +34,8 @@ type symmetric struct {
 	answered bool
 	// bare says that nothing authenticates what is encrypted.
 	bare bool
+	// boxes are those of keys that serve more than one message.
+	boxes keys.Made[box]
 }
 
 // A keyed box is a key with what can be done with it.
@@ -67,7 +70,14 @@ func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
 	if s.derivation != nil {
 		cut = k.key[:s.keyBytes]
 	}
-	box, err := s.suite.newBox(cut)
+	newBox := func() (box, error) { return s.suite.newBox(cut) }
+	var box box
+	var err error
+	if s.lasting() {
+		box, err = s.boxes.Get(cut, m.keepUnused(), newBox)
+	} else {
+		box, err = newBox()
+	}
 	switch {
 	case err == nil:
 		k.box = box
@@ -78,6 +88,15 @@ func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
 		return k, from.by.unusable(err)
 	}
 }
+
+// lasting reports whether one key serves many messages.
+func (s *symmetric) lasting() bool {
+	_, shared := s.supply.(*sharedKey)
+	return shared && (s.derivation == nil || s.derivation.sent == 0)
+}
+
+// light reports whether messages leave nothing of a key behind but what is kept.
+func (s *symmetric) light() bool { return s.lasting() && s.mac == nil }
 
 // own returns the cipher's key for other uses.
 func (s *symmetric) own(k *keyed) []byte {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -124,7 +125,7 @@ func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	}
 	late := slowDeriver(101_000)
 	late.by = d.by
-	other := meanwhile(func() { late.remember(d.remembered[0].of, []byte("what another derived meanwhile..")) })
+	other := meanwhile(func() { late.remember(d.remembered[0].of, []byte("what another derived meanwhile.."), time.Minute) })
 	got, err := late.derive(&message{Input: Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
 	if err != nil || string(got) != "what another derived meanwhile.." {
 		t.Errorf("derive = %q, %v, and %x would be derived anew", got, err, want)

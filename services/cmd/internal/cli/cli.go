@@ -16,6 +16,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/config"
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -27,8 +28,10 @@ func Main(name, short string, commands ...*cobra.Command) {
 	Run(root)
 }
 
-// Run runs a command until it is done or is asked to end, and exits.
+// Run runs a command until it is done or is asked to end, and exits. What it has in memory
+// cannot be dumped.
 func Run(root *cobra.Command) {
+	memory.Protect()
 	telemetry.SilenceGRPC()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root.ExecuteContext(ctx)

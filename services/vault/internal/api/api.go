@@ -19,6 +19,7 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server"
+	"github.com/keyward/keyward/pkg/transit"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -30,12 +31,13 @@ type Server struct {
 	secrets *secret.Store
 	ledger  *replay.Ledger
 	pages   *page.Sealer
+	transit *transit.Sealer
 }
 
 // New returns a server over secrets. The ledger is the one that secrets looks
 // repeated requests up in.
-func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer) *Server {
-	return &Server{secrets: secrets, ledger: ledger, pages: pages}
+func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer, recipients *transit.Sealer) *Server {
+	return &Server{secrets: secrets, ledger: ledger, pages: pages, transit: recipients}
 }
 
 // Register adds the service to a gRPC server.

@@ -8,6 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/server"
+	"github.com/keyward/keyward/pkg/transit"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -92,12 +93,19 @@ func (s *Server) UnbindSecret(ctx context.Context, req *vaultv1.UnbindSecretRequ
 	return &vaultv1.UnbindSecretResponse{}, nil
 }
 
-// ResolveSecret returns a value to a workload that is bound to it. The response
-// shares the memory of the value, so nobody can zero it before it is sent.
+// ResolveSecret returns a value to a workload that is bound to it. A response that is not
+// encrypted for a recipient shares the memory of the value, so nobody can zero it before it
+// is sent.
 func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())
 	if err != nil {
 		return nil, at("name", err)
+	}
+	var recipient *transit.Sealing
+	if len(req.GetRecipient()) > 0 {
+		if recipient, err = s.transit.For(req.GetRecipient()); err != nil {
+			return nil, at("recipient", err)
+		}
 	}
 	got, err := s.secrets.Resolve(ctx, workloadCall(ctx, name), holder(ctx), secret.Wanted{
 		Name: name, UID: req.GetUid(), Number: req.GetVersion(), Purpose: req.GetPurpose(), Seal: req.GetSeal(),
@@ -105,15 +113,22 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.ResolveSecretResponse{
-		Value:        got.Plain.Reveal(),
+	res := &vaultv1.ResolveSecretResponse{
 		Version:      got.Version,
 		Usage:        usageToProto(got.Usage),
 		AllowedHosts: got.AllowedHosts,
 		Position:     positionToProto(got.Position),
 		Previous:     each(got.Previous, replacementToProto),
 		Sealed:       got.Sealed,
-	}, nil
+	}
+	if recipient == nil {
+		res.Value = got.Plain.Reveal()
+		return res, nil
+	}
+	defer got.Plain.Zero()
+	sealed := recipient.Seal(got.Plain.Reveal(), transit.Place{Name: req.GetName(), UID: req.GetUid(), Version: got.Version})
+	res.SealedValue = &vaultv1.SealedForRecipient{EncapsulatedKey: sealed.EncapsulatedKey, Ciphertext: sealed.Ciphertext}
+	return res, nil
 }
 
 // holder is the calling workload, as bindings know it.

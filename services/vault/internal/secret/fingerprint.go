@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
@@ -66,7 +67,12 @@ func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err 
 const maxStale = 16
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
-func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) []string {
+func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) (prints []string) {
+	memory.Do(func() { prints = s.equalPrintsNow(workspace, plain, public) })
+	return prints
+}
+
+func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public []byte) []string {
 	if len(public) > 0 { // one for a key pair, however its private part is written
 		return []string{s.equalPrint(workspace, "pair", public)}
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
@@ -35,7 +36,7 @@ func (m material) publicOnly() bool { return len(m.public) > 0 && m.facts != nil
 //
 // Few callers draw private keys at a time. The others wait, so that some requests for
 // large keys do not keep everybody else from the processors.
-func (s *Store) draw(ctx context.Context, v Value) (material, error) {
+func (s *Store) draw(ctx context.Context, v Value) (m material, err error) {
 	if v.asymmetric() {
 		select {
 		case s.drawing <- struct{}{}:
@@ -44,7 +45,12 @@ func (s *Store) draw(ctx context.Context, v Value) (material, error) {
 			return material{}, fmt.Errorf("wait to draw a private key: %w", ctx.Err())
 		}
 	}
-	plain, err := v.plaintext(s.random)
+	memory.Do(func() { m, err = v.material(s.random) })
+	return m, err
+}
+
+func (v Value) material(random io.Reader) (material, error) {
+	plain, err := v.plaintext(random)
 	if err != nil {
 		return material{}, err
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
@@ -30,10 +32,8 @@ func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (kn
 	if call.RequestID == "" {
 		return Secret{}, false, fault.Field("request_id", "must be set: a sealed value is bound to it")
 	}
-	plain, refusal := s.sealing.Open(*v.sealed, name.String(), call.RequestID)
+	plain, refusal := s.open(call, name, v)
 	if refusal == nil {
-		v.given, v.binary = plain, !v.sealed.Text
-		call.Request = s.ledger.With(call.Request, plain.Reveal())
 		if known, seen, err = s.answered(ctx, *call, name); err != nil || seen {
 			return known, seen, err
 		}
@@ -52,6 +52,18 @@ func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (kn
 		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 where it says that it is text")
 	}
 	return Secret{}, false, nil
+}
+
+// open opens a sealed value, and makes it a part of what the call's request is recognised by.
+func (s *Store) open(call *Call, name Name, v *Value) (plain sensitive.Bytes, refusal error) {
+	memory.Do(func() {
+		if plain, refusal = s.sealing.Open(*v.sealed, name.String(), call.RequestID); refusal != nil {
+			return
+		}
+		v.given, v.binary = plain, !v.sealed.Text
+		call.Request = s.ledger.With(call.Request, plain.Reveal())
+	})
+	return plain, refusal
 }
 
 // answered returns the secret that the same request made or changed before, as it is now.

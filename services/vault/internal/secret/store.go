@@ -18,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
@@ -231,7 +232,12 @@ func (s *Store) newUID() (string, error) {
 func (s *Store) timestamp() time.Time { return s.now().UTC().Round(0) }
 
 // seal seals a value for one version of a secret.
-func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) {
+func (s *Store) seal(sec Secret, number uint32, drawn material) (stored Stored, err error) {
+	memory.Do(func() { stored, err = s.sealNow(sec, number, drawn) })
+	return stored, err
+}
+
+func (s *Store) sealNow(sec Secret, number uint32, drawn material) (Stored, error) {
 	sealed, err := s.keys.SealValue(drawn.plain, boundTo(sec, number))
 	if err != nil {
 		return Stored{}, fmt.Errorf("seal version: %w", err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/vault/internal/echo"
 )
 
@@ -28,7 +29,12 @@ type storing struct {
 
 // vet fails if a text beside the value holds it, or if a KEY is weak without an
 // acknowledgement; one that is needed goes into the material.
-func (s storing) vet(m *material) error {
+func (s storing) vet(m *material) (err error) {
+	memory.Do(func() { err = s.vetNow(m) })
+	return err
+}
+
+func (s storing) vetNow(m *material) error {
 	if s.value.kind != 0 { // drawn: nobody has seen it
 		return nil
 	}

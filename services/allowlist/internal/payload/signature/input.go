@@ -149,7 +149,7 @@ func (in *input) bare() bool {
 
 // signed finds the values of the input in a message.
 func (in *input) signed(m *Message, texts *carried) (*signed, error) {
-	s := &signed{input: in, time: m.Time, values: make([][]byte, len(in.placeholders))}
+	s := &signed{input: in, time: m.Time, values: make([][]byte, len(in.placeholders)), keepUnused: m.KeepUnused}
 	for i := range in.placeholders {
 		p := &in.placeholders[i]
 		value, ok := p.value(m, texts)
@@ -203,6 +203,9 @@ type signed struct {
 	values [][]byte
 	// work is how many bytes the input has at most, or goes through.
 	work int
+
+	// keepUnused is that of the message.
+	keepUnused time.Duration
 
 	// What has been put together stays, for the next key.
 	whole, sum []byte

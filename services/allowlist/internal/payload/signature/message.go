@@ -27,6 +27,8 @@ type Message struct {
 	Method, Host, Path, Query string
 	// ContentType is that of Body.
 	ContentType string
+	// KeepUnused is how long objects that are made of keys are kept without use.
+	KeepUnused time.Duration
 }
 
 // The names of placeholders, besides `json:` and a path.

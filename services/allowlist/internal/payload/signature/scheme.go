@@ -3,7 +3,12 @@ package signature
 import (
 	"crypto"
 	"crypto/hmac"
+	"hash"
 	"io"
+	"sync"
+
+	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // A Scheme is a way to make a signature of an input.
@@ -17,16 +22,69 @@ type Scheme interface {
 }
 
 // HMAC is a message authentication code (RFC 2104).
-type HMAC struct{ Hash crypto.Hash }
+type HMAC struct {
+	Hash crypto.Hash
+	// made are the codes of keys that were used before.
+	made *keys.Made[*codes]
+}
+
+// NewHMAC returns the scheme of a hash.
+func NewHMAC(hash crypto.Hash) HMAC { return HMAC{Hash: hash, made: new(keys.Made[*codes])} }
 
 func (s HMAC) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	secret, ok := shared(key)
 	if !ok {
 		return nil, ErrKey
 	}
-	h := hmac.New(s.Hash.New, secret)
+	if s.made == nil {
+		return s.sum(hmac.New(s.Hash.New, secret), in), nil
+	}
+	of, err := s.made.Get(secret, in.keepUnused, func() (*codes, error) { return new(codes), nil })
+	if err != nil {
+		return nil, err
+	}
+	h := of.take()
+	if h == nil {
+		memory.Do(func() { h = hmac.New(s.Hash.New, secret) })
+	}
+	defer of.give(h)
+	return s.sum(h, in), nil
+}
+
+func (HMAC) sum(h hash.Hash, in *signed) []byte {
 	in.writeTo(h, nil)
-	return h.Sum(nil), nil
+	return h.Sum(nil)
+}
+
+// maxCodes is how many messages sign with a key at the same time without another code.
+const maxCodes = 8
+
+// codes are message authentication codes of one key that no message uses at the moment.
+type codes struct {
+	mutex sync.Mutex
+	free  []hash.Hash
+}
+
+// take returns a code, or nil if all are in use.
+func (c *codes) take() hash.Hash {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if len(c.free) == 0 {
+		return nil
+	}
+	h := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	return h
+}
+
+// give takes a code back, without what was signed.
+func (c *codes) give(h hash.Hash) {
+	h.Reset()
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if len(c.free) < maxCodes {
+		c.free = append(c.free, h)
+	}
 }
 
 func (HMAC) verifies(key any) bool { return isShared(key) }

@@ -1,0 +1,310 @@
+//go:build memory
+
+package e2e
+
+import (
+	"bytes"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/keyward/keyward/pkg/client/seal"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// # Values in memory
+//
+// These tests dump the memory of running programs, as root can, and look for values in it.
+// Time is their subject, so they wait: ten seconds from the last use of a value.
+
+const (
+	// afterUse is when nothing of a value is left.
+	afterUse = 10 * time.Second
+	// shortStale is the max_stale of the allowlist, so that its cache ends before that.
+	shortStale = 2 * time.Second
+	// cached is how often the cache of the allowlist holds a value: as the current version,
+	// and as the version of its number.
+	cached = 2
+)
+
+// needles returns the ways in which a value, or a key that it stands for, lies in memory.
+func needles(value []byte) map[string][]byte {
+	quoted, _ := json.Marshal(string(value))
+	all := map[string][]byte{
+		"plain":        value,
+		"json escaped": []byte(strings.Trim(string(quoted), `"`)),
+		"hex":          []byte(hex.EncodeToString(value)),
+		"upper hex":    []byte(strings.ToUpper(hex.EncodeToString(value))),
+	}
+	for shift := range 3 { // cut what neighbors touch
+		padded := append(make([]byte, shift), value...)
+		text := base64.RawStdEncoding.EncodeToString(padded)
+		all[fmt.Sprintf("base64 at %d", shift)] = []byte(text[4 : len(text)-4])
+		text = base64.RawURLEncoding.EncodeToString(padded)
+		all[fmt.Sprintf("base64url at %d", shift)] = []byte(text[4 : len(text)-4])
+	}
+	return all
+}
+
+// A trace is what of a value was found in a memory.
+type trace map[string]int
+
+func (found trace) total() (n int) {
+	for _, count := range found {
+		n += count
+	}
+	return n
+}
+
+// A memory is what a process held when it was dumped.
+type memory []byte
+
+// dump returns the memory of a running program.
+func (c *constellation) dump(name string) memory {
+	c.t.Helper()
+	prefix := filepath.Join(c.t.TempDir(), "core")
+	pid := fmt.Sprint(c.running[name].cmd.Process.Pid)
+	cmd := exec.CommandContext(c.t.Context(), "gcore", "-a", "-o", prefix, pid) // -a: also what asks to be left out
+	if out, err := cmd.CombinedOutput(); err != nil {
+		c.t.Fatalf("gcore of %s (these tests need root and gdb): %v\n%s", name, err, out)
+	}
+	core, err := os.ReadFile(prefix + "." + pid)
+	check(c.t, err)
+	check(c.t, os.Remove(prefix+"."+pid))
+	return core
+}
+
+// dumpAll dumps the three programs at the same time.
+func (c *constellation) dumpAll() map[string]memory {
+	c.t.Helper()
+	all := make(map[string]memory)
+	var group sync.WaitGroup
+	var mutex sync.Mutex
+	for name := range c.running {
+		group.Go(func() {
+			core := c.dump(name)
+			mutex.Lock()
+			defer mutex.Unlock()
+			all[name] = core
+		})
+	}
+	group.Wait()
+	return all
+}
+
+// find looks for the forms of values.
+func (m memory) find(values ...[]byte) trace {
+	found := make(trace)
+	for i, value := range values {
+		for form, needle := range needles(value) {
+			if form != "plain" && bytes.Equal(needle, value) {
+				continue
+			}
+			if n := bytes.Count(m, needle); n > 0 {
+				found[fmt.Sprintf("%s of #%d", form, i)] = n
+			}
+		}
+	}
+	return found
+}
+
+// A canary is a stored secret, and all that is to be found nowhere once it was used.
+type canary struct {
+	id, usage, text string
+	// forms are the value and what becomes of it on the way to a key.
+	forms [][]byte
+}
+
+// canaries are values of the kinds that differ in what is done with them.
+func canaries(t testing.TB) []canary {
+	t.Helper()
+	aes := make([]byte, 32)
+	_, _ = rand.Read(aes)
+	mac, passphrase := newCanary(t)+newCanary(t), newCanary(t)
+	derived, err := pbkdf2.Key(sha256.New, passphrase, []byte(memorySalt), memoryIterations, 32)
+	check(t, err)
+	private, forms := rsaCanary(t)
+	credential := strings.Map(printable, newCanary(t)) + "-credential"
+	return []canary{
+		{"aes", "KEY", hex.EncodeToString(aes), [][]byte{[]byte(hex.EncodeToString(aes)), aes}},
+		{"hmac", "KEY", mac, [][]byte{[]byte(mac)}},
+		{"passphrase", "KEY", passphrase, [][]byte{[]byte(passphrase), derived}},
+		{"rsa", "KEY", private, forms},
+		{"salt", "PARAMETER", memorySalt, nil},
+		{"credential", "CREDENTIAL", credential, [][]byte{[]byte(credential)}},
+	}
+}
+
+const (
+	memorySalt       = "a salt that may be seen"
+	memoryIterations = 600_000
+)
+
+// rsaCanary returns a private key, and parts of it as text, as DER, and as the library has it.
+func rsaCanary(t testing.TB) (text string, forms [][]byte) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	check(t, err)
+	text = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	lines := strings.Split(text, "\n")
+	forms = [][]byte{[]byte(lines[10]), []byte(lines[15]), private.D.Bytes()[:32]}
+	for _, prime := range private.Primes { // in both orders: the words of numbers begin with the low one
+		p := prime.Bytes()
+		low := slices.Clone(p[len(p)-32:])
+		slices.Reverse(low)
+		forms = append(forms, p[:32], low)
+	}
+	return text, forms
+}
+
+// store stores a canary as a client does that does not seal.
+func (c *constellation) store(v canary) {
+	c.t.Helper()
+	extra := ""
+	if v.usage == "CREDENTIAL" {
+		extra = `,"allowedHosts":["api.partner.example"]`
+	}
+	quoted, err := json.Marshal(v.text)
+	check(c.t, err)
+	c.must(c.t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId="+v.id,
+		fmt.Sprintf(`{"usage":"USAGE_%s","value":{"text":%s}%s}`, v.usage, quoted, extra))
+}
+
+// storeSealed stores a canary, sealed, through the JSON door.
+func (c *constellation) storeSealed(v canary) {
+	c.t.Helper()
+	var sealing vaultv1.Sealing
+	check(c.t, protojson.Unmarshal(c.must(c.t, owner, http.MethodGet, "/v1/workspaces/demo/sealing", "").body, &sealing))
+	key, err := seal.NewKey(sealing.GetKeys()[0].GetPublicKey())
+	check(c.t, err)
+	sealed, err := key.Seal([]byte(v.text), seal.Place{
+		Secret: "workspaces/demo/secrets/" + v.id, RequestID: "r-" + v.id, Time: sealing.GetTime().AsTime(), Text: true,
+	})
+	check(c.t, err)
+	body, err := protojson.Marshal(&vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Sealed{Sealed: sealed}}})
+	check(c.t, err)
+	c.must(c.t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?requestId=r-"+v.id+"&secretId="+v.id, string(body))
+}
+
+// useAll registers endpoints that use all canaries.
+func (c *constellation) useAll() (endpoints []string) {
+	c.t.Helper()
+	const base = "/v1/workspaces/demo/endpoints"
+	for id, encryption := range map[string]string{
+		"shared": `"cipher": {"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {"keys": [
+				{"name": "workspaces/demo/secrets/aes", "decoding": "DECODING_HEX"}]}},
+			"envelope": {"json": "{\"encryptedData\":\"${data}\"}"},
+			"signing": {"mac": {"algorithm": "ALGORITHM_HMAC_SHA256"},
+				"keys": [{"name": "workspaces/demo/secrets/hmac"}],
+				"headers": {"X-Signature": "sha256=${signature}"}}`,
+		"derived": `"cipher": {"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {
+				"keys": [{"name": "workspaces/demo/secrets/passphrase"}],
+				"derivation": {"pbkdf2": {"hash": "HASH_SHA256", "iterations": ` + fmt.Sprint(memoryIterations) + `},
+					"salt": {"secret": {"name": "workspaces/demo/secrets/salt"}}}}},
+			"envelope": {"json": "{\"encryptedData\":\"${data}\"}"},
+			"allowLegacy": [{"flag": "FLAG_STATIC_SALT", "reason": "the partner has one", "expireTime": "` +
+			time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339) + `"}]`,
+		"signed": `"signing": {"asymmetric": {"algorithm": "ALGORITHM_RSA_PKCS1V15_SHA256"},
+				"keys": [{"name": "workspaces/demo/secrets/rsa", "decoding": "DECODING_PEM"}],
+				"encoding": "ENCODING_BASE64", "headers": {"X-Signature": "${signature}"}}`,
+	} {
+		c.must(c.t, owner, http.MethodPost, base+"?endpointId="+id, `{
+			"url": "https://api.partner.example/v1/`+id+`", "methods": ["POST"],
+			"headers": [{"name": "Authorization", "secret": {"name": "workspaces/demo/secrets/credential"}}],
+			"encryption": {"request": {`+encryption+`}}}`)
+		c.must(c.t, admin, http.MethodPost, base+"/"+id+":approve", `{}`)
+		c.must(c.t, owner, http.MethodPost, base+"/"+id+":activate", `{}`)
+		endpoints = append(endpoints, base+"/"+id)
+	}
+	return endpoints
+}
+
+// keepUnused sets how long the allowlist keeps secrets that nobody uses.
+func (c *constellation) keepUnused(maxStale time.Duration) {
+	c.t.Helper()
+	c.reconfigure("allowlist", func(text string) string { return text + "  max_stale: " + maxStale.String() + "\n" })
+}
+
+// TestMemoryHoldsNoUsedKey uses KEYs that programs have in memory for their use only: they
+// were stored before the programs started.
+func TestMemoryHoldsNoUsedKey(t *testing.T) {
+	c := apart(t)
+	values := canaries(t)
+	for _, v := range values {
+		c.store(v)
+	}
+	endpoints := c.useAll()
+	c.running["vault"].stop()
+	c.start("vault")
+	c.running["gateway"].stop()
+	t.Setenv("GODEBUG", "clobberfree=1") // as deploy/ runs the gateway
+	c.start("gateway")
+	t.Setenv("GODEBUG", "")
+	c.keepUnused(shortStale) // starts the allowlist anew, too
+	use := func() {
+		for _, endpoint := range endpoints {
+			c.must(t, sender, http.MethodPost, endpoint+":encrypt", `{"body":"aGVsbG8="}`)
+		}
+	}
+	for range 10 {
+		use()
+	}
+	last := time.Now()
+	core := c.dump("allowlist") // as soon as it was used
+	for _, v := range values[:3] {
+		if copies := bytes.Count(core, v.forms[0]); copies > cached {
+			t.Errorf("after use, the memory of the allowlist holds %s %d times, want %d at most", v.id, copies, cached)
+		}
+	}
+	time.Sleep(time.Until(last.Add(afterUse)))
+	for name, core := range c.dumpAll() {
+		for _, v := range values {
+			found := core.find(v.forms...)
+			switch {
+			case found.total() == 0:
+			case v.usage == "KEY":
+				t.Errorf("%v after the last use, the memory of %s holds %s %d times: %v", afterUse, name, v.id, found.total(), found)
+			default: // what is sent as it is passes through the buffers of connections
+				t.Logf("%v after the last use, the memory of %s holds %s %d times", afterUse, name, v.id, found.total())
+			}
+		}
+	}
+}
+
+// TestMemoryHoldsNoSealedValue stores values that are sealed.
+func TestMemoryHoldsNoSealedValue(t *testing.T) {
+	c := apart(t)
+	values := canaries(t)[:4]
+	for _, v := range values {
+		c.storeSealed(v)
+	}
+	last := time.Now()
+	time.Sleep(time.Until(last.Add(afterUse)))
+	for name, core := range c.dumpAll() {
+		for _, v := range values {
+			if found := core.find(v.forms...); found.total() > 0 {
+				t.Errorf("%v after it was stored, the memory of %s holds %s %d times: %v", afterUse, name, v.id, found.total(), found)
+			}
+		}
+	}
+}
