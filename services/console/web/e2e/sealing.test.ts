@@ -118,6 +118,23 @@ describe("a value leaves the browser sealed", () => {
   });
 });
 
+describe("a value that is too large", () => {
+  test("stays on the page to be corrected, and goes nowhere", async () => {
+    const page = await kit.signIn("owner");
+    const wire = new Wire(page);
+    const value = random();
+    await begin(page, "too-large", value.repeat(2100));
+    await save(page);
+    await dialog(page).getByText("A value can have at most 64 KiB; this one has 66").waitFor();
+    expect((await page.getByLabel("Secret value").inputValue()).length).toBe(67_200);
+    await page.getByLabel("Secret value").fill(value);
+    await save(page);
+    await stored(page);
+    expect(wire.sent("POST", secretsPath).length).toBe(1);
+    expect(wire.holding(value)).toEqual([]);
+  });
+});
+
 describe("a sealed value that was not stored", () => {
   test("is sent again as it is, also where the first answer was lost after all", async () => {
     const page = await kit.signIn("owner");
