@@ -220,8 +220,8 @@ func (d *deriver) forget(unused time.Duration) {
 		case left <= 0:
 			clear(r.key)
 			*r = remembered{}
-		default:
-			next = max(next, left)
+		case next == 0 || left < next:
+			next = left
 		}
 	}
 	if d.forgetting = next > 0; d.forgetting {

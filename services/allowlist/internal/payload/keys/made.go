@@ -85,8 +85,8 @@ func (m *Made[Object]) forget(unused time.Duration) {
 		case left <= 0:
 			*k = made[Object]{}
 			memory.Used() // its object is garbage now
-		default:
-			next = max(next, left)
+		case next == 0 || left < next:
+			next = left
 		}
 	}
 	if m.forgetting = next > 0; m.forgetting {
