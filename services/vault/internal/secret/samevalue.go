@@ -19,9 +19,9 @@ import (
 // have the vault's keys can compare a value with a fingerprint.
 
 // fingerprint returns the keyed fingerprint of a value, the same for its encodings.
-func (s *Store) fingerprint(uid string, plain []byte) (fingerprint []byte) {
-	memory.Do(func() { fingerprint = s.fingerprintNow(uid, plain) })
-	return fingerprint
+func (s *Store) fingerprint(uid string, plain []byte) (print []byte) {
+	memory.Do(func() { print = s.fingerprintNow(uid, plain) })
+	return print
 }
 
 func (s *Store) fingerprintNow(uid string, plain []byte) []byte {
