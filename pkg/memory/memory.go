@@ -12,7 +12,7 @@
 // # Cost
 //
 // Each heap object that a function inside [Do] allocates is noted, so that it is erased when
-// it is freed, which costs a few hundred nanoseconds. So a function inside Do is small: it
+// it is freed, which costs about a microsecond. So a function inside Do is small: it
 // makes a cipher or derives a key, and does not serve a request.
 package memory
 

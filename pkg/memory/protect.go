@@ -12,11 +12,11 @@ func Protect() { protect() }
 // Watch logs how the memory is protected, and runs [Collect] until ctx ends.
 func Watch(ctx context.Context, logger *slog.Logger) {
 	p := protection()
-	level, message := slog.LevelInfo, "the memory is protected"
+	level := slog.LevelInfo
 	if !p.undumpable {
-		level, message = slog.LevelWarn, "the memory can be dumped"
+		level = slog.LevelWarn
 	}
-	logger.Log(ctx, level, message, "undumpable", p.undumpable, "locked", p.locked, "erased", erases)
+	logger.Log(ctx, level, "protection of the memory", "undumpable", p.undumpable, "locked", p.locked, "erased", erases)
 	go Collect(ctx)
 }
 

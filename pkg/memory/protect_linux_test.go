@@ -43,14 +43,14 @@ func protectedProgram(file string) {
 	if err := Unlock(addressOf(mapped)); err != nil {
 		panic(err)
 	}
-	fmt.Println(len(used), mapped[0], protection())
+	_, _ = fmt.Fprintln(os.Stdout, len(used), mapped[0], protection())
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test ends
 }
 
 // start starts the program for a user, and returns what it printed.
 func start(t *testing.T, credential *syscall.Credential) (pid int, printed string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "keyward-memory-") // that of the test is closed to other users
+	dir, err := os.MkdirTemp("", "keyward-memory-") //nolint:usetesting // that of the test is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,11 +61,11 @@ func start(t *testing.T, credential *syscall.Credential) (pid int, printed strin
 		t.Fatal(err)
 	}
 	for path, content := range map[string][]byte{binary: self, file: make([]byte, 1<<20)} {
-		if err := os.WriteFile(path, content, 0o755); err != nil { //nolint:gosec // another user runs it
+		if err := os.WriteFile(path, content, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the same
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), binary)

@@ -101,10 +101,11 @@ func (m *memory) dropUnused() {
 func (m *memory) expire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dropUnused()
-	if !m.stale() || m.kept.Len() == 0 {
+	if !m.stale() {
+		m.dropUnused()
 		return false
 	}
+	dropped := m.kept.Len() > 0
 	m.kept.Purge()
-	return true
+	return dropped
 }

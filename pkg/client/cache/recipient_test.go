@@ -57,7 +57,7 @@ func TestAnAnswerThatWasMovedIsRefused(t *testing.T) {
 		"that was changed":   func(res *vaultv1.ResolveSecretResponse) { res.SealedValue.Ciphertext[20] ^= 1 },
 		"that is empty":      func(res *vaultv1.ResolveSecretResponse) { res.SealedValue.Ciphertext = nil },
 		"with a key cut": func(res *vaultv1.ResolveSecretResponse) {
-			res.SealedValue.EncapsulatedKey = res.SealedValue.EncapsulatedKey[:31]
+			res.SealedValue.EncapsulatedKey = res.GetSealedValue().GetEncapsulatedKey()[:31]
 		},
 		"with a low-order key": func(res *vaultv1.ResolveSecretResponse) { res.SealedValue.EncapsulatedKey = make([]byte, 32) },
 	} {

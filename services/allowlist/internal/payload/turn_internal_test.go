@@ -1,10 +1,12 @@
 package payload
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,4 +132,29 @@ func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	if err != nil || string(got) != "what another derived meanwhile.." {
 		t.Errorf("derive = %q, %v, and %x would be derived anew", got, err, want)
 	}
+}
+
+func TestADerivedKeyIsForgottenWhenUnused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := slowDeriver(101_000)
+		in := &message{Input: Input{KeepUnused: time.Minute}}
+		if _, err := d.derive(in, []byte("secret"), []byte("salt"), 32); err != nil {
+			t.Fatal(err)
+		}
+		kept := d.remembered[0]
+		time.Sleep(50 * time.Second)
+		if d.recall(kept.of, 32) == nil {
+			t.Error("a key is forgotten while it is in use")
+		}
+		time.Sleep(50 * time.Second)
+		if d.recall(kept.of, 32) == nil {
+			t.Error("a key is forgotten although it was used")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if d.recall(kept.of, 32) != nil || !bytes.Equal(kept.key, make([]byte, 32)) {
+			t.Error("an unused key is remembered, or was not overwritten")
+		}
+	})
 }
