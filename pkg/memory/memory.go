@@ -51,6 +51,12 @@ func Do(f func()) {
 	do(f)
 }
 
+// Erased is [Do] for a function with a result.
+func Erased[T any](f func() (T, error)) (result T, err error) {
+	Do(func() { result, err = f() })
+	return result, err
+}
+
 // Collect collects garbage when secrets were used and the program is quiet since, until ctx
 // ends. While requests come, their own garbage causes collections, and Collect costs
 // nothing.

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/rsa"
@@ -142,21 +144,55 @@ func canaries(t testing.TB) []canary {
 	derived, err := pbkdf2.Key(sha256.New, passphrase, []byte(memorySalt), memoryIterations, 32)
 	check(t, err)
 	private, forms := rsaCanary(t)
+	unwrapping, unwrappingForms := rsaCanary(t)
+	nested := newCanary(t) + newCanary(t) + newCanary(t)
 	credential := strings.Map(printable, newCanary(t)) + "-credential"
 	return []canary{
 		{"aes", "KEY", hex.EncodeToString(aes), [][]byte{[]byte(hex.EncodeToString(aes)), aes}},
 		{"hmac", "KEY", mac, [][]byte{[]byte(mac)}},
 		{"passphrase", "KEY", passphrase, [][]byte{[]byte(passphrase), derived}},
 		{"rsa", "KEY", private, forms},
+		binaryCanary("direct", 64),
+		binaryCanary("wrapping", 32),
+		{"nested", "KEY", nested, [][]byte{[]byte(nested)}},
+		ecCanary(t, "agreed"),
+		ecCanary(t, "signing"),
+		{"unwrapping", "KEY", unwrapping, unwrappingForms},
 		{"salt", "PARAMETER", memorySalt, nil},
 		{"credential", "CREDENTIAL", credential, [][]byte{[]byte(credential)}},
 	}
 }
 
+// opened begins the names of endpoints whose answers are opened with the same keys.
+const opened = "opened-"
+
 const (
 	memorySalt       = "a salt that may be seen"
 	memoryIterations = 600_000
 )
+
+// binaryCanary returns a key of n bytes in hexadecimal.
+func binaryCanary(id string, n int) canary {
+	key := make([]byte, n)
+	_, _ = rand.Read(key)
+	text := hex.EncodeToString(key)
+	return canary{id, "KEY", text, [][]byte{[]byte(text), key[:n/2], key[n/2:]}}
+}
+
+// ecCanary returns a private key on P-256.
+func ecCanary(t testing.TB, id string) canary {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	check(t, err)
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	scalar, err := private.Bytes()
+	check(t, err)
+	low := slices.Clone(scalar)
+	slices.Reverse(low)
+	return canary{id, "KEY", text, [][]byte{[]byte(strings.Split(text, "\n")[1]), scalar, low}}
+}
 
 // rsaCanary returns a private key, and parts of it as text, as DER, and as the library has it.
 func rsaCanary(t testing.TB) (text string, forms [][]byte) {
@@ -210,7 +246,18 @@ func (c *constellation) storeSealed(v canary) {
 func (c *constellation) useAll() (endpoints []string) {
 	c.t.Helper()
 	const base = "/v1/workspaces/demo/endpoints"
+	jose := func(management, content, key, decoding, more string) string {
+		return `"jose": {"keyManagement": "KEY_MANAGEMENT_` + management + `", "contentEncryption": "CONTENT_ENCRYPTION_` + content + `",
+			"keys": [{"name": "workspaces/demo/secrets/` + key + `", "decoding": "DECODING_` + decoding + `"}]}` + more
+	}
 	for id, encryption := range map[string]string{
+		opened + "direct":     jose("DIR", "A256CBC_HS512", "direct", "HEX", ""),
+		opened + "wrapping":   jose("A256KW", "A256GCM", "wrapping", "HEX", `, "nestedJws": {"jws": {"algorithm": "ALGORITHM_HS512"}, "keys": [{"name": "workspaces/demo/secrets/nested"}]}`),
+		opened + "agreed":     jose("ECDH_ES", "A256GCM", "agreed", "PEM", ""),
+		opened + "unwrapping": jose("RSA_OAEP_256", "A128GCM", "unwrapping", "PEM", ""),
+		"jws": `"signing": {"jws": {"algorithm": "ALGORITHM_ES256"},
+				"keys": [{"name": "workspaces/demo/secrets/signing", "decoding": "DECODING_PEM"}],
+				"headers": {"X-Signature": "${signature}"}}`,
 		"shared": `"cipher": {"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {"keys": [
 				{"name": "workspaces/demo/secrets/aes", "decoding": "DECODING_HEX"}]}},
 			"envelope": {"json": "{\"encryptedData\":\"${data}\"}"},
@@ -228,10 +275,14 @@ func (c *constellation) useAll() (endpoints []string) {
 				"keys": [{"name": "workspaces/demo/secrets/rsa", "decoding": "DECODING_PEM"}],
 				"encoding": "ENCODING_BASE64", "headers": {"X-Signature": "${signature}"}}`,
 	} {
+		directions := `"request": {` + encryption + `}`
+		if strings.HasPrefix(id, opened) {
+			directions += `, "response": {` + encryption + `}`
+		}
 		c.must(c.t, owner, http.MethodPost, base+"?endpointId="+id, `{
 			"url": "https://api.partner.example/v1/`+id+`", "methods": ["POST"],
 			"headers": [{"name": "Authorization", "secret": {"name": "workspaces/demo/secrets/credential"}}],
-			"encryption": {"request": {`+encryption+`}}}`)
+			"encryption": {`+directions+`}}`)
 		c.must(c.t, admin, http.MethodPost, base+"/"+id+":approve", `{}`)
 		c.must(c.t, owner, http.MethodPost, base+"/"+id+":activate", `{}`)
 		endpoints = append(endpoints, base+"/"+id)
@@ -263,7 +314,11 @@ func TestMemoryHoldsNoUsedKey(t *testing.T) {
 	c.keepUnused(shortStale) // starts the allowlist anew, too
 	use := func() {
 		for _, endpoint := range endpoints {
-			c.must(t, sender, http.MethodPost, endpoint+":encrypt", `{"body":"aGVsbG8="}`)
+			var sent struct{ Body string }
+			check(t, json.Unmarshal(c.must(t, sender, http.MethodPost, endpoint+":encrypt", `{"body":"aGVsbG8="}`).body, &sent))
+			if strings.Contains(endpoint, opened) {
+				c.must(t, sender, http.MethodPost, endpoint+":decrypt", `{"body":"`+sent.Body+`"}`)
+			}
 		}
 	}
 	for range 10 {
@@ -294,7 +349,7 @@ func TestMemoryHoldsNoUsedKey(t *testing.T) {
 // TestMemoryHoldsNoSealedValue stores values that are sealed.
 func TestMemoryHoldsNoSealedValue(t *testing.T) {
 	c := apart(t)
-	values := canaries(t)[:4]
+	values := canaries(t)[:10]
 	for _, v := range values {
 		c.storeSealed(v)
 	}

@@ -34,7 +34,7 @@ func (e *encrypted) shared() bool { return e.jwe.KeyBytes() > 0 }
 
 // key returns one version of a key.
 func (e *encrypted) key(m *message, s *source, k Key, private bool) (any, keys.Info, error) {
-	key, info, err := joseKey(s, k, e.shared(), private)
+	key, info, err := joseKey(s, k, e.shared(), private, m.keepUnused())
 	if err != nil || e.derivation == nil {
 		return key, info, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -33,6 +34,15 @@ type source struct {
 	Reference
 	decoding keys.Decoding
 	shape    shape
+	// privates and publics are the keys that were parsed before.
+	privates keys.Made[parsed[crypto.PrivateKey]]
+	publics  keys.Made[parsed[crypto.PublicKey]]
+}
+
+// parsed is an asymmetric key with what is told of it.
+type parsed[Key any] struct {
+	key  Key
+	info keys.Info
 }
 
 // newSource returns the source of a reference that stands at a path, such as
@@ -90,35 +100,43 @@ func (s *source) decode(k Key) ([]byte, error) {
 	return key, nil
 }
 
-// private returns the private key that the stored bytes hold.
-func (s *source) private(k Key) (crypto.PrivateKey, keys.Info, error) {
+// private returns the private key that the stored bytes hold. Like public, it keeps the parsed
+// key for as long as unused after its last use.
+func (s *source) private(k Key, unused time.Duration) (crypto.PrivateKey, keys.Info, error) {
 	text, err := s.decode(k)
 	if err != nil {
 		return nil, keys.Info{}, err
 	}
 	defer clear(text)
-	key, info, err := keys.ParsePrivate(text)
-	if err != nil {
-		if _, _, public := keys.ParsePublic(text); public == nil {
-			err = errPublicKey
+	p, err := s.privates.Get(text, unused, func() (p parsed[crypto.PrivateKey], err error) {
+		if p.key, p.info, err = keys.ParsePrivate(text); err != nil {
+			if _, _, public := keys.ParsePublic(text); public == nil {
+				err = errPublicKey
+			}
 		}
+		return p, err
+	})
+	if err != nil {
 		return nil, keys.Info{}, s.unusable(err)
 	}
-	return key, info, nil
+	return p.key, p.info, nil
 }
 
 // public returns the public key that the stored bytes hold or belong to.
-func (s *source) public(k Key) (crypto.PublicKey, keys.Info, error) {
+func (s *source) public(k Key, unused time.Duration) (crypto.PublicKey, keys.Info, error) {
 	text, err := s.decode(k)
 	if err != nil {
 		return nil, keys.Info{}, err
 	}
 	defer clear(text)
-	key, info, err := keys.ParsePublic(text)
+	p, err := s.publics.Get(text, unused, func() (p parsed[crypto.PublicKey], err error) {
+		p.key, p.info, err = keys.ParsePublic(text)
+		return p, err
+	})
 	if err != nil {
 		return nil, keys.Info{}, s.unusable(err)
 	}
-	return key, info, nil
+	return p.key, p.info, nil
 }
 
 // A want is a source that a step needs, and whether its versions before the current

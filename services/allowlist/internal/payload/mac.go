@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/hmac"
 	"hash"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // A mac authenticates what was encrypted.
@@ -25,7 +27,8 @@ const noBlob = -1
 
 // sum returns the MAC of blobs. Text writes a blob's text, and raw returns its bytes.
 func (a *mac) sum(key []byte, text func(h hash.Hash, blob int), raw func(blob int) []byte) []byte {
-	h := hmac.New(a.hash.New, key)
+	var h hash.Hash
+	memory.Do(func() { h = hmac.New(a.hash.New, key) })
 	for _, in := range a.input {
 		switch {
 		case in.blob == noBlob:

@@ -158,6 +158,29 @@ type message struct {
 	// with what there is and fails at its end, so that a wrong padding takes the path and the
 	// time of a wrong structure.
 	spoiled bool
+	// owned are decoded keys that are wiped when the message is done.
+	owned [][]byte
+}
+
+// own has a decoded key wiped when the message is done.
+func (m *message) own(key []byte) []byte {
+	m.owned = append(m.owned, key)
+	return key
+}
+
+// ownShared is own for a key that may be one of a pair, which nobody wipes.
+func (m *message) ownShared(key any) {
+	if secret, ok := key.([]byte); ok {
+		m.own(secret)
+	}
+}
+
+// close ends the turn of the message and wipes the keys that it owns.
+func (m *message) close() {
+	m.end()
+	for _, key := range m.owned {
+		clear(key)
+	}
 }
 
 // spend notes work that is about to be done, in iterations of a hash, and fails where it

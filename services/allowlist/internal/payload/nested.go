@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
@@ -32,10 +33,11 @@ func (n *nested) signing(m *message) (*nesting, error) {
 		return nil, nil
 	}
 	s := n.keys[0]
-	key, info, err := joseKey(s, m.ring.first(s), n.jws.KeyBytes() > 0, true)
+	key, info, err := joseKey(s, m.ring.first(s), n.jws.KeyBytes() > 0, true, m.keepUnused())
 	if err != nil {
 		return nil, err
 	}
+	m.ownShared(key)
 	made := &nesting{nested: n, options: n.jws, key: key}
 	made.options.Header, err = fingerprinted(s, n.jws.Header, info)
 	return made, err
@@ -48,13 +50,14 @@ func (n *nested) verifying(m *message) (*nesting, error) {
 	}
 	made := &nesting{nested: n, options: n.jws}
 	for _, c := range m.ring.candidates(n.keys) {
-		key, _, err := joseKey(c.source, c.Key, n.jws.KeyBytes() > 0, false)
+		key, _, err := joseKey(c.source, c.Key, n.jws.KeyBytes() > 0, false, m.keepUnused())
 		switch {
 		case err != nil && c.previous:
 			continue
 		case err != nil:
 			return nil, err
 		}
+		m.ownShared(key)
 		made.public, made.by = append(made.public, key), append(made.by, c)
 	}
 	return made, nil
@@ -98,15 +101,15 @@ func (n *nesting) verify(m *message, compact []byte) ([]byte, error) {
 
 // joseKey returns a key as package jose takes it: the bytes of a shared one, a private
 // or a public one.
-func joseKey(s *source, k Key, shared, private bool) (any, keys.Info, error) {
+func joseKey(s *source, k Key, shared, private bool, unused time.Duration) (any, keys.Info, error) {
 	if shared {
 		key, err := s.decode(k)
 		return key, keys.Info{}, err
 	}
 	if private {
-		return s.private(k)
+		return s.private(k, unused)
 	}
-	return s.public(k)
+	return s.public(k, unused)
 }
 
 // The placeholders of JOSE headers.

@@ -3,6 +3,7 @@ package payload
 import (
 	"errors"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
@@ -19,7 +20,8 @@ func (m *message) secret(s *source) ([]byte, error) {
 	if s == nil {
 		return nil, nil
 	}
-	return s.decode(m.ring.first(s))
+	text, err := s.decode(m.ring.first(s))
+	return m.own(text), err
 }
 
 func (o *openPGP) encoder(m *message) (encoder, error) {
@@ -41,7 +43,9 @@ func (o *openPGP) encoder(m *message) (encoder, error) {
 		if err := m.spend(pgpWork); err != nil {
 			return nil, err
 		}
-		ciphertext, err := o.message.Encrypt(m.Now, m.Random, recipient, signer, value)
+		ciphertext, err := memory.Erased(func() ([]byte, error) {
+			return o.message.Encrypt(m.Now, m.Random, recipient, signer, value)
+		})
 		if err != nil {
 			return nil, o.keys[0].unusable(err)
 		}
@@ -59,7 +63,7 @@ func (m *message) texts(sources []*source) (texts [][]byte, by []candidate, err 
 		case err != nil:
 			return nil, nil, err
 		}
-		texts, by = append(texts, text), append(by, c)
+		texts, by = append(texts, m.own(text)), append(by, c)
 	}
 	return texts, by, nil
 }
@@ -83,7 +87,11 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 		if err := m.spend(pgpWork * len(private)); err != nil {
 			return nil, err
 		}
-		value, which, err := pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
+		var which int
+		value, err := memory.Erased(func() (value []byte, err error) {
+			value, which, err = pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
+			return value, err
+		})
 		m.tried = m.tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
 		switch {
 		case err == nil:

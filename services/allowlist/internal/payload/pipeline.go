@@ -98,28 +98,20 @@ func (p *Pipeline) ShowsKey() bool { return p.showsKey }
 func (p *Pipeline) IsOracle() bool { return p.oracle }
 
 // begin begins a message with the keys that were resolved for wants.
+//
+// Steps wipe the keys that they decode. What libraries make of keys is kept for the next
+// message ([keys.Made]), or erased by [memory.Do] where a step makes it: to run all of a message
+// within Do would take several times as long as the message.
 func (p *Pipeline) begin(in Input, wants []want, goesOut bool) (*message, error) {
 	if in.Random == nil {
 		in.Random = rand.Reader
 	}
+	memory.Used()
 	ring, err := newRing(wants, in.Keys)
 	if err != nil {
 		return nil, err
 	}
 	return &message{Input: in, ring: ring, limit: p.workLimit}, p.checkAcknowledged(in.Now, goesOut)
-}
-
-// erasing runs f, and erases what it leaves of keys: by [memory.Do], unless all that libraries
-// make of keys is kept for the next message. Private keys, session keys and JOSE take much
-// longer than erasing; the others would take twice as long.
-func (p *Pipeline) erasing(f func()) {
-	symmetric, ok := p.kind.(*symmetric)
-	if p.nested == nil && (p.kind == nil || ok && symmetric.light()) && (p.signer == nil || p.signer.light()) {
-		memory.Used()
-		f()
-		return
-	}
-	memory.Do(f)
 }
 
 // Encrypt protects a body that goes out.
@@ -129,17 +121,12 @@ func (p *Pipeline) erasing(f func()) {
 // BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
 // if the signature covers what the context does not have, with [ErrExchange], and as
 // [Input].Turn and [Input].Nonces do.
-func (p *Pipeline) Encrypt(in Input) (out Output, err error) {
-	p.erasing(func() { out, err = p.encrypt(in) })
-	return out, err
-}
-
-func (p *Pipeline) encrypt(in Input) (Output, error) {
+func (p *Pipeline) Encrypt(in Input) (Output, error) {
 	m, err := p.begin(in, p.toEncrypt, true)
 	if err != nil {
 		return Output{}, err
 	}
-	defer m.end()
+	defer m.close()
 	out := Output{Body: in.Body, ContentType: p.contentType}
 	if p.kind != nil {
 		if err := p.protect(m, &out); err != nil {
@@ -208,17 +195,12 @@ func (p *Pipeline) Verify(in Input) (Output, error) {
 }
 
 // receive opens and verifies a message.
-func (p *Pipeline) receive(in Input, wants []want, open bool) (out Output, err error) {
-	p.erasing(func() { out, err = p.receiveNow(in, wants, open) })
-	return out, err
-}
-
-func (p *Pipeline) receiveNow(in Input, wants []want, open bool) (Output, error) {
+func (p *Pipeline) receive(in Input, wants []want, open bool) (Output, error) {
 	m, err := p.begin(in, wants, false)
 	if err != nil {
 		return Output{}, err
 	}
-	defer m.end()
+	defer m.close()
 	out := Output{Body: in.Body}
 	ofPlaintext := p.signer != nil && p.kind != nil && p.signer.compiled.NeedsPlaintext()
 	if p.signer != nil && !ofPlaintext {

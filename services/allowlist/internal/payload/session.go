@@ -85,7 +85,7 @@ func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]b
 	if err := m.spend(publicKeyWork); err != nil {
 		return nil, err
 	}
-	public, info, err := s.public(m.ring.first(s))
+	public, info, err := s.public(m.ring.first(s), m.keepUnused())
 	if err != nil {
 		return nil, err
 	}

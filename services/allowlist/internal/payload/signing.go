@@ -160,8 +160,8 @@ func macHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 }
 
 // key returns one version of a key, private to sign or public to verify.
-func (s *signer) key(from *source, k Key, private bool) (any, keys.Info, error) {
-	key, info, err := joseKey(from, k, s.shared, private)
+func (s *signer) key(m *message, from *source, k Key, private bool) (any, keys.Info, error) {
+	key, info, err := joseKey(from, k, s.shared, private, m.keepUnused())
 	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
 		return nil, info, from.unusable(errKeyLength)
 	}
@@ -201,7 +201,7 @@ func (s *signer) sign(m *message, out *Output) error {
 		if !s.list && i > 0 {
 			break
 		}
-		key, info, err := s.key(c.source, c.Key, true)
+		key, info, err := s.key(m, c.source, c.Key, true)
 		switch {
 		case err != nil && c.previous:
 			continue
@@ -252,12 +252,6 @@ func (s *signer) message(m *message, body, plaintext []byte, known bool) signatu
 	}
 }
 
-// light reports whether signing leaves nothing of a key behind but what is kept.
-func (s *signer) light() bool {
-	_, mac := s.config.Scheme.(signature.HMAC)
-	return mac
-}
-
 // refused returns the refusal of what cannot be signed or verified as it is.
 func (s *signer) refused(err error) error {
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
@@ -282,7 +276,7 @@ func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) e
 	defer func() { clearKeys(all) }()
 	var by []candidate
 	for _, c := range m.ring.candidates(s.keys) {
-		key, _, err := s.key(c.source, c.Key, false)
+		key, _, err := s.key(m, c.source, c.Key, false)
 		switch {
 		case err != nil && c.previous:
 			continue

@@ -88,7 +88,7 @@ func (s *agreed) draw(m *message, p *parts) (held, error) {
 		return held{}, err
 	}
 	key := m.ring.first(s.keys[0])
-	public, _, err := s.keys[0].public(key)
+	public, _, err := s.keys[0].public(key, m.keepUnused())
 	if err != nil {
 		return held{}, err
 	}
@@ -255,12 +255,12 @@ func (m *message) privates(sources []*source) ([]private, error) {
 	var all []private
 	var unusable error
 	for _, c := range m.ring.candidates(sources) {
-		key, info, err := c.private(c.Key)
+		key, info, err := c.private(c.Key, m.keepUnused())
 		if err == nil {
 			all = append(all, private{candidate: c, key: key, info: info})
 			continue
 		}
-		if _, _, public := c.public(c.Key); unusable == nil && !c.previous && (public != nil || len(sources) == 1) {
+		if _, _, public := c.public(c.Key, m.keepUnused()); unusable == nil && !c.previous && (public != nil || len(sources) == 1) {
 			unusable = err
 		}
 	}

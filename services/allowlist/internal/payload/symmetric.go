@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/keyward/keyward/pkg/memory"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
@@ -76,7 +77,7 @@ func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
 	if s.lasting() {
 		box, err = s.boxes.Get(cut, m.keepUnused(), newBox)
 	} else {
-		box, err = newBox()
+		box, err = memory.Erased(newBox)
 	}
 	switch {
 	case err == nil:
@@ -94,9 +95,6 @@ func (s *symmetric) lasting() bool {
 	_, shared := s.supply.(*sharedKey)
 	return shared && (s.derivation == nil || s.derivation.sent == 0)
 }
-
-// light reports whether messages leave nothing of a key behind but what is kept.
-func (s *symmetric) light() bool { return s.lasting() && s.mac == nil }
 
 // own returns the cipher's key for other uses.
 func (s *symmetric) own(k *keyed) []byte {

@@ -8,6 +8,9 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"hash"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // A content is a content cipher (RFC 7518 section 5).
@@ -63,6 +66,10 @@ func (c content) ciphertextLen(n int) int {
 // aead returns the cipher with its key, for IVs of n bytes. The key has the right
 // length.
 func (c content) aead(key []byte, n int) (cipher.AEAD, error) {
+	return memory.Erased(func() (cipher.AEAD, error) { return c.newAEAD(key, n) })
+}
+
+func (c content) newAEAD(key []byte, n int) (cipher.AEAD, error) {
 	if c.mac == 0 {
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -102,7 +109,7 @@ func (c *cbcHMAC) Seal(dst, iv, plaintext, aad []byte) []byte {
 		dst = append(dst, byte(fill))
 	}
 	ciphertext := dst[start:]
-	cipher.NewCBCEncrypter(c.block, iv).CryptBlocks(ciphertext, ciphertext)
+	memory.Do(func() { cipher.NewCBCEncrypter(c.block, iv).CryptBlocks(ciphertext, ciphertext) }) // it copies the key
 	return append(dst, c.tag(iv, ciphertext, aad)...)
 }
 
@@ -119,7 +126,7 @@ func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, sealed[:n]...)
 	plaintext := dst[start:]
-	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plaintext, plaintext)
+	memory.Do(func() { cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plaintext, plaintext) })
 	// Whoever knows the key padded it wrongly: nothing is to be hidden from them.
 	fill := int(plaintext[n-1])
 	if fill == 0 || fill > aes.BlockSize {
@@ -136,7 +143,8 @@ func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
 // tag returns the first half of the MAC over associated data, IV, ciphertext and the
 // length of the first in bits.
 func (c *cbcHMAC) tag(iv, ciphertext, aad []byte) []byte {
-	mac := hmac.New(c.hash.New, c.key)
+	var mac hash.Hash
+	memory.Do(func() { mac = hmac.New(c.hash.New, c.key) })
 	mac.Write(aad)
 	mac.Write(iv)
 	mac.Write(ciphertext)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -248,11 +249,13 @@ func (m *message) unwrapGCM(wrapping []byte) ([]byte, error) {
 }
 
 func gcm(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+	return memory.Erased(func() (cipher.AEAD, error) {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		return cipher.NewGCM(block)
+	})
 }
 
 // keyError turns the errors of package keys into ours. Others are not the caller's.

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // maxSignature is the length of a dot and the longest signature.
@@ -77,7 +79,7 @@ func (s signing) curve() elliptic.Curve {
 func (s signing) digest(key []byte, in input) []byte {
 	h := s.hash.New()
 	if s.method == macs {
-		h = hmac.New(s.hash.New, key)
+		memory.Do(func() { h = hmac.New(s.hash.New, key) })
 	}
 	in.writeTo(h)
 	return h.Sum(nil)
@@ -85,11 +87,18 @@ func (s signing) digest(key []byte, in input) []byte {
 
 // sign signs the input.
 func (s signing) sign(random io.Reader, key any, in input) ([]byte, error) {
-	switch k := key.(type) {
-	case []byte:
+	if k, shared := key.([]byte); shared {
 		if s.method == macs && len(k) >= s.hash.Size() {
 			return s.digest(k, in), nil
 		}
+		return nil, ErrKey
+	}
+	return memory.Erased(func() ([]byte, error) { return s.signPrivately(random, key, in) })
+}
+
+// signPrivately signs the input with a private key.
+func (s signing) signPrivately(random io.Reader, key any, in input) ([]byte, error) {
+	switch k := key.(type) {
 	case *rsa.PrivateKey:
 		switch s.method {
 		case rsaPKCS1v15:

@@ -2,8 +2,11 @@ package keys
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 const (
@@ -22,7 +25,7 @@ const keyWrapIV uint64 = 0xa6a6a6a6a6a6a6a6
 // fails with [ErrKey]. The wrapped key has 8 bytes more. It fails with [ErrLength] if the
 // key is shorter than 16 bytes or not a multiple of 8.
 func WrapAES(wrapping, key []byte) ([]byte, error) {
-	block, err := aes.NewCipher(wrapping)
+	block, err := memory.Erased(func() (cipher.Block, error) { return aes.NewCipher(wrapping) })
 	if err != nil {
 		return nil, ErrKey
 	}
@@ -52,7 +55,7 @@ func WrapAES(wrapping, key []byte) ([]byte, error) {
 // UnwrapAES returns the key that was wrapped, or [ErrUnwrap] if it was not wrapped under
 // this key or has been changed.
 func UnwrapAES(wrapping, wrapped []byte) ([]byte, error) {
-	block, err := aes.NewCipher(wrapping)
+	block, err := memory.Erased(func() (cipher.Block, error) { return aes.NewCipher(wrapping) })
 	if err != nil {
 		return nil, ErrKey
 	}

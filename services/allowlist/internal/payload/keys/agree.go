@@ -6,6 +6,8 @@ import (
 	"crypto/ecdsa"
 	"fmt"
 	"io"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // A Curve is one on which two sides agree on a key (NIST SP 800-56A, RFC 7748).
@@ -73,6 +75,10 @@ func (c Curve) Encapsulate(random io.Reader, public crypto.PublicKey) (ephemeral
 // public key. It fails with [ErrUnwrap] if that is not a point of the curve, or such that
 // the secret would be zero, and with [ErrKey] if the private key is not of the curve.
 func (c Curve) Decapsulate(private crypto.PrivateKey, ephemeral []byte) ([]byte, error) {
+	return memory.Erased(func() ([]byte, error) { return c.decapsulate(private, ephemeral) })
+}
+
+func (c Curve) decapsulate(private crypto.PrivateKey, ephemeral []byte) ([]byte, error) {
 	static, ok := c.private(private)
 	if !ok {
 		return nil, ErrKey

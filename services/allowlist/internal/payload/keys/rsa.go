@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // OAEP is RSAES-OAEP (RFC 8017 section 7.1).
@@ -58,7 +60,7 @@ func (o OAEP) Unwrap(private crypto.PrivateKey, wrapped []byte) ([]byte, error) 
 		return nil, err
 	}
 	// The library takes no randomness here.
-	key, err := recipient.Decrypt(nil, wrapped, options)
+	key, err := memory.Erased(func() ([]byte, error) { return recipient.Decrypt(nil, wrapped, options) })
 	if err != nil {
 		return nil, ErrUnwrap
 	}
@@ -106,6 +108,10 @@ func (PKCS1v15) UnwrapKey(private crypto.PrivateKey, wrapped []byte, n int) ([]b
 	if n < 16 || n > recipient.Size()-11 {
 		return nil, ErrParameters
 	}
+	return memory.Erased(func() ([]byte, error) { return unwrapKey(recipient, wrapped, n) })
+}
+
+func unwrapKey(recipient *rsa.PrivateKey, wrapped []byte, n int) ([]byte, error) {
 	secret := recipient.D.Bytes()
 	defer clear(secret)
 	key, err := hkdf.Key(sha256.New, secret, wrapped, "key in place of one that does not open", n)
@@ -126,7 +132,9 @@ func (PKCS1v15) Decrypt(private crypto.PrivateKey, encrypted []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	message, err := rsa.DecryptPKCS1v15(nil, recipient, encrypted) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
+	message, err := memory.Erased(func() ([]byte, error) {
+		return rsa.DecryptPKCS1v15(nil, recipient, encrypted) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
+	})
 	if err != nil {
 		return nil, ErrUnwrap
 	}

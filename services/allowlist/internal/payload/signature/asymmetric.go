@@ -10,6 +10,8 @@ import (
 	"io"
 	"math/big"
 	"slices"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 // RSA is a signature with RSA (RFC 8017): RSASSA-PKCS1-v1_5, or RSASSA-PSS with a salt
@@ -24,15 +26,13 @@ func (s RSA) sign(random io.Reader, key any, in *signed) ([]byte, error) {
 	if !ok {
 		return nil, ErrKey
 	}
-	var (
-		signature []byte
-		err       error
-	)
-	if s.PSS {
-		signature, err = rsa.SignPSS(random, private, s.Hash, in.digest(s.Hash), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-	} else {
-		signature, err = rsa.SignPKCS1v15(random, private, s.Hash, in.digest(s.Hash))
-	}
+	digest := in.digest(s.Hash)
+	signature, err := memory.Erased(func() ([]byte, error) {
+		if s.PSS {
+			return rsa.SignPSS(random, private, s.Hash, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
+		return rsa.SignPKCS1v15(random, private, s.Hash, digest)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sign with RSA: %w", err)
 	}
@@ -74,14 +74,19 @@ func (s ECDSA) sign(random io.Reader, key any, in *signed) ([]byte, error) {
 	if !ok || private.Curve != s.curve() {
 		return nil, ErrKey
 	}
+	digest := in.digest(s.Hash)
 	if !s.P1363 {
-		signature, err := ecdsa.SignASN1(random, private, in.digest(s.Hash))
+		signature, err := memory.Erased(func() ([]byte, error) { return ecdsa.SignASN1(random, private, digest) })
 		if err != nil {
 			return nil, fmt.Errorf("sign with ECDSA: %w", err)
 		}
 		return signature, nil
 	}
-	r, t, err := ecdsa.Sign(random, private, in.digest(s.Hash))
+	var r, t *big.Int
+	_, err := memory.Erased(func() (_ any, err error) {
+		r, t, err = ecdsa.Sign(random, private, digest)
+		return nil, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sign with ECDSA: %w", err)
 	}
@@ -124,7 +129,7 @@ func (Ed25519) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	if !ok || len(private) != ed25519.PrivateKeySize {
 		return nil, ErrKey
 	}
-	return ed25519.Sign(private, in.bytes()), nil
+	return memory.Erased(func() ([]byte, error) { return ed25519.Sign(private, in.bytes()), nil })
 }
 
 func (Ed25519) verifies(key any) bool {

@@ -101,9 +101,11 @@ func (s SecretDigest) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	if !ok {
 		return nil, ErrKey
 	}
-	h := s.Hash.New()
-	in.writeTo(h, secret)
-	return h.Sum(nil), nil
+	return memory.Erased(func() ([]byte, error) {
+		h := s.Hash.New()
+		in.writeTo(h, secret)
+		return h.Sum(nil), nil
+	})
 }
 
 func (SecretDigest) verifies(key any) bool { return isShared(key) }
