@@ -31,7 +31,7 @@
 // caller's message stays as it is.
 //
 // Pin the vault's keys in [Config.SealingKeys]. Without a pin the connection trusts the keys
-// that GetSealing returns: that protects values from whoever reads traffic, but not from a
+// that GetSealing returns: that protects values from someone who reads traffic, but not from a
 // gateway that answers with a key of its own. A vault of a release that has no GetSealing gets no
 // value ([ErrNoSealing]) unless [Config.Unsealed] says so.
 //

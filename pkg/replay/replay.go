@@ -79,7 +79,7 @@ func (l *Ledger) With(req Request, content []byte) Request {
 	return Request{id: req.id, content: l.mac("with", req.content, content)}
 }
 
-// Once describes the use of something that may be used once, whoever uses it and by whatever
+// Once describes the use of something that may be used once, by any caller and any
 // method. The purpose says what it is.
 func (l *Ledger) Once(purpose string, thing []byte) Request {
 	return Request{

@@ -34,7 +34,7 @@
 // # What is in memory
 //
 // Values that are kept never leave: each caller gets a copy, which it zeroes. A value that
-// nobody used for MaxStale is dropped and overwritten. The vault encrypts its answers for a
+// has not been used for MaxStale is dropped and overwritten. The vault encrypts its answers for a
 // key pair that the cache holds in memory and replaces each few minutes, so that no value is
 // in the buffers of the connection.
 package cache
@@ -66,7 +66,7 @@ const callBound = 5 * time.Second
 // Config is what a [Cache] needs to know. The zero Config keeps nothing.
 type Config struct {
 	// MaxStale is how long the vault may be silent until what is kept is no longer
-	// served, and how long a value is kept that nobody uses; at most an hour. Zero: nothing
+	// served, and how long an unused value is kept; at most an hour. Zero: nothing
 	// is kept, each call asks the vault.
 	MaxStale time.Duration
 	// Parent is what to be told of: `workspaces/{workspace}`, or empty for all, which

@@ -84,7 +84,7 @@ func (m *memory) drop() {
 	}
 }
 
-// dropUnused drops what nobody used for so long as the vault may be silent.
+// dropUnused drops values that have not been used for MaxStale.
 func (m *memory) dropUnused() {
 	now := m.now()
 	for {
@@ -97,7 +97,7 @@ func (m *memory) dropUnused() {
 }
 
 // expire drops all that is kept if it is too old to be served, and reports whether
-// there was something. It also drops what nobody used.
+// there was something. It also drops unused values.
 func (m *memory) expire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

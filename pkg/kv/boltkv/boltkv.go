@@ -142,7 +142,7 @@ func Open(path string, opts Options) (*DB, error) {
 }
 
 // unlock keeps the file from being locked into memory, for which it may be too large, with
-// the rest of a program that locks all it has. The file is mapped anew when it has grown.
+// the rest of a program that locks all it has. The file is mapped again when it has grown.
 func (db *DB) unlock() error {
 	at := db.bolt.Info().Data
 	if at == db.mapped {

@@ -70,7 +70,7 @@ type Options struct {
 	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
 	Turns *turn.Queue
-	// KeepUnused is how long derived keys are remembered that nobody uses.
+	// KeepUnused is how long unused derived keys are kept.
 	KeepUnused time.Duration
 	Metrics    prometheus.Registerer
 }
@@ -88,7 +88,7 @@ type Server struct {
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *turn.Queue
-	// keepUnused is how long derived keys are remembered that nobody uses.
+	// keepUnused is how long unused derived keys are kept.
 	keepUnused time.Duration
 }
 

@@ -46,7 +46,7 @@ var errTooMuchWork = errors.New("the values of the message take too much work in
 // another key each time, and nothing is remembered. What remembering costs in safety
 // is little: the key lives in memory beside the compiled configuration, longer than the
 // secret it is made of lives in the vault's client, but it is found only by who has the
-// secret again, and it is zeroed when another takes its place or nobody used it for as long
+// secret again, and it is zeroed when another takes its place or it has been unused for as long
 // as the client keeps secrets. It is found by a keyed
 // hash of the secret, so that the secret is not kept, and not by an unkeyed one, which
 // would let who reads the memory try passphrases without the slow derivation.
@@ -194,7 +194,7 @@ func (d *deriver) recall(of [sha256.Size]byte, n int) []byte {
 	return nil
 }
 
-// remember keeps a copy of a key in the place of the oldest, until nobody used it for a while.
+// remember keeps a copy of a key in the place of the oldest, until it has been unused for a while.
 func (d *deriver) remember(of [sha256.Size]byte, key []byte, unused time.Duration) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
@@ -208,7 +208,7 @@ func (d *deriver) remember(of [sha256.Size]byte, key []byte, unused time.Duratio
 	}
 }
 
-// forget zeroes the keys that nobody used for a while, and comes again while there are others.
+// forget zeroes unused keys, and schedules itself again while others are left.
 func (d *deriver) forget(unused time.Duration) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()

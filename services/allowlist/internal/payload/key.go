@@ -39,7 +39,7 @@ type source struct {
 	publics  keys.Made[parsed[crypto.PublicKey]]
 }
 
-// parsed is an asymmetric key with what is told of it.
+// parsed is an asymmetric key with its metadata.
 type parsed[Key any] struct {
 	key  Key
 	info keys.Info

@@ -94,7 +94,7 @@ func (s *Server) UnbindSecret(ctx context.Context, req *vaultv1.UnbindSecretRequ
 }
 
 // ResolveSecret returns a value to a workload that is bound to it. A response that is not
-// encrypted for a recipient shares the memory of the value, so nobody can zero it before it
+// encrypted for a recipient shares the memory of the value, so it cannot be zeroed before it
 // is sent.
 func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// portless reports whether the binding sends a credential to a port that nobody reported.
+// portless reports whether the binding sends a credential to a port that was not reported.
 func (b Binding) portless() bool { return b.Usage == Credential && b.Port == 0 }
 
 // destination returns where a credential is sent, as allowed hosts name it. A binding that

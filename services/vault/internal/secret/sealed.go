@@ -17,7 +17,7 @@ import (
 // A sealed value (package sealing) is opened before the transaction, and from then on passes
 // everything that other values pass. In the transaction the ledger of requests notes that it was
 // used. The ledger remembers that for a day, while a sealed value is taken for an hour: so it
-// is used once, whoever sends it, by whatever method.
+// is used once, by any caller and any method.
 //
 // A repeated request is recognised by the value, not by the bytes that it arrived as: a caller
 // who makes a request again may have sealed the value again.

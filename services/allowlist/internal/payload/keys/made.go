@@ -32,8 +32,8 @@ type made[Object any] struct {
 	used   time.Time // zero: there is none
 }
 
-// Get returns the object of a key, which build makes if it is not there. It is kept until
-// nobody asked for it for as long as unused.
+// Get returns the object of a key, which build makes if it is not there. The object is kept until
+// it has not been used for as long as unused.
 func (m *Made[Object]) Get(key []byte, unused time.Duration, build func() (Object, error)) (Object, error) {
 	var of [sha256.Size]byte
 	memory.Do(func() { of = sha256.Sum256(key) })
@@ -73,7 +73,7 @@ func (m *Made[Object]) keep(of *[sha256.Size]byte, object Object, unused time.Du
 	}
 }
 
-// forget gives up the objects that nobody asked for, and comes again while there are others.
+// forget drops unused objects, and schedules itself again while others are left.
 func (m *Made[Object]) forget(unused time.Duration) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
