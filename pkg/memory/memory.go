@@ -31,9 +31,10 @@ const (
 	// longest is how long garbage may stay in a program that is never quiet, unless its work
 	// causes collections, as it does under load.
 	longest = 20 * time.Second
-	// generations is how many collections erase all garbage: what a [sync.Pool] holds
-	// survives one.
-	generations = 2
+	// generations is how many collections erase all garbage, one after the other. What a
+	// [sync.Pool] holds survives one. What a library keeps for as long as a key, by a weak
+	// pointer and a cleanup, survives until the cleanup has run, which takes a while.
+	generations = 3
 )
 
 // uses counts how often secrets were used. It belongs to the whole program, as the garbage
@@ -70,9 +71,7 @@ func Collect(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if c.due(now, uses.Load(), collections()) {
-				for range generations {
-					runtime.GC()
-				}
+				runtime.GC()
 			}
 		}
 	}
@@ -85,6 +84,7 @@ type collector struct {
 	dirty bool      // a use was seen that may have left something
 	since time.Time // when the first such use was seen
 	done  uint64    // collections by then
+	left  int       // collections that are still to be made, one at each look
 }
 
 // due reports whether to collect, after so many uses and collections.
@@ -96,17 +96,20 @@ func (c *collector) due(now time.Time, uses, collections uint64) bool {
 		}
 	}
 	switch {
+	case c.left > 0:
+		c.left--
+		return true
 	case !c.dirty:
 		return false
 	case now.Sub(c.last) >= quiet:
-		c.dirty = false
+		c.dirty, c.left = false, generations-1
 		return true
 	case collections >= c.done+generations:
 		// What was used by then is gone; what was used since may be there.
 		c.since, c.done = now, collections
 		return false
 	case now.Sub(c.since) >= longest:
-		c.since, c.done = now, collections+generations
+		c.since, c.done, c.left = now, collections+generations, generations-1
 		return true
 	}
 	return false
