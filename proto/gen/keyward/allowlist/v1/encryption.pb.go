@@ -397,7 +397,7 @@ func (x Cipher_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Algorithm.Descriptor instead.
 func (Cipher_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // How a plaintext is filled up to whole blocks, in CBC and ECB.
@@ -455,7 +455,7 @@ func (x Cipher_Padding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Padding.Descriptor instead.
 func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 1}
 }
 
 // What is wrapped.
@@ -516,7 +516,7 @@ func (x SessionKey_Form) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionKey_Form.Descriptor instead.
 func (SessionKey_Form) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // The curves.
@@ -569,7 +569,7 @@ func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Ecdh_Curve.Descriptor instead.
 func (Ecdh_Curve) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // The sources.
@@ -659,7 +659,7 @@ func (x Iv_Source) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Iv_Source.Descriptor instead.
 func (Iv_Source) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22, 0}
 }
 
 // The ways to manage the content key (`alg`, RFC 7518 section 4).
@@ -748,7 +748,7 @@ func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_KeyManagement.Descriptor instead.
 func (Jose_KeyManagement) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // The content ciphers (`enc`, RFC 7518 section 5).
@@ -817,7 +817,7 @@ func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_ContentEncryption.Descriptor instead.
 func (Jose_ContentEncryption) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 1}
 }
 
 // The algorithms.
@@ -910,7 +910,7 @@ func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jws_Algorithm.Descriptor instead.
 func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // What a selected value is turned into before encryption, and back.
@@ -965,7 +965,7 @@ func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_ValueForm.Descriptor instead.
 func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
 }
 
 // What to do with a path that selects nothing.
@@ -1018,7 +1018,7 @@ func (x Fields_Missing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_Missing.Descriptor instead.
 func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 1}
 }
 
 // What a part may be.
@@ -1106,7 +1106,7 @@ func (x Part_Slot) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Part_Slot.Descriptor instead.
 func (Part_Slot) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39, 0}
 }
 
 // The algorithms.
@@ -1171,7 +1171,7 @@ func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mac_Algorithm.Descriptor instead.
 func (Mac_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 0}
 }
 
 // The algorithms.
@@ -1256,7 +1256,7 @@ func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
 func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
 }
 
 // The choices that need acknowledgement.
@@ -1379,7 +1379,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45, 0}
 }
 
 // Encryption says how bodies to and from an endpoint are protected. It holds
@@ -1707,6 +1707,7 @@ type Profile struct {
 	//	*Profile_RsaDirect
 	//	*Profile_Jose
 	//	*Profile_Pgp
+	//	*Profile_Plain
 	Kind isProfile_Kind `protobuf_oneof:"kind"`
 	// Which part of the body is encrypted. Unset: the whole body.
 	Selection *Selection `protobuf:"bytes,5,opt,name=selection,proto3" json:"selection,omitempty"`
@@ -1801,6 +1802,15 @@ func (x *Profile) GetPgp() *Pgp {
 	return nil
 }
 
+func (x *Profile) GetPlain() *Plain {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_Plain); ok {
+			return x.Plain
+		}
+	}
+	return nil
+}
+
 func (x *Profile) GetSelection() *Selection {
 	if x != nil {
 		return x.Selection
@@ -1860,6 +1870,12 @@ type Profile_Pgp struct {
 	Pgp *Pgp `protobuf:"bytes,4,opt,name=pgp,proto3,oneof"`
 }
 
+type Profile_Plain struct {
+	// Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
+	// Nothing is selected, and there is no envelope; the message may be signed.
+	Plain *Plain `protobuf:"bytes,50,opt,name=plain,proto3,oneof"`
+}
+
 func (*Profile_Cipher) isProfile_Kind() {}
 
 func (*Profile_RsaDirect) isProfile_Kind() {}
@@ -1867,6 +1883,46 @@ func (*Profile_RsaDirect) isProfile_Kind() {}
 func (*Profile_Jose) isProfile_Kind() {}
 
 func (*Profile_Pgp) isProfile_Kind() {}
+
+func (*Profile_Plain) isProfile_Kind() {}
+
+// Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
+// came, after it has verified the signature, if there is one.
+type Plain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plain) Reset() {
+	*x = Plain{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plain) ProtoMessage() {}
+
+func (x *Plain) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plain.ProtoReflect.Descriptor instead.
+func (*Plain) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
+}
 
 // A SecretRef points at a secret in the vault. It is never the value.
 type SecretRef struct {
@@ -1893,7 +1949,7 @@ type SecretRef struct {
 
 func (x *SecretRef) Reset() {
 	*x = SecretRef{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1961,7 @@ func (x *SecretRef) String() string {
 func (*SecretRef) ProtoMessage() {}
 
 func (x *SecretRef) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +1974,7 @@ func (x *SecretRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRef.ProtoReflect.Descriptor instead.
 func (*SecretRef) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SecretRef) GetName() string {
@@ -1977,7 +2033,7 @@ type Cipher struct {
 
 func (x *Cipher) Reset() {
 	*x = Cipher{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2045,7 @@ func (x *Cipher) String() string {
 func (*Cipher) ProtoMessage() {}
 
 func (x *Cipher) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2058,7 @@ func (x *Cipher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cipher.ProtoReflect.Descriptor instead.
 func (*Cipher) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cipher) GetAlgorithm() Cipher_Algorithm {
@@ -2137,7 +2193,7 @@ type SharedKey struct {
 
 func (x *SharedKey) Reset() {
 	*x = SharedKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2205,7 @@ func (x *SharedKey) String() string {
 func (*SharedKey) ProtoMessage() {}
 
 func (x *SharedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2218,7 @@ func (x *SharedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedKey.ProtoReflect.Descriptor instead.
 func (*SharedKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SharedKey) GetKeys() []*SecretRef {
@@ -2201,7 +2257,7 @@ type Derivation struct {
 
 func (x *Derivation) Reset() {
 	*x = Derivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2269,7 @@ func (x *Derivation) String() string {
 func (*Derivation) ProtoMessage() {}
 
 func (x *Derivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2282,7 @@ func (x *Derivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Derivation.ProtoReflect.Descriptor instead.
 func (*Derivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Derivation) GetFunction() isDerivation_Function {
@@ -2342,7 +2398,7 @@ type DigestDerivation struct {
 
 func (x *DigestDerivation) Reset() {
 	*x = DigestDerivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2410,7 @@ func (x *DigestDerivation) String() string {
 func (*DigestDerivation) ProtoMessage() {}
 
 func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2423,7 @@ func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestDerivation.ProtoReflect.Descriptor instead.
 func (*DigestDerivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DigestDerivation) GetHash() Hash {
@@ -2405,7 +2461,7 @@ type EvpBytesToKey struct {
 
 func (x *EvpBytesToKey) Reset() {
 	*x = EvpBytesToKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2417,7 +2473,7 @@ func (x *EvpBytesToKey) String() string {
 func (*EvpBytesToKey) ProtoMessage() {}
 
 func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2430,7 +2486,7 @@ func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvpBytesToKey.ProtoReflect.Descriptor instead.
 func (*EvpBytesToKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EvpBytesToKey) GetHash() Hash {
@@ -2460,7 +2516,7 @@ type Pbkdf2 struct {
 
 func (x *Pbkdf2) Reset() {
 	*x = Pbkdf2{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2528,7 @@ func (x *Pbkdf2) String() string {
 func (*Pbkdf2) ProtoMessage() {}
 
 func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2541,7 @@ func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pbkdf2.ProtoReflect.Descriptor instead.
 func (*Pbkdf2) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Pbkdf2) GetHash() Hash {
@@ -2517,7 +2573,7 @@ type Scrypt struct {
 
 func (x *Scrypt) Reset() {
 	*x = Scrypt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +2585,7 @@ func (x *Scrypt) String() string {
 func (*Scrypt) ProtoMessage() {}
 
 func (x *Scrypt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +2598,7 @@ func (x *Scrypt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scrypt.ProtoReflect.Descriptor instead.
 func (*Scrypt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Scrypt) GetN() uint32 {
@@ -2579,7 +2635,7 @@ type Hkdf struct {
 
 func (x *Hkdf) Reset() {
 	*x = Hkdf{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2647,7 @@ func (x *Hkdf) String() string {
 func (*Hkdf) ProtoMessage() {}
 
 func (x *Hkdf) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2660,7 @@ func (x *Hkdf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hkdf.ProtoReflect.Descriptor instead.
 func (*Hkdf) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Hkdf) GetHash() Hash {
@@ -2637,7 +2693,7 @@ type Salt struct {
 
 func (x *Salt) Reset() {
 	*x = Salt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2705,7 @@ func (x *Salt) String() string {
 func (*Salt) ProtoMessage() {}
 
 func (x *Salt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2718,7 @@ func (x *Salt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Salt.ProtoReflect.Descriptor instead.
 func (*Salt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Salt) GetSource() isSalt_Source {
@@ -2740,7 +2796,7 @@ type SessionKey struct {
 
 func (x *SessionKey) Reset() {
 	*x = SessionKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +2808,7 @@ func (x *SessionKey) String() string {
 func (*SessionKey) ProtoMessage() {}
 
 func (x *SessionKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +2821,7 @@ func (x *SessionKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKey.ProtoReflect.Descriptor instead.
 func (*SessionKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SessionKey) GetForm() SessionKey_Form {
@@ -2871,7 +2927,7 @@ type RsaOaep struct {
 
 func (x *RsaOaep) Reset() {
 	*x = RsaOaep{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +2939,7 @@ func (x *RsaOaep) String() string {
 func (*RsaOaep) ProtoMessage() {}
 
 func (x *RsaOaep) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +2952,7 @@ func (x *RsaOaep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaOaep.ProtoReflect.Descriptor instead.
 func (*RsaOaep) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RsaOaep) GetHash() Hash {
@@ -2930,7 +2986,7 @@ type RsaPkcs1V15 struct {
 
 func (x *RsaPkcs1V15) Reset() {
 	*x = RsaPkcs1V15{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +2998,7 @@ func (x *RsaPkcs1V15) String() string {
 func (*RsaPkcs1V15) ProtoMessage() {}
 
 func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3011,7 @@ func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaPkcs1V15.ProtoReflect.Descriptor instead.
 func (*RsaPkcs1V15) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
 }
 
 // AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
@@ -2967,7 +3023,7 @@ type AesKeyWrap struct {
 
 func (x *AesKeyWrap) Reset() {
 	*x = AesKeyWrap{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3035,7 @@ func (x *AesKeyWrap) String() string {
 func (*AesKeyWrap) ProtoMessage() {}
 
 func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3048,7 @@ func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AesKeyWrap.ProtoReflect.Descriptor instead.
 func (*AesKeyWrap) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
 }
 
 // Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
@@ -3013,7 +3069,7 @@ type Ecdh struct {
 
 func (x *Ecdh) Reset() {
 	*x = Ecdh{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3025,7 +3081,7 @@ func (x *Ecdh) String() string {
 func (*Ecdh) ProtoMessage() {}
 
 func (x *Ecdh) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3038,7 +3094,7 @@ func (x *Ecdh) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ecdh.ProtoReflect.Descriptor instead.
 func (*Ecdh) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ecdh) GetCurve() Ecdh_Curve {
@@ -3072,7 +3128,7 @@ type ExchangeKey struct {
 
 func (x *ExchangeKey) Reset() {
 	*x = ExchangeKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3140,7 @@ func (x *ExchangeKey) String() string {
 func (*ExchangeKey) ProtoMessage() {}
 
 func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3153,7 @@ func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeKey.ProtoReflect.Descriptor instead.
 func (*ExchangeKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
 }
 
 // An Iv says where a cipher's initialization vector (nonce) comes from.
@@ -3118,7 +3174,7 @@ type Iv struct {
 
 func (x *Iv) Reset() {
 	*x = Iv{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3186,7 @@ func (x *Iv) String() string {
 func (*Iv) ProtoMessage() {}
 
 func (x *Iv) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3199,7 @@ func (x *Iv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Iv.ProtoReflect.Descriptor instead.
 func (*Iv) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Iv) GetSource() Iv_Source {
@@ -3191,7 +3247,7 @@ type AssociatedData struct {
 
 func (x *AssociatedData) Reset() {
 	*x = AssociatedData{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3259,7 @@ func (x *AssociatedData) String() string {
 func (*AssociatedData) ProtoMessage() {}
 
 func (x *AssociatedData) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3272,7 @@ func (x *AssociatedData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssociatedData.ProtoReflect.Descriptor instead.
 func (*AssociatedData) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AssociatedData) GetSource() isAssociatedData_Source {
@@ -3293,7 +3349,7 @@ type FieldSuffix struct {
 
 func (x *FieldSuffix) Reset() {
 	*x = FieldSuffix{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3305,7 +3361,7 @@ func (x *FieldSuffix) String() string {
 func (*FieldSuffix) ProtoMessage() {}
 
 func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3374,7 @@ func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldSuffix.ProtoReflect.Descriptor instead.
 func (*FieldSuffix) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FieldSuffix) GetPath() string {
@@ -3353,7 +3409,7 @@ type EncryptThenMac struct {
 
 func (x *EncryptThenMac) Reset() {
 	*x = EncryptThenMac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3421,7 @@ func (x *EncryptThenMac) String() string {
 func (*EncryptThenMac) ProtoMessage() {}
 
 func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3434,7 @@ func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptThenMac.ProtoReflect.Descriptor instead.
 func (*EncryptThenMac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EncryptThenMac) GetAlgorithm() Mac_Algorithm {
@@ -3421,7 +3477,7 @@ type RsaDirect struct {
 
 func (x *RsaDirect) Reset() {
 	*x = RsaDirect{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3489,7 @@ func (x *RsaDirect) String() string {
 func (*RsaDirect) ProtoMessage() {}
 
 func (x *RsaDirect) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3502,7 @@ func (x *RsaDirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaDirect.ProtoReflect.Descriptor instead.
 func (*RsaDirect) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RsaDirect) GetPadding() isRsaDirect_Padding {
@@ -3532,7 +3588,7 @@ type Jose struct {
 
 func (x *Jose) Reset() {
 	*x = Jose{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3600,7 @@ func (x *Jose) String() string {
 func (*Jose) ProtoMessage() {}
 
 func (x *Jose) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3613,7 @@ func (x *Jose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jose.ProtoReflect.Descriptor instead.
 func (*Jose) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Jose) GetKeyManagement() Jose_KeyManagement {
@@ -3623,7 +3679,7 @@ type JoseCompatibility struct {
 
 func (x *JoseCompatibility) Reset() {
 	*x = JoseCompatibility{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3635,7 +3691,7 @@ func (x *JoseCompatibility) String() string {
 func (*JoseCompatibility) ProtoMessage() {}
 
 func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3648,7 +3704,7 @@ func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoseCompatibility.ProtoReflect.Descriptor instead.
 func (*JoseCompatibility) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JoseCompatibility) GetGcmIvBytes() uint32 {
@@ -3679,7 +3735,7 @@ type NestedJws struct {
 
 func (x *NestedJws) Reset() {
 	*x = NestedJws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3691,7 +3747,7 @@ func (x *NestedJws) String() string {
 func (*NestedJws) ProtoMessage() {}
 
 func (x *NestedJws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3704,7 +3760,7 @@ func (x *NestedJws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedJws.ProtoReflect.Descriptor instead.
 func (*NestedJws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NestedJws) GetJws() *Jws {
@@ -3739,7 +3795,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3751,7 +3807,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3764,7 +3820,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Jws) GetAlgorithm() Jws_Algorithm {
@@ -3814,7 +3870,7 @@ type Pgp struct {
 
 func (x *Pgp) Reset() {
 	*x = Pgp{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3826,7 +3882,7 @@ func (x *Pgp) String() string {
 func (*Pgp) ProtoMessage() {}
 
 func (x *Pgp) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3839,7 +3895,7 @@ func (x *Pgp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pgp.ProtoReflect.Descriptor instead.
 func (*Pgp) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Pgp) GetKeys() []*SecretRef {
@@ -3888,7 +3944,7 @@ type Selection struct {
 
 func (x *Selection) Reset() {
 	*x = Selection{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3900,7 +3956,7 @@ func (x *Selection) String() string {
 func (*Selection) ProtoMessage() {}
 
 func (x *Selection) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3913,7 +3969,7 @@ func (x *Selection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selection.ProtoReflect.Descriptor instead.
 func (*Selection) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Selection) GetPart() isSelection_Part {
@@ -4000,7 +4056,7 @@ type WholeBody struct {
 
 func (x *WholeBody) Reset() {
 	*x = WholeBody{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4068,7 @@ func (x *WholeBody) String() string {
 func (*WholeBody) ProtoMessage() {}
 
 func (x *WholeBody) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4081,7 @@ func (x *WholeBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WholeBody.ProtoReflect.Descriptor instead.
 func (*WholeBody) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
 // ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
@@ -4041,7 +4097,7 @@ type ObjectAt struct {
 
 func (x *ObjectAt) Reset() {
 	*x = ObjectAt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4053,7 +4109,7 @@ func (x *ObjectAt) String() string {
 func (*ObjectAt) ProtoMessage() {}
 
 func (x *ObjectAt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4066,7 +4122,7 @@ func (x *ObjectAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectAt.ProtoReflect.Descriptor instead.
 func (*ObjectAt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ObjectAt) GetPath() string {
@@ -4093,7 +4149,7 @@ type Form struct {
 
 func (x *Form) Reset() {
 	*x = Form{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4105,7 +4161,7 @@ func (x *Form) String() string {
 func (*Form) ProtoMessage() {}
 
 func (x *Form) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4118,7 +4174,7 @@ func (x *Form) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Form.ProtoReflect.Descriptor instead.
 func (*Form) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Form) GetNames() []string {
@@ -4166,7 +4222,7 @@ type Fields struct {
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4178,7 +4234,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4191,7 +4247,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Fields) GetPaths() []string {
@@ -4258,7 +4314,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4326,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4339,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Envelope) GetBlobs() map[string]*Blob {
@@ -4379,7 +4435,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4391,7 +4447,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4404,7 +4460,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Blob) GetParts() []*Part {
@@ -4437,7 +4493,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4449,7 +4505,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4462,7 +4518,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Part) GetPiece() isPart_Piece {
@@ -4572,7 +4628,7 @@ type Signing struct {
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4640,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4597,7 +4653,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Signing) GetScheme() isSigning_Scheme {
@@ -4732,7 +4788,7 @@ type SignatureList struct {
 
 func (x *SignatureList) Reset() {
 	*x = SignatureList{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4744,7 +4800,7 @@ func (x *SignatureList) String() string {
 func (*SignatureList) ProtoMessage() {}
 
 func (x *SignatureList) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4757,7 +4813,7 @@ func (x *SignatureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignatureList.ProtoReflect.Descriptor instead.
 func (*SignatureList) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SignatureList) GetItem() string {
@@ -4785,7 +4841,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4797,7 +4853,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4810,7 +4866,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Mac) GetAlgorithm() Mac_Algorithm {
@@ -4833,7 +4889,7 @@ type SecretDigest struct {
 
 func (x *SecretDigest) Reset() {
 	*x = SecretDigest{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4845,7 +4901,7 @@ func (x *SecretDigest) String() string {
 func (*SecretDigest) ProtoMessage() {}
 
 func (x *SecretDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4858,7 +4914,7 @@ func (x *SecretDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
 func (*SecretDigest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SecretDigest) GetHash() Hash {
@@ -4879,7 +4935,7 @@ type Asymmetric struct {
 
 func (x *Asymmetric) Reset() {
 	*x = Asymmetric{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +4947,7 @@ func (x *Asymmetric) String() string {
 func (*Asymmetric) ProtoMessage() {}
 
 func (x *Asymmetric) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +4960,7 @@ func (x *Asymmetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
 func (*Asymmetric) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
@@ -4938,7 +4994,7 @@ type LegacyAcknowledgement struct {
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4950,7 +5006,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4963,7 +5019,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -5031,20 +5087,22 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xba\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xef\x04\n" +
 	"\aProfile\x126\n" +
 	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
 	"\n" +
 	"rsa_direct\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.RsaDirectH\x00R\trsaDirect\x120\n" +
 	"\x04jose\x18\x03 \x01(\v2\x1a.keyward.allowlist.v1.JoseH\x00R\x04jose\x12-\n" +
-	"\x03pgp\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.PgpH\x00R\x03pgp\x12=\n" +
+	"\x03pgp\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.PgpH\x00R\x03pgp\x123\n" +
+	"\x05plain\x182 \x01(\v2\x1b.keyward.allowlist.v1.PlainH\x00R\x05plain\x12=\n" +
 	"\tselection\x18\x05 \x01(\v2\x1f.keyward.allowlist.v1.SelectionR\tselection\x12:\n" +
 	"\benvelope\x18\x06 \x01(\v2\x1e.keyward.allowlist.v1.EnvelopeR\benvelope\x12X\n" +
 	"\fallow_legacy\x18\a \x03(\v2+.keyward.allowlist.v1.LegacyAcknowledgementB\b\xbaH\x05\x92\x01\x02\x10\x10R\vallowLegacy\x127\n" +
 	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigning\x12>\n" +
 	"\n" +
 	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJwsB\x06\n" +
-	"\x04kind\"\x84\x01\n" +
+	"\x04kind\"\a\n" +
+	"\x05Plain\"\x84\x01\n" +
 	"\tSecretRef\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12D\n" +
@@ -5476,7 +5534,7 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -5501,167 +5559,169 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(*KeyPurpose)(nil),              // 20: keyward.allowlist.v1.KeyPurpose
 	(*PresetUse)(nil),               // 21: keyward.allowlist.v1.PresetUse
 	(*Profile)(nil),                 // 22: keyward.allowlist.v1.Profile
-	(*SecretRef)(nil),               // 23: keyward.allowlist.v1.SecretRef
-	(*Cipher)(nil),                  // 24: keyward.allowlist.v1.Cipher
-	(*SharedKey)(nil),               // 25: keyward.allowlist.v1.SharedKey
-	(*Derivation)(nil),              // 26: keyward.allowlist.v1.Derivation
-	(*DigestDerivation)(nil),        // 27: keyward.allowlist.v1.DigestDerivation
-	(*EvpBytesToKey)(nil),           // 28: keyward.allowlist.v1.EvpBytesToKey
-	(*Pbkdf2)(nil),                  // 29: keyward.allowlist.v1.Pbkdf2
-	(*Scrypt)(nil),                  // 30: keyward.allowlist.v1.Scrypt
-	(*Hkdf)(nil),                    // 31: keyward.allowlist.v1.Hkdf
-	(*Salt)(nil),                    // 32: keyward.allowlist.v1.Salt
-	(*SessionKey)(nil),              // 33: keyward.allowlist.v1.SessionKey
-	(*RsaOaep)(nil),                 // 34: keyward.allowlist.v1.RsaOaep
-	(*RsaPkcs1V15)(nil),             // 35: keyward.allowlist.v1.RsaPkcs1v15
-	(*AesKeyWrap)(nil),              // 36: keyward.allowlist.v1.AesKeyWrap
-	(*Ecdh)(nil),                    // 37: keyward.allowlist.v1.Ecdh
-	(*ExchangeKey)(nil),             // 38: keyward.allowlist.v1.ExchangeKey
-	(*Iv)(nil),                      // 39: keyward.allowlist.v1.Iv
-	(*AssociatedData)(nil),          // 40: keyward.allowlist.v1.AssociatedData
-	(*FieldSuffix)(nil),             // 41: keyward.allowlist.v1.FieldSuffix
-	(*EncryptThenMac)(nil),          // 42: keyward.allowlist.v1.EncryptThenMac
-	(*RsaDirect)(nil),               // 43: keyward.allowlist.v1.RsaDirect
-	(*Jose)(nil),                    // 44: keyward.allowlist.v1.Jose
-	(*JoseCompatibility)(nil),       // 45: keyward.allowlist.v1.JoseCompatibility
-	(*NestedJws)(nil),               // 46: keyward.allowlist.v1.NestedJws
-	(*Jws)(nil),                     // 47: keyward.allowlist.v1.Jws
-	(*Pgp)(nil),                     // 48: keyward.allowlist.v1.Pgp
-	(*Selection)(nil),               // 49: keyward.allowlist.v1.Selection
-	(*WholeBody)(nil),               // 50: keyward.allowlist.v1.WholeBody
-	(*ObjectAt)(nil),                // 51: keyward.allowlist.v1.ObjectAt
-	(*Form)(nil),                    // 52: keyward.allowlist.v1.Form
-	(*Fields)(nil),                  // 53: keyward.allowlist.v1.Fields
-	(*Envelope)(nil),                // 54: keyward.allowlist.v1.Envelope
-	(*Blob)(nil),                    // 55: keyward.allowlist.v1.Blob
-	(*Part)(nil),                    // 56: keyward.allowlist.v1.Part
-	(*Signing)(nil),                 // 57: keyward.allowlist.v1.Signing
-	(*SignatureList)(nil),           // 58: keyward.allowlist.v1.SignatureList
-	(*Mac)(nil),                     // 59: keyward.allowlist.v1.Mac
-	(*SecretDigest)(nil),            // 60: keyward.allowlist.v1.SecretDigest
-	(*Asymmetric)(nil),              // 61: keyward.allowlist.v1.Asymmetric
-	(*LegacyAcknowledgement)(nil),   // 62: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 63: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 64: keyward.allowlist.v1.PresetUse.SettingsEntry
-	nil,                             // 65: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 66: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 67: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 68: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 69: keyward.allowlist.v1.Signing.HeadersEntry
-	(*durationpb.Duration)(nil),     // 70: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 71: google.protobuf.Timestamp
+	(*Plain)(nil),                   // 23: keyward.allowlist.v1.Plain
+	(*SecretRef)(nil),               // 24: keyward.allowlist.v1.SecretRef
+	(*Cipher)(nil),                  // 25: keyward.allowlist.v1.Cipher
+	(*SharedKey)(nil),               // 26: keyward.allowlist.v1.SharedKey
+	(*Derivation)(nil),              // 27: keyward.allowlist.v1.Derivation
+	(*DigestDerivation)(nil),        // 28: keyward.allowlist.v1.DigestDerivation
+	(*EvpBytesToKey)(nil),           // 29: keyward.allowlist.v1.EvpBytesToKey
+	(*Pbkdf2)(nil),                  // 30: keyward.allowlist.v1.Pbkdf2
+	(*Scrypt)(nil),                  // 31: keyward.allowlist.v1.Scrypt
+	(*Hkdf)(nil),                    // 32: keyward.allowlist.v1.Hkdf
+	(*Salt)(nil),                    // 33: keyward.allowlist.v1.Salt
+	(*SessionKey)(nil),              // 34: keyward.allowlist.v1.SessionKey
+	(*RsaOaep)(nil),                 // 35: keyward.allowlist.v1.RsaOaep
+	(*RsaPkcs1V15)(nil),             // 36: keyward.allowlist.v1.RsaPkcs1v15
+	(*AesKeyWrap)(nil),              // 37: keyward.allowlist.v1.AesKeyWrap
+	(*Ecdh)(nil),                    // 38: keyward.allowlist.v1.Ecdh
+	(*ExchangeKey)(nil),             // 39: keyward.allowlist.v1.ExchangeKey
+	(*Iv)(nil),                      // 40: keyward.allowlist.v1.Iv
+	(*AssociatedData)(nil),          // 41: keyward.allowlist.v1.AssociatedData
+	(*FieldSuffix)(nil),             // 42: keyward.allowlist.v1.FieldSuffix
+	(*EncryptThenMac)(nil),          // 43: keyward.allowlist.v1.EncryptThenMac
+	(*RsaDirect)(nil),               // 44: keyward.allowlist.v1.RsaDirect
+	(*Jose)(nil),                    // 45: keyward.allowlist.v1.Jose
+	(*JoseCompatibility)(nil),       // 46: keyward.allowlist.v1.JoseCompatibility
+	(*NestedJws)(nil),               // 47: keyward.allowlist.v1.NestedJws
+	(*Jws)(nil),                     // 48: keyward.allowlist.v1.Jws
+	(*Pgp)(nil),                     // 49: keyward.allowlist.v1.Pgp
+	(*Selection)(nil),               // 50: keyward.allowlist.v1.Selection
+	(*WholeBody)(nil),               // 51: keyward.allowlist.v1.WholeBody
+	(*ObjectAt)(nil),                // 52: keyward.allowlist.v1.ObjectAt
+	(*Form)(nil),                    // 53: keyward.allowlist.v1.Form
+	(*Fields)(nil),                  // 54: keyward.allowlist.v1.Fields
+	(*Envelope)(nil),                // 55: keyward.allowlist.v1.Envelope
+	(*Blob)(nil),                    // 56: keyward.allowlist.v1.Blob
+	(*Part)(nil),                    // 57: keyward.allowlist.v1.Part
+	(*Signing)(nil),                 // 58: keyward.allowlist.v1.Signing
+	(*SignatureList)(nil),           // 59: keyward.allowlist.v1.SignatureList
+	(*Mac)(nil),                     // 60: keyward.allowlist.v1.Mac
+	(*SecretDigest)(nil),            // 61: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 62: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 63: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 64: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 65: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 66: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 67: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 68: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 69: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 70: keyward.allowlist.v1.Signing.HeadersEntry
+	(*durationpb.Duration)(nil),     // 71: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 72: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	22,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
 	22,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
 	21,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	70,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	71,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
 	19,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
-	23,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
-	63,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	71,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	64,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
-	24,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	43,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
-	44,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
-	48,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
-	49,  // 13: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	54,  // 14: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	62,  // 15: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	57,  // 16: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	46,  // 17: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 18: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 19: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 20: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	25,  // 21: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	33,  // 22: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	37,  // 23: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	38,  // 24: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	39,  // 25: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	40,  // 26: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	42,  // 27: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	23,  // 28: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 29: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	27,  // 30: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	28,  // 31: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	29,  // 32: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	30,  // 33: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	31,  // 34: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	32,  // 35: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 36: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 37: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 38: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 39: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 40: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	23,  // 41: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	6,   // 42: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	34,  // 43: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	35,  // 44: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	36,  // 45: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	23,  // 46: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 47: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 48: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 49: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	7,   // 50: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	23,  // 51: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 52: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	8,   // 53: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	23,  // 54: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	41,  // 55: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	15,  // 56: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	23,  // 57: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	34,  // 58: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	35,  // 59: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	23,  // 60: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	9,   // 61: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	10,  // 62: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	23,  // 63: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 64: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	65,  // 65: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 66: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	45,  // 67: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	47,  // 68: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	23,  // 69: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	11,  // 70: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	66,  // 71: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 72: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	23,  // 73: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	23,  // 74: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	23,  // 75: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	50,  // 76: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	53,  // 77: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	51,  // 78: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	52,  // 79: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	13,  // 80: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	12,  // 81: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	13,  // 82: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	67,  // 83: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	68,  // 84: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 85: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	56,  // 86: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 87: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	14,  // 88: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	59,  // 89: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	60,  // 90: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	61,  // 91: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	47,  // 92: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	23,  // 93: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	69,  // 94: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 95: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	58,  // 96: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	70,  // 97: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	15,  // 98: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 99: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	16,  // 100: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	17,  // 101: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	71,  // 102: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	23,  // 103: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	55,  // 104: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	105, // [105:105] is the sub-list for method output_type
-	105, // [105:105] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	24,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
+	64,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	72,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	65,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	25,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	44,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	45,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	49,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	23,  // 13: keyward.allowlist.v1.Profile.plain:type_name -> keyward.allowlist.v1.Plain
+	50,  // 14: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	55,  // 15: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	63,  // 16: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	58,  // 17: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	47,  // 18: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 19: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 20: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 21: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	26,  // 22: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	34,  // 23: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	38,  // 24: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	39,  // 25: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	40,  // 26: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	41,  // 27: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	43,  // 28: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	24,  // 29: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 30: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	28,  // 31: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	29,  // 32: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	30,  // 33: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	31,  // 34: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	32,  // 35: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	33,  // 36: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 37: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 38: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 39: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 40: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 41: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	24,  // 42: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	6,   // 43: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	35,  // 44: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	36,  // 45: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	37,  // 46: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	24,  // 47: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 48: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 49: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 50: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	7,   // 51: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	24,  // 52: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 53: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	8,   // 54: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	24,  // 55: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	42,  // 56: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	15,  // 57: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	24,  // 58: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	35,  // 59: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	36,  // 60: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	24,  // 61: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	9,   // 62: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	10,  // 63: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	24,  // 64: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 65: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	66,  // 66: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 67: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	46,  // 68: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	48,  // 69: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	24,  // 70: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	11,  // 71: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	67,  // 72: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 73: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	24,  // 74: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 75: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	24,  // 76: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	51,  // 77: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	54,  // 78: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	52,  // 79: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	53,  // 80: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	13,  // 81: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	12,  // 82: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	13,  // 83: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	68,  // 84: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	69,  // 85: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 86: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	57,  // 87: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 88: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	14,  // 89: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	60,  // 90: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	61,  // 91: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	62,  // 92: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	48,  // 93: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	24,  // 94: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	70,  // 95: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 96: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	59,  // 97: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	71,  // 98: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	15,  // 99: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 100: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	16,  // 101: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	17,  // 102: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	72,  // 103: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	24,  // 104: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	56,  // 105: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	106, // [106:106] is the sub-list for method output_type
+	106, // [106:106] is the sub-list for method input_type
+	106, // [106:106] is the sub-list for extension type_name
+	106, // [106:106] is the sub-list for extension extendee
+	0,   // [0:106] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -5674,53 +5734,54 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Profile_RsaDirect)(nil),
 		(*Profile_Jose)(nil),
 		(*Profile_Pgp)(nil),
+		(*Profile_Plain)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[6].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[7].OneofWrappers = []any{
 		(*Cipher_SharedKey)(nil),
 		(*Cipher_SessionKey)(nil),
 		(*Cipher_Ecdh)(nil),
 		(*Cipher_ExchangeKey)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[8].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[9].OneofWrappers = []any{
 		(*Derivation_Digest)(nil),
 		(*Derivation_EvpBytesToKey)(nil),
 		(*Derivation_Pbkdf2)(nil),
 		(*Derivation_Scrypt)(nil),
 		(*Derivation_Hkdf)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[14].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[15].OneofWrappers = []any{
 		(*Salt_SentBytes)(nil),
 		(*Salt_Secret)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[15].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[16].OneofWrappers = []any{
 		(*SessionKey_RsaOaep)(nil),
 		(*SessionKey_RsaPkcs1V15)(nil),
 		(*SessionKey_AesKw)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[22].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[23].OneofWrappers = []any{
 		(*AssociatedData_Text)(nil),
 		(*AssociatedData_Sent)(nil),
 		(*AssociatedData_FieldSuffix)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[25].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[26].OneofWrappers = []any{
 		(*RsaDirect_Oaep)(nil),
 		(*RsaDirect_Pkcs1V15)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[31].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[32].OneofWrappers = []any{
 		(*Selection_WholeBody)(nil),
 		(*Selection_Fields)(nil),
 		(*Selection_Object)(nil),
 		(*Selection_Form)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[36].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
 		(*Envelope_Text)(nil),
 		(*Envelope_Json)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[38].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[39].OneofWrappers = []any{
 		(*Part_Slot_)(nil),
 		(*Part_Literal)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[39].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[40].OneofWrappers = []any{
 		(*Signing_Mac)(nil),
 		(*Signing_SecretDigest)(nil),
 		(*Signing_Asymmetric)(nil),
@@ -5732,7 +5793,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
 			NumEnums:      18,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -90,7 +90,8 @@ const (
 	// stand where it belongs. Metadata: `field`, the reference's
 	// place in the endpoint's `encryption`, such as
 	// `request.cipher.shared_key.keys[1]`; without a profile for responses, theirs
-	// are those of the request.
+	// are those of the request; and, for callers who may see secrets, `secret` and `cause`, what
+	// is wrong with it and what to do, as sentences.
 	ErrorReason_ERROR_REASON_KEY_NOT_USABLE ErrorReason = 22
 	// INVALID_ARGUMENT. The body is not JSON, or a selected field is missing. Metadata: `path`.
 	ErrorReason_ERROR_REASON_BODY_NOT_ENCRYPTABLE ErrorReason = 23
@@ -130,6 +131,8 @@ const (
 	// the workspace or of the address hold too many bytes; too many credentials from the
 	// address were not accepted; slow work, such as PBKDF2, would not be done at the
 	// request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
+	// Metadata: `quota`, whose is used up: `caller`, `workspace`, `address`, or of live tests and
+	// diagnoses the resource name of the KEY or workspace.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
 	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
 	// answer for all.
@@ -155,6 +158,9 @@ const (
 	// random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
 	// Store a new version of the secret with another value. Metadata: `budget`, the number of values.
 	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 50
+	// FAILED_PRECONDITION. The configuration does not encrypt the sample, or none was given and no
+	// made-up one fits. Metadata: `field`, where in the request; and `cause`, as a sentence.
+	ErrorReason_ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE ErrorReason = 60
 )
 
 // Enum value maps for ErrorReason.
@@ -204,6 +210,7 @@ var (
 		41: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		42: "ERROR_REASON_SUPER_ADMIN_REQUIRED",
 		50: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
+		60: "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -250,6 +257,7 @@ var (
 		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":       41,
 		"ERROR_REASON_SUPER_ADMIN_REQUIRED":      42,
 		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED":    50,
+		"ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE":    60,
 	}
 )
 
@@ -284,7 +292,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\x9c\f\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xc5\f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -330,7 +338,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_KEY_NOT_SHARED\x10(\x12$\n" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10)\x12%\n" +
 	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*\x12'\n" +
-	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x102BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x102\x12'\n" +
+	"#ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE\x10<BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

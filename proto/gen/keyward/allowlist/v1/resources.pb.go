@@ -139,7 +139,7 @@ func (x Verification_Method) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verification_Method.Descriptor instead.
 func (Verification_Method) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // How the last check went. Approval by hand is not checked again.
@@ -193,7 +193,7 @@ func (x Verification_Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verification_Health.Descriptor instead.
 func (Verification_Health) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6, 1}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 1}
 }
 
 // What was done.
@@ -287,7 +287,7 @@ func (x EndpointChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndpointChange_Action.Descriptor instead.
 func (EndpointChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 0}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
@@ -355,8 +355,8 @@ type Endpoint struct {
 	// by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
 	// used first.
 	KeyUses []*KeyUse `protobuf:"bytes,20,rep,name=key_uses,json=keyUses,proto3" json:"key_uses,omitempty"`
-	// The last messages of the partner that did not open or verify, newest first, at most
-	// 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+	// The last messages of the partner that did not open or verify, and messages that were not
+	// made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
 	RecentFailures []*MessageFailure `protobuf:"bytes,21,rep,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
 	// What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
 	// the same. Set by GetEndpoint only, for callers who may see secrets.
@@ -365,8 +365,11 @@ type Endpoint struct {
 	// such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
 	// `url`, and has to be given again with each other one. At most 512 characters.
 	UrlPublicReason string `protobuf:"bytes,30,opt,name=url_public_reason,json=urlPublicReason,proto3" json:"url_public_reason,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What to know of the configuration before the endpoint is in use, such as that changes to a
+	// message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+	Warnings      []*Warning `protobuf:"bytes,50,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -560,6 +563,68 @@ func (x *Endpoint) GetUrlPublicReason() string {
 	return ""
 }
 
+func (x *Endpoint) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// A Warning tells of a weakness that a configuration may have for good reasons.
+type Warning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where, such as `encryption.response.cipher`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What may happen and what to do, as sentences.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Warning) Reset() {
+	*x = Warning{}
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Warning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Warning) ProtoMessage() {}
+
+func (x *Warning) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
+func (*Warning) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Warning) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Warning) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 // A KeyUse counts the uses of one version of a secret for one endpoint.
 type KeyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -579,7 +644,7 @@ type KeyUse struct {
 
 func (x *KeyUse) Reset() {
 	*x = KeyUse{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +656,7 @@ func (x *KeyUse) String() string {
 func (*KeyUse) ProtoMessage() {}
 
 func (x *KeyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +669,7 @@ func (x *KeyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyUse.ProtoReflect.Descriptor instead.
 func (*KeyUse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *KeyUse) GetSecret() string {
@@ -649,7 +714,7 @@ type MessageFailure struct {
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-	// `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+	// `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
 	// authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
 	// all failures after a key was used are `decrypt`: the stages would be a padding oracle.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -660,14 +725,18 @@ type MessageFailure struct {
 	// The versions that were tried, such as `workspaces/w/secrets/s/versions/2`.
 	Versions []string `protobuf:"bytes,5,rep,name=versions,proto3" json:"versions,omitempty"`
 	// The id of the request, as in the server's log.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
+	// is missing, the time is outside the tolerance, or the signature does not match; of the stage
+	// `key`, why the key cannot be used.
+	Cause         string `protobuf:"bytes,50,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageFailure) Reset() {
 	*x = MessageFailure{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +748,7 @@ func (x *MessageFailure) String() string {
 func (*MessageFailure) ProtoMessage() {}
 
 func (x *MessageFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +761,7 @@ func (x *MessageFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageFailure.ProtoReflect.Descriptor instead.
 func (*MessageFailure) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MessageFailure) GetTime() *timestamppb.Timestamp {
@@ -737,6 +806,13 @@ func (x *MessageFailure) GetRequestId() string {
 	return ""
 }
 
+func (x *MessageFailure) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 // A BodyValue is a credential inside a JSON request body.
 type BodyValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -752,7 +828,7 @@ type BodyValue struct {
 
 func (x *BodyValue) Reset() {
 	*x = BodyValue{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +840,7 @@ func (x *BodyValue) String() string {
 func (*BodyValue) ProtoMessage() {}
 
 func (x *BodyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +853,7 @@ func (x *BodyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyValue.ProtoReflect.Descriptor instead.
 func (*BodyValue) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *BodyValue) GetPath() string {
@@ -821,7 +897,7 @@ type Challenge struct {
 
 func (x *Challenge) Reset() {
 	*x = Challenge{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +909,7 @@ func (x *Challenge) String() string {
 func (*Challenge) ProtoMessage() {}
 
 func (x *Challenge) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +922,7 @@ func (x *Challenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
 func (*Challenge) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Challenge) GetDnsName() string {
@@ -914,7 +990,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1002,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1015,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Parameter) GetName() string {
@@ -1024,7 +1100,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1112,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1125,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Verification) GetMethod() Verification_Method {
@@ -1137,7 +1213,7 @@ type EndpointChange struct {
 
 func (x *EndpointChange) Reset() {
 	*x = EndpointChange{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1225,7 @@ func (x *EndpointChange) String() string {
 func (*EndpointChange) ProtoMessage() {}
 
 func (x *EndpointChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1238,7 @@ func (x *EndpointChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointChange.ProtoReflect.Descriptor instead.
 func (*EndpointChange) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EndpointChange) GetSequence() uint64 {
@@ -1295,7 +1371,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1383,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1396,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Actor) GetSubject() string {
@@ -1355,7 +1431,7 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xe7\r\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xa7\x0e\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12g\n" +
@@ -1385,7 +1461,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\bkey_uses\x18\x14 \x03(\v2\x1c.keyward.allowlist.v1.KeyUseB\x03\xe0A\x03R\akeyUses\x12R\n" +
 	"\x0frecent_failures\x18\x15 \x03(\v2$.keyward.allowlist.v1.MessageFailureB\x03\xe0A\x03R\x0erecentFailures\x12H\n" +
 	"\fkey_purposes\x18\x16 \x03(\v2 .keyward.allowlist.v1.KeyPurposeB\x03\xe0A\x03R\vkeyPurposes\x12p\n" +
-	"\x11url_public_reason\x18\x1e \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x0furlPublicReason\x1a9\n" +
+	"\x11url_public_reason\x18\x1e \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x0furlPublicReason\x12>\n" +
+	"\bwarnings\x182 \x03(\v2\x1d.keyward.allowlist.v1.WarningB\x03\xe0A\x03R\bwarnings\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
@@ -1393,13 +1470,16 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x02\x12\x12\n" +
-	"\x0eSTATE_INACTIVE\x10\x03\"\xa6\x01\n" +
+	"\x0eSTATE_INACTIVE\x10\x03\"A\n" +
+	"\aWarning\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\"\xa6\x01\n" +
 	"\x06KeyUse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x12\n" +
 	"\x04used\x18\x03 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06failed\x18\x04 \x01(\x04R\x06failed\x12>\n" +
-	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xd1\x01\n" +
+	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xe7\x01\n" +
 	"\x0eMessageFailure\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x1d\n" +
@@ -1409,7 +1489,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"bodySha256\x12\x1a\n" +
 	"\bversions\x18\x05 \x03(\tR\bversions\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"r\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05cause\x182 \x01(\tR\x05cause\"r\n" +
 	"\tBodyValue\x12!\n" +
 	"\x04path\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x02\x18\x80\x02R\x04path\x12B\n" +
 	"\x06secret\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\"\xe0\x01\n" +
@@ -1509,63 +1590,65 @@ func file_keyward_allowlist_v1_resources_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_keyward_allowlist_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_keyward_allowlist_v1_resources_proto_goTypes = []any{
 	(Endpoint_State)(0),           // 0: keyward.allowlist.v1.Endpoint.State
 	(Verification_Method)(0),      // 1: keyward.allowlist.v1.Verification.Method
 	(Verification_Health)(0),      // 2: keyward.allowlist.v1.Verification.Health
 	(EndpointChange_Action)(0),    // 3: keyward.allowlist.v1.EndpointChange.Action
 	(*Endpoint)(nil),              // 4: keyward.allowlist.v1.Endpoint
-	(*KeyUse)(nil),                // 5: keyward.allowlist.v1.KeyUse
-	(*MessageFailure)(nil),        // 6: keyward.allowlist.v1.MessageFailure
-	(*BodyValue)(nil),             // 7: keyward.allowlist.v1.BodyValue
-	(*Challenge)(nil),             // 8: keyward.allowlist.v1.Challenge
-	(*Parameter)(nil),             // 9: keyward.allowlist.v1.Parameter
-	(*Verification)(nil),          // 10: keyward.allowlist.v1.Verification
-	(*EndpointChange)(nil),        // 11: keyward.allowlist.v1.EndpointChange
-	(*Actor)(nil),                 // 12: keyward.allowlist.v1.Actor
-	nil,                           // 13: keyward.allowlist.v1.Endpoint.LabelsEntry
-	nil,                           // 14: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	nil,                           // 15: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	(*Encryption)(nil),            // 16: keyward.allowlist.v1.Encryption
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*KeyPurpose)(nil),            // 18: keyward.allowlist.v1.KeyPurpose
-	(*SecretRef)(nil),             // 19: keyward.allowlist.v1.SecretRef
+	(*Warning)(nil),               // 5: keyward.allowlist.v1.Warning
+	(*KeyUse)(nil),                // 6: keyward.allowlist.v1.KeyUse
+	(*MessageFailure)(nil),        // 7: keyward.allowlist.v1.MessageFailure
+	(*BodyValue)(nil),             // 8: keyward.allowlist.v1.BodyValue
+	(*Challenge)(nil),             // 9: keyward.allowlist.v1.Challenge
+	(*Parameter)(nil),             // 10: keyward.allowlist.v1.Parameter
+	(*Verification)(nil),          // 11: keyward.allowlist.v1.Verification
+	(*EndpointChange)(nil),        // 12: keyward.allowlist.v1.EndpointChange
+	(*Actor)(nil),                 // 13: keyward.allowlist.v1.Actor
+	nil,                           // 14: keyward.allowlist.v1.Endpoint.LabelsEntry
+	nil,                           // 15: keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	nil,                           // 16: keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	(*Encryption)(nil),            // 17: keyward.allowlist.v1.Encryption
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*KeyPurpose)(nil),            // 19: keyward.allowlist.v1.KeyPurpose
+	(*SecretRef)(nil),             // 20: keyward.allowlist.v1.SecretRef
 }
 var file_keyward_allowlist_v1_resources_proto_depIdxs = []int32{
-	13, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
-	9,  // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
-	9,  // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	14, // 0: keyward.allowlist.v1.Endpoint.labels:type_name -> keyward.allowlist.v1.Endpoint.LabelsEntry
+	10, // 1: keyward.allowlist.v1.Endpoint.headers:type_name -> keyward.allowlist.v1.Parameter
+	10, // 2: keyward.allowlist.v1.Endpoint.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	0,  // 3: keyward.allowlist.v1.Endpoint.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	10, // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
-	16, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
-	17, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	17, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 8: keyward.allowlist.v1.Endpoint.body_values:type_name -> keyward.allowlist.v1.BodyValue
-	8,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
-	5,  // 10: keyward.allowlist.v1.Endpoint.key_uses:type_name -> keyward.allowlist.v1.KeyUse
-	6,  // 11: keyward.allowlist.v1.Endpoint.recent_failures:type_name -> keyward.allowlist.v1.MessageFailure
-	18, // 12: keyward.allowlist.v1.Endpoint.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	17, // 13: keyward.allowlist.v1.KeyUse.last_use_time:type_name -> google.protobuf.Timestamp
-	17, // 14: keyward.allowlist.v1.MessageFailure.time:type_name -> google.protobuf.Timestamp
-	19, // 15: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
-	17, // 16: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 17: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
-	1,  // 18: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
-	17, // 19: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
-	2,  // 20: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
-	17, // 21: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
-	17, // 22: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
-	17, // 23: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
-	12, // 24: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
-	3,  // 25: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
-	14, // 26: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
-	15, // 27: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	11, // 4: keyward.allowlist.v1.Endpoint.verification:type_name -> keyward.allowlist.v1.Verification
+	17, // 5: keyward.allowlist.v1.Endpoint.encryption:type_name -> keyward.allowlist.v1.Encryption
+	18, // 6: keyward.allowlist.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	18, // 7: keyward.allowlist.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 8: keyward.allowlist.v1.Endpoint.body_values:type_name -> keyward.allowlist.v1.BodyValue
+	9,  // 9: keyward.allowlist.v1.Endpoint.challenge:type_name -> keyward.allowlist.v1.Challenge
+	6,  // 10: keyward.allowlist.v1.Endpoint.key_uses:type_name -> keyward.allowlist.v1.KeyUse
+	7,  // 11: keyward.allowlist.v1.Endpoint.recent_failures:type_name -> keyward.allowlist.v1.MessageFailure
+	19, // 12: keyward.allowlist.v1.Endpoint.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	5,  // 13: keyward.allowlist.v1.Endpoint.warnings:type_name -> keyward.allowlist.v1.Warning
+	18, // 14: keyward.allowlist.v1.KeyUse.last_use_time:type_name -> google.protobuf.Timestamp
+	18, // 15: keyward.allowlist.v1.MessageFailure.time:type_name -> google.protobuf.Timestamp
+	20, // 16: keyward.allowlist.v1.BodyValue.secret:type_name -> keyward.allowlist.v1.SecretRef
+	18, // 17: keyward.allowlist.v1.Challenge.expire_time:type_name -> google.protobuf.Timestamp
+	20, // 18: keyward.allowlist.v1.Parameter.secret:type_name -> keyward.allowlist.v1.SecretRef
+	1,  // 19: keyward.allowlist.v1.Verification.method:type_name -> keyward.allowlist.v1.Verification.Method
+	18, // 20: keyward.allowlist.v1.Verification.time:type_name -> google.protobuf.Timestamp
+	2,  // 21: keyward.allowlist.v1.Verification.health:type_name -> keyward.allowlist.v1.Verification.Health
+	18, // 22: keyward.allowlist.v1.Verification.check_time:type_name -> google.protobuf.Timestamp
+	18, // 23: keyward.allowlist.v1.Verification.grace_time:type_name -> google.protobuf.Timestamp
+	18, // 24: keyward.allowlist.v1.EndpointChange.time:type_name -> google.protobuf.Timestamp
+	13, // 25: keyward.allowlist.v1.EndpointChange.actor:type_name -> keyward.allowlist.v1.Actor
+	3,  // 26: keyward.allowlist.v1.EndpointChange.action:type_name -> keyward.allowlist.v1.EndpointChange.Action
+	15, // 27: keyward.allowlist.v1.EndpointChange.old_labels:type_name -> keyward.allowlist.v1.EndpointChange.OldLabelsEntry
+	16, // 28: keyward.allowlist.v1.EndpointChange.new_labels:type_name -> keyward.allowlist.v1.EndpointChange.NewLabelsEntry
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_resources_proto_init() }
@@ -1574,7 +1657,7 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 		return
 	}
 	file_keyward_allowlist_v1_encryption_proto_init()
-	file_keyward_allowlist_v1_resources_proto_msgTypes[5].OneofWrappers = []any{
+	file_keyward_allowlist_v1_resources_proto_msgTypes[6].OneofWrappers = []any{
 		(*Parameter_Secret)(nil),
 		(*Parameter_Value)(nil),
 	}
@@ -1584,7 +1667,7 @@ func file_keyward_allowlist_v1_resources_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_resources_proto_rawDesc), len(file_keyward_allowlist_v1_resources_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

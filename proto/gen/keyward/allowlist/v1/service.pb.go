@@ -1307,7 +1307,10 @@ type ActivateEndpointRequest struct {
 	// If not empty, must be the current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why, for the change log. At most 512 characters, none a control character.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A body for the round trip, where a made-up one does not fit the configuration. Unset: it is
+	// made up.
+	Sample        []byte `protobuf:"bytes,50,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1363,6 +1366,13 @@ func (x *ActivateEndpointRequest) GetReason() string {
 	return ""
 }
 
+func (x *ActivateEndpointRequest) GetSample() []byte {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
 // Answers ActivateEndpoint.
 type ActivateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1409,6 +1419,384 @@ func (x *ActivateEndpointResponse) GetEndpoint() *Endpoint {
 	return nil
 }
 
+// Asks whether keys can work.
+type CheckKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/endpoints/{endpoint}`; with `endpoint` its id may be `-`, for one
+	// that does not exist yet.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The endpoint as it would be saved: `url` and `encryption` count. Unset: the saved one.
+	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// A body for the round trip, as in ActivateEndpointRequest.
+	Sample        []byte `protobuf:"bytes,3,opt,name=sample,proto3" json:"sample,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckKeysRequest) Reset() {
+	*x = CheckKeysRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckKeysRequest) ProtoMessage() {}
+
+func (x *CheckKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckKeysRequest.ProtoReflect.Descriptor instead.
+func (*CheckKeysRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CheckKeysRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CheckKeysRequest) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *CheckKeysRequest) GetSample() []byte {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
+// Answers CheckKeys.
+type CheckKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether all keys can work, as far as that was checked.
+	Fits bool `protobuf:"varint,1,opt,name=fits,proto3" json:"fits,omitempty"`
+	// What is known of each KEY, in the order of the configuration.
+	Keys []*KeyFit `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Whether a message made the round trip.
+	RoundTrip     bool `protobuf:"varint,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckKeysResponse) Reset() {
+	*x = CheckKeysResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckKeysResponse) ProtoMessage() {}
+
+func (x *CheckKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckKeysResponse.ProtoReflect.Descriptor instead.
+func (*CheckKeysResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CheckKeysResponse) GetFits() bool {
+	if x != nil {
+		return x.Fits
+	}
+	return false
+}
+
+func (x *CheckKeysResponse) GetKeys() []*KeyFit {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *CheckKeysResponse) GetRoundTrip() bool {
+	if x != nil {
+		return x.RoundTrip
+	}
+	return false
+}
+
+// A KeyFit says whether a KEY fits its place.
+type KeyFit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where, such as `request.cipher.shared_key.keys[0]`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The secret's resource name.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Whether nothing is known against it.
+	Fits bool `protobuf:"varint,3,opt,name=fits,proto3" json:"fits,omitempty"`
+	// What is wrong and what to do, as sentences. Empty if it fits.
+	Cause string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	// The decoding that would fit, such as `HEX`, if another one does.
+	Decoding      string `protobuf:"bytes,5,opt,name=decoding,proto3" json:"decoding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyFit) Reset() {
+	*x = KeyFit{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyFit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyFit) ProtoMessage() {}
+
+func (x *KeyFit) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyFit.ProtoReflect.Descriptor instead.
+func (*KeyFit) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *KeyFit) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *KeyFit) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *KeyFit) GetFits() bool {
+	if x != nil {
+		return x.Fits
+	}
+	return false
+}
+
+func (x *KeyFit) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *KeyFit) GetDecoding() string {
+	if x != nil {
+		return x.Decoding
+	}
+	return ""
+}
+
+// Asks for the caller's workspaces.
+type ListWorkspacesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 50 if 0, 1,000 if more than that.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before. Good only with the same request and
+	// for the same caller; else INVALID_PAGE_TOKEN.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkspacesRequest) Reset() {
+	*x = ListWorkspacesRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkspacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkspacesRequest) ProtoMessage() {}
+
+func (x *ListWorkspacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkspacesRequest.ProtoReflect.Descriptor instead.
+func (*ListWorkspacesRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListWorkspacesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWorkspacesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Answers ListWorkspaces.
+type ListWorkspacesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspaces, by name.
+	Workspaces []*Workspace `protobuf:"bytes,1,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	// Ask with this for the next page. Empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkspacesResponse) Reset() {
+	*x = ListWorkspacesResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkspacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkspacesResponse) ProtoMessage() {}
+
+func (x *ListWorkspacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkspacesResponse.ProtoReflect.Descriptor instead.
+func (*ListWorkspacesResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListWorkspacesResponse) GetWorkspaces() []*Workspace {
+	if x != nil {
+		return x.Workspaces
+	}
+	return nil
+}
+
+func (x *ListWorkspacesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+// soon as it holds something, or the policy names it.
+type Workspace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many endpoints it holds, counted up to 1,000. 0 for callers who may not see them.
+	EndpointCount uint32 `protobuf:"varint,2,opt,name=endpoint_count,json=endpointCount,proto3" json:"endpoint_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Workspace) Reset() {
+	*x = Workspace{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Workspace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Workspace) ProtoMessage() {}
+
+func (x *Workspace) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Workspace.ProtoReflect.Descriptor instead.
+func (*Workspace) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Workspace) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Workspace) GetEndpointCount() uint32 {
+	if x != nil {
+		return x.EndpointCount
+	}
+	return 0
+}
+
 // Asks to switch an endpoint off.
 type DeactivateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1424,7 +1812,7 @@ type DeactivateEndpointRequest struct {
 
 func (x *DeactivateEndpointRequest) Reset() {
 	*x = DeactivateEndpointRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1824,7 @@ func (x *DeactivateEndpointRequest) String() string {
 func (*DeactivateEndpointRequest) ProtoMessage() {}
 
 func (x *DeactivateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1837,7 @@ func (x *DeactivateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeactivateEndpointRequest) GetName() string {
@@ -1484,7 +1872,7 @@ type DeactivateEndpointResponse struct {
 
 func (x *DeactivateEndpointResponse) Reset() {
 	*x = DeactivateEndpointResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1884,7 @@ func (x *DeactivateEndpointResponse) String() string {
 func (*DeactivateEndpointResponse) ProtoMessage() {}
 
 func (x *DeactivateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1897,7 @@ func (x *DeactivateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeactivateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1540,7 +1928,7 @@ type EncryptRequest struct {
 
 func (x *EncryptRequest) Reset() {
 	*x = EncryptRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1940,7 @@ func (x *EncryptRequest) String() string {
 func (*EncryptRequest) ProtoMessage() {}
 
 func (x *EncryptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1953,7 @@ func (x *EncryptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptRequest.ProtoReflect.Descriptor instead.
 func (*EncryptRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EncryptRequest) GetName() string {
@@ -1628,7 +2016,7 @@ type MessageContext struct {
 
 func (x *MessageContext) Reset() {
 	*x = MessageContext{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +2028,7 @@ func (x *MessageContext) String() string {
 func (*MessageContext) ProtoMessage() {}
 
 func (x *MessageContext) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +2041,7 @@ func (x *MessageContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageContext.ProtoReflect.Descriptor instead.
 func (*MessageContext) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *MessageContext) GetTime() *timestamppb.Timestamp {
@@ -1719,7 +2107,7 @@ type EncryptResponse struct {
 
 func (x *EncryptResponse) Reset() {
 	*x = EncryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +2119,7 @@ func (x *EncryptResponse) String() string {
 func (*EncryptResponse) ProtoMessage() {}
 
 func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +2132,7 @@ func (x *EncryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptResponse.ProtoReflect.Descriptor instead.
 func (*EncryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EncryptResponse) GetBody() []byte {
@@ -1806,7 +2194,7 @@ type DecryptRequest struct {
 
 func (x *DecryptRequest) Reset() {
 	*x = DecryptRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +2206,7 @@ func (x *DecryptRequest) String() string {
 func (*DecryptRequest) ProtoMessage() {}
 
 func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +2219,7 @@ func (x *DecryptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptRequest.ProtoReflect.Descriptor instead.
 func (*DecryptRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DecryptRequest) GetName() string {
@@ -1890,7 +2278,7 @@ type DecryptResponse struct {
 
 func (x *DecryptResponse) Reset() {
 	*x = DecryptResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2290,7 @@ func (x *DecryptResponse) String() string {
 func (*DecryptResponse) ProtoMessage() {}
 
 func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2303,7 @@ func (x *DecryptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecryptResponse.ProtoReflect.Descriptor instead.
 func (*DecryptResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DecryptResponse) GetBody() []byte {
@@ -1951,7 +2339,7 @@ type VerifySignatureRequest struct {
 
 func (x *VerifySignatureRequest) Reset() {
 	*x = VerifySignatureRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2351,7 @@ func (x *VerifySignatureRequest) String() string {
 func (*VerifySignatureRequest) ProtoMessage() {}
 
 func (x *VerifySignatureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2364,7 @@ func (x *VerifySignatureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifySignatureRequest.ProtoReflect.Descriptor instead.
 func (*VerifySignatureRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *VerifySignatureRequest) GetName() string {
@@ -2029,7 +2417,7 @@ type VerifySignatureResponse struct {
 
 func (x *VerifySignatureResponse) Reset() {
 	*x = VerifySignatureResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2429,7 @@ func (x *VerifySignatureResponse) String() string {
 func (*VerifySignatureResponse) ProtoMessage() {}
 
 func (x *VerifySignatureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2442,7 @@ func (x *VerifySignatureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifySignatureResponse.ProtoReflect.Descriptor instead.
 func (*VerifySignatureResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VerifySignatureResponse) GetId() string {
@@ -2099,7 +2487,7 @@ type TestEncryptionRequest struct {
 
 func (x *TestEncryptionRequest) Reset() {
 	*x = TestEncryptionRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2499,7 @@ func (x *TestEncryptionRequest) String() string {
 func (*TestEncryptionRequest) ProtoMessage() {}
 
 func (x *TestEncryptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2512,7 @@ func (x *TestEncryptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestEncryptionRequest.ProtoReflect.Descriptor instead.
 func (*TestEncryptionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TestEncryptionRequest) GetName() string {
@@ -2204,7 +2592,7 @@ type TestEncryptionResponse struct {
 
 func (x *TestEncryptionResponse) Reset() {
 	*x = TestEncryptionResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2604,7 @@ func (x *TestEncryptionResponse) String() string {
 func (*TestEncryptionResponse) ProtoMessage() {}
 
 func (x *TestEncryptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2617,7 @@ func (x *TestEncryptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestEncryptionResponse.ProtoReflect.Descriptor instead.
 func (*TestEncryptionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TestEncryptionResponse) GetBody() []byte {
@@ -2306,14 +2694,17 @@ type TestStep struct {
 	// The length of the result in bytes.
 	Bytes uint32 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// The result in lower-case hexadecimal, its first 64 bytes. Empty with live keys.
-	Value         string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	Value string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	// Of `sign`, the string that is signed, with `‹secret›` in the place of each secret; its first
+	// 4,096 bytes. Bytes that are not UTF-8 read `\\xNN`. Empty with live keys.
+	SignedText    string `protobuf:"bytes,50,opt,name=signed_text,json=signedText,proto3" json:"signed_text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TestStep) Reset() {
 	*x = TestStep{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2716,7 @@ func (x *TestStep) String() string {
 func (*TestStep) ProtoMessage() {}
 
 func (x *TestStep) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2729,7 @@ func (x *TestStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestStep.ProtoReflect.Descriptor instead.
 func (*TestStep) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *TestStep) GetStage() string {
@@ -2369,6 +2760,13 @@ func (x *TestStep) GetValue() string {
 	return ""
 }
 
+func (x *TestStep) GetSignedText() string {
+	if x != nil {
+		return x.SignedText
+	}
+	return ""
+}
+
 // A ThrowawayKey stands for a secret in a dry run.
 type ThrowawayKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2387,7 +2785,7 @@ type ThrowawayKey struct {
 
 func (x *ThrowawayKey) Reset() {
 	*x = ThrowawayKey{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2797,7 @@ func (x *ThrowawayKey) String() string {
 func (*ThrowawayKey) ProtoMessage() {}
 
 func (x *ThrowawayKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2810,7 @@ func (x *ThrowawayKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThrowawayKey.ProtoReflect.Descriptor instead.
 func (*ThrowawayKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ThrowawayKey) GetField() string {
@@ -2451,7 +2849,7 @@ type Snippet struct {
 
 func (x *Snippet) Reset() {
 	*x = Snippet{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2861,7 @@ func (x *Snippet) String() string {
 func (*Snippet) ProtoMessage() {}
 
 func (x *Snippet) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2874,7 @@ func (x *Snippet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snippet.ProtoReflect.Descriptor instead.
 func (*Snippet) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Snippet) GetLanguage() string {
@@ -2505,8 +2903,12 @@ type DiagnoseSampleRequest struct {
 	// The headers that came with it.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
-	// could be met by chance. Required.
+	// could be met by chance. Required, unless `signature` is set.
 	Plaintext []byte `protobuf:"bytes,5,opt,name=plaintext,proto3" json:"plaintext,omitempty"`
+	// Looks for what is wrong with the signature instead. `plaintext` is empty then.
+	Signature bool `protobuf:"varint,50,opt,name=signature,proto3" json:"signature,omitempty"`
+	// What was signed besides the body. For signatures.
+	Context *MessageContext `protobuf:"bytes,51,opt,name=context,proto3" json:"context,omitempty"`
 	// Why, for the change log. Required. At most 512 characters, none a control character.
 	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2515,7 +2917,7 @@ type DiagnoseSampleRequest struct {
 
 func (x *DiagnoseSampleRequest) Reset() {
 	*x = DiagnoseSampleRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2929,7 @@ func (x *DiagnoseSampleRequest) String() string {
 func (*DiagnoseSampleRequest) ProtoMessage() {}
 
 func (x *DiagnoseSampleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2942,7 @@ func (x *DiagnoseSampleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseSampleRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseSampleRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DiagnoseSampleRequest) GetName() string {
@@ -2578,6 +2980,20 @@ func (x *DiagnoseSampleRequest) GetPlaintext() []byte {
 	return nil
 }
 
+func (x *DiagnoseSampleRequest) GetSignature() bool {
+	if x != nil {
+		return x.Signature
+	}
+	return false
+}
+
+func (x *DiagnoseSampleRequest) GetContext() *MessageContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 func (x *DiagnoseSampleRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
@@ -2594,14 +3010,16 @@ type DiagnoseSampleResponse struct {
 	Differences []*Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
 	// How many variants were tried, the configuration itself included: at most 2,000, fewer
 	// where each is slow.
-	Tried         uint32 `protobuf:"varint,3,opt,name=tried,proto3" json:"tried,omitempty"`
+	Tried uint32 `protobuf:"varint,3,opt,name=tried,proto3" json:"tried,omitempty"`
+	// Keys that cannot be used at all. If there are any, nothing is tried.
+	UnusableKeys  []*KeyFit `protobuf:"bytes,50,rep,name=unusable_keys,json=unusableKeys,proto3" json:"unusable_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DiagnoseSampleResponse) Reset() {
 	*x = DiagnoseSampleResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +3031,7 @@ func (x *DiagnoseSampleResponse) String() string {
 func (*DiagnoseSampleResponse) ProtoMessage() {}
 
 func (x *DiagnoseSampleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +3044,7 @@ func (x *DiagnoseSampleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseSampleResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseSampleResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DiagnoseSampleResponse) GetFound() bool {
@@ -2650,6 +3068,13 @@ func (x *DiagnoseSampleResponse) GetTried() uint32 {
 	return 0
 }
 
+func (x *DiagnoseSampleResponse) GetUnusableKeys() []*KeyFit {
+	if x != nil {
+		return x.UnusableKeys
+	}
+	return nil
+}
+
 // A Difference is a setting that a variant changes.
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2665,7 +3090,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2677,7 +3102,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2690,7 +3115,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Difference) GetField() string {
@@ -2723,7 +3148,7 @@ type ListPresetsRequest struct {
 
 func (x *ListPresetsRequest) Reset() {
 	*x = ListPresetsRequest{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2735,7 +3160,7 @@ func (x *ListPresetsRequest) String() string {
 func (*ListPresetsRequest) ProtoMessage() {}
 
 func (x *ListPresetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2748,7 +3173,7 @@ func (x *ListPresetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPresetsRequest.ProtoReflect.Descriptor instead.
 func (*ListPresetsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{43}
 }
 
 // Answers ListPresets.
@@ -2762,7 +3187,7 @@ type ListPresetsResponse struct {
 
 func (x *ListPresetsResponse) Reset() {
 	*x = ListPresetsResponse{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +3199,7 @@ func (x *ListPresetsResponse) String() string {
 func (*ListPresetsResponse) ProtoMessage() {}
 
 func (x *ListPresetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +3212,7 @@ func (x *ListPresetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPresetsResponse.ProtoReflect.Descriptor instead.
 func (*ListPresetsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListPresetsResponse) GetPresets() []*Preset {
@@ -2828,7 +3253,7 @@ type Preset struct {
 
 func (x *Preset) Reset() {
 	*x = Preset{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +3265,7 @@ func (x *Preset) String() string {
 func (*Preset) ProtoMessage() {}
 
 func (x *Preset) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +3278,7 @@ func (x *Preset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preset.ProtoReflect.Descriptor instead.
 func (*Preset) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{39}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Preset) GetId() string {
@@ -2934,7 +3359,7 @@ type PresetSecret struct {
 
 func (x *PresetSecret) Reset() {
 	*x = PresetSecret{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3371,7 @@ func (x *PresetSecret) String() string {
 func (*PresetSecret) ProtoMessage() {}
 
 func (x *PresetSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3384,7 @@ func (x *PresetSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresetSecret.ProtoReflect.Descriptor instead.
 func (*PresetSecret) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{40}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PresetSecret) GetName() string {
@@ -2998,7 +3423,7 @@ type PresetSetting struct {
 
 func (x *PresetSetting) Reset() {
 	*x = PresetSetting{}
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3435,7 @@ func (x *PresetSetting) String() string {
 func (*PresetSetting) ProtoMessage() {}
 
 func (x *PresetSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3448,7 @@ func (x *PresetSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresetSetting.ProtoReflect.Descriptor instead.
 func (*PresetSetting) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{41}
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PresetSetting) GetName() string {
@@ -3136,13 +3561,41 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x13VERDICT_INVALID_URL\x10\x05\x12\x1d\n" +
 	"\x19VERDICT_FORBIDDEN_ADDRESS\x10\x06\x12\x16\n" +
 	"\x12VERDICT_UNRESOLVED\x10\a\x12\x16\n" +
-	"\x12VERDICT_NOT_SERVED\x10\b\"\xad\x01\n" +
+	"\x12VERDICT_NOT_SERVED\x10\b\"\xd3\x01\n" +
 	"\x17ActivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
-	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"V\n" +
+	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12$\n" +
+	"\x06sample\x182 \x01(\fB\f\xbaH\x06z\x04\x18\x80\x80\x04\x80\x01\x01R\x06sample\"V\n" +
 	"\x18ActivateEndpointResponse\x12:\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\xaf\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\"\x8d\x01\n" +
+	"\x10CheckKeysRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12:\n" +
+	"\bendpoint\x18\x02 \x01(\v2\x1e.keyward.allowlist.v1.EndpointR\bendpoint\x12$\n" +
+	"\x06sample\x18\x03 \x01(\fB\f\xbaH\x06z\x04\x18\x80\x80\x04\x80\x01\x01R\x06sample\"x\n" +
+	"\x11CheckKeysResponse\x12\x12\n" +
+	"\x04fits\x18\x01 \x01(\bR\x04fits\x120\n" +
+	"\x04keys\x18\x02 \x03(\v2\x1c.keyward.allowlist.v1.KeyFitR\x04keys\x12\x1d\n" +
+	"\n" +
+	"round_trip\x18\x03 \x01(\bR\troundTrip\"|\n" +
+	"\x06KeyFit\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x12\n" +
+	"\x04fits\x18\x03 \x01(\bR\x04fits\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1a\n" +
+	"\bdecoding\x18\x05 \x01(\tR\bdecoding\"f\n" +
+	"\x15ListWorkspacesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x81\x01\n" +
+	"\x16ListWorkspacesResponse\x12?\n" +
+	"\n" +
+	"workspaces\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.WorkspaceR\n" +
+	"workspaces\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"F\n" +
+	"\tWorkspace\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
+	"\x0eendpoint_count\x18\x02 \x01(\rR\rendpointCount\"\xaf\x01\n" +
 	"\x19DeactivateEndpointRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\\\n" +
@@ -3214,33 +3667,38 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04keys\x18\x06 \x03(\v2\".keyward.allowlist.v1.ThrowawayKeyR\x04keys\x129\n" +
 	"\bsnippets\x18\a \x03(\v2\x1d.keyward.allowlist.v1.SnippetR\bsnippets\x12\x16\n" +
 	"\x06opened\x18\b \x01(\bR\x06opened\x12C\n" +
-	"\fkey_purposes\x18\t \x03(\v2 .keyward.allowlist.v1.KeyPurposeR\vkeyPurposes\"d\n" +
+	"\fkey_purposes\x18\t \x03(\v2 .keyward.allowlist.v1.KeyPurposeR\vkeyPurposes\"\x85\x01\n" +
 	"\bTestStep\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\rR\x05bytes\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\tR\x05value\"R\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\x12\x1f\n" +
+	"\vsigned_text\x182 \x01(\tR\n" +
+	"signedText\"R\n" +
 	"\fThrowawayKey\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\"9\n" +
 	"\aSnippet\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\xb8\x03\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"\x94\x04\n" +
 	"\x15DiagnoseSampleRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\x04body\x12\\\n" +
-	"\aheaders\x18\x04 \x03(\v28.keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12,\n" +
-	"\tplaintext\x18\x05 \x01(\fB\x0e\xbaH\bz\x06\x10\b\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12^\n" +
+	"\aheaders\x18\x04 \x03(\v28.keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12*\n" +
+	"\tplaintext\x18\x05 \x01(\fB\f\xbaH\x06z\x04\x18\x80\x80\x04\x80\x01\x01R\tplaintext\x12\x1c\n" +
+	"\tsignature\x182 \x01(\bR\tsignature\x12>\n" +
+	"\acontext\x183 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x12^\n" +
 	"\x06reason\x18\x06 \x01(\tBF\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcb\x01\n" +
 	"\x16DiagnoseSampleResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12B\n" +
 	"\vdifferences\x18\x02 \x03(\v2 .keyward.allowlist.v1.DifferenceR\vdifferences\x12\x14\n" +
-	"\x05tried\x18\x03 \x01(\rR\x05tried\"X\n" +
+	"\x05tried\x18\x03 \x01(\rR\x05tried\x12A\n" +
+	"\runusable_keys\x182 \x03(\v2\x1c.keyward.allowlist.v1.KeyFitR\funusableKeys\"X\n" +
 	"\n" +
 	"Difference\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x1e\n" +
@@ -3275,7 +3733,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
-	"\x15MESSAGE_KIND_RESPONSE\x10\x022\x81\x18\n" +
+	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xbe\x1a\n" +
 	"\x10AllowlistService\x12\xbc\x01\n" +
 	"\x0eCreateEndpoint\x12+.keyward.allowlist.v1.CreateEndpointRequest\x1a,.keyward.allowlist.v1.CreateEndpointResponse\"O\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x029:\bendpointb\bendpoint\"#/v1/{parent=workspaces/*}/endpoints\x12\xa8\x01\n" +
@@ -3300,7 +3758,11 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x03\x05\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=workspaces/*}/endpoints:checkUrl\x12\xc2\x01\n" +
 	"\x10ActivateEndpoint\x12-.keyward.allowlist.v1.ActivateEndpointRequest\x1a..keyward.allowlist.v1.ActivateEndpointResponse\"O\xb2\xe1\x18\n" +
 	"\n" +
-	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02;:\x01*b\bendpoint\",/v1/{name=workspaces/*/endpoints/*}:activate\x12\xca\x01\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02;:\x01*b\bendpoint\",/v1/{name=workspaces/*/endpoints/*}:activate\x12\xa4\x01\n" +
+	"\tCheckKeys\x12&.keyward.allowlist.v1.CheckKeysRequest\x1a'.keyward.allowlist.v1.CheckKeysResponse\"F\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{name=workspaces/*/endpoints/*}:checkKeys\x12\x93\x01\n" +
+	"\x0eListWorkspaces\x12+.keyward.allowlist.v1.ListWorkspacesRequest\x1a,.keyward.allowlist.v1.ListWorkspacesResponse\"&\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/workspaces:endpoints\x12\xca\x01\n" +
 	"\x12DeactivateEndpoint\x12/.keyward.allowlist.v1.DeactivateEndpointRequest\x1a0.keyward.allowlist.v1.DeactivateEndpointResponse\"Q\xb2\xe1\x18\n" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\bendpoint\"./v1/{name=workspaces/*/endpoints/*}:deactivate\x12\x9b\x01\n" +
@@ -3331,7 +3793,7 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                    // 0: keyward.allowlist.v1.MessageKind
 	(CheckUrlResponse_Verdict)(0),       // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
@@ -3355,128 +3817,143 @@ var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(*CheckUrlResponse)(nil),            // 19: keyward.allowlist.v1.CheckUrlResponse
 	(*ActivateEndpointRequest)(nil),     // 20: keyward.allowlist.v1.ActivateEndpointRequest
 	(*ActivateEndpointResponse)(nil),    // 21: keyward.allowlist.v1.ActivateEndpointResponse
-	(*DeactivateEndpointRequest)(nil),   // 22: keyward.allowlist.v1.DeactivateEndpointRequest
-	(*DeactivateEndpointResponse)(nil),  // 23: keyward.allowlist.v1.DeactivateEndpointResponse
-	(*EncryptRequest)(nil),              // 24: keyward.allowlist.v1.EncryptRequest
-	(*MessageContext)(nil),              // 25: keyward.allowlist.v1.MessageContext
-	(*EncryptResponse)(nil),             // 26: keyward.allowlist.v1.EncryptResponse
-	(*DecryptRequest)(nil),              // 27: keyward.allowlist.v1.DecryptRequest
-	(*DecryptResponse)(nil),             // 28: keyward.allowlist.v1.DecryptResponse
-	(*VerifySignatureRequest)(nil),      // 29: keyward.allowlist.v1.VerifySignatureRequest
-	(*VerifySignatureResponse)(nil),     // 30: keyward.allowlist.v1.VerifySignatureResponse
-	(*TestEncryptionRequest)(nil),       // 31: keyward.allowlist.v1.TestEncryptionRequest
-	(*TestEncryptionResponse)(nil),      // 32: keyward.allowlist.v1.TestEncryptionResponse
-	(*TestStep)(nil),                    // 33: keyward.allowlist.v1.TestStep
-	(*ThrowawayKey)(nil),                // 34: keyward.allowlist.v1.ThrowawayKey
-	(*Snippet)(nil),                     // 35: keyward.allowlist.v1.Snippet
-	(*DiagnoseSampleRequest)(nil),       // 36: keyward.allowlist.v1.DiagnoseSampleRequest
-	(*DiagnoseSampleResponse)(nil),      // 37: keyward.allowlist.v1.DiagnoseSampleResponse
-	(*Difference)(nil),                  // 38: keyward.allowlist.v1.Difference
-	(*ListPresetsRequest)(nil),          // 39: keyward.allowlist.v1.ListPresetsRequest
-	(*ListPresetsResponse)(nil),         // 40: keyward.allowlist.v1.ListPresetsResponse
-	(*Preset)(nil),                      // 41: keyward.allowlist.v1.Preset
-	(*PresetSecret)(nil),                // 42: keyward.allowlist.v1.PresetSecret
-	(*PresetSetting)(nil),               // 43: keyward.allowlist.v1.PresetSetting
-	nil,                                 // 44: keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	nil,                                 // 45: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	nil,                                 // 46: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	(*Endpoint)(nil),                    // 47: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                 // 48: keyward.allowlist.v1.Endpoint.State
-	(*timestamppb.Timestamp)(nil),       // 49: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 50: google.protobuf.FieldMask
-	(*EndpointChange)(nil),              // 51: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),            // 52: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                   // 53: keyward.allowlist.v1.Parameter
-	(*Encryption)(nil),                  // 54: keyward.allowlist.v1.Encryption
-	(*KeyPurpose)(nil),                  // 55: keyward.allowlist.v1.KeyPurpose
-	(LegacyAcknowledgement_Flag)(0),     // 56: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*CheckKeysRequest)(nil),            // 22: keyward.allowlist.v1.CheckKeysRequest
+	(*CheckKeysResponse)(nil),           // 23: keyward.allowlist.v1.CheckKeysResponse
+	(*KeyFit)(nil),                      // 24: keyward.allowlist.v1.KeyFit
+	(*ListWorkspacesRequest)(nil),       // 25: keyward.allowlist.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),      // 26: keyward.allowlist.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                   // 27: keyward.allowlist.v1.Workspace
+	(*DeactivateEndpointRequest)(nil),   // 28: keyward.allowlist.v1.DeactivateEndpointRequest
+	(*DeactivateEndpointResponse)(nil),  // 29: keyward.allowlist.v1.DeactivateEndpointResponse
+	(*EncryptRequest)(nil),              // 30: keyward.allowlist.v1.EncryptRequest
+	(*MessageContext)(nil),              // 31: keyward.allowlist.v1.MessageContext
+	(*EncryptResponse)(nil),             // 32: keyward.allowlist.v1.EncryptResponse
+	(*DecryptRequest)(nil),              // 33: keyward.allowlist.v1.DecryptRequest
+	(*DecryptResponse)(nil),             // 34: keyward.allowlist.v1.DecryptResponse
+	(*VerifySignatureRequest)(nil),      // 35: keyward.allowlist.v1.VerifySignatureRequest
+	(*VerifySignatureResponse)(nil),     // 36: keyward.allowlist.v1.VerifySignatureResponse
+	(*TestEncryptionRequest)(nil),       // 37: keyward.allowlist.v1.TestEncryptionRequest
+	(*TestEncryptionResponse)(nil),      // 38: keyward.allowlist.v1.TestEncryptionResponse
+	(*TestStep)(nil),                    // 39: keyward.allowlist.v1.TestStep
+	(*ThrowawayKey)(nil),                // 40: keyward.allowlist.v1.ThrowawayKey
+	(*Snippet)(nil),                     // 41: keyward.allowlist.v1.Snippet
+	(*DiagnoseSampleRequest)(nil),       // 42: keyward.allowlist.v1.DiagnoseSampleRequest
+	(*DiagnoseSampleResponse)(nil),      // 43: keyward.allowlist.v1.DiagnoseSampleResponse
+	(*Difference)(nil),                  // 44: keyward.allowlist.v1.Difference
+	(*ListPresetsRequest)(nil),          // 45: keyward.allowlist.v1.ListPresetsRequest
+	(*ListPresetsResponse)(nil),         // 46: keyward.allowlist.v1.ListPresetsResponse
+	(*Preset)(nil),                      // 47: keyward.allowlist.v1.Preset
+	(*PresetSecret)(nil),                // 48: keyward.allowlist.v1.PresetSecret
+	(*PresetSetting)(nil),               // 49: keyward.allowlist.v1.PresetSetting
+	nil,                                 // 50: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                 // 51: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                 // 52: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                    // 53: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                 // 54: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),       // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 56: google.protobuf.FieldMask
+	(*EndpointChange)(nil),              // 57: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),            // 58: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                   // 59: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                  // 60: keyward.allowlist.v1.Encryption
+	(*KeyPurpose)(nil),                  // 61: keyward.allowlist.v1.KeyPurpose
+	(LegacyAcknowledgement_Flag)(0),     // 62: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	47, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	47, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	47, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	48, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	49, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
-	47, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	47, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	50, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	47, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	51, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	47, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	52, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
-	47, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	53, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	53, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	53, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	54, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	55, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
+	53, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	53, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	56, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	53, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	53, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	58, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	53, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	1,  // 13: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
-	47, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	47, // 15: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	0,  // 16: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	25, // 17: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	49, // 18: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
-	53, // 19: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	53, // 20: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	0,  // 21: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	44, // 22: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	25, // 23: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	0,  // 24: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	45, // 25: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	25, // 26: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	49, // 27: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
-	54, // 28: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
-	0,  // 29: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	25, // 30: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	53, // 31: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	53, // 32: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	33, // 33: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
-	34, // 34: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
-	35, // 35: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
-	55, // 36: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	0,  // 37: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	46, // 38: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	38, // 39: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
-	41, // 40: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
-	54, // 41: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
-	42, // 42: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
-	56, // 43: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	43, // 44: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
-	55, // 45: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	2,  // 46: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 47: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 48: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 49: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 50: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 51: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 52: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 53: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 54: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 55: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 56: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	24, // 57: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	27, // 58: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	29, // 59: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	31, // 60: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	36, // 61: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	39, // 62: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	3,  // 63: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 64: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 65: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 66: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 67: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 68: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 69: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 70: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 71: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 72: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 73: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	26, // 74: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	28, // 75: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	30, // 76: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	32, // 77: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	37, // 78: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	40, // 79: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	63, // [63:80] is the sub-list for method output_type
-	46, // [46:63] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	53, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	53, // 15: keyward.allowlist.v1.CheckKeysRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	24, // 16: keyward.allowlist.v1.CheckKeysResponse.keys:type_name -> keyward.allowlist.v1.KeyFit
+	27, // 17: keyward.allowlist.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.allowlist.v1.Workspace
+	53, // 18: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	0,  // 19: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	31, // 20: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	55, // 21: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
+	59, // 22: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	59, // 23: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	0,  // 24: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	50, // 25: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	31, // 26: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	0,  // 27: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	51, // 28: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	31, // 29: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	55, // 30: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
+	60, // 31: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
+	0,  // 32: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	31, // 33: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	59, // 34: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	59, // 35: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	39, // 36: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
+	40, // 37: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
+	41, // 38: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
+	61, // 39: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	0,  // 40: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	52, // 41: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	31, // 42: keyward.allowlist.v1.DiagnoseSampleRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	44, // 43: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
+	24, // 44: keyward.allowlist.v1.DiagnoseSampleResponse.unusable_keys:type_name -> keyward.allowlist.v1.KeyFit
+	47, // 45: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
+	60, // 46: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	48, // 47: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
+	62, // 48: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	49, // 49: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
+	61, // 50: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	2,  // 51: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	4,  // 52: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	6,  // 53: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	8,  // 54: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	10, // 55: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	12, // 56: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	14, // 57: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	16, // 58: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	18, // 59: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	20, // 60: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	22, // 61: keyward.allowlist.v1.AllowlistService.CheckKeys:input_type -> keyward.allowlist.v1.CheckKeysRequest
+	25, // 62: keyward.allowlist.v1.AllowlistService.ListWorkspaces:input_type -> keyward.allowlist.v1.ListWorkspacesRequest
+	28, // 63: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	30, // 64: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	33, // 65: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	35, // 66: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	37, // 67: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	42, // 68: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	45, // 69: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	3,  // 70: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 71: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 72: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 73: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 74: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 75: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 76: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 77: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 78: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 79: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 80: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
+	26, // 81: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
+	29, // 82: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	32, // 83: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	34, // 84: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	36, // 85: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	38, // 86: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	43, // 87: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	46, // 88: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	70, // [70:89] is the sub-list for method output_type
+	51, // [51:70] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -3486,14 +3963,14 @@ func file_keyward_allowlist_v1_service_proto_init() {
 	}
 	file_keyward_allowlist_v1_encryption_proto_init()
 	file_keyward_allowlist_v1_resources_proto_init()
-	file_keyward_allowlist_v1_service_proto_msgTypes[41].OneofWrappers = []any{}
+	file_keyward_allowlist_v1_service_proto_msgTypes[47].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   45,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

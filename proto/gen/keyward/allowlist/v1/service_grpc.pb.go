@@ -46,6 +46,8 @@ const (
 	AllowlistService_VerifyEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint"
 	AllowlistService_CheckUrl_FullMethodName            = "/keyward.allowlist.v1.AllowlistService/CheckUrl"
 	AllowlistService_ActivateEndpoint_FullMethodName    = "/keyward.allowlist.v1.AllowlistService/ActivateEndpoint"
+	AllowlistService_CheckKeys_FullMethodName           = "/keyward.allowlist.v1.AllowlistService/CheckKeys"
+	AllowlistService_ListWorkspaces_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/ListWorkspaces"
 	AllowlistService_DeactivateEndpoint_FullMethodName  = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
 	AllowlistService_Encrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Encrypt"
 	AllowlistService_Decrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Decrypt"
@@ -111,8 +113,16 @@ type AllowlistServiceClient interface {
 	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
 	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
 	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
-	// no made-up message fits is not tried.
+	// no made-up message fits needs a `sample`: else SAMPLE_NOT_ENCRYPTABLE.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
+	// Checks whether the keys of a configuration can work, before it is saved or activated. It
+	// compares what the vault knows of each KEY with what the configuration needs. The saved
+	// configuration (`endpoint` unset) also makes the round trip of ActivateEndpoint. Nothing is
+	// bound, counted, logged or sealed. What saving would refuse is refused here.
+	CheckKeys(ctx context.Context, in *CheckKeysRequest, opts ...grpc.CallOption) (*CheckKeysResponse, error)
+	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+	// a super admin all that hold endpoints and all that the policy names.
+	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
 	// Encrypts and signs a body as the endpoint's configuration says.
@@ -136,7 +146,10 @@ type AllowlistServiceClient interface {
 	// plaintext that it is known to hold, tries variants of the configuration with the live
 	// keys and names the one that yields exactly that plaintext. Who does not know the whole
 	// plaintext learns that this was not it, and nothing else; an answer that found nothing
-	// takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+	// takes whole seconds. With `signature` it takes a signed message instead, and names the
+	// variant under which the signature verifies: of the secret's decoding, line ends, hash, output
+	// encoding, form of the body (as sent, without white space, with sorted members) and unit of
+	// time. The endpoint may be in any state.
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
@@ -249,6 +262,26 @@ func (c *allowlistServiceClient) ActivateEndpoint(ctx context.Context, in *Activ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ActivateEndpointResponse)
 	err := c.cc.Invoke(ctx, AllowlistService_ActivateEndpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) CheckKeys(ctx context.Context, in *CheckKeysRequest, opts ...grpc.CallOption) (*CheckKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckKeysResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_CheckKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWorkspacesResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_ListWorkspaces_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -381,8 +414,16 @@ type AllowlistServiceServer interface {
 	// with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
 	// VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
 	// is shown, counted or kept. A public key is tried for what it can do. A configuration that
-	// no made-up message fits is not tried.
+	// no made-up message fits needs a `sample`: else SAMPLE_NOT_ENCRYPTABLE.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
+	// Checks whether the keys of a configuration can work, before it is saved or activated. It
+	// compares what the vault knows of each KEY with what the configuration needs. The saved
+	// configuration (`endpoint` unset) also makes the round trip of ActivateEndpoint. Nothing is
+	// bound, counted, logged or sealed. What saving would refuse is refused here.
+	CheckKeys(context.Context, *CheckKeysRequest) (*CheckKeysResponse, error)
+	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+	// a super admin all that hold endpoints and all that the policy names.
+	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)
 	// Encrypts and signs a body as the endpoint's configuration says.
@@ -406,7 +447,10 @@ type AllowlistServiceServer interface {
 	// plaintext that it is known to hold, tries variants of the configuration with the live
 	// keys and names the one that yields exactly that plaintext. Who does not know the whole
 	// plaintext learns that this was not it, and nothing else; an answer that found nothing
-	// takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+	// takes whole seconds. With `signature` it takes a signed message instead, and names the
+	// variant under which the signature verifies: of the secret's decoding, line ends, hash, output
+	// encoding, form of the body (as sent, without white space, with sorted members) and unit of
+	// time. The endpoint may be in any state.
 	//
 	// Refused where the IV comes of the key, and for messages that open only with what they
 	// answer. Each call is on the change log before anything is tried; a workspace has 10
@@ -454,6 +498,12 @@ func (UnimplementedAllowlistServiceServer) CheckUrl(context.Context, *CheckUrlRe
 }
 func (UnimplementedAllowlistServiceServer) ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ActivateEndpoint not implemented")
+}
+func (UnimplementedAllowlistServiceServer) CheckKeys(context.Context, *CheckKeysRequest) (*CheckKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckKeys not implemented")
+}
+func (UnimplementedAllowlistServiceServer) ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWorkspaces not implemented")
 }
 func (UnimplementedAllowlistServiceServer) DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeactivateEndpoint not implemented")
@@ -677,6 +727,42 @@ func _AllowlistService_ActivateEndpoint_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllowlistService_CheckKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).CheckKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_CheckKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).CheckKeys(ctx, req.(*CheckKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_ListWorkspaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWorkspacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).ListWorkspaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_ListWorkspaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).ListWorkspaces(ctx, req.(*ListWorkspacesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AllowlistService_DeactivateEndpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeactivateEndpointRequest)
 	if err := dec(in); err != nil {
@@ -849,6 +935,14 @@ var AllowlistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ActivateEndpoint",
 			Handler:    _AllowlistService_ActivateEndpoint_Handler,
+		},
+		{
+			MethodName: "CheckKeys",
+			Handler:    _AllowlistService_CheckKeys_Handler,
+		},
+		{
+			MethodName: "ListWorkspaces",
+			Handler:    _AllowlistService_ListWorkspaces_Handler,
 		},
 		{
 			MethodName: "DeactivateEndpoint",

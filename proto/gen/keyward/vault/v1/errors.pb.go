@@ -94,7 +94,8 @@ const (
 	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
 	// requests in a second, or has too many under way; requests under way of the caller, of
 	// the workspace or of the address hold too many bytes; or too many credentials from the
-	// address were not accepted.
+	// address were not accepted. Metadata: `quota`, whose is used up: `caller`, `workspace` or
+	// `address`.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
 	// FAILED_PRECONDITION. The version is not destroyed because it is in use: the secret is
 	// bound and the version is the current one, or was within the last 24 hours, or is named
@@ -132,6 +133,10 @@ const (
 	// (google.rpc.BadRequest names `key_id`), the time is over (`seal_time`), the value was used
 	// before, or it does not open. Seal the value again.
 	ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED ErrorReason = 41
+	// INVALID_ARGUMENT. The value is a key in a form that nothing can use, such as an encrypted
+	// private key. google.rpc.BadRequest names the field and says what to do, with a command where
+	// there is one. Metadata: `form`, such as `ENCRYPTED_PRIVATE_KEY`.
+	ErrorReason_ERROR_REASON_KEY_FORM_NOT_USABLE ErrorReason = 50
 )
 
 // Enum value maps for ErrorReason.
@@ -175,6 +180,7 @@ var (
 		39: "ERROR_REASON_WEAK_KEY",
 		40: "ERROR_REASON_SEALING_REQUIRED",
 		41: "ERROR_REASON_SEALED_VALUE_REFUSED",
+		50: "ERROR_REASON_KEY_FORM_NOT_USABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -215,6 +221,7 @@ var (
 		"ERROR_REASON_WEAK_KEY":               39,
 		"ERROR_REASON_SEALING_REQUIRED":       40,
 		"ERROR_REASON_SEALED_VALUE_REFUSED":   41,
+		"ERROR_REASON_KEY_FORM_NOT_USABLE":    50,
 	}
 )
 
@@ -249,7 +256,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\x8b\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xb1\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -290,7 +297,8 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$\x12\x19\n" +
 	"\x15ERROR_REASON_WEAK_KEY\x10'\x12!\n" +
 	"\x1dERROR_REASON_SEALING_REQUIRED\x10(\x12%\n" +
-	"!ERROR_REASON_SEALED_VALUE_REFUSED\x10)B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"!ERROR_REASON_SEALED_VALUE_REFUSED\x10)\x12$\n" +
+	" ERROR_REASON_KEY_FORM_NOT_USABLE\x102B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

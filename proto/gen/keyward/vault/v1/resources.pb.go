@@ -216,6 +216,80 @@ func (VersionState) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
+// What a value can be.
+type ValueFacts_Kind int32
+
+const (
+	// Never returned.
+	ValueFacts_KIND_UNSPECIFIED ValueFacts_Kind = 0
+	// Bytes that are not text and hold no key that the vault recognizes.
+	ValueFacts_KIND_BYTES ValueFacts_Kind = 1
+	// Text that holds no key that the vault recognizes: a passphrase, an API key, or a
+	// symmetric key in an encoding; `forms` lists the encodings that fit.
+	ValueFacts_KIND_TEXT ValueFacts_Kind = 2
+	// A private key.
+	ValueFacts_KIND_PRIVATE_KEY ValueFacts_Kind = 3
+	// A public key.
+	ValueFacts_KIND_PUBLIC_KEY ValueFacts_Kind = 4
+	// A certificate, which holds a public key.
+	ValueFacts_KIND_CERTIFICATE ValueFacts_Kind = 5
+	// An OpenPGP private key.
+	ValueFacts_KIND_PGP_PRIVATE_KEY ValueFacts_Kind = 6
+	// An OpenPGP public key.
+	ValueFacts_KIND_PGP_PUBLIC_KEY ValueFacts_Kind = 7
+)
+
+// Enum value maps for ValueFacts_Kind.
+var (
+	ValueFacts_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_BYTES",
+		2: "KIND_TEXT",
+		3: "KIND_PRIVATE_KEY",
+		4: "KIND_PUBLIC_KEY",
+		5: "KIND_CERTIFICATE",
+		6: "KIND_PGP_PRIVATE_KEY",
+		7: "KIND_PGP_PUBLIC_KEY",
+	}
+	ValueFacts_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":     0,
+		"KIND_BYTES":           1,
+		"KIND_TEXT":            2,
+		"KIND_PRIVATE_KEY":     3,
+		"KIND_PUBLIC_KEY":      4,
+		"KIND_CERTIFICATE":     5,
+		"KIND_PGP_PRIVATE_KEY": 6,
+		"KIND_PGP_PUBLIC_KEY":  7,
+	}
+)
+
+func (x ValueFacts_Kind) Enum() *ValueFacts_Kind {
+	p := new(ValueFacts_Kind)
+	*p = x
+	return p
+}
+
+func (x ValueFacts_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ValueFacts_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_vault_v1_resources_proto_enumTypes[3].Descriptor()
+}
+
+func (ValueFacts_Kind) Type() protoreflect.EnumType {
+	return &file_keyward_vault_v1_resources_proto_enumTypes[3]
+}
+
+func (x ValueFacts_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ValueFacts_Kind.Descriptor instead.
+func (ValueFacts_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2, 0}
+}
+
 // What to draw.
 type Generate_Kind int32
 
@@ -297,11 +371,11 @@ func (x Generate_Kind) String() string {
 }
 
 func (Generate_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[3].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[4].Descriptor()
 }
 
 func (Generate_Kind) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[3]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[4]
 }
 
 func (x Generate_Kind) Number() protoreflect.EnumNumber {
@@ -310,7 +384,7 @@ func (x Generate_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Generate_Kind.Descriptor instead.
 func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // What there is to do.
@@ -355,11 +429,11 @@ func (x NonceBudget_State) String() string {
 }
 
 func (NonceBudget_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[4].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[5].Descriptor()
 }
 
 func (NonceBudget_State) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[4]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[5]
 }
 
 func (x NonceBudget_State) Number() protoreflect.EnumNumber {
@@ -368,7 +442,7 @@ func (x NonceBudget_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NonceBudget_State.Descriptor instead.
 func (NonceBudget_State) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // What was done.
@@ -461,11 +535,11 @@ func (x SecretChange_Action) String() string {
 }
 
 func (SecretChange_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_vault_v1_resources_proto_enumTypes[5].Descriptor()
+	return file_keyward_vault_v1_resources_proto_enumTypes[6].Descriptor()
 }
 
 func (SecretChange_Action) Type() protoreflect.EnumType {
-	return &file_keyward_vault_v1_resources_proto_enumTypes[5]
+	return &file_keyward_vault_v1_resources_proto_enumTypes[6]
 }
 
 func (x SecretChange_Action) Number() protoreflect.EnumNumber {
@@ -474,7 +548,7 @@ func (x SecretChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretChange_Action.Descriptor instead.
 func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{14, 0}
 }
 
 // A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
@@ -663,7 +737,10 @@ type Secret struct {
 	// Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
 	// on the endpoints of two partners, senders of one can open messages of the other. Said on
 	// create, or later by a super admin; it is never taken back. Only for KEY.
-	Shared        bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
+	// What the vault took the value for. Returned only by the call that stores the value, and
+	// kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+	ValueFacts    *ValueFacts `protobuf:"bytes,50,opt,name=value_facts,json=valueFacts,proto3" json:"value_facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -845,6 +922,172 @@ func (x *Secret) GetShared() bool {
 	return false
 }
 
+func (x *Secret) GetValueFacts() *ValueFacts {
+	if x != nil {
+		return x.ValueFacts
+	}
+	return nil
+}
+
+// ValueFacts say what the vault took a value for, so that a person sees at once whether it is
+// what they meant to store. They describe the value as it is stored.
+type ValueFacts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the value is.
+	Kind ValueFacts_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=keyward.vault.v1.ValueFacts_Kind" json:"kind,omitempty"`
+	// Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+	// `Ed25519`.
+	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	// How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+	Format string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	// The length of the stored value in bytes.
+	Bytes uint32 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+	Forms []*ValueForm `protobuf:"bytes,5,rep,name=forms,proto3" json:"forms,omitempty"`
+	// The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+	// value is stored as it was sent.
+	ConvertedFrom string `protobuf:"bytes,6,opt,name=converted_from,json=convertedFrom,proto3" json:"converted_from,omitempty"`
+	// What is unusual about the value, as sentences for people, such as "The value ends with a
+	// line end." It never quotes the value.
+	Notes         []string `protobuf:"bytes,7,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValueFacts) Reset() {
+	*x = ValueFacts{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValueFacts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValueFacts) ProtoMessage() {}
+
+func (x *ValueFacts) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValueFacts.ProtoReflect.Descriptor instead.
+func (*ValueFacts) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ValueFacts) GetKind() ValueFacts_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ValueFacts_KIND_UNSPECIFIED
+}
+
+func (x *ValueFacts) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *ValueFacts) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ValueFacts) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ValueFacts) GetForms() []*ValueForm {
+	if x != nil {
+		return x.Forms
+	}
+	return nil
+}
+
+func (x *ValueFacts) GetConvertedFrom() string {
+	if x != nil {
+		return x.ConvertedFrom
+	}
+	return ""
+}
+
+func (x *ValueFacts) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// A ValueForm is a way to read a value as a symmetric key.
+type ValueForm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A Decoding of the allowlist: `RAW`, `HEX`, `BASE64`, `BASE64URL` or `WHSEC`.
+	Decoding string `protobuf:"bytes,1,opt,name=decoding,proto3" json:"decoding,omitempty"`
+	// The length of the key in bytes.
+	Bytes         uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValueForm) Reset() {
+	*x = ValueForm{}
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValueForm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValueForm) ProtoMessage() {}
+
+func (x *ValueForm) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValueForm.ProtoReflect.Descriptor instead.
+func (*ValueForm) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ValueForm) GetDecoding() string {
+	if x != nil {
+		return x.Decoding
+	}
+	return ""
+}
+
+func (x *ValueForm) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // A PublicKey is the public part of an asymmetric key, to hand to a partner.
 type PublicKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -862,7 +1105,7 @@ type PublicKey struct {
 
 func (x *PublicKey) Reset() {
 	*x = PublicKey{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1117,7 @@ func (x *PublicKey) String() string {
 func (*PublicKey) ProtoMessage() {}
 
 func (x *PublicKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[2]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1130,7 @@ func (x *PublicKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublicKey.ProtoReflect.Descriptor instead.
 func (*PublicKey) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PublicKey) GetAlgorithm() string {
@@ -919,7 +1162,11 @@ func (x *PublicKey) GetFingerprint() string {
 }
 
 // A SecretValue is a value on its way into the vault: exactly one of its sources.
-// 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+// 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
+// `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
+// PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
+// SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
+// such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
 // request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
 // allowlist knows: they are shown and stay on the log.
 type SecretValue struct {
@@ -938,14 +1185,18 @@ type SecretValue struct {
 	// hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
 	// The reason is kept with the version and on the log; it has no effect for other values.
 	// At most 512 characters, none a control character.
-	WeakReason    string `protobuf:"bytes,10,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	WeakReason string `protobuf:"bytes,10,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	// The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
+	// not kept. At most 256 characters; ignored for all other values. It is not sealed, but
+	// useless without the file.
+	FilePassword  string `protobuf:"bytes,50,opt,name=file_password,json=filePassword,proto3" json:"file_password,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SecretValue) Reset() {
 	*x = SecretValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1208,7 @@ func (x *SecretValue) String() string {
 func (*SecretValue) ProtoMessage() {}
 
 func (x *SecretValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[3]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1221,7 @@ func (x *SecretValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretValue.ProtoReflect.Descriptor instead.
 func (*SecretValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SecretValue) GetSource() isSecretValue_Source {
@@ -1019,6 +1270,13 @@ func (x *SecretValue) GetSealed() *SealedValue {
 func (x *SecretValue) GetWeakReason() string {
 	if x != nil {
 		return x.WeakReason
+	}
+	return ""
+}
+
+func (x *SecretValue) GetFilePassword() string {
+	if x != nil {
+		return x.FilePassword
 	}
 	return ""
 }
@@ -1089,7 +1347,7 @@ type SealedValue struct {
 
 func (x *SealedValue) Reset() {
 	*x = SealedValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1359,7 @@ func (x *SealedValue) String() string {
 func (*SealedValue) ProtoMessage() {}
 
 func (x *SealedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[4]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1372,7 @@ func (x *SealedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedValue.ProtoReflect.Descriptor instead.
 func (*SealedValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SealedValue) GetKeyId() string {
@@ -1166,7 +1424,7 @@ type Sealing struct {
 
 func (x *Sealing) Reset() {
 	*x = Sealing{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1436,7 @@ func (x *Sealing) String() string {
 func (*Sealing) ProtoMessage() {}
 
 func (x *Sealing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[5]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1449,7 @@ func (x *Sealing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
 func (*Sealing) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Sealing) GetName() string {
@@ -1246,7 +1504,7 @@ type SealingKey struct {
 
 func (x *SealingKey) Reset() {
 	*x = SealingKey{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1516,7 @@ func (x *SealingKey) String() string {
 func (*SealingKey) ProtoMessage() {}
 
 func (x *SealingKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[6]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1529,7 @@ func (x *SealingKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealingKey.ProtoReflect.Descriptor instead.
 func (*SealingKey) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SealingKey) GetKeyId() string {
@@ -1314,7 +1572,7 @@ type Generate struct {
 
 func (x *Generate) Reset() {
 	*x = Generate{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1584,7 @@ func (x *Generate) String() string {
 func (*Generate) ProtoMessage() {}
 
 func (x *Generate) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[7]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1597,7 @@ func (x *Generate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generate.ProtoReflect.Descriptor instead.
 func (*Generate) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Generate) GetKind() Generate_Kind {
@@ -1366,7 +1624,7 @@ type EncryptedValue struct {
 
 func (x *EncryptedValue) Reset() {
 	*x = EncryptedValue{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1636,7 @@ func (x *EncryptedValue) String() string {
 func (*EncryptedValue) ProtoMessage() {}
 
 func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[8]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1649,7 @@ func (x *EncryptedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptedValue.ProtoReflect.Descriptor instead.
 func (*EncryptedValue) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EncryptedValue) GetCiphertext() []byte {
@@ -1452,7 +1710,7 @@ type SecretVersion struct {
 
 func (x *SecretVersion) Reset() {
 	*x = SecretVersion{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1722,7 @@ func (x *SecretVersion) String() string {
 func (*SecretVersion) ProtoMessage() {}
 
 func (x *SecretVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[9]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1735,7 @@ func (x *SecretVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
 func (*SecretVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SecretVersion) GetName() string {
@@ -1591,7 +1849,7 @@ type NonceBudget struct {
 
 func (x *NonceBudget) Reset() {
 	*x = NonceBudget{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1861,7 @@ func (x *NonceBudget) String() string {
 func (*NonceBudget) ProtoMessage() {}
 
 func (x *NonceBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1874,7 @@ func (x *NonceBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NonceBudget.ProtoReflect.Descriptor instead.
 func (*NonceBudget) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{10}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NonceBudget) GetUsed() uint64 {
@@ -1697,7 +1955,7 @@ type Binding struct {
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1967,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1980,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{11}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Binding) GetSecret() string {
@@ -1864,7 +2122,7 @@ type SecretChange struct {
 
 func (x *SecretChange) Reset() {
 	*x = SecretChange{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2134,7 @@ func (x *SecretChange) String() string {
 func (*SecretChange) ProtoMessage() {}
 
 func (x *SecretChange) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2147,7 @@ func (x *SecretChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretChange.ProtoReflect.Descriptor instead.
 func (*SecretChange) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SecretChange) GetSequence() uint64 {
@@ -2077,7 +2335,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2347,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_resources_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_resources_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2360,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{13}
+	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Actor) GetSubject() string {
@@ -2147,7 +2405,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsealTime\x12%\n" +
 	"\vconflicting\x18\x06 \x01(\bB\x03\xe0A\x03R\vconflicting\x12\x1b\n" +
 	"\x06stated\x18\n" +
-	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xb1\n" +
+	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xf5\n" +
 	"\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
@@ -2174,15 +2432,39 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x11rotation_due_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0frotationDueTime\x12*\n" +
 	"\x0elatest_version\x18\x13 \x01(\rB\x03\xe0A\x03R\rlatestVersion\x12;\n" +
 	"\apurpose\x18\x14 \x01(\v2\x1c.keyward.vault.v1.KeyPurposeB\x03\xe0A\x05R\apurpose\x12\x16\n" +
-	"\x06shared\x18\x15 \x01(\bR\x06shared\x1a9\n" +
+	"\x06shared\x18\x15 \x01(\bR\x06shared\x12B\n" +
+	"\vvalue_facts\x182 \x01(\v2\x1c.keyward.vault.v1.ValueFactsB\x03\xe0A\x03R\n" +
+	"valueFacts\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb1\x03\n" +
+	"\n" +
+	"ValueFacts\x125\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.keyward.vault.v1.ValueFacts.KindR\x04kind\x12\x1c\n" +
+	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\rR\x05bytes\x121\n" +
+	"\x05forms\x18\x05 \x03(\v2\x1b.keyward.vault.v1.ValueFormR\x05forms\x12%\n" +
+	"\x0econverted_from\x18\x06 \x01(\tR\rconvertedFrom\x12\x14\n" +
+	"\x05notes\x18\a \x03(\tR\x05notes\"\xaf\x01\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"KIND_BYTES\x10\x01\x12\r\n" +
+	"\tKIND_TEXT\x10\x02\x12\x14\n" +
+	"\x10KIND_PRIVATE_KEY\x10\x03\x12\x13\n" +
+	"\x0fKIND_PUBLIC_KEY\x10\x04\x12\x14\n" +
+	"\x10KIND_CERTIFICATE\x10\x05\x12\x18\n" +
+	"\x14KIND_PGP_PRIVATE_KEY\x10\x06\x12\x17\n" +
+	"\x13KIND_PGP_PUBLIC_KEY\x10\a\"=\n" +
+	"\tValueForm\x12\x1a\n" +
+	"\bdecoding\x18\x01 \x01(\tR\bdecoding\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\rR\x05bytes\"o\n" +
 	"\tPublicKey\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03pem\x18\x02 \x01(\tR\x03pem\x12\x10\n" +
 	"\x03jwk\x18\x03 \x01(\tR\x03jwk\x12 \n" +
-	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xae\x02\n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"\xe0\x02\n" +
 	"\vSecretValue\x12\x19\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x04text\x12\x19\n" +
 	"\x04data\x18\x02 \x01(\fB\x03\x80\x01\x01H\x00R\x04data\x128\n" +
@@ -2190,7 +2472,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x06sealed\x18\x04 \x01(\v2\x1d.keyward.vault.v1.SealedValueH\x00R\x06sealed\x12e\n" +
 	"\vweak_reason\x18\n" +
 	" \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\n" +
-	"weakReasonB\x0f\n" +
+	"weakReason\x120\n" +
+	"\rfile_password\x182 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x02\x80\x01\x01R\ffilePasswordB\x0f\n" +
 	"\x06source\x12\x05\xbaH\x02\b\x01\"\xb1\x01\n" +
 	"\vSealedValue\x12 \n" +
 	"\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05keyId\x12?\n" +
@@ -2375,78 +2658,84 @@ func file_keyward_vault_v1_resources_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_resources_proto_rawDescData
 }
 
-var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_keyward_vault_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_keyward_vault_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_keyward_vault_v1_resources_proto_goTypes = []any{
 	(Usage)(0),                    // 0: keyward.vault.v1.Usage
 	(PurposeState)(0),             // 1: keyward.vault.v1.PurposeState
 	(VersionState)(0),             // 2: keyward.vault.v1.VersionState
-	(Generate_Kind)(0),            // 3: keyward.vault.v1.Generate.Kind
-	(NonceBudget_State)(0),        // 4: keyward.vault.v1.NonceBudget.State
-	(SecretChange_Action)(0),      // 5: keyward.vault.v1.SecretChange.Action
-	(*KeyPurpose)(nil),            // 6: keyward.vault.v1.KeyPurpose
-	(*Secret)(nil),                // 7: keyward.vault.v1.Secret
-	(*PublicKey)(nil),             // 8: keyward.vault.v1.PublicKey
-	(*SecretValue)(nil),           // 9: keyward.vault.v1.SecretValue
-	(*SealedValue)(nil),           // 10: keyward.vault.v1.SealedValue
-	(*Sealing)(nil),               // 11: keyward.vault.v1.Sealing
-	(*SealingKey)(nil),            // 12: keyward.vault.v1.SealingKey
-	(*Generate)(nil),              // 13: keyward.vault.v1.Generate
-	(*EncryptedValue)(nil),        // 14: keyward.vault.v1.EncryptedValue
-	(*SecretVersion)(nil),         // 15: keyward.vault.v1.SecretVersion
-	(*NonceBudget)(nil),           // 16: keyward.vault.v1.NonceBudget
-	(*Binding)(nil),               // 17: keyward.vault.v1.Binding
-	(*SecretChange)(nil),          // 18: keyward.vault.v1.SecretChange
-	(*Actor)(nil),                 // 19: keyward.vault.v1.Actor
-	nil,                           // 20: keyward.vault.v1.Secret.LabelsEntry
-	nil,                           // 21: keyward.vault.v1.SecretChange.OldLabelsEntry
-	nil,                           // 22: keyward.vault.v1.SecretChange.NewLabelsEntry
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(ValueFacts_Kind)(0),          // 3: keyward.vault.v1.ValueFacts.Kind
+	(Generate_Kind)(0),            // 4: keyward.vault.v1.Generate.Kind
+	(NonceBudget_State)(0),        // 5: keyward.vault.v1.NonceBudget.State
+	(SecretChange_Action)(0),      // 6: keyward.vault.v1.SecretChange.Action
+	(*KeyPurpose)(nil),            // 7: keyward.vault.v1.KeyPurpose
+	(*Secret)(nil),                // 8: keyward.vault.v1.Secret
+	(*ValueFacts)(nil),            // 9: keyward.vault.v1.ValueFacts
+	(*ValueForm)(nil),             // 10: keyward.vault.v1.ValueForm
+	(*PublicKey)(nil),             // 11: keyward.vault.v1.PublicKey
+	(*SecretValue)(nil),           // 12: keyward.vault.v1.SecretValue
+	(*SealedValue)(nil),           // 13: keyward.vault.v1.SealedValue
+	(*Sealing)(nil),               // 14: keyward.vault.v1.Sealing
+	(*SealingKey)(nil),            // 15: keyward.vault.v1.SealingKey
+	(*Generate)(nil),              // 16: keyward.vault.v1.Generate
+	(*EncryptedValue)(nil),        // 17: keyward.vault.v1.EncryptedValue
+	(*SecretVersion)(nil),         // 18: keyward.vault.v1.SecretVersion
+	(*NonceBudget)(nil),           // 19: keyward.vault.v1.NonceBudget
+	(*Binding)(nil),               // 20: keyward.vault.v1.Binding
+	(*SecretChange)(nil),          // 21: keyward.vault.v1.SecretChange
+	(*Actor)(nil),                 // 22: keyward.vault.v1.Actor
+	nil,                           // 23: keyward.vault.v1.Secret.LabelsEntry
+	nil,                           // 24: keyward.vault.v1.SecretChange.OldLabelsEntry
+	nil,                           // 25: keyward.vault.v1.SecretChange.NewLabelsEntry
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 }
 var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	1,  // 0: keyward.vault.v1.KeyPurpose.state:type_name -> keyward.vault.v1.PurposeState
-	23, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
-	20, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
+	26, // 1: keyward.vault.v1.KeyPurpose.seal_time:type_name -> google.protobuf.Timestamp
+	23, // 2: keyward.vault.v1.Secret.labels:type_name -> keyward.vault.v1.Secret.LabelsEntry
 	0,  // 3: keyward.vault.v1.Secret.usage:type_name -> keyward.vault.v1.Usage
-	9,  // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
-	14, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
+	12, // 4: keyward.vault.v1.Secret.value:type_name -> keyward.vault.v1.SecretValue
+	17, // 5: keyward.vault.v1.Secret.encrypted_value:type_name -> keyward.vault.v1.EncryptedValue
 	2,  // 6: keyward.vault.v1.Secret.state:type_name -> keyward.vault.v1.VersionState
-	23, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
-	23, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
-	24, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
-	23, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
-	6,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
-	13, // 13: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	10, // 14: keyward.vault.v1.SecretValue.sealed:type_name -> keyward.vault.v1.SealedValue
-	23, // 15: keyward.vault.v1.SealedValue.seal_time:type_name -> google.protobuf.Timestamp
-	12, // 16: keyward.vault.v1.Sealing.keys:type_name -> keyward.vault.v1.SealingKey
-	23, // 17: keyward.vault.v1.Sealing.time:type_name -> google.protobuf.Timestamp
-	23, // 18: keyward.vault.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
-	23, // 19: keyward.vault.v1.SealingKey.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 20: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	2,  // 21: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	23, // 22: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	23, // 23: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	16, // 24: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
-	23, // 25: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
-	23, // 26: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
-	4,  // 27: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
-	0,  // 28: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	23, // 29: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	23, // 30: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	19, // 31: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	5,  // 32: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	21, // 33: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	22, // 34: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	24, // 35: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
-	24, // 36: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	26, // 7: keyward.vault.v1.Secret.create_time:type_name -> google.protobuf.Timestamp
+	26, // 8: keyward.vault.v1.Secret.update_time:type_name -> google.protobuf.Timestamp
+	11, // 9: keyward.vault.v1.Secret.public_key:type_name -> keyward.vault.v1.PublicKey
+	27, // 10: keyward.vault.v1.Secret.rotation_period:type_name -> google.protobuf.Duration
+	26, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
+	7,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
+	9,  // 13: keyward.vault.v1.Secret.value_facts:type_name -> keyward.vault.v1.ValueFacts
+	3,  // 14: keyward.vault.v1.ValueFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	10, // 15: keyward.vault.v1.ValueFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	16, // 16: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	13, // 17: keyward.vault.v1.SecretValue.sealed:type_name -> keyward.vault.v1.SealedValue
+	26, // 18: keyward.vault.v1.SealedValue.seal_time:type_name -> google.protobuf.Timestamp
+	15, // 19: keyward.vault.v1.Sealing.keys:type_name -> keyward.vault.v1.SealingKey
+	26, // 20: keyward.vault.v1.Sealing.time:type_name -> google.protobuf.Timestamp
+	26, // 21: keyward.vault.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
+	26, // 22: keyward.vault.v1.SealingKey.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 23: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	2,  // 24: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	26, // 25: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	26, // 26: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	19, // 27: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
+	26, // 28: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
+	26, // 29: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
+	5,  // 30: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
+	0,  // 31: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	26, // 32: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	26, // 33: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	22, // 34: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	6,  // 35: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	24, // 36: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	25, // 37: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	27, // 38: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	27, // 39: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }
@@ -2454,7 +2743,7 @@ func file_keyward_vault_v1_resources_proto_init() {
 	if File_keyward_vault_v1_resources_proto != nil {
 		return
 	}
-	file_keyward_vault_v1_resources_proto_msgTypes[3].OneofWrappers = []any{
+	file_keyward_vault_v1_resources_proto_msgTypes[5].OneofWrappers = []any{
 		(*SecretValue_Text)(nil),
 		(*SecretValue_Data)(nil),
 		(*SecretValue_Generate)(nil),
@@ -2465,8 +2754,8 @@ func file_keyward_vault_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_resources_proto_rawDesc), len(file_keyward_vault_v1_resources_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   17,
+			NumEnums:      7,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -642,6 +642,173 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for the caller's workspaces.
+type ListWorkspacesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 50 if 0, 1,000 if more than that.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before. Good only with the same request and
+	// for the same caller; else INVALID_PAGE_TOKEN.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkspacesRequest) Reset() {
+	*x = ListWorkspacesRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkspacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkspacesRequest) ProtoMessage() {}
+
+func (x *ListWorkspacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkspacesRequest.ProtoReflect.Descriptor instead.
+func (*ListWorkspacesRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListWorkspacesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWorkspacesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Answers ListWorkspaces.
+type ListWorkspacesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspaces, by name.
+	Workspaces []*Workspace `protobuf:"bytes,1,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	// Ask with this for the next page. Empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkspacesResponse) Reset() {
+	*x = ListWorkspacesResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkspacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkspacesResponse) ProtoMessage() {}
+
+func (x *ListWorkspacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkspacesResponse.ProtoReflect.Descriptor instead.
+func (*ListWorkspacesResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListWorkspacesResponse) GetWorkspaces() []*Workspace {
+	if x != nil {
+		return x.Workspaces
+	}
+	return nil
+}
+
+func (x *ListWorkspacesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+// soon as it holds something, or the policy names it.
+type Workspace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many secrets it holds, counted up to 1,000. 0 for callers who may not see secrets.
+	SecretCount   uint32 `protobuf:"varint,2,opt,name=secret_count,json=secretCount,proto3" json:"secret_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Workspace) Reset() {
+	*x = Workspace{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Workspace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Workspace) ProtoMessage() {}
+
+func (x *Workspace) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Workspace.ProtoReflect.Descriptor instead.
+func (*Workspace) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Workspace) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Workspace) GetSecretCount() uint32 {
+	if x != nil {
+		return x.SecretCount
+	}
+	return 0
+}
+
 // Asks to change a secret.
 type UpdateSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -669,7 +836,7 @@ type UpdateSecretRequest struct {
 
 func (x *UpdateSecretRequest) Reset() {
 	*x = UpdateSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +848,7 @@ func (x *UpdateSecretRequest) String() string {
 func (*UpdateSecretRequest) ProtoMessage() {}
 
 func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[10]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +861,7 @@ func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSecretRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateSecretRequest) GetSecret() *Secret {
@@ -743,7 +910,7 @@ type UpdateSecretResponse struct {
 
 func (x *UpdateSecretResponse) Reset() {
 	*x = UpdateSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +922,7 @@ func (x *UpdateSecretResponse) String() string {
 func (*UpdateSecretResponse) ProtoMessage() {}
 
 func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[11]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +935,7 @@ func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSecretResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateSecretResponse) GetSecret() *Secret {
@@ -801,7 +968,7 @@ type DeleteSecretRequest struct {
 
 func (x *DeleteSecretRequest) Reset() {
 	*x = DeleteSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +980,7 @@ func (x *DeleteSecretRequest) String() string {
 func (*DeleteSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[12]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +993,7 @@ func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{12}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteSecretRequest) GetName() string {
@@ -873,7 +1040,7 @@ type DeleteSecretResponse struct {
 
 func (x *DeleteSecretResponse) Reset() {
 	*x = DeleteSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1052,7 @@ func (x *DeleteSecretResponse) String() string {
 func (*DeleteSecretResponse) ProtoMessage() {}
 
 func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[13]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1065,7 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 // Asks for a page of the change log.
@@ -918,7 +1085,7 @@ type ListSecretHistoryRequest struct {
 
 func (x *ListSecretHistoryRequest) Reset() {
 	*x = ListSecretHistoryRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1097,7 @@ func (x *ListSecretHistoryRequest) String() string {
 func (*ListSecretHistoryRequest) ProtoMessage() {}
 
 func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[14]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1110,7 @@ func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListSecretHistoryRequest) GetName() string {
@@ -980,7 +1147,7 @@ type ListSecretHistoryResponse struct {
 
 func (x *ListSecretHistoryResponse) Reset() {
 	*x = ListSecretHistoryResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1159,7 @@ func (x *ListSecretHistoryResponse) String() string {
 func (*ListSecretHistoryResponse) ProtoMessage() {}
 
 func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[15]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1172,7 @@ func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListSecretHistoryResponse) GetChanges() []*SecretChange {
@@ -1037,7 +1204,7 @@ type ListSecretVersionsRequest struct {
 
 func (x *ListSecretVersionsRequest) Reset() {
 	*x = ListSecretVersionsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1216,7 @@ func (x *ListSecretVersionsRequest) String() string {
 func (*ListSecretVersionsRequest) ProtoMessage() {}
 
 func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[16]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1229,7 @@ func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListSecretVersionsRequest) GetParent() string {
@@ -1099,7 +1266,7 @@ type ListSecretVersionsResponse struct {
 
 func (x *ListSecretVersionsResponse) Reset() {
 	*x = ListSecretVersionsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1278,7 @@ func (x *ListSecretVersionsResponse) String() string {
 func (*ListSecretVersionsResponse) ProtoMessage() {}
 
 func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1291,7 @@ func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListSecretVersionsResponse) GetVersions() []*SecretVersion {
@@ -1158,7 +1325,7 @@ type RestoreSecretVersionRequest struct {
 
 func (x *RestoreSecretVersionRequest) Reset() {
 	*x = RestoreSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1337,7 @@ func (x *RestoreSecretVersionRequest) String() string {
 func (*RestoreSecretVersionRequest) ProtoMessage() {}
 
 func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1350,7 @@ func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RestoreSecretVersionRequest) GetName() string {
@@ -1225,7 +1392,7 @@ type RestoreSecretVersionResponse struct {
 
 func (x *RestoreSecretVersionResponse) Reset() {
 	*x = RestoreSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1404,7 @@ func (x *RestoreSecretVersionResponse) String() string {
 func (*RestoreSecretVersionResponse) ProtoMessage() {}
 
 func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1417,7 @@ func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RestoreSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1277,7 +1444,7 @@ type EnableSecretVersionRequest struct {
 
 func (x *EnableSecretVersionRequest) Reset() {
 	*x = EnableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1289,7 +1456,7 @@ func (x *EnableSecretVersionRequest) String() string {
 func (*EnableSecretVersionRequest) ProtoMessage() {}
 
 func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1302,7 +1469,7 @@ func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EnableSecretVersionRequest) GetName() string {
@@ -1344,7 +1511,7 @@ type EnableSecretVersionResponse struct {
 
 func (x *EnableSecretVersionResponse) Reset() {
 	*x = EnableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1523,7 @@ func (x *EnableSecretVersionResponse) String() string {
 func (*EnableSecretVersionResponse) ProtoMessage() {}
 
 func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1536,7 @@ func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EnableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1396,7 +1563,7 @@ type DisableSecretVersionRequest struct {
 
 func (x *DisableSecretVersionRequest) Reset() {
 	*x = DisableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1575,7 @@ func (x *DisableSecretVersionRequest) String() string {
 func (*DisableSecretVersionRequest) ProtoMessage() {}
 
 func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1588,7 @@ func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DisableSecretVersionRequest) GetName() string {
@@ -1463,7 +1630,7 @@ type DisableSecretVersionResponse struct {
 
 func (x *DisableSecretVersionResponse) Reset() {
 	*x = DisableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1642,7 @@ func (x *DisableSecretVersionResponse) String() string {
 func (*DisableSecretVersionResponse) ProtoMessage() {}
 
 func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1655,7 @@ func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DisableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1517,7 +1684,7 @@ type DestroySecretVersionRequest struct {
 
 func (x *DestroySecretVersionRequest) Reset() {
 	*x = DestroySecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1696,7 @@ func (x *DestroySecretVersionRequest) String() string {
 func (*DestroySecretVersionRequest) ProtoMessage() {}
 
 func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1709,7 @@ func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DestroySecretVersionRequest) GetName() string {
@@ -1591,7 +1758,7 @@ type DestroySecretVersionResponse struct {
 
 func (x *DestroySecretVersionResponse) Reset() {
 	*x = DestroySecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1770,7 @@ func (x *DestroySecretVersionResponse) String() string {
 func (*DestroySecretVersionResponse) ProtoMessage() {}
 
 func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1783,7 @@ func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DestroySecretVersionResponse) GetVersion() *SecretVersion {
@@ -1643,7 +1810,7 @@ type ListSecretBindingsRequest struct {
 
 func (x *ListSecretBindingsRequest) Reset() {
 	*x = ListSecretBindingsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1822,7 @@ func (x *ListSecretBindingsRequest) String() string {
 func (*ListSecretBindingsRequest) ProtoMessage() {}
 
 func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1835,7 @@ func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSecretBindingsRequest) GetParent() string {
@@ -1705,7 +1872,7 @@ type ListSecretBindingsResponse struct {
 
 func (x *ListSecretBindingsResponse) Reset() {
 	*x = ListSecretBindingsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1884,7 @@ func (x *ListSecretBindingsResponse) String() string {
 func (*ListSecretBindingsResponse) ProtoMessage() {}
 
 func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1897,7 @@ func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSecretBindingsResponse) GetBindings() []*Binding {
@@ -1770,7 +1937,7 @@ type ReplaceSecretPurposeRequest struct {
 
 func (x *ReplaceSecretPurposeRequest) Reset() {
 	*x = ReplaceSecretPurposeRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1949,7 @@ func (x *ReplaceSecretPurposeRequest) String() string {
 func (*ReplaceSecretPurposeRequest) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1962,7 @@ func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReplaceSecretPurposeRequest) GetName() string {
@@ -1851,7 +2018,7 @@ type ReplaceSecretPurposeResponse struct {
 
 func (x *ReplaceSecretPurposeResponse) Reset() {
 	*x = ReplaceSecretPurposeResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2030,7 @@ func (x *ReplaceSecretPurposeResponse) String() string {
 func (*ReplaceSecretPurposeResponse) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2043,7 @@ func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReplaceSecretPurposeResponse) GetSecret() *Secret {
@@ -1924,14 +2091,20 @@ type BindSecretRequest struct {
 	// less than that of the purpose.
 	Cost uint64 `protobuf:"varint,9,opt,name=cost,proto3" json:"cost,omitempty"`
 	// Whether a super admin acknowledged that one of the chains may open another.
-	Conflicting   bool `protobuf:"varint,10,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	Conflicting bool `protobuf:"varint,10,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	// The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
+	// cipher's key without derivation. Then `facts.forms` are told. At most 8.
+	KeyBytes []uint32 `protobuf:"varint,50,rep,packed,name=key_bytes,json=keyBytes,proto3" json:"key_bytes,omitempty"`
+	// Checks the request and returns the facts, but binds nothing: `binding` is unset. It fails as
+	// the binding would, and counts against the same limits.
+	ValidateOnly  bool `protobuf:"varint,51,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BindSecretRequest) Reset() {
 	*x = BindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2116,7 @@ func (x *BindSecretRequest) String() string {
 func (*BindSecretRequest) ProtoMessage() {}
 
 func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2129,7 @@ func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretRequest.ProtoReflect.Descriptor instead.
 func (*BindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BindSecretRequest) GetName() string {
@@ -2029,6 +2202,20 @@ func (x *BindSecretRequest) GetConflicting() bool {
 	return false
 }
 
+func (x *BindSecretRequest) GetKeyBytes() []uint32 {
+	if x != nil {
+		return x.KeyBytes
+	}
+	return nil
+}
+
+func (x *BindSecretRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Answers BindSecret.
 type BindSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2046,7 +2233,7 @@ type BindSecretResponse struct {
 
 func (x *BindSecretResponse) Reset() {
 	*x = BindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2245,7 @@ func (x *BindSecretResponse) String() string {
 func (*BindSecretResponse) ProtoMessage() {}
 
 func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2258,7 @@ func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretResponse.ProtoReflect.Descriptor instead.
 func (*BindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *BindSecretResponse) GetBinding() *Binding {
@@ -2107,14 +2294,25 @@ type KeyFacts struct {
 	// Whether the asymmetric key is a private one.
 	PrivateKey bool `protobuf:"varint,3,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
 	// The fingerprint of its public key, as in PublicKey.
-	Fingerprint   string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Fingerprint string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// What the version holds. TEXT and BYTES say only that it is no key pair.
+	Kind ValueFacts_Kind `protobuf:"varint,50,opt,name=kind,proto3,enum=keyward.vault.v1.ValueFacts_Kind" json:"kind,omitempty"`
+	// Why the version is no key pair that can be used although it looks like one, as a sentence,
+	// such as "The private key is encrypted." Empty: nothing is known against it.
+	Problem string `protobuf:"bytes,51,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Only if `key_bytes` were sent: how a text or bytes can be read as a key of 16, 24, 32, 48 or
+	// 64 bytes.
+	Forms []*ValueForm `protobuf:"bytes,52,rep,name=forms,proto3" json:"forms,omitempty"`
+	// Only if `key_bytes` were sent: whether the value without its final line end would be such
+	// a key as it is (RAW).
+	LineEnd       bool `protobuf:"varint,53,opt,name=line_end,json=lineEnd,proto3" json:"line_end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyFacts) Reset() {
 	*x = KeyFacts{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2324,7 @@ func (x *KeyFacts) String() string {
 func (*KeyFacts) ProtoMessage() {}
 
 func (x *KeyFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2337,7 @@ func (x *KeyFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
 func (*KeyFacts) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KeyFacts) GetBytes() uint32 {
@@ -2170,6 +2368,34 @@ func (x *KeyFacts) GetFingerprint() string {
 	return ""
 }
 
+func (x *KeyFacts) GetKind() ValueFacts_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ValueFacts_KIND_UNSPECIFIED
+}
+
+func (x *KeyFacts) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *KeyFacts) GetForms() []*ValueForm {
+	if x != nil {
+		return x.Forms
+	}
+	return nil
+}
+
+func (x *KeyFacts) GetLineEnd() bool {
+	if x != nil {
+		return x.LineEnd
+	}
+	return false
+}
+
 // Asks to give up a binding.
 type UnbindSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2183,7 +2409,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2421,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2434,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -2234,7 +2460,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2472,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2485,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 // Asks for a value.
@@ -2289,7 +2515,7 @@ type ResolveSecretRequest struct {
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2301,7 +2527,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2314,7 +2540,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -2376,7 +2602,7 @@ type SealedForRecipient struct {
 
 func (x *SealedForRecipient) Reset() {
 	*x = SealedForRecipient{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2614,7 @@ func (x *SealedForRecipient) String() string {
 func (*SealedForRecipient) ProtoMessage() {}
 
 func (x *SealedForRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2627,7 @@ func (x *SealedForRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedForRecipient.ProtoReflect.Descriptor instead.
 func (*SealedForRecipient) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SealedForRecipient) GetEncapsulatedKey() []byte {
@@ -2446,7 +2672,7 @@ type ResolveSecretResponse struct {
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2684,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2697,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -2543,7 +2769,7 @@ type PreviousVersion struct {
 
 func (x *PreviousVersion) Reset() {
 	*x = PreviousVersion{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2781,7 @@ func (x *PreviousVersion) String() string {
 func (*PreviousVersion) ProtoMessage() {}
 
 func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2794,7 @@ func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
 func (*PreviousVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PreviousVersion) GetVersion() uint32 {
@@ -2601,7 +2827,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2839,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2852,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -2674,7 +2900,7 @@ type SecretUse struct {
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +2912,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +2925,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -2760,7 +2986,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2998,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +3011,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{44}
 }
 
 // Asks for nonces of a version.
@@ -2811,7 +3037,7 @@ type ReserveNoncesRequest struct {
 
 func (x *ReserveNoncesRequest) Reset() {
 	*x = ReserveNoncesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +3049,7 @@ func (x *ReserveNoncesRequest) String() string {
 func (*ReserveNoncesRequest) ProtoMessage() {}
 
 func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +3062,7 @@ func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesRequest.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReserveNoncesRequest) GetName() string {
@@ -2889,7 +3115,7 @@ type ReserveNoncesResponse struct {
 
 func (x *ReserveNoncesResponse) Reset() {
 	*x = ReserveNoncesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +3127,7 @@ func (x *ReserveNoncesResponse) String() string {
 func (*ReserveNoncesResponse) ProtoMessage() {}
 
 func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +3140,7 @@ func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesResponse.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{43}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReserveNoncesResponse) GetReserved() uint64 {
@@ -2951,7 +3177,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3189,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3202,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{44}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -3007,7 +3233,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3019,7 +3245,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3032,7 +3258,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{45}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Position) GetEpoch() string {
@@ -3063,7 +3289,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3301,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3314,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -3123,7 +3349,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3135,7 +3361,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3148,7 +3374,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -3221,7 +3447,19 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"q\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd1\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x15ListWorkspacesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"}\n" +
+	"\x16ListWorkspacesResponse\x12;\n" +
+	"\n" +
+	"workspaces\x18\x01 \x03(\v2\x1b.keyward.vault.v1.WorkspaceR\n" +
+	"workspaces\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n" +
+	"\tWorkspace\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
+	"\fsecret_count\x18\x02 \x01(\rR\vsecretCount\"\xd1\x02\n" +
 	"\x13UpdateSecretRequest\x12;\n" +
 	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3307,7 +3545,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bmin_cost\x18\x06 \x01(\x04H\x00R\aminCost\x88\x01\x01B\v\n" +
 	"\t_min_cost\"P\n" +
 	"\x1cReplaceSecretPurposeResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xac\x03\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xf8\x03\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
@@ -3319,17 +3557,23 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06chains\x18\b \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x10\"\x11r\x0f\x10\x01\x18\x80\x042\b^[ -~]+$R\x06chains\x12\x12\n" +
 	"\x04cost\x18\t \x01(\x04R\x04cost\x12 \n" +
 	"\vconflicting\x18\n" +
-	" \x01(\bR\vconflictingJ\x04\b\a\x10\bR\bdigested\"\x93\x01\n" +
+	" \x01(\bR\vconflicting\x12%\n" +
+	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12#\n" +
+	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\x93\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\x12\x16\n" +
-	"\x06shared\x18\x03 \x01(\bR\x06shared\"\x81\x01\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\"\xa0\x02\n" +
 	"\bKeyFacts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +
 	"\vprivate_key\x18\x03 \x01(\bR\n" +
 	"privateKey\x12 \n" +
-	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\"s\n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\x125\n" +
+	"\x04kind\x182 \x01(\x0e2!.keyward.vault.v1.ValueFacts.KindR\x04kind\x12\x18\n" +
+	"\aproblem\x183 \x01(\tR\aproblem\x121\n" +
+	"\x05forms\x184 \x03(\v2\x1b.keyward.vault.v1.ValueFormR\x05forms\x12\x19\n" +
+	"\bline_end\x185 \x01(\bR\alineEnd\"s\n" +
 	"\x13UnbindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12C\n" +
 	"\foperation_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"\x16\n" +
@@ -3398,7 +3642,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\xdc\x1a\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\xe0\x1b\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -3408,7 +3652,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vListSecrets\x12$.keyward.vault.v1.ListSecretsRequest\x1a%.keyward.vault.v1.ListSecretsResponse\"9\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02#\x12!/v1/{parent=workspaces/*}/secrets\x12\xb4\x01\n" +
 	"\fUpdateSecret\x12%.keyward.vault.v1.UpdateSecretRequest\x1a&.keyward.vault.v1.UpdateSecretResponse\"U\xb2\xe1\x18\x11\n" +
-	"\x02\x01\x03\x12\vsecret.name\x82\xd3\xe4\x93\x02::\x06secretb\x06secret2(/v1/{secret.name=workspaces/*/secrets/*}\x12\x96\x01\n" +
+	"\x02\x01\x03\x12\vsecret.name\x82\xd3\xe4\x93\x02::\x06secretb\x06secret2(/v1/{secret.name=workspaces/*/secrets/*}\x12\x81\x01\n" +
+	"\x0eListWorkspaces\x12'.keyward.vault.v1.ListWorkspacesRequest\x1a(.keyward.vault.v1.ListWorkspacesResponse\"\x1c\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/workspaces\x12\x96\x01\n" +
 	"\fDeleteSecret\x12%.keyward.vault.v1.DeleteSecretRequest\x1a&.keyward.vault.v1.DeleteSecretResponse\"7\xb2\xe1\x18\n" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02#*!/v1/{name=workspaces/*/secrets/*}\x12\xad\x01\n" +
@@ -3473,7 +3718,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
@@ -3485,136 +3730,146 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*GetSecretResponse)(nil),            // 7: keyward.vault.v1.GetSecretResponse
 	(*ListSecretsRequest)(nil),           // 8: keyward.vault.v1.ListSecretsRequest
 	(*ListSecretsResponse)(nil),          // 9: keyward.vault.v1.ListSecretsResponse
-	(*UpdateSecretRequest)(nil),          // 10: keyward.vault.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),         // 11: keyward.vault.v1.UpdateSecretResponse
-	(*DeleteSecretRequest)(nil),          // 12: keyward.vault.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),         // 13: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),     // 14: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),    // 15: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),    // 16: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil),   // 17: keyward.vault.v1.ListSecretVersionsResponse
-	(*RestoreSecretVersionRequest)(nil),  // 18: keyward.vault.v1.RestoreSecretVersionRequest
-	(*RestoreSecretVersionResponse)(nil), // 19: keyward.vault.v1.RestoreSecretVersionResponse
-	(*EnableSecretVersionRequest)(nil),   // 20: keyward.vault.v1.EnableSecretVersionRequest
-	(*EnableSecretVersionResponse)(nil),  // 21: keyward.vault.v1.EnableSecretVersionResponse
-	(*DisableSecretVersionRequest)(nil),  // 22: keyward.vault.v1.DisableSecretVersionRequest
-	(*DisableSecretVersionResponse)(nil), // 23: keyward.vault.v1.DisableSecretVersionResponse
-	(*DestroySecretVersionRequest)(nil),  // 24: keyward.vault.v1.DestroySecretVersionRequest
-	(*DestroySecretVersionResponse)(nil), // 25: keyward.vault.v1.DestroySecretVersionResponse
-	(*ListSecretBindingsRequest)(nil),    // 26: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil),   // 27: keyward.vault.v1.ListSecretBindingsResponse
-	(*ReplaceSecretPurposeRequest)(nil),  // 28: keyward.vault.v1.ReplaceSecretPurposeRequest
-	(*ReplaceSecretPurposeResponse)(nil), // 29: keyward.vault.v1.ReplaceSecretPurposeResponse
-	(*BindSecretRequest)(nil),            // 30: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),           // 31: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                     // 32: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),          // 33: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),         // 34: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),         // 35: keyward.vault.v1.ResolveSecretRequest
-	(*SealedForRecipient)(nil),           // 36: keyward.vault.v1.SealedForRecipient
-	(*ResolveSecretResponse)(nil),        // 37: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),              // 38: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),      // 39: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                    // 40: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),     // 41: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),         // 42: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),        // 43: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),          // 44: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 45: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 46: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 47: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 48: keyward.vault.v1.Secret
-	(*Sealing)(nil),                      // 49: keyward.vault.v1.Sealing
-	(VersionState)(0),                    // 50: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 51: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 52: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 53: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 54: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 55: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 56: keyward.vault.v1.Binding
+	(*ListWorkspacesRequest)(nil),        // 10: keyward.vault.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),       // 11: keyward.vault.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                    // 12: keyward.vault.v1.Workspace
+	(*UpdateSecretRequest)(nil),          // 13: keyward.vault.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),         // 14: keyward.vault.v1.UpdateSecretResponse
+	(*DeleteSecretRequest)(nil),          // 15: keyward.vault.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),         // 16: keyward.vault.v1.DeleteSecretResponse
+	(*ListSecretHistoryRequest)(nil),     // 17: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),    // 18: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),    // 19: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),   // 20: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),  // 21: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil), // 22: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),   // 23: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),  // 24: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),  // 25: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil), // 26: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),  // 27: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil), // 28: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),    // 29: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),   // 30: keyward.vault.v1.ListSecretBindingsResponse
+	(*ReplaceSecretPurposeRequest)(nil),  // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil), // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),            // 33: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),           // 34: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                     // 35: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),          // 36: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),         // 37: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),         // 38: keyward.vault.v1.ResolveSecretRequest
+	(*SealedForRecipient)(nil),           // 39: keyward.vault.v1.SealedForRecipient
+	(*ResolveSecretResponse)(nil),        // 40: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),              // 41: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),      // 42: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                    // 43: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),     // 44: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),         // 45: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),        // 46: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),          // 47: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                     // 48: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),         // 49: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                  // 50: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                       // 51: keyward.vault.v1.Secret
+	(*Sealing)(nil),                      // 52: keyward.vault.v1.Sealing
+	(VersionState)(0),                    // 53: keyward.vault.v1.VersionState
+	(Usage)(0),                           // 54: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 56: google.protobuf.FieldMask
+	(*SecretChange)(nil),                 // 57: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                // 58: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                      // 59: keyward.vault.v1.Binding
+	(ValueFacts_Kind)(0),                 // 60: keyward.vault.v1.ValueFacts.Kind
+	(*ValueForm)(nil),                    // 61: keyward.vault.v1.ValueForm
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	48, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	48, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	49, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	49, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
-	49, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	48, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	50, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	51, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	52, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	48, // 9: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	48, // 10: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	53, // 11: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	48, // 12: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	54, // 13: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	55, // 14: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	55, // 15: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	55, // 16: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	55, // 17: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	55, // 18: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	56, // 19: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	48, // 20: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
-	51, // 21: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	56, // 22: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	32, // 23: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	51, // 24: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	45, // 25: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	38, // 26: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	36, // 27: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	52, // 28: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	40, // 29: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	52, // 30: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	45, // 31: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	47, // 32: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	45, // 33: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 34: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 35: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 36: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	10, // 37: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	12, // 38: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	14, // 39: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	16, // 40: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	18, // 41: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	20, // 42: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	22, // 43: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	24, // 44: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	28, // 45: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 46: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 47: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	26, // 48: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	30, // 49: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	33, // 50: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	35, // 51: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	39, // 52: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	42, // 53: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	44, // 54: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 55: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 56: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 57: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	11, // 58: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	13, // 59: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	15, // 60: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	17, // 61: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	19, // 62: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	21, // 63: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	23, // 64: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	25, // 65: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	29, // 66: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 67: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 68: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	27, // 69: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	31, // 70: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	34, // 71: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	37, // 72: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	41, // 73: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	43, // 74: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	46, // 75: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	55, // [55:76] is the sub-list for method output_type
-	34, // [34:55] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	51, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	51, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	52, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	52, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
+	52, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	51, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	53, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	54, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	55, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	51, // 9: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	12, // 10: keyward.vault.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.vault.v1.Workspace
+	51, // 11: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	56, // 12: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	51, // 13: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	57, // 14: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	58, // 15: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	58, // 16: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	58, // 17: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	58, // 18: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	58, // 19: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	59, // 20: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	51, // 21: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	54, // 22: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	59, // 23: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	35, // 24: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	60, // 25: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	61, // 26: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	54, // 27: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	48, // 28: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	41, // 29: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	39, // 30: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
+	55, // 31: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	43, // 32: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	55, // 33: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	48, // 34: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	50, // 35: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	48, // 36: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 37: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 38: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 39: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 40: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 41: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 42: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 43: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	19, // 44: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	21, // 45: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	23, // 46: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	25, // 47: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	27, // 48: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	31, // 49: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 50: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 51: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	29, // 52: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	33, // 53: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	36, // 54: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	38, // 55: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	42, // 56: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	45, // 57: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	47, // 58: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	1,  // 59: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 60: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 61: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 62: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 63: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 64: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 65: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	20, // 66: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	22, // 67: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	24, // 68: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	26, // 69: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	28, // 70: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	32, // 71: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 72: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 73: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	30, // 74: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	34, // 75: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	37, // 76: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	40, // 77: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	44, // 78: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	46, // 79: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	49, // 80: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	59, // [59:81] is the sub-list for method output_type
+	37, // [37:59] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -3623,14 +3878,14 @@ func file_keyward_vault_v1_service_proto_init() {
 		return
 	}
 	file_keyward_vault_v1_resources_proto_init()
-	file_keyward_vault_v1_service_proto_msgTypes[28].OneofWrappers = []any{}
+	file_keyward_vault_v1_service_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

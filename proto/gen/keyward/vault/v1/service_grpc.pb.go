@@ -39,6 +39,7 @@ const (
 	VaultService_GetSecret_FullMethodName            = "/keyward.vault.v1.VaultService/GetSecret"
 	VaultService_ListSecrets_FullMethodName          = "/keyward.vault.v1.VaultService/ListSecrets"
 	VaultService_UpdateSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UpdateSecret"
+	VaultService_ListWorkspaces_FullMethodName       = "/keyward.vault.v1.VaultService/ListWorkspaces"
 	VaultService_DeleteSecret_FullMethodName         = "/keyward.vault.v1.VaultService/DeleteSecret"
 	VaultService_ListSecretHistory_FullMethodName    = "/keyward.vault.v1.VaultService/ListSecretHistory"
 	VaultService_ListSecretVersions_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretVersions"
@@ -78,6 +79,9 @@ type VaultServiceClient interface {
 	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
+	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+	// a super admin all that hold secrets and all that the policy names.
+	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
 	// to it.
@@ -197,6 +201,16 @@ func (c *vaultServiceClient) UpdateSecret(ctx context.Context, in *UpdateSecretR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(UpdateSecretResponse)
 	err := c.cc.Invoke(ctx, VaultService_UpdateSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWorkspacesResponse)
+	err := c.cc.Invoke(ctx, VaultService_ListWorkspaces_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -402,6 +416,9 @@ type VaultServiceServer interface {
 	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
+	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+	// a super admin all that hold secrets and all that the policy names.
+	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
 	// to it.
@@ -498,6 +515,9 @@ func (UnimplementedVaultServiceServer) ListSecrets(context.Context, *ListSecrets
 }
 func (UnimplementedVaultServiceServer) UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWorkspaces not implemented")
 }
 func (UnimplementedVaultServiceServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
@@ -639,6 +659,24 @@ func _VaultService_UpdateSecret_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VaultServiceServer).UpdateSecret(ctx, req.(*UpdateSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_ListWorkspaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWorkspacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ListWorkspaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ListWorkspaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ListWorkspaces(ctx, req.(*ListWorkspacesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -964,6 +1002,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateSecret",
 			Handler:    _VaultService_UpdateSecret_Handler,
+		},
+		{
+			MethodName: "ListWorkspaces",
+			Handler:    _VaultService_ListWorkspaces_Handler,
 		},
 		{
 			MethodName: "DeleteSecret",

@@ -85,6 +85,13 @@ export const shape: Shape = {
           "words": "OpenPGP (RFC 9580, RFC 4880)."
         },
         {
+          "name": "plain",
+          "json": "plain",
+          "message": "keyward.allowlist.v1.Plain",
+          "oneof": "kind",
+          "words": "Not encrypted, on purpose: the answer to an encrypted question that comes in the clear. Nothing is selected, and there is no envelope; the message may be signed."
+        },
+        {
           "name": "selection",
           "json": "selection",
           "message": "keyward.allowlist.v1.Selection",
@@ -785,6 +792,10 @@ export const shape: Shape = {
           "words": "Writes the binary form. Unset: ASCII armor. Both are read."
         }
       ]
+    },
+    "keyward.allowlist.v1.Plain": {
+      "oneofs": [],
+      "fields": []
     },
     "keyward.allowlist.v1.Selection": {
       "oneofs": [

@@ -402,6 +402,15 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
      */
     value: Pgp;
     case: "pgp";
+  } | {
+    /**
+     * Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
+     * Nothing is selected, and there is no envelope; the message may be signed.
+     *
+     * @generated from field: keyward.allowlist.v1.Plain plain = 50;
+     */
+    value: Plain;
+    case: "plain";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -489,6 +498,14 @@ export declare type ProfileJson = {
   pgp?: PgpJson;
 
   /**
+   * Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
+   * Nothing is selected, and there is no envelope; the message may be signed.
+   *
+   * @generated from field: keyward.allowlist.v1.Plain plain = 50;
+   */
+  plain?: PlainJson;
+
+  /**
    * Which part of the body is encrypted. Unset: the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
@@ -535,6 +552,30 @@ export declare type ProfileJson = {
  * Use `create(ProfileSchema)` to create a new message.
  */
 export declare const ProfileSchema: GenMessage<Profile, {jsonType: ProfileJson}>;
+
+/**
+ * Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
+ * came, after it has verified the signature, if there is one.
+ *
+ * @generated from message keyward.allowlist.v1.Plain
+ */
+export declare type Plain = Message<"keyward.allowlist.v1.Plain"> & {
+};
+
+/**
+ * Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
+ * came, after it has verified the signature, if there is one.
+ *
+ * @generated from message keyward.allowlist.v1.Plain
+ */
+export declare type PlainJson = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Plain.
+ * Use `create(PlainSchema)` to create a new message.
+ */
+export declare const PlainSchema: GenMessage<Plain, {jsonType: PlainJson}>;
 
 /**
  * A SecretRef points at a secret in the vault. It is never the value.

@@ -181,8 +181,8 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
   keyUses: KeyUse[];
 
   /**
-   * The last messages of the partner that did not open or verify, newest first, at most
-   * 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   * The last messages of the partner that did not open or verify, and messages that were not
+   * made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
@@ -204,6 +204,14 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
    * @generated from field: string url_public_reason = 30;
    */
   urlPublicReason: string;
+
+  /**
+   * What to know of the configuration before the endpoint is in use, such as that changes to a
+   * message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Warning warnings = 50;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -375,8 +383,8 @@ export declare type EndpointJson = {
   keyUses?: KeyUseJson[];
 
   /**
-   * The last messages of the partner that did not open or verify, newest first, at most
-   * 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   * The last messages of the partner that did not open or verify, and messages that were not
+   * made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
@@ -398,6 +406,14 @@ export declare type EndpointJson = {
    * @generated from field: string url_public_reason = 30;
    */
   urlPublicReason?: string;
+
+  /**
+   * What to know of the configuration before the endpoint is in use, such as that changes to a
+   * message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Warning warnings = 50;
+   */
+  warnings?: WarningJson[];
 };
 
 /**
@@ -452,6 +468,54 @@ export declare type Endpoint_StateJson = "STATE_UNSPECIFIED" | "STATE_PENDING" |
  * Describes the enum keyward.allowlist.v1.Endpoint.State.
  */
 export declare const Endpoint_StateSchema: GenEnum<Endpoint_State, Endpoint_StateJson>;
+
+/**
+ * A Warning tells of a weakness that a configuration may have for good reasons.
+ *
+ * @generated from message keyward.allowlist.v1.Warning
+ */
+export declare type Warning = Message<"keyward.allowlist.v1.Warning"> & {
+  /**
+   * Where, such as `encryption.response.cipher`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * What may happen and what to do, as sentences.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * A Warning tells of a weakness that a configuration may have for good reasons.
+ *
+ * @generated from message keyward.allowlist.v1.Warning
+ */
+export declare type WarningJson = {
+  /**
+   * Where, such as `encryption.response.cipher`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field?: string;
+
+  /**
+   * What may happen and what to do, as sentences.
+   *
+   * @generated from field: string description = 2;
+   */
+  description?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Warning.
+ * Use `create(WarningSchema)` to create a new message.
+ */
+export declare const WarningSchema: GenMessage<Warning, {jsonType: WarningJson}>;
 
 /**
  * A KeyUse counts the uses of one version of a secret for one endpoint.
@@ -559,7 +623,7 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
 
   /**
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+   * `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
    * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
    * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
@@ -594,6 +658,15 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
+   * is missing, the time is outside the tolerance, or the signature does not match; of the stage
+   * `key`, why the key cannot be used.
+   *
+   * @generated from field: string cause = 50;
+   */
+  cause: string;
 };
 
 /**
@@ -612,7 +685,7 @@ export declare type MessageFailureJson = {
 
   /**
    * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value` or `signature`. Padding and tag are one stage. Where nothing
+   * `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
    * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
    * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
    *
@@ -647,6 +720,15 @@ export declare type MessageFailureJson = {
    * @generated from field: string request_id = 6;
    */
   requestId?: string;
+
+  /**
+   * What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
+   * is missing, the time is outside the tolerance, or the signature does not match; of the stage
+   * `key`, why the key cannot be used.
+   *
+   * @generated from field: string cause = 50;
+   */
+  cause?: string;
 };
 
 /**

@@ -1220,6 +1220,14 @@ export declare type ActivateEndpointRequest = Message<"keyward.allowlist.v1.Acti
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * A body for the round trip, where a made-up one does not fit the configuration. Unset: it is
+   * made up.
+   *
+   * @generated from field: bytes sample = 50;
+   */
+  sample: Uint8Array;
 };
 
 /**
@@ -1248,6 +1256,14 @@ export declare type ActivateEndpointRequestJson = {
    * @generated from field: string reason = 3;
    */
   reason?: string;
+
+  /**
+   * A body for the round trip, where a made-up one does not fit the configuration. Unset: it is
+   * made up.
+   *
+   * @generated from field: bytes sample = 50;
+   */
+  sample?: string;
 };
 
 /**
@@ -1289,6 +1305,370 @@ export declare type ActivateEndpointResponseJson = {
  * Use `create(ActivateEndpointResponseSchema)` to create a new message.
  */
 export declare const ActivateEndpointResponseSchema: GenMessage<ActivateEndpointResponse, {jsonType: ActivateEndpointResponseJson}>;
+
+/**
+ * Asks whether keys can work.
+ *
+ * @generated from message keyward.allowlist.v1.CheckKeysRequest
+ */
+export declare type CheckKeysRequest = Message<"keyward.allowlist.v1.CheckKeysRequest"> & {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`; with `endpoint` its id may be `-`, for one
+   * that does not exist yet.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The endpoint as it would be saved: `url` and `encryption` count. Unset: the saved one.
+   *
+   * @generated from field: keyward.allowlist.v1.Endpoint endpoint = 2;
+   */
+  endpoint?: Endpoint | undefined;
+
+  /**
+   * A body for the round trip, as in ActivateEndpointRequest.
+   *
+   * @generated from field: bytes sample = 3;
+   */
+  sample: Uint8Array;
+};
+
+/**
+ * Asks whether keys can work.
+ *
+ * @generated from message keyward.allowlist.v1.CheckKeysRequest
+ */
+export declare type CheckKeysRequestJson = {
+  /**
+   * `workspaces/{workspace}/endpoints/{endpoint}`; with `endpoint` its id may be `-`, for one
+   * that does not exist yet.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The endpoint as it would be saved: `url` and `encryption` count. Unset: the saved one.
+   *
+   * @generated from field: keyward.allowlist.v1.Endpoint endpoint = 2;
+   */
+  endpoint?: EndpointJson;
+
+  /**
+   * A body for the round trip, as in ActivateEndpointRequest.
+   *
+   * @generated from field: bytes sample = 3;
+   */
+  sample?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.CheckKeysRequest.
+ * Use `create(CheckKeysRequestSchema)` to create a new message.
+ */
+export declare const CheckKeysRequestSchema: GenMessage<CheckKeysRequest, {jsonType: CheckKeysRequestJson}>;
+
+/**
+ * Answers CheckKeys.
+ *
+ * @generated from message keyward.allowlist.v1.CheckKeysResponse
+ */
+export declare type CheckKeysResponse = Message<"keyward.allowlist.v1.CheckKeysResponse"> & {
+  /**
+   * Whether all keys can work, as far as that was checked.
+   *
+   * @generated from field: bool fits = 1;
+   */
+  fits: boolean;
+
+  /**
+   * What is known of each KEY, in the order of the configuration.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyFit keys = 2;
+   */
+  keys: KeyFit[];
+
+  /**
+   * Whether a message made the round trip.
+   *
+   * @generated from field: bool round_trip = 3;
+   */
+  roundTrip: boolean;
+};
+
+/**
+ * Answers CheckKeys.
+ *
+ * @generated from message keyward.allowlist.v1.CheckKeysResponse
+ */
+export declare type CheckKeysResponseJson = {
+  /**
+   * Whether all keys can work, as far as that was checked.
+   *
+   * @generated from field: bool fits = 1;
+   */
+  fits?: boolean;
+
+  /**
+   * What is known of each KEY, in the order of the configuration.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyFit keys = 2;
+   */
+  keys?: KeyFitJson[];
+
+  /**
+   * Whether a message made the round trip.
+   *
+   * @generated from field: bool round_trip = 3;
+   */
+  roundTrip?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.CheckKeysResponse.
+ * Use `create(CheckKeysResponseSchema)` to create a new message.
+ */
+export declare const CheckKeysResponseSchema: GenMessage<CheckKeysResponse, {jsonType: CheckKeysResponseJson}>;
+
+/**
+ * A KeyFit says whether a KEY fits its place.
+ *
+ * @generated from message keyward.allowlist.v1.KeyFit
+ */
+export declare type KeyFit = Message<"keyward.allowlist.v1.KeyFit"> & {
+  /**
+   * Where, such as `request.cipher.shared_key.keys[0]`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * The secret's resource name.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * Whether nothing is known against it.
+   *
+   * @generated from field: bool fits = 3;
+   */
+  fits: boolean;
+
+  /**
+   * What is wrong and what to do, as sentences. Empty if it fits.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause: string;
+
+  /**
+   * The decoding that would fit, such as `HEX`, if another one does.
+   *
+   * @generated from field: string decoding = 5;
+   */
+  decoding: string;
+};
+
+/**
+ * A KeyFit says whether a KEY fits its place.
+ *
+ * @generated from message keyward.allowlist.v1.KeyFit
+ */
+export declare type KeyFitJson = {
+  /**
+   * Where, such as `request.cipher.shared_key.keys[0]`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field?: string;
+
+  /**
+   * The secret's resource name.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret?: string;
+
+  /**
+   * Whether nothing is known against it.
+   *
+   * @generated from field: bool fits = 3;
+   */
+  fits?: boolean;
+
+  /**
+   * What is wrong and what to do, as sentences. Empty if it fits.
+   *
+   * @generated from field: string cause = 4;
+   */
+  cause?: string;
+
+  /**
+   * The decoding that would fit, such as `HEX`, if another one does.
+   *
+   * @generated from field: string decoding = 5;
+   */
+  decoding?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.KeyFit.
+ * Use `create(KeyFitSchema)` to create a new message.
+ */
+export declare const KeyFitSchema: GenMessage<KeyFit, {jsonType: KeyFitJson}>;
+
+/**
+ * Asks for the caller's workspaces.
+ *
+ * @generated from message keyward.allowlist.v1.ListWorkspacesRequest
+ */
+export declare type ListWorkspacesRequest = Message<"keyward.allowlist.v1.ListWorkspacesRequest"> & {
+  /**
+   * How many at most: 50 if 0, 1,000 if more than that.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before. Good only with the same request and
+   * for the same caller; else INVALID_PAGE_TOKEN.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Asks for the caller's workspaces.
+ *
+ * @generated from message keyward.allowlist.v1.ListWorkspacesRequest
+ */
+export declare type ListWorkspacesRequestJson = {
+  /**
+   * How many at most: 50 if 0, 1,000 if more than that.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before. Good only with the same request and
+   * for the same caller; else INVALID_PAGE_TOKEN.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ListWorkspacesRequest.
+ * Use `create(ListWorkspacesRequestSchema)` to create a new message.
+ */
+export declare const ListWorkspacesRequestSchema: GenMessage<ListWorkspacesRequest, {jsonType: ListWorkspacesRequestJson}>;
+
+/**
+ * Answers ListWorkspaces.
+ *
+ * @generated from message keyward.allowlist.v1.ListWorkspacesResponse
+ */
+export declare type ListWorkspacesResponse = Message<"keyward.allowlist.v1.ListWorkspacesResponse"> & {
+  /**
+   * The workspaces, by name.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Workspace workspaces = 1;
+   */
+  workspaces: Workspace[];
+
+  /**
+   * Ask with this for the next page. Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Answers ListWorkspaces.
+ *
+ * @generated from message keyward.allowlist.v1.ListWorkspacesResponse
+ */
+export declare type ListWorkspacesResponseJson = {
+  /**
+   * The workspaces, by name.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Workspace workspaces = 1;
+   */
+  workspaces?: WorkspaceJson[];
+
+  /**
+   * Ask with this for the next page. Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.ListWorkspacesResponse.
+ * Use `create(ListWorkspacesResponseSchema)` to create a new message.
+ */
+export declare const ListWorkspacesResponseSchema: GenMessage<ListWorkspacesResponse, {jsonType: ListWorkspacesResponseJson}>;
+
+/**
+ * A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+ * soon as it holds something, or the policy names it.
+ *
+ * @generated from message keyward.allowlist.v1.Workspace
+ */
+export declare type Workspace = Message<"keyward.allowlist.v1.Workspace"> & {
+  /**
+   * `workspaces/{workspace}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How many endpoints it holds, counted up to 1,000. 0 for callers who may not see them.
+   *
+   * @generated from field: uint32 endpoint_count = 2;
+   */
+  endpointCount: number;
+};
+
+/**
+ * A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+ * soon as it holds something, or the policy names it.
+ *
+ * @generated from message keyward.allowlist.v1.Workspace
+ */
+export declare type WorkspaceJson = {
+  /**
+   * `workspaces/{workspace}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * How many endpoints it holds, counted up to 1,000. 0 for callers who may not see them.
+   *
+   * @generated from field: uint32 endpoint_count = 2;
+   */
+  endpointCount?: number;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Workspace.
+ * Use `create(WorkspaceSchema)` to create a new message.
+ */
+export declare const WorkspaceSchema: GenMessage<Workspace, {jsonType: WorkspaceJson}>;
 
 /**
  * Asks to switch an endpoint off.
@@ -2298,6 +2678,14 @@ export declare type TestStep = Message<"keyward.allowlist.v1.TestStep"> & {
    * @generated from field: string value = 4;
    */
   value: string;
+
+  /**
+   * Of `sign`, the string that is signed, with `‹secret›` in the place of each secret; its first
+   * 4,096 bytes. Bytes that are not UTF-8 read `\\xNN`. Empty with live keys.
+   *
+   * @generated from field: string signed_text = 50;
+   */
+  signedText: string;
 };
 
 /**
@@ -2334,6 +2722,14 @@ export declare type TestStepJson = {
    * @generated from field: string value = 4;
    */
   value?: string;
+
+  /**
+   * Of `sign`, the string that is signed, with `‹secret›` in the place of each secret; its first
+   * 4,096 bytes. Bytes that are not UTF-8 read `\\xNN`. Empty with live keys.
+   *
+   * @generated from field: string signed_text = 50;
+   */
+  signedText?: string;
 };
 
 /**
@@ -2498,11 +2894,25 @@ export declare type DiagnoseSampleRequest = Message<"keyward.allowlist.v1.Diagno
 
   /**
    * What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
-   * could be met by chance. Required.
+   * could be met by chance. Required, unless `signature` is set.
    *
    * @generated from field: bytes plaintext = 5;
    */
   plaintext: Uint8Array;
+
+  /**
+   * Looks for what is wrong with the signature instead. `plaintext` is empty then.
+   *
+   * @generated from field: bool signature = 50;
+   */
+  signature: boolean;
+
+  /**
+   * What was signed besides the body. For signatures.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 51;
+   */
+  context?: MessageContext | undefined;
 
   /**
    * Why, for the change log. Required. At most 512 characters, none a control character.
@@ -2548,11 +2958,25 @@ export declare type DiagnoseSampleRequestJson = {
 
   /**
    * What it is known to hold, byte for byte: 8 bytes or more, since with fewer a variant
-   * could be met by chance. Required.
+   * could be met by chance. Required, unless `signature` is set.
    *
    * @generated from field: bytes plaintext = 5;
    */
   plaintext?: string;
+
+  /**
+   * Looks for what is wrong with the signature instead. `plaintext` is empty then.
+   *
+   * @generated from field: bool signature = 50;
+   */
+  signature?: boolean;
+
+  /**
+   * What was signed besides the body. For signatures.
+   *
+   * @generated from field: keyward.allowlist.v1.MessageContext context = 51;
+   */
+  context?: MessageContextJson;
 
   /**
    * Why, for the change log. Required. At most 512 characters, none a control character.
@@ -2595,6 +3019,13 @@ export declare type DiagnoseSampleResponse = Message<"keyward.allowlist.v1.Diagn
    * @generated from field: uint32 tried = 3;
    */
   tried: number;
+
+  /**
+   * Keys that cannot be used at all. If there are any, nothing is tried.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyFit unusable_keys = 50;
+   */
+  unusableKeys: KeyFit[];
 };
 
 /**
@@ -2624,6 +3055,13 @@ export declare type DiagnoseSampleResponseJson = {
    * @generated from field: uint32 tried = 3;
    */
   tried?: number;
+
+  /**
+   * Keys that cannot be used at all. If there are any, nothing is tried.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KeyFit unusable_keys = 50;
+   */
+  unusableKeys?: KeyFitJson[];
 };
 
 /**
@@ -3197,7 +3635,7 @@ export declare const AllowlistService: GenService<{
    * with KEY_NOT_USABLE if a key cannot work, and with the vault's reason, such as
    * VERSION_DISABLED or VAULT_UNAVAILABLE, if a key cannot be resolved. Nothing of the message
    * is shown, counted or kept. A public key is tried for what it can do. A configuration that
-   * no made-up message fits is not tried.
+   * no made-up message fits needs a `sample`: else SAMPLE_NOT_ENCRYPTABLE.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.ActivateEndpoint
    */
@@ -3205,6 +3643,30 @@ export declare const AllowlistService: GenService<{
     methodKind: "unary";
     input: typeof ActivateEndpointRequestSchema;
     output: typeof ActivateEndpointResponseSchema;
+  },
+  /**
+   * Checks whether the keys of a configuration can work, before it is saved or activated. It
+   * compares what the vault knows of each KEY with what the configuration needs. The saved
+   * configuration (`endpoint` unset) also makes the round trip of ActivateEndpoint. Nothing is
+   * bound, counted, logged or sealed. What saving would refuse is refused here.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.CheckKeys
+   */
+  checkKeys: {
+    methodKind: "unary";
+    input: typeof CheckKeysRequestSchema;
+    output: typeof CheckKeysResponseSchema;
+  },
+  /**
+   * Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+   * a super admin all that hold endpoints and all that the policy names.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.ListWorkspaces
+   */
+  listWorkspaces: {
+    methodKind: "unary";
+    input: typeof ListWorkspacesRequestSchema;
+    output: typeof ListWorkspacesResponseSchema;
   },
   /**
    * Switches an endpoint off. Switching off what is off changes nothing.
@@ -3270,7 +3732,10 @@ export declare const AllowlistService: GenService<{
    * plaintext that it is known to hold, tries variants of the configuration with the live
    * keys and names the one that yields exactly that plaintext. Who does not know the whole
    * plaintext learns that this was not it, and nothing else; an answer that found nothing
-   * takes whole seconds. Signatures are not looked at. The endpoint may be in any state.
+   * takes whole seconds. With `signature` it takes a signed message instead, and names the
+   * variant under which the signature verifies: of the secret's decoding, line ends, hash, output
+   * encoding, form of the body (as sent, without white space, with sorted members) and unit of
+   * time. The endpoint may be in any state.
    *
    * Refused where the IV comes of the key, and for messages that open only with what they
    * answer. Each call is on the change log before anything is tried; a workspace has 10

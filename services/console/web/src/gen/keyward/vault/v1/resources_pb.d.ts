@@ -327,6 +327,14 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: bool shared = 21;
    */
   shared: boolean;
+
+  /**
+   * What the vault took the value for. Returned only by the call that stores the value, and
+   * kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
+   */
+  valueFacts?: ValueFacts | undefined;
 };
 
 /**
@@ -519,6 +527,14 @@ export declare type SecretJson = {
    * @generated from field: bool shared = 21;
    */
   shared?: boolean;
+
+  /**
+   * What the vault took the value for. Returned only by the call that stores the value, and
+   * kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
+   */
+  valueFacts?: ValueFactsJson;
 };
 
 /**
@@ -526,6 +542,256 @@ export declare type SecretJson = {
  * Use `create(SecretSchema)` to create a new message.
  */
 export declare const SecretSchema: GenMessage<Secret, {jsonType: SecretJson}>;
+
+/**
+ * ValueFacts say what the vault took a value for, so that a person sees at once whether it is
+ * what they meant to store. They describe the value as it is stored.
+ *
+ * @generated from message keyward.vault.v1.ValueFacts
+ */
+export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
+  /**
+   * What the value is.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 1;
+   */
+  kind: ValueFacts_Kind;
+
+  /**
+   * Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+   * `Ed25519`.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm: string;
+
+  /**
+   * How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+   *
+   * @generated from field: string format = 3;
+   */
+  format: string;
+
+  /**
+   * The length of the stored value in bytes.
+   *
+   * @generated from field: uint32 bytes = 4;
+   */
+  bytes: number;
+
+  /**
+   * How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+   *
+   * @generated from field: repeated keyward.vault.v1.ValueForm forms = 5;
+   */
+  forms: ValueForm[];
+
+  /**
+   * The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+   * value is stored as it was sent.
+   *
+   * @generated from field: string converted_from = 6;
+   */
+  convertedFrom: string;
+
+  /**
+   * What is unusual about the value, as sentences for people, such as "The value ends with a
+   * line end." It never quotes the value.
+   *
+   * @generated from field: repeated string notes = 7;
+   */
+  notes: string[];
+};
+
+/**
+ * ValueFacts say what the vault took a value for, so that a person sees at once whether it is
+ * what they meant to store. They describe the value as it is stored.
+ *
+ * @generated from message keyward.vault.v1.ValueFacts
+ */
+export declare type ValueFactsJson = {
+  /**
+   * What the value is.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 1;
+   */
+  kind?: ValueFacts_KindJson;
+
+  /**
+   * Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+   * `Ed25519`.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm?: string;
+
+  /**
+   * How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+   *
+   * @generated from field: string format = 3;
+   */
+  format?: string;
+
+  /**
+   * The length of the stored value in bytes.
+   *
+   * @generated from field: uint32 bytes = 4;
+   */
+  bytes?: number;
+
+  /**
+   * How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+   *
+   * @generated from field: repeated keyward.vault.v1.ValueForm forms = 5;
+   */
+  forms?: ValueFormJson[];
+
+  /**
+   * The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+   * value is stored as it was sent.
+   *
+   * @generated from field: string converted_from = 6;
+   */
+  convertedFrom?: string;
+
+  /**
+   * What is unusual about the value, as sentences for people, such as "The value ends with a
+   * line end." It never quotes the value.
+   *
+   * @generated from field: repeated string notes = 7;
+   */
+  notes?: string[];
+};
+
+/**
+ * Describes the message keyward.vault.v1.ValueFacts.
+ * Use `create(ValueFactsSchema)` to create a new message.
+ */
+export declare const ValueFactsSchema: GenMessage<ValueFacts, {jsonType: ValueFactsJson}>;
+
+/**
+ * What a value can be.
+ *
+ * @generated from enum keyward.vault.v1.ValueFacts.Kind
+ */
+export enum ValueFacts_Kind {
+  /**
+   * Never returned.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Bytes that are not text and hold no key that the vault recognizes.
+   *
+   * @generated from enum value: KIND_BYTES = 1;
+   */
+  BYTES = 1,
+
+  /**
+   * Text that holds no key that the vault recognizes: a passphrase, an API key, or a
+   * symmetric key in an encoding; `forms` lists the encodings that fit.
+   *
+   * @generated from enum value: KIND_TEXT = 2;
+   */
+  TEXT = 2,
+
+  /**
+   * A private key.
+   *
+   * @generated from enum value: KIND_PRIVATE_KEY = 3;
+   */
+  PRIVATE_KEY = 3,
+
+  /**
+   * A public key.
+   *
+   * @generated from enum value: KIND_PUBLIC_KEY = 4;
+   */
+  PUBLIC_KEY = 4,
+
+  /**
+   * A certificate, which holds a public key.
+   *
+   * @generated from enum value: KIND_CERTIFICATE = 5;
+   */
+  CERTIFICATE = 5,
+
+  /**
+   * An OpenPGP private key.
+   *
+   * @generated from enum value: KIND_PGP_PRIVATE_KEY = 6;
+   */
+  PGP_PRIVATE_KEY = 6,
+
+  /**
+   * An OpenPGP public key.
+   *
+   * @generated from enum value: KIND_PGP_PUBLIC_KEY = 7;
+   */
+  PGP_PUBLIC_KEY = 7,
+}
+
+/**
+ * What a value can be.
+ *
+ * @generated from enum keyward.vault.v1.ValueFacts.Kind
+ */
+export declare type ValueFacts_KindJson = "KIND_UNSPECIFIED" | "KIND_BYTES" | "KIND_TEXT" | "KIND_PRIVATE_KEY" | "KIND_PUBLIC_KEY" | "KIND_CERTIFICATE" | "KIND_PGP_PRIVATE_KEY" | "KIND_PGP_PUBLIC_KEY";
+
+/**
+ * Describes the enum keyward.vault.v1.ValueFacts.Kind.
+ */
+export declare const ValueFacts_KindSchema: GenEnum<ValueFacts_Kind, ValueFacts_KindJson>;
+
+/**
+ * A ValueForm is a way to read a value as a symmetric key.
+ *
+ * @generated from message keyward.vault.v1.ValueForm
+ */
+export declare type ValueForm = Message<"keyward.vault.v1.ValueForm"> & {
+  /**
+   * A Decoding of the allowlist: `RAW`, `HEX`, `BASE64`, `BASE64URL` or `WHSEC`.
+   *
+   * @generated from field: string decoding = 1;
+   */
+  decoding: string;
+
+  /**
+   * The length of the key in bytes.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes: number;
+};
+
+/**
+ * A ValueForm is a way to read a value as a symmetric key.
+ *
+ * @generated from message keyward.vault.v1.ValueForm
+ */
+export declare type ValueFormJson = {
+  /**
+   * A Decoding of the allowlist: `RAW`, `HEX`, `BASE64`, `BASE64URL` or `WHSEC`.
+   *
+   * @generated from field: string decoding = 1;
+   */
+  decoding?: string;
+
+  /**
+   * The length of the key in bytes.
+   *
+   * @generated from field: uint32 bytes = 2;
+   */
+  bytes?: number;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ValueForm.
+ * Use `create(ValueFormSchema)` to create a new message.
+ */
+export declare const ValueFormSchema: GenMessage<ValueForm, {jsonType: ValueFormJson}>;
 
 /**
  * A PublicKey is the public part of an asymmetric key, to hand to a partner.
@@ -605,7 +871,11 @@ export declare const PublicKeySchema: GenMessage<PublicKey, {jsonType: PublicKey
 
 /**
  * A SecretValue is a value on its way into the vault: exactly one of its sources.
- * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
+ * `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
+ * PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
+ * SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
+ * such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
  * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
  * allowlist knows: they are shown and stay on the log.
  *
@@ -662,11 +932,24 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
    * @generated from field: string weak_reason = 10;
    */
   weakReason: string;
+
+  /**
+   * The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
+   * not kept. At most 256 characters; ignored for all other values. It is not sealed, but
+   * useless without the file.
+   *
+   * @generated from field: string file_password = 50;
+   */
+  filePassword: string;
 };
 
 /**
  * A SecretValue is a value on its way into the vault: exactly one of its sources.
- * 1 byte to 64 KiB. The id, description, labels, hosts and reasons of the same secret and
+ * 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
+ * `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
+ * PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
+ * SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
+ * such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
  * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
  * allowlist knows: they are shown and stay on the log.
  *
@@ -712,6 +995,15 @@ export declare type SecretValueJson = {
    * @generated from field: string weak_reason = 10;
    */
   weakReason?: string;
+
+  /**
+   * The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
+   * not kept. At most 256 characters; ignored for all other values. It is not sealed, but
+   * useless without the file.
+   *
+   * @generated from field: string file_password = 50;
+   */
+  filePassword?: string;
 };
 
 /**

@@ -20,7 +20,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, VersionState, VersionStateJson } from "./resources_pb";
+import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -585,6 +585,154 @@ export declare type ListSecretsResponseJson = {
  * Use `create(ListSecretsResponseSchema)` to create a new message.
  */
 export declare const ListSecretsResponseSchema: GenMessage<ListSecretsResponse, {jsonType: ListSecretsResponseJson}>;
+
+/**
+ * Asks for the caller's workspaces.
+ *
+ * @generated from message keyward.vault.v1.ListWorkspacesRequest
+ */
+export declare type ListWorkspacesRequest = Message<"keyward.vault.v1.ListWorkspacesRequest"> & {
+  /**
+   * How many at most: 50 if 0, 1,000 if more than that.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before. Good only with the same request and
+   * for the same caller; else INVALID_PAGE_TOKEN.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Asks for the caller's workspaces.
+ *
+ * @generated from message keyward.vault.v1.ListWorkspacesRequest
+ */
+export declare type ListWorkspacesRequestJson = {
+  /**
+   * How many at most: 50 if 0, 1,000 if more than that.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before. Good only with the same request and
+   * for the same caller; else INVALID_PAGE_TOKEN.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ListWorkspacesRequest.
+ * Use `create(ListWorkspacesRequestSchema)` to create a new message.
+ */
+export declare const ListWorkspacesRequestSchema: GenMessage<ListWorkspacesRequest, {jsonType: ListWorkspacesRequestJson}>;
+
+/**
+ * Answers ListWorkspaces.
+ *
+ * @generated from message keyward.vault.v1.ListWorkspacesResponse
+ */
+export declare type ListWorkspacesResponse = Message<"keyward.vault.v1.ListWorkspacesResponse"> & {
+  /**
+   * The workspaces, by name.
+   *
+   * @generated from field: repeated keyward.vault.v1.Workspace workspaces = 1;
+   */
+  workspaces: Workspace[];
+
+  /**
+   * Ask with this for the next page. Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Answers ListWorkspaces.
+ *
+ * @generated from message keyward.vault.v1.ListWorkspacesResponse
+ */
+export declare type ListWorkspacesResponseJson = {
+  /**
+   * The workspaces, by name.
+   *
+   * @generated from field: repeated keyward.vault.v1.Workspace workspaces = 1;
+   */
+  workspaces?: WorkspaceJson[];
+
+  /**
+   * Ask with this for the next page. Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ListWorkspacesResponse.
+ * Use `create(ListWorkspacesResponseSchema)` to create a new message.
+ */
+export declare const ListWorkspacesResponseSchema: GenMessage<ListWorkspacesResponse, {jsonType: ListWorkspacesResponseJson}>;
+
+/**
+ * A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+ * soon as it holds something, or the policy names it.
+ *
+ * @generated from message keyward.vault.v1.Workspace
+ */
+export declare type Workspace = Message<"keyward.vault.v1.Workspace"> & {
+  /**
+   * `workspaces/{workspace}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How many secrets it holds, counted up to 1,000. 0 for callers who may not see secrets.
+   *
+   * @generated from field: uint32 secret_count = 2;
+   */
+  secretCount: number;
+};
+
+/**
+ * A Workspace is a space of names that an owner, or several, have for themselves. It exists as
+ * soon as it holds something, or the policy names it.
+ *
+ * @generated from message keyward.vault.v1.Workspace
+ */
+export declare type WorkspaceJson = {
+  /**
+   * `workspaces/{workspace}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * How many secrets it holds, counted up to 1,000. 0 for callers who may not see secrets.
+   *
+   * @generated from field: uint32 secret_count = 2;
+   */
+  secretCount?: number;
+};
+
+/**
+ * Describes the message keyward.vault.v1.Workspace.
+ * Use `create(WorkspaceSchema)` to create a new message.
+ */
+export declare const WorkspaceSchema: GenMessage<Workspace, {jsonType: WorkspaceJson}>;
 
 /**
  * Asks to change a secret.
@@ -1871,6 +2019,22 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
    * @generated from field: bool conflicting = 10;
    */
   conflicting: boolean;
+
+  /**
+   * The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
+   * cipher's key without derivation. Then `facts.forms` are told. At most 8.
+   *
+   * @generated from field: repeated uint32 key_bytes = 50;
+   */
+  keyBytes: number[];
+
+  /**
+   * Checks the request and returns the facts, but binds nothing: `binding` is unset. It fails as
+   * the binding would, and counts against the same limits.
+   *
+   * @generated from field: bool validate_only = 51;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -1964,6 +2128,22 @@ export declare type BindSecretRequestJson = {
    * @generated from field: bool conflicting = 10;
    */
   conflicting?: boolean;
+
+  /**
+   * The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
+   * cipher's key without derivation. Then `facts.forms` are told. At most 8.
+   *
+   * @generated from field: repeated uint32 key_bytes = 50;
+   */
+  keyBytes?: number[];
+
+  /**
+   * Checks the request and returns the facts, but binds nothing: `binding` is unset. It fails as
+   * the binding would, and counts against the same limits.
+   *
+   * @generated from field: bool validate_only = 51;
+   */
+  validateOnly?: boolean;
 };
 
 /**
@@ -2073,6 +2253,37 @@ export declare type KeyFacts = Message<"keyward.vault.v1.KeyFacts"> & {
    * @generated from field: string fingerprint = 4;
    */
   fingerprint: string;
+
+  /**
+   * What the version holds. TEXT and BYTES say only that it is no key pair.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 50;
+   */
+  kind: ValueFacts_Kind;
+
+  /**
+   * Why the version is no key pair that can be used although it looks like one, as a sentence,
+   * such as "The private key is encrypted." Empty: nothing is known against it.
+   *
+   * @generated from field: string problem = 51;
+   */
+  problem: string;
+
+  /**
+   * Only if `key_bytes` were sent: how a text or bytes can be read as a key of 16, 24, 32, 48 or
+   * 64 bytes.
+   *
+   * @generated from field: repeated keyward.vault.v1.ValueForm forms = 52;
+   */
+  forms: ValueForm[];
+
+  /**
+   * Only if `key_bytes` were sent: whether the value without its final line end would be such
+   * a key as it is (RAW).
+   *
+   * @generated from field: bool line_end = 53;
+   */
+  lineEnd: boolean;
 };
 
 /**
@@ -2110,6 +2321,37 @@ export declare type KeyFactsJson = {
    * @generated from field: string fingerprint = 4;
    */
   fingerprint?: string;
+
+  /**
+   * What the version holds. TEXT and BYTES say only that it is no key pair.
+   *
+   * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 50;
+   */
+  kind?: ValueFacts_KindJson;
+
+  /**
+   * Why the version is no key pair that can be used although it looks like one, as a sentence,
+   * such as "The private key is encrypted." Empty: nothing is known against it.
+   *
+   * @generated from field: string problem = 51;
+   */
+  problem?: string;
+
+  /**
+   * Only if `key_bytes` were sent: how a text or bytes can be read as a key of 16, 24, 32, 48 or
+   * 64 bytes.
+   *
+   * @generated from field: repeated keyward.vault.v1.ValueForm forms = 52;
+   */
+  forms?: ValueFormJson[];
+
+  /**
+   * Only if `key_bytes` were sent: whether the value without its final line end would be such
+   * a key as it is (RAW).
+   *
+   * @generated from field: bool line_end = 53;
+   */
+  lineEnd?: boolean;
 };
 
 /**
@@ -3189,6 +3431,17 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof UpdateSecretRequestSchema;
     output: typeof UpdateSecretResponseSchema;
+  },
+  /**
+   * Lists the workspaces that the caller may work in: those that the caller's roles name, and for
+   * a super admin all that hold secrets and all that the policy names.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ListWorkspaces
+   */
+  listWorkspaces: {
+    methodKind: "unary";
+    input: typeof ListWorkspacesRequestSchema;
+    output: typeof ListWorkspacesResponseSchema;
   },
   /**
    * Deletes a secret and all its versions for good; its history stays. Fails
