@@ -23,6 +23,7 @@ func TestInteropRemediesWork(t *testing.T) {
 		password string // of what it makes
 	}{
 		{"rsa-encrypted.pem", "key.pem", "key-plain.pem", " -passin pass:password", ""},
+		{"rsa-encrypted.der", "key.pem", "key-plain.pem", " -passin pass:password", ""},
 		{"rsa-encrypted-old.pem", "key.pem", "key-plain.pem", " -passin pass:password", ""},
 		{"rsa-openssh-encrypted.pem", "copy-of-key", "copy-of-key", " -P password", ""},
 		{"rsa-request.pem", "request.pem", "public.pem", "", ""},
