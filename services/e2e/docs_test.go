@@ -35,6 +35,27 @@ func TestTheThreatModelNamesTestsAndFilesThatThereAre(t *testing.T) {
 	}
 }
 
+// TestThePageOnProvidersQuotesTheLog keeps the table of what goes wrong with tokens true.
+func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "pkg", "auth", "*.go"))
+	check(t, err)
+	var code strings.Builder
+	for _, file := range files {
+		code.WriteString(readFile(t, file))
+	}
+	page := readFile(t, filepath.Join("..", "..", "docs", "identity", "openid.md"))
+	quoted := regexp.MustCompile("(?m)^\\| `(the token [^`]*)`").FindAllStringSubmatch(page, -1)
+	if len(quoted) < 5 {
+		t.Fatalf("the page quotes %d messages", len(quoted))
+	}
+	for _, message := range quoted {
+		if !strings.Contains(code.String(), `"`+message[1]+`"`) {
+			t.Errorf("the log never says %q", message[1])
+		}
+	}
+}
+
 // testNames returns the names of all tests of the services and of the kit.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
