@@ -62,6 +62,9 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 		if err != nil {
 			return err
 		}
+		if bound.VersionUID, err = use.uidOf(tx, sec); err != nil {
+			return err
+		}
 		if err := use.hostOf(sec, meant, bound); err != nil {
 			return err
 		}
