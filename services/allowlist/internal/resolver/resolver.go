@@ -57,6 +57,9 @@ type Freshness struct {
 	// Deleted, if not nil, is called with the name and the uid of each secret that the
 	// vault says is gone, while [Vault.Watch] runs and something is kept. It must not block.
 	Deleted func(secret, uid string)
+	// Restarted, if not nil, is called when the vault was started again. It may have been restored
+	// from a backup. It must not block.
+	Restarted func()
 	// Metrics registers what there is to see; nil: nobody looks.
 	Metrics prometheus.Registerer
 	// Logger hears when the vault tells of no changes.
@@ -71,7 +74,7 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 	}
 	client := vaultv1.NewVaultServiceClient(conn)
 	kept, err := cache.New(client, cache.Config{
-		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Metrics: f.Metrics, Logger: f.Logger,
+		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep secrets in memory: %w", err)
@@ -155,6 +158,9 @@ type Binding struct {
 	Port uint16
 	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
 	Shared bool
+	// VersionUID tells the version that was named from others with its number. [Vault.Bind] sets
+	// it.
+	VersionUID string
 	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
 	Facts Facts
 }
@@ -193,7 +199,7 @@ func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
 		v.cache.Forget(use.Secret) // what is cached may have the hosts from before a report
 	}
 	bound, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
-	bound.Shared = resp.GetShared()
+	bound.Shared, bound.VersionUID = resp.GetShared(), resp.GetVersionUid()
 	bound.Facts = Facts{
 		Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
 		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),
@@ -217,8 +223,13 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 // Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`,
 // whoever holds them.
 func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, error) {
+	return v.BindingsOf(ctx, workspace+"/secrets/-")
+}
+
+// BindingsOf is [Vault.Bindings] for one secret, which must exist.
+func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error) {
 	var all []Binding
-	req := &vaultv1.ListSecretBindingsRequest{Parent: workspace + "/secrets/-", PageSize: bindingPage}
+	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
 	for {
 		resp, err := v.bindings(ctx, req)
 		if err != nil {
