@@ -98,6 +98,20 @@ func TestARestoredVaultIsReconciledAtOnce(t *testing.T) {
 	k.wantOff(t, "late", "gone")
 }
 
+func TestBindingsThatAreBackInAWorkspaceWithoutEndpointsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	k := makeKit(t, time.Hour)
+	secret := k.secret(t, "key")
+	k.created(t, "orders", draft(secret))
+	backup := k.backUp(t)
+	k.owner.delete(t, "orders")
+	eventually(t, func() bool { return len(k.held(t, secret)) == 0 }, "the binding is not given up")
+	_, err := k.allowlist.Reconcile(t.Context()) // nothing in the store leads to the workspace now
+	must(t, err)
+	k.putBack(t, backup)
+	eventually(t, func() bool { return len(k.held(t, secret)) == 0 }, "a binding that nothing needs is back")
+}
+
 func TestAMessageBindsAgainWhatARestoredVaultDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	k := newKit(t) // compares nothing
@@ -166,12 +180,9 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 				k.start(t)
 			}
 			if tt.reconcile == 0 {
-				_, err = k.settled(t, "orders")
 				eventually(t, func() bool { // what is in memory serves for a moment
-					if err == nil {
-						body, err = k.settled(t, "orders")
-					}
-					if opens(t, 7, body) {
+					body, err = k.settled(t, "orders")
+					if err == nil && opens(t, 7, body) {
 						t.Fatal("a message is under another value with the number of the pinned version")
 					}
 					return err != nil

@@ -79,7 +79,8 @@ func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid s
 	b, err := r.bind(ctx, use, e.Name, e.Operation) // to repeat a binding changes nothing
 	switch {
 	case fault.Is(err, resolver.ReasonVersionNotFound):
-		return "", false, nil
+		_, err := r.restore(ctx, e, ref) // the endpoint goes on to refer to the secret
+		return "", false, err
 	case fault.Is(err, resolver.ReasonVersionDisabled), fault.Is(err, resolver.ReasonVersionDestroyed):
 		return ref.VersionUID, true, nil
 	case err != nil:

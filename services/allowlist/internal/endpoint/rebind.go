@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // Restarted says that the vault was started again. It returns at once; [Registry.Run] compares
@@ -39,28 +37,21 @@ func (r *Registry) Rebind(ctx context.Context, e Endpoint) (Endpoint, error) {
 var errNoPolicy = errors.New("the policy is not known yet")
 
 // sendersAgree reports whether an endpoint may be bound again to a KEY, as a save would find: all
-// endpoints of a KEY that is not shared have the same senders. Endpoints that lost a secret do
-// not count.
-func (r *Registry) sendersAgree(ctx context.Context, e Endpoint, ref Reference, b resolver.Binding) (bool, error) {
+// endpoints that are bound to a KEY which is not shared have the same senders. It comes before
+// the binding, so that a crash leaves none that is not allowed.
+func (r *Registry) sendersAgree(ctx context.Context, e Endpoint, ref Reference) (bool, error) {
 	others := r.sharing.others(ref.Secret, e.Name)
-	if !ref.key() || b.Shared || r.senders == nil || len(others) == 0 {
+	if !ref.key() || r.senders == nil || len(others) == 0 {
 		return true, nil
 	}
 	if !r.policyKnown() {
 		return false, errNoPolicy
 	}
 	mine := r.senders(e.Name)
-	for _, name := range others {
-		if slices.Equal(mine, r.senders(name)) {
-			continue
-		}
-		other, err := r.present(ctx, name)
-		if err != nil {
-			return false, err
-		}
-		if other != nil && !other.Lost {
-			return false, nil
-		}
+	others = slices.DeleteFunc(others, func(other Name) bool { return slices.Equal(mine, r.senders(other)) })
+	if len(others) == 0 {
+		return true, nil
 	}
-	return true, nil
+	shared, bound, err := r.isShared(ctx, ref.Secret, others)
+	return shared || !bound, err
 }

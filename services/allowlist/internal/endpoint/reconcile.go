@@ -111,6 +111,9 @@ func ends(ctx context.Context, err error) bool {
 // what the own store says was bound: a backup that was put back does not know it all.
 func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Finding)) error {
 	workspaces, failed := r.workspaces(ctx)
+	if ends(ctx, failed) {
+		return failed
+	}
 	failures := []error{failed}
 	kept := make(map[string]bool)
 	for _, workspace := range workspaces {
@@ -144,10 +147,15 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell
 	return errors.Join(append(failures, r.forgetUnbound(ctx, found, kept))...)
 }
 
-// workspaces returns those of all endpoints and of all secrets that were ever bound, as
-// `workspaces/{workspace}`.
+// workspaces returns those of all endpoints, of all secrets that were ever bound, and those of
+// the vault, as `workspaces/{workspace}`: a vault that was restored from a backup may know
+// bindings of a workspace that is empty by now.
 func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
 	seen := make(map[string]bool)
+	theirs, err := r.vault.Workspaces(ctx)
+	for _, workspace := range theirs {
+		seen[workspace] = true
+	}
 	endpoints := r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err == nil {
@@ -162,7 +170,7 @@ func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
 		}
 		return err
 	})
-	return slices.Sorted(maps.Keys(seen)), errors.Join(endpoints, bound)
+	return slices.Sorted(maps.Keys(seen)), errors.Join(err, endpoints, bound)
 }
 
 // workspaceOf returns the workspace of a secret, as `workspaces/{workspace}`.
@@ -313,6 +321,12 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	if err != nil {
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
+	switch allowed, err := r.sendersAgree(ctx, e, reference); {
+	case err != nil:
+		return "", err
+	case !allowed:
+		return r.lose(ctx, e, reference)
+	}
 	b, err := r.bindAgain(ctx, reference.Use, e)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
@@ -323,20 +337,16 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
 	}
-	allowed, err := r.sendersAgree(ctx, e, reference, b)
-	if err != nil {
-		return "", err
-	}
 	// A save may have replaced the operation meanwhile, and a secret of the same
 	// name may be another one: then this binding is not needed.
 	needed, err := r.needed(ctx, reference.Secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
-	if err != nil || needed && allowed {
+	if err != nil || needed {
 		return BoundAgain, err
 	}
 	if err := r.vault.Unbind(ctx, reference.Secret, e.Operation); err != nil {
 		return "", fmt.Errorf("unbind: %w", err)
 	}
-	if b.UID != reference.UID || !allowed {
+	if b.UID != reference.UID {
 		return r.lose(ctx, e, reference)
 	}
 	return "", nil

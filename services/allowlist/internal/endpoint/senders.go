@@ -114,7 +114,7 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 		if !slices.ContainsFunc(names, func(name Name) bool { return !slices.Equal(of(name), of(names[0])) }) {
 			continue
 		}
-		shared, err := r.isShared(ctx, secret, names)
+		shared, _, err := r.isShared(ctx, secret, names)
 		if err != nil {
 			return nil, err
 		}
@@ -130,14 +130,14 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 
 // isShared asks the vault whether a KEY that endpoints use may serve different senders. The
 // vault says so when a binding is repeated; to repeat one that is missing would make it, and so
-// is not done. A KEY that no endpoint has a binding to is not shared.
-func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (bool, error) {
+// is not done. A KEY that none of the endpoints is bound to is not shared.
+func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (shared, bound bool, err error) {
 	bindings, err := r.vault.BindingsOf(ctx, secret)
 	if fault.Is(err, resolver.ReasonSecretNotFound) {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("list bindings of key: %w", err)
+		return false, false, fmt.Errorf("list bindings of key: %w", err)
 	}
 	held := make(map[grant]bool)
 	for _, b := range bindings {
@@ -149,7 +149,7 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (b
 			continue
 		}
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		at := slices.IndexFunc(e.References, func(ref Reference) bool { return ref.key() && ref.Secret == secret })
 		if at < 0 || !held[grant{secret, e.References[at].UID, e.Operation}] {
@@ -157,13 +157,13 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (b
 		}
 		b, err := r.bindAgain(ctx, e.References[at].Use, e)
 		if err == nil {
-			return b.Shared, r.dropUnneeded(ctx, secret, b, e)
+			return b.Shared, true, r.dropUnneeded(ctx, secret, b, e)
 		}
 		if _, refused := fault.From(err); !refused || ends(ctx, err) {
-			return false, fmt.Errorf("ask for key: %w", err)
+			return false, false, fmt.Errorf("ask for key: %w", err)
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
 // bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the

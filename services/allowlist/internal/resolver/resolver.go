@@ -29,6 +29,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/client/cache"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -218,6 +220,34 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 		return nil
 	}
 	return translate(ctx, "unbind", err)
+}
+
+// Workspaces returns the workspaces that this allowlist may resolve secrets of, as
+// `workspaces/{workspace}`. A vault of an earlier release tells none.
+func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
+	var all []string
+	req := &vaultv1.ListWorkspacesRequest{PageSize: bindingPage}
+	for {
+		resp, err := v.workspaces(ctx, req)
+		if status.Code(err) == codes.Unimplemented {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, translate(ctx, "list workspaces", err)
+		}
+		for _, w := range resp.GetWorkspaces() {
+			all = append(all, w.GetName())
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+			return all, nil
+		}
+	}
+}
+
+func (v *Vault) workspaces(ctx context.Context, req *vaultv1.ListWorkspacesRequest) (*vaultv1.ListWorkspacesResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	return v.client.ListWorkspaces(ctx, req)
 }
 
 // Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`,
