@@ -90,11 +90,13 @@ func TestListMergesWhatIsNamedWithWhatIsStored(t *testing.T) {
 		{"only the named ones", workspace.Reach{Named: named, Counted: everybody}, []workspace.Workspace{{"A", 0}, {"a", 2}, {"a.b", 0}, {"zz", 0}}},
 		{"only what is stored", workspace.Reach{Stored: true, Counted: everybody}, []workspace.Workspace{{"a", 2}, {"a-b", 1}, {"ab", 3}, {"z", 1}}},
 		{
-			"both, each once", workspace.Reach{Named: named, Stored: true, Counted: everybody},
+			"both, each once",
+			workspace.Reach{Named: named, Stored: true, Counted: everybody},
 			[]workspace.Workspace{{"A", 0}, {"a", 2}, {"a-b", 1}, {"a.b", 0}, {"ab", 3}, {"z", 1}, {"zz", 0}},
 		},
 		{
-			"counts of some", workspace.Reach{Named: []string{"a", "ab"}, Counted: func(id string) bool { return id == "ab" }},
+			"counts of some",
+			workspace.Reach{Named: []string{"a", "ab"}, Counted: func(id string) bool { return id == "ab" }},
 			[]workspace.Workspace{{"a", 0}, {"ab", 3}},
 		},
 	} {

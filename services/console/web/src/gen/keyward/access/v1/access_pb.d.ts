@@ -41,8 +41,9 @@ export declare type Access = Message<"keyward.access.v1.Access"> & {
 
   /**
    * Whoever is authenticated may call the method, whatever their roles, even without
-   * any. It is for what tells callers of nobody but themselves. Then the other fields
-   * are empty.
+   * any. It is for what tells callers of nobody but themselves, or no more than their roles
+   * already let them know: ListWorkspaces narrows its answer to the roles by itself, and tells
+   * super admins, who own them, of all workspaces. Then the other fields are empty.
    *
    * @generated from field: bool any_caller = 3;
    */
@@ -74,8 +75,9 @@ export declare type AccessJson = {
 
   /**
    * Whoever is authenticated may call the method, whatever their roles, even without
-   * any. It is for what tells callers of nobody but themselves. Then the other fields
-   * are empty.
+   * any. It is for what tells callers of nobody but themselves, or no more than their roles
+   * already let them know: ListWorkspaces narrows its answer to the roles by itself, and tells
+   * super admins, who own them, of all workspaces. Then the other fields are empty.
    *
    * @generated from field: bool any_caller = 3;
    */

@@ -1529,7 +1529,7 @@ export declare const KeyFitSchema: GenMessage<KeyFit, {jsonType: KeyFitJson}>;
  */
 export declare type ListWorkspacesRequest = Message<"keyward.allowlist.v1.ListWorkspacesRequest"> & {
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1551,7 +1551,7 @@ export declare type ListWorkspacesRequest = Message<"keyward.allowlist.v1.ListWo
  */
 export declare type ListWorkspacesRequestJson = {
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -3658,8 +3658,9 @@ export declare const AllowlistService: GenService<{
     output: typeof CheckKeysResponseSchema;
   },
   /**
-   * Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-   * a super admin all that hold endpoints and all that the policy names.
+   * Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+   * admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+   * that the policy names. Callers without roles get an empty list.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.ListWorkspaces
    */

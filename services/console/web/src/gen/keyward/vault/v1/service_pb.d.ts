@@ -593,7 +593,7 @@ export declare const ListSecretsResponseSchema: GenMessage<ListSecretsResponse, 
  */
 export declare type ListWorkspacesRequest = Message<"keyward.vault.v1.ListWorkspacesRequest"> & {
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -615,7 +615,7 @@ export declare type ListWorkspacesRequest = Message<"keyward.vault.v1.ListWorksp
  */
 export declare type ListWorkspacesRequestJson = {
   /**
-   * How many at most: 50 if 0, 1,000 if more than that.
+   * How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -2180,6 +2180,15 @@ export declare type BindSecretResponse = Message<"keyward.vault.v1.BindSecretRes
    * @generated from field: bool shared = 3;
    */
   shared: boolean;
+
+  /**
+   * Of a version that was named, what tells it from another version with the same number: a
+   * vault that is restored from a backup gives numbers again. Empty for the current one. Keep it,
+   * and ask for the version with it. It tells nothing of the value.
+   *
+   * @generated from field: string version_uid = 80;
+   */
+  versionUid: string;
 };
 
 /**
@@ -2210,6 +2219,15 @@ export declare type BindSecretResponseJson = {
    * @generated from field: bool shared = 3;
    */
   shared?: boolean;
+
+  /**
+   * Of a version that was named, what tells it from another version with the same number: a
+   * vault that is restored from a backup gives numbers again. Empty for the current one. Keep it,
+   * and ask for the version with it. It tells nothing of the value.
+   *
+   * @generated from field: string version_uid = 80;
+   */
+  versionUid?: string;
 };
 
 /**
@@ -2483,6 +2501,14 @@ export declare type ResolveSecretRequest = Message<"keyward.vault.v1.ResolveSecr
    * @generated from field: bytes recipient = 6;
    */
   recipient: Uint8Array;
+
+  /**
+   * With `version`, the `version_uid` that BindSecret told. If the number is that of another
+   * version by now, the answer is VERSION_NOT_FOUND. Empty: whatever has the number.
+   *
+   * @generated from field: string version_uid = 80;
+   */
+  versionUid: string;
 };
 
 /**
@@ -2538,6 +2564,14 @@ export declare type ResolveSecretRequestJson = {
    * @generated from field: bytes recipient = 6;
    */
   recipient?: string;
+
+  /**
+   * With `version`, the `version_uid` that BindSecret told. If the number is that of another
+   * version by now, the answer is VERSION_NOT_FOUND. Empty: whatever has the number.
+   *
+   * @generated from field: string version_uid = 80;
+   */
+  versionUid?: string;
 };
 
 /**
@@ -3433,8 +3467,9 @@ export declare const VaultService: GenService<{
     output: typeof UpdateSecretResponseSchema;
   },
   /**
-   * Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-   * a super admin all that hold secrets and all that the policy names.
+   * Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+   * admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+   * that the policy names. Callers without roles get an empty list.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ListWorkspaces
    */
