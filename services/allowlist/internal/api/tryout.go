@@ -69,6 +69,7 @@ func testedToProto(t tryout.Tested) *allowlistv1.TestEncryptionResponse {
 	for _, step := range t.Steps {
 		pb.Steps = append(pb.Steps, &allowlistv1.TestStep{
 			Stage: step.Stage, Detail: step.Detail, Bytes: uint32(step.Bytes), Value: step.Value,
+			SignedText: step.Signed,
 		})
 	}
 	for _, key := range t.Keys {
