@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -134,4 +135,23 @@ func TestADryRunShowsWhatIsSigned(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestNamesOfHeadersMayHaveAnUnderscore(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	e := signed(draft(k.secret(t, "key")), k.secret(t, "mac"))
+	e.Encryption.Request.Signing.Headers = map[string]string{"X_Signature": "${signature}", "x_time": "${timestamp}", "x_id": "${id}"}
+	e.Encryption.Request.Envelope = &allowlistv1.Envelope{Headers: map[string]string{"x_partner": "acme"}}
+	e.Headers = []*allowlistv1.Parameter{header("x_version", "1")}
+	k.active(t, "orders", e)
+	sent := headersOf(k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")}).GetHeaders())
+	for _, name := range []string{"x_signature", "x_time", "x_id", "x_partner", "x_version"} {
+		if sent[name] == "" {
+			t.Errorf("the headers %v lack %s", sent, name)
+		}
+	}
+	e.Encryption.Request.Signing.Headers["Content_Length"] = "1"
+	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: e.GetEncryption()}, "encryption")
+	wantError(t, "a header that some servers read as Content-Length", err, codes.InvalidArgument, "INVALID_FIELD")
 }

@@ -49,7 +49,7 @@ func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
 	}
 	if tolerance := pb.GetTolerance(); tolerance != nil {
 		s.config.Tolerance = tolerance.AsDuration()
-		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance {
+		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance && !c.trusted {
 			c.add(path+".tolerance", "must be more than 0 and at most 24 hours")
 		}
 	}
