@@ -24,7 +24,7 @@ const (
 )
 
 // SignedString is the detail of the step of [Trace] that shows what is signed, with
-// [signature.SecretMark] in the place of secrets.
+// [signature.Hidden] in the place of secrets.
 const SignedString = "string that is signed"
 
 // A signer signs the messages of a direction, and verifies them.

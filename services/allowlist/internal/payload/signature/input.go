@@ -230,12 +230,12 @@ func (s *signed) writeTo(w io.Writer, secret []byte) {
 	_, _ = w.Write(s.input.literals[len(s.values)])
 }
 
-// show writes the input with [SecretMark] in the place of the secret.
+// show writes the input with [Hidden] in the place of the secret.
 func (s *signed) show(w *bytes.Buffer) {
 	for i := range s.values {
 		w.Write(s.input.literals[i])
 		if p := &s.input.placeholders[i]; p.name == nameSecret {
-			w.WriteString(SecretMark)
+			w.WriteString(Hidden)
 		} else {
 			p.writeTo(w, s.values[i])
 		}

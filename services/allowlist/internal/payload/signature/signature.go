@@ -270,11 +270,11 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	return Verified{}, invalid("The signature does not match: the key, the string that is signed or the algorithm is another one.")
 }
 
-// SecretMark stands in the place of secrets in a [Signer.SignedString].
-const SecretMark = "‹secret›"
+// Hidden stands in the place of secrets in a [Signer.SignedString].
+const Hidden = "‹secret›"
 
 // SignedString returns the string that is signed of a message: of a JWS its signing input. In
-// the place of a secret, with the functions on it, it has [SecretMark]. It fails as Sign does.
+// the place of a secret, with the functions on it, it has [Hidden]. It fails as Sign does.
 func (s *Signer) SignedString(m Message) ([]byte, error) {
 	var texts carried
 	if err := s.fill(&m, &texts); err != nil {
