@@ -214,8 +214,7 @@ func (m *message) pause(piece int) error {
 	m.rest -= now
 	err := m.Turn.Begin(now, m.rest+m.later)
 	if late, ok := errors.AsType[*turn.LateError](err); ok {
-		return fault.New(fault.ResourceExhausted, fault.RateLimited,
-			"there is too much slow work for the request to be done at its deadline").Retry(late.Wait)
+		return fault.Exhausted("", "there is too much slow work for the request to be done at its deadline", late.Wait)
 	}
 	return err
 }
@@ -272,6 +271,23 @@ func Stages() []string {
 func Stage(err error) string {
 	if s, ok := errors.AsType[stage](err); ok {
 		return string(s)
+	}
+	return ""
+}
+
+// A misfit is a signature that is not right, with what is wrong with it.
+type misfit struct{ cause string }
+
+func (misfit) Error() string { return errSignature.Error() }
+
+// Unwrap returns the stage.
+func (misfit) Unwrap() error { return errSignature }
+
+// Cause returns what was wrong with a message that stopped at a [Stage], as
+// MessageFailure.cause has it; empty where that is not told.
+func Cause(err error) string {
+	if m, ok := errors.AsType[misfit](err); ok {
+		return m.cause
 	}
 	return ""
 }
