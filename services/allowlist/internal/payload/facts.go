@@ -125,7 +125,7 @@ func (c *Config) mirrorFacts(f *findings, known func(Reference) (Facts, bool)) {
 		pairs++
 	}
 	if pairs > 0 {
-		f.add(root+".response", "must be written out: the keys of the request are public ones, which cannot open what comes back")
+		f.add(root+".response", "must be set: the keys of the request are public ones, which cannot open what comes back; use plain {} if the answer comes in the clear")
 	}
 }
 

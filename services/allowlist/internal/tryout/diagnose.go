@@ -103,7 +103,7 @@ func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, e
 
 // protects reports whether a profile does more than sign.
 func protects(p *allowlistv1.Profile) bool {
-	return p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil
+	return payload.Protects(p)
 }
 
 // longest ends what takes longer than its estimate said, by the server's clock: a message of
