@@ -201,6 +201,7 @@ func (c *profile) selected(field string) selection.Selection {
 		if pb != nil && pb.GetWholeBody() == nil {
 			c.add(field, "must be whole_body, fields, object or form")
 		}
+		c.pipeline.whole = true
 		return selection.Whole()
 	}
 	for _, finding := range wrong {
