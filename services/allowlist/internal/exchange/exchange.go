@@ -277,7 +277,7 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
 		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: s.keepUnused,
-		Exchange:   l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
 		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
 }

@@ -105,6 +105,6 @@ func TestNothingIsDoneToAPlainDirection(t *testing.T) {
 			t.Errorf("%s: Parse = %s at %v, want %v", name, reason, got, c.fields)
 		}
 	}
-	both(t, "plain {}"+mac, "")        // signs
+	both(t, "plain {}"+mac, "")         // signs
 	both(t, "plain {}", "plain {}"+mac) // signs
 }
