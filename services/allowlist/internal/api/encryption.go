@@ -10,7 +10,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
 
 // encryptionFromProto checks and compiles a configuration, with its preset written out,
@@ -23,8 +22,9 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 	draft, err := s.presets.Parse(pb, workspace, s.now())
 	uses, wrong := usesOf(draft, workspace, places)
 	e := endpoint.Encryption{
-		Uses:  uses,
-		Check: func(of func(endpoint.Use) resolver.Facts) error { return inEndpoint(checkFacts(draft, of)) },
+		Uses:     uses,
+		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(factsFrom(of))) },
+		KeyBytes: func(u endpoint.Use) []int { return draft.KeyBytes(u.Secret, u.Version) },
 	}
 	if err := finding.Merge(err, wrong); err != nil {
 		return e, inEndpoint(err)
@@ -91,12 +91,15 @@ func useOf(ref payload.Reference) endpoint.Use {
 	}
 }
 
-// checkFacts refuses a configuration that its keys do not go with.
-func checkFacts(draft *preset.Draft, of func(endpoint.Use) resolver.Facts) error {
-	return draft.CheckFacts(func(ref payload.Reference) (payload.Facts, bool) {
-		told := of(useOf(ref))
-		return payload.Facts{Bytes: told.Bytes, Algorithm: told.Algorithm, Private: told.Private}, told != resolver.Facts{}
-	})
+// factsFrom returns what the vault tells of keys as package payload asks for it.
+func factsFrom(of endpoint.FactsOf) func(payload.Reference) (payload.Facts, bool) {
+	return func(ref payload.Reference) (payload.Facts, bool) {
+		told, asked := of(useOf(ref))
+		return payload.Facts{
+			Kind: told.Kind, Bytes: told.Bytes, Algorithm: told.Algorithm, Private: told.Private,
+			Problem: told.Problem, Forms: told.Forms, LineEnd: told.LineEnd,
+		}, asked
+	}
 }
 
 // inEndpoint names the fields of a fault of packages payload and preset from the request

@@ -3,27 +3,13 @@ package payload
 import (
 	"slices"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
-)
-
-// A KeyKind is what the vault says a stored value is. Empty: it does not say.
-type KeyKind string
-
-// The kinds, as ValueFacts.Kind of the vault names them. Text and bytes hold no key pair.
-const (
-	KindBytes         KeyKind = "BYTES"
-	KindText          KeyKind = "TEXT"
-	KindPrivateKey    KeyKind = "PRIVATE_KEY"
-	KindPublicKey     KeyKind = "PUBLIC_KEY"
-	KindCertificate   KeyKind = "CERTIFICATE"
-	KindPGPPrivateKey KeyKind = "PGP_PRIVATE_KEY"
-	KindPGPPublicKey  KeyKind = "PGP_PUBLIC_KEY"
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 // Facts are what the vault tells of a key without telling the key. Zero is not told.
 type Facts struct {
-	// Kind is what the value is.
-	Kind KeyKind
+	// Kind is what the value is. Text and bytes hold no key pair.
+	Kind keyform.Kind
 	// Bytes is the length of a key that was stored as bytes.
 	Bytes int
 	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
@@ -37,26 +23,20 @@ type Facts struct {
 	Problem string
 	// Forms are how the value can be read as a key of a usual length. They are told only
 	// where [Config.KeyBytes] were sent.
-	Forms []Form
+	Forms []keyform.Form
 	// LineEnd says that the value is such a key but for its final line end.
 	LineEnd bool
 }
 
-// A Form is a way to read a value as a symmetric key.
-type Form struct {
-	// Decoding is such as `HEX`.
-	Decoding string
-	// Bytes is the length of the key.
-	Bytes int
-}
-
 // pgp reports whether the value is an OpenPGP key.
-func (f Facts) pgp() bool { return f.Kind == KindPGPPrivateKey || f.Kind == KindPGPPublicKey }
+func (f Facts) pgp() bool {
+	return f.Kind == keyform.KindPGPPrivateKey || f.Kind == keyform.KindPGPPublicKey
+}
 
 // pair reports whether the value is a key pair, or a part of one.
 func (f Facts) pair() bool {
 	switch f.Kind {
-	case KindPrivateKey, KindPublicKey, KindCertificate, KindPGPPrivateKey, KindPGPPublicKey:
+	case keyform.KindPrivateKey, keyform.KindPublicKey, keyform.KindCertificate, keyform.KindPGPPrivateKey, keyform.KindPGPPublicKey:
 		return true
 	default:
 		return f.Algorithm != ""
@@ -66,9 +46,9 @@ func (f Facts) pair() bool {
 // public reports whether the value is the public part of a key pair alone.
 func (f Facts) public() bool {
 	switch f.Kind {
-	case KindPublicKey, KindCertificate, KindPGPPublicKey:
+	case keyform.KindPublicKey, keyform.KindCertificate, keyform.KindPGPPublicKey:
 		return true
-	case "":
+	case keyform.KindUnknown:
 		return f.Algorithm != "" && !f.Private
 	default:
 		return false
@@ -77,9 +57,9 @@ func (f Facts) public() bool {
 
 // holds says what the value is, as what a sentence ends with.
 func (f Facts) holds() string {
-	what := map[KeyKind]string{
-		KindPrivateKey: "a private key", KindPublicKey: "a public key", KindCertificate: "a certificate",
-		KindPGPPrivateKey: "an OpenPGP private key", KindPGPPublicKey: "an OpenPGP public key",
+	what := map[keyform.Kind]string{
+		keyform.KindPrivateKey: "a private key", keyform.KindPublicKey: "a public key", keyform.KindCertificate: "a certificate",
+		keyform.KindPGPPrivateKey: "an OpenPGP private key", keyform.KindPGPPublicKey: "an OpenPGP public key",
 	}[f.Kind]
 	if what == "" {
 		what = "a key pair"
@@ -181,10 +161,5 @@ func (c *Config) KeyBytes(secret string, version uint32) []int {
 	return slices.Compact(lengths)
 }
 
-// decodingName is a decoding as the contract names it.
-func (s *source) decodingName() string {
-	return [...]string{"RAW", "HEX", "BASE64", "BASE64URL", "WHSEC", "PEM"}[s.decoding]
-}
-
 // asItIs reports whether the stored value is read as it is.
-func (s *source) asItIs() bool { return s.decoding == keys.Raw || s.decoding == keys.PEM }
+func (s *source) asItIs() bool { return s.decoding == keyform.Raw || s.decoding == keyform.PEM }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 // A Fit says whether a KEY fits its place, by what the vault tells of it.
@@ -94,9 +95,9 @@ func (s *source) against(facts Facts) (cause, decoding string) {
 // againstLength returns what is wrong with the length of a symmetric key.
 func (s *source) againstLength(facts Facts) (cause, decoding string) {
 	fits := func(n int) bool { return slices.Contains(s.shape.bytes, n) }
-	read := s.decodingName()
+	read := s.decoding
 	size := 0
-	if read == "RAW" {
+	if read == keyform.Raw {
 		size = facts.Bytes
 	}
 	for _, form := range facts.Forms {
@@ -104,18 +105,18 @@ func (s *source) againstLength(facts Facts) (cause, decoding string) {
 			size = form.Bytes
 		}
 	}
-	told := facts.Kind == KindText || facts.Kind == KindBytes
+	told := facts.Kind == keyform.KindText || facts.Kind == keyform.KindBytes
 	switch {
-	case fits(size), size == 0 && !told, read == "PEM":
+	case fits(size), size == 0 && !told, read == keyform.PEM:
 		return "", ""
 	case size == 0:
-		cause = "Read as " + read + ", the secret is not a key of " + listed(s.shape.bytes) + " bytes."
+		cause = "Read as " + read.String() + ", the secret is not a key of " + listed(s.shape.bytes) + " bytes."
 	default:
 		cause = fmt.Sprintf("Read as %s, the secret is a key of %d bytes, and %s are needed.", read, size, listed(s.shape.bytes))
 	}
 	for _, form := range facts.Forms {
 		if fits(form.Bytes) && form.Decoding != read {
-			return fmt.Sprintf("%s Read as %s, it is a key of %d bytes: set the decoding to %s.", cause, form.Decoding, form.Bytes, form.Decoding), form.Decoding
+			return fmt.Sprintf("%s Read as %s, it is a key of %d bytes: set the decoding to %s.", cause, form.Decoding, form.Bytes, form.Decoding), form.Decoding.String()
 		}
 	}
 	if facts.LineEnd {
@@ -136,7 +137,7 @@ func (s *source) againstPair(facts Facts) string {
 		return facts.Problem + need
 	case facts.pgp():
 		return "The secret holds " + facts.holds() + "." + need
-	case facts.Algorithm == "" && (facts.Bytes != 0 || facts.Kind == KindText || facts.Kind == KindBytes):
+	case facts.Algorithm == "" && (facts.Bytes != 0 || facts.Kind == keyform.KindText || facts.Kind == keyform.KindBytes):
 		if !s.asItIs() {
 			return "" // the decoded value may be a key
 		}
@@ -162,7 +163,7 @@ func (s *source) againstPGP(facts Facts) string {
 		return facts.Problem + need
 	case facts.pair() && !facts.pgp():
 		return "The secret holds " + facts.holds() + "." + need
-	case facts.Kind == KindText && s.asItIs():
+	case facts.Kind == keyform.KindText && s.asItIs():
 		return "The secret holds no key that is recognized." + need + " Store it as it was exported, with its armor."
 	}
 	return ""
