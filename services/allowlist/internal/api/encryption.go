@@ -10,28 +10,29 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // encryptionFromProto checks and compiles a configuration, with its preset written out,
 // and adds the places of its references. Beside findings there is what it needs secrets
 // for, as far as that is known, so that the vault can be asked about them.
-func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, error) {
+func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, *preset.Draft, error) {
 	if pb == nil {
-		return endpoint.Encryption{}, nil
+		return endpoint.Encryption{}, nil, nil
 	}
 	draft, err := s.presets.Parse(pb, workspace, s.now())
 	uses, wrong := usesOf(draft, workspace, places)
 	e := endpoint.Encryption{
 		Uses:     uses,
-		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(factsFrom(of))) },
-		KeyBytes: func(u endpoint.Use) []int { return draft.KeyBytes(u.Secret, u.Version) },
+		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(tryout.Known(of))) },
+		KeyBytes: draft.KeyBytes,
 	}
 	if err := finding.Merge(err, wrong); err != nil {
-		return e, inEndpoint(err)
+		return e, draft, inEndpoint(err)
 	}
 	e.Stored, err = draft.Config().Marshal()
 	e.Privileged = draft.Config().Privileged()
-	return e, err
+	return e, draft, err
 }
 
 // usesOf returns what a configuration needs secrets for, each once, and adds their places.
@@ -88,17 +89,6 @@ func useOf(ref payload.Reference) endpoint.Use {
 	return endpoint.Use{
 		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
 		Chains: ref.Purpose.Chains, Cost: ref.Purpose.Cost, Conflicting: ref.Purpose.Conflicted(),
-	}
-}
-
-// factsFrom returns what the vault tells of keys as package payload asks for it.
-func factsFrom(of endpoint.FactsOf) func(payload.Reference) (payload.Facts, bool) {
-	return func(ref payload.Reference) (payload.Facts, bool) {
-		told, asked := of(useOf(ref))
-		return payload.Facts{
-			Kind: told.Kind, Bytes: told.Bytes, Algorithm: told.Algorithm, Private: told.Private,
-			Problem: told.Problem, Forms: told.Forms, LineEnd: told.LineEnd,
-		}, asked
 	}
 }
 

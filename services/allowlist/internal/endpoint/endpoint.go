@@ -137,12 +137,13 @@ type Encryption struct {
 	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
 	// of them. It is there while the configuration is being saved, as is KeyBytes.
 	Check func(of FactsOf) error
-	// KeyBytes returns the lengths that a key may have which a cipher takes as it is.
-	KeyBytes func(Use) []int
+	// KeyBytes returns the lengths that a KEY may have which a cipher takes as it is; none: it
+	// takes none so.
+	KeyBytes func(secret string, version uint32) []int
 }
 
-// FactsOf returns what the vault tells of a key, and whether it was asked.
-type FactsOf func(Use) (resolver.Facts, bool)
+// FactsOf returns what the vault tells of a version of a secret, and whether it was asked.
+type FactsOf func(secret string, version uint32) (resolver.Facts, bool)
 
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }

@@ -34,7 +34,7 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (Fac
 
 // Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
 // that says what is to be told.
-func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(Use) []int) (FactsOf, error) {
+func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret string, version uint32) []int) (FactsOf, error) {
 	s := e.Settings
 	s.Headers, s.Query, s.BodyValues, s.Encryption.KeyBytes = nil, nil, nil, keyBytes
 	for _, ref := range e.References {

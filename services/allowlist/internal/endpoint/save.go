@@ -233,16 +233,15 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 	return references, wrong
 }
 
-// toldOf returns what is told of keys that were bound.
+// toldOf returns what was told of keys when they were bound.
 func toldOf(bound map[Use]resolver.Binding) FactsOf {
-	facts := make(map[Use]resolver.Facts, len(bound))
-	for use, b := range bound {
-		use.Partner = "" // as the configuration knows it
-		facts[use] = b.Facts
-	}
-	return func(u Use) (resolver.Facts, bool) {
-		told, asked := facts[u]
-		return told, asked
+	return func(secret string, version uint32) (resolver.Facts, bool) {
+		for use, b := range bound {
+			if use.Secret == secret && use.Version == version {
+				return b.Facts, true
+			}
+		}
+		return resolver.Facts{}, false
 	}
 }
 
@@ -250,8 +249,7 @@ func toldOf(bound map[Use]resolver.Binding) FactsOf {
 func (s Settings) asked(u Use, name Name, operation string) resolver.Use {
 	asked := u.asked(name, operation)
 	if s.Encryption.KeyBytes != nil && u.key() {
-		u.Partner = "" // as the configuration knows it
-		asked.KeyBytes = s.Encryption.KeyBytes(u)
+		asked.KeyBytes = s.Encryption.KeyBytes(u.Secret, u.Version)
 	}
 	return asked
 }

@@ -186,7 +186,7 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		return s.encrypt(ctx, l, in)
 	})
 	if err != nil {
-		return Encrypted{}, refused(err)
+		return Encrypted{}, s.refused(l, m, err)
 	}
 	defer wipe(sent.Exchange)
 	s.used(l, sent.Used, false)

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
@@ -78,4 +79,33 @@ func (e *keyError) cause() string {
 	default:
 		return read + "the secret is not a key of a kind and size that the configuration can use."
 	}
+}
+
+// Hopeless returns the keys of [Pipeline.DecryptReferences] that no variant of the configuration
+// can use: what is no key pair where one is needed, the public part of one that opens messages,
+// and a key pair where a shared key is needed.
+func (p *Pipeline) Hopeless(keys Keys) []Fit {
+	openers := p.openers()
+	var all []Fit
+	for i, w := range p.toDecrypt {
+		if i >= len(keys) || len(keys[i]) == 0 || w.Usage == ParameterUsage {
+			continue
+		}
+		looked := keyform.Look(keys[i][0].Value.Reveal())
+		facts := Facts{Kind: looked.Kind, Algorithm: looked.Algorithm}
+		if looked.Problem != nil {
+			facts.Problem = looked.Problem.Error()
+		}
+		cause := ""
+		if !w.shape.sized() || facts.pair() { // a derivation may make a key of any length
+			cause, _ = w.against(facts)
+		}
+		if cause == "" && facts.public() && slices.Contains(openers, w.source) {
+			cause = (&keyError{source: w.source, err: errPublicKey}).cause()
+		}
+		if cause != "" {
+			all = append(all, Fit{Field: w.Field, Secret: w.Secret, Cause: cause})
+		}
+	}
+	return all
 }

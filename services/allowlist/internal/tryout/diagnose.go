@@ -59,6 +59,9 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{}, err
 	}
 	defer resolver.Zero(keys...)
+	if hopeless := config.Pipeline(c.Direction).Hopeless(payloadKeys(keys)); len(hopeless) > 0 {
+		return diagnosis.Answer{Unusable: hopeless}, nil
+	}
 	problem.Turn = func() turn.Turn {
 		return s.turns.For(ctx, turn.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
 	}
