@@ -221,7 +221,7 @@ func (v *Vault) bind(ctx context.Context, use Use, probe bool) (*vaultv1.BindSec
 	defer cancel()
 	var keyBytes []uint32
 	for _, n := range use.KeyBytes {
-		keyBytes = append(keyBytes, uint32(n)) //nolint:gosec // the length of a key
+		keyBytes = append(keyBytes, uint32(n))
 	}
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
 		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Port: uint32(use.Port),
