@@ -74,7 +74,7 @@ $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
 	go test -count=1 -tags memory -run Memory ./services/e2e/...
 
-readme: $(BIN)/grpcurl ## Run the commands that README.md shows. Needs curl, jq, openssl.
+readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md, docs/install.md and docs/identity. Needs curl, jq, openssl, Node 20, npm.
 	go test -count=1 -tags readme -run Readme ./services/e2e/...
 
 deploy-check: $(BIN)/helm $(BIN)/containers $(BIN)/promtool $(BIN)/grpcurl ## Check deploy/. Needs root, bash, curl, jq, openssl, strace, systemd.

@@ -99,13 +99,21 @@ func (c claims) lookup(name string) any {
 	if v, ok := c[name]; ok {
 		return v
 	}
-	var at any = map[string]any(c)
-	for step := range strings.SplitSeq(name, ".") {
-		object, ok := at.(map[string]any)
-		if !ok {
-			return nil
+	return follow(c, name)
+}
+
+// follow returns what lies at a path of keys separated by dots. Keys may have dots, too,
+// such as the client IDs in Keycloak's `resource_access`: shorter keys are tried first.
+func follow(object map[string]any, path string) any {
+	for at, c := range path {
+		if c != '.' {
+			continue
 		}
-		at = object[step]
+		if inner, ok := object[path[:at]].(map[string]any); ok {
+			if v := follow(inner, path[at+1:]); v != nil {
+				return v
+			}
+		}
 	}
-	return at
+	return object[path]
 }

@@ -141,23 +141,28 @@ func ifWhole(is bool, s shape) shape {
 
 // isPKCS1Public reports whether there are two integers and nothing else.
 func isPKCS1Public(body cryptobyte.String) bool {
-	return body.SkipASN1(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) && body.Empty()
+	n, alone := integers(body)
+	return n == 2 && alone
 }
 
 // ofIntegers tells the private keys that are a list of integers: of RSA has eight behind the
 // version, of DSA five.
 func ofIntegers(body cryptobyte.String) shape {
-	n := 0
-	for body.PeekASN1Tag(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) {
-		n++
-	}
-	switch {
-	case n == 8:
+	switch n, alone := integers(body); {
+	case n == 8: // of more than two primes, a list follows
 		return shapePKCS1
-	case n == 5 && body.Empty():
+	case n == 5 && alone:
 		return shapeDSA
 	}
 	return noShape
+}
+
+// integers counts the integers that come next, and reports whether nothing else follows.
+func integers(body cryptobyte.String) (n int, alone bool) {
+	for body.PeekASN1Tag(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) {
+		n++
+	}
+	return n, body.Empty()
 }
 
 // sec1Curve returns the curve that a key of SEC 1 names.
@@ -388,7 +393,8 @@ func fromSigned(der []byte) (m material, known bool) {
 func certifiedKey(der []byte) []byte {
 	input := cryptobyte.String(der)
 	var key cryptobyte.String
-	if !input.ReadASN1(&input, asn1.SEQUENCE) || !input.ReadASN1(&input, asn1.SEQUENCE) || !input.SkipOptionalASN1(explicit) ||
+	var signed cryptobyte.String
+	if !input.ReadASN1(&signed, asn1.SEQUENCE) || !signed.ReadASN1(&input, asn1.SEQUENCE) || !input.SkipOptionalASN1(explicit) ||
 		!input.SkipASN1(asn1.INTEGER) { // serial number
 		return nil
 	}

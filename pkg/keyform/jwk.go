@@ -49,7 +49,7 @@ func (m material) withJSON(key any) material {
 // parseJWK returns the key of a JWK as the type that the standard library has for it. What has
 // no type is no JWK.
 func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
-	if json.Unmarshal(body, &one) != nil {
+	if !parsed(body, &one) {
 		return jsonKey{}, nil, nil
 	}
 	if one.Type == "" && len(one.Keys) > 0 {
@@ -59,7 +59,7 @@ func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 				Form: FormJWK, Cause: "The JWK set has several keys.", Remedy: "Store each key as a secret of its own.",
 			}
 		}
-		if body = one.Keys[0]; json.Unmarshal(body, &one) != nil {
+		if body = one.Keys[0]; !parsed(body, &one) {
 			return jsonKey{}, nil, nil
 		}
 	}
@@ -75,12 +75,15 @@ func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 		key, problem = x25519Of(one)
 		return one, key, problem
 	}
-	var parsed jose.JSONWebKey
-	if err := parsed.UnmarshalJSON(body); err != nil || one.Type != "oct" && !parsed.Valid() {
+	var k jose.JSONWebKey
+	if err := k.UnmarshalJSON(body); err != nil || one.Type != "oct" && !k.Valid() {
 		return one, nil, one.unusable()
 	}
-	return one, parsed.Key, nil
+	return one, k.Key, nil
 }
+
+// parsed reports whether a text is JSON that may be a key.
+func parsed(body []byte, key *jsonKey) bool { return json.Unmarshal(body, key) == nil }
 
 // maxCertificates is room for the certificates that a JWK may have.
 const maxCertificates = 16 << 10

@@ -56,7 +56,7 @@ const (
 	// FormPKCS12 is a PKCS #12 file that was not converted.
 	FormPKCS12 = "PKCS12"
 	// FormPKCS12Password is a PKCS #12 file that does not open with the password.
-	FormPKCS12Password = "PKCS12_PASSWORD" //nolint:gosec // the name of a form
+	FormPKCS12Password = "PKCS12_PASSWORD"
 	// FormPKCS7 is a PKCS #7 file, which holds certificates.
 	FormPKCS7 = "PKCS7"
 	// FormJavaKeystore is a keystore of Java in one of its own formats.
@@ -77,7 +77,7 @@ const (
 
 // A Problem says why a value is no key that can be used although it looks like one. It is an
 // error that is [ErrKey].
-type Problem struct {
+type Problem struct { //nolint:errname // most who ask for it do not get it as an error
 	// Form is what the value is, such as [FormEncrypted].
 	Form string
 	// Cause is a sentence, such as "The private key is encrypted."

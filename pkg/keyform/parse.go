@@ -206,6 +206,11 @@ func readPEM(body []byte) file {
 	f := file{form: "PEM"}
 	privates := 0
 	blocks := blocksOf(body)
+	defer func() {
+		for _, b := range blocks {
+			clear(b.der)
+		}
+	}()
 	for _, b := range blocks {
 		if kind := pgpLabel(b.label); kind != KindUnknown {
 			return file{pgp: kind, form: "OpenPGP with armor"}
@@ -217,7 +222,6 @@ func readPEM(body []byte) file {
 		if privates <= maxPrivate || !strings.HasSuffix(b.label, "PRIVATE KEY") {
 			m, known = fromBlock(b)
 		}
-		clear(b.der)
 		if !known {
 			continue
 		}

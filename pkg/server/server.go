@@ -129,11 +129,6 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
 		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
 	}
-	for _, svc := range services {
-		if reader, ok := svc.(PolicyReader); ok {
-			reader.UsePolicies(s.policies)
-		}
-	}
 	c := newCatalogue(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
 	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
@@ -151,6 +146,11 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	}
 	if err := s.newFiles(t.Metrics); err != nil {
 		return nil, err
+	}
+	for _, svc := range services { // now that the policy is loaded
+		if reader, ok := svc.(PolicyReader); ok {
+			reader.UsePolicies(s.policies)
+		}
 	}
 	s.grpc = grpc.NewServer(s.options(t)...)
 	c.registerWith(s.grpc)

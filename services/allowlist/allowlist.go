@@ -197,7 +197,8 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	vault, err := resolver.New(a.conn, resolver.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 		// The watch begins when the registry is there.
-		Deleted: func(secret, uid string) { a.endpoints.Gone(secret, uid) },
+		Deleted:   func(secret, uid string) { a.endpoints.Gone(secret, uid) },
+		Restarted: func() { a.endpoints.Restarted() },
 	})
 	if err != nil {
 		return err
@@ -213,6 +214,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
 		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Uses: api.UsesOf, Senders: a.senders,
+		PolicyKnown: func() bool { return a.policies.Load() != nil },
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
 		}),

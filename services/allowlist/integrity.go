@@ -28,10 +28,14 @@ type (
 var ErrRunning = errors.New("an allowlist runs on this store; stop it first, or send it SIGUSR1 to compare and repair: its log says what it found")
 
 // Reconcile compares all endpoints with the bindings that the vault holds, repairs
-// what differs, and returns how many differences that were. It does so every hour
-// by itself.
+// what differs, and returns how many differences that were. It does so by itself every hour
+// and when the vault was started again.
 func (a *Allowlist) Reconcile(ctx context.Context) (repairs int, err error) {
-	err = a.endpoints.Reconcile(ctx, func(Finding) { repairs++ })
+	err = a.endpoints.Reconcile(ctx, func(f Finding) {
+		if f.Repair.Repaired() {
+			repairs++
+		}
+	})
 	return repairs, err
 }
 
@@ -46,9 +50,10 @@ func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *sl
 }
 
 // Reconcile is [Allowlist.Reconcile] for an allowlist that does not run, and tells
-// each difference. The vault runs.
-func Reconcile(ctx context.Context, cfg Config, logger *slog.Logger, tell func(Finding)) error {
+// each difference and each loss. Senders are compared by the policy. The vault runs.
+func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Finding)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
+		a.UsePolicies(auth.NewPolicies(policy))
 		// What a crash left is given up first, so that it is no finding.
 		if _, err := a.endpoints.Unbind(ctx); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package allowlist_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -240,20 +241,25 @@ func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
 	k.settle(t, secret, 1)
 }
 
-func TestWhatPointsAtAWrongSetUpIsOpaque(t *testing.T) {
+func TestABindingThatIsMissingIsMadeAgainOrTheVaultIsUnavailable(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	secret := k.secret(t, "key")
 	k.owner.create(t, "orders", draft(secret))
 	k.activate(t, "orders")
-	_, err := k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{
-		Name: secret, OperationId: k.held(t, secret)[0].GetOperationId(),
-	})
+	operation := k.held(t, secret)[0].GetOperationId()
+	_, err := k.bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
 	must(t, err)
+	k.store.FailUpdates(errors.New("no space left")) // to bind begins in the own store
 	_, err = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-	wantError(t, "Encrypt without a binding", err, codes.Internal, "INTERNAL")
+	wantError(t, "Encrypt without a binding", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	if !strings.Contains(k.env.Log.String(), "no binding of this workload") {
 		t.Error("the log does not say that the binding is missing")
+	}
+	k.store.FailUpdates(nil)
+	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	if held := k.held(t, secret); len(held) != 1 || held[0].GetOperationId() != operation {
+		t.Errorf("the bindings are %v, want that of the save", held)
 	}
 	if e := k.owner.get(t, "orders"); e.GetState() != allowlistv1.Endpoint_STATE_ACTIVE {
 		t.Errorf("a missing binding switches the endpoint %v", e.GetState())

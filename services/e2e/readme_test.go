@@ -9,11 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// An example is one fenced block of commands in README.md, with the block of
+// An example is one fenced block of commands in a page, with the block of
 // output that follows it, if one does.
 type example struct {
 	line     int
@@ -45,17 +46,31 @@ func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	built, err := programs()
 	check(t, err)
 	check(t, os.Symlink(built, filepath.Join(folder, "bin")))
-	outputs := runExamples(t, folder, tools, examples)
+	shell{page: "README.md", folder: folder, path: []string{tools}}.try(t, examples)
+}
+
+// A shell is where the examples of a page run.
+type shell struct {
+	page   string
+	folder string
+	path   []string // before that of the test
+	env    []string
+}
+
+// try runs all commands in one shell, so that variables live on, and compares what each
+// block prints with what the page says.
+func (s shell) try(t *testing.T, examples []example) {
+	t.Helper()
+	outputs := s.run(t, examples)
 	for i, ex := range examples {
 		if ex.output != "" && !printed(ex.output, outputs[i]) {
-			t.Errorf("README.md:%d: the commands\n%s\nprint\n%s\nnot\n%s", ex.line, ex.commands, outputs[i], ex.output)
+			t.Errorf("%s:%d: the commands\n%s\nprint\n%s\nnot\n%s", s.page, ex.line, ex.commands, outputs[i], ex.output)
 		}
 	}
 }
 
-// runExamples runs all commands in one shell, so that variables live on, and
-// returns what each block printed.
-func runExamples(t *testing.T, folder, tools string, examples []example) []string {
+// run returns what each block printed.
+func (s shell) run(t *testing.T, examples []example) []string {
 	t.Helper()
 	const marker = "----8<---- end of block"
 	var script strings.Builder
@@ -64,8 +79,9 @@ func runExamples(t *testing.T, folder, tools string, examples []example) []strin
 		fmt.Fprintf(&script, "%s\necho; echo '%s %d'\n", ex.commands, marker, i)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash")
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Dir = s.folder
+	path := append(slices.Clone(s.path), os.Getenv("PATH"))
+	cmd.Env = append(append(os.Environ(), "PATH="+strings.Join(path, string(os.PathListSeparator))), s.env...)
 	cmd.Stdin = strings.NewReader(script.String())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -73,7 +89,7 @@ func runExamples(t *testing.T, folder, tools string, examples []example) []strin
 	outputs := strings.Split(stdout.String(), marker)
 	if err != nil {
 		done := len(outputs) - 1
-		t.Fatalf("README.md:%d: the commands\n%s\nfail: %v\n%s%s", examples[done].line, examples[done].commands, err, outputs[done], stderr.String())
+		t.Fatalf("%s:%d: the commands\n%s\nfail: %v\n%s%s", s.page, examples[done].line, examples[done].commands, err, outputs[done], stderr.String())
 	}
 	for i := 1; i < len(outputs); i++ {
 		_, outputs[i], _ = strings.Cut(outputs[i], "\n")
@@ -151,13 +167,12 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 // TestReadmeNamesGoalsThatMakeKnows: a goal that is a file and has no rule of that very
 // name is "up to date" wherever the file is there, and an error in a fresh clone.
 func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	check(t, err)
+	pages := readFile(t, "../../README.md") + readFile(t, "../../docs/install.md")
 	pins, err := filepath.Glob("../../tools/*/go.mod")
 	check(t, err)
-	goals := regexp.MustCompile("`make ([a-z./-]+)( [a-z]+)?`").FindAllStringSubmatch(string(readme), -1)
-	if len(goals) < 4 {
-		t.Fatalf("README.md names %d goals, want at least 4", len(goals))
+	goals := regexp.MustCompile("`make ([a-z./-]+)( [a-z]+)?`").FindAllStringSubmatch(pages, -1)
+	if len(goals) < 6 {
+		t.Fatalf("README.md and docs/install.md name %d goals, want at least 6", len(goals))
 	}
 	for _, goal := range goals {
 		args := []string{"-C", "../..", "--no-print-directory", "--dry-run"}

@@ -75,6 +75,10 @@ type Config struct {
 	// Deleted, if not nil, is called with the name and the uid of each secret that the
 	// watch says is gone. A watch that begins anew has missed some. It must not block.
 	Deleted func(secret, uid string)
+	// Restarted, if not nil, is called when the vault begins another epoch, as it does whenever it
+	// starts: it may have been restored from a backup, and then lacks bindings that were made
+	// since. The watch tells, and each answer of the vault. It must not block.
+	Restarted func()
 	// Logger hears when the watch cannot be kept up; silence if nil.
 	Logger *slog.Logger
 	// Metrics registers what there is to see; nil: nobody looks.
@@ -91,6 +95,9 @@ type Ref struct {
 	UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
+	// VersionUID, if not empty, is what BindSecret told of Version. A version that has only the
+	// number, as after a restore of the vault, is VERSION_NOT_FOUND then.
+	VersionUID string
 	// Purpose is what a KEY is wanted for, by [PurposeOf]. Empty for other usages.
 	Purpose string
 	// Seal says that a KEY is wanted for a message, not to try something: the first such
@@ -141,6 +148,7 @@ type Cache struct {
 	recipient *transit.Recipient
 	parent    string
 	deleted   func(secret, uid string)
+	epochs    epochs
 	logger    *slog.Logger
 	memory    *memory // nil: nothing is kept
 }
@@ -151,7 +159,7 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
 	}
-	c := &Cache{vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, logger: cfg.Logger}
+	c := &Cache{vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger}
 	if c.parent == "" {
 		c.parent = "workspaces/-"
 	}
@@ -223,12 +231,13 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		return answer{}, err
 	}
 	res, err := c.vault.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
-		Name: ref.Secret, Uid: ref.UID, Version: ref.Version, Purpose: []byte(ref.Purpose), Seal: ref.Seal,
+		Name: ref.Secret, Uid: ref.UID, Version: ref.Version, VersionUid: ref.VersionUID, Purpose: []byte(ref.Purpose), Seal: ref.Seal,
 		Recipient: pair.Public(),
 	})
 	if err != nil {
 		return answer{}, describe(err)
 	}
+	c.epochs.note(res.GetPosition().GetEpoch())
 	plain, err := open(pair, ref, res)
 	if err != nil {
 		return answer{}, err

@@ -89,6 +89,7 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 		}
 		patience.Reset(deaf)
 		at := positionFromProto(message.GetPosition())
+		c.epochs.note(at.epoch)
 		if heard {
 			err = c.memory.hear(eventsFromProto(message.GetEvents()), at)
 		} else {

@@ -40,20 +40,33 @@ func references(ctx context.Context, cfg config) error {
 }
 
 // reconcile prints a line for each difference: how it was repaired, the secret, and
-// what refers or referred to it.
+// what refers or referred to it; and for each loss that is left.
 func reconcile(ctx context.Context, cfg config) error {
-	out, repaired := newTable(os.Stdout), 0
-	err := allowlist.Reconcile(ctx, cfg.Allowlist, commandLog(), func(f allowlist.Finding) {
+	policy, err := cfg.Server.LoadPolicy()
+	if err != nil {
+		return err
+	}
+	out, repaired, lost := newTable(os.Stdout), 0, 0
+	err = allowlist.Reconcile(ctx, cfg.Allowlist, policy, commandLog(), func(f allowlist.Finding) {
 		out.row(string(f.Repair), f.Secret, f.Referrer)
-		repaired++
+		if f.Repair.Repaired() {
+			repaired++
+		}
+		if f.Repair.Loss() {
+			lost++
+		}
 	})
 	if err := errors.Join(err, out.finish()); err != nil {
 		return err
 	}
+	var left []error
 	if repaired > 0 {
-		return fmt.Errorf("%d differences were found and repaired", repaired)
+		left = append(left, fmt.Errorf("%d differences were found and repaired", repaired))
 	}
-	return nil
+	if lost > 0 {
+		left = append(left, fmt.Errorf("%d references are lost: save the endpoints that are SWITCHED_OFF or LOST again, then activate them", lost))
+	}
+	return errors.Join(left...)
 }
 
 // A table is lines of columns with tabs between them.

@@ -93,6 +93,17 @@ func (e Endpoint) SecretUID(secret string) string {
 	return ""
 }
 
+// VersionUID returns the uid that a version of a referenced secret was bound with, or nothing
+// for the current version.
+func (e Endpoint) VersionUID(secret string, version uint32) string {
+	for _, r := range e.References {
+		if r.Secret == secret && r.Version == version {
+			return r.VersionUID
+		}
+	}
+	return ""
+}
+
 // Portless reports whether a credential was bound before ports were kept, and its port is not
 // reported yet.
 func (e Endpoint) Portless(c Credential) bool {
@@ -153,4 +164,9 @@ func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 type Reference struct {
 	Use
 	UID string `json:"uid"`
+	// VersionUID tells the version that is meant from others with its number. It is empty for
+	// the current version, and where it is not on record yet.
+	VersionUID string `json:"version_uid,omitempty"`
+	// Gone says that the endpoint was switched off because of this reference.
+	Gone bool `json:"gone,omitempty"`
 }

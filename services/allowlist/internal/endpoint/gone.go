@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -89,13 +90,12 @@ func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
 			if err != nil || e == nil {
 				return err
 			}
-			for _, reference := range e.References {
-				if secrets[life{reference.Secret, reference.UID}] {
-					_, err := r.Lose(ctx, *e)
-					return err
-				}
+			gone := func(ref Reference) bool { return secrets[life{ref.Secret, ref.UID}] }
+			if !slices.ContainsFunc(e.References, gone) {
+				return nil
 			}
-			return nil
+			_, err = r.switchOff(ctx, *e, secretLost, gone)
+			return err
 		})
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -26,9 +27,18 @@ const (
 	GivenUp Repair = "GIVEN_UP"
 	// BoundAgain is a reference whose binding was missing.
 	BoundAgain Repair = "BOUND_AGAIN"
-	// SwitchedOff is an endpoint whose secret is gone.
+	// SwitchedOff is an endpoint whose secret, or pinned version, is gone.
 	SwitchedOff Repair = "SWITCHED_OFF"
+	// StillLost is a reference of an endpoint that was switched off before and was not saved
+	// since. Only people can repair it.
+	StillLost Repair = "LOST"
 )
+
+// Repaired reports whether the comparison put the difference right.
+func (r Repair) Repaired() bool { return r != StillLost }
+
+// Loss reports whether an endpoint is off because of the difference.
+func (r Repair) Loss() bool { return r == SwitchedOff || r == StillLost }
 
 // A Finding is one difference between the endpoints and the bindings.
 type Finding struct {
@@ -45,17 +55,35 @@ type Finding struct {
 //   - A binding that neither an endpoint nor an intent nor the queue knows is
 //     given up, if it is this allowlist's.
 //   - An endpoint whose binding is missing is bound again under the same
-//     operation. If the secret is gone, the endpoint is switched off.
+//     operation. If the secret is gone, or the vault or the policy would refuse
+//     the save today, the endpoint is switched off.
+//   - An endpoint that pins a version which is gone is switched off; see pins.go.
 //
 // The bindings are read before the own store is: a binding is made after its
 // intent was written, so what is unknown by then is not a save under way.
 //
 // What fails for one secret or endpoint does not keep the others from being
 // compared; only a vault out of reach ends the comparison. It tells each difference
-// once that is put right. One comparison runs at a time.
+// once that is put right, and each loss that is left; the log says how many these are. One
+// comparison runs at a time.
 func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
+	losses := 0
+	defer func() {
+		if losses > 0 {
+			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to are gone; save them again", slog.Int("losses", losses))
+		}
+	}()
+	return r.reconcile(ctx, func(f Finding) {
+		if f.Repair.Loss() {
+			losses++
+		}
+		tell(f)
+	})
+}
+
+func (r *Registry) reconcile(ctx context.Context, tell func(Finding)) error {
 	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
 	err := r.reconcileBindings(ctx, seen, tell)
 	if ends(ctx, err) {
@@ -83,6 +111,9 @@ func ends(ctx context.Context, err error) bool {
 // what the own store says was bound: a backup that was put back does not know it all.
 func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Finding)) error {
 	workspaces, failed := r.workspaces(ctx)
+	if ends(ctx, failed) {
+		return failed
+	}
 	failures := []error{failed}
 	kept := make(map[string]bool)
 	for _, workspace := range workspaces {
@@ -116,10 +147,15 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell
 	return errors.Join(append(failures, r.forgetUnbound(ctx, found, kept))...)
 }
 
-// workspaces returns those of all endpoints and of all secrets that were ever bound, as
-// `workspaces/{workspace}`.
+// workspaces returns those of all endpoints, of all secrets that were ever bound, and those of
+// the vault, as `workspaces/{workspace}`: a vault that was restored from a backup may know
+// bindings of a workspace that is empty by now.
 func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
 	seen := make(map[string]bool)
+	theirs, err := r.vault.Workspaces(ctx)
+	for _, workspace := range theirs {
+		seen[workspace] = true
+	}
 	endpoints := r.eachKey(ctx, allEndpoints(), func(key []byte) error {
 		name, err := endpointName(key)
 		if err == nil {
@@ -134,7 +170,7 @@ func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
 		}
 		return err
 	})
-	return slices.Sorted(maps.Keys(seen)), errors.Join(endpoints, bound)
+	return slices.Sorted(maps.Keys(seen)), errors.Join(err, endpoints, bound)
 }
 
 // workspaceOf returns the workspace of a secret, as `workspaces/{workspace}`.
@@ -212,7 +248,13 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 			return err
 		}
 		e, err := r.Get(ctx, name)
-		if fault.Is(err, ReasonNotFound) || (err == nil && e.Lost) {
+		if fault.Is(err, ReasonNotFound) {
+			return nil
+		}
+		if err == nil && e.Lost {
+			for _, secret := range e.lost(found.held) {
+				tell(Finding{StillLost, secret, e.Name.String()})
+			}
 			return nil
 		}
 		if err == nil {
@@ -222,21 +264,53 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 			return err
 		}
 		keys.count(e)
-		for _, reference := range e.References {
-			if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
-				continue
-			}
-			repair, err := r.restore(ctx, e, reference)
-			if err != nil {
-				return err
-			}
-			if repair != "" {
-				found.held[grant{reference.Secret, reference.UID, e.Operation}] = true // for its other versions
-				tell(Finding{repair, reference.Secret, e.Name.String()})
+		if off, err := r.restoreMissing(ctx, e, found, tell); err != nil || off {
+			return err
+		}
+		if found.unknown[e.Name.Parent()] {
+			return nil
+		}
+		return r.reconcilePins(ctx, e, tell)
+	})
+}
+
+// restoreMissing restores the references of an endpoint that are not bound, and reports whether
+// the endpoint is off now.
+func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, tell func(Finding)) (off bool, err error) {
+	for _, reference := range e.References {
+		if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
+			continue
+		}
+		repair, err := r.restore(ctx, e, reference)
+		if err != nil {
+			return false, err
+		}
+		if repair != "" {
+			found.held[grant{reference.Secret, reference.UID, e.Operation}] = true // for its other versions
+			tell(Finding{repair, reference.Secret, e.Name.String()})
+		}
+		if repair == SwitchedOff {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// lost returns the secrets because of which an endpoint is off, each once.
+func (e Endpoint) lost(held map[grant]bool) []string {
+	because := func(lost func(Reference) bool) []string {
+		var secrets []string
+		for _, ref := range e.References {
+			if lost(ref) && !slices.Contains(secrets, ref.Secret) {
+				secrets = append(secrets, ref.Secret)
 			}
 		}
-		return nil
-	})
+		return secrets
+	}
+	if marked := because(func(ref Reference) bool { return ref.Gone }); len(marked) > 0 {
+		return marked
+	}
+	return because(func(ref Reference) bool { return !held[grant{ref.Secret, ref.UID, e.Operation}] })
 }
 
 // restore binds a reference again under the operation of its save, or switches
@@ -247,13 +321,19 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	if err != nil {
 		return "", fmt.Errorf("remember secret: %w", err)
 	}
+	switch allowed, err := r.sendersAgree(ctx, e, reference); {
+	case err != nil:
+		return "", err
+	case !allowed:
+		return r.lose(ctx, e, reference)
+	}
 	b, err := r.bindAgain(ctx, reference.Use, e)
 	switch {
 	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
 		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed), fault.Is(err, resolver.ReasonKeyNotShared):
 		// A usage and a purpose never change: a secret of another one is another life of
 		// the name, or was taken for something else while nothing was bound.
-		return r.lose(ctx, e)
+		return r.lose(ctx, e, reference)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
 	}
@@ -267,24 +347,46 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 		return "", fmt.Errorf("unbind: %w", err)
 	}
 	if b.UID != reference.UID {
-		return r.lose(ctx, e)
+		return r.lose(ctx, e, reference)
 	}
 	return "", nil
 }
 
-// lose is [Registry.Lose] for a comparison.
-func (r *Registry) lose(ctx context.Context, e Endpoint) (Repair, error) {
-	now, err := r.Lose(ctx, e)
+// lose is [Registry.Lose] for a comparison, because of one reference.
+func (r *Registry) lose(ctx context.Context, e Endpoint, because Reference) (Repair, error) {
+	now, err := r.switchOff(ctx, e, secretLost, func(ref Reference) bool { return ref.Secret == because.Secret })
 	if err != nil || !now.Lost {
 		return "", err
 	}
 	return SwitchedOff, nil
 }
 
+// A loss is why an endpoint is switched off.
+type loss struct {
+	// state is for people who see the endpoint, reason for the change log.
+	state, reason string
+}
+
+var (
+	secretLost = loss{
+		"a secret that the endpoint refers to is gone, or for another use; save what refers to it again",
+		"a secret that the endpoint refers to is gone",
+	}
+	versionLost = loss{
+		"a version that the endpoint pins is gone, or its number was given to another value, as after a restore of the vault; save the endpoint with a version that is there",
+		"a version that the endpoint pins is gone",
+	}
+)
+
 // Lose switches an endpoint off because a secret that it refers to is gone,
 // unless it was saved with other references since e was read. It returns the
 // endpoint as it is now.
 func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
+	return r.switchOff(ctx, e, secretLost, func(Reference) bool { return false })
+}
+
+// switchOff is Lose for any loss. Gone reports which references are lost, if that is known.
+func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, gone func(Reference) bool) (Endpoint, error) {
 	defer r.follow(ctx, e.Name)
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -297,9 +399,12 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 			return nil
 		}
 		next := old
-		next.Lost, next.State = true, Inactive
-		next.StateReason = "a secret that the endpoint refers to is gone, or for another use; save what refers to it again"
-		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system("a secret that the endpoint refers to is gone")})
+		next.Lost, next.State, next.StateReason = true, Inactive, why.state
+		next.References = slices.Clone(old.References)
+		for i, ref := range next.References {
+			next.References[i].Gone = gone(ref)
+		}
+		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system(why.reason)})
 		return err
 	})
 	return now, err

@@ -31,7 +31,8 @@ const (
 	// endpoints with different senders, who can open each other's messages. Give these the same
 	// senders, store another key, or ask a super admin to share this one.
 	OtherSenders LinkState = "SENDERS_DIFFER"
-	// Lost is the reference of an endpoint that is off because a secret of its is gone.
+	// Lost is the reference of an endpoint that is off because a secret of its, or a version that
+	// it pins, is gone.
 	Lost LinkState = "LOST"
 )
 
@@ -49,7 +50,8 @@ type Link struct {
 type reference struct {
 	referrer string
 	grant    grant
-	lost     bool
+	// lost says that the endpoint is off because of a loss, and gone that it is this one.
+	lost, gone bool
 }
 
 // Links tells every reference and every binding of this allowlist, by secret and
@@ -60,7 +62,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 	if err != nil {
 		return err
 	}
-	bindings, bound := make(map[string][]resolver.Binding), make(map[grant]bool)
+	bindings := make(map[string][]resolver.Binding)
 	for _, workspace := range workspaces {
 		held, err := r.bindings(ctx, workspace)
 		if err != nil {
@@ -68,14 +70,13 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 		for _, b := range held {
 			bindings[b.Secret] = append(bindings[b.Secret], b)
-			bound[grant{b.Secret, b.UID, b.Operation}] = true
 		}
 	}
 	references, keys, err := r.references(ctx)
 	if err != nil {
 		return err
 	}
-	differing, err := r.differingSenders(ctx, func(g grant) bool { return bound[g] })
+	differing, err := r.differingSenders(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 		keys.count(e)
 		for _, ref := range e.References {
 			all[ref.Secret] = append(all[ref.Secret], reference{
-				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost,
+				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost, ref.Gone,
 			})
 		}
 		return err
@@ -133,6 +134,8 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	for _, ref := range references {
 		state := Unbound
 		switch {
+		case ref.gone:
+			state = Lost
 		case held[ref.grant]:
 			state = bound
 		case ref.lost:

@@ -54,6 +54,8 @@ type Options struct {
 	Uses func(stored []byte) ([]Use, error)
 	// Senders returns who may send for an endpoint; nil: all endpoints have the same senders.
 	Senders func(Name) []string
+	// PolicyKnown reports whether Senders answers by a policy. Required with Senders.
+	PolicyKnown func() bool
 	// Step, if not nil, is called between the steps of a save and of an
 	// unbinding. Its error ends them on the spot, as if the process had died
 	// there; tests use it to crash anywhere.
@@ -79,8 +81,10 @@ type Registry struct {
 	pace    *pace
 	kick    chan struct{} // holds one element while bindings wait to be given up
 	gone    *gone
-	legacy  *legacy
-	warned  time.Time // the day of the last word about acknowledgements; the sweep's alone
+	// restarted holds one element while a comparison is due because the vault was started again.
+	restarted chan struct{}
+	legacy    *legacy
+	warned    time.Time // the day of the last word about acknowledgements; the sweep's alone
 
 	dropUses func(ctx context.Context, uid string) error
 	usesOf   func(stored []byte) ([]Use, error)
@@ -88,6 +92,8 @@ type Registry struct {
 	sharing  *sharing
 	senders  func(Name) []string
 	differs  *differing
+
+	policyKnown func() bool
 
 	reconciling sync.Mutex // held by a comparison
 }
@@ -101,6 +107,7 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
 		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
+		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

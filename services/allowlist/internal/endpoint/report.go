@@ -45,7 +45,7 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tel
 	}
 	refused, ports := r.reportPorts(ctx, e, references, found)
 	if refused != "" {
-		repair, err := r.lose(ctx, e)
+		repair, err := r.lose(ctx, e, Reference{Use: Use{Secret: refused}})
 		if repair != "" {
 			tell(Finding{repair, refused, e.Name.String()})
 		}
@@ -54,7 +54,7 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tel
 	}
 	if !slices.Equal(references, e.References) {
 		var err error
-		if e, err = r.keepReported(ctx, e, references); err != nil {
+		if e, err = r.keepReported(ctx, e, references, "the purposes of keys and the ports of credentials are on record from now on"); err != nil {
 			return e, err
 		}
 	}
@@ -118,8 +118,9 @@ func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (resol
 	return b, nil
 }
 
-// keepReported writes references with what was reported, unless the endpoint was saved meanwhile.
-func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Reference) (Endpoint, error) {
+// keepReported writes references with what is on record from now on, unless the endpoint was
+// saved meanwhile.
+func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Reference, reason string) (Endpoint, error) {
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
 		old, err := read(tx, e.Name)
@@ -135,7 +136,7 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 		if err != nil {
 			return err
 		}
-		change, err := entry(ActionReported, old, now, system("the purposes of keys and the ports of credentials are on record from now on"))
+		change, err := entry(ActionReported, old, now, system(reason))
 		if err != nil {
 			return err
 		}

@@ -228,7 +228,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 	}
 	references := make([]Reference, len(uses))
 	for i, use := range uses {
-		references[i] = Reference{Use: use, UID: bound[use].UID}
+		references[i] = Reference{Use: use, UID: bound[use].UID, VersionUID: bound[use].VersionUID}
 	}
 	return references, wrong
 }

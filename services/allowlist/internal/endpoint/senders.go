@@ -85,7 +85,7 @@ func (r *Registry) runSenders(ctx context.Context, every Intervals) {
 // senders by the policy in force. It logs those that it did not find the time before, and sets
 // the metric.
 func (r *Registry) CompareSenders(ctx context.Context) error {
-	found, err := r.differingSenders(ctx, func(grant) bool { return true })
+	found, err := r.differingSenders(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,8 @@ func (r *Registry) CompareSenders(ctx context.Context) error {
 }
 
 // differingSenders returns the KEY secrets that are not shared and whose endpoints have
-// different senders, with the names of these endpoints. Only the bindings that ask allows are
-// repeated: repeating one that is missing makes it.
-func (r *Registry) differingSenders(ctx context.Context, ask func(grant) bool) (map[string][]string, error) {
+// different senders, with the names of these endpoints.
+func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, error) {
 	found := make(map[string][]string)
 	if r.senders == nil {
 		return found, nil
@@ -115,7 +114,7 @@ func (r *Registry) differingSenders(ctx context.Context, ask func(grant) bool) (
 		if !slices.ContainsFunc(names, func(name Name) bool { return !slices.Equal(of(name), of(names[0])) }) {
 			continue
 		}
-		shared, err := r.isShared(ctx, secret, names, ask)
+		shared, _, err := r.isShared(ctx, secret, names)
 		if err != nil {
 			return nil, err
 		}
@@ -130,30 +129,41 @@ func (r *Registry) differingSenders(ctx context.Context, ask func(grant) bool) (
 }
 
 // isShared asks the vault whether a KEY that endpoints use may serve different senders. The
-// vault says so when a binding is repeated. A KEY that no endpoint has a binding to is not
-// shared.
-func (r *Registry) isShared(ctx context.Context, secret string, names []Name, ask func(grant) bool) (bool, error) {
+// vault says so when a binding is repeated; to repeat one that is missing would make it, and so
+// is not done. A KEY that none of the endpoints is bound to is not shared.
+func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (shared, bound bool, err error) {
+	bindings, err := r.vault.BindingsOf(ctx, secret)
+	if fault.Is(err, resolver.ReasonSecretNotFound) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("list bindings of key: %w", err)
+	}
+	held := make(map[grant]bool)
+	for _, b := range bindings {
+		held[grant{secret, b.UID, b.Operation}] = b.Holder == r.holder
+	}
 	for _, name := range names {
 		e, err := r.Get(ctx, name)
 		if fault.Is(err, ReasonNotFound) || err == nil && e.Lost {
 			continue
 		}
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		at := slices.IndexFunc(e.References, func(ref Reference) bool { return ref.key() && ref.Secret == secret })
-		if at < 0 || !ask(grant{secret, e.References[at].UID, e.Operation}) {
+		if at < 0 || !held[grant{secret, e.References[at].UID, e.Operation}] {
 			continue
 		}
 		b, err := r.bindAgain(ctx, e.References[at].Use, e)
 		if err == nil {
-			return b.Shared, r.dropUnneeded(ctx, secret, b, e)
+			return b.Shared, true, r.dropUnneeded(ctx, secret, b, e)
 		}
 		if _, refused := fault.From(err); !refused || ends(ctx, err) {
-			return false, fmt.Errorf("ask for key: %w", err)
+			return false, false, fmt.Errorf("ask for key: %w", err)
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
 // bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the

@@ -17,7 +17,8 @@ type Intervals struct {
 	// Sweep is the time between two looks for intents that crashes left, and for
 	// proofs that are due.
 	Sweep time.Duration
-	// Reconcile is the time between two comparisons with the vault. Zero: none.
+	// Reconcile is the time between two comparisons with the vault; there is one, too, whenever
+	// the vault was started again. Zero: none.
 	Reconcile time.Duration
 	// Retry is the longest wait before something that failed is tried again.
 	Retry time.Duration
@@ -80,7 +81,11 @@ func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
 	failures := 0
 	for {
 		found := 0
-		err := r.Reconcile(ctx, func(Finding) { found++ })
+		err := r.Reconcile(ctx, func(f Finding) {
+			if f.Repair.Repaired() {
+				found++
+			}
+		})
 		r.logFailure(ctx, "reconcile", err)
 		if found > 0 {
 			r.logger.WarnContext(ctx, "references and bindings differed and were repaired", slog.Int("repairs", found))
@@ -91,7 +96,7 @@ func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
 		} else {
 			pause = min(pause, backOff(failures, every.Retry))
 		}
-		if !wait(ctx, pause, nil) {
+		if !wait(ctx, pause, r.restarted) {
 			return
 		}
 	}

@@ -28,7 +28,8 @@ func (l loaded) credentialWants() []resolver.Want {
 	for _, c := range l.credentials {
 		wants = append(wants, resolver.Want{
 			Secret: c.Secret, UID: l.endpoint.SecretUID(c.Secret), Version: c.Version,
-			Usage: resolver.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
+			VersionUID: l.endpoint.VersionUID(c.Secret, c.Version),
+			Usage:      resolver.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
 		})
 	}
 	return wants

@@ -77,30 +77,57 @@ func (l loaded) versions(used []payload.Use) map[string]uint32 {
 	return versions
 }
 
-// load reads the endpoint and resolves its keys. A save that came in between may
-// have given up the bindings of the state that was read; then it is read again.
-func (s *Server) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (loaded, error) {
-	l, err := s.attempt(ctx, m, answer, references)
-	gone, unbound := fault.Is(err, resolver.ReasonSecretNotFound), errors.Is(err, resolver.ErrNotBound)
-	if !gone && !unbound {
-		return l, err
-	}
-	var now endpoint.Endpoint
-	var failed error
-	if gone {
-		now, failed = s.endpoints.Lose(ctx, l.endpoint)
-	} else {
-		now, failed = s.endpoints.Get(ctx, m.Endpoint)
-	}
-	switch {
-	case failed != nil:
-		return loaded{}, failed
-	case now.UID != l.endpoint.UID || now.Operation != l.endpoint.Operation:
-		return s.attempt(ctx, m, answer, references)
-	case gone:
-		return loaded{}, notActive(now.State)
+// attempts is how often a message begins again because its endpoint had to be repaired.
+const attempts = 3
+
+// load reads the endpoint and resolves its keys. Where they cannot be resolved because the
+// endpoint and the vault do not agree, it repairs that and begins again.
+func (s *Server) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+	for range attempts {
+		if l, err = s.attempt(ctx, m, answer, references); err == nil {
+			return l, nil
+		}
+		again, failed := s.repair(ctx, l.endpoint, err)
+		if failed != nil {
+			return loaded{}, failed
+		}
+		if !again {
+			break
+		}
 	}
 	return loaded{}, err
+}
+
+// repair reports whether keys of an endpoint that could not be resolved may be resolved now. A
+// save that came in between may have given up the bindings of the state that was read. A
+// vault that was restored from a backup may lack bindings, which are made again, or secrets
+// and versions that the endpoint needs: then the endpoint is switched off.
+func (s *Server) repair(ctx context.Context, e endpoint.Endpoint, err error) (again bool, failed error) {
+	var now endpoint.Endpoint
+	unbound := errors.Is(err, resolver.ErrNotBound)
+	switch {
+	case fault.Is(err, resolver.ReasonSecretNotFound):
+		now, failed = s.endpoints.Lose(ctx, e)
+	case unbound:
+		now, failed = s.endpoints.Rebind(ctx, e)
+	case fault.Is(err, resolver.ReasonVersionNotFound):
+		now, failed = s.endpoints.LosePins(ctx, e)
+	default:
+		return false, err
+	}
+	switch {
+	case failed != nil && unbound && !fault.Is(failed, endpoint.ReasonNotFound):
+		return false, errors.Join(err, failed) // why it is not bound is for the log
+	case failed != nil:
+		return false, failed
+	case now.UID != e.UID || now.Operation != e.Operation:
+		return true, nil
+	case now.Lost:
+		return false, notActive(now.State)
+	case unbound:
+		return true, nil
+	}
+	return false, err
 }
 
 // attempt reads the endpoint and resolves its keys. With an error, it returns what it
@@ -137,7 +164,8 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 	for _, reference := range l.references {
 		want := resolver.Want{
 			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
-			Usage: l.usageOf(reference), Incoming: incoming, Purpose: reference.Purpose.Digest, Seal: true,
+			VersionUID: l.endpoint.VersionUID(reference.Secret, reference.Version),
+			Usage:      l.usageOf(reference), Incoming: incoming, Purpose: reference.Purpose.Digest, Seal: true,
 		}
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]

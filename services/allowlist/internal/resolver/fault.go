@@ -38,7 +38,8 @@ const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 const reasonNotBound = "NOT_BOUND"
 
 // ErrNotBound is in the chain of the error for a secret that the allowlist holds
-// no binding to. It is opaque to callers.
+// no binding to, as after a restore of the vault: bind it again. Callers are told that the vault
+// is unavailable, since it will be right again once the bindings are.
 var ErrNotBound = errors.New("the vault knows no binding of this workload to the secret")
 
 // translate turns the vault's answer to an operation into an error of the allowlist.
@@ -70,7 +71,7 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonNoncesExhausted:
 		return noncesExhausted(info.GetMetadata()["budget"])
 	case reasonNotBound:
-		return fmt.Errorf("%s: %w", operation, ErrNotBound)
+		return unavailable(fmt.Errorf("%s: %w", operation, ErrNotBound))
 	}
 	cause := fmt.Errorf("%s: the vault answers %s %s", operation, status.Code(err), info.GetReason())
 	switch status.Code(err) {
@@ -78,11 +79,17 @@ func translate(ctx context.Context, operation string, err error) error {
 		// A vault that does not know this workload, or not as a resolver, will again once
 		// its operators have put that right: the cause in the log tells.
 		codes.Unauthenticated, codes.PermissionDenied:
-		return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached, or does not serve this allowlist; try again").
-			Retry(time.Second).Because(cause)
+		return unavailable(cause)
 	default:
 		return cause
 	}
+}
+
+// unavailable is the refusal of what will work again by itself, or once operators have put
+// something right.
+func unavailable(cause error) error {
+	return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached, or does not serve this allowlist; try again").
+		Retry(time.Second).Because(cause)
 }
 
 // purposeFixed returns the refusal with what the vault says about the key's purpose.

@@ -20,7 +20,10 @@ type Want struct {
 	Secret, UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
-	Usage   Usage
+	// VersionUID, if not empty, is the uid that the version was bound with: another version with
+	// its number is VERSION_NOT_FOUND.
+	VersionUID string
+	Usage      Usage
 	// Purpose is the digest of what a KEY is wanted for, and Seal says that it is wanted for
 	// a message.
 	Purpose string
@@ -139,7 +142,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	var keys []Key
 	for _, version := range v.welcome(want, previous) {
 		before := want
-		before.Version = version
+		before.Version, before.VersionUID = version, ""
 		key, err := v.Resolve(ctx, []Want{before})
 		if withdrawn(err) {
 			continue
@@ -186,7 +189,7 @@ func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
 
 // ref returns what the vault is asked about.
 func (w Want) ref() cache.Ref {
-	ref := cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version}
+	ref := cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version, VersionUID: w.VersionUID}
 	if w.Usage == UsageKey {
 		ref.Purpose, ref.Seal = w.Purpose, w.Seal
 	}

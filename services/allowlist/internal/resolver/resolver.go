@@ -29,6 +29,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/keyform"
@@ -58,6 +60,9 @@ type Freshness struct {
 	// Deleted, if not nil, is called with the name and the uid of each secret that the
 	// vault says is gone, while [Vault.Watch] runs and something is kept. It must not block.
 	Deleted func(secret, uid string)
+	// Restarted, if not nil, is called when the vault was started again. It may have been restored
+	// from a backup. It must not block.
+	Restarted func()
 	// Metrics registers what there is to see; nil: nobody looks.
 	Metrics prometheus.Registerer
 	// Logger hears when the vault tells of no changes.
@@ -72,7 +77,7 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 	}
 	client := vaultv1.NewVaultServiceClient(conn)
 	kept, err := cache.New(client, cache.Config{
-		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Metrics: f.Metrics, Logger: f.Logger,
+		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep secrets in memory: %w", err)
@@ -159,6 +164,9 @@ type Binding struct {
 	Port uint16
 	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
 	Shared bool
+	// VersionUID tells the version that was named from others with its number. [Vault.Bind] sets
+	// it.
+	VersionUID string
 	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
 	Facts Facts
 }
@@ -237,7 +245,7 @@ func (v *Vault) bind(ctx context.Context, use Use, probe bool) (*vaultv1.BindSec
 // bound returns what the vault tells of a binding.
 func bound(resp *vaultv1.BindSecretResponse) Binding {
 	b, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
-	b.Shared = resp.GetShared()
+	b.Shared, b.VersionUID = resp.GetShared(), resp.GetVersionUid()
 	b.Facts = Facts{
 		Kind: keyform.Kind(facts.GetKind()), Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
 		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(), Problem: facts.GetProblem(), LineEnd: facts.GetLineEnd(),
@@ -273,11 +281,44 @@ func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 	return translate(ctx, "unbind", err)
 }
 
+// Workspaces returns the workspaces that this allowlist may resolve secrets of, as
+// `workspaces/{workspace}`. A vault of an earlier release tells none.
+func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
+	var all []string
+	req := &vaultv1.ListWorkspacesRequest{PageSize: bindingPage}
+	for {
+		resp, err := v.workspaces(ctx, req)
+		if status.Code(err) == codes.Unimplemented {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, translate(ctx, "list workspaces", err)
+		}
+		for _, w := range resp.GetWorkspaces() {
+			all = append(all, w.GetName())
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+			return all, nil
+		}
+	}
+}
+
+func (v *Vault) workspaces(ctx context.Context, req *vaultv1.ListWorkspacesRequest) (*vaultv1.ListWorkspacesResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	return v.client.ListWorkspaces(ctx, req)
+}
+
 // Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`,
 // whoever holds them.
 func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, error) {
+	return v.BindingsOf(ctx, workspace+"/secrets/-")
+}
+
+// BindingsOf is [Vault.Bindings] for one secret, which must exist.
+func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error) {
 	var all []Binding
-	req := &vaultv1.ListSecretBindingsRequest{Parent: workspace + "/secrets/-", PageSize: bindingPage}
+	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
 	for {
 		resp, err := v.bindings(ctx, req)
 		if err != nil {

@@ -2,6 +2,7 @@ package resolver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -223,6 +224,18 @@ func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
 		if !strings.Contains(err.Error(), code.String()) {
 			t.Errorf("the log does not learn of %v: %v", code, err)
 		}
+	}
+}
+
+func TestASecretThatIsNotBoundIsToBeBoundAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
+		return nil, refusal(t, codes.PermissionDenied, "NOT_BOUND")
+	})
+	_, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
+	if f, _ := fault.From(err); !fault.Is(err, resolver.ReasonVaultUnavailable) || f.RetryAfter == 0 || !errors.Is(err, resolver.ErrNotBound) {
+		t.Errorf("Resolve = %v, want VAULT_UNAVAILABLE because of ErrNotBound", err)
 	}
 }
 

@@ -20,6 +20,7 @@ package tryout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,7 +94,10 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
 	wants := make([]resolver.Want, len(refs))
 	for i, ref := range refs {
-		wants[i] = resolver.Want{Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, Purpose: ref.Purpose.Digest, Fresh: true}
+		wants[i] = resolver.Want{
+			Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, VersionUID: e.VersionUID(ref.Secret, ref.Version),
+			Purpose: ref.Purpose.Digest, Fresh: true,
+		}
 		switch {
 		case ref.Usage == payload.ParameterUsage:
 			wants[i].Usage = resolver.UsageParameter
@@ -105,6 +109,11 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 		}
 	}
 	keys, err := s.vault.ResolveLive(ctx, wants)
+	if errors.Is(err, resolver.ErrNotBound) { // the vault may have been restored from a backup
+		if now, failed := s.endpoints.Rebind(ctx, e); failed == nil && !now.Lost && now.Operation == e.Operation {
+			keys, err = s.vault.ResolveLive(ctx, wants)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("resolve keys: %w", err)
 	}

@@ -8,28 +8,108 @@ import { binary, freePort, Server } from "./server";
 
 const audience = "keyward-api";
 
-/** The three programs, each with its own configuration, and an issuer that is not of them. */
-export class Apart {
+/** The three programs, each with its own configuration. */
+export class Programs {
   #running: ChildProcess[] = [];
 
   private constructor(
     readonly folder: string,
+    /** Where the gateway answers. */
     readonly url: string,
+    readonly ports: { gateway: number; vault: number; allowlist: number },
+  ) {}
+
+  /** Makes a folder with identities. Nothing runs in it yet. */
+  static async prepare(): Promise<Programs> {
+    const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-apart-"));
+    await takeIdentities(folder);
+    const ports = { gateway: await freePort(), vault: await freePort(), allowlist: await freePort() };
+    return new Programs(folder, `https://127.0.0.1:${ports.gateway}`, ports);
+  }
+
+  path(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  /** What the programs have in their configuration wherever people sign in, as YAML. */
+  common(name: "vault" | "allowlist" | "gateway"): string {
+    const at = (file: string) => this.path(file);
+    const { ports } = this;
+    const client = { certificate: at("client.crt"), key: at("client.key") };
+    const vault = `127.0.0.1:${ports.vault}`;
+    const settings: object =
+      name === "gateway"
+        ? { tls: { certificate: at("server.crt"), key: at("server.key") }, vault, allowlist: `127.0.0.1:${ports.allowlist}`, client, ca: at("ca.pem") }
+        : {
+            tls: { certificate: at("server.crt"), key: at("server.key"), client_trust: at("ca.pem"), trust_domain: "keyward.local" },
+            store: at(`${name}.db`),
+            key_file: at(`${name}.kek`),
+            ...(name === "allowlist" ? { vault: { address: vault, ca: at("ca.pem"), ...client } } : {}),
+          };
+    // JSON is YAML.
+    return Object.entries({ listen: `127.0.0.1:${ports[name]}`, log: { level: "error" }, ...settings }).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join("");
+  }
+
+  /** Writes the files, starts the programs, and waits until an owner's token is answered. */
+  async run(files: Record<string, string>, token: string): Promise<void> {
+    for (const [name, text] of Object.entries(files)) await writeFile(this.path(name), text, { mode: 0o600 });
+    for (const name of ["vault", "allowlist"]) execFileSync(program(name), ["create-key", this.path(`${name}.kek`)], { stdio: "pipe" });
+    for (const name of ["vault", "allowlist", "gateway"]) this.#running.push(spawn(program(name), ["serve", "--config", this.path(`${name}.yaml`)], { stdio: ["ignore", "inherit", "inherit"] }));
+    for (let i = 0; i < 600; i++) {
+      if (this.#running.some((p) => p.exitCode !== null)) break;
+      const found = await Promise.all(["secrets", "endpoints"].map((list) => this.call("GET", `workspaces/-/${list}`, token).catch(() => undefined)));
+      // Refused is answered, too: by the policy.
+      if (found.every((answer) => answer && [200, 400, 403].includes(answer.status))) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error("the programs do not answer");
+  }
+
+  /** Calls the API with a token. */
+  async call(method: string, resource: string, token: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
+    const { status, text } = await send(`${this.url}/v1/${resource}`, await readFile(this.path("ca.pem")), { method, headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) } }, body === undefined ? "" : JSON.stringify(body));
+    return { status, body: JSON.parse(text) as Record<string, unknown> };
+  }
+
+  async stop(): Promise<void> {
+    const ended = this.#running.filter((p) => p.exitCode === null).map((p) => new Promise((resolve) => p.once("exit", resolve)));
+    for (const p of this.#running) p.kill("SIGTERM");
+    await Promise.all(ended);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Sends a request to a server of the authority. */
+export function send(url: string, ca: Buffer, options: https.RequestOptions, body: string): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = https.request(url, { ca, ...options }, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+/** The three programs, and an issuer that is not of them. */
+export class Apart {
+  private constructor(
+    readonly programs: Programs,
     readonly issuer: Issuer,
   ) {}
 
+  get url(): string {
+    return this.programs.url;
+  }
+
   static async start(): Promise<Apart> {
-    const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-apart-"));
-    await takeIdentities(folder);
-    const [door, vault, allowlist] = [await freePort(), await freePort(), await freePort()];
-    const issuer = await Issuer.start({ cert: await readFile(path.join(folder, "server.crt")), key: await readFile(path.join(folder, "server.key")) }, await freePort());
-    const apart = new Apart(folder, `https://127.0.0.1:${door}`, issuer);
-    issuer.client.origin = apart.url;
-    await apart.#configure(door, vault, allowlist);
-    for (const name of ["vault", "allowlist"]) execFileSync(program(name), ["create-key", apart.#path(`${name}.kek`)], { stdio: "pipe" });
-    for (const name of ["vault", "allowlist", "gateway"]) apart.#running.push(spawn(program(name), ["serve", "--config", apart.#path(`${name}.yaml`)], { stdio: ["ignore", "inherit", "inherit"] }));
+    const programs = await Programs.prepare();
+    const issuer = await Issuer.start({ cert: await readFile(programs.path("server.crt")), key: await readFile(programs.path("server.key")) }, await freePort());
+    issuer.client.origin = programs.url;
+    const apart = new Apart(programs, issuer);
     try {
-      await apart.#ready();
+      await programs.run(apart.#files(), issuer.accessToken("owner", audience));
       return apart;
     } catch (error) {
       await apart.stop();
@@ -38,77 +118,34 @@ export class Apart {
   }
 
   async stop(): Promise<void> {
-    const ended = this.#running.filter((p) => p.exitCode === null).map((p) => new Promise((resolve) => p.once("exit", resolve)));
-    for (const p of this.#running) p.kill("SIGTERM");
-    await Promise.all(ended);
+    await this.programs.stop();
     await this.issuer.stop();
-    await rm(this.folder, { recursive: true, force: true });
   }
 
-  #path(name: string): string {
-    return path.join(this.folder, name);
-  }
-
-  async #configure(door: number, vault: number, allowlist: number): Promise<void> {
-    const at = (name: string) => this.#path(name);
+  #files(): Record<string, string> {
+    const { programs } = this;
     const { url } = this.issuer;
-    const files: Record<string, object> = {
-      "policy.yaml": {
-        people: [
-          { issuer: url, claim: "groups", value: "owners", role: "owner", workspaces: ["demo"] },
-          { issuer: url, claim: "groups", value: "members", role: "member", workspaces: ["demo"] },
-        ],
-        // The one certificate that a standalone leaves behind is the gateway's here; the
-        // allowlist shows it too, and resolves nothing.
-        workloads: [{ spiffe_id: "spiffe://keyward.local/allowlist", role: "proxy" }],
-      },
-      "gateway.yaml": {
-        listen: `127.0.0.1:${door}`,
-        tls: { certificate: at("server.crt"), key: at("server.key") },
-        vault: `127.0.0.1:${vault}`,
-        allowlist: `127.0.0.1:${allowlist}`,
-        client: { certificate: at("client.crt"), key: at("client.key") },
-        ca: at("ca.pem"),
-        log: { level: "error" },
-        console: { issuer: url, client_id: this.issuer.client.id, scopes: ["openid", "offline_access"], audience },
-      },
+    const policy = {
+      people: [
+        { issuer: url, claim: "groups", value: "owners", role: "owner", workspaces: ["demo"] },
+        { issuer: url, claim: "groups", value: "members", role: "member", workspaces: ["demo"] },
+      ],
+      workloads: [proxy],
     };
-    const service = (name: string, port: number) => ({
-      listen: `127.0.0.1:${port}`,
-      tls: { certificate: at("server.crt"), key: at("server.key"), client_trust: at("ca.pem"), trust_domain: "keyward.local" },
-      auth: { policy: at("policy.yaml"), issuers: [{ url, audience, ca_file: at("ca.pem") }] },
-      store: at(`${name}.db`),
-      key_file: at(`${name}.kek`),
-      log: { level: "error" },
-    });
-    files["vault.yaml"] = service("vault", vault);
-    files["allowlist.yaml"] = { ...service("allowlist", allowlist), vault: { address: `127.0.0.1:${vault}`, ca: at("ca.pem"), certificate: at("client.crt"), key: at("client.key") } };
-    // JSON is YAML.
-    for (const [name, value] of Object.entries(files)) await writeFile(at(name), JSON.stringify(value), { mode: 0o600 });
-  }
-
-  /** Waits until both services answer through the gateway. */
-  async #ready(): Promise<void> {
-    const ca = await readFile(this.#path("ca.pem"));
-    for (let i = 0; i < 600; i++) {
-      if (this.#running.some((p) => p.exitCode !== null)) break;
-      const found = await Promise.all(["secrets", "endpoints"].map((list) => this.#status(`workspaces/demo/${list}`, ca)));
-      if (found.every((status) => status === 200)) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error("the programs do not answer");
-  }
-
-  #status(resource: string, ca: Buffer): Promise<number> {
-    return new Promise((resolve) => {
-      const request = https.get(`${this.url}/v1/${resource}`, { ca, headers: { Authorization: `Bearer ${this.issuer.accessToken("owner", audience)}` } }, (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      });
-      request.on("error", () => resolve(0));
-    });
+    const auth = { policy: programs.path("policy.yaml"), issuers: [{ url, audience, ca_file: programs.path("ca.pem") }] };
+    const page = { issuer: url, client_id: this.issuer.client.id, scopes: ["openid", "offline_access"], audience };
+    return {
+      "policy.yaml": JSON.stringify(policy),
+      "vault.yaml": `${programs.common("vault")}auth: ${JSON.stringify(auth)}\n`,
+      "allowlist.yaml": `${programs.common("allowlist")}auth: ${JSON.stringify(auth)}\n`,
+      "gateway.yaml": `${programs.common("gateway")}console: ${JSON.stringify(page)}\n`,
+    };
   }
 }
+
+// The one certificate that a standalone leaves behind is the gateway's here; the
+// allowlist shows it too, and resolves nothing.
+export const proxy = { spiffe_id: "spiffe://keyward.local/allowlist", role: "proxy" };
 
 const program = (name: string): string => path.join(path.dirname(binary), name);
 

@@ -48,7 +48,7 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	res := &vaultv1.BindSecretResponse{Facts: facts, Shared: bound.Shared}
+	res := &vaultv1.BindSecretResponse{Facts: facts, Shared: bound.Shared, VersionUid: bound.VersionUID}
 	if !use.Rehearse {
 		res.Binding = bindingToProto(bound)
 	}
@@ -113,7 +113,7 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 		}
 	}
 	got, err := s.secrets.Resolve(ctx, workloadCall(ctx, name), holder(ctx), secret.Wanted{
-		Name: name, UID: req.GetUid(), Number: req.GetVersion(), Purpose: req.GetPurpose(), Seal: req.GetSeal(),
+		Name: name, UID: req.GetUid(), Number: req.GetVersion(), VersionUID: req.GetVersionUid(), Purpose: req.GetPurpose(), Seal: req.GetSeal(),
 	})
 	if err != nil {
 		return nil, err

@@ -85,6 +85,9 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, use Use) (bo
 	if err != nil {
 		return bound, meant, err
 	}
+	if bound.VersionUID, err = use.uidOf(tx, sec); err != nil {
+		return bound, meant, err
+	}
 	if err := use.hostOf(sec, meant.Version, bound); err != nil {
 		return bound, meant, err
 	}

@@ -77,6 +77,8 @@ type Wanted struct {
 	UID string
 	// Number is the version, 0 being the current one.
 	Number uint32
+	// VersionUID, if not empty, is the uid that the version must have.
+	VersionUID string
 	// Purpose is the digest of what a KEY is wanted for.
 	Purpose []byte
 	// Seal seals the purpose: the KEY is wanted for a message.
@@ -135,8 +137,13 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 			return withPrevious(err, got.Previous)
 		}
 		got.AllowedHosts = v.AllowedHosts
-		sealed, err = loadValue(r, sec, got.Version)
-		return err
+		if sealed, err = loadValue(r, sec, got.Version); err != nil {
+			return err
+		}
+		if w.VersionUID != "" && w.VersionUID != versionUID(sealed) {
+			return versionNotFound()
+		}
+		return nil
 	})
 	if err != nil {
 		return Resolved{}, false, err

@@ -272,6 +272,9 @@ type Binding struct {
 	Purpose Purpose `json:"purpose,omitzero"`
 	// Shared is whether a KEY may serve several hosts and senders. [Store.Bind] sets it.
 	Shared bool `json:"-"`
+	// VersionUID tells the version that was named from others with its number. [Store.Bind] sets
+	// it.
+	VersionUID string `json:"-"`
 }
 
 func notFound() error {

@@ -645,7 +645,7 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 // Asks for the caller's workspaces.
 type ListWorkspacesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many at most: 50 if 0, 1,000 if more than that.
+	// How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before. Good only with the same request and
 	// for the same caller; else INVALID_PAGE_TOKEN.
@@ -2226,7 +2226,11 @@ type BindSecretResponse struct {
 	Facts *KeyFacts `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
 	// Whether a KEY may serve the endpoints of several hosts and senders: it is `shared`, or
 	// holds public keys only.
-	Shared        bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
+	// Of a version that was named, what tells it from another version with the same number: a
+	// vault that is restored from a backup gives numbers again. Empty for the current one. Keep it,
+	// and ask for the version with it. It tells nothing of the value.
+	VersionUid    string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2280,6 +2284,13 @@ func (x *BindSecretResponse) GetShared() bool {
 		return x.Shared
 	}
 	return false
+}
+
+func (x *BindSecretResponse) GetVersionUid() string {
+	if x != nil {
+		return x.VersionUid
+	}
+	return ""
 }
 
 // KeyFacts are what is told of a key without telling the key. Of texts and passphrases
@@ -2508,7 +2519,10 @@ type ResolveSecretRequest struct {
 	// If set, the value is answered in `sealed_value`, for this X25519 public key (32 bytes)
 	// only, so that it lies in no buffer of TLS or HTTP/2 on its way. Keep the private key in
 	// memory only and make another pair each few minutes.
-	Recipient     []byte `protobuf:"bytes,6,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	Recipient []byte `protobuf:"bytes,6,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// With `version`, the `version_uid` that BindSecret told. If the number is that of another
+	// version by now, the answer is VERSION_NOT_FOUND. Empty: whatever has the number.
+	VersionUid    string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2583,6 +2597,13 @@ func (x *ResolveSecretRequest) GetRecipient() []byte {
 		return x.Recipient
 	}
 	return nil
+}
+
+func (x *ResolveSecretRequest) GetVersionUid() string {
+	if x != nil {
+		return x.VersionUid
+	}
+	return ""
 }
 
 // A value for one recipient: AES-256-GCM under a key that HPKE (RFC 9180) exports.
@@ -3559,11 +3580,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vconflicting\x18\n" +
 	" \x01(\bR\vconflicting\x12%\n" +
 	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12#\n" +
-	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\x93\x01\n" +
+	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xb4\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\x12\x16\n" +
-	"\x06shared\x18\x03 \x01(\bR\x06shared\"\xa0\x02\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\x12\x1f\n" +
+	"\vversion_uid\x18P \x01(\tR\n" +
+	"versionUid\"\xa0\x02\n" +
 	"\bKeyFacts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +
@@ -3577,14 +3600,16 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x13UnbindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12C\n" +
 	"\foperation_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\voperationId\"\x16\n" +
-	"\x14UnbindSecretResponse\"\xbe\x01\n" +
+	"\x14UnbindSecretResponse\"\xe8\x01\n" +
 	"\x14ResolveSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x1e\n" +
 	"\x03uid\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x03uid\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12!\n" +
 	"\apurpose\x18\x04 \x01(\fB\a\xbaH\x04z\x02\x18 R\apurpose\x12\x12\n" +
 	"\x04seal\x18\x05 \x01(\bR\x04seal\x12\x1c\n" +
-	"\trecipient\x18\x06 \x01(\fR\trecipient\"_\n" +
+	"\trecipient\x18\x06 \x01(\fR\trecipient\x12(\n" +
+	"\vversion_uid\x18P \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"versionUid\"_\n" +
 	"\x12SealedForRecipient\x12)\n" +
 	"\x10encapsulated_key\x18\x01 \x01(\fR\x0fencapsulatedKey\x12\x1e\n" +
 	"\n" +

@@ -1,0 +1,44 @@
+package cache
+
+import (
+	"testing"
+	"time"
+)
+
+func TestARestartOfTheVaultIsTold(t *testing.T) {
+	t.Parallel()
+	for name, maxStale := range map[string]time.Duration{"by the watch": time.Minute, "by an answer, without a watch": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan struct{}, 8)
+			k := newKit(t, Config{MaxStale: maxStale, Restarted: func() { told <- struct{}{} }})
+			k.vault.rotate("a")
+			hear := func() {
+				if maxStale > 0 {
+					return
+				}
+				v, err := k.Resolve(t.Context(), Ref{Secret: "a", UID: "uid"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				v.Plain.Zero()
+			}
+			if maxStale > 0 {
+				k.run(t)
+			}
+			hear()
+			k.vault.hangUp()
+			hear()
+			if len(told) > 0 {
+				t.Error("a restart is told although the stream only broke")
+			}
+			k.vault.restart("second")
+			hear()
+			select {
+			case <-told:
+			case <-time.After(20 * time.Second):
+				t.Fatal("no restart is told")
+			}
+		})
+	}
+}

@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pinning is an encryption under a version of a secret, 0 being the current one.
+func pinning(secret string, version int) string {
+	return fmt.Sprintf(`{"request": {"cipher": {"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {"keys": [
+		{"name": "workspaces/demo/secrets/%s", "version": %d, "decoding": "DECODING_HEX"}]}}}}`, secret, version)
+}
+
+// A restoration is a vault that is put back to a backup, which knows the key `payments-aes` and
+// the endpoints payments and early, but not what was made since: the binding of a save of early,
+// version 2 of the key with the endpoint pins, and the key of the endpoint late.
+type restoration struct {
+	*constellation
+	backup string
+}
+
+func newRestoration(t *testing.T) restoration {
+	t.Helper()
+	c := apart(t)
+	register(t, c.site, "demo", "payments")
+	c.add("early", "payments-aes", 0)
+	c.running["vault"].stop()
+	r := restoration{c, readFile(t, c.path("vault.db"))}
+	c.start("vault")
+	c.waitReady()
+	r.save("early", "payments-aes", 1)
+	r.rotatePayments("5a17")
+	c.add("pins", "payments-aes", 2)
+	c.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=late-aes", `{"value":{"text":"`+strings.Repeat("0c3e91", 10)+`aabb"}}`)
+	c.add("late", "late-aes", 0)
+	for _, id := range []string{"payments", "early", "pins", "late"} {
+		check(t, c.encrypts(id))
+	}
+	return r
+}
+
+// add registers an endpoint and switches it on.
+func (c *constellation) add(id, secret string, version int) {
+	c.t.Helper()
+	c.must(c.t, owner, http.MethodPost, "/v1/workspaces/demo/endpoints?endpointId="+id, fmt.Sprintf(
+		`{"url": "https://%s/v1/%s", "methods": ["POST"], "encryption": %s}`, aesHost, id, pinning(secret, version)))
+	c.must(c.t, admin, http.MethodPost, endpointPath(id)+":approve", `{}`)
+	c.must(c.t, owner, http.MethodPost, endpointPath(id)+":activate", `{}`)
+}
+
+// save saves the encryption of an endpoint, and switches it on if it is off.
+func (c *constellation) save(id, secret string, version int) {
+	c.t.Helper()
+	c.must(c.t, owner, http.MethodPatch, endpointPath(id), `{"encryption": `+pinning(secret, version)+`}`)
+	c.must(c.t, owner, http.MethodPost, endpointPath(id)+":activate", `{}`)
+}
+
+// rotatePayments adds a version to the payments key, of a pattern.
+func (c *constellation) rotatePayments(pattern string) {
+	c.t.Helper()
+	c.must(c.t, owner, http.MethodPatch, "/v1/"+aesSecret, `{"value":{"text":"`+strings.Repeat(pattern, 14)+`00aa11bb"}}`)
+}
+
+func endpointPath(id string) string { return "/v1/workspaces/demo/endpoints/" + id }
+
+// encrypts fails unless a message of an endpoint is encrypted.
+func (c *constellation) encrypts(id string) error {
+	got, err := c.tryCall(c.t, sender, http.MethodPost, endpointPath(id)+":encrypt", `{"body":"aGVsbG8="}`)
+	if err == nil && got.status == http.StatusInternalServerError {
+		c.t.Errorf("Encrypt for %s = %d %s", id, got.status, got.body)
+	}
+	if err == nil && got.status != http.StatusOK {
+		err = fmt.Errorf("Encrypt for %s = %d %s", id, got.status, got.body)
+	}
+	return err
+}
+
+// off fails unless an endpoint is off because of what a text says.
+func (c *constellation) off(id, because string) error {
+	got, err := c.tryCall(c.t, owner, http.MethodGet, endpointPath(id), "")
+	if err != nil {
+		return err
+	}
+	var e struct{ State, StateReason string }
+	if err := json.Unmarshal(got.body, &e); err != nil {
+		return err
+	}
+	if e.State != "STATE_INACTIVE" || !strings.Contains(e.StateReason, because) {
+		return fmt.Errorf("%s is %s because %q", id, e.State, e.StateReason)
+	}
+	return nil
+}
+
+// putBack kills the vault, puts the backup in the place of its data file, and starts it.
+func (r restoration) putBack() {
+	r.t.Helper()
+	r.running["vault"].kill()
+	check(r.t, os.WriteFile(r.path("vault.db"), []byte(r.backup), 0o600))
+	r.start("vault")
+	eventually(r.t, patience, "the vault is back", func(context.Context) error {
+		got, err := r.tryCall(r.t, owner, http.MethodGet, "/v1/workspaces/demo/secrets", "")
+		if err == nil && got.status != http.StatusOK {
+			err = fmt.Errorf("GET secrets = %d", got.status)
+		}
+		return err
+	})
+}
+
+// agrees waits until the endpoints are what the restored vault can serve.
+func (r restoration) agrees(when string) {
+	r.t.Helper()
+	eventually(r.t, patience, "allowlist and vault agree "+when, func(context.Context) error {
+		return errors.Join(r.encrypts("payments"), r.encrypts("early"),
+			r.off("pins", "a version that the endpoint pins is gone"), r.off("late", "a secret that the endpoint refers to is gone"))
+	})
+}
+
+func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
+	t.Parallel()
+	r := newRestoration(t)
+	r.putBack()
+	r.agrees("at once")
+	r.rotatePayments("0e4f") // has the number of the version that is gone
+	for range 2 {
+		r.agrees("after another version took the number")
+		r.running["allowlist"].kill()
+		r.start("allowlist")
+		r.waitReady()
+	}
+}
+
+func TestTheCommandsOfTheReadmeTellWhatARestoreLost(t *testing.T) {
+	t.Parallel()
+	r := newRestoration(t)
+	r.running["allowlist"].kill()
+	r.putBack()
+	const early, pins, late = "workspaces/demo/endpoints/early", "workspaces/demo/endpoints/pins", "workspaces/demo/endpoints/late"
+	lateSecret := "workspaces/demo/secrets/late-aes"
+	commands := r.restoreCommands()
+	for i, want := range [][]string{
+		{"BOUND_AGAIN " + aesSecret + " " + early, "GIVEN_UP " + aesSecret + " " + early, "SWITCHED_OFF " + aesSecret + " " + pins, "SWITCHED_OFF " + lateSecret + " " + late},
+		{"LOST " + aesSecret + " " + pins, "LOST " + lateSecret + " " + late},
+	} {
+		stdout, code := r.shell(commands[i])
+		got := strings.Split(strings.TrimSpace(strings.ReplaceAll(stdout, "\t", " ")), "\n")
+		for _, line := range want {
+			if !slices.Contains(got, line) {
+				t.Errorf("%s prints %q, want %q among it", commands[i], got, line)
+			}
+		}
+		if code != 1 {
+			t.Errorf("%s exits with %d, want 1", commands[i], code)
+		}
+	}
+	r.start("allowlist")
+	r.waitReady()
+	r.agrees("after the commands")
+	r.rotatePayments("0e4f")
+	r.save("pins", "payments-aes", 2)
+	r.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=late-aes", `{"value":{"text":"`+strings.Repeat("0c3e91", 10)+`aabb"}}`)
+	r.save("late", "late-aes", 0)
+	check(t, errors.Join(r.encrypts("pins"), r.encrypts("late")))
+	r.running["allowlist"].stop()
+	r.expect("reconcile", 0)
+}
+
+// restoreCommands returns the commands that README.md gives for after a restore, for the files of
+// this test.
+func (c *constellation) restoreCommands() []string {
+	c.t.Helper()
+	readme := readFile(c.t, "../../README.md")
+	_, after, _ := strings.Cut(readme, "**After a restore")
+	block := regexp.MustCompile("(?s)```bash\n(.*?)\n *```").FindStringSubmatch(after)
+	if block == nil {
+		c.t.Fatal("README.md gives no commands for after a restore")
+	}
+	return strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "/etc/keyward", c.dir)), "\n")
+}
+
+// shell runs a command line with the programs on its path.
+func (c *constellation) shell(line string) (stdout string, code int) {
+	c.t.Helper()
+	folder, err := programs()
+	check(c.t, err)
+	cmd := exec.CommandContext(c.t.Context(), "bash", "-c", line)
+	cmd.Env = append(os.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.Output()
+	if err != nil && cmd.ProcessState == nil {
+		c.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}

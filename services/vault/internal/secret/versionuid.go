@@ -1,0 +1,35 @@
+package secret
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A vault that is restored from a backup gives the numbers of versions again that were made
+// after the backup. What refers to a version by its number is told a uid, too, which no other
+// version has: it is a digest of the sealed value, whose nonce and data key are random. So a
+// value that was put in the place of another one in the data file has another uid, too.
+
+// versionUID returns the uid of the version with a sealed value.
+func versionUID(sealed keyring.Sealed) string {
+	h := sha256.New()
+	h.Write([]byte("keyward version\x00"))
+	h.Write(sealed.Ciphertext)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:20]))
+}
+
+// uidOf returns the uid of the version that a use names, or nothing for the current one.
+func (u Use) uidOf(r kv.Reader, sec Secret) (string, error) {
+	if u.Version == 0 {
+		return "", nil
+	}
+	sealed, err := loadValue(r, sec, u.Version)
+	if err != nil {
+		return "", err
+	}
+	return versionUID(sealed), nil
+}
