@@ -89,6 +89,8 @@ func requests(secret string) map[string]proto.Message {
 		"ListEndpointHistory": &allowlistv1.ListEndpointHistoryRequest{Name: name},
 		"ApproveEndpoint":     &allowlistv1.ApproveEndpointRequest{Name: name},
 		"ActivateEndpoint":    &allowlistv1.ActivateEndpointRequest{Name: name},
+		"CheckKeys":           &allowlistv1.CheckKeysRequest{Name: name},
+		"ListWorkspaces":      &allowlistv1.ListWorkspacesRequest{},
 		"DeactivateEndpoint":  &allowlistv1.DeactivateEndpointRequest{Name: name},
 		"Encrypt":             &allowlistv1.EncryptRequest{Name: name},
 		"Decrypt":             &allowlistv1.DecryptRequest{Name: name},
@@ -97,7 +99,6 @@ func requests(secret string) map[string]proto.Message {
 		"TestEncryption":      &allowlistv1.TestEncryptionRequest{Name: name},
 		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known to all"), Reason: "does not open"},
 		"ListPresets":         &allowlistv1.ListPresetsRequest{},
-		"ListWorkspaces":      &allowlistv1.ListWorkspacesRequest{},
 		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
 	}
 }

@@ -100,9 +100,16 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 	e := draft()
 	e.Encryption = wrapping(pair)
 	k.owner.create(t, "orders", e)
-	// The length of a text says nothing: it may be decoded, or be a passphrase.
-	k.owner.create(t, "others", draft(k.secret(t, "odd", []byte("seventeen bytes..")...)))
-	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(short)}, "encryption")
+	// The length of a text says nothing where it is a passphrase.
+	odd := k.secret(t, "odd", []byte("seventeen bytes..")...)
+	_, err := k.refusal(t, draft(odd))
+	wantError(t, "a text as a key", err, codes.FailedPrecondition, "KEY_NOT_USABLE")
+	if m := servertest.Metadata(err); m["secret"] != odd || m["cause"] != servertest.Violations(err)[0].Description {
+		t.Errorf("the metadata of a text as a key is %v", m)
+	}
+	e.Encryption = encryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:odd" } derivation { digest { hash: HASH_SHA256 } } } } }`)
+	k.owner.create(t, "others", e)
+	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(short)}, "encryption")
 	wantError(t, "UpdateEndpoint to a key of another length", err, codes.FailedPrecondition, "KEY_NOT_USABLE")
 	k.settle(t, short, 0)
 	k.settle(t, pair, 1)

@@ -1,7 +1,6 @@
 package keys_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -38,14 +37,6 @@ func certificate(key crypto.Signer) []byte {
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	return block("CERTIFICATE", der, err)
 }
-
-// der returns the content of the first PEM block.
-func der(text []byte) []byte {
-	first, _ := pem.Decode(text)
-	return first.Bytes
-}
-
-func join(texts ...[]byte) []byte { return bytes.Join(texts, nil) }
 
 func newRSA(t testing.TB, bits int) *rsa.PrivateKey {
 	t.Helper()

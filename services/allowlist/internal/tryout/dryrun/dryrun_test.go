@@ -30,7 +30,7 @@ func sampleFor(t *testing.T, profile, body string) dryrun.Sample {
 		})
 	}
 	sample := sampleOf(t, pb, payload.Request)
-	sample.Body = []byte(body)
+	sample.Body, sample.ContentType = []byte(body), "text/plain"
 	return sample
 }
 
@@ -90,6 +90,27 @@ func TestWhatComesBackInAnotherFormIsOpenedToo(t *testing.T) {
 	for _, tt := range tests {
 		if got := throwaway(t, sampleFor(t, tt.profile, tt.body)).Opened; got != tt.want {
 			t.Errorf("%s: opened = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A plain direction is shown as it is sent, with programs that verify it.
+func TestAPlainDirectionIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	for signing, keys := range map[string]int{
+		"": 0,
+		`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/b" } headers { key: "X-Sig" value: "${signature}" } }`: 1,
+	} {
+		pb := new(allowlistv1.Encryption)
+		if err := prototext.Unmarshal([]byte("request { "+shared+" } response { plain {} "+signing+" }"), pb); err != nil {
+			t.Fatal(err)
+		}
+		result := throwaway(t, sampleOf(t, pb, payload.Response))
+		if want := string(sampleOf(t, pb, payload.Response).Body); string(result.Body) != want || !result.Opened || len(result.Keys) != keys || len(result.Headers) != keys {
+			t.Errorf("Throwaway with %d keys = %s, opened %v, keys %v", keys, result.Body, result.Opened, result.Keys)
+		}
+		if len(result.Programs) == 0 {
+			t.Error("there is no program that reads it")
 		}
 	}
 }
