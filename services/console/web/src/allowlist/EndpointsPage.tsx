@@ -18,7 +18,7 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
-import { algorithms, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
+import { protections, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
 export function EndpointsPage() {
@@ -63,6 +63,7 @@ export function EndpointsPage() {
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
+      {actions.warnings}
       {empty ? (
         filter.query || filter.state || unsafe ? (
           <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
@@ -130,7 +131,7 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
 function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointActions }) {
   const { workspace, manage } = useAccess();
   const id = idOf(endpoint.name);
-  const used = algorithms(endpoint.encryption);
+  const used = protections(endpoint.encryption);
   return (
     <tr>
       <th scope="row" data-label="Endpoint">

@@ -5,6 +5,7 @@ import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { listSecrets } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { StoredValue } from "../shape/decoding";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
@@ -13,7 +14,8 @@ import { storable, usages, type KnownUsage } from "./usage";
 interface Props {
   /** The resource name of what is chosen. */
   value: string | undefined;
-  onChange: (name: string) => void;
+  /** Told of the choice, and of the value if that was stored from here just now. */
+  onChange: (name: string, stored?: StoredValue) => void;
   label: string;
   /** The only use that fits here. */
   usage: KnownUsage;
@@ -76,7 +78,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         </Combobox.Dropdown>
       </Combobox>
       {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s) => s.name && onChange(s.name)} />
+      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />
     </div>
   );
 }

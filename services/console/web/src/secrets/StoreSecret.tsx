@@ -28,8 +28,8 @@ interface Props {
   usage?: KnownUsage;
   /** The host that a credential is wanted for. */
   host?: string;
-  /** Told of the stored secret. Then the dialog closes by itself. */
-  onStored?: (secret: SecretJson) => void;
+  /** Told of the stored secret, and whether its value was generated. Then the dialog closes by itself. */
+  onStored?: (secret: SecretJson, generated: boolean) => void;
 }
 
 /** Stores a new secret. The value is sealed for the vault, and the page forgets it. */
@@ -39,12 +39,12 @@ export function StoreSecret({ opened, onClose, ...rest }: Props) {
     onClose();
     setStored(undefined);
   };
-  const done = (secret: SecretJson) => {
+  const done = (secret: SecretJson, generated: boolean) => {
     if (!rest.onStored) {
       setStored(secret);
       return;
     }
-    rest.onStored(secret);
+    rest.onStored(secret, generated);
     close();
   };
   return (
@@ -55,7 +55,7 @@ export function StoreSecret({ opened, onClose, ...rest }: Props) {
 }
 
 interface FormProps extends Omit<Props, "opened" | "onClose" | "onStored"> {
-  onDone: (secret: SecretJson) => void;
+  onDone: (secret: SecretJson, generated: boolean) => void;
   onCancel: () => void;
 }
 
@@ -90,7 +90,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         { requestId: found.requestId, ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
-      onDone(secret);
+      onDone(secret, Boolean(found.value.generate));
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
   const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
