@@ -54,7 +54,9 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	if err != nil {
 		return nil, err
 	}
-	pb := &allowlistv1.DiagnoseSampleResponse{Found: answer.Found, Tried: uint32(answer.Tried)}
+	pb := &allowlistv1.DiagnoseSampleResponse{
+		Found: answer.Found, Tried: uint32(answer.Tried), UnusableKeys: fitsToProto(answer.Unusable),
+	}
 	for _, d := range answer.Differences {
 		pb.Differences = append(pb.Differences, &allowlistv1.Difference{Field: d.Field, Configured: d.Configured, Works: d.Works})
 	}

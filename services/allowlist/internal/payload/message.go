@@ -88,6 +88,8 @@ type Input struct {
 	Context Context
 	// ContentType is the one of the body, for signatures over it.
 	ContentType string
+	// JSON says that plaintexts are JSON: a whole body that is none does not open.
+	JSON bool
 	// Exchange is that of the message which this one answers.
 	Exchange *Exchange
 	// Trace is nil where nobody looks.

@@ -21,6 +21,7 @@ type Pipeline struct {
 	kind        kind
 	nested      *nested // nil: nothing is signed inside
 	selection   selection.Selection
+	whole       bool // all of the body is selected
 	envelope    *envelope
 	contentType string
 	ivSuffix    *suffix
@@ -248,6 +249,9 @@ func (p *Pipeline) notVerified(m *message, opened []byte, refused error) error {
 // open decrypts the selected values of a body. A body that is spoiled comes with the error.
 func (p *Pipeline) open(m *message) ([]byte, error) {
 	opened, err := p.tryOpen(m)
+	if err == nil && m.JSON && p.whole && !validJSON(opened) { // of what is spoiled, too: see plaintext.go
+		err = selection.ErrValue
+	}
 	switch {
 	case err == nil && !m.spoiled:
 		return opened, nil

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -160,7 +160,7 @@ func macHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 }
 
 // key returns one version of a key, private to sign or public to verify.
-func (s *signer) key(m *message, from *source, k Key, private bool) (any, keys.Info, error) {
+func (s *signer) key(m *message, from *source, k Key, private bool) (any, keyform.Info, error) {
 	key, info, err := joseKey(from, k, s.shared, private, m.keepUnused())
 	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
 		return nil, info, from.unusable(errKeyLength)
@@ -169,7 +169,7 @@ func (s *signer) key(m *message, from *source, k Key, private bool) (any, keys.I
 }
 
 // withFingerprints returns the compiled signer with the fingerprints of a key in its JOSE header.
-func (s *signer) withFingerprints(from *source, info keys.Info) (*signature.Signer, error) {
+func (s *signer) withFingerprints(from *source, info keyform.Info) (*signature.Signer, error) {
 	jws, ok := s.config.Scheme.(signature.JWS)
 	if !ok || !holdsFingerprint(jws.Header) {
 		return s.compiled, nil

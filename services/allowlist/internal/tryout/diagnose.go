@@ -59,6 +59,9 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{}, err
 	}
 	defer resolver.Zero(keys...)
+	if hopeless := config.Pipeline(c.Direction).Hopeless(payloadKeys(keys)); len(hopeless) > 0 {
+		return diagnosis.Answer{Unusable: hopeless}, nil
+	}
 	problem.Turn = func() turn.Turn {
 		return s.turns.For(ctx, turn.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
 	}
@@ -103,7 +106,7 @@ func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, e
 
 // protects reports whether a profile does more than sign.
 func protects(p *allowlistv1.Profile) bool {
-	return p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil
+	return payload.Protects(p)
 }
 
 // longest ends what takes longer than its estimate said, by the server's clock: a message of

@@ -58,6 +58,8 @@ type Answer struct {
 	Differences []variant.Difference
 	// Tried is how many variants were tried.
 	Tried int
+	// Unusable are the keys that no variant can use. If there are any, none was tried.
+	Unusable []payload.Fit
 }
 
 // Find tries the variants of a profile, the likelier first, until one opens the message,
