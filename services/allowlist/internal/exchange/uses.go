@@ -57,6 +57,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 	s.stages.WithLabelValues(stage).Inc()
 	failure := usage.Failure{
 		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request,
+		Cause: payload.Cause(err),
 	}
 	var last usage.Key
 	for i, ref := range l.references {

@@ -278,6 +278,23 @@ func Stage(err error) string {
 	return ""
 }
 
+// A misfit is a signature that is not right, with what is wrong with it.
+type misfit struct{ cause string }
+
+func (misfit) Error() string { return errSignature.Error() }
+
+// Unwrap returns the stage.
+func (misfit) Unwrap() error { return errSignature }
+
+// Cause returns what was wrong with a message that stopped at a [Stage], as
+// MessageFailure.cause has it; empty where that is not told.
+func Cause(err error) string {
+	if m, ok := errors.AsType[misfit](err); ok {
+		return m.cause
+	}
+	return ""
+}
+
 // notOpened returns the one answer for a partner's data that does not open.
 func notOpened(stage error) *fault.Error {
 	return fault.New(fault.InvalidArgument, DecryptionFailed, "what came from the partner does not open").Because(stage)
