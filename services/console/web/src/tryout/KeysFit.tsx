@@ -26,7 +26,7 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   if (check.error) {
     const problem = problemOf(check.error);
     const { title, text } = explain(problem);
-    const misfit = problem.reason === "KEY_NOT_USABLE";
+    const misfit = problem.reason.startsWith("KEY_");
     return (
       <Notice tone={misfit ? "bad" : "warn"} icon={<AlertIcon size={18} />} title={misfit ? "Your key does not fit" : "Your key was not checked"}>
         <p>
