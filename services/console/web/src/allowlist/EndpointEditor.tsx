@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -6,7 +6,8 @@ import { createEndpoint, getEndpoint, updateEndpoint } from "../api/allowlist";
 import { endpointName, idOf, idRule } from "../api/names";
 import { Problem } from "../api/problem";
 import { Link } from "../app/Link";
-import { navigate, paths, setGuard } from "../app/router";
+import { navigate, paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { Findings, focusField } from "../shape/findings";
 import { Conflict, differencesOf } from "../ui/Conflict";
@@ -14,6 +15,7 @@ import { ChevronRightIcon } from "../ui/icons";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { useStillWrong } from "../ui/useStillWrong";
 import { useRefresh } from "./actions";
 import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
 import { EncryptionCard } from "./EncryptionCard";
@@ -61,9 +63,10 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
   }, [error]);
+  const wrong = useStillWrong(error, { endpointId: id, endpoint: endpointOf(draft) });
   const mask = changed(before, draft);
   const dirty = mask.length > 0 || (!endpoint && id !== "");
-  const leave = useLeaveGuard(dirty && !busy);
+  useUnsaved(dirty);
   const ready = idRule.test(id) && draft.url !== "" && draft.methods.length > 0 && (!endpoint || dirty);
 
   const save = (etag = endpoint?.etag) =>
@@ -83,7 +86,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
     });
 
   return (
-    <Findings value={error}>
+    <Findings value={wrong}>
       <form
         ref={form}
         className="stack"
@@ -96,7 +99,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
         <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
         <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
-        <FindingSummary problem={error} onGo={(field) => focusField(form.current, field)} />
+        <FindingSummary problem={wrong} onGo={(field) => focusField(form.current, field)} />
         <div className="save-bar">
           <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
           <Group gap="xs" wrap="nowrap">
@@ -109,7 +112,6 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           </Group>
         </div>
       </form>
-      {leave.dialog}
       {theirs && (
         <Conflict
           what="endpoint"
@@ -132,45 +134,4 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
 function foundAt({ reason, violations, metadata }: Problem): string[] {
   if (reason === "ENDPOINT_EXISTS") return ["endpoint_id"];
   return [...violations.map((v) => v.field), ...(metadata.field ? [metadata.field] : [])];
-}
-
-/** Asks before unsaved work is left, inside the page and out of it. */
-function useLeaveGuard(dirty: boolean) {
-  const [leave, setLeave] = useState<() => void>();
-  useEffect(() => {
-    if (!dirty) return;
-    const unload = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener("beforeunload", unload);
-    setGuard((go) => {
-      setLeave(() => go);
-      return true;
-    });
-    return () => {
-      window.removeEventListener("beforeunload", unload);
-      setGuard(undefined);
-    };
-  }, [dirty]);
-  const stay = () => setLeave(undefined);
-  const dialog = (
-    <Modal opened={Boolean(leave)} onClose={stay} title="Leave without saving?" size="sm">
-      <div className="stack">
-        <p>What you changed here is lost.</p>
-        <Group justify="flex-end">
-          <Button variant="subtle" color="gray" onClick={stay}>
-            Stay
-          </Button>
-          <Button
-            color="red"
-            onClick={() => {
-              stay();
-              leave?.();
-            }}
-          >
-            Leave
-          </Button>
-        </Group>
-      </div>
-    </Modal>
-  );
-  return { dialog };
 }

@@ -25,6 +25,11 @@ export class Problem extends Error {
     const delay = details.find((d) => d.retryDelay)?.retryDelay;
     this.retryAfter = delay ? Number.parseFloat(delay) : undefined;
   }
+
+  /** The same problem with other violations. */
+  about(violations: Violation[]): Problem {
+    return Object.assign(Object.create(Problem.prototype) as Problem, this, { message: this.message, violations });
+  }
 }
 
 interface StatusBody {

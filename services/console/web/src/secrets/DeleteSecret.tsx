@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
@@ -6,6 +6,7 @@ import { idOf } from "../api/names";
 import { deleteSecret } from "../api/vault";
 import { navigate, paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -40,7 +41,7 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
     });
 
   return (
-    <Modal opened onClose={onClose} title={inUse && !admin ? "This secret is in use" : "Delete secret"}>
+    <Dialog onClose={onClose} title={inUse && !admin ? "This secret is in use" : "Delete secret"}>
       <form
         className="stack"
         onSubmit={(e) => {
@@ -84,6 +85,6 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
           )}
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Radio, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -7,6 +7,7 @@ import { violationOf } from "../api/problem";
 import { getSecret, updateSecret } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Conflict, differencesOf } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { HostsField, LabelsField } from "../ui/LabelsField";
 import { Notice, plural } from "../ui/parts";
@@ -32,11 +33,11 @@ export function EditSecret({ name, rotate, onClose }: Props) {
   // Read anew, so that what is edited is what is there.
   const secret = useQuery({ queryKey: ["secret", name, "edit"], queryFn: ({ signal }) => getSecret(name, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
   return (
-    <Modal opened onClose={onClose} title={<>{rotate ? "New value for" : "Edit"} <span className="mono">{idOf(name)}</span></>} size={620} closeOnClickOutside={false}>
+    <Dialog onClose={onClose} title={rotate ? "New value for" : "Edit"} of={idOf(name)} shows={secret.data?.etag} size={620} closeOnClickOutside={false}>
       <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
       {secret.isPending && <Skeleton height={260} />}
       {secret.data && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onClose={onClose} />}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Textarea, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
@@ -6,6 +6,7 @@ import { idOf } from "../api/names";
 import { violationOf } from "../api/problem";
 import { replacePurpose, updateSecret } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Card, Fact, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -112,7 +113,7 @@ function ReplacePurpose({ secret, onClose }: Props) {
       onClose();
     });
   return (
-    <Modal opened onClose={onClose} title="Replace purpose" size={620}>
+    <Dialog onClose={onClose} title="Replace purpose" size={620}>
       <form
         className="stack"
         noValidate
@@ -139,7 +140,7 @@ function ReplacePurpose({ secret, onClose }: Props) {
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -155,7 +156,7 @@ function ShareKey({ secret, onClose }: Props) {
       onClose();
     });
   return (
-    <Modal opened onClose={onClose} title="Share key" size={520}>
+    <Dialog onClose={onClose} title="Share key" size={520}>
       <form
         className="stack"
         noValidate
@@ -181,6 +182,6 @@ function ShareKey({ secret, onClose }: Props) {
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

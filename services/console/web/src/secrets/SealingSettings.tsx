@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
@@ -6,6 +6,7 @@ import { violationOf } from "../api/problem";
 import { updateSealing } from "../api/vault";
 import type { SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Copy } from "../ui/Copy";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Fact, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -18,7 +19,7 @@ import { type Ability, useSealing } from "./sealing";
 export function SealingSettings({ onClose }: { onClose: () => void }) {
   const sealing = useSealing();
   return (
-    <Modal opened onClose={onClose} title="Sealed values" size={620}>
+    <Dialog onClose={onClose} title="Sealed values" shows={sealing.isPending} size={620}>
       <div className="stack">
         <p>
           This console seals each value in the browser, with a public key of the vault. Whatever lies in between, such as the gateway or a proxy that terminates TLS, cannot read it. Sealing does not help against a gateway that serves a modified console or another key.
@@ -32,7 +33,7 @@ export function SealingSettings({ onClose }: { onClose: () => void }) {
           </>
         )}
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

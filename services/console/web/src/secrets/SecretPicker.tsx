@@ -76,7 +76,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         </Combobox.Dropdown>
       </Combobox>
       {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s) => s.name && onChange(s.name)} />
+      {storing && <StoreSecret onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s) => s.name && onChange(s.name)} />}
     </div>
   );
 }

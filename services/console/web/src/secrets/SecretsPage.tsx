@@ -102,7 +102,7 @@ export function SecretsPage() {
           </>
         )
       )}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} />
+      {storing && <StoreSecret onClose={() => setStoring(false)} />}
       {sealing && <SealingSettings onClose={() => setSealing(false)} />}
     </div>
   );

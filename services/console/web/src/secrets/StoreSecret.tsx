@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Switch, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Radio, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -10,6 +10,7 @@ import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Copy } from "../ui/Copy";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon, CheckIcon, CrossIcon, ShieldCheckIcon } from "../ui/icons";
 import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
 import { Notice } from "../ui/parts";
@@ -22,7 +23,6 @@ import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
-  opened: boolean;
   onClose: () => void;
   /** What it is for, where the place that asks allows one use only. */
   usage?: KnownUsage;
@@ -33,7 +33,7 @@ interface Props {
 }
 
 /** Stores a new secret. The value is sealed for the vault, and the page forgets it. */
-export function StoreSecret({ opened, onClose, ...rest }: Props) {
+export function StoreSecret({ onClose, ...rest }: Props) {
   const [stored, setStored] = useState<SecretJson>();
   const close = () => {
     onClose();
@@ -48,13 +48,13 @@ export function StoreSecret({ opened, onClose, ...rest }: Props) {
     close();
   };
   return (
-    <Modal opened={opened} onClose={close} title={stored ? "Stored" : "Store New Secret"} size={620} closeOnClickOutside={false}>
+    <Dialog onClose={close} title={stored ? "Stored" : "Store New Secret"} shows={stored} size={620} closeOnClickOutside={false}>
       {stored ? <Stored secret={stored} onMore={() => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
-    </Modal>
+    </Dialog>
   );
 }
 
-interface FormProps extends Omit<Props, "opened" | "onClose" | "onStored"> {
+interface FormProps extends Omit<Props, "onClose" | "onStored"> {
   onDone: (secret: SecretJson) => void;
   onCancel: () => void;
 }

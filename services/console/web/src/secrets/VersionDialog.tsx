@@ -1,10 +1,11 @@
-import { Button, Checkbox, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { actOnVersion, type VersionAct } from "../api/vault";
 import { Conflict } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Fact, Notice, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -60,7 +61,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
     });
 
   return (
-    <Modal opened onClose={onClose} title={`${actWords[act].name} version ${number}`} size={520}>
+    <Dialog onClose={onClose} title={`${actWords[act].name} version ${number}`} size={520}>
       <form
         className="stack"
         onSubmit={(e) => {
@@ -102,7 +103,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
           onClose={() => setConflict(false)}
         />
       )}
-    </Modal>
+    </Dialog>
   );
 }
 
