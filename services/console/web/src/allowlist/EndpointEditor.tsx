@@ -11,6 +11,7 @@ import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { Findings, focusField } from "../shape/findings";
 import { Conflict, differencesOf } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { ChevronRightIcon } from "../ui/icons";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
@@ -20,6 +21,7 @@ import { useRefresh } from "./actions";
 import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
 import { EncryptionCard } from "./EncryptionCard";
 import { FindingSummary } from "./FindingSummary";
+import { misfits, misfitsOf, refsOf, useMisfits } from "./keys";
 import { AboutCard, RequestCard } from "./RequestCard";
 
 /** Adds an endpoint, or changes one. */
@@ -58,19 +60,31 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   const [id, setId] = useState(idOf(endpoint?.name));
   const [reason, setReason] = useState("");
   const [theirs, setTheirs] = useState<EndpointJson>();
-  const { run, busy, error } = useAction();
+  const [moving, setMoving] = useState(false);
+  const { run, busy, error, reset } = useAction();
+  const name = endpoint?.name ?? endpointName(workspace, "-");
+  const unfit = useMisfits(name, draft);
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
   }, [error]);
+  // Other keys, or the same read in another way, are checked anew.
+  const refs = JSON.stringify(refsOf(draft.encryption));
+  useEffect(() => {
+    if (error?.reason === "KEY_NOT_USABLE") reset();
+  }, [refs]);
   const wrong = useStillWrong(error, { endpointId: id, endpoint: endpointOf(draft) });
   const mask = changed(before, draft);
   const dirty = mask.length > 0 || (!endpoint && id !== "");
+  // Another reason why the URL is public is no other URL.
+  const inService = endpoint?.state === "STATE_ACTIVE" && before.url !== draft.url;
   useUnsaved(dirty);
   const ready = idRule.test(id) && draft.url !== "" && draft.methods.length > 0 && (!endpoint || dirty);
 
   const save = (etag = endpoint?.etag) =>
     run(async () => {
+      const misfit = await misfits(name, draft);
+      if (misfit) throw misfit;
       const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
       try {
         const saved = endpoint?.name
@@ -80,20 +94,25 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         refresh(saved.name);
         navigate(paths.endpoint(workspace, id), { force: true });
       } catch (failure) {
-        if (!(failure instanceof Problem && failure.reason === "ETAG_MISMATCH" && endpoint?.name)) throw failure;
+        if (!(failure instanceof Problem)) throw failure;
+        const { cause, field, secret } = failure.metadata;
+        if (failure.reason === "KEY_NOT_USABLE" && cause) throw misfitsOf({ keys: [{ field, secret, cause }] }, draft.encryption) ?? failure;
+        if (failure.reason !== "ETAG_MISMATCH" || !endpoint?.name) throw failure;
         setTheirs(await getEndpoint(endpoint.name));
       }
     });
 
   return (
-    <Findings value={wrong}>
+    <Findings value={wrong ?? unfit}>
       <form
         ref={form}
         className="stack"
         noValidate
         onSubmit={(e) => {
           e.preventDefault();
-          if (ready) void save();
+          if (!ready) return;
+          if (inService) setMoving(true);
+          else void save();
         }}
       >
         <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
@@ -112,6 +131,30 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           </Group>
         </div>
       </form>
+      {moving && (
+        <Dialog onClose={() => setMoving(false)} title="Take the endpoint out of service?">
+          <div className="stack">
+            <p>
+              The endpoint is active, and its verification is for <b className="mono wrap-anywhere">{before.url}</b>. With another host, port or scheme the verification is undone, and it may be with another path.
+            </p>
+            <p>The endpoint is then PENDING: nothing is encrypted or decrypted for it until it is verified or approved again, and activated.</p>
+            <Group justify="flex-end">
+              <Button variant="subtle" color="gray" onClick={() => setMoving(false)}>
+                Keep editing
+              </Button>
+              <Button
+                color="red"
+                onClick={() => {
+                  setMoving(false);
+                  void save();
+                }}
+              >
+                Save the new URL
+              </Button>
+            </Group>
+          </div>
+        </Dialog>
+      )}
       {theirs && (
         <Conflict
           what="endpoint"

@@ -24,7 +24,8 @@ import { useEndpointActions, type EndpointActions } from "./actions";
 import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
-import { expiryWords, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+import { Warnings } from "./Warnings";
+import { directionWords, expiryWords, isEncrypted, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
 
 const all = [
   ["overview", "Overview"],
@@ -76,6 +77,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
       ) : (
         <>
           <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
+          {manage && <Warnings endpoint={data} />}
           {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
           <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
             <TabList>
@@ -290,8 +292,8 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
       {legacy.length > 0 && (
         <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
           {legacy.map((l) => (
-            <p key={l.flag + l.expires}>
-              <b>{l.flag}</b>, {expiryWords(l)} ({day(l.expires)}): {l.reason}
+            <p key={l.flag + l.expires + l.reason}>
+              <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): {l.reason}
             </p>
           ))}
         </Notice>
@@ -301,7 +303,7 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
           <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
         </Card>
         <Card title="Responses">
-          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">As requests are, without the signature.</p>}
+          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">{!isEncrypted(encryption.request) ? "Not encrypted, and not signed." : "As requests are, without the signature."}</p>}
         </Card>
       </div>
       {(encryption.alsoUsedFor?.length ?? 0) > 0 && (

@@ -9,7 +9,7 @@ import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { ClockIcon, EyeIcon, GlobeIcon, PencilIcon, PlusIcon, PowerIcon, SearchIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
-import { Pager, usePages } from "../ui/Pager";
+import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { Ellipsis, Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
@@ -18,7 +18,7 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
-import { algorithms, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
+import { protections, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
 export function EndpointsPage() {
@@ -33,12 +33,13 @@ export function EndpointsPage() {
   // Taken once, so that all pages of a list are of the same one.
   const legacyExpiresBefore = useMemo(() => legacyBefore(unsafe), [unsafe]);
   const size = Number(params.get("size") ?? 50);
-  const pages = usePages(JSON.stringify([workspace, filter, unsafe, size]));
+  const pages = usePages();
   const endpoints = useQuery({
     queryKey: ["endpoints", workspace, filter, legacyExpiresBefore, size, pages.token ?? ""],
     queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
+  useFirstAgain(pages, endpoints.error);
   const actions = useEndpointActions();
   const list = endpoints.data?.endpoints;
   const empty = list?.length === 0 && pages.number === 0 && !endpoints.isPlaceholderData;
@@ -63,6 +64,7 @@ export function EndpointsPage() {
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
+      {actions.warnings}
       {empty ? (
         filter.query || filter.state || unsafe ? (
           <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
@@ -130,7 +132,7 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
 function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointActions }) {
   const { workspace, manage } = useAccess();
   const id = idOf(endpoint.name);
-  const used = algorithms(endpoint.encryption);
+  const used = protections(endpoint.encryption);
   return (
     <tr>
       <th scope="row" data-label="Endpoint">

@@ -11,6 +11,7 @@ import { SecretPage } from "../secrets/SecretPage";
 import { SecretsPage } from "../secrets/SecretsPage";
 import { match, navigate, paths, usePlace } from "./router";
 import { Shell } from "./Shell";
+import { pageTitle, useTitle } from "./title";
 
 // What fewer people need, or what is larger, comes when it is asked for.
 const EndpointsPage = lazy(async () => ({ default: (await import("../allowlist/EndpointsPage")).EndpointsPage }));
@@ -81,6 +82,7 @@ function firstWorkspace(caller: CallerJson): string | undefined {
 function Page({ path }: { path: string }) {
   const { workspace, manage } = useAccess();
   const rest = path.replace(/^\/w\/[^/]+/, "").replace(/\/+$/, "");
+  useTitle(pageTitle(rest));
   useEffect(() => {
     if (rest === "") navigate(manage ? paths.secrets(workspace) : paths.endpoints(workspace), { replace: true });
   }, [rest, manage, workspace]);

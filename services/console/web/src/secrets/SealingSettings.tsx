@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useAccess } from "../api/access";
 import { violationOf } from "../api/problem";
 import { updateSealing } from "../api/vault";
+import { useUnsaved } from "../app/unsaved";
 import type { SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Copy } from "../ui/Copy";
 import { Dialog } from "../ui/Dialog";
@@ -94,7 +95,8 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
   const { workspace, admin } = useAccess();
   const cache = useQueryClient();
   const [reason, setReason] = useState("");
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(reason !== "", busy);
   const required = sealing.required ?? false;
   if (required && !admin) return <p className="dimmed">Only a super admin can accept values that are not sealed again.</p>;
   const ready = !required || reason.trim() !== "";
@@ -109,6 +111,7 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
     });
   return (
     <form
+      ref={form}
       className="stack"
       noValidate
       onSubmit={(e) => {
@@ -126,7 +129,7 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
       <TextInput label="Reason" description={required ? "For the change log." : "Optional, for the change log."} withAsterisk={required} maxLength={512} autoComplete="off" value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
-        <Button variant="subtle" color="gray" onClick={onDone}>
+        <Button variant="subtle" color="gray" disabled={busy} onClick={onDone}>
           Cancel
         </Button>
         <Button type="submit" color={required ? "red" : undefined} loading={busy} disabled={!ready}>

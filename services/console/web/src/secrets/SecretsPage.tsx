@@ -2,11 +2,13 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { useAccess } from "../api/access";
+import { idOf } from "../api/names";
 import { listSecrets, type Sort } from "../api/vault";
 import { useParams } from "../app/router";
-import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { SecretJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
-import { Pager, usePages } from "../ui/Pager";
+import { Pager, useFirstAgain, usePages } from "../ui/Pager";
+import { byName } from "../ui/order";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
@@ -35,13 +37,14 @@ export function SecretsPage() {
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
   const size = Number(params.get("size") ?? 50);
-  const pages = usePages(JSON.stringify([workspace, filter, size]));
+  const pages = usePages();
   const secrets = useQuery({
     queryKey: ["secrets", workspace, filter, size, pages.token ?? ""],
     queryFn: ({ signal }) => listSecrets(workspace, { ...filter, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
-  const list = secrets.data?.secrets;
+  useFirstAgain(pages, secrets.error);
+  const list = inOrder(secrets.data?.secrets, filter.orderBy, !pages.token && !secrets.data?.nextPageToken);
   const filtered = Boolean(filter.query || filter.usage || filter.label || rotationDueBefore);
   const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData;
 
@@ -106,6 +109,16 @@ export function SecretsPage() {
       {sealing && <SealingSettings onClose={() => setSealing(false)} />}
     </div>
   );
+}
+
+/**
+ * The API sorts names by their bytes, which is the order that its pages need: `key-10` comes before
+ * `key-2`. Where one page holds the whole list, the names are in the order that people expect.
+ */
+function inOrder(secrets: SecretJson[] | undefined, order: Sort, whole: boolean): SecretJson[] | undefined {
+  if (!whole || !order.startsWith("name")) return secrets;
+  const sorted = secrets?.toSorted((a, b) => byName(idOf(a.name), idOf(b.name)));
+  return order === "name" ? sorted : sorted?.reverse();
 }
 
 /** Filters by label once what is typed is one. */

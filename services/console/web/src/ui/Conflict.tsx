@@ -45,10 +45,10 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
                 <tr key={d.field}>
                   <th scope="row">{d.field}</th>
                   <td data-changed={d.theirs !== d.before || undefined}>
-                    <pre>{d.theirs || "–"}</pre>
+                    <pre dir="auto">{d.theirs || "–"}</pre>
                   </td>
                   <td data-changed={d.yours !== d.before || undefined}>
-                    <pre>{d.yours || "–"}</pre>
+                    <pre dir="auto">{d.yours || "–"}</pre>
                   </td>
                 </tr>
               ))}

@@ -1,0 +1,77 @@
+import { Loader } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { placeWords } from "../allowlist/FindingSummary";
+import { checkKeys } from "../api/allowlist";
+import { idOf } from "../api/names";
+import { explain, problemOf } from "../api/problem";
+import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type { KeyFitJson } from "../gen/keyward/allowlist/v1/service_pb";
+import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
+import { Notice } from "../ui/parts";
+
+interface Props {
+  name: string;
+  /** The endpoint on a form. Without: what is saved. */
+  endpoint?: EndpointJson;
+  /** A body for the round trip, in base64. */
+  sample?: string;
+  /** Tells one check from the next. */
+  run: number;
+}
+
+/** Whether the endpoint's own keys can work, beside what throw-away keys have shown. */
+export function KeysFit({ name, endpoint, sample, run }: Props) {
+  const check = useQuery({ queryKey: ["fit", name, run], queryFn: ({ signal }) => checkKeys(name, { endpoint, sample }, signal), retry: false, gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
+  if (check.isPending) return <Loader size="xs" role="status" aria-label="Checking your keys" />;
+  if (check.error) {
+    const { title, text } = explain(problemOf(check.error));
+    return (
+      <Notice tone="warn" title="Your key was not checked">
+        <p>
+          {title}. {text}
+        </p>
+        <Violations list={problemOf(check.error).violations} />
+      </Notice>
+    );
+  }
+  const { fits, keys = [], roundTrip } = check.data;
+  if (!fits) {
+    return (
+      <Notice tone="bad" icon={<AlertIcon size={18} />} title="Your key does not fit">
+        <Misfits keys={keys.filter((k) => !k.fits)} />
+      </Notice>
+    );
+  }
+  if (keys.length === 0) return null;
+  return (
+    <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={keys.length === 1 ? "Your key fits" : "Your keys fit"}>
+      <p>{roundTrip ? "A made-up message went through with the stored keys and came back." : "Nothing is known against the stored keys. A round trip was not possible here."}</p>
+    </Notice>
+  );
+}
+
+/** Keys that cannot work: which, where, why and what to do. */
+export function Misfits({ keys }: { keys: KeyFitJson[] }) {
+  return (
+    <ul className="finding-list">
+      {keys.map((k) => (
+        <li key={k.field}>
+          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Violations({ list }: { list: { field: string; description: string }[] }) {
+  if (list.length === 0) return null;
+  return (
+    <ul className="finding-list">
+      {list.map((v) => (
+        <li key={v.field + v.description}>
+          <b>{placeWords(v.field)}</b> {v.description}
+        </li>
+      ))}
+    </ul>
+  );
+}
