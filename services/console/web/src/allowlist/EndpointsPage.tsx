@@ -5,6 +5,7 @@ import { useAccess } from "../api/access";
 import { listEndpoints } from "../api/allowlist";
 import { idOf } from "../api/names";
 import type { Sort } from "../api/vault";
+import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
@@ -71,9 +72,9 @@ export function EndpointsPage() {
             No endpoint of this workspace matches what you look for.
           </Empty>
         ) : (
-          <Empty icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
+          <EmptyWorkspace icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
             {manage ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's." : "An owner of the workspace adds them."}
-          </Empty>
+          </EmptyWorkspace>
         )
       ) : (
         !(endpoints.error && !list) && (

@@ -126,7 +126,7 @@ function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
       <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Type the name of any workspace on the left." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
+        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
       </Empty>
     </div>
   );

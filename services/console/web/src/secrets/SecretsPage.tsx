@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { listSecrets, type Sort } from "../api/vault";
+import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { useParams } from "../app/router";
 import type { SecretJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
@@ -93,9 +94,9 @@ export function SecretsPage() {
             No secret in this workspace matches your search.
           </Empty>
         ) : (
-          <Empty icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
+          <EmptyWorkspace icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
             Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
-          </Empty>
+          </EmptyWorkspace>
         )
       ) : (
         !(secrets.error && !list) && (
