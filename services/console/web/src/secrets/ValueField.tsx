@@ -81,6 +81,7 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   // A weak key is asked about once the vault has refused it.
   const [weak, setWeak] = useState(false);
   if (!weak && error?.includes("weak_reason")) setWeak(true);
+  if (!locked && problem?.metadata.form === "PKCS12_PASSWORD") setLocked(true);
   const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
 
   /** Makes the page forget the value itself. */

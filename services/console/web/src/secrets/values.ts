@@ -9,10 +9,10 @@ export function valueError(problem: Problem | undefined): string | undefined {
   return found.length > 0 ? found.join(" ") : undefined;
 }
 
-/** The command that the server says helps with a value, without the period after it. */
+/** The command that the server says helps with a value, such as `openssl …`; a sentence ends with it. */
 export function commandIn(problem: Problem | undefined): string | undefined {
-  const found = problem?.violations.filter((v) => v.field.startsWith("secret.value")).map((v) => /\bopenssl [^`]+/.exec(v.description)?.[0]);
-  return found?.find(Boolean)?.replace(/[.\s]+$/, "");
+  const found = problem?.violations.filter((v) => v.field.startsWith("secret.value")).map((v) => /: ([a-z][a-z-]+ .*-.+)$/.exec(v.description)?.[1]);
+  return found?.find(Boolean)?.replace(/\.$/, "");
 }
 
 /** The first bytes of a file. */
