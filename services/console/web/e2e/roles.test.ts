@@ -22,7 +22,7 @@ describe("a member", () => {
     expect(await page.getByRole("button", { name: /Add|Actions/ }).count()).toBe(0);
     await page.getByRole("link", { name: "The Bank" }).click();
     await page.getByText("A stored secret").first().waitFor();
-    expect(await page.getByRole("tab").allInnerTexts()).toEqual(["Overview", "Encryption"]);
+    expect(await page.getByRole("tab").allInnerTexts()).toEqual(["Overview", "Encryption", "Integrate"]);
     expect(await page.getByRole("button", { name: /Edit|Activate|Verify|More/ }).count()).toBe(0);
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByText("AES-256-GCM").waitFor();

@@ -8,6 +8,7 @@ import { Link } from "../app/Link";
 import { navigate, paths } from "../app/router";
 import type { EndpointJson, ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { History } from "../history/History";
+import { Integrate } from "../integrate/Integrate";
 import { MessageView, SecretRefView } from "../shape/View";
 import type { Json } from "../shape/value";
 import { Diagnose } from "../tryout/Diagnose";
@@ -31,6 +32,7 @@ const all = [
   ["overview", "Overview"],
   ["encryption", "Encryption"],
   ["test", "Test"],
+  ["integrate", "Integrate"],
   ["verification", "Verification"],
   ["history", "Change logs"],
 ] as const;
@@ -50,7 +52,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
   // What a member may not ask for is not offered.
-  const tabs = all.filter(([value]) => manage || value === "overview" || value === "encryption").filter(([value]) => value !== "test" || endpoint.data?.encryption);
+  const tabs = all.filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value)).filter(([value]) => value !== "test" || endpoint.data?.encryption);
   const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
   const data = endpoint.data;
   return (
@@ -90,6 +92,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
             {!data && !endpoint.error && <Skeleton height={320} />}
             <Tabs.Panel value="overview">{data && <Overview endpoint={data} />}</Tabs.Panel>
             <Tabs.Panel value="encryption">{data && <Encryption endpoint={data} />}</Tabs.Panel>
+            <Tabs.Panel value="integrate">{data && <Integrate endpoint={data} />}</Tabs.Panel>
             {manage && (
               <>
                 <Tabs.Panel value="test">

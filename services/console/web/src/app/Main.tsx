@@ -4,6 +4,7 @@ import { AccessProvider, accessTo, everywhere, useAccess, useCaller, workspacesO
 import { idRule } from "../api/names";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import type { Person } from "../session/session";
+import { loadShape } from "../shape/load";
 import { ShieldIcon } from "../ui/icons";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -15,8 +16,14 @@ import { pageTitle, useTitle } from "./title";
 
 // What fewer people need, or what is larger, comes when it is asked for.
 const EndpointsPage = lazy(async () => ({ default: (await import("../allowlist/EndpointsPage")).EndpointsPage }));
-const EndpointPage = lazy(async () => ({ default: (await import("../allowlist/EndpointPage")).EndpointPage }));
-const EndpointEditor = lazy(async () => ({ default: (await import("../allowlist/EndpointEditor")).EndpointEditor }));
+const EndpointPage = lazy(async () => {
+  const [page] = await Promise.all([import("../allowlist/EndpointPage"), loadShape()]);
+  return { default: page.EndpointPage };
+});
+const EndpointEditor = lazy(async () => {
+  const [page] = await Promise.all([import("../allowlist/EndpointEditor"), loadShape()]);
+  return { default: page.EndpointEditor };
+});
 const ActivityPage = lazy(async () => ({ default: (await import("../history/ActivityPage")).ActivityPage }));
 
 const lastKey = "keyward.workspace";

@@ -1,0 +1,162 @@
+package keyform
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+)
+
+// A Decoding says how the bytes of a stored secret become a key.
+type Decoding int
+
+const (
+	// Raw takes the stored bytes as they are.
+	Raw Decoding = iota
+	// Hex reads hexadecimal in either case. There may be colons or white space between bytes, a
+	// prefix `0x`, or a list such as `0x12, 0x34`.
+	Hex
+	// Base64 reads base64 or base64url (RFC 4648), with or without padding, in one line or more.
+	Base64
+	// Base64URL reads the same as [Base64].
+	Base64URL
+	// Whsec reads base64 behind an optional `whsec_` (Standard Webhooks).
+	Whsec
+	// PEM takes text without the white space around it, and other bytes as they are;
+	// [ParsePublic] and [ParsePrivate] read it.
+	PEM
+)
+
+const whsecPrefix = "whsec_"
+
+// String returns the name that the API of the allowlist has for it, such as `BASE64`.
+func (d Decoding) String() string {
+	names := []string{"RAW", "HEX", "BASE64", "BASE64URL", "WHSEC", "PEM"}
+	if d < 0 || int(d) >= len(names) {
+		return ""
+	}
+	return names[d]
+}
+
+// Decode returns the key that a stored secret holds, always as a copy. Texts may be UTF-16 or
+// have a byte order mark, and white space in and around them is not part of them. All other
+// characters that a decoding does not know are [ErrDecoding].
+func Decode(d Decoding, stored []byte) ([]byte, error) {
+	if d == Raw {
+		return bytes.Clone(stored), nil
+	}
+	t := textOf(stored)
+	defer t.erase()
+	body := t.trimmed()
+	switch d {
+	case PEM:
+		if !isText(body) {
+			return bytes.Clone(stored), nil
+		}
+		return bytes.Clone(body), nil
+	case Hex:
+		return decodeHex(body)
+	case Base64, Base64URL:
+		return decodeBase64(body)
+	case Whsec:
+		return decodeBase64(bytes.TrimPrefix(body, []byte(whsecPrefix)))
+	default:
+		return nil, ErrDecoding
+	}
+}
+
+// decodeHex reads groups of digits. Each group has whole bytes, so that a digit that was lost
+// does not shift the others.
+func decodeHex(body []byte) ([]byte, error) {
+	// Sized once, so that no half of a key is left behind by a slice that grows.
+	key := make([]byte, 0, hex.DecodedLen(len(body)))
+	separator, list := byte(':'), hexPrefixed(body) && bytes.ContainsAny(body[2:], "xX")
+	switch {
+	case list:
+		separator = ','
+	case hexPrefixed(body):
+		if body = body[2:]; len(body) == 0 {
+			return nil, ErrDecoding
+		}
+	}
+	for rest := body; len(rest) > 0; {
+		var group []byte
+		if group, rest = cutGroup(rest, separator); list {
+			if len(group) != len("0x12") || !hexPrefixed(group) {
+				group = nil
+			} else {
+				group = group[2:]
+			}
+		}
+		n := len(key)
+		decoded := key[n : n+len(group)/2]
+		if _, err := hex.Decode(decoded, group); err != nil || len(group) == 0 {
+			clear(key)
+			return nil, ErrDecoding
+		}
+		key = key[:n+len(decoded)]
+	}
+	return key, nil
+}
+
+func hexPrefixed(b []byte) bool {
+	return len(b) >= 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X')
+}
+
+// cutGroup returns the digits before white space or a separator, and what is behind it. If that
+// is nothing, the separator stays, which is no group.
+func cutGroup(b []byte, separator byte) (group, rest []byte) {
+	end := bytes.IndexAny(b, asciiSpace+string(separator))
+	if end < 0 {
+		return b, nil
+	}
+	rest = bytes.TrimLeft(b[end:], asciiSpace)
+	if next, found := bytes.CutPrefix(rest, []byte{separator}); found {
+		if next = bytes.TrimLeft(next, asciiSpace); len(next) > 0 {
+			rest = next
+		}
+	}
+	return b[:end], rest
+}
+
+// decodeBase64 reads either alphabet, but not both at once: a text with characters of both is
+// probably something else.
+func decodeBase64(body []byte) ([]byte, error) {
+	digits, err := base64Digits(body)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(digits)
+	key := make([]byte, base64.RawStdEncoding.DecodedLen(len(digits)))
+	n, err := base64.RawStdEncoding.Strict().Decode(key, digits)
+	if err != nil {
+		clear(key)
+		return nil, ErrDecoding
+	}
+	return key[:n], nil
+}
+
+// base64Digits returns a copy in the standard alphabet, without white space and padding.
+func base64Digits(body []byte) ([]byte, error) {
+	digits := make([]byte, 0, len(body))
+	standard, safe := false, false
+	for _, c := range body {
+		switch c {
+		case ' ', '\t', '\r', '\n', '\v', '\f':
+			continue
+		case '-':
+			c, safe = '+', true
+		case '_':
+			c, safe = '/', true
+		case '+', '/':
+			standard = true
+		}
+		digits = append(digits, c)
+	}
+	bare := bytes.TrimRight(digits, "=")
+	padding := len(digits) - len(bare)
+	if padding > 0 && (padding > 2 || len(digits)%4 != 0) || standard && safe {
+		clear(digits)
+		return nil, ErrDecoding
+	}
+	return bare, nil
+}

@@ -1,0 +1,483 @@
+package keyform
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/dsa" //nolint:staticcheck // to name such keys
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	encodingasn1 "encoding/asn1"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// The sizes of RSA keys in bits. Shorter ones are broken or will be; longer ones cost
+// more than a message is worth.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+// maxKey is how long the DER of a key may be that is looked into. A private key of
+// RSA-8192 has 4,677 bytes. Checking a private key takes time in proportion to at least
+// the square of its length, and a secret may have 64 KiB.
+const maxKey = 5 << 10
+
+// publicKey is what all public keys of the standard library can do.
+type publicKey interface{ Equal(crypto.PublicKey) bool }
+
+// A material is what one block of a file holds. Of one with a problem there are no keys.
+type material struct {
+	// secret is whether it is a private key, or was meant to be one.
+	secret      bool
+	private     crypto.PrivateKey
+	public      publicKey
+	certificate *[sha256.Size]byte
+	// algorithm is as in [Facts]. form is the structure, such as `PKCS #8`.
+	algorithm, form string
+	problem         *Problem
+}
+
+const (
+	formCertificate = "certificate"
+	formRequest     = "certificate request"
+)
+
+// A shape is what the first elements of a DER say that it is.
+type shape int
+
+const (
+	noShape shape = iota
+	shapePKCS8
+	shapePKCS1
+	shapeSEC1
+	shapeSPKI
+	shapePKCS1Public
+	shapeSigned // a certificate or a request for one
+	shapeEncrypted
+	shapePKCS12
+	shapeDSA
+	shapePKCS7
+)
+
+// shapeOf tells the structure of a DER, which begins at its first byte and may end before its
+// last, from its outermost elements, and the algorithm and its parameters if it names one.
+func shapeOf(der []byte) (s shape, algorithm, parameters encodingasn1.ObjectIdentifier, whole []byte) {
+	input := cryptobyte.String(der)
+	var outer cryptobyte.String
+	if !input.ReadASN1Element(&outer, asn1.SEQUENCE) {
+		return noShape, nil, nil, nil
+	}
+	whole = outer
+	var body cryptobyte.String
+	if !outer.ReadASN1(&body, asn1.SEQUENCE) {
+		return noShape, nil, nil, nil
+	}
+	var version int64
+	numbered := body.PeekASN1Tag(asn1.INTEGER)
+	if numbered {
+		inside := body
+		if !inside.ReadASN1Integer(&version) { // longer than 64 bits
+			return ifWhole(isPKCS1Public(body), shapePKCS1Public), nil, nil, whole
+		}
+		if isPKCS1Public(body) {
+			return shapePKCS1Public, nil, nil, whole
+		}
+		body = inside
+	}
+	switch {
+	case numbered && body.PeekASN1Tag(asn1.INTEGER):
+		return ofIntegers(body), nil, nil, whole
+	case numbered && body.PeekASN1Tag(asn1.OCTET_STRING):
+		return shapeSEC1, nil, sec1Curve(body), whole
+	case body.PeekASN1Tag(asn1.OBJECT_IDENTIFIER):
+		return ifWhole(bytes.HasPrefix(body, oidPKCS7), shapePKCS7), nil, nil, whole
+	case !body.PeekASN1Tag(asn1.SEQUENCE):
+		return noShape, nil, nil, nil
+	}
+	var first cryptobyte.String
+	if !body.ReadASN1(&first, asn1.SEQUENCE) {
+		return noShape, nil, nil, nil
+	}
+	named := first.PeekASN1Tag(asn1.OBJECT_IDENTIFIER) && first.ReadASN1ObjectIdentifier(&algorithm)
+	if named && first.PeekASN1Tag(asn1.OBJECT_IDENTIFIER) && !first.ReadASN1ObjectIdentifier(&parameters) {
+		return noShape, nil, nil, nil
+	}
+	switch {
+	case numbered && version == 3 && named && strings.HasPrefix(algorithm.String(), "1.2.840.113549.1.7."):
+		return shapePKCS12, nil, nil, whole
+	case numbered && named && body.PeekASN1Tag(asn1.OCTET_STRING):
+		return shapePKCS8, algorithm, parameters, whole
+	case !numbered && named && body.PeekASN1Tag(asn1.BIT_STRING):
+		return shapeSPKI, algorithm, parameters, whole
+	case !numbered && named && body.PeekASN1Tag(asn1.OCTET_STRING) && encrypts(algorithm):
+		return shapeEncrypted, algorithm, nil, whole
+	case !numbered && !named && body.PeekASN1Tag(asn1.SEQUENCE):
+		return shapeSigned, nil, nil, whole
+	}
+	return noShape, nil, nil, nil
+}
+
+// oidPKCS7 is how the signed data of PKCS #7 begins.
+var oidPKCS7 = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02}
+
+func ifWhole(is bool, s shape) shape {
+	if is {
+		return s
+	}
+	return noShape
+}
+
+// isPKCS1Public reports whether there are two integers and nothing else.
+func isPKCS1Public(body cryptobyte.String) bool {
+	return body.SkipASN1(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) && body.Empty()
+}
+
+// ofIntegers tells the private keys that are a list of integers: of RSA has eight behind the
+// version, of DSA five.
+func ofIntegers(body cryptobyte.String) shape {
+	n := 0
+	for body.PeekASN1Tag(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) {
+		n++
+	}
+	switch {
+	case n == 8:
+		return shapePKCS1
+	case n == 5 && body.Empty():
+		return shapeDSA
+	}
+	return noShape
+}
+
+// sec1Curve returns the curve that a key of SEC 1 names.
+func sec1Curve(body cryptobyte.String) (curve encodingasn1.ObjectIdentifier) {
+	var named cryptobyte.String
+	if !body.SkipASN1(asn1.OCTET_STRING) || !body.ReadASN1(&named, asn1.Tag(0).ContextSpecific().Constructed()) ||
+		!named.ReadASN1ObjectIdentifier(&curve) {
+		return nil
+	}
+	return curve
+}
+
+// encrypts reports whether an algorithm encrypts with a password (PKCS #5 and PKCS #12).
+func encrypts(algorithm encodingasn1.ObjectIdentifier) bool {
+	return strings.HasPrefix(algorithm.String(), "1.2.840.113549.1.5.") || strings.HasPrefix(algorithm.String(), "1.2.840.113549.1.12.1.")
+}
+
+// fromDER returns what a complete DER holds, and whether it is of a structure that has keys.
+// White space may follow it.
+func fromDER(der []byte) (m material, known bool) {
+	s, algorithm, parameters, whole := shapeOf(der)
+	if s == noShape || len(bytes.Trim(der[len(whole):], asciiSpace+"\x00")) > 0 {
+		return material{}, false
+	}
+	named := kindOf(algorithm, parameters)
+	switch s {
+	case shapePKCS8:
+		m = fromPrivate("PKCS #8", named, whole, x509.ParsePKCS8PrivateKey)
+	case shapePKCS1:
+		m = fromPrivate("PKCS #1", "RSA", whole, x509.ParsePKCS1PrivateKey)
+	case shapeSEC1:
+		m = fromPrivate("SEC 1", curveName(parameters), whole, x509.ParseECPrivateKey)
+	case shapeSPKI:
+		m = fromPublic("SubjectPublicKeyInfo", named, whole, x509.ParsePKIXPublicKey)
+	case shapePKCS1Public:
+		m = fromPublic("PKCS #1", "RSA", whole, x509.ParsePKCS1PublicKey)
+		// Two integers are also a signature of ECDSA.
+		known := m.public != nil || m.problem.Form == FormSize
+		return m, known
+	case shapeSigned:
+		return fromSigned(whole)
+	default:
+		m = unusable(s)
+	}
+	return m, true
+}
+
+// unusable names the structures that hold no key that can be read.
+func unusable(s shape) material {
+	switch s {
+	case shapeEncrypted:
+		return material{secret: true, form: "encrypted PKCS #8", problem: encrypted("openssl pkcs8 -in key.pem -out key-plain.pem")}
+	case shapePKCS12:
+		return material{secret: true, form: "PKCS #12", problem: &Problem{
+			Form: FormPKCS12, Cause: "The value is a PKCS #12 file.",
+			Remedy: "Store the file again with its password, and the vault converts it.",
+		}}
+	case shapeDSA:
+		return material{secret: true, form: "DSA private key", problem: unsupported("DSA")}
+	default:
+		return material{form: "PKCS #7", problem: &Problem{
+			Form: FormPKCS7, Cause: "The value is a PKCS #7 file.",
+			Remedy: "Take the certificate out of it: openssl pkcs7 -in file.p7b -print_certs -out certificate.pem",
+		}}
+	}
+}
+
+func encrypted(command string) *Problem {
+	return &Problem{Form: FormEncrypted, Cause: "The private key is encrypted.", Remedy: "Decrypt it first: " + command}
+}
+
+// unsupported is the problem of a key that is in order, but of another algorithm.
+func unsupported(algorithm string) *Problem {
+	return &Problem{
+		Form: FormKind, Algorithm: algorithm, Cause: algorithm + " keys are not supported.",
+		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256 or P-384, an Ed25519 or an X25519 key.",
+		Sound:  algorithm == "EC-P521",
+	}
+}
+
+func broken(what string) *Problem {
+	return &Problem{
+		Form: FormBroken, Cause: what + " is damaged: its parts do not fit together.",
+		Remedy: "Export it again from where it was made, and copy the whole file.",
+	}
+}
+
+func fromPrivate[Key any](form, named string, der []byte, parse func([]byte) (Key, error)) material {
+	m := material{secret: true, form: form, algorithm: named}
+	if len(der) > maxKey {
+		m.problem = tooLong()
+		return m
+	}
+	key, err := parse(der)
+	if err != nil {
+		m.problem = notParsed(named, der, "The private key")
+		m.algorithm = m.problem.Algorithm
+		return m
+	}
+	return m.withPrivate(key)
+}
+
+// withPrivate adds the key that was parsed, if it is of a kind that is taken.
+func (m material) withPrivate(private any) material {
+	key, ok := private.(interface{ Public() crypto.PublicKey })
+	if !ok {
+		m.problem = unsupported(m.algorithm)
+		return m
+	}
+	if m = m.withPublic(key.Public()); m.public != nil {
+		m.private = private
+	}
+	return m
+}
+
+// withPublic adds a key if it is of a kind that is taken.
+func (m material) withPublic(key any) material {
+	m.algorithm = algorithmOf(key)
+	if m.public = usable(key); m.public != nil {
+		return m
+	}
+	if key, ok := key.(*rsa.PublicKey); ok {
+		m.problem = wrongSize(key.N.BitLen())
+	} else {
+		m.problem = unsupported(m.algorithm)
+	}
+	return m
+}
+
+func fromPublic[Key any](form, named string, der []byte, parse func([]byte) (Key, error)) material {
+	m := material{form: form, algorithm: named}
+	if len(der) > maxKey {
+		m.problem = tooLong()
+		return m
+	}
+	key, err := parse(der)
+	if err != nil {
+		m.problem = notParsed(named, der, "The public key")
+		m.algorithm = m.problem.Algorithm
+		return m
+	}
+	return m.withPublic(key)
+}
+
+// notParsed tells why a key does not parse: its kind, if that is known to be another one, or
+// its size.
+func notParsed(named string, der []byte, what string) *Problem {
+	switch named {
+	case "RSA":
+		if bits := modulusBits(der); bits > 0 && (bits < minRSABits || bits > maxRSABits) {
+			return wrongSize(bits)
+		}
+		return broken(what)
+	case "EC-P256", "EC-P384", "EC-P521", "EC-P224", "EC", "Ed25519", "X25519":
+		return broken(what)
+	default:
+		return unsupported(named)
+	}
+}
+
+func tooLong() *Problem {
+	return &Problem{
+		Form: FormSize, Cause: "The key is longer than any that is supported.",
+		Remedy: "Use an RSA key of 2048 to 8192 bits.",
+	}
+}
+
+func wrongSize(bits int) *Problem {
+	algorithm := fmt.Sprintf("RSA-%d", bits)
+	if bits >= minRSABits && bits <= maxRSABits {
+		return &Problem{
+			Form: FormBroken, Algorithm: algorithm, Cause: "The RSA key has a modulus or an exponent that is not valid.",
+			Remedy: "Ask for another key.",
+		}
+	}
+	return &Problem{
+		Form: FormSize, Algorithm: algorithm, Cause: fmt.Sprintf("The RSA key has %d bits, and only 2048 to 8192 bits are supported.", bits),
+		Remedy: "Make a new one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
+	}
+}
+
+// modulusBits returns the bits of the modulus of an RSA key in a DER, which is the first long
+// integer, or 0 if there is none.
+func modulusBits(der []byte) int {
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&input, asn1.SEQUENCE) {
+		return 0
+	}
+	for !input.Empty() {
+		var element cryptobyte.String
+		var tag asn1.Tag
+		if !input.ReadAnyASN1(&element, &tag) {
+			return 0
+		}
+		switch number := bytes.TrimLeft(element, "\x00"); {
+		case tag == asn1.INTEGER && len(number) > 8:
+			return new(big.Int).SetBytes(number).BitLen()
+		case tag == asn1.OCTET_STRING:
+			return modulusBits(element)
+		case tag == asn1.BIT_STRING && len(element) > 0:
+			return modulusBits(element[1:])
+		}
+	}
+	return 0
+}
+
+// fromSigned returns what a certificate holds, or the problem of a request for one.
+func fromSigned(der []byte) (m material, known bool) {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		if _, err := x509.ParseCertificateRequest(der); err == nil {
+			return material{form: formRequest, problem: request()}, true
+		}
+		return material{}, false
+	}
+	sum := sha256.Sum256(der)
+	m = material{certificate: &sum, form: formCertificate}
+	if certificate.PublicKey == nil {
+		_, algorithm, parameters, _ := shapeOf(certificate.RawSubjectPublicKeyInfo)
+		m.algorithm = kindOf(algorithm, parameters)
+		m.problem = unsupported(m.algorithm)
+		return m, true
+	}
+	return m.withPublic(certificate.PublicKey), true
+}
+
+func request() *Problem {
+	return &Problem{
+		Form: FormRequest, Cause: "The value is a certificate request.",
+		Remedy: "Store the private key or the certificate, or take the public key out of the request: openssl req -in request.pem -noout -pubkey -out public.pem",
+	}
+}
+
+// usable returns the key if it is of a kind that is taken, or else nil.
+func usable(public any) publicKey {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		bits := key.N.BitLen()
+		// The library refuses other exponents too, but only when the key is used.
+		exponent := key.E >= 3 && key.E%2 == 1 && int64(key.E) <= math.MaxInt32
+		if bits >= minRSABits && bits <= maxRSABits && key.N.Bit(0) == 1 && exponent {
+			return key
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() {
+			return key
+		}
+	case ed25519.PublicKey:
+		return slices.Clone(key) // the library's is a piece of the DER, which is zeroed
+	case *ecdh.PublicKey:
+		if key.Curve() == ecdh.X25519() {
+			return key
+		}
+	}
+	return nil
+}
+
+// algorithmOf names the kind and size of a public key.
+func algorithmOf(public any) string {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA-%d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "EC-" + strings.ReplaceAll(key.Params().Name, "-", "")
+	case ed25519.PublicKey:
+		return "Ed25519"
+	case *ecdh.PublicKey:
+		return "X25519"
+	case *dsa.PublicKey:
+		return "DSA"
+	}
+	return "unknown"
+}
+
+// kindOf names an algorithm by its object identifier and the parameters, which name a curve.
+func kindOf(algorithm, parameters encodingasn1.ObjectIdentifier) string {
+	switch oid := algorithm.String(); oid {
+	case "1.2.840.113549.1.1.1":
+		return "RSA"
+	case "1.2.840.113549.1.1.10":
+		return "RSASSA-PSS"
+	case "1.2.840.113549.1.1.7":
+		return "RSAES-OAEP"
+	case "1.2.840.10045.2.1", "1.3.132.1.12":
+		return curveName(parameters)
+	case "1.2.840.10040.4.1":
+		return "DSA"
+	case "1.2.840.113549.1.3.1", "1.2.840.10046.2.1":
+		return "DH"
+	case "1.3.101.110":
+		return "X25519"
+	case "1.3.101.111":
+		return "X448"
+	case "1.3.101.112":
+		return "Ed25519"
+	case "1.3.101.113":
+		return "Ed448"
+	default:
+		return oid
+	}
+}
+
+func curveName(curve encodingasn1.ObjectIdentifier) string {
+	switch oid := curve.String(); oid {
+	case "1.2.840.10045.3.1.7":
+		return "EC-P256"
+	case "1.3.132.0.33":
+		return "EC-P224"
+	case "1.3.132.0.34":
+		return "EC-P384"
+	case "1.3.132.0.35":
+		return "EC-P521"
+	case "1.3.132.0.10":
+		return "EC-secp256k1"
+	case "":
+		return "EC"
+	default:
+		if strings.HasPrefix(oid, "1.3.36.3.3.2.8.1.1.") {
+			return "EC-brainpool"
+		}
+		return "EC-" + oid
+	}
+}

@@ -1,0 +1,124 @@
+package keyform
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdh"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// A jsonKey is what of a JWK tells its kind, and the key if that is of X25519, which the
+// library does not know.
+type jsonKey struct {
+	Type  string            `json:"kty"`
+	Curve string            `json:"crv"`
+	D     string            `json:"d"`
+	X     string            `json:"x"`
+	Keys  []json.RawMessage `json:"keys"`
+}
+
+// readJWK returns the key of a JWK, or of a JWK set with exactly one key. Other JSON is no key.
+// A symmetric key is none either; see [Convert].
+func readJWK(body []byte) file {
+	one, key, problem := parseJWK(body)
+	switch {
+	case one.Type == "":
+		return file{}
+	case problem == nil && one.Type == "oct":
+		return file{}
+	}
+	m := material{secret: one.D != "", form: "JWK", problem: problem}
+	if problem == nil {
+		m = m.withJSON(key)
+	}
+	return file{materials: []material{m}, form: "JWK"}
+}
+
+// withJSON adds the key that the library made.
+func (m material) withJSON(key any) material {
+	if private, ok := key.(interface{ Public() crypto.PublicKey }); ok {
+		m.secret = true
+		return m.withPrivate(private)
+	}
+	return m.withPublic(key)
+}
+
+// parseJWK returns the key of a JWK as the type that the standard library has for it. What has
+// no type is no JWK.
+func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
+	if json.Unmarshal(body, &one) != nil {
+		return jsonKey{}, nil, nil
+	}
+	if one.Type == "" && len(one.Keys) > 0 {
+		if len(one.Keys) > 1 {
+			one.Type = "set"
+			return one, nil, &Problem{
+				Form: FormJWK, Cause: "The JWK set has several keys.", Remedy: "Store each key as a secret of its own.",
+			}
+		}
+		if body = one.Keys[0]; json.Unmarshal(body, &one) != nil {
+			return jsonKey{}, nil, nil
+		}
+	}
+	switch one.Type {
+	case "RSA", "EC", "OKP", "oct":
+	default:
+		return jsonKey{}, nil, nil
+	}
+	if len(body) > 2*maxKey+maxCertificates {
+		return one, nil, tooLong()
+	}
+	if one.Curve == "X25519" {
+		key, problem = x25519Of(one)
+		return one, key, problem
+	}
+	var parsed jose.JSONWebKey
+	if err := parsed.UnmarshalJSON(body); err != nil || one.Type != "oct" && !parsed.Valid() {
+		return one, nil, one.unusable()
+	}
+	return one, parsed.Key, nil
+}
+
+// maxCertificates is room for the certificates that a JWK may have.
+const maxCertificates = 16 << 10
+
+// unusable is the problem of a JWK that the library does not take.
+func (k jsonKey) unusable() *Problem {
+	switch k.Curve {
+	case "secp256k1":
+		return unsupported("EC-secp256k1")
+	case "Ed448", "X448":
+		return unsupported(k.Curve)
+	}
+	return &Problem{
+		Form: FormJWK, Cause: "The JWK is damaged, or does not have all members of its kind of key.",
+		Remedy: "Export it again with all members (RFC 7518), of a private RSA key also p and q, or store the key as PEM.",
+	}
+}
+
+func x25519Of(k jsonKey) (any, *Problem) {
+	public, err := base64.RawURLEncoding.DecodeString(k.X)
+	if err != nil {
+		return nil, k.unusable()
+	}
+	key, err := ecdh.X25519().NewPublicKey(public)
+	if err != nil {
+		return nil, k.unusable()
+	}
+	if k.D == "" {
+		return key, nil
+	}
+	scalar, err := base64.RawURLEncoding.DecodeString(k.D)
+	defer clear(scalar)
+	if err != nil {
+		return nil, k.unusable()
+	}
+	private, err := ecdh.X25519().NewPrivateKey(scalar)
+	if err != nil || !bytes.Equal(private.PublicKey().Bytes(), public) {
+		return nil, broken("The JWK")
+	}
+	return private, nil
+}
