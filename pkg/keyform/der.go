@@ -163,7 +163,7 @@ func ofIntegers(body cryptobyte.String) shape {
 // sec1Curve returns the curve that a key of SEC 1 names.
 func sec1Curve(body cryptobyte.String) (curve encodingasn1.ObjectIdentifier) {
 	var named cryptobyte.String
-	if !body.SkipASN1(asn1.OCTET_STRING) || !body.ReadASN1(&named, asn1.Tag(0).ContextSpecific().Constructed()) ||
+	if !body.SkipASN1(asn1.OCTET_STRING) || !body.ReadASN1(&named, explicit) ||
 		!named.ReadASN1ObjectIdentifier(&curve) {
 		return nil
 	}
@@ -367,21 +367,40 @@ func modulusBits(der []byte) int {
 // fromSigned returns what a certificate holds, or the problem of a request for one.
 func fromSigned(der []byte) (m material, known bool) {
 	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		if _, err := x509.ParseCertificateRequest(der); err == nil {
-			return material{form: formRequest, problem: request()}, true
-		}
-		return material{}, false
+	if err == nil && certificate.PublicKey != nil {
+		sum := sha256.Sum256(der)
+		m = material{certificate: &sum, form: formCertificate}
+		return m.withPublic(certificate.PublicKey), true
 	}
-	sum := sha256.Sum256(der)
-	m = material{certificate: &sum, form: formCertificate}
-	if certificate.PublicKey == nil {
-		_, algorithm, parameters, _ := shapeOf(certificate.RawSubjectPublicKeyInfo)
-		m.algorithm = kindOf(algorithm, parameters)
-		m.problem = unsupported(m.algorithm)
+	if _, err := x509.ParseCertificateRequest(der); err == nil {
+		return material{form: formRequest, problem: request()}, true
+	}
+	if s, algorithm, parameters, _ := shapeOf(certifiedKey(der)); s == shapeSPKI {
+		m = material{form: formCertificate, algorithm: kindOf(algorithm, parameters)}
+		m.problem = notParsed(m.algorithm, nil, "The certificate")
 		return m, true
 	}
-	return m.withPublic(certificate.PublicKey), true
+	return material{}, false
+}
+
+// certifiedKey returns the SubjectPublicKeyInfo of a certificate that the library does not
+// parse, nil if there is none.
+func certifiedKey(der []byte) []byte {
+	input := cryptobyte.String(der)
+	var key cryptobyte.String
+	if !input.ReadASN1(&input, asn1.SEQUENCE) || !input.ReadASN1(&input, asn1.SEQUENCE) || !input.SkipOptionalASN1(explicit) ||
+		!input.SkipASN1(asn1.INTEGER) { // serial number
+		return nil
+	}
+	for range 4 { // signature algorithm, issuer, validity, subject
+		if !input.SkipASN1(asn1.SEQUENCE) {
+			return nil
+		}
+	}
+	if !input.ReadASN1Element(&key, asn1.SEQUENCE) {
+		return nil
+	}
+	return key
 }
 
 func request() *Problem {

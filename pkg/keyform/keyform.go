@@ -7,6 +7,7 @@
 //   - [ParsePublic] and [ParsePrivate] read asymmetric keys.
 //   - [Decode] reads symmetric keys.
 //   - [Look] says what a value is.
+//   - [Convert] makes PEM or bytes of PKCS #12 and JWK.
 //
 // # Lenient where the bytes are certain
 //

@@ -191,16 +191,13 @@ func decodingsOf(body []byte) []Decoding {
 
 // rawFirst reports whether a text is likelier meant as it is than in the likeliest decoding.
 func rawFirst(coded, raw Form, body []byte) bool {
-	marked := bytes.HasPrefix(body, []byte(whsecPrefix)) || bytes.HasSuffix(body, []byte("=")) || bytes.ContainsAny(body, "+/")
 	switch {
 	case coded.Decoding == Hex:
-		return coded.Bytes < 16 && usual(raw.Bytes)
-	case marked:
+		return coded.Bytes < 16
+	case coded.Decoding == Whsec, bytes.HasSuffix(body, []byte("=")):
 		return false
-	case usual(raw.Bytes):
-		return true
 	}
-	return !usual(coded.Bytes)
+	return !usual(coded.Bytes) || usual(raw.Bytes) && !bytes.ContainsAny(body, "+/")
 }
 
 // usual reports whether keys of a length in bytes are usual.

@@ -5,7 +5,7 @@ import (
 	"encoding/pem"
 )
 
-// fromMagic returns the keystores of Java, by the bytes that they begin with.
+// fromMagic returns files that are known by the bytes that they begin with.
 func fromMagic(stored []byte) (m material, known bool) {
 	for _, magic := range []string{"\xfe\xed\xfe\xed\x00\x00\x00", "\xce\xce\xce\xce\x00\x00\x00"} {
 		if bytes.HasPrefix(stored, []byte(magic)) {
@@ -14,6 +14,9 @@ func fromMagic(stored []byte) (m material, known bool) {
 				Remedy: "Convert it to PKCS #12, and store that with its password: keytool -importkeystore -srckeystore keystore.jks -destkeystore key.p12 -deststoretype PKCS12",
 			}}, true
 		}
+	}
+	if bytes.HasPrefix(stored, []byte("\x30\x80\x02\x01\x03\x30")) {
+		return material{secret: true, form: "PKCS #12", problem: unusablePKCS12("The value is a PKCS #12 file that is encoded in BER instead of DER.")}, true
 	}
 	return material{}, false
 }

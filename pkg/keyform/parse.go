@@ -160,25 +160,26 @@ func readPlain(body []byte) file {
 	if m, known := fromTextFormat(body); known {
 		return file{materials: []material{m}, form: m.form}
 	}
-	for _, coded := range []struct {
-		begins, form string
-		decode       func([]byte) []byte
-	}{
-		{"M", "base64", lenientBase64}, // of 0x30, with which each DER begins
-		{"30", "hexadecimal", lenientHex},
-		{"0x30", "hexadecimal", lenientHex},
-	} {
-		if !bytes.HasPrefix(body, []byte(coded.begins)) {
-			continue
-		}
-		der := coded.decode(body)
+	if der, form := bareDER(body); der != nil {
 		m, known := fromDER(der)
 		clear(der)
 		if known {
-			return file{materials: []material{m}, form: coded.form}
+			return file{materials: []material{m}, form: form}
 		}
 	}
 	return file{}
+}
+
+// bareDER returns what a text is in base64 or hexadecimal, and which, if that begins as each DER
+// of a key does. It is a copy.
+func bareDER(body []byte) (der []byte, form string) {
+	switch {
+	case bytes.HasPrefix(body, []byte("M")): // of 0x30
+		return lenientBase64(body), "base64"
+	case bytes.HasPrefix(body, []byte("30")), bytes.HasPrefix(body, []byte("0x30")):
+		return lenientHex(body), "hexadecimal"
+	}
+	return nil, ""
 }
 
 func lenientHex(body []byte) []byte {

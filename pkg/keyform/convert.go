@@ -1,0 +1,74 @@
+package keyform
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+)
+
+// Convert returns what is stored of a file that is not read where keys are used, and what the
+// file is: of PKCS #12 its private key as PKCS #8 in PEM, followed by its certificates; of a JWK
+// its key as PKCS #8 or SubjectPublicKeyInfo in PEM, or the bytes of a symmetric key. All other
+// values are not converted: from is empty. The result is a copy. An error is a [*Problem].
+//
+// The password is that of a PKCS #12 file.
+func Convert(value []byte, password string) (converted []byte, from string, err error) {
+	if isPKCS12(value) {
+		return convertPKCS12(value, password)
+	}
+	t := textOf(value)
+	defer t.erase()
+	body := t.trimmed()
+	if der, _ := bareDER(body); der != nil {
+		defer clear(der)
+		if isPKCS12(der) {
+			return convertPKCS12(der, password)
+		}
+	}
+	if !bytes.HasPrefix(body, []byte("{")) {
+		return nil, "", nil
+	}
+	return convertJWK(body)
+}
+
+func convertPKCS12(file []byte, password string) (converted []byte, from string, err error) {
+	converted, problem := fromPKCS12(file, password)
+	if problem != nil {
+		return nil, "", problem
+	}
+	return converted, "PKCS #12", nil
+}
+
+func convertJWK(body []byte) (converted []byte, from string, err error) {
+	one, key, problem := parseJWK(body)
+	switch {
+	case one.Type == "":
+		return nil, "", nil
+	case problem != nil:
+		return nil, "", problem
+	}
+	if converted = fromJWK(key); converted == nil {
+		return nil, "", one.unusable()
+	}
+	return converted, "JWK", nil
+}
+
+// fromJWK returns the key of a JWK as it is stored, or nil.
+func fromJWK(key any) []byte {
+	if symmetric, ok := key.([]byte); ok && len(symmetric) > 0 {
+		return symmetric
+	}
+	if _, private := key.(interface{ Public() crypto.PublicKey }); private {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil
+		}
+		defer clear(der)
+		return pemOf("PRIVATE KEY", der)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	return pemOf("PUBLIC KEY", der)
+}
