@@ -137,6 +137,17 @@ describe("the focus", () => {
     await expect.poll(() => page.getByText("A secret with this name already exists").count()).toBe(0);
   });
 
+  test("goes to the summary when an endpoint is not saved, which is below the fold", async () => {
+    await kit.server.addEndpoint("unsaved");
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/unsaved/edit", viewport: { width: 1280, height: 480 } });
+    await page.route(/endpoints\/unsaved\?/, (route) => route.fulfill({ status: 503, json: { code: 14, message: "later" } }));
+    await page.getByLabel("Display name").fill("changed");
+    await page.getByLabel("Display name").press("Enter");
+    await focusIs(page, /Something went wrong/);
+    const box = await page.locator("main").getByRole("alert").boundingBox();
+    expect((box?.y ?? 999) + (box?.height ?? 999)).toBeLessThanOrEqual(480);
+  });
+
   test("goes to the page when what opened a dialog is gone", async () => {
     await kit.server.storeSecret("doomed");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=doomed" });

@@ -1,6 +1,6 @@
 import { Button, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { useAccess } from "../api/access";
 import { createEndpoint, getEndpoint, updateEndpoint } from "../api/allowlist";
 import { endpointName, idOf, idRule } from "../api/names";
@@ -61,10 +61,9 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   const [reason, setReason] = useState("");
   const [theirs, setTheirs] = useState<EndpointJson>();
   const [moving, setMoving] = useState(false);
-  const { run, busy, error, reset } = useAction();
+  const { run, busy, error, reset, form } = useAction();
   const name = endpoint?.name ?? endpointName(workspace, "-");
   const unfit = useMisfits(name, draft);
-  const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
   }, [error]);
@@ -122,7 +121,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         <div className="save-bar">
           <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
           <Group gap="xs" wrap="nowrap">
-            <Button variant="subtle" color="gray" onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
+            <Button variant="subtle" color="gray" disabled={busy} onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
               Cancel
             </Button>
             <Button type="submit" loading={busy} disabled={!ready}>

@@ -4,7 +4,8 @@ import { Problem } from "../api/problem";
 /**
  * Runs something that changes the server, once at a time, and remembers whether it runs
  * and how it failed. Unlike a mutation of the query library it keeps nothing of what was
- * sent: that may hold a value. After a failure the focus goes to what is wrong in the `form`.
+ * sent: that may hold a value. After a failure the focus goes to what is wrong in the
+ * `form`, or on the page where there is none.
  */
 export function useAction() {
   const [busy, setBusy] = useState(false);
@@ -33,9 +34,9 @@ export function useAction() {
   return { run, busy, error, reset, form };
 }
 
-/** Moves the focus to the summary of what is wrong, or to the first field that is. */
+/** Moves the focus to the summary of what is wrong, or to the first field of the form that is. */
 function focusProblem(form: HTMLFormElement | null): void {
-  const wrong = form?.querySelector<HTMLElement>(".notice[role=alert]") ?? form?.querySelector<HTMLElement>("[aria-invalid=true]");
+  const wrong = (form ?? document).querySelector<HTMLElement>(".notice[role=alert]") ?? form?.querySelector<HTMLElement>("[aria-invalid=true]");
   wrong?.focus({ preventScroll: true });
   wrong?.scrollIntoView({ block: "nearest" });
 }
