@@ -211,7 +211,11 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
       {way === "file" && locked && <FilePassword input={password} />}
       {error && <p className="field-error" role="alert">{error}</p>}
       {command && <CopyBlock text={command} what="command" />}
-      {way !== "generate" && !sealed && <p className="field-hint">After you save, no one can view this value again. If you need it elsewhere, keep it there first.</p>}
+      {way !== "generate" && !sealed && (
+        <p className="field-hint">
+          After you save, <strong>no one can view this value again</strong>. If you need it elsewhere, keep it there first.
+        </p>
+      )}
       {weak && way !== "generate" && (
         <TextInput
           label="Why a weak key is used"
