@@ -31,6 +31,18 @@ func Convert(value []byte, password string) (converted []byte, from string, err 
 	return convertJWK(body)
 }
 
+// IsPKCS12 reports whether a value is a PKCS #12 file, which takes up to seconds to convert.
+func IsPKCS12(value []byte) bool {
+	if isPKCS12(value) {
+		return true
+	}
+	t := textOf(value)
+	defer t.erase()
+	der, _ := bareDER(t.trimmed())
+	defer clear(der)
+	return isPKCS12(der)
+}
+
 func convertPKCS12(file []byte, password string) (converted []byte, from string, err error) {
 	converted, problem := fromPKCS12(file, password)
 	if problem != nil {

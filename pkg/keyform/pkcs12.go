@@ -24,7 +24,7 @@ import (
 
 // maxIterations is how often a file may have the password hashed for one of its parts. Tools
 // write 2,048 to 600,000.
-const maxIterations = 1_000_000
+const maxIterations = 700_000
 
 // maxBags is how many certificates and keys of a file are decoded.
 const maxBags = 64

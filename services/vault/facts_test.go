@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,26 +36,28 @@ func (c client) facts(t testing.TB, id string, usage vaultv1.Usage, host string,
 	return res.GetFacts()
 }
 
-func TestFactsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
+func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	const key, parameter, credential = vaultv1.Usage_USAGE_KEY, vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
-	key32 := bytes.Repeat([]byte{'k'}, 32)
+	const binary, characters = vaultv1.ValueFacts_KIND_BYTES, vaultv1.ValueFacts_KIND_TEXT
+	key32 := bytes.Repeat([]byte{0xf5}, 32)
 	tests := []struct {
 		name  string
 		usage vaultv1.Usage
 		value *vaultv1.SecretValue
 		bytes uint32
+		kind  vaultv1.ValueFacts_Kind
 	}{
-		{"16 bytes", key, data(key32[:16]), 16},
-		{"32 bytes", key, data(key32), 32},
-		{"17 bytes", key, data(key32[:17]), 0},
-		{"32 characters", key, text(string(key32)), 0},
-		{"a drawn key for AES-192", key, generate(vaultv1.Generate_KIND_AES_192), 24},
-		{"a drawn key for HMAC-SHA512", key, generate(vaultv1.Generate_KIND_HMAC_SHA512), 64},
-		{"a drawn password of 32 characters", key, generate(vaultv1.Generate_KIND_PASSWORD), 0},
-		{"a parameter of 16 bytes", parameter, data(key32[:16]), 0},
-		{"a credential of 32 bytes", credential, data(key32), 0},
+		{"16 bytes", key, data(key32[:16]), 16, binary},
+		{"32 bytes", key, data(key32), 32, binary},
+		{"17 bytes", key, data(key32[:17]), 0, binary},
+		{"32 characters", key, text(strings.Repeat("k", 32)), 0, characters},
+		{"a drawn key for AES-192", key, generate(vaultv1.Generate_KIND_AES_192), 24, binary},
+		{"a drawn key for HMAC-SHA512", key, generate(vaultv1.Generate_KIND_HMAC_SHA512), 64, binary},
+		{"a drawn password of 32 characters", key, generate(vaultv1.Generate_KIND_PASSWORD), 0, characters},
+		{"a parameter of 16 bytes", parameter, data(key32[:16]), 0, 0},
+		{"a credential of 32 bytes", credential, data(key32), 0, 0},
 	}
 	for i, tt := range tests {
 		secret, host, id := &vaultv1.Secret{Usage: tt.usage, Value: tt.value}, "", string(rune('a'+i))
@@ -68,11 +71,12 @@ func TestFactsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 			purpose = gcm // which such a key is for
 		}
 		got := k.resolver.facts(t, id, tt.usage, host, 0, purpose)
-		if want := (&vaultv1.KeyFacts{Bytes: tt.bytes}); tt.bytes != 0 && !cmp.Equal(want, got, protocmp.Transform()) {
-			t.Errorf("of %s is told %v, want %v", tt.name, got, want)
+		var want *vaultv1.KeyFacts
+		if tt.usage == key {
+			want = &vaultv1.KeyFacts{Bytes: tt.bytes, Kind: tt.kind}
 		}
-		if tt.bytes == 0 && got != nil {
-			t.Errorf("of %s is told %v, want nothing", tt.name, got)
+		if !cmp.Equal(want, got, protocmp.Transform()) {
+			t.Errorf("of %s is told %v, want %v", tt.name, got, want)
 		}
 	}
 }
@@ -82,12 +86,12 @@ func TestFactsOfAnAsymmetricKeySayWhetherItIsPrivate(t *testing.T) {
 	k := newKit(t)
 	k.owner.create(t, "private", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_EC_P256)})
 	shown := k.owner.get(t, "private").GetPublicKey()
-	want := &vaultv1.KeyFacts{Algorithm: "EC-P256", PrivateKey: true, Fingerprint: shown.GetFingerprint()}
+	want := &vaultv1.KeyFacts{Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: shown.GetFingerprint()}
 	got := k.resolver.facts(t, "private", vaultv1.Usage_USAGE_KEY, "", 0)
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("facts of the private key differ (-want +got):\n%s", diff)
 	}
-	want.PrivateKey = false
+	want.PrivateKey, want.Kind = false, vaultv1.ValueFacts_KIND_PUBLIC_KEY
 	for id, value := range map[string]*vaultv1.SecretValue{"text": text(shown.GetPem()), "data": data([]byte(shown.GetPem()))} {
 		k.owner.create(t, id, &vaultv1.Secret{Value: value})
 		got := k.resolver.facts(t, id, vaultv1.Usage_USAGE_KEY, "", 0)

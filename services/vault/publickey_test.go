@@ -138,7 +138,6 @@ func TestImportedKeyShowsItsPublicPart(t *testing.T) {
 	for id, secret := range map[string]*vaultv1.Secret{
 		"parameter":  {Usage: vaultv1.Usage_USAGE_PARAMETER, Value: text(private)},
 		"credential": {Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}, Value: text(private)},
-		"encrypted":  {Value: text(strings.ReplaceAll(private, "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))},
 	} {
 		k.owner.create(t, id, secret)
 		if got := k.owner.get(t, id).GetPublicKey(); got != nil {

@@ -31,6 +31,10 @@ func TestSecretIsSeenWithoutItsValue(t *testing.T) {
 		State: vaultv1.VersionState_VERSION_STATE_DESTROYED, CreateTime: timestamppb.Now(),
 	})
 	own := protocmp.IgnoreFields(&vaultv1.Secret{}, "uid", "etag", "create_time", "update_time", "encrypted_value")
+	if created.GetValueFacts().GetKind() != vaultv1.ValueFacts_KIND_TEXT {
+		t.Errorf("the value was taken for %v", created.GetValueFacts())
+	}
+	created.ValueFacts = nil // told only now
 	if diff := cmp.Diff(want, created, protocmp.Transform(), own); diff != "" {
 		t.Errorf("created secret differs (-want +got):\n%s", diff)
 	}

@@ -44,18 +44,23 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	facts, err := factsToProto(meant)
+	facts, err := keyFactsToProto(meant, len(req.GetKeyBytes()) > 0)
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.BindSecretResponse{Binding: bindingToProto(bound), Facts: facts, Shared: bound.Shared}, nil
+	res := &vaultv1.BindSecretResponse{Facts: facts, Shared: bound.Shared}
+	if !use.Rehearse {
+		res.Binding = bindingToProto(bound)
+	}
+	return res, nil
 }
 
 func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
 	use := secret.Use{
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Port: uint16(req.GetPort()),
 		Operation: req.GetOperationId(), Version: req.GetVersion(),
-		Purpose: secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
+		Purpose:  secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
+		Rehearse: req.GetValidateOnly(),
 	}
 	if len(req.GetChains()) > 0 && use.Usage != secret.Key {
 		return secret.Use{}, fault.Field("chains", "must be empty unless the usage is KEY")

@@ -166,7 +166,7 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 	if err != nil {
 		return secret.Value{}, at(field, err)
 	}
-	return value.Acknowledged(pb.GetWeakReason()), nil
+	return value.Acknowledged(pb.GetWeakReason()).WithPassword([]byte(pb.GetFilePassword())), nil
 }
 
 func kindFromProto(kind vaultv1.Generate_Kind) secret.Kind {
@@ -213,6 +213,7 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
 		Etag: s.Etag(), ReferenceCount: s.References,
 		RotationPeriod: periodToProto(s.RotationPeriod), Shared: s.Shared,
+		ValueFacts: valueFactsToProto(s.Taken),
 	}
 	if s.RotationPeriod > 0 {
 		pb.RotationDueTime = timestamppb.New(s.RotationDue)
@@ -253,21 +254,6 @@ func publicToProto(spki []byte) (*vaultv1.PublicKey, error) {
 		return nil, fmt.Errorf("read public key: %w", err)
 	}
 	return &vaultv1.PublicKey{Algorithm: key.Algorithm, Pem: key.PEM, Jwk: key.JWK, Fingerprint: key.Fingerprint}, nil
-}
-
-// factsToProto returns nothing for a version of which nothing is told.
-func factsToProto(v secret.Version) (*vaultv1.KeyFacts, error) {
-	if v.Facts == nil {
-		return nil, nil
-	}
-	public, err := publicToProto(v.Public)
-	if err != nil {
-		return nil, err
-	}
-	return &vaultv1.KeyFacts{
-		Bytes: v.Facts.Bytes, PrivateKey: v.Facts.Private,
-		Algorithm: public.GetAlgorithm(), Fingerprint: public.GetFingerprint(),
-	}, nil
 }
 
 func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {

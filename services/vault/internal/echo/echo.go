@@ -19,9 +19,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"slices"
 	"strings"
+
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 const (
@@ -166,26 +167,9 @@ func fold(b byte) byte {
 // formsOf returns the value, and what it stands for if it is an encoding. Of PEM with a
 // public part the characters are left out: a part of them is public.
 func formsOf(value, public []byte) [][]byte {
-	forms := [][]byte{value}
-	rest := value
-	for block, after := pem.Decode(rest); block != nil; block, after = pem.Decode(rest) {
-		forms, rest = append(forms, block.Bytes), after
-	}
-	if len(forms) > 1 && public != nil {
+	forms := append([][]byte{value}, keyform.Readings(value)...)
+	if public != nil && bytes.Contains(value, []byte("-----BEGIN ")) {
 		forms[0] = nil
-	}
-	text := bytes.TrimSpace(value)
-	if decoded := make([]byte, hex.DecodedLen(len(text))); len(text)%2 == 0 {
-		if _, err := hex.Decode(decoded, text); err == nil {
-			forms = append(forms, decoded)
-		}
-	}
-	text = bytes.TrimRight(bytes.TrimPrefix(text, []byte("whsec_")), "=")
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		decoded := make([]byte, encoding.DecodedLen(len(text)))
-		if n, err := encoding.Decode(decoded, text); err == nil && n > 0 {
-			forms = append(forms, decoded[:n])
-		}
 	}
 	return forms
 }

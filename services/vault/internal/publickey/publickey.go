@@ -1,12 +1,12 @@
 // Package publickey finds the public part of a stored asymmetric key and writes it
 // in the forms that partners ask for.
 //
-// [Of] looks into a value that is on its way into the vault and returns the DER of
-// the SubjectPublicKeyInfo, which is what the vault keeps. [Parse] makes of that, at
-// any later time, what people are shown: PEM, JWK and fingerprint. Nothing of the
-// private part is in either.
+// [Of] looks into a value that is on its way into the vault, in any form that package keyform
+// reads, and returns the DER of the SubjectPublicKeyInfo, which is what the vault keeps. [Parse]
+// makes of that, at any later time, what people are shown: PEM, JWK and fingerprint. Nothing of
+// the private part is in either.
 //
-// Only kinds that the vault can generate are recognised: RSA of 2,048, 3,072 and
+// Only kinds that the vault can generate are shown: RSA of 2,048, 3,072 and
 // 4,096 bits, the curves P-256 and P-384, Ed25519 and X25519. Whatever else a value
 // is, among it every encrypted key, has no public part as far as the vault is
 // concerned; that is not an error.
@@ -40,6 +40,9 @@ type Key struct {
 	// Fingerprint is the SHA-256 of the SubjectPublicKeyInfo in hexadecimal.
 	Fingerprint string
 }
+
+// typePublic is the type of a PEM block with a SubjectPublicKeyInfo.
+const typePublic = "PUBLIC KEY"
 
 // errKind is what a key ends with that is not of a kind the vault can generate.
 var errKind = errors.New("the key is not of a kind that can be generated")

@@ -32,7 +32,12 @@ type Use struct {
 	Version uint32
 	// Purpose is what the referrer uses a KEY for. Its host is that of the use.
 	Purpose Purpose
+	// Rehearse is whether the use is only checked, and nothing is bound.
+	Rehearse bool
 }
+
+// errRehearsed ends the transaction of a use that is only checked, so that nothing is written.
+var errRehearsed = errors.New("rehearsed")
 
 // Bind grants the holder to resolve a secret for a referrer, and keeps the secret
 // from being deleted. Binding again under the same operation adds the version, if it is
@@ -41,65 +46,81 @@ type Use struct {
 //
 // With the binding comes what is known of the version that is meant: one that is named
 // must be enabled, while the current one may be in any state, as it is another one after
-// the next rotation. It fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
+// the next rotation. What is told of a KEY is made of the value, which is opened for it; nothing
+// more than [Facts] is kept. If the use is only rehearsed, all is checked and counted the same,
+// and nothing is bound. Bind fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
 // VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
 // KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED.
-func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Version, err error) {
-	now := s.timestamp()
+func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Meant, err error) {
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
-		sec, err := loadSecret(tx, name)
-		if err != nil {
-			return err
+		if bound, meant, err = s.bind(tx, call, name, holder, use); err == nil && use.Rehearse {
+			return errRehearsed
 		}
-		if err := use.allowedBy(sec); err != nil {
-			return err
-		}
-		if meant, err = use.meant(tx, sec); err != nil {
-			return err
-		}
-		bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
-		present, err := loadBinding(tx, &bound)
-		if err != nil {
-			return err
-		}
-		if err := use.hostOf(sec, meant, bound); err != nil {
-			return err
-		}
-		bound.Shared = sec.Shared || sec.public(meant)
-		reports := present && len(bound.Purpose.Chains) == 0
-		if err := use.claim(tx, sec, meant, reports); err != nil {
-			return err
-		}
-		if present {
-			if err := use.sameAs(bound); err != nil || !use.adds(bound) {
-				return err
-			}
-			if reports {
-				bound.Purpose = use.purpose()
-			}
-			if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
-				return err
-			}
-		} else {
-			bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
-			if bound.Purpose = use.purpose(); use.Usage == Credential {
-				bound.Host, bound.Port = use.Host, use.Port
-			}
-			if err := countBinding(tx, bound, true); err != nil {
-				return err
-			}
-		}
-		if err := bound.name(tx, use.Version); err != nil {
-			return err
-		}
-		state, err := put(tx, bindingKey(bound), bound)
-		if err != nil {
-			return fmt.Errorf("write binding: %w", err)
-		}
-		e := entry{action: Bound, at: now, version: use.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
-		return s.record(tx, call, sec, e, state)
+		return err
 	})
+	if errors.Is(err, errRehearsed) {
+		return Binding{Shared: bound.Shared}, meant, nil
+	}
 	return bound, meant, s.noteEqual(ctx, call, name, err)
+}
+
+// bind does in a transaction what [Store.Bind] promises.
+func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, use Use) (bound Binding, meant Meant, err error) {
+	now := s.timestamp()
+	sec, err := loadSecret(tx, name)
+	if err != nil {
+		return bound, meant, err
+	}
+	if err := use.allowedBy(sec); err != nil {
+		return bound, meant, err
+	}
+	if meant.Version, err = use.meant(tx, sec); err != nil {
+		return bound, meant, err
+	}
+	if meant.Told, err = s.examine(tx, sec, &meant.Version); err != nil {
+		return bound, meant, err
+	}
+	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
+	present, err := loadBinding(tx, &bound)
+	if err != nil {
+		return bound, meant, err
+	}
+	if err := use.hostOf(sec, meant.Version, bound); err != nil {
+		return bound, meant, err
+	}
+	bound.Shared = sec.Shared || sec.public(meant.Version)
+	reports := present && len(bound.Purpose.Chains) == 0
+	if err := use.claim(tx, sec, meant.Version, reports); err != nil {
+		return bound, meant, err
+	}
+	if present {
+		if err := use.sameAs(bound); err != nil || !use.adds(bound) {
+			return bound, meant, err
+		}
+		if reports {
+			bound.Purpose = use.purpose()
+		}
+		if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
+			return bound, meant, err
+		}
+	} else {
+		bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
+		if bound.Purpose = use.purpose(); use.Usage == Credential {
+			bound.Host, bound.Port = use.Host, use.Port
+		}
+		if err := countBinding(tx, bound, true); err != nil {
+			return bound, meant, err
+		}
+	}
+	if err := bound.name(tx, use.Version); err != nil {
+		return bound, meant, err
+	}
+	state, err := put(tx, bindingKey(bound), bound)
+	if err != nil {
+		return bound, meant, fmt.Errorf("write binding: %w", err)
+	}
+	e := entry{action: Bound, at: now, version: use.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
+	return bound, meant, s.record(tx, call, sec, e, state)
 }
 
 // sameAs refuses an operation id that was used for another binding of the secret: the

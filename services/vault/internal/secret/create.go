@@ -115,7 +115,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 	if sec.RotationPeriod > 0 {
 		sec.RotationDue = now.Add(sec.RotationPeriod)
 	}
-	drawn, err := s.draw(ctx, draft.Value)
+	drawn, err := s.draw(ctx, draft.Value, draft.Usage)
 	if err != nil {
 		return Secret{}, Stored{}, err
 	}
@@ -127,6 +127,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 	if err := beside.vet(&drawn); err != nil {
 		return Secret{}, Stored{}, err
 	}
+	sec.Taken = drawn.taken
 	stored, err := s.seal(sec, sec.Current, drawn)
 	return sec, stored, err
 }

@@ -3,8 +3,8 @@ package secret
 import (
 	"slices"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/sensitive"
-	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
 // Facts is the metadata that a binder learns about a KEY besides its public part. It suffices
@@ -22,13 +22,14 @@ type Facts struct {
 
 // lengths are the usual lengths of symmetric keys in bytes: AES, two AES or MAC keys in one,
 // HMAC. Revealing such a length does not help to guess random bytes.
-func lengths() []int { return []int{16, 24, 32, 48, 64} }
+func lengths() []int { return keyform.UsualLengths() }
 
-// facts returns the facts about a value, given its plaintext and its public part, if any.
-func (v Value) facts(plain sensitive.Bytes, public []byte) *Facts {
+// facts returns the facts about a value, given its plaintext, its public part, if any, and
+// whether it has a private part.
+func (v Value) facts(plain sensitive.Bytes, public []byte, private bool) *Facts {
 	switch {
 	case public != nil:
-		return &Facts{Private: publickey.HoldsPrivate(plain.Reveal())}
+		return &Facts{Private: private}
 	case (v.binary || v.drawnAsBytes()) && slices.Contains(lengths(), plain.Len()):
 		return &Facts{Bytes: uint32(plain.Len())}
 	}

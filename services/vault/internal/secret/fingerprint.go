@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/sensitive"
@@ -78,6 +79,9 @@ func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public [
 	}
 	stored := plain.Reveal()
 	all := []string{s.equalPrint(workspace, "bytes", stored)}
+	if pair := keyform.Look(stored).Public; pair != nil { // of a kind that is not shown, or stored by an earlier release
+		all = append(all, s.equalPrint(workspace, "pair", pair))
+	}
 	for _, decoded := range decodings(stored) {
 		all = append(all, s.equalPrint(workspace, "bytes", decoded))
 		clear(decoded)
@@ -94,7 +98,8 @@ func (s *Store) equalPrint(workspace, kind string, b []byte) string {
 }
 
 // decodings returns what a reference may make of stored bytes: the text without white space
-// around it, and what it decodes to.
+// around it, and what it decodes to. Earlier releases stored the fingerprints of the first of
+// them, so these stay as they are.
 func decodings(stored []byte) [][]byte {
 	text := bytes.Trim(stored, " \t\r\n\v\f")
 	all := [][]byte{bytes.Clone(text)}
@@ -109,7 +114,7 @@ func decodings(stored []byte) [][]byte {
 			all = append(all, decoded)
 		}
 	}
-	return all
+	return append(all, keyform.Readings(stored)...)
 }
 
 // putPrints notes that a secret has a value with the fingerprints, whose ledger the version
@@ -138,6 +143,22 @@ func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 		}
 	}
 	return nil
+}
+
+// learn adds fingerprints to those of a version.
+func (v *Version) learn(tx kv.Tx, sec Secret, prints []string) error {
+	known := strings.Fields(v.Prints)
+	missing := slices.DeleteFunc(slices.Clone(prints), func(p string) bool { return slices.Contains(known, p) })
+	if len(missing) == 0 {
+		return nil
+	}
+	all := append(known, missing...)
+	slices.Sort(all)
+	v.Prints = strings.Join(all, " ")
+	if _, err := put(tx, versionKey(sec.UID, v.Number), *v); err != nil {
+		return fmt.Errorf("write version: %w", err)
+	}
+	return putPrints(tx, sec, missing, v.ledger())
 }
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those

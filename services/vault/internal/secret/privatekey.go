@@ -26,6 +26,8 @@ type material struct {
 	facts  *Facts
 	// weakReason is why a weak key is to be used.
 	weakReason string
+	// taken is what the value was taken for; nil if it was generated.
+	taken *Taken
 }
 
 // publicOnly reports whether the value is a public key or a certificate.
@@ -34,10 +36,10 @@ func (m material) publicOnly() bool { return len(m.public) > 0 && m.facts != nil
 // draw returns the material of a value. Its caller zeroes the plaintext. It is made
 // before the transaction: a large RSA key takes a second or more.
 //
-// Few callers draw private keys at a time. The others wait, so that some requests for
-// large keys do not keep everybody else from the processors.
-func (s *Store) draw(ctx context.Context, v Value) (m material, err error) {
-	if v.asymmetric() {
+// Few callers draw private keys, or open PKCS #12 files, at a time. The others wait, so that some
+// requests for large keys do not keep everybody else from the processors.
+func (s *Store) draw(ctx context.Context, v Value, usage Usage) (m material, err error) {
+	if v.asymmetric() || v.isFile(usage) {
 		select {
 		case s.drawing <- struct{}{}:
 			defer func() { <-s.drawing }()
@@ -45,17 +47,20 @@ func (s *Store) draw(ctx context.Context, v Value) (m material, err error) {
 			return material{}, fmt.Errorf("wait to draw a private key: %w", ctx.Err())
 		}
 	}
-	memory.Do(func() { m, err = v.material(s.random) })
+	memory.Do(func() { m, err = v.material(s.random, usage) })
 	return m, err
 }
 
-func (v Value) material(random io.Reader) (material, error) {
+func (v Value) material(random io.Reader, usage Usage) (material, error) {
 	plain, err := v.plaintext(random)
 	if err != nil {
 		return material{}, err
 	}
-	public := publickey.Of(plain.Reveal())
-	return material{plain: plain, public: public, facts: v.facts(plain, public)}, nil
+	if v.kind != 0 {
+		public := publickey.Of(plain.Reveal())
+		return material{plain: plain, public: public, facts: v.facts(plain, public, true)}, nil
+	}
+	return v.take(plain, usage)
 }
 
 // sealed returns what is stored of the material. The public part and the facts are

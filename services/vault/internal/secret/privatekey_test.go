@@ -28,7 +28,7 @@ func TestDrawnPrivateKeyIsOfItsKind(t *testing.T) {
 		if err != nil {
 			t.Fatalf("NewRandom(%d) = %v", kind, err)
 		}
-		drawn, err := s.draw(t.Context(), value)
+		drawn, err := s.draw(t.Context(), value, Key)
 		if err != nil {
 			t.Fatalf("draw of %s = %v", want, err)
 		}
@@ -61,14 +61,14 @@ func TestDrawingWaitsForItsTurn(t *testing.T) {
 	s.drawing <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.draw(ctx, Value{kind: Ed25519}); !errors.Is(err, context.Canceled) {
+	if _, err := s.draw(ctx, Value{kind: Ed25519}, Key); !errors.Is(err, context.Canceled) {
 		t.Errorf("draw without a free place = %v, want %v", err, context.Canceled)
 	}
-	if _, err := s.draw(ctx, Value{kind: AES256}); err != nil {
+	if _, err := s.draw(ctx, Value{kind: AES256}, Key); err != nil {
 		t.Errorf("draw of a random value = %v", err)
 	}
 	<-s.drawing
-	if _, err := s.draw(t.Context(), Value{kind: Ed25519}); err != nil || len(s.drawing) != 0 {
+	if _, err := s.draw(t.Context(), Value{kind: Ed25519}, Key); err != nil || len(s.drawing) != 0 {
 		t.Errorf("draw with a free place = %v, and keeps %d places", err, len(s.drawing))
 	}
 }

@@ -309,14 +309,8 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		if err := agreesWithTwins(tx, before, prints, claimed.Chains); err != nil {
 			return err
 		}
-		if v.Prints == "" {
-			v.Prints = strings.Join(prints, " ")
-			if _, err := put(tx, versionKey(before.UID, number), v); err != nil {
-				return fmt.Errorf("write version: %w", err)
-			}
-			if err := putPrints(tx, before, prints, v.ledger()); err != nil {
-				return err
-			}
+		if err := v.learn(tx, before, prints); err != nil {
+			return err
 		}
 		after := before
 		after.Updated = later(before.Updated, now)

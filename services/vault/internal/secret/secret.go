@@ -109,6 +109,7 @@ const (
 
 	NonceBudgetExhausted fault.Reason = "NONCE_BUDGET_EXHAUSTED"
 	WeakKey              fault.Reason = "WEAK_KEY"
+	KeyFormNotUsable     fault.Reason = "KEY_FORM_NOT_USABLE"
 	SealingRequired      fault.Reason = "SEALING_REQUIRED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
@@ -186,6 +187,8 @@ type Secret struct {
 	Public bool `json:"public,omitempty"`
 	// References is how many distinct referrers hold bindings, up to MaxReferences.
 	References uint32 `json:"-"`
+	// Taken is what the value of this very change was taken for. It is not kept.
+	Taken *Taken `json:"-"`
 }
 
 // MaxReferences is how far referrers are counted.

@@ -41,9 +41,12 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	if known, seen, err := s.unseal(ctx, &call, name, &change.Value); err != nil || seen {
 		return known, err
 	}
+	usage, err := s.usageFor(ctx, name, change)
+	if err != nil {
+		return Secret{}, err
+	}
 	if change.Value.present() {
-		var err error
-		if drawn, err = s.draw(ctx, change.Value); err != nil {
+		if drawn, err = s.draw(ctx, change.Value, usage); err != nil {
 			return Secret{}, err
 		}
 		defer drawn.plain.Zero()
@@ -57,7 +60,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	}
 	now := s.timestamp()
 	var updated Secret
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+	err = s.kv.Update(ctx, func(tx kv.Tx) error {
 		uid, seen, err := s.replayed(tx, call)
 		if err != nil {
 			return err
@@ -76,6 +79,9 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		if err := before.checkEtag(change.Etag); err != nil {
 			return err
 		}
+		if change.Value.present() && before.Usage != usage {
+			return fault.New(fault.Aborted, fault.EtagMismatch, "the secret was replaced by another one in the meantime; read it again")
+		}
 		after, err := change.apply(tx, before)
 		if err != nil {
 			return err
@@ -91,12 +97,31 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 			}
 		}
 		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
+		updated.Taken = drawn.taken
 		return err
 	})
 	if err != nil {
 		return Secret{}, s.noteEqual(ctx, call, name, err)
 	}
 	return updated, nil
+}
+
+// usageFor returns the usage of the secret that a value is for, which decides whether the value is
+// looked at as a key. It is empty if there is no value, or no secret: then the change fails, or
+// was made before.
+func (s *Store) usageFor(ctx context.Context, name Name, change Change) (usage Usage, err error) {
+	if !change.Value.present() {
+		return "", nil
+	}
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		sec, err := loadSecret(r, name)
+		usage = sec.Usage
+		return err
+	})
+	if fault.Is(err, NotFound) {
+		return "", nil
+	}
+	return usage, err
 }
 
 // apply returns the secret with the change's fields, if it allows them.

@@ -53,6 +53,15 @@ type Value struct {
 	sealed *sealing.Sealed
 	// weakReason is why the value may be a weak key.
 	weakReason string
+	// password is that of the PKCS #12 file that the value may be.
+	password sensitive.Bytes
+}
+
+// WithPassword returns the value with the password of the PKCS #12 file that it may be. It takes
+// ownership of the password; storing the value overwrites it with zeros.
+func (v Value) WithPassword(password []byte) Value {
+	v.password = sensitive.New(password)
+	return v
 }
 
 // Acknowledged returns the value with the reason why it may be a weak key.
@@ -87,8 +96,12 @@ func NewRandom(kind Kind) (Value, error) {
 	return Value{kind: kind}, nil
 }
 
-// Zero overwrites a given value. A change that is refused before it is stored calls it.
-func (v Value) Zero() { v.given.Zero() }
+// Zero overwrites a given value and its password. A change that is refused before it is stored
+// calls it.
+func (v Value) Zero() {
+	v.given.Zero()
+	v.password.Zero()
+}
 
 // present reports whether there is a value at all.
 func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 || v.sealed != nil }

@@ -2,8 +2,8 @@ package secret
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
+
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 // minKey is the length in bytes below which a key can be guessed.
@@ -19,25 +19,21 @@ func weak(plain []byte) bool {
 	if len(plain) < minKey || repeated(plain) {
 		return true
 	}
+	if key, err := keyform.Decode(keyform.Hex, plain); err == nil && len(key) > 0 {
+		defer clear(key)
+		return len(key) < minKey || repeated(key)
+	}
+	if key, err := keyform.Decode(keyform.Whsec, plain); err == nil && len(key) > 0 {
+		defer clear(key)
+		return repeated(key) || len(key) < minKey && surelyBase64(plain)
+	}
+	return repeated(bytes.TrimSpace(plain))
+}
+
+// surelyBase64 reports whether a text that decodes as base64 is hardly anything else.
+func surelyBase64(plain []byte) bool {
 	text := bytes.TrimSpace(plain)
-	decoded := make([]byte, len(text))
-	defer clear(decoded)
-	if len(text) == 0 {
-		return false // white space may be a key of random bytes
-	}
-	if len(text)%2 == 0 {
-		if n, err := hex.Decode(decoded, text); err == nil {
-			return n < minKey || repeated(decoded[:n])
-		}
-	}
-	body, prefixed := bytes.CutPrefix(text, []byte("whsec_"))
-	bare := bytes.TrimRight(body, "=")
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		if n, err := encoding.Decode(decoded, bare); err == nil {
-			return repeated(decoded[:n]) || n < minKey && (prefixed || len(bare) < len(body))
-		}
-	}
-	return repeated(text)
+	return bytes.HasPrefix(text, []byte("whsec_")) || bytes.HasSuffix(text, []byte("="))
 }
 
 // repeated reports whether all bytes are the same.

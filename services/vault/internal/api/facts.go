@@ -1,0 +1,67 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/keyward/keyward/pkg/keyform"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// valueFactsToProto returns nothing unless a value was just stored.
+func valueFactsToProto(taken *secret.Taken) *vaultv1.ValueFacts {
+	if taken == nil {
+		return nil
+	}
+	pb := &vaultv1.ValueFacts{
+		Kind: kindToProto(taken.Kind), Algorithm: taken.Algorithm, Format: taken.Format, Bytes: uint32(taken.Bytes),
+		Forms: each(taken.Forms, formToProto), ConvertedFrom: taken.From, Notes: taken.Notes,
+	}
+	if taken.Problem != nil {
+		pb.Notes = append(pb.Notes, taken.Problem.Cause)
+	}
+	return pb
+}
+
+// kindToProto goes by the numbers, which package keyform has from the contract.
+func kindToProto(kind keyform.Kind) vaultv1.ValueFacts_Kind { return vaultv1.ValueFacts_Kind(kind) }
+
+func formToProto(form keyform.Form) *vaultv1.ValueForm {
+	return &vaultv1.ValueForm{Decoding: form.Decoding.String(), Bytes: uint32(form.Bytes)}
+}
+
+// keyFactsToProto returns nothing for a version of which nothing is told. The forms of symmetric
+// keys are told only to callers who ask for lengths.
+func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, error) {
+	if meant.Facts == nil && meant.Told == nil {
+		return nil, nil
+	}
+	public, err := publicToProto(meant.Public)
+	if err != nil {
+		return nil, err
+	}
+	pb := &vaultv1.KeyFacts{Algorithm: public.GetAlgorithm(), Fingerprint: public.GetFingerprint()}
+	if meant.Facts != nil {
+		pb.Bytes, pb.PrivateKey = meant.Facts.Bytes, meant.Facts.Private
+	}
+	told := meant.Told
+	if told == nil {
+		return pb, nil
+	}
+	pb.Kind = kindToProto(told.Kind)
+	if told.Asymmetric() {
+		pb.Algorithm, pb.PrivateKey = told.Algorithm, told.Kind == keyform.KindPrivateKey
+	}
+	if told.Public != nil {
+		digest := sha256.Sum256(told.Public)
+		pb.Fingerprint = hex.EncodeToString(digest[:])
+	}
+	if told.Problem != nil {
+		pb.Problem = told.Problem.Cause
+	}
+	if withForms {
+		pb.Forms, pb.LineEnd = each(told.Forms, formToProto), told.LineEnd
+	}
+	return pb, nil
+}

@@ -1,0 +1,81 @@
+package secret
+
+import (
+	"errors"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/vault/internal/publickey"
+	"github.com/keyward/keyward/services/vault/internal/sealing"
+)
+
+// # What a value is taken for
+//
+// The vault sees a value once, when it is stored. Then it says what it took the value for, in the
+// answer of that call only. It converts a key that is in a file of its own format, says so, and
+// refuses a key in a form that nothing can use. All other values are stored as they came; what is
+// lenient is read when the key is used (package keyform).
+
+// Taken is what a value was taken for. It describes the value as it is stored.
+type Taken struct {
+	keyform.Facts
+	// From is the form that the value came in, if it was converted.
+	From string
+}
+
+// isKey reports whether a value of the usage is a key.
+func (u Usage) isKey() bool { return u == Key || u == ExposedKey }
+
+// isFile reports whether a given key is a PKCS #12 file.
+func (v Value) isFile(usage Usage) bool {
+	return usage.isKey() && v.given.Len() > 0 && keyform.IsPKCS12(v.given.Reveal())
+}
+
+// take returns the material of a value that was given. It fails with KEY_FORM_NOT_USABLE.
+func (v Value) take(plain sensitive.Bytes, usage Usage) (m material, err error) {
+	m.taken = new(Taken)
+	if usage.isKey() {
+		converted, from, err := keyform.Convert(plain.Reveal(), string(v.password.Reveal()))
+		if err != nil {
+			return material{}, v.notUsable(err)
+		}
+		if from != "" {
+			plain.Zero()
+			plain, m.taken.From = sensitive.New(converted), from
+		}
+	}
+	m.taken.Facts = keyform.Look(plain.Reveal())
+	if problem := m.taken.Problem; usage.isKey() && problem != nil && !problem.Sound {
+		plain.Zero()
+		return material{}, v.notUsable(problem)
+	}
+	// A symmetric JWK says that it is a key of random bytes, as a value that came as bytes does.
+	v.binary = v.binary || m.taken.From != ""
+	m.plain, m.public = plain, publickey.Shown(m.taken.Public)
+	m.facts = v.facts(plain, m.public, m.taken.Kind == keyform.KindPrivateKey)
+	return m, nil
+}
+
+// notUsable returns the refusal of a key in a form that nothing can use.
+func (v Value) notUsable(err error) error {
+	problem, ok := errors.AsType[*keyform.Problem](err)
+	if !ok {
+		return err
+	}
+	return fault.New(fault.InvalidArgument, KeyFormNotUsable, "the value is a key in a form that nothing can use; see the field for what to do").
+		With("form", problem.Form).At(v.field(problem), problem.Error())
+}
+
+// field names the field of the request that is to be corrected.
+func (v Value) field(problem *keyform.Problem) string {
+	switch {
+	case problem.Form == keyform.FormPKCS12Password:
+		return "secret.value.file_password"
+	case v.sealed != nil:
+		return sealing.Field
+	case v.binary:
+		return "secret.value.data"
+	}
+	return "secret.value.text"
+}

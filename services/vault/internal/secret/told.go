@@ -1,0 +1,62 @@
+package secret
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/pkg/sensitive"
+)
+
+// A Meant is the version that a binder means, with what it is told of it.
+type Meant struct {
+	Version
+	// Told is nil unless the version is an enabled one of a KEY.
+	Told *Told
+}
+
+// Told is what a binder is told of a version's value besides what is kept of it.
+type Told struct {
+	keyform.Facts
+	// LineEnd is whether the value without its final line end would be a key of a usual length.
+	LineEnd bool
+}
+
+// examine opens the value of a KEY that is bound, to tell what it is. It adds the fingerprints
+// that an earlier release, which knew fewer spellings of keys, did not store.
+func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (told *Told, err error) {
+	if sec.Usage != Key || v.State != Enabled {
+		return nil, nil
+	}
+	sealed, err := loadValue(tx, sec, v.Number)
+	if err != nil {
+		return nil, err
+	}
+	var prints Prints
+	memory.Do(func() {
+		var plain sensitive.Bytes
+		if plain, err = s.keys.OpenValue(sealed, boundTo(sec, v.Number)); err != nil {
+			return
+		}
+		defer plain.Zero()
+		told = tell(plain)
+		prints = s.printsOf(sec, material{plain: plain, public: v.Public, facts: v.Facts})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open version: %w", err)
+	}
+	return told, v.learn(tx, sec, prints.All)
+}
+
+// tell returns what is told of a value. Of the forms of symmetric keys only those of usual
+// lengths are: other lengths are mostly those of passphrases.
+func tell(plain sensitive.Bytes) *Told {
+	told := &Told{Facts: keyform.Look(plain.Reveal()), LineEnd: keyform.LineEnd(plain.Reveal(), lengths()...)}
+	told.Forms = slices.DeleteFunc(told.Forms, func(f keyform.Form) bool { return !slices.Contains(lengths(), f.Bytes) })
+	if told.Public != nil {
+		told.Problem = nil // an earlier release stored several keys, of which the first is used
+	}
+	return told
+}
