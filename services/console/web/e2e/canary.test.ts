@@ -103,6 +103,7 @@ describe("a value", () => {
     await page.getByRole("button", { name: "Save" }).click();
     await told(page, "version 1 stays in use");
     await expectGone(page, seen, canary);
+    await page.getByRole("button", { name: "Done" }).click();
     await page.getByRole("tab", { name: "Versions" }).click();
     for (const act of ["Restore", "Disable", "Destroy"]) {
       await page.getByRole("button", { name: "Actions for version 2" }).click();

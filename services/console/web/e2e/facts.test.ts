@@ -73,9 +73,9 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await kit.server.storeSecret("renewed");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/renewed" });
     await page.getByRole("button", { name: "New value" }).click();
-    await page.getByLabel("Secret value").fill("a passphrase\n");
+    await page.getByLabel("Secret value").fill("a passphrase that is long\n");
     await page.getByRole("button", { name: "Save" }).click();
-    await takenFor(page, /Taken for: text of 13 bytes/);
+    await takenFor(page, /Taken for: text of 26 bytes/);
     await takenFor(page, /line end/);
     await page.getByRole("button", { name: "Done" }).click();
     await dialog(page).waitFor({ state: "detached" });

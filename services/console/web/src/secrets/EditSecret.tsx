@@ -110,7 +110,7 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
           <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
           {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
           <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
-          <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version." />
+          <Switch checked={rotating} onChange={(e) => { setRotating(e.currentTarget.checked); setFilled(false); }} label="Store a new value" description="It becomes the next version." />
         </>
       )}
       {rotating && (

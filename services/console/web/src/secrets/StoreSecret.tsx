@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
 import { refusal } from "../api/client";
-import { idRule, idRules, secretName } from "../api/names";
+import { idOf, idRule, idRules, secretName } from "../api/names";
 import { Problem, violationOf } from "../api/problem";
 import { createSecret, isTaken } from "../api/vault";
 import { useUnsaved } from "../app/unsaved";
@@ -13,8 +13,10 @@ import { AlertIcon, CheckIcon, CrossIcon } from "../ui/icons";
 import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
 import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
+import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 import { useStillWrong } from "../ui/useStillWrong";
+import { takenFor } from "./facts";
 import { chainsOf, PurposeField, type Stated } from "./PurposeField";
 import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
@@ -42,8 +44,12 @@ export function StoreSecret({ onClose, ...rest }: Props) {
   const done = (secret: SecretJson, generated: boolean) => {
     rest.onStored?.(secret, generated);
     // Whoever is asked to choose a secret goes on, unless there is something to know of the value.
-    if (rest.onStored && !secret.valueFacts?.notes?.length && !secret.valueFacts?.convertedFrom) close();
-    else setStored(secret);
+    if (!rest.onStored || secret.valueFacts?.notes?.length || secret.valueFacts?.convertedFrom) {
+      setStored(secret);
+      return;
+    }
+    if (secret.valueFacts) toast(`${idOf(secret.name)} is stored. Taken for: ${takenFor(secret.valueFacts)}.`);
+    close();
   };
   return (
     <Dialog onClose={close} title={stored ? "Stored" : "Store New Secret"} shows={stored} size={620} closeOnClickOutside={false}>
