@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { describe, test } from "vitest";
-import { dialog, expect, go, rowNames, useKit } from "./kit";
+import { dialog, expect, go, overflow, rowNames, useKit } from "./kit";
 
 const kit = useKit();
 
@@ -216,6 +216,32 @@ describe("storing a secret", () => {
     await dialog(page).getByText("It cannot be viewed again").waitFor();
     const stored = await kit.server.api("owner", "GET", "workspaces/demo/secrets/payment-api-key");
     expect((stored as { usage?: string }).usage).toBe("USAGE_CREDENTIAL");
+  });
+
+  test.each([390, 1280])("works with the keyboard alone, %i pixels wide", async (width) => {
+    const page = await kit.signIn("owner", { at: "/w/demo/secrets", viewport: { width, height: 844 } });
+    await page.getByRole("button", { name: "Store New Secret" }).first().press("Enter");
+    await focusIs(page, /^Encryption or signing key$/);
+    const tabTo = async (words: RegExp) => {
+      for (let i = 0; i < 30 && !words.test(await focused(page)); i++) await page.keyboard.press("Tab");
+      expect(await focused(page)).toMatch(words);
+    };
+    await page.keyboard.press("ArrowDown");
+    await focusIs(page, /^Credential that is sent$/);
+    await tabTo(/Secret Name/);
+    await page.keyboard.type(`by-keyboard-${width}`);
+    await tabTo(/Allowed hosts/);
+    await page.keyboard.type("api.partner.test");
+    await page.keyboard.press("Enter");
+    await tabTo(/Secret value/);
+    await page.keyboard.type("sk_live_0123456789abcdef");
+    expect(await overflow(page)).toBe(0);
+    await tabTo(/^SAVE$/);
+    await page.keyboard.press("Enter");
+    await focusIs(page, /^Done$/);
+    await page.keyboard.press("Enter");
+    await dialog(page).waitFor({ state: "detached" });
+    await focusIs(page, /Store New Secret|Secrets/);
   });
 
   test("text in any script has its own direction", async () => {

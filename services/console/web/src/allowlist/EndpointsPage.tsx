@@ -10,6 +10,7 @@ import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { ClockIcon, EyeIcon, GlobeIcon, PencilIcon, PlusIcon, PowerIcon, SearchIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
+import { inOrder } from "../ui/order";
 import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { Ellipsis, Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -42,7 +43,7 @@ export function EndpointsPage() {
   });
   useFirstAgain(pages, endpoints.error);
   const actions = useEndpointActions();
-  const list = endpoints.data?.endpoints;
+  const list = inOrder(endpoints.data?.endpoints, filter.orderBy, !pages.token && !endpoints.data?.nextPageToken);
   const empty = list?.length === 0 && pages.number === 0 && !endpoints.isPlaceholderData;
   const add = manage && (
     <Button leftSection={<PlusIcon size={16} />} onClick={() => navigate(paths.newEndpoint(workspace))}>

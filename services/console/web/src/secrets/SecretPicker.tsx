@@ -7,7 +7,7 @@ import { listSecrets } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import type { StoredValue } from "../shape/decoding";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
-import { byName } from "../ui/order";
+import { inOrder } from "../ui/order";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
 import { storable, usages, type KnownUsage } from "./usage";
@@ -61,7 +61,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
           {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
           <Combobox.Options aria-label="Secrets" className="picker-options">
-            {found.data?.secrets?.toSorted((a, b) => byName(idOf(a.name), idOf(b.name))).map((s) => (
+            {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
             {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}

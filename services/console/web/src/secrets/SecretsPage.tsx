@@ -2,14 +2,13 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { useAccess } from "../api/access";
-import { idOf } from "../api/names";
 import { listSecrets, type Sort } from "../api/vault";
 import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { useParams } from "../app/router";
-import type { SecretJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
 import { Pager, useFirstAgain, usePages } from "../ui/Pager";
-import { byName } from "../ui/order";
+import { inOrder } from "../ui/order";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
@@ -110,16 +109,6 @@ export function SecretsPage() {
       {sealing && <SealingSettings onClose={() => setSealing(false)} />}
     </div>
   );
-}
-
-/**
- * The API sorts names by their bytes, which is the order that its pages need: `key-10` comes before
- * `key-2`. Where one page holds the whole list, the names are in the order that people expect.
- */
-function inOrder(secrets: SecretJson[] | undefined, order: Sort, whole: boolean): SecretJson[] | undefined {
-  if (!whole || !order.startsWith("name")) return secrets;
-  const sorted = secrets?.toSorted((a, b) => byName(idOf(a.name), idOf(b.name)));
-  return order === "name" ? sorted : sorted?.reverse();
 }
 
 /** Filters by label once what is typed is one. */
