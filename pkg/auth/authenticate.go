@@ -115,6 +115,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 			Authentication: ByMTLS,
 			Address:        address(ctx, false),
 			Grants:         policy.certificateGrants(certificate),
+			Known:          policy.workspaces,
 		}, nil
 	case len(authorization) == 0:
 		return Principal{}, fault.New(fault.Unauthenticated, fault.CredentialsMissing, "the request carries no credentials")
@@ -133,6 +134,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 		Authentication: ByOIDC,
 		Address:        from,
 		Grants:         policy.claimGrants(who.issuer, who.claims),
+		Known:          policy.workspaces,
 		Overage:        policy.overage(who.issuer, who.claims),
 	}, nil
 }

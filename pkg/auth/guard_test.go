@@ -45,7 +45,7 @@ var mayCall = map[string]string{
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",
 	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
 	"TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
-	"GetCaller": "*",
+	"GetCaller": "*", "ListWorkspaces": "*",
 }
 
 // door is a real server, with both services behind the interceptors, which do not
@@ -215,8 +215,12 @@ func TestEveryMethodByEveryCaller(t *testing.T) {
 	senderFor := d.bearer(t, "olivia", nil)
 	senderFor.certificate = d.certificate(t, "/sender")
 	methods := d.methods(t)
-	if len(methods) != len(mayCall) {
-		t.Errorf("there are %d methods, want the %d of the table", len(methods), len(mayCall))
+	names := make(map[protoreflect.Name]bool) // ListWorkspaces is one of both services
+	for _, method := range methods {
+		names[method.Name()] = true
+	}
+	if len(names) != len(mayCall) {
+		t.Errorf("there are %d names of methods, want the %d of the table", len(names), len(mayCall))
 	}
 	for _, tt := range []struct {
 		name   string

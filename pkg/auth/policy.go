@@ -32,6 +32,8 @@ type Policy struct {
 	certificates map[string][]Grant
 	// proxies are the SPIFFE ids whose certificates may come with somebody else's token.
 	proxies map[string]bool
+	// workspaces are the ids of those that the file names, in order, each once.
+	workspaces []string
 	// rows are those of the file, in order, for [Policy.Warnings].
 	rows []policyRow
 }
@@ -57,6 +59,19 @@ func (f *policyFile) rows() []policyRow {
 		}, row)
 	}
 	return all.rows
+}
+
+// workspaces lists the workspaces that rows of the file name.
+func (f *policyFile) workspaces() []string {
+	var ids []string
+	for _, row := range f.People {
+		ids = append(ids, row.Workspaces...)
+	}
+	for _, row := range f.Workloads {
+		ids = append(ids, row.Workspaces...)
+	}
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == Everywhere })
 }
 
 type personRow struct {
@@ -95,7 +110,7 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	for i, row := range file.Workloads {
 		p.addWorkload(row, findings.at("workloads", i))
 	}
-	p.rows = file.rows()
+	p.rows, p.workspaces = file.rows(), file.workspaces()
 	for id := range p.proxies {
 		if len(p.certificates[id]) > 0 {
 			findings.errs = append(findings.errs, errors.New("workloads: a proxy has another role too"))

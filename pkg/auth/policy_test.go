@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/metadata"
+
 	"github.com/keyward/keyward/pkg/auth"
 )
 
@@ -99,6 +101,37 @@ func TestPoliciesTellWhenTheyChange(t *testing.T) {
 	case <-changed:
 		t.Error("two changes are told twice to a channel of one")
 	default:
+	}
+}
+
+func TestPrincipalsKnowOfTheWorkspacesThatTheirRolesName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	authn := w.authenticator(t)
+	w.grant(t, standardPolicy+`
+- {issuer: %[1]s, subject: roamer, role: sender, workspaces: [late, "*"]}
+- {issuer: %[1]s, subject: olivia, role: sender, workspaces: [zebra, acme]}
+`)
+	for _, tt := range []struct {
+		subject    string
+		claims     map[string]any
+		want       string
+		everywhere bool
+	}{
+		{"olivia", nil, "acme zebra", false},
+		{"oscar", nil, "other", false},
+		{"stranger", nil, "", false},
+		{"admin", map[string]any{"realm": map[string]any{"groups": "admins"}}, "acme late other zebra", true},
+		{"roamer", nil, "acme late other zebra", true},
+	} {
+		token := "Bearer " + w.token(t, tt.subject, tt.claims)
+		p, err := authn.Authenticate(metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", token)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, everywhere := p.Workspaces(); strings.Join(ids, " ") != tt.want || everywhere != tt.everywhere {
+			t.Errorf("%s: Workspaces() = %v, %v; want %s, %v", tt.subject, ids, everywhere, tt.want, tt.everywhere)
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ type Principal struct {
 	Address string
 	// Grants is what the policy gives the subject.
 	Grants []Grant
+	// Known is the ids of all workspaces that the policy names, in order. It belongs to the
+	// policy and is not to be changed. Who is told of them: see [Principal.Workspaces].
+	Known []string
 	// Overage says that the token leaves out a claim from which the policy grants roles,
 	// so that Grants may lack some.
 	Overage bool
@@ -62,6 +65,20 @@ func (p Principal) OnlyWorkspace() string {
 		only = g.Workspace
 	}
 	return only
+}
+
+// Workspaces returns the ids of the workspaces that the principal may know of, in order:
+// those that the grants name. Everywhere reports that a grant is for all workspaces; then
+// they are those that the policy names, and the principal may know of all others, too.
+func (p Principal) Workspaces() (ids []string, everywhere bool) {
+	for _, g := range p.Grants {
+		if g.Workspace == Everywhere {
+			return p.Known, true
+		}
+		ids = append(ids, g.Workspace)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), false
 }
 
 // Roles returns the names of the roles the principal has in the workspace, such

@@ -45,7 +45,20 @@ func (s *script) Register(r grpc.ServiceRegistrar) {
 		return s.earlier && m.MethodName == "GetSealing"
 	})
 	r.RegisterService(&vault, s)
-	allowlistv1.RegisterAllowlistServiceServer(r, s)
+	allowlistv1.RegisterAllowlistServiceServer(r, allowlistSide{s})
+}
+
+// ListWorkspaces is a method of both services, so that no type can have both.
+func (s *script) ListWorkspaces(ctx context.Context, req *vaultv1.ListWorkspacesRequest) (*vaultv1.ListWorkspacesResponse, error) {
+	return s.UnimplementedVaultServiceServer.ListWorkspaces(ctx, req)
+}
+
+// allowlistSide is the script as an allowlist.
+type allowlistSide struct{ *script }
+
+// ListWorkspaces is that of an allowlist.
+func (s allowlistSide) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorkspacesRequest) (*allowlistv1.ListWorkspacesResponse, error) {
+	return s.UnimplementedAllowlistServiceServer.ListWorkspaces(ctx, req)
 }
 
 // Close does nothing.

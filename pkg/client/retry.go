@@ -65,6 +65,7 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ListSecretHistory_FullMethodName,
 		vaultv1.VaultService_ListSecretVersions_FullMethodName,
 		vaultv1.VaultService_ListSecretBindings_FullMethodName,
+		vaultv1.VaultService_ListWorkspaces_FullMethodName,
 		vaultv1.VaultService_ResolveSecret_FullMethodName,
 		allowlistv1.AllowlistService_GetEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ListEndpoints_FullMethodName,
@@ -73,7 +74,8 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_Encrypt_FullMethodName,
 		allowlistv1.AllowlistService_Decrypt_FullMethodName,
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName,
-		allowlistv1.AllowlistService_ListPresets_FullMethodName:
+		allowlistv1.AllowlistService_ListPresets_FullMethodName,
+		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName:
 		return true // changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,

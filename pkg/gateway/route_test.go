@@ -57,6 +57,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoints + "/-:testEncryption", `{"encryption":{}}`, "TestEncryption"},
 		{"POST", endpoint + ":diagnoseSample", `{"body":"eA==","plaintext":"eA==","reason":"r"}`, "DiagnoseSample"},
 		{"GET", "/v1/presets", "", "ListPresets"},
+		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
+		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},
 	}
 	e := start(t)
 	for _, tc := range tests {

@@ -99,6 +99,7 @@ func requests(secret string) map[string]proto.Message {
 		"TestEncryption":      &allowlistv1.TestEncryptionRequest{Name: name},
 		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known to all"), Reason: "does not open"},
 		"ListPresets":         &allowlistv1.ListPresetsRequest{},
+		"ListWorkspaces":      &allowlistv1.ListWorkspacesRequest{},
 		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
 	}
 }

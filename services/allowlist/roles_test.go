@@ -88,6 +88,10 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
 			return err
 		},
+		"ListWorkspaces": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ListWorkspaces(t.Context(), &allowlistv1.ListWorkspacesRequest{})
+			return err
+		},
 		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"})
 			return err
@@ -117,6 +121,7 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 	for who := range callers {
 		if who != "nobody" && who != "proxy" {
 			open["ListPresets"] = append(open["ListPresets"], who)
+			open["ListWorkspaces"] = append(open["ListWorkspaces"], who)
 		}
 	}
 	methods := allowlistv1.AllowlistService_ServiceDesc.Methods

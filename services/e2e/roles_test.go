@@ -64,6 +64,7 @@ var open = map[string][]person{
 	"TestEncryption":       {owner, admin},
 	"DiagnoseSample":       {owner, admin},
 	"ListPresets":          {owner, admin, member, sender},
+	"ListWorkspaces":       {owner, admin, member, sender},
 }
 
 func methods(t testing.TB) []protoreflect.MethodDescriptor {

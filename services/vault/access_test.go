@@ -121,6 +121,14 @@ func rights() map[string]right {
 			},
 			new(vaultv1.UpdateSealingResponse), owners, codes.OK,
 		},
+		"ListWorkspaces": {
+			func(string) proto.Message { return new(vaultv1.ListWorkspacesRequest) },
+			new(vaultv1.ListWorkspacesResponse),
+			[]string{
+				anOwner, aSuperAdmin, aResolver, ownerElsewhere, aMember, aSender, resolveElsewhere, aStranger, unknownWorkload,
+			},
+			codes.OK,
+		},
 		"WatchSecrets": {
 			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
 			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,

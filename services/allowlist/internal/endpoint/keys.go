@@ -31,7 +31,9 @@ func updateKey(n Name, updated time.Time) kv.Key {
 	return updateSpace(n.Workspace).Uint(uint64(updated.UnixNano())).Text(n.ID)
 }
 
-func updateSpace(workspace string) kv.Key { return kv.NewKey("endpoint-by-update").Text(workspace) }
+func updateSpace(workspace string) kv.Key { return allUpdates().Text(workspace) }
+
+func allUpdates() kv.Key { return kv.NewKey("endpoint-by-update") }
 
 func intentKey(operation string) kv.Key { return intentSpace().Text(operation) }
 

@@ -104,6 +104,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await dialog(page).getByRole("button", { name: "Try again" }).click();
     await dialog(page).getByText("Sealed in this browser").waitFor();
     await page.getByLabel("Secret Name").fill("never-stored");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Secret value").fill("more than 16 bytes");
     await page.getByRole("button", { name: "SAVE" }).click();
     await dialog(page).getByText("The value is sealed").waitFor();

@@ -104,8 +104,9 @@ type Access struct {
 	// PERMISSION_DENIED, except to a super admin, who is told INVALID_ARGUMENT.
 	WorkspaceField string `protobuf:"bytes,2,opt,name=workspace_field,json=workspaceField,proto3" json:"workspace_field,omitempty"`
 	// Whoever is authenticated may call the method, whatever their roles, even without
-	// any. It is for what tells callers of nobody but themselves. Then the other fields
-	// are empty.
+	// any. It is for what tells callers of nobody but themselves, or no more than their roles
+	// already let them know: ListWorkspaces narrows its answer to the roles by itself, and tells
+	// super admins, who own them, of all workspaces. Then the other fields are empty.
 	AnyCaller     bool `protobuf:"varint,3,opt,name=any_caller,json=anyCaller,proto3" json:"any_caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

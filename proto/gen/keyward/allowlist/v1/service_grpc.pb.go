@@ -120,8 +120,9 @@ type AllowlistServiceClient interface {
 	// configuration (`endpoint` unset) also makes the round trip of ActivateEndpoint. Nothing is
 	// bound, counted, logged or sealed. What saving would refuse is refused here.
 	CheckKeys(ctx context.Context, in *CheckKeysRequest, opts ...grpc.CallOption) (*CheckKeysResponse, error)
-	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-	// a super admin all that hold endpoints and all that the policy names.
+	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+	// admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
@@ -421,8 +422,9 @@ type AllowlistServiceServer interface {
 	// configuration (`endpoint` unset) also makes the round trip of ActivateEndpoint. Nothing is
 	// bound, counted, logged or sealed. What saving would refuse is refused here.
 	CheckKeys(context.Context, *CheckKeysRequest) (*CheckKeysResponse, error)
-	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-	// a super admin all that hold endpoints and all that the policy names.
+	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+	// admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)

@@ -645,7 +645,7 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 // Asks for the caller's workspaces.
 type ListWorkspacesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many at most: 50 if 0, 1,000 if more than that.
+	// How many at most: 50 if 0, 1,000 if more than that. A page may be shorter.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before. Good only with the same request and
 	// for the same caller; else INVALID_PAGE_TOKEN.

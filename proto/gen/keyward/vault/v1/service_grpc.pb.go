@@ -79,8 +79,9 @@ type VaultServiceClient interface {
 	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
-	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-	// a super admin all that hold secrets and all that the policy names.
+	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+	// admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound
@@ -416,8 +417,9 @@ type VaultServiceServer interface {
 	// `allowed_hosts`, and for a value as CreateSecret does. Another host or port needs a `value`
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
-	// Lists the workspaces that the caller may work in: those that the caller's roles name, and for
-	// a super admin all that hold secrets and all that the policy names.
+	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
+	// admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
 	// with SECRET_IN_USE, which names the first referrers, while anything is bound

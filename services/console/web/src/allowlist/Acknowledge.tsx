@@ -57,7 +57,7 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
   return (
     <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
       <p>If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
-      <ul className="choices">
+      <ul className="unsafe-choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
             <p>

@@ -1,9 +1,11 @@
-import { Button, Group, Modal, Textarea } from "@mantine/core";
+import { Button, Group, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { activateEndpoint } from "../api/allowlist";
 import { explain, type Problem } from "../api/problem";
+import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { encoded } from "../tryout/bytes";
+import { Dialog } from "../ui/Dialog";
 import { ProblemPanel } from "../ui/Problem";
 import { useAction } from "../ui/useAction";
 
@@ -18,15 +20,17 @@ interface Props {
 /** Asks for a body that the configuration fits, and activates the endpoint if it makes the round trip. */
 export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props) {
   const [sample, setSample] = useState("");
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(sample !== "", busy);
   const go = () =>
     run(async () => {
       onDone(await activateEndpoint(endpoint.name ?? "", { sample: encoded(sample) }));
       onClose();
     });
   return (
-    <Modal opened onClose={onClose} title="Activate with a sample" size={620}>
+    <Dialog onClose={onClose} title="Activate with a sample" size={620}>
       <form
+        ref={form}
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
@@ -37,7 +41,7 @@ export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props
         <Textarea label="Sample body" description="In the clear. Use a made-up one, never a real payment. It is not kept, and not sent to the partner." withAsterisk data-autofocus classNames={{ input: "mono" }} autosize minRows={4} maxRows={14} spellCheck={false} value={sample} onChange={(e) => setSample(e.currentTarget.value)} />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" loading={busy} disabled={sample === ""}>
@@ -45,6 +49,6 @@ export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

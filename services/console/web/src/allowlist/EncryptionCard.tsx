@@ -1,4 +1,4 @@
-import { Button, Group, Modal, SegmentedControl } from "@mantine/core";
+import { Button, Group, SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { workspaceName } from "../api/names";
@@ -7,6 +7,7 @@ import { FieldEditor, MessageEditor } from "../shape/Editor";
 import { Beside, useFindingBelow } from "../shape/findings";
 import { withField, type Json } from "../shape/value";
 import { TryOut } from "../tryout/TryOut";
+import { Dialog } from "../ui/Dialog";
 import { SendIcon } from "../ui/icons";
 import { Card } from "../ui/parts";
 import { Acknowledge } from "./Acknowledge";
@@ -133,9 +134,11 @@ function TryButton({ draft, endpointName }: { draft: Draft; endpointName: string
       <Button size="xs" variant="default" leftSection={<SendIcon size={14} />} onClick={() => setOpen(true)}>
         Test
       </Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title="Test the encryption" size={860}>
-        <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} draft={draft} />
-      </Modal>
+      {open && (
+        <Dialog onClose={() => setOpen(false)} title="Test the encryption" size={860}>
+          <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} draft={draft} />
+        </Dialog>
+      )}
     </>
   );
 }

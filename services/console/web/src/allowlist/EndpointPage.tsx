@@ -63,7 +63,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
       </nav>
       <header className="page-head">
         <div className="page-title">
-          <h1 className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
+          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
           <div className="tags">
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
@@ -221,7 +221,7 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
       </div>
       <Card title="About">
         <dl className="facts">
-          <Fact term="Description">{endpoint.description ? <span className="prose">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Description">{endpoint.description ? <span className="prose" dir="auto">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
           <Fact term="Verified">
             {isVerified(endpoint.verification) ? (
               <>
@@ -296,7 +296,7 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
         <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
           {legacy.map((l) => (
             <p key={l.flag + l.expires + l.reason}>
-              <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): {l.reason}
+              <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): <bdi>{l.reason}</bdi>
             </p>
           ))}
         </Notice>

@@ -1,12 +1,14 @@
-import { Button, Group, Modal, TextInput } from "@mantine/core";
+import { Button, Group, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { useAccess } from "../api/access";
 import { activateEndpoint, approveEndpoint, deactivateEndpoint, deleteEndpoint } from "../api/allowlist";
 import { idOf } from "../api/names";
-import { navigate, paths } from "../app/router";
-import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { Problem } from "../api/problem";
+import { navigate, paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
+import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
@@ -79,9 +81,10 @@ const questions: Record<Question, { title: string; words: ReactNode; act: string
 
 function Ask({ question, endpoint, onClose, onDone }: { question: Question; endpoint: EndpointJson; onClose: () => void; onDone: () => void }) {
   const { workspace } = useAccess();
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
   const [typed, setTyped] = useState("");
   const [reason, setReason] = useState("");
+  useUnsaved(typed !== "" || reason !== "", busy);
   const { title, words, act, done } = questions[question];
   const name = endpoint.name ?? "";
   const id = idOf(name);
@@ -96,12 +99,13 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
       if (question === "approve") await approveEndpoint(name, options);
       toast(`${id} ${done}.`);
       onClose();
-      if (question === "delete") navigate(paths.endpoints(workspace));
+      if (question === "delete") navigate(paths.endpoints(workspace), { force: true });
       onDone();
     });
   return (
-    <Modal opened onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <form
+        ref={form}
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
@@ -122,7 +126,7 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
         <TextInput label="Reason" description={question === "approve" ? "How you know that it is the partner's, such as a contract or a call." : "Optional, for the change log."} withAsterisk={question === "approve"} maxLength={512} value={reason} data-autofocus={question === "delete" ? undefined : true} onChange={(e) => setReason(e.currentTarget.value)} />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" color={question === "delete" ? "red" : undefined} loading={busy} disabled={!ready}>
@@ -130,6 +134,6 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

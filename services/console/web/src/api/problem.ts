@@ -27,6 +27,11 @@ export class Problem extends Error {
     const delay = details.find((d) => d.retryDelay)?.retryDelay;
     this.retryAfter = delay ? Number.parseFloat(delay) : undefined;
   }
+
+  /** The same problem with other violations. */
+  about(violations: Violation[]): Problem {
+    return Object.assign(Object.create(Problem.prototype) as Problem, this, { message: this.message, violations });
+  }
 }
 
 interface StatusBody {
@@ -69,6 +74,7 @@ const titles: Record<string, string> = {
   VERIFICATION_FAILED: "The proof was not found",
   USAGE_NOT_ALLOWED: "The secret may not be used for this",
   HOST_NOT_ALLOWED: "The credential may not be sent to this host and port",
+  KEY_FORM_NOT_USABLE: "Nothing can use the key in this form",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
   SAMPLE_NOT_ENCRYPTABLE: "A sample body is needed",
   KEY_PURPOSE_FIXED: "The key serves another purpose",

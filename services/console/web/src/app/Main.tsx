@@ -12,6 +12,7 @@ import { SecretPage } from "../secrets/SecretPage";
 import { SecretsPage } from "../secrets/SecretsPage";
 import { match, navigate, paths, usePlace } from "./router";
 import { Shell } from "./Shell";
+import { pageTitle, useTitle } from "./title";
 
 // What fewer people need, or what is larger, comes when it is asked for.
 const EndpointsPage = lazy(async () => ({ default: (await import("../allowlist/EndpointsPage")).EndpointsPage }));
@@ -88,6 +89,7 @@ function firstWorkspace(caller: CallerJson): string | undefined {
 function Page({ path }: { path: string }) {
   const { workspace, manage } = useAccess();
   const rest = path.replace(/^\/w\/[^/]+/, "").replace(/\/+$/, "");
+  useTitle(pageTitle(rest));
   useEffect(() => {
     if (rest === "") navigate(manage ? paths.secrets(workspace) : paths.endpoints(workspace), { replace: true });
   }, [rest, manage, workspace]);
@@ -131,7 +133,7 @@ function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
       <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Type the name of any workspace on the left." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
+        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
       </Empty>
     </div>
   );

@@ -7,6 +7,7 @@ import { listSecrets } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import type { StoredValue } from "../shape/decoding";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
+import { inOrder } from "../ui/order";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
 import { storable, usages, type KnownUsage } from "./usage";
@@ -60,7 +61,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
           {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
           <Combobox.Options aria-label="Secrets" className="picker-options">
-            {found.data?.secrets?.map((s) => (
+            {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
             {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}
@@ -78,7 +79,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         </Combobox.Dropdown>
       </Combobox>
       {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />
+      {storing && <StoreSecret onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />}
     </div>
   );
 }
@@ -94,7 +95,7 @@ function SecretOption({ secret, host, active }: { secret: SecretJson; host?: str
         <span className="row-tags">
           <SecretTags secret={secret} />
         </span>
-        <small>{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
+        <small dir="auto">{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
       </div>
     </Combobox.Option>
   );

@@ -1,0 +1,134 @@
+// Package workspace lists workspaces with how much each holds.
+//
+// A workspace is no record: it exists as soon as it holds something, or the policy names
+// it. So a list merges the names of the policy ([Reach.Named]) with those in the keys of
+// a store, and seeks from one workspace's keys to the next one's. It never reads all.
+package workspace
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/kv"
+	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
+)
+
+const (
+	// MaxCount is how far the contents of a workspace are counted.
+	MaxCount = 1000
+	// maxCounted is how many keys a page counts before it ends early, so that pages of
+	// many large workspaces stay quick.
+	maxCounted = 20 * MaxCount
+)
+
+// A Workspace is an id, and how many keys there are below it.
+type Workspace struct {
+	ID string
+	// Count is MaxCount at most, and 0 if the contents are hidden.
+	Count int
+}
+
+// A Reach is which workspaces somebody may know of.
+type Reach struct {
+	// Named are the ids of workspaces that are listed even if they hold nothing, in order,
+	// each once.
+	Named []string
+	// Stored adds all that hold something.
+	Stored bool
+	// Counted reports whether the contents of a workspace may be counted.
+	Counted func(id string) bool
+}
+
+// ReachOf returns the reach of a caller. The roles are those that may list the contents
+// of a workspace; super admins may list all.
+func ReachOf(p auth.Principal, roles ...accessv1.Role) Reach {
+	named, everywhere := p.Workspaces()
+	return Reach{Named: named, Stored: everywhere, Counted: func(id string) bool {
+		return p.SuperAdmin() || slices.ContainsFunc(roles, func(role accessv1.Role) bool { return p.Holds(role, id) })
+	}}
+}
+
+// List returns a page of the workspaces within reach whose ids come after a given one, at most
+// limit of them, and whether there are more. A page may be shorter than its limit. The
+// keys of the space are {space}/{workspace}/…, one for each item that counts.
+func List(r kv.Reader, space kv.Key, reach Reach, after string, limit int) (page []Workspace, more bool, err error) {
+	counted := 0
+	for id, err := range reach.ids(r, space, after) {
+		if err != nil {
+			return nil, false, fmt.Errorf("list workspaces: %w", err)
+		}
+		if len(page) == limit || counted >= maxCounted {
+			return page, true, nil
+		}
+		found := Workspace{ID: id}
+		if reach.Counted(id) {
+			if found.Count, err = count(r, space.Text(id)); err != nil {
+				return nil, false, fmt.Errorf("count what is in a workspace: %w", err)
+			}
+		}
+		counted += found.Count
+		page = append(page, found)
+	}
+	return page, false, nil
+}
+
+// ids yields the ids within reach behind a given one, in order, each once.
+func (reach Reach) ids(r kv.Reader, space kv.Key, after string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		first, found := slices.BinarySearch(reach.Named, after)
+		if found {
+			first++
+		}
+		named := reach.Named[first:]
+		stored, err := reach.next(r, space, after)
+		for err == nil && (len(named) > 0 || stored != "") {
+			var id string
+			if len(named) > 0 && (stored == "" || named[0] <= stored) {
+				id, named = named[0], named[1:]
+			} else {
+				id = stored
+			}
+			if !yield(id, nil) {
+				return
+			}
+			if id == stored {
+				stored, err = reach.next(r, space, id)
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+// next returns the first workspace behind a given one that holds something, or nothing.
+func (reach Reach) next(r kv.Reader, space kv.Key, after string) (string, error) {
+	if !reach.Stored {
+		return "", nil
+	}
+	rest := kv.Prefix(space, 1)
+	if after != "" {
+		rest.Start = kv.After(space.Text(after))
+	}
+	for pair, err := range r.Scan(rest) {
+		if err != nil {
+			return "", err
+		}
+		id, _, err := kv.CutText(pair.Key[len(space):])
+		return id, err
+	}
+	return "", nil
+}
+
+// count counts the keys that start with prefix, up to MaxCount.
+func count(r kv.Reader, prefix kv.Key) (n int, err error) {
+	for _, err := range r.Scan(kv.Prefix(prefix, MaxCount)) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}

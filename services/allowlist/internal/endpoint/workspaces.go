@@ -1,0 +1,23 @@
+package endpoint
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/workspace"
+)
+
+// Workspaces returns a page of the workspaces within reach with the numbers of their
+// endpoints, and the cursor of the next page, which is nil at the end only.
+func (r *Registry) Workspaces(ctx context.Context, reach workspace.Reach, cursor []byte, limit int) (found []workspace.Workspace, next []byte, err error) {
+	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
+		// There is one such key for each endpoint, and nothing under it that would have to be read.
+		var more bool
+		found, more, err = workspace.List(reader, allUpdates(), reach, string(cursor), limit)
+		if next = nil; more {
+			next = []byte(found[len(found)-1].ID)
+		}
+		return err
+	})
+	return found, next, err
+}

@@ -1,0 +1,23 @@
+package secret
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/workspace"
+)
+
+// Workspaces returns a page of the workspaces within reach with the numbers of their
+// secrets, and the cursor of the next page, which is nil at the end only.
+func (s *Store) Workspaces(ctx context.Context, reach workspace.Reach, p Page) (found []workspace.Workspace, next []byte, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
+		// There is one such key for each secret, and nothing under it that would have to be read.
+		var more bool
+		found, more, err = workspace.List(r, kv.NewKey(spaceByUpdate), reach, string(p.Cursor), p.Limit)
+		if next = nil; more {
+			next = []byte(found[len(found)-1].ID)
+		}
+		return err
+	})
+	return found, next, err
+}
