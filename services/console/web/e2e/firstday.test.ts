@@ -1,7 +1,7 @@
 import { createDecipheriv, randomBytes } from "node:crypto";
-import type { Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { beforeAll, describe, test } from "vitest";
-import { choose, dialog, expect, picture, rowNames, told, useKit } from "./kit";
+import { axeFindings, choose, dialog, expect, overflow, picture, rowNames, told, useKit } from "./kit";
 
 const kit = useKit();
 const preset = "AES-256-GCM in JSON";
@@ -14,8 +14,8 @@ const allowLegacy = [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "The partner ca
 const hexKey = () => randomBytes(32).toString("hex");
 
 /** Begins a new endpoint with the preset. */
-async function begin(id: string): Promise<Page> {
-  const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+async function begin(id: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await kit.signIn("owner", { ...options, at: "/w/demo/new-endpoint" });
   await page.getByRole("textbox", { name: "Name", exact: true }).fill(id);
   await page.getByLabel("URL").fill(`https://${id}.partner.test/v1`);
   await page.getByRole("button", { name: "From a preset" }).click();
@@ -88,18 +88,23 @@ describe("a preset works with the first real message", () => {
     expect(opened(await kit.server.encrypt("as-preset", "{}"), key)).toBe("{}");
   });
 
-  test("when the key exists and is stored in another way: one click, with the cause", async () => {
+  test.each([
+    ["HEX", /64|32 bytes/],
+    ["RAW", /32 bytes/],
+  ])("when the key exists and is stored as %s: one click, with the cause", async (decoding, cause) => {
     const key = hexKey();
-    await kit.server.storeSecret("stored-hex", { value: { text: key } });
-    const page = await begin("one-click");
-    await pickKey(page, "stored-hex");
+    const [secret, id] = [`stored-${decoding}`, `one-click-${decoding.toLowerCase()}`];
+    await kit.server.storeSecret(secret, decoding === "HEX" ? { value: { text: key } } : {});
+    const page = await begin(id);
+    await pickKey(page, secret);
     const field = page.getByRole("group", { name: `Preset ${preset}` }).locator(".field").first();
-    await field.getByRole("alert").getByText(/64/).waitFor();
-    await picture(page, "use-hex");
-    await field.getByRole("button", { name: "Use HEX" }).click();
+    await field.getByRole("alert").getByText(cause).waitFor();
+    await picture(page, `use-${decoding}`);
+    await field.getByRole("button", { name: `Use ${decoding}` }).click();
     await field.getByRole("alert").waitFor({ state: "detached" });
-    await takeIntoUse(page, "one-click");
-    expect(opened(await kit.server.encrypt("one-click", "{}"), Buffer.from(key, "hex"))).toBe("{}");
+    await takeIntoUse(page, id);
+    const sent = await kit.server.encrypt(id, "{}");
+    if (decoding === "HEX") expect(opened(sent, Buffer.from(key, "hex"))).toBe("{}");
   });
 
   test("when it is built by hand", async () => {
@@ -321,5 +326,35 @@ describe("a signature", () => {
     await kit.server.api("sender", "POST", "workspaces/demo/endpoints/signed:verifySignature", { body: "e30=", headers: {} }).catch(() => undefined);
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/signed/encryption" });
     await page.getByRole("region", { name: "Recent failures" }).locator(".failure-cause").getByText(/header/i).waitFor();
+  });
+});
+
+describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
+  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
+    const id = `axe-${colorScheme}-${size}`;
+    await kit.server.storeSecret(`${id}-key`, { value: { text: hexKey() } });
+    await kit.server.storeSecret(`${id}-hmac`, { value: { text: `the signing secret of ${id}` } });
+    await kit.server.addActiveEndpoint(id, { encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" }, keys: [ref(`${id}-hmac`)], headers: { "X-Signature": "${signature}" } } } } });
+    const page = await begin(`${id}-new`, { colorScheme, bypassCSP: true, viewport: { width, height: 860 } });
+    await pickKey(page, `${id}-key`);
+    await page.getByRole("button", { name: "Use HEX" }).waitFor();
+    expect(await axeFindings(page), "a key that does not fit").toEqual([]);
+    await page.getByRole("button", { name: "Test", exact: true }).click();
+    await dialog(page).getByRole("button", { name: "Run test" }).click();
+    await dialog(page).getByText("Your key does not fit").waitFor();
+    expect(await axeFindings(page), "the test panel").toEqual([]);
+    await page.keyboard.press("Escape");
+    await dialog(page).waitFor({ state: "detached" });
+    await page.goto(`${kit.server.url}/w/demo/endpoints/${id}/edit`);
+    await page.getByLabel("URL").fill("https://elsewhere.partner.test/v1");
+    await page.getByRole("button", { name: "Save" }).click();
+    await dialog(page).getByText(/PENDING/).waitFor();
+    expect(await axeFindings(page), "another URL").toEqual([]);
+    const other = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: `/w/demo/endpoints/${id}/test` });
+    await other.getByText("Its signature is not accepted", { exact: true }).click();
+    await other.getByRole("button", { name: "Run test" }).click();
+    await other.getByLabel("The string that is signed", { exact: true }).waitFor();
+    expect(await axeFindings(other), "signatures").toEqual([]);
+    expect(await overflow(other)).toBe(0);
   });
 });

@@ -9,7 +9,7 @@ import { AlertIcon, SearchIcon, ShieldCheckIcon, UploadIcon } from "../ui/icons"
 import { Card, Notice, plural } from "../ui/parts";
 import { useAction } from "../ui/useAction";
 import { encoded, headersOf } from "./bytes";
-import { Misfits } from "./KeysFit";
+import { Fits } from "./KeysFit";
 
 /** What was signed besides the body: the fields of a MessageContext, and what each is called. */
 const contexts = [
@@ -119,7 +119,7 @@ function Found({ result, signature }: { result: DiagnoseSampleResponseJson; sign
   if (result.unusableKeys?.length) {
     return (
       <Notice tone="bad" icon={<AlertIcon size={18} />} title="A key cannot be used">
-        <Misfits keys={result.unusableKeys} />
+        <Fits keys={result.unusableKeys} />
         <p>Nothing was tried.</p>
       </Notice>
     );

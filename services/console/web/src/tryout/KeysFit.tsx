@@ -40,25 +40,26 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   if (!fits) {
     return (
       <Notice tone="bad" icon={<AlertIcon size={18} />} title="Your key does not fit">
-        <Misfits keys={keys.filter((k) => !k.fits)} />
+        <Fits keys={keys} />
       </Notice>
     );
   }
   if (keys.length === 0) return null;
   return (
     <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={keys.length === 1 ? "Your key fits" : "Your keys fit"}>
+      {keys.length > 1 && <Fits keys={keys} />}
       <p>{roundTrip ? "A message went through with the stored keys." : "The stored keys are of the right kind and size. They make a message when the endpoint is activated."}</p>
     </Notice>
   );
 }
 
-/** Keys that cannot work: which, where, why and what to do. */
-export function Misfits({ keys }: { keys: KeyFitJson[] }) {
+/** What is known of keys: which, where, and whether each fits, or why not and what to do. */
+export function Fits({ keys }: { keys: KeyFitJson[] }) {
   return (
     <ul className="finding-list">
       {keys.map((k) => (
         <li key={k.field}>
-          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
+          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause || "fits."} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
         </li>
       ))}
     </ul>
