@@ -25,37 +25,69 @@ func (c client) activate(t testing.TB, id string) error {
 	return err
 }
 
+// What the vault tells of a key does not show everything: these keys are saved.
 func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	const canary = "sesame-that-is-no-key"
 	k.secret(t, "good")
-	with := func(text string) *allowlistv1.Endpoint {
-		e := draft()
-		e.Encryption = encryptionOf(t, text)
-		return e
-	}
-	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:%" } } } `
-	good, bad := strings.Replace(gcm, "%", "good", 1), strings.Replace(gcm, "%", "bad", 1)
+	good := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:good" } } } `
+	bad := `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:bad" decoding: DECODING_HEX } headers { key: "X-Sig" value: "${signature}" } } `
 	for id, c := range map[string]struct{ text, field string }{
-		"request":  {`request { ` + bad + ` }`, "request.cipher.shared_key.keys[0]"},
-		"response": {`request { ` + good + ` } response { ` + bad + ` }`, "response.cipher.shared_key.keys[0]"},
-		"inside":   {`request { ` + good + ` nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:bad" decoding: DECODING_PEM } } }`, "request.nested_jws.keys[0]"},
+		"request":  {`request { ` + bad + ` }`, "request.signing.keys[0]"},
+		"response": {`request { ` + good + ` } response { plain {} ` + bad + ` }`, "response.signing.keys[0]"},
+		"inside":   {`request { ` + good + ` nested_jws { jws { algorithm: ALGORITHM_HS256 } keys { name: "secret:bad" decoding: DECODING_HEX } } }`, "request.nested_jws.keys[0]"},
 	} {
 		keySecret(t, k, "bad-"+id, canary)
-		k.approved(t, id, with(strings.ReplaceAll(c.text, "secret:bad", "secret:bad-"+id)))
+		e := draft()
+		e.Encryption = encryptionOf(t, strings.ReplaceAll(c.text, "secret:bad", "secret:bad-"+id))
+		k.approved(t, id, e)
 		logged := len(k.owner.history(t, nameOf(id)))
 		err := k.owner.activate(t, id)
 		wantError(t, "ActivateEndpoint of "+id, err, codes.FailedPrecondition, "KEY_NOT_USABLE")
-		if got := servertest.Metadata(err)["field"]; got != c.field {
-			t.Errorf("%s: the field is %q, want %q", id, got, c.field)
+		got := servertest.Metadata(err)
+		if got["field"] != c.field || got["secret"] != workspace+"/secrets/bad-"+id || !strings.HasPrefix(got["cause"], "The secret is not written in HEX.") {
+			t.Errorf("%s: the metadata is %v, want %q", id, got, c.field)
 		}
-		servertest.MustNotHold(t, "the error", err.Error(), canary)
+		servertest.MustNotHold(t, "the error", err.Error()+got["cause"], canary)
 		if e := k.owner.get(t, id); e.GetState() == allowlistv1.Endpoint_STATE_ACTIVE || len(k.owner.history(t, nameOf(id))) != logged {
 			t.Errorf("%s: the endpoint is %v, and the log has an entry", id, e.GetState())
 		}
+		check, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf(id)})
+		must(t, err)
+		if last := check.GetKeys()[len(check.GetKeys())-1]; check.GetFits() || check.GetRoundTrip() || last.GetField() != c.field || last.GetCause() != got["cause"] || last.GetSecret() != got["secret"] {
+			t.Errorf("%s: CheckKeys = %v", id, check)
+		}
 	}
 	servertest.MustNotHold(t, "the log", k.env.Log.String(), canary)
+}
+
+// An endpoint that is in use encrypts at least one body.
+func TestAnEndpointThatEncryptsNothingIsNotSwitchedOn(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	secret := k.secret(t, "key", keyOf(1)...)
+	e := draft()
+	// No body that is made up has an object where a list is.
+	e.Encryption = encryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" } } } selection { fields { paths: "$.a.b" paths: "$.a[0].c" } } }`)
+	k.approved(t, "orders", e)
+	activate := func(sample string) error {
+		_, err := k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders"), Sample: []byte(sample)})
+		return err
+	}
+	for _, sample := range []string{"", `{"a":{"b":1}}`, "no JSON"} {
+		err := activate(sample)
+		wantError(t, "ActivateEndpoint with the sample "+sample, err, codes.FailedPrecondition, "SAMPLE_NOT_ENCRYPTABLE")
+		if m := servertest.Metadata(err); m["field"] != "sample" || !strings.HasSuffix(m["cause"], ".") {
+			t.Errorf("the metadata is %v", m)
+		}
+		_, err = k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("orders"), Sample: []byte(sample)})
+		wantError(t, "CheckKeys", err, codes.FailedPrecondition, "SAMPLE_NOT_ENCRYPTABLE")
+	}
+	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(secret)}, "encryption")
+	must(t, err)
+	must(t, activate("not looked at: a made-up body fits"))
+	must(t, activate("nor is it where the endpoint is on"))
 }
 
 func TestARoundTripIsNoUseAndStaysNowhere(t *testing.T) {

@@ -30,7 +30,7 @@ func sampleFor(t *testing.T, profile, body string) dryrun.Sample {
 		})
 	}
 	sample := sampleOf(t, pb, payload.Request)
-	sample.Body = []byte(body)
+	sample.Body, sample.ContentType = []byte(body), "text/plain"
 	return sample
 }
 

@@ -129,7 +129,6 @@ func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
 		"the partner's key, which encrypts":    {agreed, good, ""},
 		"no key to agree with":                 {agreed, with("e", "a text"), "request.cipher.ecdh.keys[0]"},
 		"a key of another curve":               {agreed, with("e", publicKey), "request.cipher.ecdh.keys[0]"},
-		"a sample that does not fit":           {shared + `selection { fields { paths: "$.no" } }`, good, ""},
 		"a bad key with a body that is no use": {shared + `selection { fields { paths: "$.no" } }`, with("a", "abcd"), "request.cipher.shared_key.keys[0]"},
 	} {
 		err := dryrun.RoundTrip(sampleFor(t, c.profile, "{}"), stored(c.values))
@@ -140,6 +139,10 @@ func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
 		case c.field != "" && (!fault.Is(err, payload.KeyNotUsable) || f.Metadata["field"] != c.field):
 			t.Errorf("%s: RoundTrip = %v, %v, want KEY_NOT_USABLE at %s", name, err, f, c.field)
 		}
+	}
+	err := dryrun.RoundTrip(sampleFor(t, shared+`selection { fields { paths: "$.no" } }`, "{}"), stored(good))
+	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is || unfit.Error() != "a selected value is missing: $.no" {
+		t.Errorf("RoundTrip of a sample that does not fit = %v", err)
 	}
 	refused := errors.New("the vault is away")
 	if err := dryrun.RoundTrip(sampleFor(t, shared, "{}"), func([]payload.Reference) (payload.Keys, error) { return nil, refused }); !errors.Is(err, refused) {
