@@ -31,8 +31,7 @@ func overdone(err error) error {
 	if !ok {
 		return err
 	}
-	return fault.New(fault.ResourceExhausted, fault.RateLimited, "too many credentials from this address were not accepted").
-		Retry(f.RetryAfter)
+	return fault.Exhausted(fault.QuotaAddress, "too many credentials from this address were not accepted", f.RetryAfter)
 }
 
 // OriginOf returns what callers who are not known are counted by: an IPv4 address, or the network of

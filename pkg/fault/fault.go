@@ -108,6 +108,32 @@ func Fields(violations ...Violation) *Error {
 	}
 }
 
+// Whose quota is used up, where that is nothing that has a resource name.
+const (
+	QuotaCaller    = "caller"
+	QuotaWorkspace = "workspace"
+	QuotaAddress   = "address"
+)
+
+// Exhausted returns the error for a quota that is used up, which is one of the three or the
+// resource name of whose it is. The message says what there is too much of, and the error when
+// there is more.
+func Exhausted(quota, message string, wait time.Duration) *Error {
+	e := New(ResourceExhausted, RateLimited, message+"; try again in "+words(wait)).Retry(wait)
+	if quota == "" {
+		return e
+	}
+	return e.With("quota", quota)
+}
+
+// words returns a time to wait for people, rounded up.
+func words(wait time.Duration) string {
+	if wait < time.Second {
+		return "a second"
+	}
+	return (wait + time.Second - 1).Truncate(time.Second).String()
+}
+
 // With returns a copy that carries one more word of metadata.
 func (e *Error) With(key, value string) *Error {
 	c := *e

@@ -49,7 +49,7 @@ func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 	}
 	var err error
 	if c.give, err = g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size)); err != nil {
-		return nil, crowded()
+		return nil, crowded(err)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {

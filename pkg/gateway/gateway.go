@@ -53,6 +53,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/quota"
 )
 
@@ -129,7 +130,7 @@ func New(cfg Config, backends ...Backend) (http.Handler, error) {
 		hosts:  make(map[string]bool, len(cfg.AllowedHosts)),
 		routes: make(map[routeKey]*route),
 	}
-	g.bodies = quota.NewBudget(g.cfg.BodyBytes)
+	g.bodies = quota.NewBudget(g.cfg.BodyBytes, fault.QuotaAddress)
 	for _, host := range cfg.AllowedHosts {
 		g.hosts[hostname(host)] = true
 	}

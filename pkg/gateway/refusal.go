@@ -92,10 +92,15 @@ func unauthenticated(reason fault.Reason, message string) *refusal {
 	return &refusal{http: http.StatusUnauthorized, code: codes.Unauthenticated, reason: reason, message: message}
 }
 
-func crowded() *refusal {
+// crowded is the answer where a budget of bytes has nothing left for an address.
+func crowded(err error) *refusal {
+	f, ok := fault.From(err)
+	if !ok {
+		return internal()
+	}
 	return &refusal{
-		http: http.StatusTooManyRequests, code: codes.ResourceExhausted, reason: fault.RateLimited,
-		message: "the requests under way from this address hold too many bytes", retryAfter: time.Second,
+		http: http.StatusTooManyRequests, code: codes.ResourceExhausted, reason: f.Reason,
+		message: f.Message, metadata: f.Metadata, retryAfter: f.RetryAfter,
 	}
 }
 

@@ -1,6 +1,10 @@
 package quota
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/keyward/keyward/pkg/fault"
+)
 
 // A Budget shares out a number of bytes among keys. A key gets more only while it then
 // has no more than what stays free, so that one key alone can have half, a second one half
@@ -9,18 +13,20 @@ import "sync"
 // It may be used from many goroutines. A nil Budget is without a bound.
 type Budget struct {
 	total int64
+	whose string
 
 	mutex sync.Mutex
 	taken int64
 	by    map[string]int64
 }
 
-// NewBudget returns a budget of so many bytes, or nil if there is no bound, which is 0.
-func NewBudget(total int64) *Budget {
+// NewBudget returns a budget of so many bytes, or nil if there is no bound, which is 0. Keys
+// are callers, workspaces or addresses, as [fault.QuotaCaller] and its relatives name them.
+func NewBudget(total int64, whose string) *Budget {
 	if total <= 0 {
 		return nil
 	}
-	return &Budget{total: total, by: make(map[string]int64)}
+	return &Budget{total: total, whose: whose, by: make(map[string]int64)}
 }
 
 // Take takes n bytes for a key, and returns how to give them back, which has an effect
@@ -30,7 +36,7 @@ func (b *Budget) Take(key string, n int) (give func(), err error) {
 		return func() {}, nil
 	}
 	if !b.take(key, int64(n)) {
-		return nil, refused("the caller's requests under way hold too many bytes", crowded)
+		return nil, fault.Exhausted(b.whose, "the requests under way of the "+b.whose+" hold too many bytes", crowded)
 	}
 	return b.giver(key, int64(n)), nil
 }

@@ -6,12 +6,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/quota"
 )
 
 func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 	t.Parallel()
-	b := quota.NewBudget(1024)
+	b := quota.NewBudget(1024, fault.QuotaCaller)
 	give := make(map[string]func())
 	for _, tt := range []struct {
 		key  string
@@ -51,7 +52,7 @@ func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 
 func TestWhatIsThereAlreadyIsChargedWithoutAsking(t *testing.T) {
 	t.Parallel()
-	b := quota.NewBudget(100)
+	b := quota.NewBudget(100, fault.QuotaCaller)
 	give := b.Charge("ada", 120)
 	_, err := b.Take("ada", 1)
 	wait(t, err)
@@ -63,7 +64,7 @@ func TestWhatIsThereAlreadyIsChargedWithoutAsking(t *testing.T) {
 
 func TestABudgetWithoutABoundRefusesNobody(t *testing.T) {
 	t.Parallel()
-	b := quota.NewBudget(0)
+	b := quota.NewBudget(0, fault.QuotaCaller)
 	give, err := b.Take("ada", 1<<40)
 	if err != nil || b.Taken() != 0 {
 		t.Errorf("Take = %v, and %d bytes are taken", err, b.Taken())
@@ -75,7 +76,7 @@ func TestABudgetWithoutABoundRefusesNobody(t *testing.T) {
 func TestNoMoreThanTheBudgetIsTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	const total = 1000
-	b := quota.NewBudget(total)
+	b := quota.NewBudget(total, fault.QuotaCaller)
 	var now, most atomic.Int64
 	var all sync.WaitGroup
 	for i := range 20 {

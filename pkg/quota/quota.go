@@ -93,7 +93,7 @@ func (l *Limiter) Enter(key string) (leave func(), err error) {
 	a := l.account(key)
 	if a.underway.Add(1) > int64(l.limits.Concurrent) {
 		a.underway.Add(-1)
-		return nil, refused("the caller has too many requests under way", crowded)
+		return nil, fault.Exhausted(fault.QuotaCaller, "the caller has too many requests under way", crowded)
 	}
 	return func() { a.underway.Add(-1) }, nil
 }
@@ -127,7 +127,7 @@ func (l *Limiter) Probe(key string) error {
 
 func (l *Limiter) exhausted(a *account, now time.Time) error {
 	wait := time.Duration((1 - a.rate.TokensAt(now)) / l.limits.Rate * float64(time.Second))
-	return refused("the caller makes too many requests", max(wait, minWait))
+	return fault.Exhausted(fault.QuotaCaller, "the caller makes too many requests", max(wait, minWait))
 }
 
 func (l *Limiter) account(key string) *account {
@@ -139,8 +139,4 @@ func (l *Limiter) account(key string) *account {
 		return a
 	}
 	return fresh
-}
-
-func refused(message string, wait time.Duration) *fault.Error {
-	return fault.New(fault.ResourceExhausted, fault.RateLimited, message).Retry(wait)
 }

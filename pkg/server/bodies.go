@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/quota"
 )
 
@@ -26,7 +27,7 @@ import (
 type bodies struct{ principals, workspaces *quota.Budget }
 
 func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
-	b := bodies{quota.NewBudget(total), quota.NewBudget(total)}
+	b := bodies{quota.NewBudget(total, fault.QuotaCaller), quota.NewBudget(total, fault.QuotaWorkspace)}
 	taken := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "keyward_body_bytes",
 		Help: "Bytes of requests under way, and of responses that were not sent yet, as far as limits.body_bytes bounds them.",

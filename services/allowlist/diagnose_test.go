@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/pkg/server/servertest"
@@ -247,6 +248,18 @@ func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
 	wantError(t, "the eleventh diagnosis", err, codes.ResourceExhausted, "RATE_LIMITED")
 	if !servertest.Retryable(err) {
 		t.Error("RATE_LIMITED does not say when to try again")
+	}
+	if whose := servertest.Metadata(err)["quota"]; whose != workspace+"/secrets/key" {
+		t.Errorf("the quota is that of %q, want the KEY", whose)
+	}
+	if said := status.Convert(err).Message(); !strings.HasPrefix(said, "the KEY has no diagnoses left: ") || !strings.Contains(said, "; try again in ") {
+		t.Errorf("RATE_LIMITED says %q", said)
+	}
+	k.owner.create(t, "others", draft(k.secret(t, "other")))
+	err = diagnose(k.owner, nameOf("others"))
+	wantError(t, "a diagnosis with another KEY", err, codes.ResourceExhausted, "RATE_LIMITED")
+	if whose := servertest.Metadata(err)["quota"]; whose != workspace {
+		t.Errorf("the quota is that of %q, want the workspace", whose)
 	}
 	wantError(t, "a diagnosis by a super admin", diagnose(k.admin, nameOf("orders")), codes.ResourceExhausted, "RATE_LIMITED")
 	history := k.owner.history(t, nameOf("orders"))

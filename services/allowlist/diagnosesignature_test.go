@@ -311,3 +311,20 @@ func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
 	_, err := k.member.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Reason: "to see"})
 	wantError(t, "a diagnosis by a member", err, codes.PermissionDenied, "PERMISSION_DENIED")
 }
+
+// PayPal signs the CRC-32 of the body, which is not known here: that is refused before an
+// endpoint is saved, with what there is.
+func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	keySecret(t, k, "cert", ecKey(t))
+	e := draft()
+	e.Encryption = encryptionOf(t, signing(`asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } encoding: ENCODING_BASE64 headers { key: "paypal-transmission-sig" value: "${signature}" }
+		headers { key: "paypal-transmission-time" value: "${timestamp_rfc3339}" } headers { key: "paypal-transmission-id" value: "${id}" } input: "${id}|${timestamp_rfc3339}|WH-1|${body|crc32}" `, "cert", "PEM"))
+	_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "paypal", Endpoint: e})
+	wantError(t, "a signature over a CRC-32", err, codes.InvalidArgument, "INVALID_FIELD")
+	v := servertest.Violations(err)
+	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must hold no function crc32; there are base64, ") {
+		t.Errorf("violations = %v, want the function and those that there are", v)
+	}
+}

@@ -155,3 +155,47 @@ func TestNamesOfHeadersMayHaveAnUnderscore(t *testing.T) {
 	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: e.GetEncryption()}, "encryption")
 	wantError(t, "a header that some servers read as Content-Length", err, codes.InvalidArgument, "INVALID_FIELD")
 }
+
+func TestAnEndpointThatOnlySignsDoesAllThatMessagesNeed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.active(t, "hooks", signed(draft(), k.secret(t, "mac")))
+	body := []byte("hello")
+	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: body})
+	headers := headersOf(sent.GetHeaders())
+	if !same(sent.GetBody(), body) || headers["x-signature"] == "" {
+		t.Errorf("Encrypt = %q, %v, want the body as it is, and a signature", sent.GetBody(), headers)
+	}
+	_, err := k.sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{Name: nameOf("hooks"), Body: body, Headers: headers})
+	must(t, err)
+	for _, kind := range []allowlistv1.MessageKind{request, response} {
+		opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("hooks"), Kind: kind, Body: body, Headers: headers})
+		must(t, err)
+		if !same(opened.GetBody(), body) {
+			t.Errorf("Decrypt of a %v = %q", kind, opened.GetBody())
+		}
+	}
+	tested := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("hooks"), Body: body})
+	if !tested.GetOpened() || len(tested.GetSteps()) == 0 || !strings.HasSuffix(tested.GetSteps()[0].GetSignedText(), ".POST api.partner.example/v1?.hello") {
+		t.Errorf("TestEncryption = opened %v, %v", tested.GetOpened(), tested.GetSteps())
+	}
+	found, differences, _ := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Body: body, Headers: headers})
+	if !found || differences != "" {
+		t.Errorf("DiagnoseSample = %v, %q, want that nothing is wrong", found, differences)
+	}
+	_, err = k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: nameOf("hooks"), Body: body, LiveKeys: true, Reason: "to see"})
+	wantError(t, "a test with live keys", err, codes.InvalidArgument, "INVALID_FIELD")
+}
+
+func TestAURLThatIsTooLongHidesNoOtherFinding(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	e := draft()
+	e.Url = "https://api.partner.example/" + strings.Repeat("x", 3000)
+	e.Headers = []*allowlistv1.Parameter{header("X-Key", strings.Repeat("0123456789abcdef", 4))}
+	fields, err := k.refusal(t, e)
+	wantError(t, "a long URL and key material", err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
+	if diff := cmp.Diff([]string{"endpoint.url", "endpoint.headers[0].value"}, fields); diff != "" {
+		t.Errorf("the fields are (-want +got):\n%s", diff)
+	}
+}

@@ -62,7 +62,7 @@ func superAdminRequired(flags string) error {
 }
 
 func tooSoon(wait time.Duration) error {
-	return fault.New(fault.ResourceExhausted, fault.RateLimited, "the endpoint was verified a moment ago").Retry(wait)
+	return fault.Exhausted("", "the endpoint was verified a moment ago", wait)
 }
 
 func secretGone() error {

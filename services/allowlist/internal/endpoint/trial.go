@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -76,6 +77,7 @@ func (r *Registry) Try(ctx context.Context, t Trial) error {
 func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
 	now := r.now().UTC()
 	var wait time.Duration
+	var used string
 	spent := make(map[string]trial, len(t.Subjects))
 	for _, subject := range t.Subjects {
 		kept, err := readTrial(tx, trialKey(t.Action, subject))
@@ -86,11 +88,13 @@ func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
 			kept.Full = now
 		}
 		kept.Full = kept.Full.Add(trialEvery)
-		wait = max(wait, kept.Full.Sub(now.Add(trialBurst*trialEvery)))
+		if until := kept.Full.Sub(now.Add(trialBurst * trialEvery)); until > wait {
+			wait, used = until, subject
+		}
 		spent[subject] = kept
 	}
 	if wait > 0 {
-		return tooManyTrials(wait)
+		return tooManyTrials(t.Action, nameOf(t.Endpoint, used), wait)
 	}
 	for _, subject := range slices.Compact(slices.Sorted(slices.Values(t.Subjects))) {
 		value, err := encode(spent[subject])
@@ -129,7 +133,24 @@ func (r *Registry) forgetTrials(ctx context.Context) error {
 	})
 }
 
-func tooManyTrials(wait time.Duration) error {
-	return fault.New(fault.ResourceExhausted, fault.RateLimited, "live keys were tried too often: a KEY has 10 trials at once and one more every 6 minutes, and so has a workspace").
-		Retry(wait)
+// nameOf returns the resource name of a subject, which the caller may know: only who may see
+// the secrets of an endpoint may try its keys.
+func nameOf(e Endpoint, subject string) string {
+	for _, r := range e.References {
+		if r.UID == subject {
+			return r.Secret
+		}
+	}
+	return subject // a workspace, or a secret, by name
+}
+
+func tooManyTrials(action, name string, wait time.Duration) error {
+	trials, whose := "live tests", "KEY"
+	if action == ActionDiagnosed {
+		trials = "diagnoses"
+	}
+	if !strings.Contains(name, "/secrets/") {
+		whose = "workspace"
+	}
+	return fault.Exhausted(name, "the "+whose+" has no "+trials+" left: it has 10 at once and one more every 6 minutes", wait)
 }

@@ -166,7 +166,7 @@ func (l loaded) usageOf(ref payload.Reference) resolver.Usage {
 // config returns the endpoint's configuration, compiled.
 func (s *Server) config(e endpoint.Endpoint) (*payload.Config, error) {
 	if !e.Encryption.Configured() {
-		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no encryption")
+		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no configuration to encrypt or sign messages")
 	}
 	key := life{uid: e.UID, revision: e.Revision}
 	if config, ok := s.configs.Get(key); ok {

@@ -41,8 +41,8 @@ type findings struct {
 	flags      []allowlistv1.LegacyAcknowledgement_Flag
 }
 
-// add notes a malformed field. The description is a constant: it never repeats
-// what the field holds.
+// add notes a malformed field. The description never repeats what the field holds, but for
+// the name of a placeholder or function that there is not.
 func (f *findings) add(field, description string) {
 	f.invalid = true
 	f.violations = append(f.violations, fault.Violation{Field: field, Description: description})

@@ -216,8 +216,7 @@ func (m *message) pause(piece int) error {
 	m.rest -= now
 	err := m.Turn.Begin(now, m.rest+m.later)
 	if late, ok := errors.AsType[*turn.LateError](err); ok {
-		return fault.New(fault.ResourceExhausted, fault.RateLimited,
-			"there is too much slow work for the request to be done at its deadline").Retry(late.Wait)
+		return fault.Exhausted("", "there is too much slow work for the request to be done at its deadline", late.Wait)
 	}
 	return err
 }

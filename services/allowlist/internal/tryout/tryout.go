@@ -79,7 +79,7 @@ func (s *Server) saved(ctx context.Context, name endpoint.Name) (endpoint.Endpoi
 }
 
 func notConfigured() error {
-	return fault.New(fault.FailedPrecondition, exchange.ReasonNotConfigured, "the endpoint has no encryption")
+	return fault.New(fault.FailedPrecondition, exchange.ReasonNotConfigured, "the endpoint has no configuration to encrypt or sign messages")
 }
 
 // draft compiles a configuration that is not saved.

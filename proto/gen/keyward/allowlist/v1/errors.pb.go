@@ -65,7 +65,7 @@ const (
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_VERIFIED ErrorReason = 13
 	// FAILED_PRECONDITION. The endpoint is not in use. Metadata: `state`.
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_ACTIVE ErrorReason = 14
-	// FAILED_PRECONDITION. The endpoint has no encryption.
+	// FAILED_PRECONDITION. The endpoint has no configuration to encrypt or sign messages.
 	ErrorReason_ERROR_REASON_ENCRYPTION_NOT_CONFIGURED ErrorReason = 15
 	// NOT_FOUND. A referenced secret does not exist; google.rpc.BadRequest names the field.
 	ErrorReason_ERROR_REASON_SECRET_NOT_FOUND ErrorReason = 16

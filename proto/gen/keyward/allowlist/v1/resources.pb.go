@@ -1431,15 +1431,15 @@ var File_keyward_allowlist_v1_resources_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\n" +
-	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\xa7\x0e\n" +
+	"$keyward/allowlist/v1/resources.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%keyward/allowlist/v1/encryption.proto\"\x9f\x0e\n" +
 	"\bEndpoint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12g\n" +
 	"\fdisplay_name\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x012:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdisplayName\x12o\n" +
 	"\vdescription\x18\x04 \x01(\tBM\xbaHJrH\x18\x80\b2C^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\vdescription\x12\x86\x01\n" +
 	"\x06labels\x18\x05 \x03(\v2*.keyward.allowlist.v1.Endpoint.LabelsEntryBB\xbaH?\x9a\x01<\x10@\"\x1cr\x1a2\x18^[a-z][a-z0-9_.-]{0,62}$*\x1ar\x182\x16^[A-Za-z0-9_.-]{0,63}$R\x06labels\x12V\n" +
-	"\amethods\x18\x06 \x03(\tB<\xbaH9\x92\x016\x10\b\x18\x01\"0r.R\x03GETR\x04POSTR\x03PUTR\x05PATCHR\x06DELETER\x04HEADR\aOPTIONSR\amethods\x12\x1d\n" +
-	"\x03url\x18\a \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\x80\x10R\x03url\x12C\n" +
+	"\amethods\x18\x06 \x03(\tB<\xbaH9\x92\x016\x10\b\x18\x01\"0r.R\x03GETR\x04POSTR\x03PUTR\x05PATCHR\x06DELETER\x04HEADR\aOPTIONSR\amethods\x12\x15\n" +
+	"\x03url\x18\a \x01(\tB\x03\xe0A\x02R\x03url\x12C\n" +
 	"\aheaders\x18\b \x03(\v2\x1f.keyward.allowlist.v1.ParameterB\b\xbaH\x05\x92\x01\x02\x10 R\aheaders\x12T\n" +
 	"\x10query_parameters\x18\t \x03(\v2\x1f.keyward.allowlist.v1.ParameterB\b\xbaH\x05\x92\x01\x02\x10 R\x0fqueryParameters\x12+\n" +
 	"\fcontent_type\x18\n" +

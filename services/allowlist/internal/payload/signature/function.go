@@ -24,6 +24,11 @@ type function struct {
 	hash crypto.Hash
 }
 
+// functionNames returns the names that [newFunction] knows.
+func functionNames() []string {
+	return []string{"base64", "base64url", "hex", "hex_upper", "lower", "upper", "md5", "sha1", "sha256", "sha384", "sha512"}
+}
+
 // newFunction returns the function of a name.
 func newFunction(name string) (f function, ok bool) {
 	switch name {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // The limits of an input.
@@ -78,7 +79,7 @@ func parsePlaceholder(text string) (p placeholder, finding string) {
 		}
 		p.lookup = jsonbytes.NewLookup(parsed)
 	} else if !knownName(p.name) {
-		return p, "must hold names only that there are"
+		return p, template.Unknown("name", p.name, inputNames())
 	}
 	if len(names)-1 > maxFunctions {
 		return p, "must have at most 4 functions on a value"
@@ -86,12 +87,17 @@ func parsePlaceholder(text string) (p placeholder, finding string) {
 	for _, name := range names[1:] {
 		f, ok := newFunction(name)
 		if !ok {
-			return p, "must hold functions only that there are"
+			return p, template.Unknown("function", name, functionNames())
 		}
 		f.name = name
 		p.functions = append(p.functions, f)
 	}
 	return p, ""
+}
+
+// inputNames returns the names of the placeholders that there are.
+func inputNames() []string {
+	return append(carriedNames(), nameBody, namePlaintext, nameJSON+"$.a", nameSecret, nameMethod, nameHost, namePath, nameQuery, nameContentType)
 }
 
 // knownName reports whether there is a placeholder of the name.

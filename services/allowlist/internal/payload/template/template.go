@@ -11,6 +11,8 @@
 package template
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -96,7 +98,7 @@ func newTemplate(text string, holes []Hole) (t *Template, finding string) {
 	for i, name := range names {
 		if t.holes[i] = holeAt(holes, name); t.holes[i] == wild {
 			if name != "*" {
-				return nil, "must not hold a ${name} that stands for nothing here"
+				return nil, Unknown("name", name, namesOf(holes))
 			}
 		} else if slices.Contains(names[:i], name) {
 			return nil, "must not hold a ${name} twice"
@@ -108,6 +110,27 @@ func newTemplate(text string, holes []Hole) (t *Template, finding string) {
 // holeAt returns the position of a hole, or wild if there is none of this name.
 func holeAt(holes []Hole, name string) int {
 	return slices.IndexFunc(holes, func(h Hole) bool { return h.Name == name })
+}
+
+// repeatable is what a name looks like. Key material in its place is longer, or has digits
+// between its letters.
+var repeatable = regexp.MustCompile(`^[A-Za-z][A-Za-z_]{0,28}[0-9]{0,3}$`)
+
+// Unknown returns what is wrong with a text that holds a name, or a function, which there is
+// not; and which there are.
+func Unknown(what, name string, there []string) string {
+	if !repeatable.MatchString(name) {
+		name = "of this kind" // it may be a secret in the wrong place
+	}
+	return fmt.Sprintf("must hold no %s %s; there are %s", what, name, strings.Join(there, ", "))
+}
+
+func namesOf(holes []Hole) []string {
+	names := make([]string, len(holes))
+	for i, hole := range holes {
+		names[i] = hole.Name
+	}
+	return names
 }
 
 // split splits a text at its `${name}` placeholders. There is one more literal than

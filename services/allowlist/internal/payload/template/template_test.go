@@ -181,7 +181,7 @@ func TestUnclearTemplatesAreRefused(t *testing.T) {
 		{"a placeholder that does not end", "text", "${hex", "the form"},
 		{"a placeholder with a strange name", "text", "${Hex}", "the form"},
 		{"a placeholder without a name", "text", "${}", "the form"},
-		{"an unknown name", "text", "${other}", "stands for nothing"},
+		{"an unknown name", "text", "${other}", "must hold no name other; there are hex, base64"},
 		{"a name twice", "text", "${hex}.${hex}", "twice"},
 		{"two open holes that touch", "text", "${hex}${base64}", "a literal between"},
 		{"an open hole beside what does not matter", "text", "${hex}${*}", "a literal between"},
@@ -199,7 +199,7 @@ func TestUnclearTemplatesAreRefused(t *testing.T) {
 		{"half of a character", "json", `["${hex}","\ud800"]`, "whole characters"},
 		{"half of a character in a name", "json", `{"\ud800":"${hex}"}`, "whole characters"},
 		{"holes that touch in a string", "json", `["${hex}${base64}"]`, "a literal between"},
-		{"an unknown name in JSON", "json", `["${other}"]`, "stands for nothing"},
+		{"an unknown name in JSON", "json", `["${other}"]`, "must hold no name other; there are hex, base64"},
 	} {
 		if _, finding := compile(test.kind, test.text); !strings.Contains(finding, test.finding) {
 			t.Errorf("%s: finding %q, want one with %q", test.name, finding, test.finding)

@@ -131,7 +131,7 @@ export enum ErrorReason {
   ENDPOINT_NOT_ACTIVE = 14,
 
   /**
-   * FAILED_PRECONDITION. The endpoint has no encryption.
+   * FAILED_PRECONDITION. The endpoint has no configuration to encrypt or sign messages.
    *
    * @generated from enum value: ERROR_REASON_ENCRYPTION_NOT_CONFIGURED = 15;
    */
