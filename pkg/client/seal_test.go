@@ -64,7 +64,7 @@ func TestValuesAreSealedOnTheirWay(t *testing.T) {
 	key := k.script.turn(t)
 	vault := k.vault(t)
 	weak := client.Text(canary)
-	weak.WeakReason = "why not"
+	weak.WeakReason, weak.FilePassword = "why not", "of the file"
 	create := &vaultv1.CreateSecretRequest{
 		Parent: "workspaces/acme", SecretId: "key", Reason: "why", RequestId: "mine",
 		Secret: &vaultv1.Secret{Value: weak, Description: "d", Labels: map[string]string{"a": "b"}},
@@ -88,7 +88,7 @@ func TestValuesAreSealedOnTheirWay(t *testing.T) {
 		t.Errorf("the value is %q", got)
 	}
 	before.Secret.Value = created.GetSecret().GetValue()
-	if diff := cmp.Diff(before, created, protocmp.Transform()); diff != "" || created.GetSecret().GetValue().GetWeakReason() != "why not" {
+	if diff := cmp.Diff(before, created, protocmp.Transform()); diff != "" || created.GetSecret().GetValue().GetWeakReason() != "why not" || created.GetSecret().GetValue().GetFilePassword() != "of the file" {
 		t.Errorf("more than the value differs (-want +got):\n%s", diff)
 	}
 	for _, m := range requests {

@@ -128,7 +128,7 @@ func (g *gateway) check(rt *route, c *call, in *http.Request, path map[string]st
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := rt.checkBody(body, path, query); refused != nil {
+	if body, refused = rt.checkBody(body, path, query); refused != nil {
 		return nil, refused
 	}
 	return withBody(in, query.Encode(), body), nil

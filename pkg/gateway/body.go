@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/fault"
 )
 
 // readBody returns the body of a request to the route, or why it is refused.
@@ -83,27 +84,57 @@ func checkMedia(h http.Header) *refusal {
 // checkBody decodes a body the way the generated code will, because that one repeats
 // input in its errors. It adds to the query what a PATCH changes. Where the body is the
 // whole request it may be empty: there are methods whose fields are all optional. Where
-// it is a resource it may not: the generated code would make an empty resource of it.
-func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) *refusal {
+// it is a resource it may not: the generated code would make an empty resource of it. It
+// returns the body for the generated code, in which enum values are written out.
+func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) ([]byte, *refusal) {
 	if !rt.takesBody {
-		return nil
+		return body, nil
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		if rt.body == nil {
-			return nil
+			return body, nil
 		}
-		return malformedJSON("1:1")
+		return nil, malformedJSON("1:1")
 	}
 	msg := rt.newBody()
 	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {
-		return malformedJSON(position(err, body))
+		var refused *refusal
+		if body, msg, refused = rt.readAgain(body, err); refused != nil {
+			return nil, refused
+		}
 	}
 	for variable, fd := range rt.inBody {
 		if name := msg.ProtoReflect().Get(fd).String(); name != "" && name != path[variable] {
-			return invalid(variable, "must be absent or the name in the path")
+			return nil, invalid(variable, "must be absent or the name in the path")
 		}
 	}
-	return rt.addMask(body, msg, query)
+	return body, rt.addMask(body, msg, query)
+}
+
+// readAgain returns a body that protojson refuses with its short enum values written out, and
+// its message; or what is wrong with it.
+func (rt *route) readAgain(body []byte, refused error) ([]byte, proto.Message, *refusal) {
+	prefix := ""
+	if rt.body != nil {
+		prefix = string(rt.body.Name())
+	}
+	msg := rt.newBody()
+	x, whole := explain(body, msg.ProtoReflect().Descriptor(), prefix)
+	switch {
+	case x.wrong != nil:
+		r := malformedJSON(lineAndColumn(body, x.wrongAt))
+		r.violations = []fault.Violation{*x.wrong}
+		return nil, nil, r
+	case len(x.short) == 0:
+		return nil, nil, malformedJSON(position(refused, body))
+	case !whole:
+		return nil, nil, malformedJSON(lineAndColumn(body, x.at))
+	}
+	body = x.writtenOut()
+	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {
+		return nil, nil, malformedJSON("")
+	}
+	return body, msg, nil
 }
 
 // addMask adds the mask of a PATCH that came without. The generated code's own would
@@ -173,7 +204,12 @@ func position(err error, body []byte) string {
 	if !errors.As(json.Unmarshal(body, &raw), &syntax) {
 		return ""
 	}
-	before := body[:min(max(syntax.Offset, 0), int64(len(body)))]
+	return lineAndColumn(body, int(min(max(syntax.Offset, 0), int64(len(body)))))
+}
+
+// lineAndColumn returns where in a body an offset is.
+func lineAndColumn(body []byte, offset int) string {
+	before := body[:offset]
 	lineStart := bytes.LastIndexByte(before, '\n') + 1
 	return strconv.Itoa(bytes.Count(before, []byte("\n"))+1) + ":" + strconv.Itoa(utf8.RuneCount(before[lineStart:])+1)
 }

@@ -12,7 +12,8 @@ func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ``, `null`, `{"value":{"text":"CANARY"}}`, `{"CANARY":1}`, `{"usage":"CANARY"}`, `{"labels":{"CANARY":{}}}`, `{"value":{"data":"CANARY"}}`,
 		"{\"description\":\"CANARY\xff\"}", `{"etag":"CANARY","etag":""}`, `{"createTime":"CANARY"}`, `{"body":"CANARY"}`, `{"name":"CANARY"}`, `[[[["CANARY"]]]]`,
-		`{"encryption":{"request":{"CANARY":{}}}}`, `{} CANARY`, `{"description":"\ud800CANARY"}`, `{"currentVersion":1e400}`, "\xef\xbb\xbf{}",
+		`{"encryption":{"request":{"CANARY":{}}}}`, `{"encryption":{"request":{"cipher":{"algorithm":"AES_256_GCM"}}}}`, `{"encryption":{"request":{"cipher":{"algorithm":"CANARY"}}},"usage":"KEY"`,
+		`{} CANARY`, `{"description":"\ud800CANARY"}`, `{"currentVersion":1e400}`, "\xef\xbb\xbf{}",
 	} {
 		f.Add([]byte(seed), uint8(0))
 		f.Add([]byte(seed), uint8(3))

@@ -209,7 +209,7 @@ func fromDER(der []byte) (m material, known bool) {
 func unusable(s shape) material {
 	switch s {
 	case shapeEncrypted:
-		return material{secret: true, form: "encrypted PKCS #8", problem: encrypted("openssl pkcs8 -in key.pem -out key-plain.pem")}
+		return material{secret: true, form: "encrypted PKCS #8", problem: encrypted("openssl pkey -in key.pem -out key-plain.pem")}
 	case shapePKCS12:
 		return material{secret: true, form: "PKCS #12", problem: &Problem{
 			Form: FormPKCS12, Cause: "The value is a PKCS #12 file.",

@@ -73,6 +73,7 @@ func TestOneKeyIsReadInEachForm(t *testing.T) {
 		{"rsa-jwk.json", keyform.KindPrivateKey, "JWK", ""},
 		{"rsa-jwks.json", keyform.KindPrivateKey, "JWK", ""},
 		{"rsa-public-jwk.json", keyform.KindPublicKey, "JWK", ""},
+		{"rsa-service-account.json", keyform.KindPrivateKey, "PKCS #8 in PEM", "There is other text before the key."},
 		{"several.pem", keyform.KindPrivateKey, "PKCS #8 in PEM", ""},
 	}
 	for _, tt := range tests {

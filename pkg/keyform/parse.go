@@ -142,9 +142,10 @@ func readText(body []byte) file {
 	return readPlain(body)
 }
 
-// cutEscapes undoes escapes if there are any. JSON has its own.
+// cutEscapes undoes escapes if there are any. Those of a JWK are for the parser of JSON.
 func cutEscapes(body []byte) (plain []byte, escaped bool) {
-	if bytes.HasPrefix(body, []byte("{")) || bytes.IndexByte(body, '\\') < 0 {
+	json := bytes.HasPrefix(body, []byte("{")) && !bytes.Contains(body, []byte(pemBegin))
+	if json || bytes.IndexByte(body, '\\') < 0 {
 		return body, false
 	}
 	return unescaped(body), true

@@ -47,7 +47,7 @@ func fromTextFormat(body []byte) (m material, known bool) {
 	case bytes.HasPrefix(body, []byte("---- BEGIN SSH2 PUBLIC KEY ----")):
 		return material{form: "SSH2 public key", problem: &Problem{
 			Form: FormSSH, Cause: "The value is an SSH2 public key.",
-			Remedy: "Write it as PEM: ssh-keygen -i -f key.pub -e -m PKCS8",
+			Remedy: "Write it in the format of OpenSSH: ssh-keygen -i -f key.pub > key.pem",
 		}}, true
 	}
 	for _, begins := range []string{"ssh-", "ecdsa-sha2-", "sk-"} {

@@ -89,6 +89,8 @@ func requests(secret string) map[string]proto.Message {
 		"ListEndpointHistory": &allowlistv1.ListEndpointHistoryRequest{Name: name},
 		"ApproveEndpoint":     &allowlistv1.ApproveEndpointRequest{Name: name},
 		"ActivateEndpoint":    &allowlistv1.ActivateEndpointRequest{Name: name},
+		"CheckKeys":           &allowlistv1.CheckKeysRequest{Name: name},
+		"ListWorkspaces":      &allowlistv1.ListWorkspacesRequest{},
 		"DeactivateEndpoint":  &allowlistv1.DeactivateEndpointRequest{Name: name},
 		"Encrypt":             &allowlistv1.EncryptRequest{Name: name},
 		"Decrypt":             &allowlistv1.DecryptRequest{Name: name},

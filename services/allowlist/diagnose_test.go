@@ -282,7 +282,7 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 		"no encryption":                 {nameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
 		"signatures only": {
 			k.configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:passphrase" } headers { key: "X-S" value: "${signature}" } } }`),
-			"ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition,
+			"INVALID_FIELD", codes.InvalidArgument,
 		},
 		"an IV from the key": {
 			k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:short" } } iv { source: SOURCE_KEY_PREFIX } } }`),
@@ -297,5 +297,27 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	} {
 		_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: c.name, Plaintext: []byte(sample), Reason: "to see"})
 		wantError(t, name, err, c.code, c.reason)
+	}
+}
+
+func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	values := complaintValues(t)
+	k.storeAll(t, values, "")
+	gcm := `request { cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` } }`
+	ours := k.configured(t, "ours", gcm)
+	body := []byte(strings.Replace(sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
+	sent, _ := partnerSends(t, values, gcm, body)
+	for want, received := range map[string]string{
+		"body: as sent -> the text inside the quotes of a JSON string":     `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
+		"body: as sent -> each blank in it as +, which a form has decoded": strings.ReplaceAll(string(sent), "+", " "),
+	} {
+		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: ours, Kind: request, Body: []byte(received), Plaintext: body,
+		})
+		if !found || differences != want {
+			t.Errorf("DiagnoseSample = %v, %q after %d, want %q", found, differences, tried, want)
+		}
 	}
 }

@@ -50,6 +50,10 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name})
 			return err
 		},
+		"CheckKeys": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: name})
+			return err
+		},
 		"DeactivateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
 			return err
@@ -111,7 +115,7 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
 		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifySignature": {"sender"}, "VerifyEndpoint": people,
-		"TestEncryption": people, "DiagnoseSample": people,
+		"TestEncryption": people, "DiagnoseSample": people, "CheckKeys": people,
 		"CheckUrl": {"owner", "super admin", "sender", "sender of another endpoint"},
 	}
 	for who := range callers {

@@ -42,6 +42,7 @@ tr -d '\n' < rsa.pem > rsa-joined.txt
 iconv -t UTF-16LE rsa.pem > rsa-utf16le.txt
 iconv -t UTF-16BE rsa.pem > rsa-utf16be.txt
 iconv -t UTF-16 rsa.pem > rsa-utf16-bom.txt
+node -e 'process.stdout.write(JSON.stringify({ type: "service_account", private_key: require("fs").readFileSync("rsa.pem", "utf8"), client_email: "partner@example.com" }))' > rsa-service-account.json
 (printf '\n\n\n'; cat rsa.pem) > rsa-blank-lines.txt
 node -e 'process.stdout.write(JSON.stringify(require("fs").readFileSync("rsa.pem", "utf8")))' > rsa-quoted.txt
 sed 's/BEGIN PRIVATE/BEGIN RSA PRIVATE/; s/END PRIVATE/END RSA PRIVATE/' rsa.pem > rsa-pkcs8-as-pkcs1.txt

@@ -33,6 +33,7 @@ type sealing struct {
 	data        bool
 	keepNewline bool
 	update      bool
+	password    string // the path of a file
 }
 
 // sealCommand returns the command that seals a value. It reads no configuration and calls
@@ -56,6 +57,7 @@ hour, with the request id that it is printed with.`,
 	flags.StringVar(&s.requestID, "request-id", "", "id of the request (default a new one)")
 	flags.BoolVar(&s.data, "data", false, "take the input as bytes, unchanged; otherwise it is UTF-8 text")
 	flags.BoolVar(&s.keepNewline, "keep-newline", false, "keep the line break that ends the text; otherwise one is removed")
+	flags.StringVar(&s.password, "file-password", "", "file with the password of the PKCS #12 file that is the input; needs --data")
 	flags.BoolVar(&s.update, "update", false, "print the request that adds a version to a secret; otherwise the one that creates it")
 	for _, name := range []string{"key", "secret"} {
 		_ = cmd.MarkFlagRequired(name) // fails only for a flag that does not exist
@@ -88,7 +90,11 @@ func (s sealing) run(in io.Reader, out io.Writer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	secret := &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Sealed{Sealed: sealed}}}
+	password, err := s.readPassword()
+	if err != nil {
+		return fmt.Errorf("file-password: %w", err)
+	}
+	secret := &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Sealed{Sealed: sealed}, FilePassword: password}}
 	var request proto.Message = &vaultv1.CreateSecretRequest{
 		Parent: resource.WorkspaceName(workspace), SecretId: id, Secret: secret, RequestId: s.requestID,
 	}
@@ -104,6 +110,22 @@ func (s sealing) run(in io.Reader, out io.Writer, now time.Time) error {
 		return fmt.Errorf("print request: %w", err)
 	}
 	return nil
+}
+
+// readPassword returns the password in the file that is named, without a line break at its end.
+func (s sealing) readPassword() (string, error) {
+	switch {
+	case s.password == "":
+		return "", nil
+	case !s.data:
+		return "", errors.New("needs --data: a PKCS #12 file is bytes")
+	}
+	text, err := os.ReadFile(s.password)
+	if err != nil {
+		return "", err
+	}
+	defer clear(text)
+	return string(bytes.TrimRight(text, "\r\n")), nil
 }
 
 // read reads the value. The caller wipes it.

@@ -106,6 +106,28 @@ func TestSealPrintsTheRequestThatStoresAValue(t *testing.T) {
 	}
 }
 
+func TestSealSendsThePasswordOfAFileBesideIt(t *testing.T) {
+	t.Parallel()
+	private, public := newKey(t)
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte("of the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := sealed(t, "\x30\x82", "--key", public, "--secret", secretName, "--data", "--file-password", path)
+	var req vaultv1.CreateSecretRequest
+	if err != nil || protojson.Unmarshal([]byte(text), &req) != nil || req.GetSecret().GetValue().GetFilePassword() != "of the file" {
+		t.Fatalf("seal --file-password = %s, %v", text, err)
+	}
+	if got := opened(t, private, req.GetSecret().GetValue().GetSealed(), req.GetRequestId()); got != "data \x30\x82" {
+		t.Errorf("the value is %q", got)
+	}
+	for what, args := range map[string][]string{"text": {"--file-password", path}, "no file": {"--data", "--file-password", path + "x"}} {
+		if _, err := sealed(t, "value", append(args, "--key", public, "--secret", secretName)...); err == nil || !strings.HasPrefix(err.Error(), "file-password: ") {
+			t.Errorf("seal --file-password of %s = %v", what, err)
+		}
+	}
+}
+
 func TestSealTakesTheKeyInEachForm(t *testing.T) {
 	t.Parallel()
 	private, public := newKey(t)

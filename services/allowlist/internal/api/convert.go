@@ -25,6 +25,7 @@ type viewer struct {
 	secrets bool
 }
 
+// endpointsToProto converts endpoints of a list, which has no warnings.
 func (v viewer) endpointsToProto(endpoints []endpoint.Endpoint) ([]*allowlistv1.Endpoint, error) {
 	pbs := make([]*allowlistv1.Endpoint, 0, len(endpoints))
 	for _, e := range endpoints {
@@ -32,37 +33,48 @@ func (v viewer) endpointsToProto(endpoints []endpoint.Endpoint) ([]*allowlistv1.
 		if err != nil {
 			return nil, err
 		}
+		pb.Warnings = nil
 		pbs = append(pbs, pb)
 	}
 	return pbs, nil
 }
 
 func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, error) {
-	encryption, err := v.encryptionToProto(e.Encryption)
+	config, err := configOf(e.Encryption)
 	if err != nil {
 		return nil, err
 	}
+	pb := v.bareToProto(e)
+	if config == nil {
+		return pb, nil
+	}
+	pb.Encryption = config.Redacted()
+	if v.secrets {
+		pb.Encryption = config.Proto()
+	}
+	for _, w := range config.Warnings(payload.IsJSON(e.ContentType)) {
+		pb.Warnings = append(pb.Warnings, &allowlistv1.Warning{Field: w.Field, Description: w.Description})
+	}
+	return pb, nil
+}
+
+// configOf returns the compiled configuration, or nil if there is none.
+func configOf(e endpoint.Encryption) (*payload.Config, error) {
+	if !e.Configured() {
+		return nil, nil //nolint:nilnil // no encryption is no configuration
+	}
+	return payload.Load(e.Stored)
+}
+
+// bareToProto converts all but the encryption.
+func (v viewer) bareToProto(e endpoint.Endpoint) *allowlistv1.Endpoint {
 	return &allowlistv1.Endpoint{
 		Name: e.Name.String(), Uid: e.UID, DisplayName: e.DisplayName, Description: e.Description,
 		Labels: e.Labels, Methods: e.Methods, Url: e.URL.String(), UrlPublicReason: e.URLPublicReason, Headers: v.parametersToProto(e.Headers),
 		QueryParameters: v.parametersToProto(e.Query), ContentType: e.ContentType, BodyValues: v.bodyValuesToProto(e.BodyValues),
 		State: stateToProto(e.State), StateReason: e.StateReason, Verification: verificationToProto(e),
-		Encryption: encryption, CreateTime: timestamppb.New(e.Created), UpdateTime: timestamppb.New(e.Updated), Etag: e.Etag(),
-	}, nil
-}
-
-func (v viewer) encryptionToProto(e endpoint.Encryption) (*allowlistv1.Encryption, error) {
-	if !e.Configured() {
-		return nil, nil //nolint:nilnil // no encryption is a nil message
+		CreateTime: timestamppb.New(e.Created), UpdateTime: timestamppb.New(e.Updated), Etag: e.Etag(),
 	}
-	config, err := payload.Load(e.Stored)
-	if err != nil {
-		return nil, err
-	}
-	if v.secrets {
-		return config.Proto(), nil
-	}
-	return config.Redacted(), nil
 }
 
 // purposesToProto returns what a configuration uses keys for, by the names of their secrets.

@@ -10,28 +10,29 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // encryptionFromProto checks and compiles a configuration, with its preset written out,
 // and adds the places of its references. Beside findings there is what it needs secrets
 // for, as far as that is known, so that the vault can be asked about them.
-func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, error) {
+func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, *preset.Draft, error) {
 	if pb == nil {
-		return endpoint.Encryption{}, nil
+		return endpoint.Encryption{}, nil, nil
 	}
 	draft, err := s.presets.Parse(pb, workspace, s.now())
 	uses, wrong := usesOf(draft, workspace, places)
 	e := endpoint.Encryption{
-		Uses:  uses,
-		Check: func(of func(endpoint.Use) resolver.Facts) error { return inEndpoint(checkFacts(draft, of)) },
+		Uses:     uses,
+		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(tryout.Known(of))) },
+		KeyBytes: draft.KeyBytes,
 	}
 	if err := finding.Merge(err, wrong); err != nil {
-		return e, inEndpoint(err)
+		return e, draft, inEndpoint(err)
 	}
 	e.Stored, err = draft.Config().Marshal()
 	e.Privileged = draft.Config().Privileged()
-	return e, err
+	return e, draft, err
 }
 
 // usesOf returns what a configuration needs secrets for, each once, and adds their places.
@@ -89,14 +90,6 @@ func useOf(ref payload.Reference) endpoint.Use {
 		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
 		Chains: ref.Purpose.Chains, Cost: ref.Purpose.Cost, Conflicting: ref.Purpose.Conflicted(),
 	}
-}
-
-// checkFacts refuses a configuration that its keys do not go with.
-func checkFacts(draft *preset.Draft, of func(endpoint.Use) resolver.Facts) error {
-	return draft.CheckFacts(func(ref payload.Reference) (payload.Facts, bool) {
-		told := of(useOf(ref))
-		return payload.Facts{Bytes: told.Bytes, Algorithm: told.Algorithm, Private: told.Private}, told != resolver.Facts{}
-	})
 }
 
 // inEndpoint names the fields of a fault of packages payload and preset from the request

@@ -7,6 +7,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/preset"
 )
 
 // changeable returns the fields that people decide about.
@@ -25,6 +26,8 @@ type draft struct {
 	endpoint.Settings
 	places endpoint.Places
 	wrong  error
+	// configuration is that of the encryption; nil: there is none.
+	configuration *preset.Draft
 }
 
 // by adds to who asks for a change what is known of the request.
@@ -59,7 +62,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 		case endpoint.FieldQuery:
 			d.Query, found[3] = parametersFromProto("endpoint.query_parameters", pb.GetQueryParameters(), workspace, d.places)
 		case endpoint.FieldEncryption:
-			d.Encryption, found[4] = s.encryptionFromProto(pb.GetEncryption(), workspace, d.places)
+			d.Encryption, d.configuration, found[4] = s.encryptionFromProto(pb.GetEncryption(), workspace, d.places)
 		case endpoint.FieldBodyValues:
 			d.BodyValues, found[5] = bodyValuesFromProto(pb.GetBodyValues(), workspace, d.places)
 		case endpoint.FieldContentType:

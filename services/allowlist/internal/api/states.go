@@ -15,8 +15,11 @@ func (s *Server) ApproveEndpoint(ctx context.Context, req *allowlistv1.ApproveEn
 
 // ActivateEndpoint switches a verified endpoint on, if its keys make a round trip.
 func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
+	prove := func(ctx context.Context, e endpoint.Endpoint) error {
+		return s.tryouts.RoundTrip(ctx, e, req.GetSample())
+	}
 	activate := func(ctx context.Context, name endpoint.Name, etag string, by endpoint.By) (endpoint.Endpoint, error) {
-		return s.endpoints.Activate(ctx, name, etag, by, s.tryouts.RoundTrip)
+		return s.endpoints.Activate(ctx, name, etag, by, prove)
 	}
 	pb, err := switched(ctx, req, activate)
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
@@ -47,18 +48,44 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	if err != nil {
 		return nil, err
 	}
+	known, err := contextFromProto(req.GetContext())
+	if err != nil {
+		return nil, err
+	}
+	otherwise := payload.Response
+	if req.GetSignature() {
+		otherwise = payload.Request
+	}
+	if err := checkPlaintext(req); err != nil {
+		return nil, err
+	}
 	answer, err := s.tryouts.Diagnose(ctx, tryout.Complaint{
-		Endpoint: name, Direction: directionFromProto(req.GetKind(), payload.Response), Body: req.GetBody(), Headers: headers,
-		Plaintext: req.GetPlaintext(), Author: author.Author,
+		Endpoint: name, Direction: directionFromProto(req.GetKind(), otherwise), Body: req.GetBody(), Headers: headers,
+		Plaintext: req.GetPlaintext(), Signature: req.GetSignature(), Context: known, Author: author.Author,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pb := &allowlistv1.DiagnoseSampleResponse{Found: answer.Found, Tried: uint32(answer.Tried)}
+	pb := &allowlistv1.DiagnoseSampleResponse{
+		Found: answer.Found, Tried: uint32(answer.Tried), UnusableKeys: fitsToProto(answer.Unusable),
+	}
 	for _, d := range answer.Differences {
 		pb.Differences = append(pb.Differences, &allowlistv1.Difference{Field: d.Field, Configured: d.Configured, Works: d.Works})
 	}
 	return pb, nil
+}
+
+// leastPlaintext is how many bytes a plaintext has that no variant meets by chance.
+const leastPlaintext = 8
+
+func checkPlaintext(req *allowlistv1.DiagnoseSampleRequest) error {
+	switch n := len(req.GetPlaintext()); {
+	case req.GetSignature() && n > 0:
+		return fault.Field("plaintext", "must be empty with signature, which is compared instead")
+	case !req.GetSignature() && n < leastPlaintext:
+		return fault.Field("plaintext", "must have 8 bytes or more: with fewer, a variant could meet it by chance")
+	}
+	return nil
 }
 
 func testedToProto(t tryout.Tested) *allowlistv1.TestEncryptionResponse {
@@ -69,6 +96,7 @@ func testedToProto(t tryout.Tested) *allowlistv1.TestEncryptionResponse {
 	for _, step := range t.Steps {
 		pb.Steps = append(pb.Steps, &allowlistv1.TestStep{
 			Stage: step.Stage, Detail: step.Detail, Bytes: uint32(step.Bytes), Value: step.Value,
+			SignedText: step.Signed,
 		})
 	}
 	for _, key := range t.Keys {

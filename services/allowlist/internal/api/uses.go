@@ -26,7 +26,7 @@ func failuresToProto(failures []usage.Failure) []*allowlistv1.MessageFailure {
 	for _, f := range failures {
 		pbs = append(pbs, &allowlistv1.MessageFailure{
 			Time: timestamppb.New(f.Time), Stage: f.Stage, BodyBytes: uint32(f.Bytes), // a body has 16 MiB at most
-			BodySha256: hex.EncodeToString(f.Hash[:]), Versions: f.Versions, RequestId: f.Request,
+			BodySha256: hex.EncodeToString(f.Hash[:]), Versions: f.Versions, RequestId: f.Request, Cause: f.Cause,
 		})
 	}
 	return pbs

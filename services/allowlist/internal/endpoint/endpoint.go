@@ -135,9 +135,15 @@ type Encryption struct {
 	// Uses are what it needs secrets for, each once.
 	Uses []Use
 	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
-	// of them. It is there while the configuration is being saved.
-	Check func(of func(Use) resolver.Facts) error
+	// of them. It is there while the configuration is being saved, as is KeyBytes.
+	Check func(of FactsOf) error
+	// KeyBytes returns the lengths that a KEY may have which a cipher takes as it is; none: it
+	// takes none so.
+	KeyBytes func(secret string, version uint32) []int
 }
+
+// FactsOf returns what the vault tells of a version of a secret, and whether it was asked.
+type FactsOf func(secret string, version uint32) (resolver.Facts, bool)
 
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }

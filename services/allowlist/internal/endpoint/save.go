@@ -208,7 +208,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 	bound := make(map[Use]resolver.Binding, len(uses))
 	wrong := finding.Merge(s.by.Wrong)
 	for _, use := range uses {
-		b, err := r.bind(ctx, use, s.name, s.operation)
+		b, err := r.vault.Bind(ctx, next.asked(use, s.name, s.operation))
 		switch {
 		case err != nil && refusal(err):
 			wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
@@ -224,18 +224,34 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 		wrong = finding.Merge(wrong, err)
 	}
 	if check := next.Encryption.Check; check != nil {
-		facts := make(map[Use]resolver.Facts, len(bound))
-		for use, b := range bound {
-			use.Partner = "" // as the configuration knows it
-			facts[use] = b.Facts
-		}
-		wrong = finding.Merge(wrong, check(func(u Use) resolver.Facts { return facts[u] }))
+		wrong = finding.Merge(wrong, check(toldOf(bound)))
 	}
 	references := make([]Reference, len(uses))
 	for i, use := range uses {
 		references[i] = Reference{Use: use, UID: bound[use].UID}
 	}
 	return references, wrong
+}
+
+// toldOf returns what was told of keys when they were bound.
+func toldOf(bound map[Use]resolver.Binding) FactsOf {
+	return func(secret string, version uint32) (resolver.Facts, bool) {
+		for use, b := range bound {
+			if use.Secret == secret && use.Version == version {
+				return b.Facts, true
+			}
+		}
+		return resolver.Facts{}, false
+	}
+}
+
+// asked returns what the vault is asked for a use of the endpoint as it will be.
+func (s Settings) asked(u Use, name Name, operation string) resolver.Use {
+	asked := u.asked(name, operation)
+	if s.Encryption.KeyBytes != nil && u.key() {
+		asked.KeyBytes = s.Encryption.KeyBytes(u.Secret, u.Version)
+	}
+	return asked
 }
 
 // refusal reports whether the vault has something against a use, as opposed to trouble.

@@ -186,7 +186,7 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		return s.encrypt(ctx, l, in)
 	})
 	if err != nil {
-		return Encrypted{}, refused(err)
+		return Encrypted{}, s.refused(l, m, err)
 	}
 	defer wipe(sent.Exchange)
 	s.used(l, sent.Used, false)
@@ -276,8 +276,8 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		KeepUnused: s.keepUnused,
-		Exchange:   l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: s.keepUnused,
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
 		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
 }

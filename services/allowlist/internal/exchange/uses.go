@@ -49,7 +49,7 @@ func (l loaded) keyOf(secret string, version uint32) usage.Key {
 func (s *Server) failed(l loaded, m Message, err error) error {
 	stage := payload.Stage(err)
 	if stage == "" {
-		return refused(err)
+		return s.refused(l, m, err)
 	}
 	if version := l.refused(); version != nil {
 		return version
@@ -57,6 +57,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 	s.stages.WithLabelValues(stage).Inc()
 	failure := usage.Failure{
 		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request,
+		Cause: payload.Cause(err),
 	}
 	var last usage.Key
 	for i, ref := range l.references {
@@ -72,6 +73,23 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 		s.uses.Failed(last)
 	}
 	s.failures.Add(l.endpoint.UID, failure)
+	return refused(err)
+}
+
+// refused remembers a key that cannot be used, for the endpoint's owners, and returns the error
+// of the call, which does not say why.
+func (s *Server) refused(l loaded, m Message, err error) error {
+	if fit, ok := payload.Unusable(err); ok {
+		failure := usage.Failure{
+			Time: s.now(), Stage: payload.StageKey, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: fit.Cause,
+		}
+		for i, ref := range l.references {
+			if ref.Field == fit.Field {
+				failure.Versions = append(failure.Versions, ref.Secret+"/versions/"+strconv.FormatUint(uint64(l.keys[i][0].Version), 10))
+			}
+		}
+		s.failures.Add(l.endpoint.UID, failure)
+	}
 	return refused(err)
 }
 

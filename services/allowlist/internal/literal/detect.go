@@ -1,7 +1,6 @@
 package literal
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -9,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 // The shapes of secrets.
@@ -149,16 +150,14 @@ func withoutPublic(text string) string {
 	})
 }
 
-// isPublic reports whether DER is that of a public key or a certificate.
+// isPublic reports whether DER is that of a public key or a certificate, of any kind.
 func isPublic(der []byte) bool {
-	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+	switch keyform.Look(der).Kind {
+	case keyform.KindPublicKey, keyform.KindCertificate:
 		return true
+	default:
+		return false
 	}
-	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
-		return true
-	}
-	_, err := x509.ParseCertificate(der)
-	return err == nil
 }
 
 // decoded returns what base64 or base64url stands for, padded or not; empty if it is

@@ -19,6 +19,18 @@ const (
 // from a few such answers, so that the rules for it are in one place.
 type choices struct{ *allowlistv1.Profile }
 
+// plain reports whether the direction is not encrypted on purpose.
+func (c choices) plain() bool {
+	_, plain := c.GetKind().(*allowlistv1.Profile_Plain)
+	return plain
+}
+
+// idle reports whether nothing is done to messages: they are plain and not signed, or are
+// those of a response that follows such a request.
+func (c choices) idle() bool {
+	return c.Profile == nil || c.plain() && c.GetSigning() == nil
+}
+
 // single reports whether a message has one selected value at most.
 func (c choices) single() bool {
 	switch part := c.GetSelection().GetPart().(type) {

@@ -39,6 +39,9 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	}
 	request := f.profile(root+".request", pb.GetRequest(), pb.GetResponse())
 	config.pipelines[Request] = request
+	if (choices{pb.GetRequest()}).idle() && (choices{pb.GetResponse()}).idle() {
+		f.add(root, "must encrypt or sign in one direction at least")
+	}
 	if pb.GetResponse() != nil {
 		f.answer(pb.GetRequest(), pb.GetResponse())
 		config.pipelines[Response] = f.profile(root+".response", pb.GetResponse(), nil)
@@ -103,22 +106,43 @@ func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeli
 		response: path == root+".response", answered: answer.GetCipher().GetExchangeKey() != nil,
 	}
 	c.pipeline.selection = c.selected(path + ".selection")
-	protected := pb.GetKind() != nil || pb.GetEnvelope() != nil || pb.GetNestedJws() != nil
 	switch {
-	case protected:
+	case c.plain():
+		c.nothingBeside()
+	case Protects(pb):
 		c.pipeline.nested = c.nestedJWS(path+".nested_jws", pb.GetNestedJws())
 		c.kind()
 		c.pipeline.needsExchange = pb.GetCipher().GetExchangeKey() != nil
 	case pb.GetSelection() != nil:
 		f.add(path+".selection", "must be unset where nothing is done to what is selected")
 	case pb.GetSigning() == nil:
-		f.add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them")
+		f.add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them; plain if it is not encrypted on purpose")
 	}
 	if pb.GetSigning() != nil {
 		c.pipeline.signer = c.signing(path+".signing", pb.GetSigning())
 	}
 	c.pipeline.oracle, c.pipeline.oneStage = c.oracle(), c.unauthenticated()
 	return c.pipeline.finish()
+}
+
+// Protects reports whether a profile does anything to bodies, as opposed to signing them or
+// leaving them plain.
+func Protects(p *allowlistv1.Profile) bool {
+	return !choices{p}.plain() && (p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil)
+}
+
+// nothingBeside refuses what would be done to the bodies of a plain direction.
+func (c *profile) nothingBeside() {
+	const unset = "must be unset beside plain, which leaves the body as it is"
+	if c.GetSelection() != nil {
+		c.add(c.path+".selection", unset)
+	}
+	if c.GetEnvelope() != nil {
+		c.add(c.path+".envelope", unset)
+	}
+	if c.GetNestedJws() != nil {
+		c.add(c.path+".nested_jws", unset+": sign the message with signing")
+	}
 }
 
 // kind checks and compiles what is done to the selected values, with its envelope.
@@ -177,6 +201,7 @@ func (c *profile) selected(field string) selection.Selection {
 		if pb != nil && pb.GetWholeBody() == nil {
 			c.add(field, "must be whole_body, fields, object or form")
 		}
+		c.pipeline.whole = true
 		return selection.Whole()
 	}
 	for _, finding := range wrong {

@@ -178,7 +178,7 @@ func (c *profile) headerNames(field string, headers map[string]string) {
 		folded := strings.ToLower(name)
 		switch {
 		case !validHeaderName(folded):
-			c.add(field, "must have names of 1-64 letters, digits and -, and not of a header that HTTP itself needs")
+			c.add(field, "must have names of 1-64 letters, digits, - and _, and not of a header that HTTP itself needs")
 		case seen[folded] || c.taken[folded]:
 			c.add(headerPath(field, name), "must name each header once, whatever the case, and none that the envelope has")
 		}
@@ -189,9 +189,9 @@ func (c *profile) headerNames(field string, headers map[string]string) {
 
 // ReservedHeader reports whether a header, in whatever case, frames the message or
 // names its receiver. What a configuration adds to a message may not be one: it could
-// send what was approved for one host to another.
+// send what was approved for one host to another. Some servers read `_` as `-`.
 func ReservedHeader(name string) bool {
-	switch strings.ToLower(name) {
+	switch strings.ReplaceAll(strings.ToLower(name), "_", "-") {
 	case "connection", "content-encoding", "content-length", "content-type", "expect", "host",
 		"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
 		return true
@@ -205,7 +205,7 @@ func validHeaderName(name string) bool {
 		return false
 	}
 	for i := range len(name) {
-		if !resource.Alphanumeric(name[i]) && name[i] != '-' {
+		if !resource.Alphanumeric(name[i]) && name[i] != '-' && name[i] != '_' {
 			return false
 		}
 	}

@@ -191,5 +191,7 @@ func (c *profile) pgp(path string, pb *allowlistv1.Pgp) *openPGP {
 	if len(pb.GetSigningKeys()) > 0 {
 		g.signers = c.sources(path+".signing_keys", pb.GetSigningKeys(), false)
 	}
+	shaped(g.keys, shape{pgp: true})
+	shaped(g.signers, shape{pgp: true})
 	return g
 }

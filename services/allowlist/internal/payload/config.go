@@ -54,7 +54,8 @@ func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config
 }
 
 // Variant is [Parse] for a variant of a configuration that is stored. Its literals are not
-// looked at again: those that were saved before there was such a look work on.
+// looked at again: those that were saved before there was such a look work on. A signature may
+// be of any time.
 func Variant(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
 	f := &findings{workspace: workspace, now: now, trusted: true}
 	config := compile(f, pb)

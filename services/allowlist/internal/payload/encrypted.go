@@ -3,8 +3,8 @@ package payload
 import (
 	"errors"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // The texts that a JWE is made of, in the order of its holes.
@@ -33,7 +33,7 @@ type encrypted struct {
 func (e *encrypted) shared() bool { return e.jwe.KeyBytes() > 0 }
 
 // key returns one version of a key.
-func (e *encrypted) key(m *message, s *source, k Key, private bool) (any, keys.Info, error) {
+func (e *encrypted) key(m *message, s *source, k Key, private bool) (any, keyform.Info, error) {
 	key, info, err := joseKey(s, k, e.shared(), private, m.keepUnused())
 	if err != nil || e.derivation == nil {
 		return key, info, err

@@ -16,3 +16,6 @@ func HarmlessBecause(a, b string) string {
 
 // LimitWork lets a message make so much work only, so that tests of the limit are quick.
 func (p *Pipeline) LimitWork(n int) { p.workLimit = n }
+
+// ValidJSON is what looks at plaintexts of JSON.
+func ValidJSON(plaintext []byte) bool { return validJSON(plaintext) }

@@ -1,15 +1,15 @@
 package payload
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/pkg/keyform"
 )
 
 // Facts are what the vault tells of a key without telling the key. Zero is not told.
 type Facts struct {
+	// Kind is what the value is. Text and bytes hold no key pair.
+	Kind keyform.Kind
 	// Bytes is the length of a key that was stored as bytes.
 	Bytes int
 	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
@@ -19,26 +19,55 @@ type Facts struct {
 	Private bool
 	// Fingerprint is that of the public key.
 	Fingerprint string
+	// Problem is why a value that looks like a key pair is none, as a sentence.
+	Problem string
+	// Forms are how the value can be read as a key of a usual length. They are told only
+	// where [Config.KeyBytes] were sent.
+	Forms []keyform.Form
+	// LineEnd says that the value is such a key but for its final line end.
+	LineEnd bool
 }
 
-// A shape is what a key has to be. The zero shape is anything.
-type shape struct {
-	// symmetric keys have one of the lengths, if there are any.
-	symmetric bool
-	bytes     []int
-	// pairs are the algorithms of asymmetric keys, RSA without its size.
-	pairs []string
+// pgp reports whether the value is an OpenPGP key.
+func (f Facts) pgp() bool {
+	return f.Kind == keyform.KindPGPPrivateKey || f.Kind == keyform.KindPGPPublicKey
 }
 
-// anyRSA is the shape of RSA keys.
-func anyRSA() shape { return shape{pairs: []string{"RSA"}} }
-
-// shaped notes the shape of keys.
-func shaped(sources []*source, s shape) []*source {
-	for _, source := range sources {
-		source.shape = s
+// pair reports whether the value is a key pair, or a part of one.
+func (f Facts) pair() bool {
+	switch f.Kind {
+	case keyform.KindPrivateKey, keyform.KindPublicKey, keyform.KindCertificate, keyform.KindPGPPrivateKey, keyform.KindPGPPublicKey:
+		return true
+	default:
+		return f.Algorithm != ""
 	}
-	return sources
+}
+
+// public reports whether the value is the public part of a key pair alone.
+func (f Facts) public() bool {
+	switch f.Kind {
+	case keyform.KindPublicKey, keyform.KindCertificate, keyform.KindPGPPublicKey:
+		return true
+	case keyform.KindUnknown:
+		return f.Algorithm != "" && !f.Private
+	default:
+		return false
+	}
+}
+
+// holds says what the value is, as what a sentence ends with.
+func (f Facts) holds() string {
+	what := map[keyform.Kind]string{
+		keyform.KindPrivateKey: "a private key", keyform.KindPublicKey: "a public key", keyform.KindCertificate: "a certificate",
+		keyform.KindPGPPrivateKey: "an OpenPGP private key", keyform.KindPGPPublicKey: "an OpenPGP public key",
+	}[f.Kind]
+	if what == "" {
+		what = "a key pair"
+	}
+	if f.Algorithm != "" {
+		what += " (" + f.Algorithm + ")"
+	}
+	return what
 }
 
 // CheckFacts returns what the keys themselves have against the configuration: all of it
@@ -46,18 +75,22 @@ func shaped(sources []*source, s shape) []*source {
 // nil. A reference of which nothing is known is taken on trust.
 func (c *Config) CheckFacts(known func(Reference) (Facts, bool)) error {
 	f := new(findings)
-	for _, s := range c.sources() {
-		if facts, ok := known(s.Reference); ok {
-			if wrong := s.shape.against(facts, s.decoding == keys.Raw); wrong != "" {
-				f.add(root+"."+s.Field, wrong)
-			}
+	first := Fit{Field: "response", Cause: publicOnly}
+	for _, fit := range c.Fits(known) {
+		if fit.Cause == "" {
+			continue
+		}
+		if f.add(root+"."+fit.Field, fit.Cause); len(f.violations) == 1 {
+			first = fit
 		}
 	}
-	c.mirrorFacts(f, known)
+	if c.unopenable(known) {
+		f.add(root+".response", publicOnly)
+	}
 	if len(f.violations) == 0 {
 		return nil
 	}
-	err := unusableKey(strings.TrimPrefix(f.violations[0].Field, root+"."))
+	err := first.unusable()
 	err.Violations = f.violations
 	return err
 }
@@ -77,56 +110,22 @@ func (c *Config) sources() []*source {
 	return all
 }
 
-// against returns what a key's facts have against the shape, or "". Raw says that the
-// stored bytes are the key.
-func (s shape) against(facts Facts, raw bool) string {
-	size, isRSA := strings.CutPrefix(facts.Algorithm, "RSA-")
-	switch {
-	case s.symmetric && facts.Algorithm != "":
-		return "must be a secret that both sides share, not a key pair"
-	case s.symmetric && raw && facts.Bytes != 0 && len(s.bytes) > 0 && s.bytes[0] > 0 && !slices.Contains(s.bytes, facts.Bytes):
-		return fmt.Sprintf("must be a key of %s bytes", listed(s.bytes))
-	case len(s.pairs) == 0:
-		return ""
-	case facts.Bytes != 0 && facts.Algorithm == "":
-		return "must be a key pair or its public part: " + strings.Join(s.pairs, ", ")
-	case isRSA && slices.Contains(s.pairs, "RSA"):
-		if len(size) < len("2048") || size < "2048" && len(size) == len("2048") {
-			return "must be an RSA key of 2,048 bits or more"
-		}
-		return ""
-	case facts.Algorithm != "" && !slices.Contains(s.pairs, facts.Algorithm):
-		return "must be a key of another kind: " + strings.Join(s.pairs, ", ")
-	}
-	return ""
-}
+// publicOnly is the finding of a request that is mirrored although nobody here can open it.
+const publicOnly = "must be set: the keys of the request are public ones, which cannot open what comes back; use plain {} if the answer comes in the clear"
 
-// listed returns lengths as one writes them.
-func listed(lengths []int) string {
-	texts := make([]string, len(lengths))
-	for i, n := range lengths {
-		texts[i] = fmt.Sprint(n)
-	}
-	return strings.Join(texts, " or ")
-}
-
-// mirrorFacts checks that who mirrors a request can open it: with the partner's public
+// unopenable reports whether who mirrors a request cannot open it: with the partner's public
 // key alone one can encrypt what one cannot read.
-func (c *Config) mirrorFacts(f *findings, known func(Reference) (Facts, bool)) {
+func (c *Config) unopenable(known func(Reference) (Facts, bool)) bool {
 	if c.pb.GetResponse() != nil {
-		return
+		return false
 	}
-	pairs := 0
-	for _, s := range c.pipelines[Request].openers() {
-		facts, ok := known(s.Reference)
-		if !ok || facts.Algorithm == "" || facts.Private {
-			return
+	openers := c.pipelines[Request].openers()
+	for _, s := range openers {
+		if facts, ok := known(s.Reference); !ok || !facts.public() {
+			return false
 		}
-		pairs++
 	}
-	if pairs > 0 {
-		f.add(root+".response", "must be written out: the keys of the request are public ones, which cannot open what comes back")
-	}
+	return len(openers) > 0
 }
 
 // openers returns the keys whose private part opens messages.
@@ -138,9 +137,29 @@ func (p *Pipeline) openers() []*source {
 	case *encrypted:
 		sources = k.keys
 	case *coded:
-		if direct, ok := k.begin.(*rsaDirect); ok {
-			sources = direct.keys
+		switch c := k.begin.(type) {
+		case *rsaDirect:
+			sources = c.keys
+		case *openPGP:
+			sources = c.keys
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(sources), func(s *source) bool { return len(s.shape.pairs) == 0 })
+	return slices.DeleteFunc(slices.Clone(sources), func(s *source) bool { return len(s.shape.pairs) == 0 && !s.shape.pgp })
 }
+
+// KeyBytes returns the lengths that a symmetric key may have where the configuration uses the
+// secret, in this version or the current one if it is 0, as the key of a cipher without a
+// derivation. None: it does not.
+func (c *Config) KeyBytes(secret string, version uint32) []int {
+	var lengths []int
+	for _, s := range c.sources() {
+		if s.Secret == secret && s.Version == version && s.shape.sized() {
+			lengths = append(lengths, s.shape.bytes...)
+		}
+	}
+	slices.Sort(lengths)
+	return slices.Compact(lengths)
+}
+
+// asItIs reports whether the stored value is read as it is.
+func (s *source) asItIs() bool { return s.decoding == keyform.Raw || s.decoding == keyform.PEM }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
@@ -46,6 +47,23 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a pair for a JWS with HMAC", signed(`jws { algorithm: ALGORITHM_HS256 }`), pair("RSA-2048"), signing},
 		{"a public key that is mirrored", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid, payload.Facts{Algorithm: "RSA-2048"}, "encryption.response"},
 		{"a public key with another response", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid + "} response { " + strings.Replace(gcm, "secrets/a", "secrets/b", 1), payload.Facts{Algorithm: "RSA-2048"}, ""},
+		{"hexadecimal under BASE64", strings.Replace(gcm, "_HEX", "_BASE64", 1), payload.Facts{Kind: keyform.KindText, Forms: []keyform.Form{{Decoding: keyform.Hex, Bytes: 32}, {Decoding: keyform.Base64, Bytes: 48}}}, shared},
+		{"hexadecimal", gcm, payload.Facts{Kind: keyform.KindText, Forms: []keyform.Form{{Decoding: keyform.Base64, Bytes: 48}, {Decoding: keyform.Hex, Bytes: 32}}}, ""},
+		{"a text that is no key", gcm, payload.Facts{Kind: keyform.KindText}, shared},
+		{"a final line end", raw, payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, shared},
+		{"a text for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
+		{"P-521 for ES256", signed(`jws { algorithm: ALGORITHM_ES256 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, signing},
+		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
+		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},
+		{"what is a key once it is decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},
+		{"an OpenPGP key for RSA", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindPGPPrivateKey}, signing},
+		{"an OpenPGP key for a cipher", gcm, payload.Facts{Kind: keyform.KindPGPPublicKey}, shared},
+		{"an OpenPGP key", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPrivateKey}, ""},
+		{"an RSA key for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, "encryption.request.pgp.keys[0]"},
+		{"a text for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindText}, "encryption.request.pgp.keys[0]"},
+		{"a public OpenPGP key that is mirrored", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPublicKey}, "encryption.response"},
+		{"a public OpenPGP key with a clear answer", "pgp { " + named("a", "RAW") + " } } response { plain {} ", payload.Facts{Kind: keyform.KindPGPPublicKey}, ""},
+		{"a certificate that is mirrored", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid, payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, "encryption.response"},
 		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
 	}
 	for _, tt := range tests {
@@ -66,6 +84,50 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		f, _ := fault.From(err)
 		if diff := cmp.Diff([]string{tt.field}, fields); diff != "" || reason != payload.KeyNotUsable || "encryption."+f.Metadata["field"] != tt.field {
 			t.Errorf("%s: CheckFacts: %v with %v, fields (-want +got):\n%s", tt.name, err, f.Metadata, diff)
+		}
+	}
+}
+
+func TestAFitSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	forms := []keyform.Form{{Decoding: keyform.Hex, Bytes: 32}, {Decoding: keyform.Base64, Bytes: 48}}
+	for _, tt := range []struct {
+		decoding string
+		facts    payload.Facts
+		want     payload.Fit
+	}{
+		{"HEX", payload.Facts{Kind: keyform.KindText, Forms: forms}, payload.Fit{}},
+		{"BASE64", payload.Facts{Kind: keyform.KindText, Forms: forms}, payload.Fit{
+			Cause:    "Read as BASE64, the secret is a key of 48 bytes, and 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX.",
+			Decoding: "HEX",
+		}},
+		{"RAW", payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, payload.Fit{
+			Cause: "Read as RAW, the secret is a key of 33 bytes, and 32 are needed. The value ends with a line end: store it again without that, and read it as RAW.",
+		}},
+		{"RAW", payload.Facts{Kind: keyform.KindText}, payload.Fit{
+			Cause: "Read as RAW, the secret is not a key of 32 bytes. Store a key of that length as a new version.",
+		}},
+		{"RAW", payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, payload.Fit{
+			Cause: "The secret holds a public key (EC-P256), and a key that both sides share is needed.",
+		}},
+	} {
+		c := config(t, strings.Replace(gcm, "_HEX", "_"+tt.decoding, 1)+mac)
+		tt.want.Field, tt.want.Secret = "request.cipher.shared_key.keys[0]", "workspaces/acme/secrets/a"
+		other := payload.Fit{Field: "request.signing.keys[0]", Secret: "workspaces/acme/secrets/b"}
+		of := func(ref payload.Reference) (payload.Facts, bool) {
+			return tt.facts, strings.HasSuffix(ref.Secret, "/a")
+		}
+		if diff := cmp.Diff([]payload.Fit{tt.want, other}, c.Fits(of)); diff != "" {
+			t.Errorf("Fits (-want +got):\n%s", diff)
+		}
+		if f, refused := fault.From(c.CheckFacts(of)); refused && (f.Metadata["secret"] != tt.want.Secret || f.Metadata["cause"] != tt.want.Cause || f.Violations[0].Description != tt.want.Cause) {
+			t.Errorf("CheckFacts = %v with %v", f, f.Metadata)
+		}
+		if got := c.KeyBytes(tt.want.Secret, 0); !cmp.Equal(got, []int{32}) {
+			t.Errorf("KeyBytes = %v", got)
+		}
+		if got := c.KeyBytes(other.Secret, 0); got != nil {
+			t.Errorf("KeyBytes of an HMAC = %v", got)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
@@ -32,7 +32,7 @@ func OneSided(err error) bool {
 // know their sources by address.
 type source struct {
 	Reference
-	decoding keys.Decoding
+	decoding keyform.Decoding
 	shape    shape
 	// privates and publics are the keys that were parsed before.
 	privates keys.Made[parsed[crypto.PrivateKey]]
@@ -42,7 +42,7 @@ type source struct {
 // parsed is an asymmetric key with its metadata.
 type parsed[Key any] struct {
 	key  Key
-	info keys.Info
+	info keyform.Info
 }
 
 // newSource returns the source of a reference that stands at a path, such as
@@ -56,15 +56,15 @@ func newSource(path string, ref *allowlistv1.SecretRef) *source {
 	}
 	switch ref.GetDecoding() {
 	case allowlistv1.Decoding_DECODING_HEX:
-		s.decoding = keys.Hex
+		s.decoding = keyform.Hex
 	case allowlistv1.Decoding_DECODING_BASE64:
-		s.decoding = keys.Base64
+		s.decoding = keyform.Base64
 	case allowlistv1.Decoding_DECODING_BASE64URL:
-		s.decoding = keys.Base64URL
+		s.decoding = keyform.Base64URL
 	case allowlistv1.Decoding_DECODING_WHSEC:
-		s.decoding = keys.Whsec
+		s.decoding = keyform.Whsec
 	case allowlistv1.Decoding_DECODING_PEM:
-		s.decoding = keys.PEM
+		s.decoding = keyform.PEM
 	}
 	return s
 }
@@ -80,20 +80,9 @@ func UsageAt(path string) Usage {
 	return KeyUsage
 }
 
-// unusable returns the refusal of a key.
-func (s *source) unusable(err error) error {
-	return unusableKey(s.Field).Because(err)
-}
-
-// unusableKey returns the refusal of the key at a field.
-func unusableKey(field string) *fault.Error {
-	return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
-		With("field", field)
-}
-
 // decode returns the key that the stored bytes hold, as a copy to zero after use.
 func (s *source) decode(k Key) ([]byte, error) {
-	key, err := keys.Decode(s.decoding, k.Value.Reveal())
+	key, err := keyform.Decode(s.decoding, k.Value.Reveal())
 	if err != nil {
 		return nil, s.unusable(err)
 	}
@@ -102,39 +91,39 @@ func (s *source) decode(k Key) ([]byte, error) {
 
 // private returns the private key that the stored bytes hold. Like public, it keeps the parsed
 // key for as long as unused after its last use.
-func (s *source) private(k Key, unused time.Duration) (crypto.PrivateKey, keys.Info, error) {
+func (s *source) private(k Key, unused time.Duration) (crypto.PrivateKey, keyform.Info, error) {
 	text, err := s.decode(k)
 	if err != nil {
-		return nil, keys.Info{}, err
+		return nil, keyform.Info{}, err
 	}
 	defer clear(text)
 	p, err := s.privates.Get(text, unused, func() (p parsed[crypto.PrivateKey], err error) {
-		if p.key, p.info, err = keys.ParsePrivate(text); err != nil {
-			if _, _, public := keys.ParsePublic(text); public == nil {
+		if p.key, p.info, err = keyform.ParsePrivate(text); err != nil {
+			if _, _, public := keyform.ParsePublic(text); public == nil {
 				err = errPublicKey
 			}
 		}
 		return p, err
 	})
 	if err != nil {
-		return nil, keys.Info{}, s.unusable(err)
+		return nil, keyform.Info{}, s.unusable(err)
 	}
 	return p.key, p.info, nil
 }
 
 // public returns the public key that the stored bytes hold or belong to.
-func (s *source) public(k Key, unused time.Duration) (crypto.PublicKey, keys.Info, error) {
+func (s *source) public(k Key, unused time.Duration) (crypto.PublicKey, keyform.Info, error) {
 	text, err := s.decode(k)
 	if err != nil {
-		return nil, keys.Info{}, err
+		return nil, keyform.Info{}, err
 	}
 	defer clear(text)
 	p, err := s.publics.Get(text, unused, func() (p parsed[crypto.PublicKey], err error) {
-		p.key, p.info, err = keys.ParsePublic(text)
+		p.key, p.info, err = keyform.ParsePublic(text)
 		return p, err
 	})
 	if err != nil {
-		return nil, keys.Info{}, s.unusable(err)
+		return nil, keyform.Info{}, s.unusable(err)
 	}
 	return p.key, p.info, nil
 }

@@ -42,7 +42,7 @@ func (c choices) signs() bool {
 // our own. What is not known to be randomized is not.
 func (c choices) randomized() bool {
 	switch c.GetKind().(type) {
-	case nil, *allowlistv1.Profile_RsaDirect, *allowlistv1.Profile_Jose, *allowlistv1.Profile_Pgp:
+	case nil, *allowlistv1.Profile_Plain, *allowlistv1.Profile_RsaDirect, *allowlistv1.Profile_Jose, *allowlistv1.Profile_Pgp:
 		return true
 	case *allowlistv1.Profile_Cipher:
 		return c.randomIV()

@@ -88,6 +88,8 @@ type Input struct {
 	Context Context
 	// ContentType is the one of the body, for signatures over it.
 	ContentType string
+	// JSON says that plaintexts are JSON: a whole body that is none does not open.
+	JSON bool
 	// Exchange is that of the message which this one answers.
 	Exchange *Exchange
 	// Trace is nil where nobody looks.
@@ -272,6 +274,23 @@ func Stages() []string {
 func Stage(err error) string {
 	if s, ok := errors.AsType[stage](err); ok {
 		return string(s)
+	}
+	return ""
+}
+
+// A misfit is a signature that is not right, with what is wrong with it.
+type misfit struct{ cause string }
+
+func (misfit) Error() string { return errSignature.Error() }
+
+// Unwrap returns the stage.
+func (misfit) Unwrap() error { return errSignature }
+
+// Cause returns what was wrong with a message that stopped at a [Stage], as
+// MessageFailure.cause has it; empty where that is not told.
+func Cause(err error) string {
+	if m, ok := errors.AsType[misfit](err); ok {
+		return m.cause
 	}
 	return ""
 }

@@ -156,7 +156,7 @@ func TestTracesTellTheSteps(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	tests := map[string]string{
-		gcm + mac: "select key iv encrypt envelope sign",
+		gcm + mac: "select key iv encrypt envelope sign sign",
 		sessionKey("AES_128_CBC", "derivation { hkdf {} } "+oaep, named("rsa", "PEM")+`} mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${d}" `) + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("d", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "HEX", "MAC") + ` text: "${k}.${d}.${m}" }`: "key key derive select iv encrypt mac envelope",
 		`jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + ` } nested_jws { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa2", "PEM") + ` }`:                                                                                "select sign inside encrypt envelope",
 		gcm + twoFields: "key select iv encrypt envelope select iv encrypt envelope",

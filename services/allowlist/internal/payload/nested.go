@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // nested is a JSON Web Signature inside of what is encrypted.
@@ -101,10 +101,10 @@ func (n *nesting) verify(m *message, compact []byte) ([]byte, error) {
 
 // joseKey returns a key as package jose takes it: the bytes of a shared one, a private
 // or a public one.
-func joseKey(s *source, k Key, shared, private bool, unused time.Duration) (any, keys.Info, error) {
+func joseKey(s *source, k Key, shared, private bool, unused time.Duration) (any, keyform.Info, error) {
 	if shared {
 		key, err := s.decode(k)
-		return key, keys.Info{}, err
+		return key, keyform.Info{}, err
 	}
 	if private {
 		return s.private(k, unused)
@@ -119,7 +119,7 @@ const (
 )
 
 // fingerprinted returns header members with the fingerprints of the key in them.
-func fingerprinted(s *source, header map[string]string, info keys.Info) (map[string]string, error) {
+func fingerprinted(s *source, header map[string]string, info keyform.Info) (map[string]string, error) {
 	if !holdsFingerprint(header) {
 		return header, nil
 	}

@@ -21,6 +21,7 @@ type Pipeline struct {
 	kind        kind
 	nested      *nested // nil: nothing is signed inside
 	selection   selection.Selection
+	whole       bool // all of the body is selected
 	envelope    *envelope
 	contentType string
 	ivSuffix    *suffix
@@ -185,7 +186,7 @@ func (p *Pipeline) Decrypt(in Input) (Output, error) { return p.receive(in, p.to
 // signature covers the plaintext. What is not signed does not verify.
 func (p *Pipeline) Verify(in Input) (Output, error) {
 	if p.signer == nil {
-		return Output{}, notSigned(errSignature)
+		return Output{}, notSigned(misfit{"Messages of this kind are not signed by the configuration: kind may be another one."})
 	}
 	out, err := p.receive(in, p.toVerify, false)
 	if err == nil {
@@ -248,6 +249,9 @@ func (p *Pipeline) notVerified(m *message, opened []byte, refused error) error {
 // open decrypts the selected values of a body. A body that is spoiled comes with the error.
 func (p *Pipeline) open(m *message) ([]byte, error) {
 	opened, err := p.tryOpen(m)
+	if err == nil && m.JSON && p.whole && !validJSON(opened) { // of what is spoiled, too: see plaintext.go
+		err = selection.ErrValue
+	}
 	switch {
 	case err == nil && !m.spoiled:
 		return opened, nil

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -22,6 +22,10 @@ const (
 	maxTolerance     = 24 * time.Hour
 	idBytes          = 16
 )
+
+// SignedString is the detail of the step of [Trace] that shows what is signed, with
+// [signature.SecretMark] in the place of secrets.
+const SignedString = "string that is signed"
 
 // A signer signs the messages of a direction, and verifies them.
 type signer struct {
@@ -45,7 +49,7 @@ func (c *profile) signing(path string, pb *allowlistv1.Signing) *signer {
 	}
 	if tolerance := pb.GetTolerance(); tolerance != nil {
 		s.config.Tolerance = tolerance.AsDuration()
-		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance {
+		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance && !c.trusted {
 			c.add(path+".tolerance", "must be more than 0 and at most 24 hours")
 		}
 	}
@@ -160,7 +164,7 @@ func macHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 }
 
 // key returns one version of a key, private to sign or public to verify.
-func (s *signer) key(m *message, from *source, k Key, private bool) (any, keys.Info, error) {
+func (s *signer) key(m *message, from *source, k Key, private bool) (any, keyform.Info, error) {
 	key, info, err := joseKey(from, k, s.shared, private, m.keepUnused())
 	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
 		return nil, info, from.unusable(errKeyLength)
@@ -169,7 +173,7 @@ func (s *signer) key(m *message, from *source, k Key, private bool) (any, keys.I
 }
 
 // withFingerprints returns the compiled signer with the fingerprints of a key in its JOSE header.
-func (s *signer) withFingerprints(from *source, info keys.Info) (*signature.Signer, error) {
+func (s *signer) withFingerprints(from *source, info keyform.Info) (*signature.Signer, error) {
 	jws, ok := s.config.Scheme.(signature.JWS)
 	if !ok || !holdsFingerprint(jws.Header) {
 		return s.compiled, nil
@@ -231,6 +235,13 @@ func (s *signer) sign(m *message, out *Output) error {
 	if err != nil {
 		return s.refused(err)
 	}
+	if m.Trace != nil {
+		text, err := compiled.SignedString(signed)
+		if err != nil {
+			return s.refused(err)
+		}
+		m.Trace("sign", SignedString, text)
+	}
 	for _, h := range headers {
 		out.Headers = append(out.Headers, Header(h))
 		m.traced("sign", "signature header", []byte(h.Value))
@@ -290,11 +301,14 @@ func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) e
 		return value, ok
 	})
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
-		return notSigned(errSignature)
+		return notSigned(misfit{"The plaintext, of which a value is signed, is not known."})
 	}
+	wrong, _ := errors.AsType[*signature.InvalidError](err)
 	switch {
-	case errors.Is(err, signature.ErrInvalid), errors.Is(err, signature.ErrTooLong):
-		return notSigned(errSignature)
+	case wrong != nil:
+		return notSigned(misfit{wrong.Cause})
+	case errors.Is(err, signature.ErrTooLong):
+		return notSigned(misfit{"What is signed is longer than 64 MiB."})
 	case err != nil:
 		return s.refused(err)
 	}

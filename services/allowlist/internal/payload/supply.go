@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -246,7 +247,7 @@ func drawText(random io.Reader, dst []byte) error {
 type private struct {
 	candidate
 	key  crypto.PrivateKey
-	info keys.Info
+	info keyform.Info
 }
 
 // privates returns the private keys of all versions of the sources. Of several sources

@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
 
 // A vector is what another tool made, in a vocabulary that is neither's own.
@@ -59,6 +60,7 @@ func TestVectorsOfOtherTools(t *testing.T) {
 			default:
 				v.checkOpens(t, p)
 				v.checkRoundTrip(t, p)
+				v.checkSample(t, p)
 			}
 		})
 	}
@@ -129,6 +131,15 @@ func (v *vector) checkOpens(t *testing.T, p *payload.Pipeline) {
 		t.Errorf("Decrypt used %v, want no key but the exchange's", out.Used)
 	}
 	v.checkPlaintext(t, string(out.Body))
+}
+
+// checkSample encrypts a body that is made up: what the configuration needs to be switched on.
+func (v *vector) checkSample(t *testing.T, p *payload.Pipeline) {
+	t.Helper()
+	body := sample.Body(v.Profile.profile(t, v.ref))
+	if _, err := p.Encrypt(v.input(t, p.EncryptReferences(), string(body), nil)); err != nil && !payload.OneSided(err) {
+		t.Errorf("Encrypt of the made-up body %s: %v", body, err)
+	}
 }
 
 // checkRoundTrip encrypts the plaintext and opens the result. What takes no randomness

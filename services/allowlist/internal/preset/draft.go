@@ -1,6 +1,7 @@
 package preset
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,34 @@ func (d *Draft) CheckFacts(known func(payload.Reference) (payload.Facts, bool)) 
 		return nil
 	}
 	return finding.Name(d.config.CheckFacts(known), d.origins.field)
+}
+
+// Fits is [payload.Config.Fits]. Fields are named as they stand in the request, without
+// `encryption`: of a preset they are its secrets, each once.
+func (d *Draft) Fits(known func(payload.Reference) (payload.Facts, bool)) []payload.Fit {
+	if d.config == nil {
+		return nil
+	}
+	var all []payload.Fit
+	for _, fit := range d.config.Fits(known) {
+		fit.Field = strings.TrimPrefix(d.origins.field("encryption."+fit.Field), "encryption.")
+		same := func(other payload.Fit) bool { return other.Field == fit.Field }
+		switch i := slices.IndexFunc(all, same); {
+		case i < 0:
+			all = append(all, fit)
+		case all[i].Cause == "":
+			all[i] = fit
+		}
+	}
+	return all
+}
+
+// KeyBytes is [payload.Config.KeyBytes].
+func (d *Draft) KeyBytes(secret string, version uint32) []int {
+	if d.config == nil {
+		return nil
+	}
+	return d.config.KeyBytes(secret, version)
 }
 
 // An origin is where a part of a configuration comes from that a preset was written out to.

@@ -173,8 +173,18 @@ func (a *answer) complete(t testing.TB, v vector) {
 	}
 }
 
-// pipeline compiles the answer's preset.
+// pipeline returns the direction of the answer's preset.
 func (a *answer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
+	t.Helper()
+	direction := payload.Request
+	if a.Direction == "response" {
+		direction = payload.Response
+	}
+	return a.config(t, l).Pipeline(direction)
+}
+
+// config compiles the answer's preset.
+func (a *answer) config(t testing.TB, l *preset.Library) *payload.Config {
 	t.Helper()
 	u := &allowlistv1.PresetUse{Id: a.Preset, Secrets: map[string]*allowlistv1.SecretRef{}, Settings: a.Settings}
 	for name := range a.Secrets {
@@ -183,11 +193,7 @@ func (a *answer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
 	if len(find(t, l, a.Preset).GetLegacy()) > 0 {
 		u.LegacyReason, u.LegacyExpireTime = "the partner's specification", timestamppb.New(now.AddDate(1, 0, 0))
 	}
-	direction := payload.Request
-	if a.Direction == "response" {
-		direction = payload.Response
-	}
-	return compile(t, l, u).Pipeline(direction)
+	return compile(t, l, u)
 }
 
 // input returns the input of a call with the keys of the references.

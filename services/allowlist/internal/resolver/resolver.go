@@ -31,6 +31,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/client/cache"
+	"github.com/keyward/keyward/pkg/keyform"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -133,6 +134,9 @@ type Use struct {
 	Chains      []string
 	Cost        uint64
 	Conflicting bool
+	// KeyBytes are the lengths that a KEY may have which is the key of a cipher as it is; none:
+	// it is not.
+	KeyBytes []int
 	// Referrer is the resource name of what refers to the secret.
 	Referrer string
 	// Operation names the save that needs the binding.
@@ -160,8 +164,10 @@ type Binding struct {
 }
 
 // Facts are what the vault tells of a key without telling the key. The zero Facts tell
-// nothing, as of all texts.
+// nothing.
 type Facts struct {
+	// Kind is what the value is. Text and bytes hold no key pair.
+	Kind keyform.Kind
 	// Bytes is the length of a symmetric key. 0: not told.
 	Bytes int
 	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
@@ -171,6 +177,13 @@ type Facts struct {
 	Private bool
 	// Fingerprint is the SHA-256 of its SubjectPublicKeyInfo in lower-case hexadecimal.
 	Fingerprint string
+	// Problem is why a value that looks like a key pair is none, as a sentence.
+	Problem string
+	// Forms are the ways to read the value as a symmetric key of a usual length. Like LineEnd,
+	// they are told only for KeyBytes.
+	Forms []keyform.Form
+	// LineEnd is whether the value without its final line end would be such a key.
+	LineEnd bool
 }
 
 // Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
@@ -179,26 +192,72 @@ type Facts struct {
 // that is not there or cannot be resolved. To bind
 // once more under the operation tells the facts of another version.
 func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Port: uint32(use.Port),
-		Chains: use.Chains, Cost: use.Cost, Conflicting: use.Conflicting,
-		Referrer: use.Referrer, OperationId: use.Operation,
-	})
+	resp, err := v.bind(ctx, use, false)
 	if err != nil {
-		return Binding{}, translate(ctx, "bind", err)
+		return Binding{}, err
 	}
 	if use.Usage == UsageCredential {
 		v.cache.Forget(use.Secret) // what is cached may have the hosts from before a report
 	}
-	bound, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
-	bound.Shared = resp.GetShared()
-	bound.Facts = Facts{
-		Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
-		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(),
+	return bound(resp), nil
+}
+
+// Probe returns what [Vault.Bind] would, without a binding.
+func (v *Vault) Probe(ctx context.Context, use Use) (Binding, error) {
+	resp, err := v.bind(ctx, use, true)
+	if err != nil {
+		return Binding{}, err
 	}
-	return bound, nil
+	if resp.GetBinding() != nil { // a vault that does not know of probes has bound
+		if err := v.Unbind(ctx, use.Secret, use.Operation); err != nil {
+			return Binding{}, err
+		}
+	}
+	return bound(resp), nil
+}
+
+func (v *Vault) bind(ctx context.Context, use Use, probe bool) (*vaultv1.BindSecretResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	var keyBytes []uint32
+	for _, n := range use.KeyBytes {
+		keyBytes = append(keyBytes, uint32(n)) //nolint:gosec // the length of a key
+	}
+	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
+		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Port: uint32(use.Port),
+		Chains: use.Chains, Cost: use.Cost, Conflicting: use.Conflicting, KeyBytes: keyBytes,
+		Referrer: use.Referrer, OperationId: use.Operation, ValidateOnly: probe,
+	})
+	if err != nil {
+		return nil, translate(ctx, "bind", err)
+	}
+	return resp, nil
+}
+
+// bound returns what the vault tells of a binding.
+func bound(resp *vaultv1.BindSecretResponse) Binding {
+	b, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
+	b.Shared = resp.GetShared()
+	b.Facts = Facts{
+		Kind: keyform.Kind(facts.GetKind()), Bytes: int(facts.GetBytes()), Algorithm: facts.GetAlgorithm(),
+		Private: facts.GetPrivateKey(), Fingerprint: facts.GetFingerprint(), Problem: facts.GetProblem(), LineEnd: facts.GetLineEnd(),
+	}
+	for _, form := range facts.GetForms() {
+		if decoding, known := decodingOf(form.GetDecoding()); known {
+			b.Facts.Forms = append(b.Facts.Forms, keyform.Form{Decoding: decoding, Bytes: int(form.GetBytes())})
+		}
+	}
+	return b
+}
+
+// decodingOf returns the decoding of a name.
+func decodingOf(name string) (keyform.Decoding, bool) {
+	for d := keyform.Raw; d <= keyform.PEM; d++ {
+		if d.String() == name {
+			return d, true
+		}
+	}
+	return keyform.Raw, false
 }
 
 // Unbind gives up what was bound under an operation. For a secret that is gone

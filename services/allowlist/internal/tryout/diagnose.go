@@ -1,6 +1,7 @@
 package tryout
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
@@ -18,7 +20,7 @@ import (
 // not tell how far the variants came.
 const tick = time.Second
 
-// A Complaint is a message that does not open.
+// A Complaint is a message that does not open, or does not verify.
 type Complaint struct {
 	Endpoint  endpoint.Name
 	Direction payload.Direction
@@ -26,6 +28,9 @@ type Complaint struct {
 	Headers   payload.Headers
 	// Plaintext is what it is known to hold.
 	Plaintext []byte
+	// Signature complains of the signature instead. Context is what it covers besides.
+	Signature bool
+	Context   payload.Context
 	// Author goes into the change log, with the reason.
 	Author changelog.Author
 }
@@ -41,11 +46,14 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
-	problem, err := s.problem(config, c)
+	problem, err := s.problem(e, config, c)
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
 	refs := config.Pipeline(c.Direction).DecryptReferences()
+	if c.Signature {
+		refs = config.Pipeline(c.Direction).VerifyReferences()
+	}
 	// The log comes first: whatever is found out is on it.
 	trial := endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionDiagnosed, Author: c.Author,
@@ -59,6 +67,9 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{}, err
 	}
 	defer resolver.Zero(keys...)
+	if hopeless := config.Pipeline(c.Direction).Hopeless(payloadKeys(keys)); len(hopeless) > 0 {
+		return diagnosis.Answer{Unusable: hopeless}, nil
+	}
 	problem.Turn = func() turn.Turn {
 		return s.turns.For(ctx, turn.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
 	}
@@ -80,7 +91,7 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 }
 
 // problem returns what is to be found out.
-func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, error) {
+func (s *Server) problem(e endpoint.Endpoint, config *payload.Config, c Complaint) (diagnosis.Case, error) {
 	pb, path := config.Proto(), "request"
 	profile := pb.GetRequest()
 	if c.Direction == payload.Response && pb.GetResponse() != nil {
@@ -88,8 +99,10 @@ func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, e
 	}
 	pipeline := config.Pipeline(c.Direction)
 	switch {
-	case !protects(profile):
-		return diagnosis.Case{}, notConfigured()
+	case c.Signature && !pipeline.Signs():
+		return diagnosis.Case{}, fault.Field("signature", "must be unset: messages of this kind are not signed by the configuration")
+	case !c.Signature && !protects(profile):
+		return diagnosis.Case{}, fault.Field("signature", "must be set: messages of this kind are only signed, and what is wrong with a signature is found with it")
 	case pipeline.ShowsKey():
 		return diagnosis.Case{}, fault.Field("name", "must be of an endpoint whose IV does not come of the key, which it would show")
 	case pipeline.NeedsExchange():
@@ -97,13 +110,14 @@ func (s *Server) problem(config *payload.Config, c Complaint) (diagnosis.Case, e
 	}
 	return diagnosis.Case{
 		Path: path, Profile: profile, Workspace: c.Endpoint.Workspace, Now: s.now(),
-		Body: c.Body, Headers: c.Headers, Plaintext: c.Plaintext,
+		Body: c.Body, Headers: c.Headers, Plaintext: c.Plaintext, Signature: c.Signature,
+		Context: exchange.ContextOf(e, c.Context), ContentType: cmp.Or(c.Headers["content-type"], e.ContentType),
 	}, nil
 }
 
 // protects reports whether a profile does more than sign.
 func protects(p *allowlistv1.Profile) bool {
-	return p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil
+	return payload.Protects(p)
 }
 
 // longest ends what takes longer than its estimate said, by the server's clock: a message of

@@ -2,8 +2,10 @@ package tryout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -13,14 +15,18 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
 
-// RoundTrip encrypts and signs a message that is made up with an endpoint's own keys, opens
-// and verifies it again where our keys can, and returns why they cannot work, or nil. Each
-// profile of the configuration makes one. Nothing of the messages is shown, and nothing is
-// counted.
+// ReasonSample is the reason for a configuration that encrypts no sample.
+const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
+
+// RoundTrip encrypts and signs a message with an endpoint's own keys, opens and verifies it
+// again where our keys can, and returns why that cannot work, or nil. Each profile of the
+// configuration makes one, of the given body or, if that does not fit or is empty, of one that
+// is made up. Nothing of the messages is shown, and nothing is counted.
 //
-// It fails with KEY_NOT_USABLE, and as the vault does where a key is not to be had
-// (VERSION_DISABLED, VAULT_UNAVAILABLE and others).
-func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint) error {
+// It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
+// neither body fits, and as the vault does where a key is not to be had (VERSION_DISABLED,
+// VAULT_UNAVAILABLE and others).
+func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
 	if !e.Encryption.Configured() {
 		return nil
 	}
@@ -39,15 +45,37 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint) error {
 		if !own {
 			continue // it mirrors the request, which made its round trip
 		}
-		err := dryrun.RoundTrip(dryrun.Sample{
+		made := dryrun.Sample{
 			Config: config, Direction: direction, Now: s.now(), Body: sample.Body(profile), ContentType: e.ContentType,
 			Context: madeUp(e), Turn: s.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
-		}, resolve)
-		if err != nil {
-			return err
+		}
+		if err := roundTrip(made, given, resolve); err != nil {
+			return payload.Explained(err)
 		}
 	}
 	return nil
+}
+
+// roundTrip makes the round trip of a body that was given, if there is one that fits, or else
+// of the sample.
+func roundTrip(made dryrun.Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
+	err := dryrun.RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is {
+		return err
+	} else if len(given) == 0 {
+		return notEncryptable("A made-up body does not fit the configuration (" + unfit.Error() + "). Send a sample of your own.")
+	}
+	made.Body = given
+	err = dryrun.RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*dryrun.SampleError](err); is {
+		return notEncryptable("The configuration does not encrypt the sample: " + unfit.Error() + ".")
+	}
+	return err
+}
+
+func notEncryptable(cause string) error {
+	return fault.New(fault.FailedPrecondition, ReasonSample, "the configuration does not encrypt the sample, or needs one").
+		With("field", "sample").With("cause", cause)
 }
 
 // madeUp returns the context of a message that is made up.

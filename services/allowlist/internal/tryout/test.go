@@ -69,7 +69,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	result, err := run(sample)
 	if err != nil {
-		return Tested{}, err
+		return Tested{}, payload.Explained(err)
 	}
 	result.Headers = merged(t.redacted(e.Headers), result.Headers)
 	if result.ContentType == "" {

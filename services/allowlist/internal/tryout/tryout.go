@@ -120,12 +120,17 @@ func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payl
 			return nil, err
 		}
 		resolved = append(resolved, found...)
-		keys := make(payload.Keys, len(found))
-		for i, versions := range found {
-			keys[i] = versionsOf(versions)
-		}
-		return keys, nil
+		return payloadKeys(found), nil
 	}, func() { resolver.Zero(resolved...) }
+}
+
+// payloadKeys returns the resolved keys of several references as package payload takes them.
+func payloadKeys(found [][]resolver.Key) payload.Keys {
+	keys := make(payload.Keys, len(found))
+	for i, versions := range found {
+		keys[i] = versionsOf(versions)
+	}
+	return keys
 }
 
 // versionsOf returns resolved keys as package payload takes them.

@@ -28,6 +28,8 @@ type Failure struct {
 	Versions []string
 	// Request is the id of the request.
 	Request string
+	// Cause is what was wrong, as a sentence, where that may be told.
+	Cause string
 }
 
 // Failures remembers the last failures of endpoints. It may be used from many goroutines.

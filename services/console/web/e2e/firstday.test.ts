@@ -8,6 +8,8 @@ const preset = "AES-256-GCM in JSON";
 const ref = (secret: string, more: object = {}) => ({ name: `workspaces/demo/secrets/${secret}`, ...more });
 const aes = (secret: string, more: object = {}) => ({ cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [ref(secret, more)] } } });
 
+const allowLegacy = [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "The partner cannot do GCM", expireTime: new Date(Date.now() + 60 * 86_400_000).toISOString() }];
+
 /** A key as partners send it: 64 hexadecimal digits. */
 const hexKey = () => randomBytes(32).toString("hex");
 
@@ -24,7 +26,7 @@ async function begin(id: string): Promise<Page> {
 
 const pickKey = async (page: Page, id: string) => {
   await page.getByRole("button", { name: /^Key: / }).click();
-  await page.getByRole("option", { name: id }).click();
+  await page.getByRole("option", { name: new RegExp(`^${id}`) }).click();
 };
 
 const storeKey = async (page: Page, id: string) => {
@@ -120,7 +122,8 @@ describe("a preset works with the first real message", () => {
 
 describe("a key that does not fit", () => {
   beforeAll(async () => {
-    await kit.server.storeSecret("misfit", { value: { text: hexKey() } });
+    // A key serves the endpoints of one host.
+    for (const id of ["misfit", "panel-misfit"]) await kit.server.storeSecret(id, { value: { text: hexKey() } });
     // Right when it was saved, and replaced since.
     await kit.server.storeSecret("replaced");
     await kit.server.addEndpoint("replaced", { encryption: { request: aes("replaced") } });
@@ -145,13 +148,13 @@ describe("a key that does not fit", () => {
 
   test("is told by the test panel, whose throw-away keys went through", async () => {
     const page = await begin("tested");
-    await pickKey(page, "misfit");
+    await pickKey(page, "panel-misfit");
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Run test" }).click();
     const result = page.getByRole("region", { name: "Result of the test" });
     await result.getByText("It opens again").waitFor();
     await result.getByText("Your key does not fit").waitFor();
-    await result.getByText("misfit").first().waitFor();
+    await result.getByText("panel-misfit").first().waitFor();
     await picture(page, "test-misfit");
     await page.keyboard.press("Escape");
     await dialog(page).waitFor({ state: "detached" });
@@ -166,13 +169,36 @@ describe("a key that does not fit", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/replaced" });
     await page.getByRole("button", { name: "Activate" }).click();
     await page.getByText("The secret is not a key for this algorithm").waitFor();
-    await page.getByText(/The secret replaced does not fit\. .*64/).waitFor();
+    await page.getByText(/The secret replaced does not fit\. .*not a key of 32 bytes/).waitFor();
     await picture(page, "activate-misfit");
     expect(await page.getByText("Active", { exact: true }).count()).toBe(0);
   });
 });
 
 describe("an owner is asked", () => {
+  test("for a sample, where a made-up body does not fit, and told what to know of the endpoint", async () => {
+    await kit.server.storeSecret("second-card");
+    const { cipher } = aes("second-card");
+    await kit.server.addEndpoint("second-card", { encryption: { request: { cipher: { ...cipher, algorithm: "ALGORITHM_AES_256_CBC" }, selection: { fields: { paths: ["$.cards[1].number"], valueForm: "VALUE_FORM_STRING" } }, allowLegacy } } });
+    await kit.server.api("admin", "POST", "workspaces/demo/endpoints/second-card:approve", { reason: "contract 7" });
+    const page = await kit.signIn("owner", { at: "/w/demo/endpoints?q=second-card" });
+    await page.getByRole("button", { name: "Actions for second-card" }).click();
+    await page.getByRole("menuitem", { name: "Activate" }).click();
+    const sample = dialog(page).getByLabel("Sample body");
+    await sample.fill("{}");
+    await dialog(page).getByRole("button", { name: "Activate" }).click();
+    await dialog(page).getByText("A sample body is needed").waitFor();
+    await picture(page, "activate-sample");
+    await sample.fill(JSON.stringify({ cards: [{ number: "1" }, { number: "4711" }] }));
+    await dialog(page).getByRole("button", { name: "Activate" }).click();
+    await told(page, "second-card is active.");
+    await page.getByText(/Nothing authenticates these messages/).waitFor();
+    await picture(page, "activated-warning");
+    await page.getByRole("link", { name: "second-card" }).click();
+    await page.getByText("Know this about the endpoint").waitFor();
+    expect(await page.getByText(/Nothing authenticates these messages/).count()).toBe(1);
+  });
+
   test("before another URL takes an active endpoint out of service", async () => {
     await kit.server.addActiveEndpoint("moved");
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/moved/edit" });
@@ -213,8 +239,6 @@ describe("an owner is asked", () => {
 });
 
 describe("protection", () => {
-  const allowLegacy = [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "The partner cannot do GCM", expireTime: new Date(Date.now() + 60 * 86_400_000).toISOString() }];
-
   beforeAll(async () => {
     for (const id of ["cbc-both", "jwe-pair", "clear-key"]) await kit.server.storeSecret(id, id === "jwe-pair" ? { value: { generate: { kind: "KIND_RSA_2048" } } } : {});
     await kit.server.storeSecret("hook-hmac", { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
@@ -266,7 +290,7 @@ describe("a signature", () => {
   test("shows the string that is signed, its line ends to be seen", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/signed/test" });
     await page.getByRole("button", { name: "Run test" }).click();
-    const signed = page.getByLabel("The string that is signed");
+    const signed = page.getByLabel("The string that is signed", { exact: true });
     await signed.waitFor();
     expect((await signed.innerText()).split("\n").slice(0, 2)).toEqual(["POST↵", "/v1↵"]);
     await picture(page, "signed-text");

@@ -15,11 +15,14 @@ const limit = 180;
  * 0.4 s for each move of the focus.
  */
 abstract class Person {
-  steps = 0;
-  seconds = 0;
-  readonly #since = Date.now();
+  /** The link that signs in is the first step. */
+  steps = 1;
+  seconds = 1.35 + 1.1;
 
-  constructor(protected readonly page: Page) {}
+  constructor(
+    protected readonly page: Page,
+    readonly since: number,
+  ) {}
 
   protected abstract reach(what: Locator): Promise<void>;
   protected abstract act(what: Locator): Promise<void>;
@@ -52,7 +55,7 @@ abstract class Person {
 
   /** What it took, in words, and how many seconds a person needs. */
   tell(how: string): number {
-    const waited = (Date.now() - this.#since) / 1000;
+    const waited = (Date.now() - this.since) / 1000;
     console.log(`${how}: ${this.steps} steps, ${waited.toFixed(1)} s by machine, about ${Math.round(this.seconds + waited)} s by hand`);
     return this.seconds + waited;
   }
@@ -122,15 +125,17 @@ async function firstMessage(page: Page, person: Person, id: string): Promise<voi
 
 describe("from the sign-in to a first message that the partner opens, in under three minutes", () => {
   test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
+    const since = Date.now();
     const page = await kit.signIn("admin", { viewport: { width, height: 860 }, at: "/w/demo/endpoints" });
-    const person = new Pointer(page);
+    const person = new Pointer(page, since);
     await firstMessage(page, person, size);
     expect(person.tell(`at ${width} px`)).toBeLessThan(limit);
   });
 
   test("by the keyboard alone", async () => {
+    const since = Date.now();
     const page = await kit.signIn("admin", { at: "/w/demo/endpoints" });
-    const person = new Keyboard(page);
+    const person = new Keyboard(page, since);
     await firstMessage(page, person, "keys-only");
     expect(person.tell("by the keyboard")).toBeLessThan(limit);
   });

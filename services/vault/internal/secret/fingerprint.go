@@ -79,8 +79,10 @@ func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public [
 	}
 	stored := plain.Reveal()
 	all := []string{s.equalPrint(workspace, "bytes", stored)}
-	if pair := keyform.Look(stored).Public; pair != nil { // of a kind that is not shown, or stored by an earlier release
-		all = append(all, s.equalPrint(workspace, "pair", pair))
+	// The public part of a private key is not kept if it is of a kind that is not shown, or an
+	// earlier release did not recognize it.
+	if look := keyform.Look(stored); look.Kind == keyform.KindPrivateKey && look.Public != nil {
+		all = append(all, s.equalPrint(workspace, "pair", look.Public))
 	}
 	for _, decoded := range decodings(stored) {
 		all = append(all, s.equalPrint(workspace, "bytes", decoded))

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,6 +77,9 @@ func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
 		"in upper-case hexadecimal":  {value(t, strings.ToUpper(hex.EncodeToString(key))), binary(key), true},
 		"in base64":                  {value(t, base64.StdEncoding.EncodeToString(key)), value(t, hex.EncodeToString(key)), true},
 		"in base64url":               {value(t, url), value(t, base64.StdEncoding.EncodeToString([]byte("\xff\xfe sixteen byte"))), true},
+		"in hexadecimal with colons": {value(t, "00:20:73:69:78:74:65:65:6e:20:62:79:74:65:73:2b"), binary(key), true},
+		"in base64 of two lines":     {binary(key), value(t, "ACBzaXh0ZWVu\nIGJ5dGVzKw==\n"), true},
+		"in hexadecimal of UTF-16":   {binary(wide(hex.EncodeToString(key))), value(t, base64.StdEncoding.EncodeToString(key)), true},
 		"another text":               {value(t, "a passphrase"), value(t, "A passphrase"), false},
 		"another key of same length": {binary(key), binary([]byte("\x01 sixteen bytes+")), false},
 	} {
@@ -107,6 +111,46 @@ func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
 				t.Errorf("the second version shows %+v, %v, want %d used", versions[0].Nonces, err, want.Used)
 			}
 		})
+	}
+}
+
+// wide returns a text in UTF-16.
+func wide(text string) []byte {
+	out := []byte("\xff\xfe")
+	for _, c := range []byte(text) {
+		out = append(out, c, 0)
+	}
+	return out
+}
+
+// An earlier release did not know all spellings of a key that this one reads. The fingerprints
+// of the others are added when the key is bound.
+func TestSpellingsThatAnEarlierReleaseDidNotKnowAreLearned(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const spelled, digits = "00:20:73:69:78:74:65:65:6e:20:62:79:74:65:73:2b", "0020736978746565" + "6e2062797465732b"
+	sec := f.create(t, "key", spelled)
+	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
+		for _, key := range printRows(t, tx, sec) {
+			if err := tx.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
+		return regexp.MustCompile(`"prints":"[^"]*"`).ReplaceAll(stored, []byte(`"prints":"00"`))
+	})
+	f.bind(t, "key", "bank", "op")
+	if _, err := f.reserveOf(t, sec, 1, 65_530); err != nil {
+		t.Fatal(err)
+	}
+	f.add(t, sec, value(t, digits))
+	if got, err := f.reserveOf(t, sec, 2, 100); err != nil || got.Used != 65_536 {
+		t.Errorf("the key in another spelling has %+v, %v, want the ledger of the first version", got, err)
 	}
 }
 

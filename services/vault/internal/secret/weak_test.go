@@ -25,7 +25,13 @@ func TestWeakKeys(t *testing.T) {
 		{"base64url of one, without padding", "__________________________8", true},
 		{"a short webhook key", "whsec_c2hvcnQta2V5LTEyMw", true},
 
+		{"hexadecimal of 8 bytes with colons", "12:34:56:78:90:12:34:56", true},
+		{"hexadecimal of a repeated byte with colons", strings.Repeat("ab:", 31) + "ab", true},
+		{"a short list of bytes", "0x12, 0x34, 0x56, 0x78", true},
+		{"padded base64 of 13 bytes in lines", "c2hvcnQt\na2V5LTEyMw==\n", true},
+
 		{"16 bytes", "sixteen bytes...", false},
+		{"hexadecimal of 16 bytes with colons", "0f:1e:2d:3c:4b:5a:69:78:87:96:a5:b4:c3:d2:e1:f0", false},
 		{"16 letters", "CorrectHorseBatt", false},
 		{"hexadecimal of 16 bytes", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", false},
 		{"base64 of 16 bytes", "Dx4tPEtaaXiHlqW0w9Lh8A==", false},

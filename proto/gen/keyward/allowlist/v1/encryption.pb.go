@@ -5375,13 +5375,13 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\aMissing\x12\x17\n" +
 	"\x13MISSING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMISSING_ERROR\x10\x01\x12\x10\n" +
-	"\fMISSING_SKIP\x10\x02\"\xfa\x04\n" +
+	"\fMISSING_SKIP\x10\x02\"\xfb\x04\n" +
 	"\bEnvelope\x12e\n" +
 	"\x05blobs\x18\x01 \x03(\v2).keyward.allowlist.v1.Envelope.BlobsEntryB$\xbaH!\x9a\x01\x1e\x10\b\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x05blobs\x12\x1e\n" +
 	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x04text\x12\x1e\n" +
 	"\x04json\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 H\x00R\x04json\x12u\n" +
-	"\fcontent_type\x18\x04 \x01(\tBR\xbaHOrM2K^([a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?)?$R\vcontentType\x12p\n" +
-	"\aheaders\x18\x05 \x03(\v2+.keyward.allowlist.v1.Envelope.HeadersEntryB)\xbaH&\x9a\x01#\x10\b\"\x18r\x162\x14^[A-Za-z0-9-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
+	"\fcontent_type\x18\x04 \x01(\tBR\xbaHOrM2K^([a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?)?$R\vcontentType\x12q\n" +
+	"\aheaders\x18\x05 \x03(\v2+.keyward.allowlist.v1.Envelope.HeadersEntryB*\xbaH'\x9a\x01$\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
 	"\bencoding\x18\x06 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x1aT\n" +
 	"\n" +
 	"BlobsEntry\x12\x10\n" +
@@ -5412,7 +5412,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x17SLOT_CERTIFICATE_SHA256\x10\t\x12\x1a\n" +
 	"\x16SLOT_PUBLIC_KEY_SHA256\x10\n" +
 	"B\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xcf\x05\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xd0\x05\n" +
 	"\aSigning\x12-\n" +
 	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
 	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
@@ -5422,8 +5422,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x03jws\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.JwsH\x00R\x03jws\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
-	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12q\n" +
-	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB+\xbaH(\x9a\x01%\b\x01\x10\b\"\x18r\x162\x14^[A-Za-z0-9-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
+	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12r\n" +
+	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB,\xbaH)\x9a\x01&\b\x01\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
 	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x127\n" +
 	"\x04list\x18\n" +
 	" \x01(\v2#.keyward.allowlist.v1.SignatureListR\x04list\x127\n" +

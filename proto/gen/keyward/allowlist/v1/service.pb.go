@@ -2896,7 +2896,8 @@ type DiagnoseSampleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `workspaces/{workspace}/endpoints/{endpoint}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// RESPONSE unless given: what the partner sent as an answer.
+	// RESPONSE unless given: what the partner sent as an answer. With `signature` it is REQUEST
+	// unless given, as in VerifySignature.
 	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
 	// The body as it came (base64 in JSON). At most 64 KiB.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`

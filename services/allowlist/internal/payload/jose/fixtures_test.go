@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 var now = time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
@@ -123,7 +123,7 @@ func unb64(t testing.TB, s string) []byte {
 // storedKey reads a private key of the shared vectors.
 func storedKey(t testing.TB, path string) crypto.PrivateKey {
 	t.Helper()
-	key, _, err := keys.ParsePrivate(stored(t, path))
+	key, _, err := keyform.ParsePrivate(stored(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,12 +64,23 @@ func (j JWS) SignDetached(now time.Time, random io.Reader, key any, payload []by
 	if err != nil {
 		return nil, err
 	}
-	head := append(encoding.AppendEncode(nil, j.protected(now)), '.')
-	signature, err := s.sign(random, key, input{head: head, payload: payload, encode: !j.Unencoded})
+	in := j.detached(now, payload)
+	signature, err := s.sign(random, key, in)
 	if err != nil {
 		return nil, err
 	}
-	return encoding.AppendEncode(append(head, '.'), signature), nil
+	return encoding.AppendEncode(append(in.head, '.'), signature), nil
+}
+
+// WriteSigningInput writes what [JWS.SignDetached] signs (RFC 7515 section 5.1).
+func (j JWS) WriteSigningInput(w io.Writer, now time.Time, payload []byte) {
+	j.detached(now, payload).writeTo(w)
+}
+
+// detached returns the input of a signature whose payload travels apart.
+func (j JWS) detached(now time.Time, payload []byte) input {
+	head := append(encoding.AppendEncode(nil, j.protected(now)), '.')
+	return input{head: head, payload: payload, encode: !j.Unencoded}
 }
 
 // Verify returns the payload of a compact serialization that one of the keys has signed,

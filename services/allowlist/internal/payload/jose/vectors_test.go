@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // A vector is what another tool made, in a vocabulary that is neither's own.
@@ -105,7 +105,7 @@ func (v vector) message(t *testing.T) string {
 // verify opens the JWS that was inside.
 func (v vector) verify(t *testing.T, alg, ref, compact string) (string, error) {
 	t.Helper()
-	public, _, err := keys.ParsePublic(stored(t, v.Secrets[ref].Value))
+	public, _, err := keyform.ParsePublic(stored(t, v.Secrets[ref].Value))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -29,9 +30,9 @@ func BenchmarkParse(b *testing.B) {
 			for b.Loop() {
 				var err error
 				if bench.secret {
-					_, _, err = keys.ParsePrivate(bench.stored)
+					_, _, err = keyform.ParsePrivate(bench.stored)
 				} else {
-					_, _, err = keys.ParsePublic(bench.stored)
+					_, _, err = keyform.ParsePublic(bench.stored)
 				}
 				if err != nil {
 					b.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/wycheproof"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
@@ -50,7 +51,7 @@ type parsed struct {
 func (p parser) parse(text string) (crypto.PrivateKey, error) {
 	got, ok := p[text]
 	if !ok {
-		got.key, _, got.err = keys.ParsePrivate([]byte(text))
+		got.key, _, got.err = keyform.ParsePrivate([]byte(text))
 		p[text] = got
 	}
 	return got.key, got.err
@@ -285,14 +286,14 @@ func TestWycheproofStoredKeys(t *testing.T) {
 				if strings.Contains(file, "_asn_") {
 					private, public = unhex(t, tt.Private), unhex(t, tt.Public)
 				}
-				key, _, err := keys.ParsePrivate(private)
+				key, _, err := keyform.ParsePrivate(private)
 				if err != nil {
 					if tt.Valid() {
 						t.Errorf("%v: ParsePrivate = %v", tt, err)
 					}
 					return
 				}
-				static, _, err := keys.ParsePublic(public)
+				static, _, err := keyform.ParsePublic(public)
 				if err != nil {
 					if tt.Valid() {
 						t.Errorf("%v: ParsePublic = %v", tt, err)

@@ -33,6 +33,7 @@ type headers struct {
 // A header is the compiled template of one.
 type header struct {
 	name, lower string
+	text        string
 	template    *template.Template
 	holes       []int
 }
@@ -115,7 +116,7 @@ func (h *headers) compile(templates map[string]string, signature template.Hole) 
 		if !printable(templates[name]) {
 			return name, onlyPrintable
 		}
-		made := header{name: name, lower: strings.ToLower(name), template: t, holes: t.Holes()}
+		made := header{name: name, lower: strings.ToLower(name), text: templates[name], template: t, holes: t.Holes()}
 		for _, hole := range made.holes {
 			if hole == signatureHole {
 				signatures++
@@ -163,39 +164,44 @@ func (h *headers) appendList(dst []byte, signatures [][]byte) []byte {
 }
 
 // read reads the headers of a message. What stands in two of them must be the same.
-func (h *headers) read(value func(name string) (string, bool)) (texts carried, signatures [][]byte, ok bool) {
+func (h *headers) read(value func(name string) (string, bool)) (texts carried, signatures [][]byte, err error) {
 	var found [signatureHole + 1][]byte
 	for i := range h.all {
 		if len(h.all[i].holes) == 0 {
 			continue // it is sent and not looked at
 		}
 		text, ok := value(h.all[i].lower)
-		if !ok || len(text) > maxValue || !h.all[i].template.Read([]byte(text), found[:], nil) {
-			return texts, nil, false
+		if !ok {
+			return texts, nil, invalid("The header %s is missing.", h.all[i].name)
+		}
+		if len(text) > maxValue || !h.all[i].template.Read([]byte(text), found[:], nil) {
+			return texts, nil, invalid("The header %s does not have the form %s.", h.all[i].name, h.all[i].text)
 		}
 		for _, hole := range h.all[i].holes {
 			if hole == signatureHole {
 				continue
 			}
 			if texts[hole] != nil && !bytes.Equal(texts[hole], found[hole]) {
-				return texts, nil, false
+				return texts, nil, invalid("Two headers have a different ${%s}.", carriedNames()[hole])
 			}
 			texts[hole] = found[hole]
 		}
 	}
 	if h.carries[id] && !isID(texts[id], &h.idChars) {
-		return texts, nil, false
+		return texts, nil, invalid("The id in the header is empty, or has characters that an id cannot have.")
 	}
-	signatures, ok = h.signatures(found[signatureHole])
-	return texts, signatures, ok
+	signatures, err = h.signatures(found[signatureHole])
+	return texts, signatures, err
 }
 
-// signatures returns the signatures in the text of one or of a list, and whether they
-// are few enough.
-func (h *headers) signatures(text []byte) ([][]byte, bool) {
+// signatures returns the signatures in the text of one or of a list, which must be few.
+func (h *headers) signatures(text []byte) ([][]byte, error) {
 	if h.item == nil {
 		signature, ok := h.codec.AppendDecoded(nil, text)
-		return [][]byte{signature}, ok
+		if !ok {
+			return nil, invalid("The signature is not written in the configured encoding.")
+		}
+		return [][]byte{signature}, nil
 	}
 	var signatures [][]byte
 	for item := range bytes.SplitSeq(text, []byte(h.separator)) {
@@ -207,8 +213,11 @@ func (h *headers) signatures(text []byte) ([][]byte, bool) {
 			signatures = append(signatures, signature)
 		}
 		if len(signatures) > maxSignatures {
-			return nil, false
+			return nil, invalid("The header has more than %d signatures.", maxSignatures)
 		}
 	}
-	return signatures, true
+	if len(signatures) == 0 {
+		return nil, invalid("The header has no signature of the configured form and encoding.")
+	}
+	return signatures, nil
 }

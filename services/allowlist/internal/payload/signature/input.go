@@ -224,6 +224,19 @@ func (s *signed) writeTo(w io.Writer, secret []byte) {
 	_, _ = w.Write(s.input.literals[len(s.values)])
 }
 
+// show writes the input with [SecretMark] in the place of the secret.
+func (s *signed) show(w *bytes.Buffer) {
+	for i := range s.values {
+		w.Write(s.input.literals[i])
+		if p := &s.input.placeholders[i]; p.name == nameSecret {
+			w.WriteString(SecretMark)
+		} else {
+			p.writeTo(w, s.values[i])
+		}
+	}
+	w.Write(s.input.literals[len(s.values)])
+}
+
 // writeTo writes a value through its functions.
 func (p *placeholder) writeTo(w io.Writer, value []byte) {
 	stages := make([]io.Closer, len(p.functions))

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 	"github.com/keyward/keyward/services/e2e/partnertest"
@@ -38,7 +38,7 @@ func TestInteropStandardWebhooks(t *testing.T) {
 	m.Time = time.Now() // the library compares with its own clock
 	var both []any
 	for _, text := range []string{secret, other} {
-		key, err := keys.Decode(keys.Whsec, []byte(text))
+		key, err := keyform.Decode(keyform.Whsec, []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

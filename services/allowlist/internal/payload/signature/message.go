@@ -165,23 +165,43 @@ func isID(text []byte, chars *template.Charset) bool {
 
 // time returns the time that headers carry, or the zero time if none does. It fails if
 // one cannot be read or is further from now than the tolerance, or if two differ.
-func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, ok bool) {
+func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, err error) {
 	for i, text := range c[:id] {
 		if text == nil {
 			continue
 		}
 		at, ok := parseTime(i, string(text))
-		if !ok || now.Sub(at).Abs() > tolerance {
-			return time.Time{}, false
+		if !ok {
+			return time.Time{}, invalid("What stands for ${%s} in the header is no such time.", carriedNames()[i])
+		}
+		if off := now.Sub(at); off.Abs() > tolerance {
+			return time.Time{}, outside(i, off, tolerance)
 		}
 		if !sent.IsZero() && at.Unix() != sent.Unix() {
-			return time.Time{}, false
+			return time.Time{}, invalid("Two headers have different times.")
 		}
 		if sent.IsZero() || i == timestampMS {
 			sent = at
 		}
 	}
-	return sent, true
+	return sent, nil
+}
+
+// farOff is a difference of times that no clock has: the unit is another one.
+const farOff = 10 * 365 * 24 * time.Hour
+
+// outside says of a time that it is not within the tolerance.
+func outside(i int, off, tolerance time.Duration) error {
+	switch {
+	case off.Abs() > farOff && i == timestamp:
+		return invalid("The time in the header is outside the tolerance by years: it may be in milliseconds, for ${timestamp_ms}.")
+	case off.Abs() > farOff && i == timestampMS:
+		return invalid("The time in the header is outside the tolerance by years: it may be in seconds, for ${timestamp}.")
+	case off < 0:
+		return invalid("The time in the header is %v ahead, outside the tolerance of %v.", -off.Round(time.Second), tolerance)
+	default:
+		return invalid("The time in the header is %v ago, outside the tolerance of %v.", off.Round(time.Second), tolerance)
+	}
 }
 
 // parseTime reads a time in one of its forms.

@@ -21,9 +21,9 @@
 // they have in the header. In a list what does not look like one of our signatures is
 // ignored, but not more than a few that do are tried.
 //
-// Whatever is wrong with a message is [ErrInvalid], one answer for all. Keys and the
-// call's context are checked before the message is looked at, so that what is said of
-// them tells nothing of it.
+// Whatever is wrong with a message is [ErrInvalid], one answer for all; an [InvalidError]
+// says what it was, for the owners of the endpoint. Keys and the call's context are checked
+// before the message is looked at, so that what is said of them tells nothing of it.
 //
 // That a message comes only once is for the caller to see to, by [Verified.ID].
 //
@@ -32,7 +32,9 @@
 package signature
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -48,6 +50,23 @@ var (
 	// ErrTooLong says that the input to be signed has more than 64 MiB.
 	ErrTooLong = errors.New("the input of the signature is too long")
 )
+
+// An InvalidError is [ErrInvalid] with its cause.
+type InvalidError struct {
+	// Cause is a sentence. It names headers and placeholders as they are configured, and says
+	// nothing of what the message holds but how far its time is off.
+	Cause string
+}
+
+// Error says what all of them say.
+func (*InvalidError) Error() string { return ErrInvalid.Error() }
+
+// Unwrap returns [ErrInvalid].
+func (*InvalidError) Unwrap() error { return ErrInvalid }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{Cause: fmt.Sprintf(format, args...)}
+}
 
 // A ValueError says that something that the template needs is not known, or cannot
 // stand where it is needed.
@@ -225,27 +244,53 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	if err := s.check(keys, &m); err != nil {
 		return Verified{}, err
 	}
-	texts, signatures, ok := s.headers.read(header)
-	if !ok {
-		return Verified{}, ErrInvalid
+	texts, signatures, err := s.headers.read(header)
+	if err != nil {
+		return Verified{}, err
 	}
 	if s.input.has(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
-		return Verified{}, ErrInvalid // the caller knows which message it should be
+		return Verified{}, invalid("The id in the header is not the one of the call's context.")
 	}
-	sent, ok := texts.time(m.Time, s.tolerance)
-	if !ok || s.fill(&m, &texts) != nil {
-		return Verified{}, ErrInvalid
+	sent, err := texts.time(m.Time, s.tolerance)
+	if err != nil {
+		return Verified{}, err
+	}
+	if err := s.fill(&m, &texts); err != nil {
+		return Verified{}, invalid("The message has %s.", err)
 	}
 	in, err := s.input.signed(&m, &texts)
 	if err != nil {
-		return Verified{}, ErrInvalid
+		return Verified{}, invalid("The string that is signed cannot be put together: %s.", err)
 	}
 	for i, key := range keys {
 		if s.scheme.verify(key, in, signatures) {
 			return s.verified(i, sent, &texts), nil
 		}
 	}
-	return Verified{}, ErrInvalid
+	return Verified{}, invalid("The signature does not match: the key, the string that is signed or the algorithm is another one.")
+}
+
+// SecretMark stands in the place of secrets in a [Signer.SignedString].
+const SecretMark = "‹secret›"
+
+// SignedString returns the string that is signed of a message: of a JWS its signing input. In
+// the place of a secret, with the functions on it, it has [SecretMark]. It fails as Sign does.
+func (s *Signer) SignedString(m Message) ([]byte, error) {
+	var texts carried
+	if err := s.fill(&m, &texts); err != nil {
+		return nil, err
+	}
+	in, err := s.input.signed(&m, &texts)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if jws, ok := s.scheme.(JWS); ok {
+		jws.WriteSigningInput(&text, in.time, in.bytes())
+	} else {
+		in.show(&text)
+	}
+	return text.Bytes(), nil
 }
 
 // check checks what a verification needs besides the message.

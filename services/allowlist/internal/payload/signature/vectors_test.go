@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
@@ -135,8 +135,8 @@ func (v *vector) keys(t *testing.T) (private, public []any) {
 			private, public = append(private, own), append(public, partners)
 			continue
 		}
-		decoding := map[string]keys.Decoding{"utf8": keys.Raw, "whsec": keys.Whsec}[secret.Decode]
-		key, err := keys.Decode(decoding, []byte(secret.Value))
+		decoding := map[string]keyform.Decoding{"utf8": keyform.Raw, "whsec": keyform.Whsec}[secret.Decode]
+		key, err := keyform.Decode(decoding, []byte(secret.Value))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,10 +152,10 @@ func pair(t testing.TB, file string) (private, public any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if private, _, err = keys.ParsePrivate(text); err != nil {
+	if private, _, err = keyform.ParsePrivate(text); err != nil {
 		t.Fatal(err)
 	}
-	if public, _, err = keys.ParsePublic(text); err != nil {
+	if public, _, err = keyform.ParsePublic(text); err != nil {
 		t.Fatal(err)
 	}
 	return private, public

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/wycheproof"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
@@ -59,7 +59,7 @@ func TestWycheproofSignatures(t *testing.T) {
 			c.Scheme = scheme
 			s := compile(t, c)
 			wycheproof.Each(t, file+"_test.json", func(g group, tt test) {
-				key, _, err := keys.ParsePublic(g.PublicKeyDer)
+				key, _, err := keyform.ParsePublic(g.PublicKeyDer)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -84,7 +84,7 @@ func TestWycheproofPSSWithAnotherSaltIsRefused(t *testing.T) {
 		c.Scheme = signature.RSA{Hash: hash, PSS: true}
 		s := compile(t, c)
 		wycheproof.Each(t, "rsa_pss_"+file+"_test.json", func(g group, tt test) {
-			key, _, err := keys.ParsePublic(g.PublicKeyDer)
+			key, _, err := keyform.ParsePublic(g.PublicKeyDer)
 			if err != nil {
 				t.Fatal(err)
 			}

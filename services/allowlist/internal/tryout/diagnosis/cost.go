@@ -21,6 +21,9 @@ const (
 // value.
 func costOf(p *allowlistv1.Profile, bytes int) time.Duration {
 	cost := costCompile + time.Duration(bytes)*costByte
+	if s := p.GetSigning(); s != nil {
+		cost += time.Duration(len(s.GetKeys())) * (costCurve + time.Duration(bytes)*costByte)
+	}
 	cipher := p.GetCipher()
 	if session := cipher.GetSessionKey(); session.GetRsaOaep() != nil || session.GetRsaPkcs1V15() != nil {
 		cost += costRSA * time.Duration(len(session.GetKeys()))

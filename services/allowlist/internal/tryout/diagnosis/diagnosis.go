@@ -1,17 +1,21 @@
 // Package diagnosis finds out in which variant of a profile a message holds a plaintext
-// that is known, byte for byte.
+// that is known, byte for byte, or its signature verifies.
 //
 // # What it tells
 //
 // It answers with a variant, or that there is none, and with nothing else: not how far a
 // variant came, not whether a tag or a padding was right. So who does not know the whole
-// plaintext learns that this was not it, and no more. How many variants are tried depends
-// on the profile and on how long the message is, not on what is in it.
+// plaintext learns that this was not it, and no more; and who does not have a message with its
+// whole signature learns nothing of any. No signature is made that leaves. How many variants are tried depends
+// on the profile and on the message as it was sent, not on what is encrypted in it.
 package diagnosis
 
 import (
 	"context"
 	"crypto/subtle"
+	"fmt"
+	"iter"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -40,6 +44,11 @@ type Case struct {
 	Headers   payload.Headers
 	// Plaintext is what it is known to hold.
 	Plaintext []byte
+	// Signature looks for the variant under which the signature verifies instead. Context and
+	// ContentType are what it covers besides.
+	Signature   bool
+	Context     payload.Context
+	ContentType string
 	// Turn returns where a slow variant waits.
 	Turn func() turn.Turn
 	// Late reports whether it takes too long already; nil: it never does.
@@ -52,12 +61,15 @@ type Case struct {
 
 // An Answer is what was found.
 type Answer struct {
-	// Found says that a variant opens the message to exactly the plaintext.
+	// Found says that a variant opens the message to exactly the plaintext, or that the
+	// signature verifies under it.
 	Found bool
 	// Differences are those of the variant, none if the profile itself opens it.
 	Differences []variant.Difference
 	// Tried is how many variants were tried.
 	Tried int
+	// Unusable are the keys that no variant can use. If there are any, none was tried.
+	Unusable []payload.Fit
 }
 
 // Find tries the variants of a profile, the likelier first, until one opens the message,
@@ -65,8 +77,8 @@ type Answer struct {
 func Find(ctx context.Context, c Case) Answer {
 	var answer Answer
 	left := effort
-	for v := range variant.Of(c.Path, c.Profile, c.Body) {
-		cost := costOf(v.Profile, len(c.Body))
+	for v := range c.variants() {
+		cost := costOf(v.Profile, len(v.Body))
 		if cost > left {
 			continue // a cheaper one may follow
 		}
@@ -79,12 +91,20 @@ func Find(ctx context.Context, c Case) Answer {
 		}
 		answer.Tried++
 		left -= cost
-		if c.opens(pipeline, keys) {
+		if c.fits(pipeline, keys, &v) {
 			answer.Found, answer.Differences = true, v.Differences
 			return answer
 		}
 	}
 	return answer
+}
+
+// variants returns what is tried.
+func (c Case) variants() iter.Seq[variant.Variant] {
+	if c.Signature {
+		return variant.OfSignature(c.Path, c.Profile, c.Body, c.Headers)
+	}
+	return variant.Of(c.Path, c.Profile, c.Body)
 }
 
 // prepare compiles a variant and collects its keys. What does not compile makes no sense.
@@ -99,6 +119,9 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 		return nil, nil, false
 	}
 	refs := pipeline.DecryptReferences()
+	if c.Signature {
+		refs = pipeline.VerifyReferences()
+	}
 	keys := make(payload.Keys, len(refs))
 	for i, ref := range refs {
 		keys[i] = c.Key(ref)
@@ -123,14 +146,43 @@ func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
 	return true
 }
 
-// opens reports whether a variant opens the message to the plaintext.
-func (c Case) opens(pipeline *payload.Pipeline, keys payload.Keys) bool {
-	out, err := pipeline.Decrypt(payload.Input{Now: c.Now, Keys: keys, Body: c.Body, Headers: c.Headers, Turn: c.Turn()})
+// fits reports whether a variant opens the message to the plaintext, or verifies its
+// signature.
+func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant.Variant) bool {
+	in := payload.Input{
+		Now: c.Now, Keys: keys, Body: v.Body, Headers: c.Headers, Context: c.Context, ContentType: c.ContentType, Turn: c.Turn(),
+	}
+	if c.Signature {
+		return c.verifies(pipeline, in, v)
+	}
+	out, err := pipeline.Decrypt(in)
 	if err != nil {
 		return false
 	}
 	defer clear(out.Body)
 	return subtle.ConstantTimeCompare(out.Body, c.Plaintext) == 1
+}
+
+// verifies reports whether the signature of a message verifies. Of a variant for any time it
+// says how far off the time is.
+func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant.Variant) bool {
+	out, err := pipeline.Verify(in)
+	if err != nil {
+		return false
+	}
+	clear(out.Exchange.Key)
+	clear(out.Exchange.IV)
+	compared := c.Context.Time
+	if compared.IsZero() {
+		compared = c.Now
+	}
+	for i, d := range v.Differences {
+		if strings.HasSuffix(d.Field, variant.ToleranceField) && !out.Time.IsZero() {
+			off := compared.Sub(out.Time).Abs().Truncate(time.Second) + time.Second
+			v.Differences[i].Works = fmt.Sprintf("%v, or the time of the message in context.time", off)
+		}
+	}
+	return true
 }
 
 // acknowledge accepts all unsafe choices of a variant: the partner has made them.

@@ -173,7 +173,7 @@ func (s Sample) opens(out payload.Output, keys keySource, exchange *payload.Exch
 func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exchange) (payload.Output, error) {
 	pipeline := s.Config.Pipeline(s.Direction)
 	in := s.input(keys(pipeline.DecryptReferences()), bytes.Clone(out.Body), exchange)
-	in.ContentType = s.contentType(out)
+	in.ContentType, in.JSON = s.contentType(out), payload.IsJSON(s.ContentType)
 	in.Context.Time, in.Context.ID = out.Time, out.ID
 	in.Headers = make(payload.Headers, len(out.Headers))
 	for _, h := range out.Headers {

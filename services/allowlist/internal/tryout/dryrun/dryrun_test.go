@@ -94,6 +94,27 @@ func TestWhatComesBackInAnotherFormIsOpenedToo(t *testing.T) {
 	}
 }
 
+// A plain direction is shown as it is sent, with programs that verify it.
+func TestAPlainDirectionIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	for signing, keys := range map[string]int{
+		"": 0,
+		`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/b" } headers { key: "X-Sig" value: "${signature}" } }`: 1,
+	} {
+		pb := new(allowlistv1.Encryption)
+		if err := prototext.Unmarshal([]byte("request { "+shared+" } response { plain {} "+signing+" }"), pb); err != nil {
+			t.Fatal(err)
+		}
+		result := throwaway(t, sampleOf(t, pb, payload.Response))
+		if want := string(sampleOf(t, pb, payload.Response).Body); string(result.Body) != want || !result.Opened || len(result.Keys) != keys || len(result.Headers) != keys {
+			t.Errorf("Throwaway with %d keys = %s, opened %v, keys %v", keys, result.Body, result.Opened, result.Keys)
+		}
+		if len(result.Programs) == 0 {
+			t.Error("there is no program that reads it")
+		}
+	}
+}
+
 func TestStepsShowTheBeginningOfTheirResults(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("0123456789", 10)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
@@ -61,9 +62,7 @@ func (p *program) wholeText() bool {
 }
 
 // protected reports whether there is something to open.
-func (p *program) protected() bool {
-	return p.Profile.GetKind() != nil || p.Profile.GetEnvelope() != nil || p.Profile.GetNestedJws() != nil
-}
+func (p *program) protected() bool { return payload.Protects(p.Profile) }
 
 func (p *program) write() error {
 	body := p.quote(string(p.Body))

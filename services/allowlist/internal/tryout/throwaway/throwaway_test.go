@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/prototext"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
 
@@ -36,12 +36,12 @@ func made(t *testing.T, text string) map[string]throwaway.Key {
 
 func TestASharedKeyIsStoredAsItsReferenceDecodesIt(t *testing.T) {
 	t.Parallel()
-	for decoding, read := range map[string]keys.Decoding{
-		"UNSPECIFIED": keys.Raw, "RAW": keys.Raw, "HEX": keys.Hex, "BASE64": keys.Base64, "BASE64URL": keys.Base64URL, "WHSEC": keys.Whsec,
+	for decoding, read := range map[string]keyform.Decoding{
+		"UNSPECIFIED": keyform.Raw, "RAW": keyform.Raw, "HEX": keyform.Hex, "BASE64": keyform.Base64, "BASE64URL": keyform.Base64URL, "WHSEC": keyform.Whsec,
 	} {
 		for algorithm, n := range map[string]int{"AES_128_GCM": 16, "AES_192_CBC": 24, "AES_256_CTR": 32, "TRIPLE_DES_ECB": 24} {
 			key := made(t, `cipher { algorithm: ALGORITHM_`+algorithm+` shared_key { keys { name: "a" decoding: DECODING_`+decoding+` } } }`)["cipher.shared_key.keys[0]"]
-			got, err := keys.Decode(read, key.Stored)
+			got, err := keyform.Decode(read, key.Stored)
 			if err != nil || len(got) != n || !bytes.Equal(got, key.Bytes) {
 				t.Errorf("a key of %s in %s is %q, which decodes to %d bytes (%v), want %d", algorithm, decoding, key.Stored, len(got), err, n)
 			}
@@ -63,16 +63,16 @@ func TestAPairIsStoredAsItsPrivateKey(t *testing.T) {
 		stored := key.Stored
 		if field == "rsa_direct.keys[0]" {
 			var err error
-			if stored, err = keys.Decode(keys.Base64, stored); err != nil {
+			if stored, err = keyform.Decode(keyform.Base64, stored); err != nil {
 				t.Errorf("%s: %v", field, err)
 			}
 		} else if !bytes.HasPrefix(stored, []byte("-----BEGIN PRIVATE KEY-----")) {
 			t.Errorf("%s is %q, want PEM", field, stored)
 		}
-		if _, _, err := keys.ParsePrivate(stored); err != nil {
+		if _, _, err := keyform.ParsePrivate(stored); err != nil {
 			t.Errorf("ParsePrivate of %s: %v", field, err)
 		}
-		if _, _, err := keys.ParsePublic(key.Public); err != nil {
+		if _, _, err := keyform.ParsePublic(key.Public); err != nil {
 			t.Errorf("ParsePublic of the public part of %s: %v", field, err)
 		}
 	}
@@ -81,7 +81,7 @@ func TestAPairIsStoredAsItsPrivateKey(t *testing.T) {
 func TestACertificateIsThereWhereItsFingerprintIsSent(t *testing.T) {
 	t.Parallel()
 	key := made(t, `jose { key_management: KEY_MANAGEMENT_ECDH_ES keys { name: "a" } header { key: "kid" value: "${certificate_sha256}" } }`)["jose.keys[0]"]
-	if _, info, err := keys.ParsePrivate(key.Stored); err != nil || info.CertificateSHA256 == nil {
+	if _, info, err := keyform.ParsePrivate(key.Stored); err != nil || info.CertificateSHA256 == nil {
 		t.Errorf("ParsePrivate = %v, certificate %v", err, info.CertificateSHA256)
 	}
 }

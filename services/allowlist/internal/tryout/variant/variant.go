@@ -3,11 +3,16 @@
 // misunderstandings are about one setting, such as hexadecimal for base64, a tag in front
 // or MGF1 with SHA-1; some are about two.
 //
-// The package knows nothing of keys and messages; it looks at a message only to see which
-// characters it could be split at. Whether a variant makes sense the compiler says.
+// [Of] is for messages that do not open, and [OfSignature] for those whose signature does not
+// verify. A variant may also read the body of the message in another form.
+//
+// The package knows nothing of keys. It looks at a message only to see which characters it
+// could be split at, which forms its body has, and which of its headers could be meant.
+// Whether a variant makes sense the compiler says.
 package variant
 
 import (
+	"bytes"
 	"iter"
 	"slices"
 
@@ -27,7 +32,9 @@ type Difference struct {
 
 // A Variant is a profile with changes.
 type Variant struct {
-	Profile     *allowlistv1.Profile
+	Profile *allowlistv1.Profile
+	// Body is the body of the message as the variant reads it.
+	Body        []byte
 	Differences []Difference
 }
 
@@ -37,6 +44,8 @@ type change struct {
 	group       string
 	differences []Difference
 	apply       func(*allowlistv1.Profile)
+	// body replaces that of the message; nil: it stays.
+	body []byte
 }
 
 // Of returns the variants of a profile that stands at a path: the profile itself, then
@@ -46,13 +55,17 @@ func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant
 	base := proto.CloneOf(profile)
 	base.Signing = nil
 	writeOut(base)
-	all := changes(path, base, body)
+	return combined(base, body, changes(path, base, body))
+}
+
+// combined returns a profile, those with one change, and those with two.
+func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[Variant] {
 	return func(yield func(Variant) bool) {
-		if !yield(Variant{Profile: proto.CloneOf(base)}) {
+		if !yield(with(base, body)) {
 			return
 		}
 		for _, c := range all {
-			if !yield(with(base, c)) {
+			if !yield(with(base, body, c)) {
 				return
 			}
 		}
@@ -60,7 +73,7 @@ func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant
 		for sum := 1; sum < 2*len(all); sum++ {
 			for i := max(0, sum-len(all)+1); i < sum-i; i++ {
 				a, b := all[i], all[sum-i]
-				if a.group != b.group && !yield(with(base, a, b)) {
+				if a.group != b.group && !yield(with(base, body, a, b)) {
 					return
 				}
 			}
@@ -69,10 +82,14 @@ func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant
 }
 
 // with returns a profile with changes.
-func with(base *allowlistv1.Profile, changes ...change) Variant {
-	v := Variant{Profile: proto.CloneOf(base)}
+func with(base *allowlistv1.Profile, body []byte, changes ...change) Variant {
+	v := Variant{Profile: proto.CloneOf(base), Body: body}
 	for _, c := range changes {
-		c.apply(v.Profile)
+		if c.body != nil {
+			v.Body = c.body
+		} else {
+			c.apply(v.Profile)
+		}
 		v.Profile = proto.CloneOf(v.Profile) // what one change put there is all variants', and the next one may change it
 		v.Differences = append(v.Differences, c.differences...)
 	}
@@ -82,6 +99,7 @@ func with(base *allowlistv1.Profile, changes ...change) Variant {
 // changes returns what may be different in a profile, the likelier first.
 func changes(path string, p *allowlistv1.Profile, body []byte) []change {
 	c := &collector{path: path, profile: p}
+	c.damages(body)
 	c.decodings()
 	c.asymmetric()
 	c.encodings()
@@ -112,6 +130,14 @@ func (c *collector) addAll(group string, apply func(*allowlistv1.Profile), diffe
 	differences = slices.DeleteFunc(differences, func(d Difference) bool { return d.Configured == d.Works })
 	if len(differences) > 0 {
 		c.all = append(c.all, change{group: group, differences: differences, apply: apply})
+	}
+}
+
+// addBody adds another form of the body, unless that is the same.
+func (c *collector) addBody(body, other []byte, works string) {
+	same := func(known change) bool { return known.body != nil && bytes.Equal(known.body, other) }
+	if len(other) > 0 && !bytes.Equal(body, other) && !slices.ContainsFunc(c.all, same) {
+		c.all = append(c.all, change{group: "body", body: other, differences: []Difference{{Field: "body", Configured: "as sent", Works: works}}})
 	}
 }
 

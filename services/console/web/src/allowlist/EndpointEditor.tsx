@@ -21,7 +21,7 @@ import { useRefresh } from "./actions";
 import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
 import { EncryptionCard } from "./EncryptionCard";
 import { FindingSummary } from "./FindingSummary";
-import { misfits, misfitsOf, refsOf, useMisfits } from "./keys";
+import { misfits, refsOf, useMisfits } from "./keys";
 import { AboutCard, RequestCard } from "./RequestCard";
 
 /** Adds an endpoint, or changes one. */
@@ -93,10 +93,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         refresh(saved.name);
         navigate(paths.endpoint(workspace, id), { force: true });
       } catch (failure) {
-        if (!(failure instanceof Problem)) throw failure;
-        const { cause, field, secret } = failure.metadata;
-        if (failure.reason === "KEY_NOT_USABLE" && cause) throw misfitsOf({ keys: [{ field, secret, cause }] }, draft.encryption) ?? failure;
-        if (failure.reason !== "ETAG_MISMATCH" || !endpoint?.name) throw failure;
+        if (!(failure instanceof Problem && failure.reason === "ETAG_MISMATCH" && endpoint?.name)) throw failure;
         setTheirs(await getEndpoint(endpoint.name));
       }
     });

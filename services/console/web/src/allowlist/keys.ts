@@ -21,7 +21,7 @@ function fieldOf(encryption: Json, field: string, secret: string): string {
 }
 
 /** The keys that cannot work, as a refusal with a finding at each; undefined: all can, as far as is known. */
-export function misfitsOf(checked: CheckKeysResponseJson | undefined, encryption: Json = {}): Problem | undefined {
+function misfitsOf(checked: CheckKeysResponseJson | undefined, encryption: Json = {}): Problem | undefined {
   const unfit = (checked?.keys ?? []).filter((k) => !k.fits);
   if (unfit.length === 0) return undefined;
   const fieldViolations = unfit.map((k) => ({ field: fieldOf(encryption, k.field ?? "", k.secret ?? ""), description: k.cause ?? "", decoding: k.decoding || undefined }));

@@ -958,7 +958,7 @@ export const shape: Shape = {
           "scalar": "string",
           "map": true,
           "maxItems": 8,
-          "keyPattern": "^[A-Za-z0-9-]{1,64}$",
+          "keyPattern": "^[A-Za-z0-9_-]{1,64}$",
           "words": "Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the whole message: with several selected values, a wrapped key here is one for all of them. Headers without a blob are sent and not looked at when read. At most 8; the same names are refused as for signatures."
         },
         {
@@ -1114,7 +1114,7 @@ export const shape: Shape = {
           "map": true,
           "minItems": 1,
           "maxItems": 8,
-          "keyPattern": "^[A-Za-z0-9-]{1,64}$",
+          "keyPattern": "^[A-Za-z0-9_-]{1,64}$",
           "words": "The headers to add, by name. One of them holds `${signature}` exactly once, such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and its relatives and `${id}` may stand in any, and are read from there: a time that is signed in the same form, an id up to the character that follows it. `${signatures}` ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length` and `Host`, are refused."
         },
         {

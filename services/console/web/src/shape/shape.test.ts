@@ -24,7 +24,7 @@ describe("the shape of an encryption", () => {
 
   test("has the limits of the proto", () => {
     expect(field("SharedKey", "keys")).toMatchObject({ repeated: true, minItems: 1, maxItems: 4, message: "keyward.allowlist.v1.SecretRef" });
-    expect(field("Signing", "headers")).toMatchObject({ map: true, scalar: "string", keyPattern: "^[A-Za-z0-9-]{1,64}$" });
+    expect(field("Signing", "headers")).toMatchObject({ map: true, scalar: "string", keyPattern: "^[A-Za-z0-9_-]{1,64}$" });
     expect(field("Iv", "bytes")).toMatchObject({ choices: [0, 8, 12, 16] });
     expect(field("PresetUse", "id").pattern).toBe("^[a-z][a-z0-9_]{0,63}$");
   });

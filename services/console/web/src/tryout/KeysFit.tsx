@@ -24,13 +24,15 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   const check = useQuery({ queryKey: ["fit", name, run], queryFn: ({ signal }) => checkKeys(name, { endpoint, sample }, signal), retry: false, gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
   if (check.isPending) return <Loader size="xs" role="status" aria-label="Checking your keys" />;
   if (check.error) {
-    const { title, text } = explain(problemOf(check.error));
+    const problem = problemOf(check.error);
+    const { title, text } = explain(problem);
+    const misfit = problem.reason.startsWith("KEY_");
     return (
-      <Notice tone="warn" title="Your key was not checked">
+      <Notice tone={misfit ? "bad" : "warn"} icon={<AlertIcon size={18} />} title={misfit ? "Your key does not fit" : "Your key was not checked"}>
         <p>
           {title}. {text}
         </p>
-        <Violations list={problemOf(check.error).violations} />
+        <Violations list={problem.violations} />
       </Notice>
     );
   }
@@ -45,7 +47,7 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   if (keys.length === 0) return null;
   return (
     <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={keys.length === 1 ? "Your key fits" : "Your keys fit"}>
-      <p>{roundTrip ? "A made-up message went through with the stored keys and came back." : "Nothing is known against the stored keys. A round trip was not possible here."}</p>
+      <p>{roundTrip ? "A message went through with the stored keys." : "The stored keys are of the right kind and size. They make a message when the endpoint is activated."}</p>
     </Notice>
   );
 }

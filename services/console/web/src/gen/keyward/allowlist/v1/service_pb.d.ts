@@ -2872,7 +2872,8 @@ export declare type DiagnoseSampleRequest = Message<"keyward.allowlist.v1.Diagno
   name: string;
 
   /**
-   * RESPONSE unless given: what the partner sent as an answer.
+   * RESPONSE unless given: what the partner sent as an answer. With `signature` it is REQUEST
+   * unless given, as in VerifySignature.
    *
    * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
    */
@@ -2936,7 +2937,8 @@ export declare type DiagnoseSampleRequestJson = {
   name?: string;
 
   /**
-   * RESPONSE unless given: what the partner sent as an answer.
+   * RESPONSE unless given: what the partner sent as an answer. With `signature` it is REQUEST
+   * unless given, as in VerifySignature.
    *
    * @generated from field: keyward.allowlist.v1.MessageKind kind = 2;
    */

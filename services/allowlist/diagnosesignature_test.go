@@ -1,0 +1,313 @@
+package allowlist_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// A signatureMistake is what an engineer got wrong about a partner's signature.
+type signatureMistake struct {
+	// ours is what is configured, and theirs what the partner does: a signing without key.
+	ours, theirs string
+	// key is the secret as it was stored, and partner as the partner has it, if it is another.
+	key, partner string
+	// decoding are ours and the partner's.
+	decoding [2]string
+	// signed is the body that was signed, and sent the one that came.
+	signed, sent string
+	// ago is how old the message is.
+	ago  time.Duration
+	want string
+}
+
+// The pieces of signings.
+const (
+	hmacSHA256 = `mac { algorithm: ALGORITHM_HMAC_SHA256 } `
+	inHeader   = `headers { key: "X-Signature" value: "${signature}" } `
+	stripe     = hmacSHA256 + `headers { key: "Stripe-Signature" value: "t=${timestamp},${signatures}" } encoding: ENCODING_HEX input: "${timestamp}.${body}" list { item: "v1=${signature}" separator: "," } `
+	slack      = hmacSHA256 + `headers { key: "X-Slack-Request-Timestamp" value: "${timestamp}" } headers { key: "X-Slack-Signature" value: "v0=${signature}" } input: "v0:${timestamp}:${body}" `
+	github     = hmacSHA256 + `headers { key: "X-Hub-Signature-256" value: "sha256=${signature}" } `
+	webhook    = hmacSHA256 + `headers { key: "webhook-id" value: "${id}" } headers { key: "webhook-timestamp" value: "${timestamp}" } headers { key: "webhook-signature" value: "${signatures}" }
+		encoding: ENCODING_BASE64 input: "${id}.${timestamp}.${body}" list { item: "v1,${signature}" separator: " " } `
+	wechat = `asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } headers { key: "Wechatpay-Timestamp" value: "${timestamp}" } headers { key: "Wechatpay-Nonce" value: "${id}" }
+		headers { key: "Wechatpay-Signature" value: "${signature}" } encoding: ENCODING_BASE64 input: "${timestamp}\n${id}\n${body}%s" `
+	payu = `secret_digest { hash: HASH_%s } headers { key: "x-hash" value: "${signature}" } input: "${json:$.key}|${json:$.amount}|${secret}" `
+)
+
+// signatureMistakes are those of public threads about the signatures of well-known senders.
+func signatureMistakes(t testing.TB) map[string]signatureMistake {
+	t.Helper()
+	const hexKey = "44782def547aaa06c910c43932b1eb0c71fc68d9d0c057550c48ec2acf6ba056"
+	const order = `{"Ds_Order":"12","Ds_Amount":"145"}`
+	values := complaintValues(t)
+	return map[string]signatureMistake{
+		"nothing is wrong": {ours: github, theirs: github, key: "it's a secret"},
+		"Adyen: the key is hexadecimal and was used as text": {
+			ours: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, theirs: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`,
+			key: hexKey, decoding: [2]string{"RAW", "HEX"}, want: "request.signing.keys.decoding: RAW -> HEX",
+		},
+		"Standard Webhooks: base64 behind whsec_ was used as text": {
+			ours: webhook, theirs: webhook, key: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", decoding: [2]string{"RAW", "WHSEC"},
+			want: "request.signing.keys.decoding: RAW -> WHSEC",
+		},
+		"Stripe: whsec_ was decoded, and is text": {
+			ours: stripe, theirs: stripe, key: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", decoding: [2]string{"WHSEC", "RAW"},
+			want: "request.signing.keys.decoding: WHSEC -> RAW",
+		},
+		"Stripe: the secret was stored with a line end": {
+			ours: stripe, theirs: stripe, key: "whsec_test\n", partner: "whsec_test",
+			want: "request.signing.keys.decoding: RAW -> PEM, which is RAW without white space around it",
+		},
+		"Stripe: the body was parsed and written again": {
+			ours: stripe, theirs: stripe, key: "whsec_test", signed: "{\n  \"id\": \"evt_1\",\n  \"amount\": 1\n}", sent: `{"id":"evt_1","amount":1}`,
+			want: "body: as sent -> indented by two blanks",
+		},
+		"Stripe: an event of yesterday is sent again": {
+			ours: stripe, theirs: stripe, key: "whsec_test", ago: 26 * time.Hour,
+			want: "request.signing.tolerance: 5m0s -> 26h0m1s, or the time of the message in context.time",
+		},
+		"GitHub: the header with SHA-1": {
+			ours: github, theirs: `mac { algorithm: ALGORITHM_HMAC_SHA1 } headers { key: "X-Hub-Signature" value: "sha1=${signature}" } `, key: "it's a secret",
+			want: "request.signing.headers: X-Hub-Signature-256: sha256=${signature} -> x-hub-signature: sha1=${signature}; request.signing.mac.algorithm: HMAC_SHA256 -> HMAC_SHA1",
+		},
+		"Shopify: the signature is in base64": {
+			ours: hmacSHA256 + inHeader, theirs: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, key: "shpss_c3b", want: "request.signing.encoding: HEX -> BASE64",
+		},
+		"Slack: a proxy has added a line end": {
+			ours: slack, theirs: slack, key: "8f742231b10e8888abcd99yyyzzz85a5", signed: "token=x&team_id=T1", sent: "token=x&team_id=T1\n",
+			want: "body: as sent -> without the line end at its end",
+		},
+		"Slack: time in milliseconds": {
+			ours: slack, theirs: strings.ReplaceAll(slack, "${timestamp}", "${timestamp_ms}"), key: "8f742231b10e8888abcd99yyyzzz85a5",
+			want: "request.signing.headers: ${timestamp} -> ${timestamp_ms}",
+		},
+		"Redsys: notifications have base64url": {
+			ours: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, theirs: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64URL`,
+			key: "sq7HjrUOBfKmC576ILgskD5srU870gJ7", decoding: [2]string{"BASE64", "BASE64"}, signed: order, sent: order, want: "request.signing.encoding: BASE64 -> BASE64URL",
+		},
+		"Paytm: members are sorted before they are signed": {
+			ours: hmacSHA256 + inHeader, theirs: hmacSHA256 + inHeader, key: "merchant-key",
+			signed: `{"MID":"rent1","ORDER_ID":"é1","TXN_AMOUNT":1.50}`, sent: `{"TXN_AMOUNT": 1.50, "ORDER_ID": "é1", "MID": "rent1"}`,
+			want: "body: as sent -> minified, members sorted by name",
+		},
+		"PHP: slashes are escaped": {
+			ours: hmacSHA256 + inHeader, theirs: hmacSHA256 + inHeader, key: "k", signed: `{"url":"https:\/\/a.example\/\u00e9"}`, sent: `{"url": "https://a.example/é"}`,
+			want: `body: as sent -> minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`,
+		},
+		"Plaid: the body is indented, and the signature a JWS": {
+			ours: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
+			key:  ecKey(t), decoding: [2]string{"PEM", "PEM"}, signed: "{\n  \"a\": 1\n}", sent: `{"a":1}`, want: "body: as sent -> indented by two blanks",
+			theirs: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
+		},
+		"Square: the URL is signed, too": {
+			ours: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, theirs: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64 input: "https://${host}${path}${body}"`,
+			key: "asdf1234", want: "request.signing.input: ${body} -> https://${host}${path}${body}",
+		},
+		"PayU: another digest": {
+			ours: fmt.Sprintf(payu, "SHA256"), theirs: fmt.Sprintf(payu, "SHA512"), key: "eCwWELxi", signed: `{"key":"gtKFFx","amount":"10.00"}`,
+			want: "request.signing.secret_digest.hash: SHA256 -> SHA512",
+		},
+		"PayU: MD5": {
+			ours: fmt.Sprintf(payu, "SHA512"), theirs: fmt.Sprintf(payu, "MD5"), key: "eCwWELxi", signed: `{"key":"gtKFFx","amount":"10.00"}`,
+			want: "request.signing.secret_digest.hash: SHA512 -> MD5",
+		},
+		"WeChat Pay: a line end behind the body is signed": {
+			ours: fmt.Sprintf(wechat, ""), theirs: fmt.Sprintf(wechat, `\n`), key: values["rsa"], decoding: [2]string{"PEM", "PEM"},
+			want: `request.signing.input: ${timestamp}\n${id}\n${body} -> ${timestamp}\n${id}\n${body}\n`,
+		},
+		"WeChat Pay: CR LF": {
+			ours: fmt.Sprintf(wechat, `\n`), theirs: strings.ReplaceAll(fmt.Sprintf(wechat, `\n`), `\n`, `\r\n`), key: values["rsa"], decoding: [2]string{"PEM", "PEM"},
+			want: `request.signing.input: ${timestamp}\n${id}\n${body}\n -> ${timestamp}\r\n${id}\r\n${body}\r\n`,
+		},
+		"Alipay: RSA for RSA2": {
+			ours: `asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } encoding: ENCODING_BASE64 ` + inHeader, key: values["rsa"], decoding: [2]string{"PEM", "PEM"},
+			theirs: `asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA1 } encoding: ENCODING_BASE64 ` + inHeader,
+			want:   "request.signing.asymmetric.algorithm: RSA_PKCS1V15_SHA256 -> RSA_PKCS1V15_SHA1",
+		},
+		"ECDSA: the signature is not DER": {
+			ours: `asymmetric { algorithm: ALGORITHM_ECDSA_P256_SHA256_DER } encoding: ENCODING_BASE64 ` + inHeader, key: ecKey(t), decoding: [2]string{"PEM", "PEM"},
+			theirs: `asymmetric { algorithm: ALGORITHM_ECDSA_P256_SHA256_P1363 } encoding: ENCODING_BASE64 ` + inHeader,
+			want:   "request.signing.asymmetric.algorithm: ECDSA_P256_SHA256_DER -> ECDSA_P256_SHA256_P1363",
+		},
+		"another header, and hexadecimal for base64": {
+			ours: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, theirs: hmacSHA256 + `headers { key: "X-Partner_Hmac" value: "${signature}" } `, key: "k",
+			want: "request.signing.headers: X-Signature: ${signature} -> x-partner_hmac: ${signature}; request.signing.encoding: BASE64 -> HEX",
+		},
+	}
+}
+
+func ecKey(t testing.TB) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	must(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// signing returns a configuration with a signing whose key is a secret.
+func signing(text, secret, decoding string) string {
+	if decoding == "" {
+		decoding = "RAW"
+	}
+	return `request { signing { ` + text + ` keys { name: "secret:` + secret + `" decoding: DECODING_` + decoding + ` } } }`
+}
+
+// partnerSigns returns the headers in which a partner signs a body.
+func partnerSigns(t testing.TB, m signatureMistake, body string, at time.Time) map[string]string {
+	t.Helper()
+	config, err := payload.Parse(encryptionOf(t, signing(m.theirs, "theirs", m.decoding[1])), strings.TrimPrefix(workspace, "workspaces/"), time.Now())
+	must(t, err)
+	key := m.key
+	if m.partner != "" {
+		key = m.partner
+	}
+	out, err := config.Pipeline(payload.Request).Encrypt(payload.Input{
+		Now: at, Keys: payload.Keys{{{Value: sensitive.New([]byte(key)), Version: 1}}}, Body: []byte(body), Nonces: payload.Uncounted,
+		Context: payload.Context{ID: "evt_1", Method: "POST", Host: "api.partner.example", Path: "/v1"},
+	})
+	must(t, err)
+	headers := map[string]string{"content-type": "application/json", "user-agent": "a partner/1.0"}
+	for _, h := range out.Headers {
+		headers[h.Name] = h.Value
+	}
+	return headers
+}
+
+func TestCommonMistakesOfSignaturesAreDiagnosed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	i := 0
+	for name, m := range signatureMistakes(t) {
+		i++
+		k.clock.advance(time.Hour) // a workspace has ten an hour
+		id := fmt.Sprintf("mistake-%d", i)
+		keySecret(t, k, id, m.key)
+		ours := k.configured(t, id, signing(m.ours, id, m.decoding[0]))
+		if m.signed == "" {
+			m.signed = `{"id":"evt_1"}`
+		}
+		if m.sent == "" {
+			m.sent = m.signed
+		}
+		headers := partnerSigns(t, m, m.signed, k.clock.now().Add(-m.ago))
+		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: ours, Signature: true, Body: []byte(m.sent), Headers: headers,
+		})
+		if !found || differences != m.want {
+			t.Errorf("%s: DiagnoseSample = %v, %q after %d, want %q", name, found, differences, tried, m.want)
+		}
+	}
+}
+
+func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	keySecret(t, k, "mac", "44782def547aaa06c910c43932b1eb0c")
+	ours := k.configured(t, "hooks", signing(hmacSHA256+inHeader, "mac", "RAW"))
+	m := signatureMistake{theirs: hmacSHA256 + inHeader, key: "44782def547aaa06c910c43932b1eb0c", decoding: [2]string{"RAW", "HEX"}}
+	good := partnerSigns(t, m, "hello", time.Now())
+	changed := func(change func(headers map[string]string)) map[string]string {
+		headers := maps.Clone(good)
+		change(headers)
+		return headers
+	}
+	var tries []uint32
+	for name, c := range map[string]struct {
+		body    string
+		headers map[string]string
+	}{
+		"another body":      {"hallo", good},
+		"another signature": {"hello", changed(func(h map[string]string) { h["X-Signature"] = strings.Repeat("0", 64) })},
+		"half a signature":  {"hello", changed(func(h map[string]string) { h["X-Signature"] = h["X-Signature"][:32] })},
+		"no signature":      {"hello", changed(func(h map[string]string) { h["X-Signature"] = "" })},
+	} {
+		begun := time.Now()
+		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Signature: true, Body: []byte(c.body), Headers: c.headers})
+		if found || differences != "" {
+			t.Errorf("%s: DiagnoseSample = %v, %q", name, found, differences)
+		}
+		if took := time.Since(begun); took < time.Second {
+			t.Errorf("%s: answered after %v, want whole seconds", name, took)
+		}
+		tries = append(tries, tried)
+	}
+	for _, tried := range tries {
+		if tried != tries[0] || tried < 30 || tried > 2000 {
+			t.Errorf("tried %v variants, want as many each time", tries)
+		}
+	}
+	if n := len(k.owner.history(t, ours)); n != 1+len(tries) {
+		t.Errorf("the change log has %d entries, want the creation and each diagnosis", n)
+	}
+}
+
+func TestADiagnosisOfASignatureKeepsToTheSealedPurpose(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	const key = "44782def547aaa06c910c43932b1eb0c"
+	keySecret(t, k, "mac", key)
+	e := draft()
+	e.Encryption = encryptionOf(t, signing(hmacSHA256+inHeader, "mac", "RAW"))
+	k.active(t, "hooks", e)
+	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")}) // which seals the purpose
+	diagnose := func(body string, decoding string) (found bool, differences string) {
+		theirs := signatureMistake{theirs: hmacSHA256 + inHeader + "encoding: ENCODING_BASE64", key: key, decoding: [2]string{"RAW", decoding}}
+		found, differences, _ = k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: nameOf("hooks"), Signature: true, Body: []byte(body), Headers: partnerSigns(t, theirs, "hello", time.Now()),
+		})
+		return found, differences
+	}
+	if found, differences := diagnose("hello", "HEX"); found {
+		t.Errorf("another decoding of a sealed KEY was tried: %s", differences)
+	}
+	if found, differences := diagnose("hello", "RAW"); !found || differences != "request.signing.encoding: HEX -> BASE64" {
+		t.Errorf("DiagnoseSample = %v, %q, want another encoding of the signature", found, differences)
+	}
+}
+
+func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.owner.create(t, "sealed", draft(k.secret(t, "key")))
+	k.owner.create(t, "hooks", signed(draft(), k.secret(t, "mac")))
+	for name, c := range map[string]struct {
+		req       *allowlistv1.DiagnoseSampleRequest
+		violation string
+	}{
+		"messages that are not signed": {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("sealed"), Signature: true}, "signature"},
+		"answers, which are not":       {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Kind: response}, "signature"},
+		"messages that are only signed": {
+			&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Kind: request, Plaintext: []byte(sample)}, "signature",
+		},
+		"a plaintext": {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Plaintext: []byte(sample)}, "plaintext"},
+		"a time that is none": {
+			&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Context: &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}}, "context.time",
+		},
+	} {
+		c.req.Reason = "to see"
+		_, err := k.owner.DiagnoseSample(t.Context(), c.req)
+		wantError(t, name, err, codes.InvalidArgument, "INVALID_FIELD")
+		if v := servertest.Violations(err); len(v) != 1 || v[0].Field != c.violation {
+			t.Errorf("%s: violations = %v, want one of %s", name, v, c.violation)
+		}
+	}
+	_, err := k.member.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Reason: "to see"})
+	wantError(t, "a diagnosis by a member", err, codes.PermissionDenied, "PERMISSION_DENIED")
+}

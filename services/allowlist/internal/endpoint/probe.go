@@ -1,0 +1,68 @@
+package endpoint
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+
+	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+)
+
+// Probe returns what the vault tells of the keys of an endpoint as it would be saved, of which
+// the URL and the encryption count, and binds nothing. It fails as the save would, but does not
+// look at whether the keys fit: that is for the caller. The id of the name may be
+// [resource.Any], for an endpoint that does not exist.
+func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (FactsOf, error) {
+	var old Endpoint
+	var err error
+	if name.ID == resource.Any {
+		name.ID = "e" + newID() // as a new endpoint, which nothing is bound for
+	} else if old, err = r.Get(ctx, name); err != nil {
+		return nil, err
+	}
+	if flags := s.Encryption.Privileged; flags != "" && !by.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
+		return nil, superAdminRequired(flags)
+	}
+	uses := s.uses()
+	if err := checkUses(uses); err != nil {
+		return nil, finding.Merge(by.Wrong, err)
+	}
+	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, uses)
+}
+
+// Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
+// that says what is to be told.
+func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret string, version uint32) []int) (FactsOf, error) {
+	s := e.Settings
+	s.Headers, s.Query, s.BodyValues, s.Encryption.KeyBytes = nil, nil, nil, keyBytes
+	for _, ref := range e.References {
+		if use := ref.Use; !use.credential() {
+			use.Partner = ""
+			s.Encryption.Uses = append(s.Encryption.Uses, use)
+		}
+	}
+	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.uses())
+}
+
+// probe asks the vault for all uses, and fails with all that it refuses.
+func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) (FactsOf, error) {
+	told := make(map[Use]resolver.Binding, len(uses))
+	wrong := finding.Merge(p.by.Wrong)
+	for _, use := range uses {
+		b, err := r.vault.Probe(ctx, s.asked(use, p.name, p.operation))
+		switch {
+		case err != nil && refusal(err):
+			wrong = finding.Merge(wrong, placed(err, use, p.by.Places))
+		case err != nil:
+			return nil, cmp.Or(wrong, err)
+		default:
+			told[use] = b
+		}
+	}
+	if err := r.sameSenders(p, told); err != nil {
+		wrong = finding.Merge(wrong, err)
+	}
+	return toldOf(told), wrong
+}

@@ -1,0 +1,33 @@
+package preset_test
+
+import (
+	"testing"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
+)
+
+// No preset needs a sample of its own before it is switched on.
+func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
+	t.Parallel()
+	l := library(t)
+	for _, a := range answers(t) {
+		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
+			t.Parallel()
+			pb := a.config(t, l).Proto()
+			profile, direction := pb.GetRequest(), payload.Request
+			if a.Direction == "response" {
+				profile, direction = pb.GetResponse(), payload.Response
+			}
+			body := sample.Body(profile)
+			p := a.config(t, l).Pipeline(direction)
+			sent, err := p.Encrypt(a.input(p.EncryptReferences(), string(body), nil))
+			if err != nil {
+				t.Fatalf("Encrypt(%s): %v", body, err)
+			}
+			if _, err := p.Decrypt(a.input(p.DecryptReferences(), string(sent.Body), came(sent.Headers))); err != nil {
+				t.Errorf("Decrypt: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package tryout
+
+import (
+	"context"
+	"slices"
+
+	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
+)
+
+// Known returns what the vault tells of keys as package payload asks for it.
+func Known(of endpoint.FactsOf) func(payload.Reference) (payload.Facts, bool) {
+	return func(ref payload.Reference) (payload.Facts, bool) {
+		told, asked := of(ref.Secret, ref.Version)
+		return payload.Facts(told), asked
+	}
+}
+
+// Fit reports whether all keys fit.
+func Fit(keys []payload.Fit) bool {
+	return !slices.ContainsFunc(keys, func(f payload.Fit) bool { return f.Cause != "" })
+}
+
+// CheckKeys tells of each key of an endpoint whether it fits: by what the vault tells of it, and
+// if all fit so, by [Server.RoundTrip]. Nothing is bound, counted, logged or sealed. It fails as
+// the vault does where a key is not to be had, and with SAMPLE_NOT_ENCRYPTABLE.
+func (s *Server) CheckKeys(ctx context.Context, name endpoint.Name, given []byte) ([]payload.Fit, error) {
+	e, config, err := s.saved(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	of, err := s.endpoints.Facts(ctx, e, config.KeyBytes)
+	if err != nil {
+		return nil, err
+	}
+	keys := config.Fits(Known(of))
+	if !Fit(keys) {
+		return keys, nil
+	}
+	err = s.RoundTrip(ctx, e, given)
+	wrong, is := payload.Unusable(err)
+	if !is {
+		return keys, err
+	}
+	for i := range keys {
+		if keys[i].Field == wrong.Field {
+			keys[i] = wrong
+		}
+	}
+	return keys, nil
+}

@@ -1,0 +1,242 @@
+package allowlist_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// keyFiles are where keys lie in the forms that tools and people make.
+const keyFiles = "../../pkg/keyform/testdata"
+
+// privateFiles hold the same RSA key, with its private part, and publicFiles without.
+func privateFiles() []string {
+	return []string{
+		"rsa-bag.pem", "rsa-base64.txt", "rsa-base64url.txt", "rsa-blank-lines.txt", "rsa-bom.txt", "rsa-clear-certificate.p12",
+		"rsa-cr.txt", "rsa-crlf.txt", "rsa-escaped.txt", "rsa-hex-colons.txt", "rsa-hex.txt", "rsa-indented.txt", "rsa-java.p12",
+		"rsa-joined.txt", "rsa-jwk.json", "rsa-jwks.json", "rsa-legacy.p12", "rsa-no-end.txt", "rsa-one-line.txt", "rsa-openssh.pem",
+		"rsa-p12-base64.txt", "rsa-pkcs1-as-pkcs8.txt", "rsa-pkcs1.der", "rsa-pkcs1.pem", "rsa-pkcs8-as-pkcs1.txt", "rsa-quoted.txt",
+		"rsa-utf16-bom.txt", "rsa-utf16be.txt", "rsa-utf16le.txt", "rsa.der", "rsa.p12", "rsa.pem",
+	}
+}
+
+func publicFiles() []string {
+	return []string{
+		"rsa-certificate.der", "rsa-certificate.pem", "rsa-openssh.pub", "rsa-public-jwk.json", "rsa-public-pkcs1.pem", "rsa-public.pem", "rsa-trusted.pem",
+	}
+}
+
+// The uses of keys that are tried; secret:key stands for the secret and %s for its decoding.
+const (
+	jweUse  = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:key" decoding: DECODING_%s } } } response { plain {} }`
+	signUse = `request { signing { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:key" decoding: DECODING_%s } headers { key: "X-Sig" value: "${signature}" } } }`
+	gcmUse  = `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" decoding: DECODING_%s } } } }`
+	hmacUse = `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:key" decoding: DECODING_%s } headers { key: "X-Sig" value: "${signature}" } } }`
+)
+
+// An outcome is how far a key gets.
+type outcome string
+
+const (
+	works    outcome = "works"
+	oneSided outcome = "does what a public key can"
+	refused  outcome = "is refused"
+)
+
+// take brings a value all the way, and returns how far it got. What is refused must be so
+// before activation, with a cause for people.
+func (k *kit) take(t *testing.T, id, use, decoding string, value []byte) outcome {
+	t.Helper()
+	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+		Parent: workspace, SecretId: id, Reason: "a test", Secret: &vaultv1.Secret{
+			Usage: vaultv1.Usage_USAGE_KEY, Value: &vaultv1.SecretValue{
+				Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test", FilePassword: "password",
+			},
+		},
+	})
+	if err != nil {
+		if v := servertest.Violations(err); servertest.Reason(err) != "KEY_FORM_NOT_USABLE" || len(v) != 1 || !strings.Contains(v[0].Description, ". ") {
+			t.Errorf("%s: CreateSecret = %v, %v, want a cause and a remedy", id, err, v)
+		}
+		return refused
+	}
+	e := draft()
+	text := fmt.Sprintf(use, decoding)
+	e.Encryption = encryptionOf(t, strings.ReplaceAll(text, "secret:key", "secret:"+id))
+	check, checkErr := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
+	must(t, checkErr)
+	_, err = k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: id, Endpoint: e})
+	if check.GetFits() != (err == nil) {
+		t.Errorf("%s: CheckKeys = %v, and CreateEndpoint %v", id, check, err)
+	}
+	if err == nil {
+		_, err = k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: nameOf(id)})
+		must(t, err)
+		err = k.owner.activate(t, id)
+	}
+	if err != nil {
+		metadata := servertest.Metadata(err)
+		if servertest.Reason(err) != "KEY_NOT_USABLE" || metadata["secret"] != workspace+"/secrets/"+id || !strings.HasSuffix(metadata["cause"], ".") {
+			t.Errorf("%s: %v with %v, want the secret and a cause", id, err, metadata)
+		}
+		return refused
+	}
+	return k.message(t, id)
+}
+
+// message encrypts a message and opens or verifies it.
+func (k *kit) message(t *testing.T, id string) outcome {
+	t.Helper()
+	const body = `{"amount":100}`
+	sent, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte(body)})
+	if err != nil {
+		if f := k.owner.get(t, id).GetRecentFailures()[0]; servertest.Reason(err) != "KEY_NOT_USABLE" || f.GetStage() != "key" || f.GetCause() == "" || len(f.GetVersions()) != 1 {
+			t.Errorf("%s: Encrypt = %v, and the owner sees %v", id, err, f)
+		}
+		if m := servertest.Metadata(err); m["cause"] != "" || m["secret"] != "" {
+			t.Errorf("%s: the sender learns %v", id, m)
+		}
+		return oneSided
+	}
+	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf(id), Body: sent.GetBody(), Headers: headersOf(sent.GetHeaders()), Kind: request})
+	switch {
+	case status.Code(err) == codes.FailedPrecondition:
+		return oneSided
+	case err != nil || string(opened.GetBody()) != body:
+		t.Errorf("%s: Decrypt = %q, %v", id, opened.GetBody(), err)
+	}
+	return works
+}
+
+// idOf returns a name as an id.
+func idOf(name string) string {
+	return "k-" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+}
+
+// Keys in files are taken end to end, or refused before a message needs them.
+func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
+	t.Parallel()
+	files, err := os.ReadDir(keyFiles)
+	must(t, err)
+	if len(files) < 40 {
+		t.Fatalf("there are %d files only", len(files))
+	}
+	for name, use := range map[string]string{"JWE": jweUse, "RS256": signUse, "AES-GCM": gcmUse, "HMAC": hmacUse} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t)
+			for _, file := range files {
+				value, err := os.ReadFile(filepath.Join(keyFiles, file.Name()))
+				must(t, err)
+				want := refused
+				switch pair := name == "JWE" || name == "RS256"; {
+				case pair && slices.Contains(privateFiles(), file.Name()):
+					want = works
+				case pair && slices.Contains(publicFiles(), file.Name()):
+					want = oneSided
+				}
+				if strings.HasPrefix(file.Name(), "make") || file.Name() == "aes-jwk.json" && name == "HMAC" {
+					continue // no key, and one that is bytes
+				}
+				if got := k.take(t, idOf(file.Name()), use, "PEM", value); got != want {
+					t.Errorf("%s %s, want that it %s", file.Name(), got, want)
+				}
+			}
+		})
+	}
+}
+
+// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
+// would fit.
+func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
+	t.Parallel()
+	key := keyOf(7)
+	digits, text := hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key)
+	colons := strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(digits, 2)), ":"), ":"))
+	pairs := map[string]*kit{jweUse: newKit(t), signUse: newKit(t)}
+	utf16 := []byte{0xff, 0xfe}
+	for _, c := range []byte(digits) {
+		utf16 = append(utf16, c, 0)
+	}
+	for _, tt := range []struct {
+		name, decoding, value string
+		gcm, hmac             outcome
+		fitting               string // the decoding that CheckKeys names
+	}{
+		{"bytes", "RAW", string(key), works, works, ""},
+		{"bytes and a line end", "RAW", string(key) + "\n", refused, works, ""},
+		{"hexadecimal", "HEX", digits, works, works, ""},
+		{"hexadecimal in upper case", "HEX", strings.ToUpper(digits), works, works, ""},
+		{"hexadecimal with colons", "HEX", colons, works, works, ""},
+		{"hexadecimal with 0x", "HEX", "0x" + digits, works, works, ""},
+		{"hexadecimal in lines", "HEX", digits[:32] + "\n" + digits[32:] + "\r\n", works, works, ""},
+		{"hexadecimal behind a mark", "HEX", "\ufeff" + digits, works, works, ""},
+		{"hexadecimal in UTF-16", "HEX", string(utf16), works, works, ""},
+		{"base64", "BASE64", text, works, works, ""},
+		{"base64 in lines", "BASE64", text[:20] + "\n" + text[20:] + "\n", works, works, ""},
+		{"base64 without padding", "BASE64", strings.TrimRight(text, "="), works, works, ""},
+		{"base64url as base64", "BASE64", base64.URLEncoding.EncodeToString(key), works, works, ""},
+		{"base64 as base64url", "BASE64URL", text, works, works, ""},
+		{"a webhook secret", "WHSEC", "whsec_" + text, works, works, ""},
+		{"hexadecimal under BASE64", "BASE64", digits, refused, works, "HEX"},
+		{"hexadecimal under RAW", "RAW", digits, refused, works, "HEX"},
+		{"base64 under HEX", "HEX", text, refused, refused, "BASE64"},
+		{"base64 under RAW", "RAW", text, refused, works, "BASE64"},
+		{"16 bytes", "RAW", string(key[:16]), refused, works, ""},
+		{"a passphrase", "RAW", "correct horse battery staple", refused, works, ""},
+		{"no hexadecimal", "HEX", "correct horse battery staple", refused, refused, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for use, pair := range pairs {
+				if got := pair.take(t, idOf(tt.name), use, tt.decoding, []byte(tt.value)); got != refused {
+					t.Errorf("for %s it %s, want that it %s", use, got, refused)
+				}
+			}
+			for use, want := range map[string]outcome{gcmUse: tt.gcm, hmacUse: tt.hmac} {
+				k := newKit(t) // one value has one purpose
+				if got := k.take(t, "key", use, tt.decoding, []byte(tt.value)); got != want {
+					t.Errorf("for %s it %s, want that it %s", use, got, want)
+				}
+				if use != gcmUse {
+					continue
+				}
+				e := draft()
+				e.Encryption = encryptionOf(t, fmt.Sprintf(gcmUse, tt.decoding))
+				check, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
+				must(t, err)
+				if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != workspace+"/secrets/key" || fit.GetField() != "request.cipher.shared_key.keys[0]" {
+					t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
+				}
+			}
+		})
+	}
+}
+
+// chunks returns the pieces of a text.
+func chunks(text string, n int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for i := 0; i < len(text); i += n {
+			if !yield(text[i:min(len(text), i+n)]) {
+				return
+			}
+		}
+	}
+}
