@@ -85,6 +85,17 @@ test("each page and dialog has a title", async () => {
   await expect.poll(() => stranger.title()).toBe("Sign in to Keyward");
 });
 
+test("what was just done was just done, though the browser's clock is late", async () => {
+  await kit.server.storeSecret("just-stored");
+  const page = await (await kit.context()).newPage();
+  await page.clock.install({ time: Date.now() - 120_000 });
+  await page.goto(await kit.server.link("owner"));
+  await page.getByLabel("Search by name").fill("just-stored");
+  await page.waitForURL(/q=just-stored/);
+  expect(await rowNames(page)).toEqual(["just-stored"]);
+  expect(await page.locator("tbody time").first().innerText()).toMatch(/^just now/);
+});
+
 describe("sign-in", () => {
   test("returns to the page that was asked for, though the link leads to the first", async () => {
     const context = await kit.context();

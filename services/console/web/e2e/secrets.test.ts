@@ -436,6 +436,7 @@ describe("the purpose of a key", () => {
     const owner = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await store(owner);
     expect(await dialog(owner).getByRole("radio", { name: /key$/i }).count()).toBe(1);
+    await dialog(owner).getByRole("radio", { name: /key$/i }).check();
     await dialog(owner).getByText("More: labels, rotation, sharing").click();
     await dialog(owner).getByLabel("Shared by the endpoints of several hosts").waitFor();
 

@@ -84,7 +84,7 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
   const { run, busy, error, form } = useAction();
   const [typed, setTyped] = useState("");
   const [reason, setReason] = useState("");
-  useUnsaved(typed !== "" || reason !== "", busy);
+  useUnsaved(reason !== "", busy);
   const { title, words, act, done } = questions[question];
   const name = endpoint.name ?? "";
   const id = idOf(name);

@@ -9,10 +9,12 @@ import { byName } from "../ui/order";
 import { plural } from "../ui/parts";
 import { navigate, paths } from "./router";
 
-/** How much a workspace holds, in words. */
-function holdings(workspace: Workspace | undefined): string {
+/** How much a workspace holds. Of one that is not listed, those know who may see all. */
+function Holdings({ name, held, free }: { name: string; held: Workspace[] | undefined; free: boolean }) {
+  const workspace = held?.find((w) => w.id === name);
+  if (!held || !(workspace || free)) return null;
   const words = [counted(workspace?.secrets, "secret"), counted(workspace?.endpoints, "endpoint")].filter(Boolean);
-  return words.join(", ") || "Nothing yet";
+  return <small>{words.join(", ") || "Nothing yet"}</small>;
 }
 
 function counted(count: number | undefined, what: string): string {
@@ -53,7 +55,7 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
           {shown.map((name) => (
             <Combobox.Option key={name} value={name} active={name === workspace}>
               <span className="ellipsis">{name}</span>
-              {held && <small>{holdings(held.find((w) => w.id === name))}</small>}
+              <Holdings name={name} held={held} free={free} />
             </Combobox.Option>
           ))}
           {other && <Combobox.Option value={other}>Open “{other}”</Combobox.Option>}

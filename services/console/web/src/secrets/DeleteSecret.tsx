@@ -25,7 +25,7 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
   const [reason, setReason] = useState("");
   const [force, setForce] = useState(false);
   const { run, busy, error, form } = useAction();
-  useUnsaved(typed !== "" || reason !== "", busy);
+  useUnsaved(reason !== "", busy);
   const refused = error?.reason === "SECRET_IN_USE";
   const inUse = refused || (secret.referenceCount ?? 0) > 0;
   const referrers = useReferrers(name, inUse);

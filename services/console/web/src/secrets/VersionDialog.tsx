@@ -38,7 +38,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const [force, setForce] = useState(false);
   const [conflict, setConflict] = useState(false);
   const { run, busy, error, form } = useAction();
-  useUnsaved(typed !== "" || reason !== "", busy);
+  useUnsaved(reason !== "", busy);
   const refused = error?.reason === "VERSION_IN_USE";
   const why = act === "destroy" ? inUse(secret, version, Date.now()) : undefined;
   const used = refused || why !== undefined;
