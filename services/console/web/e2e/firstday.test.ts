@@ -333,7 +333,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
   test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
     const id = `axe-${colorScheme}-${size}`;
     await kit.server.storeSecret(`${id}-key`, { value: { text: hexKey() } });
-    await kit.server.storeSecret(`${id}-hmac`, { value: { text: `the signing secret of ${id}` } });
+    await kit.server.storeSecret(`${id}-hmac`, { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
     await kit.server.addActiveEndpoint(id, { encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" }, keys: [ref(`${id}-hmac`)], headers: { "X-Signature": "${signature}" } } } } });
     const page = await begin(`${id}-new`, { colorScheme, bypassCSP: true, viewport: { width, height: 860 } });
     await pickKey(page, `${id}-key`);

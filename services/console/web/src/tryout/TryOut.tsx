@@ -150,10 +150,10 @@ function Pairs({ title, list }: { title: string; list: ParameterJson[] | undefin
         {list.map((p, i) => (
           <div key={i} className="record wide">
             <dt className="mono wrap-anywhere">{p.name}</dt>
-            <dd>
+            <dd className="with-copy">
               <code className="wrap-anywhere">{p.value}</code>
+              <Copy text={p.value ?? ""} what={p.name ?? "value"} />
             </dd>
-            <Copy text={p.value ?? ""} what={p.name ?? "value"} />
           </div>
         ))}
       </dl>
