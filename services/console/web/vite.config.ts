@@ -1,3 +1,4 @@
+import path from "node:path";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { variables } from "./src/theme/variables.ts";
@@ -16,8 +17,36 @@ function themeVariables(): Plugin {
   };
 }
 
+/** Leaves out what Mantine imports whether or not it is used, which is 8 kB compressed. */
+function withoutUnused(): Plugin {
+  const plain = path.resolve(import.meta.dirname, "src/theme/plain.tsx");
+  return {
+    name: "without-unused",
+    enforce: "pre",
+    resolveId: (source, importer) => (importer?.includes("/@mantine/core/") && /(ScrollArea\/ScrollArea\.mjs|^react-remove-scroll)$/.test(source) ? plain : undefined),
+  };
+}
+
+/**
+ * Writes the shape of the contract, which is nothing but data, as a JSON file, and leaves
+ * its address in its place; see src/shape/load.ts. As a script it would be parsed as one.
+ */
+function shapeAsData(): Plugin {
+  return {
+    name: "shape-as-data",
+    apply: "build",
+    enforce: "pre", // before types are taken away
+    transform(code, id) {
+      if (!id.endsWith("/src/gen/shape.ts")) return undefined;
+      const data = code.slice(code.indexOf("{", code.indexOf("export const shape")), code.lastIndexOf("}") + 1);
+      const file = this.emitFile({ type: "asset", name: "shape.json", source: JSON.stringify(JSON.parse(data)) });
+      return { code: `export const shape = { source: import.meta.ROLLUP_FILE_URL_${file} };`, map: null };
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), themeVariables()],
+  plugins: [withoutUnused(), react(), themeVariables(), shapeAsData()],
   build: {
     // The folder also holds the page that is served when nothing was built.
     emptyOutDir: false,

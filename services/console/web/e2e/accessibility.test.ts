@@ -104,6 +104,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await dialog(page).getByRole("button", { name: "Try again" }).click();
     await dialog(page).getByText("Sealed in this browser").waitFor();
     await page.getByLabel("Secret Name").fill("never-stored");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Secret value").fill("more than 16 bytes");
     await page.getByRole("button", { name: "SAVE" }).click();
     await dialog(page).getByText("The value is sealed").waitFor();
@@ -189,6 +190,10 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByText("In their own way").click();
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
+    // The endpoint is in use, and its URL is another one.
+    await dialog(page).getByText("The endpoint is active").waitFor();
+    expect(await findings(page), "out of service").toEqual([]);
+    await dialog(page).getByRole("button", { name: "Save the new URL" }).click();
     await page.locator(".finding-list").waitFor();
     expect(await findings(page), "findings").toEqual([]);
     await picture(page, `${colorScheme}-findings`);

@@ -42,6 +42,7 @@ describe("a value", () => {
     const canary = fresh();
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret Name").fill("typed-canary");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Secret value").pressSequentially(canary.slice(0, 12));
     await page.getByRole("button", { name: "Show" }).click();
     await page.getByLabel("Secret value").fill(canary);
@@ -60,6 +61,7 @@ describe("a value", () => {
     const canary = fresh();
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret Name").fill("file-canary");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
     await page.getByLabel("File with the value").setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
     await page.getByRole("button", { name: "SAVE" }).click();
@@ -101,6 +103,7 @@ describe("a value", () => {
     await page.getByRole("button", { name: "Save" }).click();
     await told(page, "version 1 stays in use");
     await expectGone(page, seen, canary);
+    await page.getByRole("button", { name: "Done" }).click();
     await page.getByRole("tab", { name: "Versions" }).click();
     for (const act of ["Restore", "Disable", "Destroy"]) {
       await page.getByRole("button", { name: "Actions for version 2" }).click();

@@ -72,7 +72,7 @@ describe("an owner starts from a preset", () => {
     await page.locator(".unsafe-fields").getByLabel("Reason").fill("the thumbprint of our key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await told(page, "detached is added.");
-    await page.locator(".page-head").getByText(/^Public literal, expires/).waitFor();
+    await page.locator(".page-head").getByText(/^Public literal in requests( and responses)?, expires/).waitFor();
   });
 
   test("that makes unsafe choices, with a reason and an end", async () => {
@@ -95,7 +95,7 @@ describe("an owner starts from a preset", () => {
     await page.getByLabel("Accepted until").fill(end);
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await told(page, "node is added.");
-    await page.locator(".page-head").getByText("Unauthenticated CBC, expires in 3 weeks").waitFor();
+    await page.locator(".page-head").getByText("Unauthenticated CBC in requests, expires in 3 weeks").waitFor();
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByText("The bank knows nothing better").first().waitFor();
     await picture(page, "unsafe-endpoint");

@@ -31,6 +31,7 @@ const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> =
 async function begin(page: Page, id: string, value?: string): Promise<void> {
   await page.getByRole("button", { name: "Store New Secret" }).first().click();
   await page.getByLabel("Secret Name").fill(id);
+  await page.getByRole("radio", { name: "Encryption or signing key" }).check();
   if (value) await page.getByLabel("Secret value").fill(value);
 }
 

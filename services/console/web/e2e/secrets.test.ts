@@ -29,6 +29,7 @@ describe("an owner stores secrets", () => {
     await picture(page, "store-name-rule");
 
     await page.getByLabel("Secret Name").fill("payment-api-key");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     expect(await page.locator("#name-rules li[data-state=kept]").count()).toBe(3);
     const value = page.getByLabel("Secret value");
     await value.fill("first line\nsecond line\n");
@@ -53,6 +54,7 @@ describe("an owner stores secrets", () => {
     const page = await kit.signIn("owner");
     await store(page);
     await page.getByLabel("Secret Name").fill("from-a-file");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
     await page.getByLabel("File with the value").setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: bytes });
     await page.getByText("16 bytes").waitFor();
@@ -84,6 +86,7 @@ describe("an owner stores secrets", () => {
     const page = await kit.signIn("owner");
     await store(page);
     await page.getByLabel("Secret Name").fill("payment-api-key");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Secret value").fill("more than 16 bytes");
     await page.getByRole("button", { name: "SAVE" }).click();
     await page.getByText("A secret with this name already exists").waitFor();
@@ -326,6 +329,7 @@ describe("the purpose of a key", () => {
     const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/secrets" });
     await store(page);
     await page.getByLabel("Secret Name").fill("stated");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("Generate for me").click();
     await choose(page, "Kind of value", /HMAC.*256/);
     await page.getByRole("combobox", { name: "What is this key for?" }).fill("node");
@@ -432,6 +436,7 @@ describe("the purpose of a key", () => {
     const owner = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await store(owner);
     expect(await dialog(owner).getByRole("radio", { name: /key$/i }).count()).toBe(1);
+    await dialog(owner).getByRole("radio", { name: /key$/i }).check();
     await dialog(owner).getByText("More: labels, rotation, sharing").click();
     await dialog(owner).getByLabel("Shared by the endpoints of several hosts").waitFor();
 

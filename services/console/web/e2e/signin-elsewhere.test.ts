@@ -129,6 +129,7 @@ describe("a session that the issuer ends", () => {
     const page = await signIn();
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret Name").fill("typed-before");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Description").fill("kept");
     apart.issuer.revoke();
     await page.route("**/v1/**", (route) => route.fulfill({ status: 401, json: { code: 16, message: "no" } }));

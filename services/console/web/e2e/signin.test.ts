@@ -71,6 +71,7 @@ describe("a session that ends", () => {
     const page = await kit.signIn("owner");
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret Name").fill("typed-before");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByLabel("Secret value").fill("a value that must go");
     await page.getByLabel("Description").fill("kept");
 

@@ -209,6 +209,7 @@ describe("reminders to rotate", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret Name").fill("due-stored");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("Generate for me").click();
     await page.getByText("More: labels, rotation").click();
     await page.getByLabel("Remind to rotate").fill("4000");

@@ -12,10 +12,10 @@ import "./allowlist.css";
 import { inAYear } from "./presets";
 import { flagWords } from "./words";
 
-const flags = shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
+const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
 /** What an unsafe choice means, in the words of the contract. */
-export const flagMeaning = (flag: string): string => (flags.find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
+export const flagMeaning = (flag: string): string => (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
 type Direction = "request" | "response";
 
@@ -33,7 +33,7 @@ export function missingFlags(problem: Problem | undefined, encryption: Json): Mi
   const missing: Missing[] = [];
   for (const { field, description } of problem?.violations ?? []) {
     const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as Direction | undefined;
-    const flag = flags.find((f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1])?.name;
+    const flag = flags().find((f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1])?.name;
     if (!direction || !flag || acknowledged(encryption, direction).some((l) => l.flag === flag)) continue;
     const known = missing.find((m) => m.flag === flag);
     if (known) known.directions.push(direction);
@@ -57,7 +57,7 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
   return (
     <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
       <p>If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
-      <ul className="choices">
+      <ul className="unsafe-choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
             <p>

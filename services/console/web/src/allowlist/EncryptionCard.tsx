@@ -1,13 +1,13 @@
-import { Button, Group, Modal, SegmentedControl } from "@mantine/core";
+import { Button, Group, SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
-import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { FieldEditor, MessageEditor } from "../shape/Editor";
 import { Beside, useFindingBelow } from "../shape/findings";
-import { pruned, withField, type Json } from "../shape/value";
+import { withField, type Json } from "../shape/value";
 import { TryOut } from "../tryout/TryOut";
+import { Dialog } from "../ui/Dialog";
 import { SendIcon } from "../ui/icons";
 import { Card } from "../ui/parts";
 import { Acknowledge } from "./Acknowledge";
@@ -22,6 +22,9 @@ interface Props {
   /** The saved endpoint, or nothing while it is new. */
   endpointName: string | undefined;
 }
+
+/** What the profile of responses begins with. */
+const responses: Record<string, Json | undefined> = { own: {}, plain: { plain: {} } };
 
 const profile = "keyward.allowlist.v1.Profile";
 const path = "endpoint.encryption";
@@ -72,11 +75,12 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
             <SegmentedControl
               size="xs"
               aria-label="How responses are protected"
-              value={response ? "own" : "same"}
-              onChange={(v) => set(withField(encryption, "response", v === "own" ? {} : undefined))}
+              value={response ? (response.plain ? "plain" : "own") : "same"}
+              onChange={(v) => set(withField(encryption, "response", responses[v]))}
               data={[
                 { value: "same", label: "As requests are" },
                 { value: "own", label: "In their own way" },
+                { value: "plain", label: "Not encrypted" },
               ]}
             />
           </div>
@@ -125,15 +129,16 @@ function Start({ preset, onChoose }: { preset: boolean; onChoose: (encryption: J
 function TryButton({ draft, endpointName }: { draft: Draft; endpointName: string | undefined }) {
   const { workspace } = useAccess();
   const [open, setOpen] = useState(false);
-  const encryption = pruned("keyward.allowlist.v1.Encryption", draft.encryption ?? {}) as EncryptionJson;
   return (
     <>
       <Button size="xs" variant="default" leftSection={<SendIcon size={14} />} onClick={() => setOpen(true)}>
         Test
       </Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title="Test the encryption" size={860}>
-        <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} encryption={encryption} />
-      </Modal>
+      {open && (
+        <Dialog onClose={() => setOpen(false)} title="Test the encryption" size={860}>
+          <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} draft={draft} />
+        </Dialog>
+      )}
     </>
   );
 }

@@ -1,23 +1,27 @@
-import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { useAccess } from "../api/access";
 import { createEndpoint, getEndpoint, updateEndpoint } from "../api/allowlist";
 import { endpointName, idOf, idRule } from "../api/names";
 import { Problem } from "../api/problem";
 import { Link } from "../app/Link";
-import { navigate, paths, setGuard } from "../app/router";
+import { navigate, paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { Findings, focusField } from "../shape/findings";
 import { Conflict, differencesOf } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { ChevronRightIcon } from "../ui/icons";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { useStillWrong } from "../ui/useStillWrong";
 import { useRefresh } from "./actions";
 import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
 import { EncryptionCard } from "./EncryptionCard";
 import { FindingSummary } from "./FindingSummary";
+import { misfits, refsOf, useMisfits } from "./keys";
 import { AboutCard, RequestCard } from "./RequestCard";
 
 /** Adds an endpoint, or changes one. */
@@ -56,18 +60,30 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   const [id, setId] = useState(idOf(endpoint?.name));
   const [reason, setReason] = useState("");
   const [theirs, setTheirs] = useState<EndpointJson>();
-  const { run, busy, error } = useAction();
-  const form = useRef<HTMLFormElement>(null);
+  const [moving, setMoving] = useState(false);
+  const { run, busy, error, reset, form } = useAction();
+  const name = endpoint?.name ?? endpointName(workspace, "-");
+  const unfit = useMisfits(name, draft);
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
   }, [error]);
+  // Other keys, or the same read in another way, are checked anew.
+  const refs = JSON.stringify(refsOf(draft.encryption));
+  useEffect(() => {
+    if (error?.reason === "KEY_NOT_USABLE") reset();
+  }, [refs]);
+  const wrong = useStillWrong(error, { endpointId: id, endpoint: endpointOf(draft) });
   const mask = changed(before, draft);
   const dirty = mask.length > 0 || (!endpoint && id !== "");
-  const leave = useLeaveGuard(dirty && !busy);
+  // Another reason why the URL is public is no other URL.
+  const inService = endpoint?.state === "STATE_ACTIVE" && before.url !== draft.url;
+  useUnsaved(dirty);
   const ready = idRule.test(id) && draft.url !== "" && draft.methods.length > 0 && (!endpoint || dirty);
 
   const save = (etag = endpoint?.etag) =>
     run(async () => {
+      const misfit = await misfits(name, draft);
+      if (misfit) throw misfit;
       const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
       try {
         const saved = endpoint?.name
@@ -83,24 +99,26 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
     });
 
   return (
-    <Findings value={error}>
+    <Findings value={wrong ?? unfit}>
       <form
         ref={form}
         className="stack"
         noValidate
         onSubmit={(e) => {
           e.preventDefault();
-          if (ready) void save();
+          if (!ready) return;
+          if (inService) setMoving(true);
+          else void save();
         }}
       >
         <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
         <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
         <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
-        <FindingSummary problem={error} onGo={(field) => focusField(form.current, field)} />
+        <FindingSummary problem={wrong} onGo={(field) => focusField(form.current, field)} />
         <div className="save-bar">
           <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
           <Group gap="xs" wrap="nowrap">
-            <Button variant="subtle" color="gray" onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
+            <Button variant="subtle" color="gray" disabled={busy} onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
               Cancel
             </Button>
             <Button type="submit" loading={busy} disabled={!ready}>
@@ -109,7 +127,30 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           </Group>
         </div>
       </form>
-      {leave.dialog}
+      {moving && (
+        <Dialog onClose={() => setMoving(false)} title="Take the endpoint out of service?">
+          <div className="stack">
+            <p>
+              The endpoint is active, and its verification is for <b className="mono wrap-anywhere">{before.url}</b>. With another host, port or scheme the verification is undone, and it may be with another path.
+            </p>
+            <p>The endpoint is then PENDING: nothing is encrypted or decrypted for it until it is verified or approved again, and activated.</p>
+            <Group justify="flex-end">
+              <Button variant="subtle" color="gray" onClick={() => setMoving(false)}>
+                Keep editing
+              </Button>
+              <Button
+                color="red"
+                onClick={() => {
+                  setMoving(false);
+                  void save();
+                }}
+              >
+                Save the new URL
+              </Button>
+            </Group>
+          </div>
+        </Dialog>
+      )}
       {theirs && (
         <Conflict
           what="endpoint"
@@ -132,45 +173,4 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
 function foundAt({ reason, violations, metadata }: Problem): string[] {
   if (reason === "ENDPOINT_EXISTS") return ["endpoint_id"];
   return [...violations.map((v) => v.field), ...(metadata.field ? [metadata.field] : [])];
-}
-
-/** Asks before unsaved work is left, inside the page and out of it. */
-function useLeaveGuard(dirty: boolean) {
-  const [leave, setLeave] = useState<() => void>();
-  useEffect(() => {
-    if (!dirty) return;
-    const unload = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener("beforeunload", unload);
-    setGuard((go) => {
-      setLeave(() => go);
-      return true;
-    });
-    return () => {
-      window.removeEventListener("beforeunload", unload);
-      setGuard(undefined);
-    };
-  }, [dirty]);
-  const stay = () => setLeave(undefined);
-  const dialog = (
-    <Modal opened={Boolean(leave)} onClose={stay} title="Leave without saving?" size="sm">
-      <div className="stack">
-        <p>What you changed here is lost.</p>
-        <Group justify="flex-end">
-          <Button variant="subtle" color="gray" onClick={stay}>
-            Stay
-          </Button>
-          <Button
-            color="red"
-            onClick={() => {
-              stay();
-              leave?.();
-            }}
-          >
-            Leave
-          </Button>
-        </Group>
-      </div>
-    </Modal>
-  );
-  return { dialog };
 }

@@ -8,6 +8,7 @@ import { Link } from "../app/Link";
 import { navigate, paths } from "../app/router";
 import type { EndpointJson, ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { History } from "../history/History";
+import { Integrate } from "../integrate/Integrate";
 import { MessageView, SecretRefView } from "../shape/View";
 import type { Json } from "../shape/value";
 import { Diagnose } from "../tryout/Diagnose";
@@ -24,12 +25,14 @@ import { useEndpointActions, type EndpointActions } from "./actions";
 import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
-import { expiryWords, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+import { Warnings } from "./Warnings";
+import { directionWords, expiryWords, isEncrypted, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
 
 const all = [
   ["overview", "Overview"],
   ["encryption", "Encryption"],
   ["test", "Test"],
+  ["integrate", "Integrate"],
   ["verification", "Verification"],
   ["history", "Change logs"],
 ] as const;
@@ -49,7 +52,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
   // What a member may not ask for is not offered.
-  const tabs = all.filter(([value]) => manage || value === "overview" || value === "encryption").filter(([value]) => value !== "test" || endpoint.data?.encryption);
+  const tabs = all.filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value)).filter(([value]) => value !== "test" || endpoint.data?.encryption);
   const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
   const data = endpoint.data;
   return (
@@ -60,7 +63,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
       </nav>
       <header className="page-head">
         <div className="page-title">
-          <h1 className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
+          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
           <div className="tags">
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
@@ -76,6 +79,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
       ) : (
         <>
           <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
+          {manage && <Warnings endpoint={data} />}
           {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
           <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
             <TabList>
@@ -88,6 +92,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
             {!data && !endpoint.error && <Skeleton height={320} />}
             <Tabs.Panel value="overview">{data && <Overview endpoint={data} />}</Tabs.Panel>
             <Tabs.Panel value="encryption">{data && <Encryption endpoint={data} />}</Tabs.Panel>
+            <Tabs.Panel value="integrate">{data && <Integrate endpoint={data} />}</Tabs.Panel>
             {manage && (
               <>
                 <Tabs.Panel value="test">
@@ -216,7 +221,7 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
       </div>
       <Card title="About">
         <dl className="facts">
-          <Fact term="Description">{endpoint.description ? <span className="prose">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Description">{endpoint.description ? <span className="prose" dir="auto">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
           <Fact term="Verified">
             {isVerified(endpoint.verification) ? (
               <>
@@ -290,8 +295,8 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
       {legacy.length > 0 && (
         <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
           {legacy.map((l) => (
-            <p key={l.flag + l.expires}>
-              <b>{l.flag}</b>, {expiryWords(l)} ({day(l.expires)}): {l.reason}
+            <p key={l.flag + l.expires + l.reason}>
+              <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): <bdi>{l.reason}</bdi>
             </p>
           ))}
         </Notice>
@@ -301,7 +306,7 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
           <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
         </Card>
         <Card title="Responses">
-          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">As requests are, without the signature.</p>}
+          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">{!isEncrypted(encryption.request) ? "Not encrypted, and not signed." : "As requests are, without the signature."}</p>}
         </Card>
       </div>
       {(encryption.alsoUsedFor?.length ?? 0) > 0 && (

@@ -5,11 +5,13 @@ import { useAccess } from "../api/access";
 import { listEndpoints } from "../api/allowlist";
 import { idOf } from "../api/names";
 import type { Sort } from "../api/vault";
+import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { ClockIcon, EyeIcon, GlobeIcon, PencilIcon, PlusIcon, PowerIcon, SearchIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
-import { Pager, usePages } from "../ui/Pager";
+import { inOrder } from "../ui/order";
+import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { Ellipsis, Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
@@ -18,7 +20,7 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
-import { algorithms, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
+import { protections, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
 export function EndpointsPage() {
@@ -33,14 +35,15 @@ export function EndpointsPage() {
   // Taken once, so that all pages of a list are of the same one.
   const legacyExpiresBefore = useMemo(() => legacyBefore(unsafe), [unsafe]);
   const size = Number(params.get("size") ?? 50);
-  const pages = usePages(JSON.stringify([workspace, filter, unsafe, size]));
+  const pages = usePages();
   const endpoints = useQuery({
     queryKey: ["endpoints", workspace, filter, legacyExpiresBefore, size, pages.token ?? ""],
     queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
+  useFirstAgain(pages, endpoints.error);
   const actions = useEndpointActions();
-  const list = endpoints.data?.endpoints;
+  const list = inOrder(endpoints.data?.endpoints, filter.orderBy, !pages.token && !endpoints.data?.nextPageToken);
   const empty = list?.length === 0 && pages.number === 0 && !endpoints.isPlaceholderData;
   const add = manage && (
     <Button leftSection={<PlusIcon size={16} />} onClick={() => navigate(paths.newEndpoint(workspace))}>
@@ -63,15 +66,16 @@ export function EndpointsPage() {
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
+      {actions.warnings}
       {empty ? (
         filter.query || filter.state || unsafe ? (
           <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
             No endpoint of this workspace matches what you look for.
           </Empty>
         ) : (
-          <Empty icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
+          <EmptyWorkspace icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
             {manage ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's." : "An owner of the workspace adds them."}
-          </Empty>
+          </EmptyWorkspace>
         )
       ) : (
         !(endpoints.error && !list) && (
@@ -130,7 +134,7 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
 function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointActions }) {
   const { workspace, manage } = useAccess();
   const id = idOf(endpoint.name);
-  const used = algorithms(endpoint.encryption);
+  const used = protections(endpoint.encryption);
   return (
     <tr>
       <th scope="row" data-label="Endpoint">

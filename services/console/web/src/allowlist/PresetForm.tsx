@@ -5,6 +5,8 @@ import { listPresets } from "../api/allowlist";
 import type { PresetJson, PresetSecretJson, PresetSettingJson } from "../gen/keyward/allowlist/v1/service_pb";
 import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
+import { decodingOfStored, lengthsOf, type StoredValue } from "../shape/decoding";
+import { UseDecoding } from "../shape/UseDecoding";
 import { DateInput } from "../shape/DateInput";
 import { useField, useFinding } from "../shape/findings";
 import { Words } from "../shape/Help";
@@ -133,6 +135,11 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
   const decodingField = useField(`${path}.secrets["${name}"].decoding`);
   const parameter = secret.usage === "PARAMETER";
   const preferred = decodingOf(preset, name);
+  const choose = (chosen: string, stored?: StoredValue) => {
+    const next = withField(value, "name", chosen);
+    const found = stored && decodingOfStored(stored, lengthsOf(preset.encryption, `workspaces/-/secrets/${name}`), preferred);
+    onChange(found ? withField(next, "decoding", found === (preferred ?? "DECODING_RAW") ? undefined : found) : next);
+  };
   const asPreset = preferred ? `Stored as ${inSentence(enumWords(decodings, preferred))}` : "Stored as it is";
   return (
     <div className="field" {...field}>
@@ -143,7 +150,7 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
         <Words text={secret.description ?? ""} />
       </p>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(chosen) => onChange(withField(value, "name", chosen))} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={error} />
+        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={choose} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={error} />
         <Select
           {...decodingField}
           aria-label={`How ${title} is stored`}
@@ -152,6 +159,7 @@ function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; 
           data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${inSentence(enumWords(decodings, d.name))}` }))]}
         />
       </div>
+      <UseDecoding path={`${path}.secrets["${name}"]`} current={(value.decoding as string) || preferred || "DECODING_RAW"} onUse={(d) => onChange(withField(value, "decoding", d === (preferred ?? "DECODING_RAW") ? undefined : d))} />
     </div>
   );
 }

@@ -74,7 +74,7 @@ function SecretLink({ name }: { name: string }) {
 export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
   const failures = endpoint.recentFailures ?? [];
   return (
-    <Card title="Recent failures" words="The partner's last messages that did not open or verify. Whoever sent them learns nothing of it.">
+    <Card title="Recent failures" words="The last messages that did not open or verify, or were not made since a key cannot be used. Whoever sent them learns nothing of the cause.">
       {failures.length === 0 ? (
         <p className="dimmed">None since the allowlist was started.</p>
       ) : (
@@ -94,7 +94,10 @@ export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
                 <th scope="row" data-label="When">
                   <Time value={f.time} />
                 </th>
-                <td data-label="Stopped at">{stageWords(f.stage)}</td>
+                <td data-label="Stopped at">
+                  {stageWords(f.stage)}
+                  {f.cause && <p className="failure-cause">{f.cause}</p>}
+                </td>
                 <td data-label="Body">
                   <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>{plural(f.bodyBytes ?? 0, "byte")}</span>
                 </td>

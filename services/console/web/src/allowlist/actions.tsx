@@ -1,14 +1,19 @@
-import { Button, Group, Modal, TextInput } from "@mantine/core";
+import { Button, Group, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { useAccess } from "../api/access";
 import { activateEndpoint, approveEndpoint, deactivateEndpoint, deleteEndpoint } from "../api/allowlist";
 import { idOf } from "../api/names";
+import { Problem } from "../api/problem";
 import { navigate, paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { ActivateWithSample } from "./ActivateWithSample";
+import { Warnings } from "./Warnings";
 
 type Question = "delete" | "deactivate" | "approve";
 
@@ -19,6 +24,8 @@ export interface EndpointActions {
   busy: boolean;
   dialog: ReactNode;
   notice: ReactNode;
+  /** What to know of the endpoint that was activated last, where its own page does not say it. */
+  warnings: ReactNode;
 }
 
 /** Reads anew whatever shows an endpoint. */
@@ -34,18 +41,35 @@ export function useEndpointActions(): EndpointActions {
   const refresh = useRefresh();
   const { run, busy, error } = useAction();
   const [asked, setAsked] = useState<{ question: Question; endpoint: EndpointJson }>();
+  const [activated, setActivated] = useState<EndpointJson>();
+  const [sampled, setSampled] = useState<{ endpoint: EndpointJson; problem: Problem }>();
+  const settled = (endpoint: EndpointJson) => {
+    toast(`${idOf(endpoint.name)} is active.`);
+    setActivated(endpoint);
+    refresh(endpoint.name);
+  };
   const activate = (endpoint: EndpointJson) =>
     void run(async () => {
-      await activateEndpoint(endpoint.name ?? "", {});
-      toast(`${idOf(endpoint.name)} is active.`);
-      refresh(endpoint.name);
+      setActivated(undefined);
+      try {
+        settled(await activateEndpoint(endpoint.name ?? ""));
+      } catch (problem) {
+        if (!(problem instanceof Problem && problem.reason === "SAMPLE_NOT_ENCRYPTABLE")) throw problem;
+        setSampled({ endpoint, problem });
+      }
     });
   return {
     activate,
     ask: (question, endpoint) => setAsked({ question, endpoint }),
     busy,
     notice: <ProblemPanel error={error} />,
-    dialog: asked && <Ask {...asked} onClose={() => setAsked(undefined)} onDone={() => refresh(asked.endpoint.name)} />,
+    warnings: <Warnings endpoint={activated} />,
+    dialog: (
+      <>
+        {asked && <Ask {...asked} onClose={() => setAsked(undefined)} onDone={() => refresh(asked.endpoint.name)} />}
+        {sampled && <ActivateWithSample {...sampled} onClose={() => setSampled(undefined)} onDone={settled} />}
+      </>
+    ),
   };
 }
 
@@ -57,13 +81,15 @@ const questions: Record<Question, { title: string; words: ReactNode; act: string
 
 function Ask({ question, endpoint, onClose, onDone }: { question: Question; endpoint: EndpointJson; onClose: () => void; onDone: () => void }) {
   const { workspace } = useAccess();
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
   const [typed, setTyped] = useState("");
   const [reason, setReason] = useState("");
+  useUnsaved(reason !== "", busy);
   const { title, words, act, done } = questions[question];
   const name = endpoint.name ?? "";
   const id = idOf(name);
-  const ready = question !== "delete" || typed === id;
+  // Who vouches says what for: it is all that is left of the decision.
+  const ready = question === "delete" ? typed === id : question !== "approve" || reason.trim() !== "";
   const go = () =>
     run(async () => {
       // The etag: what is decided is decided on what was seen.
@@ -73,12 +99,13 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
       if (question === "approve") await approveEndpoint(name, options);
       toast(`${id} ${done}.`);
       onClose();
-      if (question === "delete") navigate(paths.endpoints(workspace));
+      if (question === "delete") navigate(paths.endpoints(workspace), { force: true });
       onDone();
     });
   return (
-    <Modal opened onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <form
+        ref={form}
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
@@ -96,10 +123,10 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
         </p>
         <p>{words}</p>
         {question === "delete" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
-        <TextInput label="Reason" description="Optional, for the change log." maxLength={512} value={reason} data-autofocus={question === "delete" ? undefined : true} onChange={(e) => setReason(e.currentTarget.value)} />
+        <TextInput label="Reason" description={question === "approve" ? "How you know that it is the partner's, such as a contract or a call." : "Optional, for the change log."} withAsterisk={question === "approve"} maxLength={512} value={reason} data-autofocus={question === "delete" ? undefined : true} onChange={(e) => setReason(e.currentTarget.value)} />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" color={question === "delete" ? "red" : undefined} loading={busy} disabled={!ready}>
@@ -107,6 +134,6 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

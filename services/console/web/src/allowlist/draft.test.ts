@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { carriesCredential, changed, draftOf, endpointOf, hostOf, mayStandUnder, show } from "./draft";
+import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { placeWords } from "./FindingSummary";
 import { Problem } from "../api/problem";
 import { shape } from "../gen/shape";
 import { flagMeaning, missingFlags, ofSuperAdmins } from "./Acknowledge";
-import { algorithms, flagWords, legacyBefore, legacyOf } from "./words";
+import { directionWords, flagWords, legacyBefore, legacyOf, protections } from "./words";
 
 const saved = { name: "workspaces/demo/endpoints/a", url: "https://a.test/", methods: ["POST"], labels: { a: "1", b: "2" }, encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const }, keys: [{ name: "k" }], headers: { "X-S": "${signature}" } } } } };
 
@@ -66,10 +67,29 @@ test("algorithms and unsafe choices are found wherever they are", () => {
     request: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }] },
     response: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const } },
   };
-  expect(algorithms(encryption)).toEqual(["AES-128-CBC"]);
-  expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([{ flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true }]);
-  expect(algorithms(undefined)).toEqual([]);
+  expect(protections(encryption)).toEqual(["AES-128-CBC"]);
+  expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([{ flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true, directions: ["request"] }]);
+  expect(protections(undefined)).toEqual([]);
   expect(flagWords("FLAG_RSA_PKCS1")).toBe("RSA PKCS1");
+});
+
+test("an unsafe choice of both directions is told once", () => {
+  const allowLegacy = [{ flag: "FLAG_ECB" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }];
+  const found = legacyOf({ request: { allowLegacy }, response: { allowLegacy: [...allowLegacy, { flag: "FLAG_MD5_KDF" as const, reason: "r", expireTime: "2026-02-01T00:00:00Z" }] } });
+  expect(found.map((l) => `${l.flag} ${directionWords(l)}`)).toEqual(["ECB in requests and responses", "MD5 KDF in responses"]);
+});
+
+test.each<[string, EncryptionJson, string[]]>([
+  ["JWE", { request: { jose: { keyManagement: "KEY_MANAGEMENT_RSA_OAEP_256", contentEncryption: "CONTENT_ENCRYPTION_A256GCM" } } }, ["JWE RSA-OAEP-256 A256GCM"]],
+  ["JWE with a JWS inside", { request: { jose: { keyManagement: "KEY_MANAGEMENT_DIR", contentEncryption: "CONTENT_ENCRYPTION_A128CBC_HS256" }, nestedJws: { jws: { algorithm: "ALGORITHM_ES256" } } } }, ["JWE DIR A128CBC-HS256", "ES256"]],
+  ["OpenPGP", { request: { pgp: {} } }, ["OpenPGP"]],
+  ["RSA", { request: { rsaDirect: { oaep: {} } } }, ["RSA-OAEP"]],
+  ["a signature alone", { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" } } } }, ["Signed HMAC-SHA256"]],
+  ["a signature without an algorithm", { request: { signing: { secretDigest: {} } } }, ["Signed only"]],
+  ["a clear answer", { request: { rsaDirect: { pkcs1V15: {} } }, response: { plain: {} } }, ["RSA PKCS #1 v1.5", "Responses not encrypted"]],
+  ["both ways clear and signed", { request: { plain: {}, signing: { jws: { algorithm: "ALGORITHM_PS256" } } }, response: { plain: {} } }, ["Signed PS256", "Not encrypted"]],
+])("the protection of %s", (_, encryption, want) => {
+  expect(protections(encryption)).toEqual(want);
 });
 
 test("unsafe choices that nobody answers for are found in a refusal, each once, and not what was acknowledged since", () => {

@@ -1,5 +1,5 @@
 import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson, VerificationJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
+import type { EncryptionJson, ProfileJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { collect } from "../shape/value";
 import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
 import { Tag, type Tone } from "../ui/parts";
@@ -44,10 +44,33 @@ export function VerificationTag({ verification, long }: { verification: Verifica
   );
 }
 
-/** The algorithms of an encryption, as `AES-256-GCM`, each once. */
-export function algorithms(encryption: EncryptionJson | null | undefined): string[] {
-  const found = collect(encryption ?? {}, "algorithm").map((a) => String(a).replace(/^[A-Z_]*ALGORITHM_/, "").replaceAll("_", "-"));
-  return [...new Set(found)].filter((a) => a !== "UNSPECIFIED");
+type Direction = "request" | "response";
+
+/** Whether a profile encrypts. */
+export const isEncrypted = (profile: ProfileJson | undefined): boolean => Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
+
+/** How a profile is protected, as tags: what encrypts it, and what signs it. */
+function protectionsOf(profile: ProfileJson): string[] {
+  const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
+  const name = (value: unknown) => String(value ?? "").replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "").replaceAll("_", "-");
+  const kinds = [
+    cipher && name(cipher.algorithm),
+    cipher?.mac && name(cipher.mac.algorithm),
+    rsaDirect && (rsaDirect.oaep ? "RSA-OAEP" : "RSA PKCS #1 v1.5"),
+    jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
+    pgp && "OpenPGP",
+  ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
+  const algorithms = collect([signing, nestedJws], "algorithm").map(name).filter((a) => a !== "UNSPECIFIED");
+  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : ["Signature"];
+  return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : `Signed ${a === "Signature" ? "only" : a}`))];
+}
+
+/** How an encryption protects messages, each once, such as `AES-256-GCM` or `JWE RSA-OAEP-256 A256GCM`; last, what is sent in the clear. */
+export function protections(encryption: EncryptionJson | null | undefined): string[] {
+  const { request, response } = encryption ?? {};
+  const found = new Set([request, response].flatMap((p) => (p ? protectionsOf(p) : [])));
+  const clear = [request?.plain && "Requests not encrypted", response?.plain && "Responses not encrypted"].filter(Boolean);
+  return [...found, ...(clear.length === 2 ? ["Not encrypted"] : (clear as string[]))];
 }
 
 export interface Legacy {
@@ -55,16 +78,25 @@ export interface Legacy {
   reason: string;
   expires: string;
   over: boolean;
+  directions: Direction[];
 }
 
-/** The unsafe choices that an encryption makes, the soonest to expire first. */
+/** The unsafe choices that an encryption makes, each once with its directions, the soonest to expire first. */
 export function legacyOf(encryption: EncryptionJson | null | undefined, now = Date.now()): Legacy[] {
-  const lists = collect(encryption ?? {}, "allowLegacy") as { flag?: string; reason?: string; expireTime?: string }[][];
-  return lists
-    .flat()
-    .map((l) => ({ flag: flagWords(l.flag ?? ""), reason: l.reason ?? "", expires: l.expireTime ?? "", over: Date.parse(l.expireTime ?? "") < now }))
-    .sort((a, b) => a.expires.localeCompare(b.expires));
+  const found = new Map<string, Legacy>();
+  for (const direction of ["request", "response"] as const) {
+    for (const { flag = "", reason = "", expireTime = "" } of encryption?.[direction]?.allowLegacy ?? []) {
+      const key = JSON.stringify([flag, reason, expireTime]);
+      const known = found.get(key);
+      if (known) known.directions.push(direction);
+      else found.set(key, { flag: flagWords(flag), reason, expires: expireTime, over: Date.parse(expireTime) < now, directions: [direction] });
+    }
+  }
+  return [...found.values()].sort((a, b) => a.expires.localeCompare(b.expires));
 }
+
+/** Where an unsafe choice is made: "in requests and responses". */
+export const directionWords = ({ directions }: Pick<Legacy, "directions">): string => `in ${directions.map((d) => `${d}s`).join(" and ")}`;
 
 /** "expires in 3 weeks", or "expired 2 days ago". */
 export const expiryWords = (l: Legacy, now = Date.now()): string => `${l.over ? "expired" : "expires"} ${ago(l.expires, now)}`;
@@ -79,9 +111,9 @@ export function flagWords(flag: string): string {
 /** The unsafe choices of an encryption, and when their acknowledgements end: beside each, or `below` it where there is little room. */
 export function LegacyTags({ encryption, below }: { encryption: EncryptionJson | null | undefined; below?: boolean }) {
   return legacyOf(encryption).map((l) => (
-    <span key={l.flag + l.expires} className="legacy" data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
+    <span key={l.flag + l.expires + l.reason} className="legacy" data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
       <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
-        {l.flag}
+        {l.flag} {directionWords(l)}
         {!below && `, ${expiryWords(l)}`}
       </Tag>
       {below && <small>{expiryWords(l)}</small>}

@@ -2,6 +2,8 @@
 export interface Violation {
   field: string;
   description: string;
+  /** Of a key that does not fit: the decoding that would. */
+  decoding?: string;
 }
 
 /** An answer that says no, taken apart. */
@@ -24,6 +26,11 @@ export class Problem extends Error {
     this.violations = details.flatMap((d) => d.fieldViolations ?? []);
     const delay = details.find((d) => d.retryDelay)?.retryDelay;
     this.retryAfter = delay ? Number.parseFloat(delay) : undefined;
+  }
+
+  /** The same problem with other violations. */
+  about(violations: Violation[]): Problem {
+    return Object.assign(Object.create(Problem.prototype) as Problem, this, { message: this.message, violations });
   }
 }
 
@@ -67,7 +74,9 @@ const titles: Record<string, string> = {
   VERIFICATION_FAILED: "The proof was not found",
   USAGE_NOT_ALLOWED: "The secret may not be used for this",
   HOST_NOT_ALLOWED: "The credential may not be sent to this host and port",
+  KEY_FORM_NOT_USABLE: "Nothing can use the key in this form",
   KEY_NOT_USABLE: "The secret is not a key for this algorithm",
+  SAMPLE_NOT_ENCRYPTABLE: "A sample body is needed",
   KEY_PURPOSE_FIXED: "The key serves another purpose",
   NONCE_BUDGET_EXHAUSTED: "The key has encrypted as many values as one key may",
   KEY_NOT_SHARED: "The key is not shared",
@@ -115,6 +124,8 @@ const hints: Record<string, string> = {
 const told: Record<string, (metadata: Record<string, string>) => string> = {
   KEY_PURPOSE_FIXED: ({ chains, requested }) =>
     [chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.", requested && `This would use it for ${requested}.`, "Ask the partner to issue another key, and store that."].filter(Boolean).join(" "),
+  KEY_NOT_USABLE: ({ cause, secret }) => [secret && `The secret ${secret.split("/").at(-1)} does not fit.`, sentence(cause ?? "")].filter(Boolean).join(" "),
+  SAMPLE_NOT_ENCRYPTABLE: ({ cause }) => [sentence(cause ?? ""), "Give a sample body that the endpoint would send."].filter(Boolean).join(" "),
   HOST_NOT_ALLOWED: ({ host }) => `Add ${host || "the endpoint's host and port"} to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.`,
   KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
 };

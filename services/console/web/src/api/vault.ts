@@ -1,5 +1,6 @@
 import type { ListSecretBindingsResponseJson, ListSecretHistoryResponseJson, ListSecretsResponseJson, ListSecretVersionsResponseJson } from "../gen/keyward/vault/v1/service_pb";
 import type { SealingJson, SecretJson, SecretValueJson, SecretVersionJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import { byName } from "../ui/order";
 import { call } from "./client";
 import { idOf, workspaceName } from "./names";
 
@@ -41,7 +42,7 @@ export const updateSecret = (
 ) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
 
 /** Replaces the purpose of a KEY after a mistake, as a super admin. */
-export const replacePurpose = (name: string, options: { chains: string[]; reason: string; etag?: string; requestId: string }) => call<SecretJson>("POST", `${name}:replacePurpose`, { body: options });
+export const replacePurpose = (name: string, options: { chains: string[]; minCost?: string; reason: string; etag?: string; requestId: string }) => call<SecretJson>("POST", `${name}:replacePurpose`, { body: options });
 
 export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) => call<object>("DELETE", name, { query: options });
 
@@ -71,5 +72,5 @@ export const listSecretHistory = (name: string, page: Page, signal?: AbortSignal
 export async function listReferrers(name: string, signal?: AbortSignal): Promise<string[]> {
   const { bindings } = await listBindings(name, { pageSize: 1000 }, signal);
   const referrers = new Set((bindings ?? []).map((b) => b.referrer ?? "").filter(Boolean));
-  return [...referrers].sort((a, b) => idOf(a).localeCompare(idOf(b)));
+  return [...referrers].sort((a, b) => byName(idOf(a), idOf(b)));
 }

@@ -1,4 +1,4 @@
-import { Autocomplete, Combobox, localStorageColorSchemeManager, MantineProvider, Modal, Menu, Select, type MantineThemeOverride, mergeThemeOverrides } from "@mantine/core";
+import { Autocomplete, Combobox, localStorageColorSchemeManager, MantineProvider, Modal, Menu, Select, Textarea, TextInput, type MantineThemeOverride, mergeThemeOverrides } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { Problem } from "../api/problem";
@@ -9,6 +9,7 @@ import { theme } from "../theme/theme";
 import { Hints } from "../ui/Hint";
 import { Toasts } from "../ui/toast";
 import { Boundary } from "./Boundary";
+import { LeaveDialog } from "./LeaveDialog";
 import { Main } from "./Main";
 
 const queries = new QueryClient({
@@ -39,6 +40,9 @@ const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
     Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right", withScrollArea: false, comboboxProps: choices } }),
     Autocomplete: Autocomplete.extend({ defaultProps: { withScrollArea: false, comboboxProps: choices } }),
     Combobox: Combobox.extend({ defaultProps: choices }),
+    // What people type may be in any script.
+    TextInput: TextInput.extend({ defaultProps: { dir: "auto" } }),
+    Textarea: Textarea.extend({ defaultProps: { dir: "auto" } }),
   },
 });
 
@@ -77,6 +81,7 @@ function Phases() {
       return (
         <>
           <Main person={phase.person} />
+          <LeaveDialog />
           {phase.is === "expired" && <Expired person={phase.person} problem={phase.problem} />}
         </>
       );

@@ -4,6 +4,7 @@ import { AccessProvider, accessTo, everywhere, useAccess, useCaller, workspacesO
 import { idRule } from "../api/names";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import type { Person } from "../session/session";
+import { loadShape } from "../shape/load";
 import { ShieldIcon } from "../ui/icons";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -11,11 +12,18 @@ import { SecretPage } from "../secrets/SecretPage";
 import { SecretsPage } from "../secrets/SecretsPage";
 import { match, navigate, paths, usePlace } from "./router";
 import { Shell } from "./Shell";
+import { pageTitle, useTitle } from "./title";
 
 // What fewer people need, or what is larger, comes when it is asked for.
 const EndpointsPage = lazy(async () => ({ default: (await import("../allowlist/EndpointsPage")).EndpointsPage }));
-const EndpointPage = lazy(async () => ({ default: (await import("../allowlist/EndpointPage")).EndpointPage }));
-const EndpointEditor = lazy(async () => ({ default: (await import("../allowlist/EndpointEditor")).EndpointEditor }));
+const EndpointPage = lazy(async () => {
+  const [page] = await Promise.all([import("../allowlist/EndpointPage"), loadShape()]);
+  return { default: page.EndpointPage };
+});
+const EndpointEditor = lazy(async () => {
+  const [page] = await Promise.all([import("../allowlist/EndpointEditor"), loadShape()]);
+  return { default: page.EndpointEditor };
+});
 const ActivityPage = lazy(async () => ({ default: (await import("../history/ActivityPage")).ActivityPage }));
 
 const lastKey = "keyward.workspace";
@@ -81,6 +89,7 @@ function firstWorkspace(caller: CallerJson): string | undefined {
 function Page({ path }: { path: string }) {
   const { workspace, manage } = useAccess();
   const rest = path.replace(/^\/w\/[^/]+/, "").replace(/\/+$/, "");
+  useTitle(pageTitle(rest));
   useEffect(() => {
     if (rest === "") navigate(manage ? paths.secrets(workspace) : paths.endpoints(workspace), { replace: true });
   }, [rest, manage, workspace]);
@@ -124,7 +133,7 @@ function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
       <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Type the name of any workspace on the left." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
+        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
       </Empty>
     </div>
   );

@@ -118,7 +118,7 @@ function UserMenu({ person, caller, workspace }: Props) {
             <UserIcon size={16} />
           </span>
           <span className="user-words">
-            <span className="ellipsis">{person.name}</span>
+            <span className="ellipsis" dir="auto">{person.name}</span>
             <small>{roleWords(caller, workspace)}</small>
           </span>
           <ChevronDownIcon size={14} />

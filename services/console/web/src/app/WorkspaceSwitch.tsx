@@ -2,16 +2,33 @@ import { Combobox, TextInput, useCombobox } from "@mantine/core";
 import { useState } from "react";
 import { everywhere, workspacesOf } from "../api/access";
 import { idRule } from "../api/names";
+import { countLimit, useWorkspaces, type Workspace } from "../api/workspaces";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import { BoxIcon, ChevronDownIcon } from "../ui/icons";
+import { byName } from "../ui/order";
+import { plural } from "../ui/parts";
 import { navigate, paths } from "./router";
+
+/** How much a workspace holds. Of one that is not listed, those know who may see all. */
+function Holdings({ name, held, free }: { name: string; held: Workspace[] | undefined; free: boolean }) {
+  const workspace = held?.find((w) => w.id === name);
+  if (!held || !(workspace || free)) return null;
+  const words = [counted(workspace?.secrets, "secret"), counted(workspace?.endpoints, "endpoint")].filter(Boolean);
+  return <small>{words.join(", ") || "Nothing yet"}</small>;
+}
+
+function counted(count: number | undefined, what: string): string {
+  if (!count) return "";
+  return count >= countLimit ? `${countLimit.toLocaleString("en")} ${what}s or more` : plural(count, what);
+}
 
 /** Chooses the workspace. Who has a role everywhere may type any name. */
 export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; workspace?: string }) {
   const [typed, setTyped] = useState("");
   const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
   const free = everywhere(caller);
-  const known = [...new Set([...workspacesOf(caller), ...(workspace ? [workspace] : [])])].sort();
+  const held = useWorkspaces(combobox.dropdownOpened);
+  const known = [...new Set([...workspacesOf(caller), ...(held ?? []).map((w) => w.id), ...(workspace ? [workspace] : [])])].sort(byName);
   const shown = known.filter((name) => name.toLowerCase().includes(typed.toLowerCase()));
   const other = free && idRule.test(typed) && !known.includes(typed) ? typed : undefined;
   const choose = (name: string) => {
@@ -38,6 +55,7 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
           {shown.map((name) => (
             <Combobox.Option key={name} value={name} active={name === workspace}>
               <span className="ellipsis">{name}</span>
+              <Holdings name={name} held={held} free={free} />
             </Combobox.Option>
           ))}
           {other && <Combobox.Option value={other}>Open “{other}”</Combobox.Option>}

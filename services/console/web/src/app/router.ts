@@ -11,9 +11,16 @@ export interface Place {
 
 const listeners = new Set<() => void>();
 let current: Place | undefined;
-let guard: ((leave: () => void) => boolean) | undefined;
+let guard: ((leave: () => void) => void) | undefined;
+
+/** Where the shown entry is among those of the page in the tab's history; each entry knows its own. */
+let index = 0;
+
+/** Set while the browser goes back to the place that somebody is asked whether to leave. */
+let returning = false;
 
 function read(): Place {
+  if (returning && current) return current;
   const { pathname, search } = window.location;
   if (!current || current.path !== pathname || current.params.toString() !== new URLSearchParams(search).toString()) {
     current = { path: pathname, params: new URLSearchParams(search) };
@@ -25,43 +32,93 @@ function changed(): void {
   for (const listener of listeners) listener();
 }
 
+const indexOf = (state: unknown): number | undefined => (state as { index?: number } | null)?.index;
+
+/** What an entry of the history keeps besides its address. */
+export const entryState = (): object => (window.history.state as object | null) ?? {};
+
+/** The browser went back or forth, and says so afterwards: what may not be left is returned to. */
+function moved(): void {
+  const to = indexOf(window.history.state);
+  if (returning) {
+    returning = false;
+    return;
+  }
+  const steps = to === undefined ? 0 : to - index;
+  if (guard && steps !== 0 && window.location.pathname !== current?.path) {
+    returning = true;
+    window.history.go(-steps);
+    guard(() => window.history.go(steps));
+    return;
+  }
+  if (to === undefined) mark(index + 1);
+  else index = to;
+  changed();
+}
+
+/** Gives the shown entry its number. */
+function mark(number: number): void {
+  index = number;
+  window.history.replaceState({ ...entryState(), index }, "");
+}
+
 function subscribe(listener: () => void): () => void {
-  if (listeners.size === 0) window.addEventListener("popstate", changed);
+  if (listeners.size === 0) {
+    mark(indexOf(window.history.state) ?? index);
+    window.addEventListener("popstate", moved);
+  }
   listeners.add(listener);
   return () => {
     listeners.delete(listener);
-    if (listeners.size === 0) window.removeEventListener("popstate", changed);
+    if (listeners.size === 0) window.removeEventListener("popstate", moved);
   };
 }
 
-/**
- * Asks before the page is left while something unsaved is on it. The guard returns true
- * when it takes care of leaving itself.
- */
+/** Asks before the page is left while something unsaved is on it; the guard leaves when it may. */
 export function setGuard(next: typeof guard): void {
   guard = next;
 }
 
-export function navigate(to: string, options: { replace?: boolean; force?: boolean } = {}): void {
-  const leave = () => {
-    window.history[options.replace ? "replaceState" : "pushState"](null, "", to);
-    changed();
-    if (!options.replace) document.getElementById("content")?.scrollTo(0, 0);
-  };
+interface Options {
+  replace?: boolean;
+  /** Leaves without asking. */
+  force?: boolean;
+  /** What the entry keeps besides the address. */
+  state?: object;
+}
+
+export function navigate(to: string, options: Options = {}): void {
   const samePath = new URL(to, window.location.href).pathname === window.location.pathname;
-  if (!options.force && !samePath && guard?.(leave)) return;
-  leave();
+  const leave = () => {
+    if (!options.replace) index++;
+    window.history[options.replace ? "replaceState" : "pushState"]({ ...options.state, index }, "", to);
+    changed();
+    if (options.replace) return;
+    const content = document.getElementById("content");
+    content?.scrollTo(0, 0);
+    // What was followed is gone with its page.
+    if (!samePath) content?.focus({ preventScroll: true });
+  };
+  if (!options.force && !samePath && guard) guard(leave);
+  else leave();
+}
+
+/** A path of this page; the first page for what leads anywhere else. */
+export function localPath(path: string, origin = window.location.origin): string {
+  const to = URL.canParse(path, origin) ? new URL(path, origin) : undefined;
+  return to?.origin === origin ? to.pathname + to.search : "/";
 }
 
 export function usePlace(): Place {
   return useSyncExternalStore(subscribe, read);
 }
 
-/** The parameters of the address, and a way to change some; empty ones are left out. */
+/** The parameters of the address, and a way to change some; empty ones are left out. Another list begins at its first page. */
 export function useParams(): [URLSearchParams, (change: Record<string, string | undefined>) => void] {
   const { params } = usePlace();
   const change = useCallback((values: Record<string, string | undefined>) => {
     const next = new URLSearchParams(window.location.search);
+    for (const key of ["page", "after"]) next.delete(key);
     for (const [key, value] of Object.entries(values)) {
       if (value) next.set(key, value);
       else next.delete(key);

@@ -6,6 +6,7 @@ import type { Page } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, KeyIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
+import { byName } from "../ui/order";
 import { Empty, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Time } from "../ui/Time";
@@ -42,13 +43,13 @@ export function History({ name, file, list, many }: Props) {
   const changes = (log.data?.pages ?? []).flatMap((p) => (p.changes ?? []) as Change[]);
   const wanted = (c: Change) => (!action || c.action === action) && (!text || haystack(c).includes(text.toLowerCase()));
   const shown = changes.filter(wanted);
-  const kinds = [...new Set(changes.map((c) => c.action ?? ""))].sort();
+  const kinds = [...new Set(changes.map((c) => c.action ?? ""))].map((value) => ({ value, label: actionOf(value).words })).sort((a, b) => byName(a.label, b.label));
 
   return (
     <section aria-label="Change logs" className="history">
       <div className="toolbar">
         <TextInput className="search" type="search" aria-label="Filter changes" placeholder="Filter by person, reason or text" leftSection={<SearchIcon size={16} />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
-        <Select aria-label="What was done" w={230} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds.map((k) => ({ value: k, label: actionOf(k).words }))]} />
+        <Select aria-label="What was done" w={230} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds]} />
         <Export name={name} file={file} list={list} wanted={wanted} disabled={changes.length === 0} />
       </div>
       <ProblemPanel error={log.error} onRetry={() => void log.refetch()} />
@@ -110,20 +111,20 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
         </span>
       </div>
       <p className="entry-who">
-        <b data-hint={change.actor?.subject}>{actorOf(change)}</b>
+        <b dir="auto" data-hint={change.actor?.subject}>{actorOf(change)}</b>
         {roles && <span className="dimmed"> as {roles}</span>}
         {change.actor?.address && <span className="dimmed"> from {change.actor.address}</span>}
       </p>
-      {change.reason && <blockquote>{change.reason}</blockquote>}
+      {change.reason && <blockquote dir="auto">{change.reason}</blockquote>}
       {diffs.length > 0 && (
         <dl className="diffs">
           {diffs.map((d) => (
             <div key={d.field}>
               <dt>{d.field}</dt>
               <dd>
-                {d.from && <del>{d.from}</del>}
+                {d.from && <del dir="auto">{d.from}</del>}
                 {d.from && <span aria-hidden="true">→</span>}
-                {d.to ? <ins>{d.to}</ins> : <span className="dimmed">nothing</span>}
+                {d.to ? <ins dir="auto">{d.to}</ins> : <span className="dimmed">nothing</span>}
               </dd>
             </div>
           ))}

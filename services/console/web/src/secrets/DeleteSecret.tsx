@@ -1,11 +1,13 @@
-import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { deleteSecret } from "../api/vault";
 import { navigate, paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -22,7 +24,8 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
   const [typed, setTyped] = useState("");
   const [reason, setReason] = useState("");
   const [force, setForce] = useState(false);
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(reason !== "", busy);
   const refused = error?.reason === "SECRET_IN_USE";
   const inUse = refused || (secret.referenceCount ?? 0) > 0;
   const referrers = useReferrers(name, inUse);
@@ -34,14 +37,15 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
       await deleteSecret(name, { etag: refused ? undefined : secret.etag, reason: reason.trim(), force });
       toast(`${id} is deleted.`);
       onClose();
-      if (!window.location.pathname.endsWith("/secrets")) navigate(paths.secrets(workspace));
+      if (!window.location.pathname.endsWith("/secrets")) navigate(paths.secrets(workspace), { force: true });
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
       cache.removeQueries({ queryKey: ["secret", name] });
     });
 
   return (
-    <Modal opened onClose={onClose} title={inUse && !admin ? "This secret is in use" : "Delete secret"}>
+    <Dialog onClose={onClose} title={inUse && !admin ? "This secret is in use" : "Delete secret"}>
       <form
+        ref={form}
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
@@ -74,7 +78,7 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
         )}
         {!refused && <ProblemPanel error={error} />}
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             {inUse && !admin ? "Close" : "Cancel"}
           </Button>
           {(!inUse || admin) && (
@@ -84,6 +88,6 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
           )}
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

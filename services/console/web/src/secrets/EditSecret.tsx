@@ -1,22 +1,26 @@
-import { Button, Group, Modal, Radio, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Radio, Skeleton, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { violationOf } from "../api/problem";
 import { getSecret, updateSecret } from "../api/vault";
+import { useUnsaved } from "../app/unsaved";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Conflict, differencesOf } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { HostsField, LabelsField } from "../ui/LabelsField";
 import { Notice, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { useStillWrong } from "../ui/useStillWrong";
 import { changedPaths, draftOf, fields } from "./draft";
 import { ReferrerList, useReferrers } from "./Referrers";
 import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
+import { Stored } from "./Stored";
 import { usages, type KnownUsage } from "./usage";
 import { ValueField, type ValueHandle } from "./ValueField";
 
@@ -30,17 +34,26 @@ interface Props {
 /** Changes a secret: what is known of it, or its value, which makes a new version. */
 export function EditSecret({ name, rotate, onClose }: Props) {
   // Read anew, so that what is edited is what is there.
+  const [stored, setStored] = useState<SecretJson>();
   const secret = useQuery({ queryKey: ["secret", name, "edit"], queryFn: ({ signal }) => getSecret(name, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
   return (
-    <Modal opened onClose={onClose} title={<>{rotate ? "New value for" : "Edit"} <span className="mono">{idOf(name)}</span></>} size={620} closeOnClickOutside={false}>
+    <Dialog onClose={onClose} title={stored ? "Stored" : rotate ? "New value for" : "Edit"} of={stored ? undefined : idOf(name)} shows={stored ?? secret.data?.etag} size={620} closeOnClickOutside={false}>
       <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
       {secret.isPending && <Skeleton height={260} />}
-      {secret.data && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onClose={onClose} />}
-    </Modal>
+      {stored && <Stored secret={stored} onClose={onClose} />}
+      {secret.data && !stored && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onStored={setStored} onClose={onClose} />}
+    </Dialog>
   );
 }
 
-function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; rotate?: boolean; onReload: () => void; onClose: () => void }) {
+interface FormProps extends Omit<Props, "name"> {
+  secret: SecretJson;
+  onReload: () => void;
+  /** Told of a secret whose new value the vault says something about. */
+  onStored: (secret: SecretJson) => void;
+}
+
+function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
   const name = secret.name ?? "";
@@ -50,10 +63,13 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
   const [keep, setKeep] = useState(false);
   const [reason, setReason] = useState("");
   const [theirs, setTheirs] = useState<SecretJson>();
-  const { run, busy, error } = useAction();
+  const [filled, setFilled] = useState(false);
+  const { run, busy, error: refused, reset, form } = useAction();
+  const error = useStillWrong(refused, { secret: { description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, rotationPeriod: draft.days } });
   const credential = secret.usage === "USAGE_CREDENTIAL";
   const before = draftOf(secret);
   const changed = changedPaths(before, draft);
+  useUnsaved(changed.length > 0 || filled || reason !== "", busy);
   const wrongDays = changed.includes("rotation_period") && daysError(draft.days);
   const ready = (changed.length > 0 || rotating) && !wrongDays;
 
@@ -68,17 +84,19 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
         );
         value.current?.clear();
         toast(savedWords(saved, Boolean(found), keep));
+        if (saved.valueFacts) onStored(saved);
+        else onClose();
       } catch (failure) {
         if ((failure as { reason?: string }).reason !== "ETAG_MISMATCH") throw failure;
         setTheirs(await getSecret(name));
         return;
       }
-      onClose();
       for (const queryKey of [["secrets", workspace], ["secret", name], ["versions", name], ["history", name]]) void cache.invalidateQueries({ queryKey });
     });
 
   return (
     <form
+      ref={form}
       className="stack"
       noValidate
       onSubmit={(e) => {
@@ -92,12 +110,21 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
           <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
           {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
           <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
-          <Switch checked={rotating} onChange={(e) => setRotating(e.currentTarget.checked)} label="Store a new value" description="It becomes the next version." />
+          <Switch checked={rotating} onChange={(e) => { setRotating(e.currentTarget.checked); setFilled(false); }} label="Store a new value" description="It becomes the next version." />
         </>
       )}
       {rotating && (
         <>
-          <ValueField ref={value} first={rotate} favour={(secret.usage ?? "USAGE_KEY") as KnownUsage} problem={error} />
+          <ValueField
+            ref={value}
+            first={rotate}
+            favour={(secret.usage ?? "USAGE_KEY") as KnownUsage}
+            problem={error}
+            onFill={(some) => {
+              setFilled(some);
+              reset();
+            }}
+          />
           <Start current={secret.currentVersion ?? 0} keep={keep} onKeep={setKeep} />
           <Affected secret={secret} keep={keep} />
         </>
@@ -105,7 +132,7 @@ function EditForm({ secret, rotate, onReload, onClose }: { secret: SecretJson; r
       <TextInput label="Reason" description="Optional, for the change log." maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
-        <Button variant="subtle" color="gray" onClick={onClose}>
+        <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
           Cancel
         </Button>
         <Button type="submit" loading={busy} disabled={!ready}>

@@ -1,17 +1,20 @@
-import { Button, Group, Modal, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Textarea, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { violationOf } from "../api/problem";
 import { replacePurpose, updateSecret } from "../api/vault";
+import { useUnsaved } from "../app/unsaved";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Card, Fact, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { FullTime } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { useStillWrong } from "../ui/useStillWrong";
 import { Chains } from "./Chains";
 import { chainsError, chainsIn, purposeWords, replaceable, shareable } from "./purpose";
 import { sharedWarning } from "./usage";
@@ -98,22 +101,28 @@ interface Props {
 function ReplacePurpose({ secret, onClose }: Props) {
   const [text, setText] = useState((secret.purpose?.chains ?? []).join("\n"));
   const [reason, setReason] = useState("");
-  const { run, busy, error } = useAction();
-  const renew = useRenew(secret);
+  const [cost, setCost] = useState("");
+  const { run, busy, error: refused, form } = useAction();
   const chains = chainsIn(text);
-  const ready = chains.length > 0 && reason.trim() !== "" && chains.join("\n") !== secret.purpose?.chains?.join("\n");
+  const error = useStillWrong(refused, { chains, reason, minCost: cost });
+  const renew = useRenew(secret);
+  const before = (secret.purpose?.chains ?? []).join("\n");
+  const costs = /^\d{0,19}$/.test(cost.trim());
+  const ready = chains.length > 0 && costs && reason.trim() !== "" && (chains.join("\n") !== before || cost.trim() !== "");
+  useUnsaved(text !== before || cost !== "" || reason !== "", busy);
   const replace = () =>
     run(async () => {
       // Findings count lines, so that each is one chain.
       setText(chains.join("\n"));
       // What changed in the meantime is read, so that it shows before the next attempt.
-      await replacePurpose(secret.name ?? "", { chains, reason: reason.trim(), etag: secret.etag, requestId: crypto.randomUUID() }).finally(renew);
+      await replacePurpose(secret.name ?? "", { chains, minCost: cost.trim() || undefined, reason: reason.trim(), etag: secret.etag, requestId: crypto.randomUUID() }).finally(renew);
       toast(`The purpose of ${idOf(secret.name)} is replaced.`);
       onClose();
     });
   return (
-    <Modal opened onClose={onClose} title="Replace purpose" size={620}>
+    <Dialog onClose={onClose} title="Replace purpose" size={620}>
       <form
+        ref={form}
         className="stack"
         noValidate
         onSubmit={(e) => {
@@ -128,10 +137,11 @@ function ReplacePurpose({ secret, onClose }: Props) {
           <p>Endpoints that use the key for the old purpose fail until they are saved with the new one.</p>
         </Notice>
         <Textarea label="Used for" description="One chain per line, as a test of the encryption lists them." withAsterisk autosize minRows={3} maxRows={10} spellCheck={false} autoComplete="off" classNames={{ input: "mono" }} data-autofocus value={text} error={chainsError(error)} onChange={(e) => setText(e.currentTarget.value)} />
+        <TextInput label="Least iterations" description={`Of PBKDF2 in these chains. Empty: ${Number(secret.purpose?.minCost ?? 0) > 0 ? `at least ${Number(secret.purpose?.minCost).toLocaleString("en")}, as before` : "as before"}.`} inputMode="numeric" autoComplete="off" maxLength={19} value={cost} error={costs ? violationOf(error, "min_cost") : "A whole number."} onChange={(e) => setCost(e.currentTarget.value)} />
         <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" color="red" loading={busy} disabled={!ready}>
@@ -139,14 +149,15 @@ function ReplacePurpose({ secret, onClose }: Props) {
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
 /** Lets a key serve the endpoints of several hosts, for good. */
 function ShareKey({ secret, onClose }: Props) {
   const [reason, setReason] = useState("");
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(reason !== "", busy);
   const renew = useRenew(secret);
   const share = () =>
     run(async () => {
@@ -155,8 +166,9 @@ function ShareKey({ secret, onClose }: Props) {
       onClose();
     });
   return (
-    <Modal opened onClose={onClose} title="Share key" size={520}>
+    <Dialog onClose={onClose} title="Share key" size={520}>
       <form
+        ref={form}
         className="stack"
         noValidate
         onSubmit={(e) => {
@@ -173,7 +185,7 @@ function ShareKey({ secret, onClose }: Props) {
         <TextInput label="Reason" description="Optional, for the change log." maxLength={512} data-autofocus value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" color="red" loading={busy}>
@@ -181,6 +193,6 @@ function ShareKey({ secret, onClose }: Props) {
           </Button>
         </Group>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,11 +1,13 @@
-import { Button, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { violationOf } from "../api/problem";
 import { updateSealing } from "../api/vault";
+import { useUnsaved } from "../app/unsaved";
 import type { SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Copy } from "../ui/Copy";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Fact, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -18,7 +20,7 @@ import { type Ability, useSealing } from "./sealing";
 export function SealingSettings({ onClose }: { onClose: () => void }) {
   const sealing = useSealing();
   return (
-    <Modal opened onClose={onClose} title="Sealed values" size={620}>
+    <Dialog onClose={onClose} title="Sealed values" shows={sealing.isPending} size={620}>
       <div className="stack">
         <p>
           This console seals each value in the browser, with a public key of the vault. Whatever lies in between, such as the gateway or a proxy that terminates TLS, cannot read it. Sealing does not help against a gateway that serves a modified console or another key.
@@ -32,7 +34,7 @@ export function SealingSettings({ onClose }: { onClose: () => void }) {
           </>
         )}
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -93,7 +95,8 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
   const { workspace, admin } = useAccess();
   const cache = useQueryClient();
   const [reason, setReason] = useState("");
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(reason !== "", busy);
   const required = sealing.required ?? false;
   if (required && !admin) return <p className="dimmed">Only a super admin can accept values that are not sealed again.</p>;
   const ready = !required || reason.trim() !== "";
@@ -108,6 +111,7 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
     });
   return (
     <form
+      ref={form}
       className="stack"
       noValidate
       onSubmit={(e) => {
@@ -125,7 +129,7 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
       <TextInput label="Reason" description={required ? "For the change log." : "Optional, for the change log."} withAsterisk={required} maxLength={512} autoComplete="off" value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
-        <Button variant="subtle" color="gray" onClick={onDone}>
+        <Button variant="subtle" color="gray" disabled={busy} onClick={onDone}>
           Cancel
         </Button>
         <Button type="submit" color={required ? "red" : undefined} loading={busy} disabled={!ready}>

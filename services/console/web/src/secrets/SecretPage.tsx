@@ -183,7 +183,7 @@ function Overview({ secret }: { secret: SecretJson }) {
       </div>
       <Card title="About">
         <dl className="facts">
-          <Fact term="Description">{secret.description ? <span className="prose">{secret.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Description">{secret.description ? <span className="prose" dir="auto">{secret.description}</span> : <span className="dimmed">None</span>}</Fact>
           <Fact term="For">
             {usage.name}. <span className="dimmed">{usage.words}</span>
           </Fact>

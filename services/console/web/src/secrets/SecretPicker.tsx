@@ -5,7 +5,9 @@ import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { listSecrets } from "../api/vault";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import type { StoredValue } from "../shape/decoding";
 import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
+import { inOrder } from "../ui/order";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
 import { storable, usages, type KnownUsage } from "./usage";
@@ -13,7 +15,8 @@ import { storable, usages, type KnownUsage } from "./usage";
 interface Props {
   /** The resource name of what is chosen. */
   value: string | undefined;
-  onChange: (name: string) => void;
+  /** Told of the choice, and of the value if that was stored from here just now. */
+  onChange: (name: string, stored?: StoredValue) => void;
   label: string;
   /** The only use that fits here. */
   usage: KnownUsage;
@@ -58,7 +61,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
           {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
           <Combobox.Options aria-label="Secrets" className="picker-options">
-            {found.data?.secrets?.map((s) => (
+            {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
             {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}
@@ -76,7 +79,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
         </Combobox.Dropdown>
       </Combobox>
       {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s) => s.name && onChange(s.name)} />
+      {storing && <StoreSecret onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />}
     </div>
   );
 }
@@ -92,7 +95,7 @@ function SecretOption({ secret, host, active }: { secret: SecretJson; host?: str
         <span className="row-tags">
           <SecretTags secret={secret} />
         </span>
-        <small>{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
+        <small dir="auto">{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
       </div>
     </Combobox.Option>
   );

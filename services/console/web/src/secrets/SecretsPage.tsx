@@ -3,10 +3,12 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { useAccess } from "../api/access";
 import { listSecrets, type Sort } from "../api/vault";
+import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { useParams } from "../app/router";
 import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
-import { Pager, usePages } from "../ui/Pager";
+import { Pager, useFirstAgain, usePages } from "../ui/Pager";
+import { inOrder } from "../ui/order";
 import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
@@ -35,13 +37,14 @@ export function SecretsPage() {
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
   const size = Number(params.get("size") ?? 50);
-  const pages = usePages(JSON.stringify([workspace, filter, size]));
+  const pages = usePages();
   const secrets = useQuery({
     queryKey: ["secrets", workspace, filter, size, pages.token ?? ""],
     queryFn: ({ signal }) => listSecrets(workspace, { ...filter, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
-  const list = secrets.data?.secrets;
+  useFirstAgain(pages, secrets.error);
+  const list = inOrder(secrets.data?.secrets, filter.orderBy, !pages.token && !secrets.data?.nextPageToken);
   const filtered = Boolean(filter.query || filter.usage || filter.label || rotationDueBefore);
   const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData;
 
@@ -90,9 +93,9 @@ export function SecretsPage() {
             No secret in this workspace matches your search.
           </Empty>
         ) : (
-          <Empty icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
+          <EmptyWorkspace icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
             Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
-          </Empty>
+          </EmptyWorkspace>
         )
       ) : (
         !(secrets.error && !list) && (
@@ -102,7 +105,7 @@ export function SecretsPage() {
           </>
         )
       )}
-      <StoreSecret opened={storing} onClose={() => setStoring(false)} />
+      {storing && <StoreSecret onClose={() => setStoring(false)} />}
       {sealing && <SealingSettings onClose={() => setSealing(false)} />}
     </div>
   );

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Switch, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Radio, Switch, Textarea, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
@@ -6,56 +6,60 @@ import { refusal } from "../api/client";
 import { idOf, idRule, idRules, secretName } from "../api/names";
 import { Problem, violationOf } from "../api/problem";
 import { createSecret, isTaken } from "../api/vault";
-import { Link } from "../app/Link";
-import { paths } from "../app/router";
+import { useUnsaved } from "../app/unsaved";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
-import { Copy } from "../ui/Copy";
-import { AlertIcon, CheckIcon, CrossIcon, ShieldCheckIcon } from "../ui/icons";
+import { Dialog } from "../ui/Dialog";
+import { AlertIcon, CheckIcon, CrossIcon } from "../ui/icons";
 import { HostsField, LabelsField, type LabelMap } from "../ui/LabelsField";
 import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
+import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { useStillWrong } from "../ui/useStillWrong";
+import { takenFor } from "./facts";
 import { chainsOf, PurposeField, type Stated } from "./PurposeField";
 import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
+import { Stored } from "./Stored";
 import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from "./usage";
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
-  opened: boolean;
   onClose: () => void;
   /** What it is for, where the place that asks allows one use only. */
   usage?: KnownUsage;
   /** The host that a credential is wanted for. */
   host?: string;
-  /** Told of the stored secret. Then the dialog closes by itself. */
-  onStored?: (secret: SecretJson) => void;
+  /** Told of the stored secret, and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
+  onStored?: (secret: SecretJson, generated: boolean) => void;
 }
 
 /** Stores a new secret. The value is sealed for the vault, and the page forgets it. */
-export function StoreSecret({ opened, onClose, ...rest }: Props) {
+export function StoreSecret({ onClose, ...rest }: Props) {
   const [stored, setStored] = useState<SecretJson>();
   const close = () => {
     onClose();
     setStored(undefined);
   };
-  const done = (secret: SecretJson) => {
-    if (!rest.onStored) {
+  const done = (secret: SecretJson, generated: boolean) => {
+    rest.onStored?.(secret, generated);
+    // Whoever is asked to choose a secret goes on, unless there is something to know of the value.
+    if (!rest.onStored || secret.valueFacts?.notes?.length || secret.valueFacts?.convertedFrom) {
       setStored(secret);
       return;
     }
-    rest.onStored(secret);
+    if (secret.valueFacts) toast(`${idOf(secret.name)} is stored. Taken for: ${takenFor(secret.valueFacts)}.`);
     close();
   };
   return (
-    <Modal opened={opened} onClose={close} title={stored ? "Stored" : "Store New Secret"} size={620} closeOnClickOutside={false}>
-      {stored ? <Stored secret={stored} onMore={() => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
-    </Modal>
+    <Dialog onClose={close} title={stored ? "Stored" : "Store New Secret"} shows={stored} size={620} closeOnClickOutside={false}>
+      {stored ? <Stored secret={stored} onMore={rest.onStored ? undefined : () => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
+    </Dialog>
   );
 }
 
-interface FormProps extends Omit<Props, "opened" | "onClose" | "onStored"> {
-  onDone: (secret: SecretJson) => void;
+interface FormProps extends Omit<Props, "onClose" | "onStored"> {
+  onDone: (secret: SecretJson, generated: boolean) => void;
   onCancel: () => void;
 }
 
@@ -64,7 +68,8 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const cache = useQueryClient();
   const value = useRef<ValueHandle>(null);
   const [id, setId] = useState("");
-  const [usage, setUsage] = useState<KnownUsage>(only ?? "USAGE_KEY");
+  // What it is cannot be changed later, so nothing is chosen beforehand.
+  const [usage, setUsage] = useState(only);
   const [hosts, setHosts] = useState<string[]>(host ? [host] : []);
   const [description, setDescription] = useState("");
   const [labels, setLabels] = useState<LabelMap>({});
@@ -72,7 +77,10 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [shared, setShared] = useState(false);
   const [stated, setStated] = useState<Stated>();
   const [reason, setReason] = useState("");
-  const { run, busy, error, reset } = useAction();
+  const [filled, setFilled] = useState(false);
+  const { run, busy, error: refused, reset, form } = useAction();
+  const error = useStillWrong(refused, { secretId: id, secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared }, reason });
+  useUnsaved(filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0, busy);
   const exposed = usage === "USAGE_EXPOSED_KEY";
 
   const save = () =>
@@ -90,13 +98,14 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         { requestId: found.requestId, ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
-      onDone(secret);
+      onDone(secret, Boolean(found.value.generate));
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
-  const ready = idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
+  const ready = usage && idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
 
   return (
     <form
+      ref={form}
       className="stack"
       noValidate
       onSubmit={(e) => {
@@ -106,8 +115,8 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         if (ready) void save();
       }}
     >
-      <NameField value={id} onChange={(next) => { setId(next); reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
       {!only && <UsageField value={usage} onChange={setUsage} />}
+      <NameField value={id} onChange={(next) => { setId(next); if (error?.reason === "SECRET_EXISTS") reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
       {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
       {exposed && (
         <Notice tone="bad" icon={<AlertIcon size={18} />} title="This key can be computed">
@@ -115,7 +124,15 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
           <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
         </Notice>
       )}
-      <ValueField ref={value} favour={usage} problem={error} />
+      <ValueField
+        ref={value}
+        favour={usage}
+        problem={error}
+        onFill={(some) => {
+          setFilled(some);
+          reset();
+        }}
+      />
       {usage === "USAGE_KEY" && <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />}
       <Textarea
         label="Description"
@@ -138,7 +155,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       </details>
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
       <Group justify="flex-end" className="modal-foot">
-        <Button variant="subtle" color="gray" onClick={onCancel}>
+        <Button variant="subtle" color="gray" disabled={busy} onClick={onCancel}>
           Cancel
         </Button>
         <Button type="submit" loading={busy} disabled={!ready}>
@@ -161,7 +178,6 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
         label="Secret Name"
         description="It cannot be changed later. Example: payment-api-key"
         withAsterisk
-        data-autofocus
         autoComplete="off"
         spellCheck={false}
         maxLength={128}
@@ -184,50 +200,23 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
   );
 }
 
-function UsageField({ value, onChange }: { value: KnownUsage; onChange: (usage: KnownUsage) => void }) {
+function UsageField({ value, onChange }: { value: KnownUsage | undefined; onChange: (usage: KnownUsage) => void }) {
   const { admin } = useAccess();
   return (
-    <Radio.Group label="What it is for" description="It cannot be changed later." value={value} onChange={(u) => onChange(u as KnownUsage)}>
+    <Radio.Group label="What is it?" description="It cannot be changed later." withAsterisk value={value ?? null} onChange={(u) => onChange(u as KnownUsage)}>
       <div className="choices">
         {storable(admin).map((key) => (
           <label key={key} className="choice" data-checked={value === key || undefined}>
-            <Radio value={key} aria-label={usages[key].name} aria-describedby={`usage-${key}`} />
+            <Radio value={key} aria-label={usages[key].question} aria-describedby={`usage-${key}`} />
             <span>
-              <b>{usages[key].name}</b>
-              <small id={`usage-${key}`}>{usages[key].words}</small>
+              <b>{usages[key].question}</b>
+              <small id={`usage-${key}`}>
+                {usages[key].examples} {usages[key].words}
+              </small>
             </span>
           </label>
         ))}
       </div>
     </Radio.Group>
-  );
-}
-
-function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore: () => void; onClose: () => void }) {
-  const { workspace } = useAccess();
-  const id = idOf(secret.name);
-  return (
-    <div className="stored" role="status">
-      <div className="stored-icon">
-        <ShieldCheckIcon size={28} />
-      </div>
-      <h2 className="mono wrap-anywhere">
-        {id} <Copy text={id} what="name" />
-      </h2>
-      <p>
-        The value is in the vault and no longer on this page. <b>It cannot be viewed again</b> by anyone. Refer to it by its name. To change it, store a new version.
-      </p>
-      <Group justify="center" className="modal-foot">
-        <Button variant="subtle" color="gray" onClick={onMore}>
-          Store another
-        </Button>
-        <Link to={paths.secret(workspace, id)} className="button-link">
-          View details
-        </Link>
-        <Button data-autofocus onClick={onClose}>
-          Done
-        </Button>
-      </Group>
-    </div>
   );
 }

@@ -4,14 +4,15 @@ import type { Problem } from "../api/problem";
 import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { base64 } from "../session/pkce";
 import { session } from "../session/session";
+import { CopyBlock } from "../ui/Copy";
 import { DiceIcon, FileIcon, PencilIcon } from "../ui/icons";
 import { kinds } from "./kinds";
 import { seal, type Place, type Plain } from "./seal";
 import { SealHint, SealedNote, UnsealableNote } from "./SealNotes";
 import { type Ability, unsealable, useSealing } from "./sealing";
 import type { KnownUsage } from "./usage";
-import { FileDrop, Generated, Masked } from "./ValueInputs";
-import { valueError } from "./values";
+import { FileDrop, FilePassword, Generated, Masked } from "./ValueInputs";
+import { commandIn, isPkcs12, startOf, valueError } from "./values";
 
 /** The limit of a value, in bytes. */
 const limit = 64 * 1024;
@@ -47,22 +48,28 @@ interface Props {
   ref: Ref<ValueHandle>;
   problem?: Problem;
   /** What it is for: a kind that suits is offered first. */
-  favour: KnownUsage;
+  favour: KnownUsage | undefined;
   /** Whether the dialog begins here, and the focus with it. */
   first?: boolean;
+  /** Told when a value is entered, and when none is left. */
+  onFill?: (some: boolean) => void;
 }
 
 /**
  * Where a value is typed, dropped or ordered. The value is in the text area or the file
  * alone, never in React's state: what cannot be kept by mistake need not be forgotten.
  */
-export function ValueField({ ref, problem, favour, first }: Props) {
+export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const [way, setWay] = useState<Way>("text");
   const [kind, setKind] = useState<Generate_KindJson>();
   const [size, setSize] = useState(0);
   const area = useRef<HTMLTextAreaElement>(null);
   const file = useRef<File>(undefined);
   const [fileName, setFileName] = useState("");
+  // A PKCS #12 file has a password, which is in its input alone.
+  const password = useRef<HTMLInputElement>(null);
+  const [locked, setLocked] = useState(false);
+  const group = useRef<HTMLDivElement>(null);
   const [reason, setReason] = useState("");
   const [said, setSaid] = useState<string>();
   const [sealed, setSealed] = useState<Sealed>();
@@ -70,9 +77,11 @@ export function ValueField({ ref, problem, favour, first }: Props) {
   const sealing = useSealing();
   const obstacle = unsealable(sealing);
   const error = said ?? valueError(problem);
+  const command = said ? undefined : commandIn(problem);
   // A weak key is asked about once the vault has refused it.
   const [weak, setWeak] = useState(false);
   if (!weak && error?.includes("weak_reason")) setWeak(true);
+  if (!locked && problem?.metadata.form === "PKCS12_PASSWORD") setLocked(true);
   const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
 
   /** Makes the page forget the value itself. */
@@ -84,13 +93,21 @@ export function ValueField({ ref, problem, favour, first }: Props) {
   };
   const clear = () => {
     empty();
+    if (password.current) password.current.value = "";
+    setLocked(false);
     setSealed(undefined);
     setSaid(undefined);
     setBypassed(false);
+    onFill?.(false);
   };
   const fill = (bytes: number) => {
     setSize(bytes);
     setSaid(undefined);
+    onFill?.(bytes > 0);
+  };
+  const say = (words: string) => {
+    setSaid(words);
+    (area.current ?? group.current)?.focus();
   };
   const read = async (): Promise<Plain | undefined> => {
     if (way === "file") return file.current && { bytes: new Uint8Array(await file.current.arrayBuffer()), text: false };
@@ -112,17 +129,17 @@ export function ValueField({ ref, problem, favour, first }: Props) {
     take: async (secret) => {
       setSaid(undefined);
       const requestId = crypto.randomUUID();
-      const why = weak && reason ? { weakReason: reason } : {};
+      const why = { ...(weak && reason && { weakReason: reason }), ...(locked && password.current?.value && { filePassword: password.current.value }) };
       if (way === "generate") return { requestId, value: { generate: { kind: chosen } } };
       if (sealed?.secret === secret) return { ...sealed, value: { ...sealed.value, ...why } };
       if (sealed) {
         clear();
-        setSaid("The value was sealed for another name and has left this page. Enter it again.");
+        say("The value was sealed for another name and has left this page. Enter it again.");
         return undefined;
       }
       const plain = await read();
       if (!plain?.bytes.length) {
-        setSaid("Enter a value.");
+        say("Enter a value.");
         return undefined;
       }
       if (plain.bytes.length > limit) return undefined; // the field says so
@@ -134,7 +151,7 @@ export function ValueField({ ref, problem, favour, first }: Props) {
       plain.bytes.fill(0);
       if (open) return { requestId, value: { ...open, ...why } };
       if (!made) {
-        setSaid("The value is not sealed, so it was not sent.");
+        say("The value is not sealed, so it was not sent.");
         return undefined;
       }
       empty();
@@ -158,7 +175,7 @@ export function ValueField({ ref, problem, favour, first }: Props) {
 
   const label = useId();
   return (
-    <div className="field" role="group" aria-labelledby={label}>
+    <div ref={group} className="field" role="group" aria-labelledby={label} tabIndex={-1}>
       <div className="field-head">
         <span className="field-label" id={label}>
           Value
@@ -185,12 +202,20 @@ export function ValueField({ ref, problem, favour, first }: Props) {
             file.current = f;
             setFileName(f.name);
             fill(f.size);
+            void startOf(f).then((start) => setLocked(isPkcs12(start)));
           }}
         />
       )}
       {way !== "generate" && !sealed && (obstacle ? <UnsealableNote obstacle={obstacle} accepted={bypassed} onAccept={setBypassed} onRetry={() => void sealing.refetch()} /> : <SealHint ability={sealing.data} />)}
       {size > limit && <p className="field-error">A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
+      {way === "file" && locked && <FilePassword input={password} />}
       {error && <p className="field-error" role="alert">{error}</p>}
+      {command && <CopyBlock text={command} what="command" />}
+      {way !== "generate" && !sealed && (
+        <p className="field-hint">
+          After you save, <strong>no one can view this value again</strong>. If you need it elsewhere, keep it there first.
+        </p>
+      )}
       {weak && way !== "generate" && (
         <TextInput
           label="Why a weak key is used"

@@ -1,4 +1,4 @@
-import { Button, Select } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useEffect, useId, useRef, useState, type DragEvent } from "react";
 import type { Generate_KindJson } from "../gen/keyward/vault/v1/resources_pb";
 import { EyeIcon, EyeOffIcon, FileIcon, UploadIcon } from "../ui/icons";
@@ -26,7 +26,8 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
   }, [area]);
   const measure = (element: HTMLTextAreaElement) => {
     onSize(new TextEncoder().encode(element.value).length);
-    setBlanks(/^\s|\s$/.test(element.value));
+    // A key in PEM ends with a line end, and may begin with words.
+    setBlanks(/^\s|\s$/.test(element.value) && !/-----END [^-]+-----\s*$/.test(element.value));
   };
   return (
     <>
@@ -101,6 +102,17 @@ export function FileDrop({ name, size, onFile }: { name: string; size: number; o
       <input ref={input} type="file" aria-label="File with the value" className="sr-only" tabIndex={-1} onChange={(e) => pick(e.currentTarget)} />
     </div>
   );
+}
+
+/** The password of a PKCS #12 file. Like a value, it is in its input alone. */
+export function FilePassword({ input }: { input: React.RefObject<HTMLInputElement | null> }) {
+  useEffect(() => {
+    const element = input.current;
+    return () => {
+      if (element) element.value = "";
+    };
+  }, [input]);
+  return <TextInput ref={input} type="password" label="Password of the file" description="Opens the PKCS #12 file once, and is not kept. Empty if it has none." autoComplete="off" data-1p-ignore="" data-lpignore="true" maxLength={256} />;
 }
 
 export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: Generate_KindJson) => void }) {

@@ -1,10 +1,12 @@
-import { Button, Checkbox, Group, Modal, Skeleton, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Skeleton, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
 import { idOf } from "../api/names";
 import { actOnVersion, type VersionAct } from "../api/vault";
+import { useUnsaved } from "../app/unsaved";
 import { Conflict } from "../ui/Conflict";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Fact, Notice, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -35,7 +37,8 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const [reason, setReason] = useState("");
   const [force, setForce] = useState(false);
   const [conflict, setConflict] = useState(false);
-  const { run, busy, error } = useAction();
+  const { run, busy, error, form } = useAction();
+  useUnsaved(reason !== "", busy);
   const refused = error?.reason === "VERSION_IN_USE";
   const why = act === "destroy" ? inUse(secret, version, Date.now()) : undefined;
   const used = refused || why !== undefined;
@@ -60,8 +63,9 @@ export function VersionDialog({ now, act, onClose }: Props) {
     });
 
   return (
-    <Modal opened onClose={onClose} title={`${actWords[act].name} version ${number}`} size={520}>
+    <Dialog onClose={onClose} title={`${actWords[act].name} version ${number}`} size={520}>
       <form
+        ref={form}
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
@@ -80,7 +84,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
         <TextInput label="Reason" description={used ? "For the change log." : "Optional, for the change log."} withAsterisk={used} maxLength={512} data-autofocus={act === "destroy" ? undefined : true} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
         {!refused && <ProblemPanel error={error} />}
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
             Cancel
           </Button>
           <Button type="submit" color={act === "destroy" ? "red" : undefined} loading={busy} disabled={!ready}>
@@ -102,7 +106,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
           onClose={() => setConflict(false)}
         />
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

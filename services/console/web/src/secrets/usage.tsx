@@ -3,16 +3,19 @@ import { Tag, type Tone } from "../ui/parts";
 
 interface Words {
   name: string;
+  /** The name as the answer to what a value is, and what people know it as. */
+  question: string;
+  examples: string;
   words: string;
   tone: Tone;
 }
 
 /** What a secret can be for, in the order that one looks for it. */
 export const usages: Record<Exclude<UsageJson, "USAGE_UNSPECIFIED">, Words> = {
-  USAGE_KEY: { name: "Key", words: "Encrypts, decrypts or signs payloads. Its bytes never leave the platform.", tone: "info" },
-  USAGE_CREDENTIAL: { name: "Credential", words: "An API key, token or password that is sent as it is, only to the hosts you name.", tone: "warn" },
-  USAGE_PARAMETER: { name: "Parameter", words: "A static IV or a salt. Public by declaration: it may become visible.", tone: "quiet" },
-  USAGE_EXPOSED_KEY: { name: "Exposed key", words: "For a partner that uses the beginning of the key as the IV.", tone: "bad" },
+  USAGE_KEY: { name: "Key", question: "Encryption or signing key", examples: "AES key, RSA private key, HMAC or webhook secret.", words: "Encrypts, decrypts or signs payloads. Its bytes never leave the platform.", tone: "info" },
+  USAGE_CREDENTIAL: { name: "Credential", question: "Credential that is sent", examples: "API key, password, access token.", words: "Sent as it is, only to the hosts you name.", tone: "warn" },
+  USAGE_PARAMETER: { name: "Parameter", question: "Public parameter", examples: "Static IV, salt.", words: "Public by declaration: it may become visible.", tone: "quiet" },
+  USAGE_EXPOSED_KEY: { name: "Exposed key", question: "Exposed key", examples: "", words: "For a partner that uses the beginning of the key as the IV.", tone: "bad" },
 };
 
 export type KnownUsage = keyof typeof usages;

@@ -8,3 +8,21 @@ export function valueError(problem: Problem | undefined): string | undefined {
   const found = [...fields].map((f) => violationOf(problem, f));
   return found.length > 0 ? found.join(" ") : undefined;
 }
+
+/** The command that the server says helps with a value, such as `openssl …`; a sentence ends with it. */
+export function commandIn(problem: Problem | undefined): string | undefined {
+  const found = problem?.violations.filter((v) => v.field.startsWith("secret.value")).map((v) => /: ([a-z][a-z-]+ .*-.+)$/.exec(v.description)?.[1]);
+  return found?.find(Boolean)?.replace(/\.$/, "");
+}
+
+/** The first bytes of a file. */
+export async function startOf(file: Blob): Promise<Uint8Array> {
+  return new Uint8Array(await file.slice(0, 16).arrayBuffer());
+}
+
+/** Whether a file begins as PKCS #12 does: a SEQUENCE, and in it version 3 (RFC 7292, section 4). */
+export function isPkcs12(start: Uint8Array): boolean {
+  const length = start[1] ?? 0;
+  const version = 2 + (length & 0x80 ? length & 0x7f : 0);
+  return start[0] === 0x30 && [2, 1, 3].every((byte, i) => start[version + i] === byte);
+}

@@ -1,5 +1,6 @@
-import { Button, Group, Modal } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useState } from "react";
+import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
 import { session, type Person } from "./session";
@@ -12,10 +13,10 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
     void session.signInAgain();
   };
   return (
-    <Modal opened onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
+    <Dialog onClose={() => undefined} withCloseButton={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
       <div className="stack">
         <p>
-          Sign in again as <b>{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
+          Sign in again as <b dir="auto">{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
         </p>
         {opened && !problem && <p role="status">Go on in the window that was opened.</p>}
         {problem && (
@@ -32,6 +33,6 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
           </Button>
         </Group>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

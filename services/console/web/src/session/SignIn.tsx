@@ -1,11 +1,12 @@
 import { Button, Loader } from "@mantine/core";
 import type { ReactNode } from "react";
-import { Mark } from "../ui/icons";
+import { useTitle } from "../app/title";
+import { AlertIcon, Mark } from "../ui/icons";
 import { Notice } from "../ui/parts";
-import { AlertIcon } from "../ui/icons";
 import { session } from "./session";
 
 function Alone({ title, children }: { title: string; children: ReactNode }) {
+  useTitle(title);
   return (
     <main className="alone">
       <div className="alone-card">
@@ -62,7 +63,7 @@ export function SignIn({ standalone, problem }: { standalone: boolean; problem?:
 
 function LocalSteps() {
   return (
-    <div className="steps">
+    <div className="sign-in-steps">
       <p>This Keyward runs on your machine and signs you in with a link.</p>
       <ol>
         <li>Go to the terminal that Keyward runs in, and press Enter.</li>

@@ -1,5 +1,6 @@
 // Who is signed in. Tokens live in this module's memory and nowhere else: not in storage,
 // not in the address, not in what React keeps.
+import { localPath } from "../app/router";
 import { begin, claims, discover, finish, loadConfig, refresh, SignInError, type Config, type Issuer, type Pending, type Tokens } from "./oidc";
 
 export interface Person {
@@ -18,6 +19,7 @@ export type Phase =
 
 const pendingKey = "keyward.sign-in";
 const knownKey = "keyward.known";
+const wantedKey = "keyward.wanted";
 const channelName = "keyward.sign-in";
 
 /** How long before its end a token is renewed, in milliseconds. */
@@ -76,9 +78,11 @@ class Session {
     const kept = storage.get(sessionStorage, pendingKey);
     storage.remove(sessionStorage, pendingKey);
     if (!kept) throw new SignInError("state", "The sign-in was begun in another tab, or long ago.");
-    const pending = JSON.parse(kept) as Pending;
-    window.history.replaceState(null, "", localPath(pending.returnTo));
+    const { entry = null, ...pending } = JSON.parse(kept) as Pending & { entry?: unknown };
+    window.history.replaceState(entry, "", localPath(pending.returnTo));
     this.#enter(await finish(config, issuer, answer, pending));
+    const wanted = takeWanted();
+    if (window.location.pathname === "/") window.history.replaceState(null, "", wanted);
   }
 
   async #exchange(ticket: string): Promise<void> {
@@ -99,7 +103,7 @@ class Session {
     const { config, issuer } = await this.#meet();
     const returnTo = window.location.pathname + window.location.search;
     const { url, pending } = await begin(config, issuer, { returnTo, silent: options.silent });
-    storage.set(sessionStorage, pendingKey, JSON.stringify(pending));
+    storage.set(sessionStorage, pendingKey, JSON.stringify({ ...pending, entry: window.history.state as unknown }));
     window.location.replace(url);
   }
 
@@ -207,6 +211,7 @@ class Session {
   }
 
   #out(problem?: string): void {
+    keepWanted();
     this.#to({ is: "out", standalone: this.#config?.standalone ?? false, problem });
   }
 
@@ -286,9 +291,22 @@ function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchPa
   });
 }
 
-/** Only a path of this page is gone back to. */
-function localPath(path: string): string {
-  return /^\/(?!\/)/.test(path) ? path : "/";
+/** How long somebody who was sent to sign in is expected back, in milliseconds. */
+const patience = 10 * 60_000;
+
+/** Keeps which page was asked for: a sign-in link may lead to the first, and in another tab. */
+function keepWanted(): void {
+  const { pathname, search } = window.location;
+  if (pathname !== "/") storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
+}
+
+/** The page that was asked for before the sign-in, once. */
+function takeWanted(): string {
+  const kept = storage.get(localStorage, wantedKey);
+  storage.remove(localStorage, wantedKey);
+  if (!kept) return "/";
+  const { path, time } = JSON.parse(kept) as { path: string; time: number };
+  return Date.now() - time < patience ? localPath(path) : "/";
 }
 
 /** A browser may refuse storage; the page then asks to sign in more often. */

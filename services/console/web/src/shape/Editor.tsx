@@ -2,13 +2,14 @@ import { Button, SegmentedControl, Select } from "@mantine/core";
 import { useId, type ReactNode } from "react";
 import { shape } from "../gen/shape";
 import { PlusIcon, TrashIcon } from "../ui/icons";
+import { LengthsProvider, lengthsIn, useKeyLengths } from "./decoding";
 import { FieldInput } from "./FieldInput";
 import { useFinding, useFindingBelow, useMapFinding } from "./findings";
 import { Help } from "./Help";
 import type { FieldShape } from "./shape";
 import { UsageProvider, usageIn, useUsage } from "./usage";
 import { begin, isSet, withField, type Json } from "./value";
-import { entriesOf, titleOf } from "./words";
+import { entriesOf, noneOf, titleOf } from "./words";
 
 interface Props {
   /** The message, by its name in the proto. */
@@ -26,6 +27,7 @@ interface Props {
 export function MessageEditor({ type, value, onChange, path }: Props) {
   const entries = entriesOf(type);
   const usage = usageIn(type, value, useUsage());
+  const lengths = lengthsIn(type, value, useKeyLengths());
   const absent: FieldShape[] = [];
   const rows: ReactNode[] = [];
   for (const entry of entries) {
@@ -39,16 +41,18 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
   }
   return (
     <UsageProvider value={usage}>
-      <div className="message" data-path={path}>
-        {rows}
-        {absent.length > 0 && (
-          <div className="absent">
-            {absent.map((field) => (
-              <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
-            ))}
-          </div>
-        )}
-      </div>
+      <LengthsProvider value={lengths}>
+        <div className="message" data-path={path}>
+          {rows}
+          {absent.length > 0 && (
+            <div className="absent">
+              {absent.map((field) => (
+                <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
+              ))}
+            </div>
+          )}
+        </div>
+      </LengthsProvider>
     </UsageProvider>
   );
 }
@@ -135,7 +139,7 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
     const field = fields.find((f) => f.name === next);
     onChange(field ? withField(without, field.json, begin(field)) : without);
   };
-  const options = [...(oneof?.required ? [] : [{ value: "", label: "None" }]), ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) }))];
+  const options = [...(oneof?.required ? [] : [{ value: "", label: noneOf(type, name) }]), ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) }))];
   // A choice without an alternative is none.
   const only = options.length === 1 && chosen;
   return (

@@ -3,7 +3,9 @@ import { useState } from "react";
 import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import type { KnownUsage } from "../secrets/usage";
+import { decodingOfStored, useKeyLengths, type StoredValue } from "./decoding";
 import { useField } from "./findings";
+import { UseDecoding } from "./UseDecoding";
 import { useUsage } from "./usage";
 import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
@@ -30,13 +32,19 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
   const versionField = useField(`${path}.version`);
   const [asked, setAsked] = useState(false);
   const detailed = asked || Boolean(value.version) || Boolean(versionField.error);
+  const lengths = useKeyLengths();
+  const choose = (name: string, stored?: StoredValue) => {
+    const found = stored && usage !== "USAGE_CREDENTIAL" && decodingOfStored(stored, lengths, value.decoding as string | undefined);
+    const next = withField(value, "name", name);
+    onChange(found ? withField(next, "decoding", found === raw ? undefined : found) : next);
+  };
   const values = shape.enums[decoding]?.values ?? [];
   const raw = values.find((v) => v.name.endsWith("_RAW"))?.name ?? "";
   const current = value.decoding === values[0]?.name ? raw : ((value.decoding as string) ?? raw);
   return (
     <div className="ref" {...own}>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={(name) => onChange(withField(value, "name", name))} usage={usage} host={host} error={error} />
+        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={choose} usage={usage} host={host} error={error} />
         {usage !== "USAGE_CREDENTIAL" && (
           <Select
             aria-label={`How ${title.toLowerCase()} is stored`}
@@ -48,6 +56,7 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
           />
         )}
       </div>
+      <UseDecoding path={path} current={current} onUse={(d) => onChange(withField(value, "decoding", d === raw ? undefined : d))} />
       {detailed ? (
         <NumberField {...versionField} label="Version" description="Pins one version. If empty, the endpoint uses the current version, and rotations take effect." w={280} value={(value.version as number) || undefined} onChange={(v) => onChange(withField(value, "version", v || undefined))} />
       ) : (

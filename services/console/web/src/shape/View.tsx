@@ -62,7 +62,7 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.enum) return <>{enumWords(field.enum, String(value))}</>;
   if (field.scalar === "bool") return <>{value ? "Yes" : "No"}</>;
   if (field.scalar === "number") return <>{String(value)}</>;
-  return <code className="prose">{String(value)}</code>;
+  return <code className="prose" dir="auto">{String(value)}</code>;
 }
 
 /** A reference as a link to the secret; to members, that there is one. */

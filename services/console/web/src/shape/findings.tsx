@@ -20,6 +20,9 @@ export function useFinding(...paths: string[]): string | undefined {
   return found.length > 0 ? found.join(" ") : undefined;
 }
 
+/** The decoding of a reference that would fit, if the server named one. */
+export const useFittingDecoding = (path: string): string | undefined => useContext(FindingsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
+
 /** What the server found wrong at or below a field that is not on the page, in words. */
 export function useFindingBelow(path: string): string | undefined {
   const problem = useContext(FindingsContext);

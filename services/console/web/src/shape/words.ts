@@ -5,6 +5,7 @@ import type { EnumShape, FieldShape } from "./shape";
 const titles: Record<string, string> = {
   "Encryption.also_used_for": "Other key uses",
   "Profile.kind": "How it is encrypted",
+  "Profile.plain": "Not encrypted",
   "Profile.allow_legacy": "Acknowledged unsafe choices",
   "Cipher.key": "Key",
   "Cipher.iv": "Initialization vector",
@@ -43,6 +44,9 @@ const local = (type: string): string => type.split(".").at(-1) ?? type;
 export function titleOf(message: string, name: string): string {
   return titles[`${local(message)}.${name}`] ?? sentence(name);
 }
+
+/** What it is called that none of a oneof is chosen. */
+export const noneOf = (message: string, name: string): string => (`${local(message)}.${name}` === "Profile.kind" ? "Signed only" : "None");
 
 /** Words as they stand inside a sentence: "hexadecimal", but "PEM". */
 export const inSentence = (words: string): string => (/^[A-Z][a-z]/.test(words) ? (words[0] ?? "").toLowerCase() + words.slice(1) : words);

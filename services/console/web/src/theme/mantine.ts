@@ -1,7 +1,6 @@
 // The style sheets of the components that the page uses, in Mantine's order.
 import "@mantine/core/styles/baseline.css";
 import "@mantine/core/styles/global.css";
-import "@mantine/core/styles/ScrollArea.css";
 import "@mantine/core/styles/UnstyledButton.css";
 import "@mantine/core/styles/VisuallyHidden.css";
 import "@mantine/core/styles/Paper.css";

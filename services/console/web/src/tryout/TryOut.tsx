@@ -1,9 +1,9 @@
 import { Button, SegmentedControl, Switch, Tabs, Textarea, TextInput } from "@mantine/core";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
+import { endpointOf, type Draft } from "../allowlist/draft";
 import { testEncryption } from "../api/allowlist";
 import { idOf } from "../api/names";
 import { FindingSummary } from "../allowlist/FindingSummary";
-import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import type { ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import type { MessageKindJson, SnippetJson, TestEncryptionResponseJson, ThrowawayKeyJson } from "../gen/keyward/allowlist/v1/service_pb";
 import { violationOf } from "../api/problem";
@@ -14,28 +14,33 @@ import { Notice, Tag } from "../ui/parts";
 import { TabList } from "../ui/TabList";
 import { useAction } from "../ui/useAction";
 import { encoded, shown, stageWords } from "./bytes";
+import { KeysFit } from "./KeysFit";
 
 interface Props {
   /** The endpoint, or `…/endpoints/-` for one that is not saved. */
   name: string;
-  /** The configuration on a form. Without: what is saved. */
-  encryption?: EncryptionJson;
+  /** The endpoint on a form. Without: what is saved. */
+  draft?: Draft;
 }
 
 /** A sample that looks like a payment and is none. */
 const sample = JSON.stringify({ payment: { id: "sample-1", amount: "12.50", currency: "EUR" } }, null, 2);
 
 /** Shows what a configuration makes of a sample. Nothing is sent to the partner, and nothing is kept. */
-export function TryOut({ name, encryption }: Props) {
+export function TryOut({ name, draft }: Props) {
+  const endpoint = draft && endpointOf(draft);
+  const encryption = draft && (endpoint?.encryption ?? {});
   const [body, setBody] = useState(sample);
   const [kind, setKind] = useState<MessageKindJson>("MESSAGE_KIND_REQUEST");
   const [live, setLive] = useState(false);
   const [reason, setReason] = useState("");
+  const [runs, setRuns] = useState(0);
   const [result, setResult] = useState<TestEncryptionResponseJson>();
   const { run, busy, error, reset } = useAction();
   const go = () =>
     run(async () => {
       setResult(undefined);
+      setRuns((n) => n + 1);
       setResult(await testEncryption(name, { kind, body: encoded(body), encryption, ...(live ? { liveKeys: true, reason: reason.trim() } : {}) }));
     });
   return (
@@ -73,7 +78,7 @@ export function TryOut({ name, encryption }: Props) {
         </Button>
       </div>
       <FindingSummary problem={error} />
-      {result && <Result result={result} />}
+      {result && <Result result={result} live={live} fit={<KeysFit name={name} endpoint={endpoint && { url: endpoint.url, encryption: endpoint.encryption }} sample={kind === "MESSAGE_KIND_REQUEST" ? encoded(body) : undefined} run={runs} />} />}
     </div>
   );
 }
@@ -101,19 +106,20 @@ function LiveKeys({ live, reason, error, onLive, onReason }: LiveProps) {
   );
 }
 
-function Result({ result }: { result: TestEncryptionResponseJson }) {
+function Result({ result, live, fit }: { result: TestEncryptionResponseJson; live: boolean; fit: ReactNode }) {
   const body = shown(result.body);
   return (
     <div className="stack" role="region" aria-label="Result of the test">
       {result.opened ? (
         <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title="It opens again">
-          <p>Our own decryption gave the sample back.</p>
+          <p>Our own decryption gave the sample back{live ? "" : ", with throw-away keys"}.</p>
         </Notice>
       ) : (
         <Notice title="Made, and not opened again here">
           <p>Opening it takes the partner's private key, and only the public one is here.</p>
         </Notice>
       )}
+      {fit}
       <section className="try-part" aria-label="Body">
         <div className="try-head">
           <h3>Body</h3>
@@ -144,10 +150,10 @@ function Pairs({ title, list }: { title: string; list: ParameterJson[] | undefin
         {list.map((p, i) => (
           <div key={i} className="record wide">
             <dt className="mono wrap-anywhere">{p.name}</dt>
-            <dd>
+            <dd className="with-copy">
               <code className="wrap-anywhere">{p.value}</code>
+              <Copy text={p.value ?? ""} what={p.name ?? "value"} />
             </dd>
-            <Copy text={p.value ?? ""} what={p.name ?? "value"} />
           </div>
         ))}
       </dl>
@@ -168,6 +174,7 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
               <p>
                 <b>{stageWords(s.stage)}</b> <span className="dimmed">{s.detail}, {(s.bytes ?? 0).toLocaleString("en")} bytes</span>
               </p>
+              {s.signedText && <SignedText text={s.signedText} />}
               {s.value && (
                 <code className="step-value wrap-anywhere">
                   {s.value}
@@ -179,6 +186,16 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
         ))}
       </ol>
     </section>
+  );
+}
+
+/** The string that is signed, its line ends to be seen. What is copied is the string itself. */
+function SignedText({ text }: { text: string }) {
+  return (
+    <div className="copy-block signed-text">
+      <pre tabIndex={0} aria-label="The string that is signed">{text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t")}</pre>
+      <Copy text={text} what="the string that is signed" />
+    </div>
   );
 }
 

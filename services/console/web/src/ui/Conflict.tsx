@@ -1,4 +1,5 @@
-import { Button, Group, Modal } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
+import { Dialog } from "./Dialog";
 import { FullTime } from "./Time";
 import { Notice } from "./parts";
 import { AlertIcon } from "./icons";
@@ -23,7 +24,7 @@ interface Props {
 /** Shows both versions when somebody else changed in the meantime what one is about to save. */
 export function Conflict({ what, changed, differences, onMine, onTheirs, onClose }: Props) {
   return (
-    <Modal opened onClose={onClose} title={`Somebody changed this ${what} in the meantime`} size={820} zIndex={300}>
+    <Dialog onClose={onClose} title={`Somebody changed this ${what} in the meantime`} size={820} zIndex={300}>
       <div className="stack">
         <Notice tone="warn" icon={<AlertIcon />}>
           <p>
@@ -44,10 +45,10 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
                 <tr key={d.field}>
                   <th scope="row">{d.field}</th>
                   <td data-changed={d.theirs !== d.before || undefined}>
-                    <pre>{d.theirs || "–"}</pre>
+                    <pre dir="auto">{d.theirs || "–"}</pre>
                   </td>
                   <td data-changed={d.yours !== d.before || undefined}>
-                    <pre>{d.yours || "–"}</pre>
+                    <pre dir="auto">{d.yours || "–"}</pre>
                   </td>
                 </tr>
               ))}
@@ -64,7 +65,7 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
           <Button onClick={onMine}>Save mine over it</Button>
         </Group>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

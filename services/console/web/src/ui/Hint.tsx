@@ -43,7 +43,7 @@ export function Hints() {
   }, []);
   if (!shown) return null;
   return createPortal(
-    <div className="hint" role="presentation" data-above={shown.above || undefined} style={{ left: shown.x, top: shown.y }}>
+    <div className="hint" dir="auto" role="presentation" data-above={shown.above || undefined} style={{ left: shown.x, top: shown.y }}>
       {shown.text}
     </div>,
     document.body,

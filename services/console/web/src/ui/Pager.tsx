@@ -1,24 +1,43 @@
 import { ActionIcon, Select } from "@mantine/core";
-import { useEffect, useState } from "react";
+import { useEffect, useRef } from "react";
+import { Problem } from "../api/problem";
+import { entryState, navigate, usePlace } from "../app/router";
 import { ChevronLeftIcon, ChevronRightIcon } from "./icons";
 
 export const pageSizes = ["25", "50", "100"];
 
 /**
- * Goes through a list whose pages are known one after another only. It keeps the tokens
- * of the pages it came through, and starts over when the list is another one.
+ * Goes through a list whose pages are known one after another only. The address has the number
+ * of the page and where it begins; the tab's history, where those before it begin. A link to a
+ * page therefore leads to that page, and from there back to the first.
  */
-export function usePages(list: string) {
-  const [state, setState] = useState<{ list: string; tokens: string[] }>({ list, tokens: [] });
-  const tokens = state.list === list ? state.tokens : [];
-  useEffect(() => setState((s) => (s.list === list ? s : { list, tokens: [] })), [list]);
-  return {
-    token: tokens.at(-1),
-    number: tokens.length,
-    next: (token: string) => setState({ list, tokens: [...tokens, token] }),
-    back: () => setState({ list, tokens: tokens.slice(0, -1) }),
-    first: () => setState({ list, tokens: [] }),
+export function usePages() {
+  const { path, params } = usePlace();
+  const token = params.get("after") ?? undefined;
+  const number = token ? Math.max(Number(params.get("page")) - 1 || 0, 1) : 0;
+  const before = (entryState() as { before?: string[] }).before ?? [];
+  const go = (page: number, after: string | undefined, earlier: string[], replace = false) => {
+    const next = new URLSearchParams(params);
+    for (const key of ["page", "after"]) next.delete(key);
+    if (after) for (const [key, value] of [["page", String(page + 1)], ["after", after]] as const) next.set(key, value);
+    const search = next.toString();
+    navigate(path + (search && `?${search}`), { replace, state: { before: earlier } });
   };
+  return {
+    token,
+    number,
+    next: (after: string) => go(number + 1, after, [...before, token ?? ""]),
+    back: () => go(before.length > 0 ? number - 1 : 0, before.at(-1), before.slice(0, -1)),
+    first: () => go(0, undefined, [], true),
+  };
+}
+
+/** Begins again where the server no longer knows a page. */
+export function useFirstAgain({ token, first }: ReturnType<typeof usePages>, error: unknown): void {
+  const unknown = Boolean(token) && error instanceof Problem && error.reason === "INVALID_PAGE_TOKEN";
+  useEffect(() => {
+    if (unknown) first();
+  }, [unknown]);
 }
 
 interface Props {
@@ -30,18 +49,26 @@ interface Props {
 }
 
 export function Pager({ pages, size, count, nextToken, onSize }: Props) {
+  const nav = useRef<HTMLElement>(null);
+  // What was pressed may be gone on the other page: the focus goes to the head of the list.
+  const turn = (go: () => void) => {
+    const table = nav.current?.parentElement?.querySelector("table");
+    go();
+    if (table) table.tabIndex = -1;
+    table?.focus({ preventScroll: true });
+  };
   const from = pages.number * size + 1;
   if (pages.number === 0 && !nextToken && count <= 25) return null;
   return (
-    <nav className="pager" aria-label="Pages">
+    <nav ref={nav} className="pager" aria-label="Pages">
       <Select size="xs" w={116} aria-label="Rows on a page" data={pageSizes.map((s) => ({ value: s, label: `${s} a page` }))} value={String(size)} onChange={(s) => s && onSize(s)} />
       <span className="dimmed" aria-live="polite">
         {count > 0 ? `${from.toLocaleString("en")}–${(from + count - 1).toLocaleString("en")}` : "No more"}
       </span>
-      <ActionIcon variant="default" aria-label="Previous page" disabled={pages.number === 0} onClick={pages.back}>
+      <ActionIcon variant="default" aria-label="Previous page" disabled={pages.number === 0} onClick={() => turn(pages.back)}>
         <ChevronLeftIcon size={16} />
       </ActionIcon>
-      <ActionIcon variant="default" aria-label="Next page" disabled={!nextToken} onClick={() => nextToken && pages.next(nextToken)}>
+      <ActionIcon variant="default" aria-label="Next page" disabled={!nextToken} onClick={() => nextToken && turn(() => pages.next(nextToken))}>
         <ChevronRightIcon size={16} />
       </ActionIcon>
     </nav>

@@ -10,7 +10,7 @@ export function ProblemPanel({ error, children, onRetry }: { error: unknown; chi
   const problem = problemOf(error);
   const { title, text } = explain(problem);
   return (
-    <div className="notice bad" role="alert">
+    <div className="notice bad" role="alert" tabIndex={-1}>
       <AlertIcon size={18} />
       <div className="notice-body">
         <strong>{title}</strong>

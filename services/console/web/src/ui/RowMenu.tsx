@@ -1,5 +1,5 @@
 import { ActionIcon, Menu } from "@mantine/core";
-import { useRef, useState, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { DotsIcon } from "./icons";
 
 /**
@@ -9,6 +9,13 @@ import { DotsIcon } from "./icons";
 export function RowMenu({ label, children }: { label: string; children: ReactNode }) {
   const [opened, setOpened] = useState<boolean>();
   const button = useRef<HTMLButtonElement>(null);
+  // A row that goes away leaves the focus to the page.
+  useLayoutEffect(
+    () => () => {
+      if (button.current && document.activeElement === button.current) document.getElementById("content")?.focus({ preventScroll: true });
+    },
+    [],
+  );
   const trigger = (
     <ActionIcon ref={button} variant="subtle" color="gray" aria-label={label} data-hint="Actions" aria-haspopup="menu" aria-expanded={opened ?? false} onClick={() => setOpened(true)}>
       <DotsIcon />

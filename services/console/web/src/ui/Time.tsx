@@ -1,16 +1,15 @@
 import { useSyncExternalStore } from "react";
 import { ago, full } from "./time";
 
-// One clock for all times on the page; it moves every half minute.
-let now = Date.now();
+// One clock for all times on the page: every half minute they are shown anew.
+let ticks = 0;
 const listeners = new Set<() => void>();
 let timer = 0;
 
 function subscribe(listener: () => void): () => void {
   if (listeners.size === 0) {
-    now = Date.now();
     timer = window.setInterval(() => {
-      now = Date.now();
+      ticks++;
       for (const each of listeners) each();
     }, 30_000);
   }
@@ -21,14 +20,14 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** A time as one says it, and in full on hover, on focus and to screen readers. */
+/** A time in the past as one says it, and in full on hover, on focus and to screen readers. The server's clock may be ahead of the browser's. */
 export function Time({ value, prefix }: { value: string | undefined; prefix?: string }) {
-  const clock = useSyncExternalStore(subscribe, () => now);
+  useSyncExternalStore(subscribe, () => ticks);
   if (!value) return <span>–</span>;
   return (
     <time dateTime={value} data-hint={full(value)}>
       {prefix}
-      {ago(value, Math.max(clock, Date.now() - 30_000))}
+      {ago(value, Math.max(Date.now(), Date.parse(value)))}
       <span className="sr-only">, {full(value)}</span>
     </time>
   );
@@ -36,11 +35,11 @@ export function Time({ value, prefix }: { value: string | undefined; prefix?: st
 
 /** A time in full, and relative beside it. */
 export function FullTime({ value }: { value: string | undefined }) {
-  const clock = useSyncExternalStore(subscribe, () => now);
+  useSyncExternalStore(subscribe, () => ticks);
   if (!value) return <span>–</span>;
   return (
     <time dateTime={value}>
-      {full(value)} <span className="dimmed">({ago(value, clock)})</span>
+      {full(value)} <span className="dimmed">({ago(value, Date.now())})</span>
     </time>
   );
 }

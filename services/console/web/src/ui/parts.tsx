@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { InfoIcon } from "./icons";
+import { byName } from "./order";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
 
@@ -44,7 +45,7 @@ export function Notice({ tone = "info", icon, title, children, action }: { tone?
 export function Ellipsis({ text, mono, hint, empty = "–" }: { text: string | undefined; mono?: boolean; hint?: string; empty?: string }) {
   if (!text) return <span className="dimmed">{empty}</span>;
   return (
-    <span className={mono ? "ellipsis mono" : "ellipsis"} data-hint={hint ?? text} data-hint-clipped={hint ? undefined : ""}>
+    <span className={mono ? "ellipsis mono" : "ellipsis"} dir="auto" data-hint={hint ?? text} data-hint-clipped={hint ? undefined : ""}>
       {text}
     </span>
   );
@@ -79,7 +80,7 @@ export function Card({ title, words, action, children, id }: { title?: string; w
 }
 
 export function Labels({ labels }: { labels: Record<string, string> | undefined }) {
-  const entries = Object.entries(labels ?? {}).sort(([a], [b]) => a.localeCompare(b));
+  const entries = Object.entries(labels ?? {}).sort(([a], [b]) => byName(a, b));
   if (entries.length === 0) return <span className="dimmed">None</span>;
   return (
     <span className="label-list">

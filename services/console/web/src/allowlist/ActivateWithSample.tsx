@@ -1,0 +1,54 @@
+import { Button, Group, Textarea } from "@mantine/core";
+import { useState } from "react";
+import { activateEndpoint } from "../api/allowlist";
+import { explain, type Problem } from "../api/problem";
+import { useUnsaved } from "../app/unsaved";
+import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import { encoded } from "../tryout/bytes";
+import { Dialog } from "../ui/Dialog";
+import { ProblemPanel } from "../ui/Problem";
+import { useAction } from "../ui/useAction";
+
+interface Props {
+  endpoint: EndpointJson;
+  /** Why the sample that the allowlist made up was not enough. */
+  problem: Problem;
+  onClose: () => void;
+  onDone: (endpoint: EndpointJson) => void;
+}
+
+/** Asks for a body that the configuration fits, and activates the endpoint if it makes the round trip. */
+export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props) {
+  const [sample, setSample] = useState("");
+  const { run, busy, error, form } = useAction();
+  useUnsaved(sample !== "", busy);
+  const go = () =>
+    run(async () => {
+      onDone(await activateEndpoint(endpoint.name ?? "", { sample: encoded(sample) }));
+      onClose();
+    });
+  return (
+    <Dialog onClose={onClose} title="Activate with a sample" size={620}>
+      <form
+        ref={form}
+        className="stack"
+        onSubmit={(e) => {
+          e.preventDefault();
+          if (sample !== "") void go();
+        }}
+      >
+        <p>Before an endpoint is in use, a message goes through with its keys and comes back. {explain(problem).text}</p>
+        <Textarea label="Sample body" description="In the clear. Use a made-up one, never a real payment. It is not kept, and not sent to the partner." withAsterisk data-autofocus classNames={{ input: "mono" }} autosize minRows={4} maxRows={14} spellCheck={false} value={sample} onChange={(e) => setSample(e.currentTarget.value)} />
+        <ProblemPanel error={error} />
+        <Group justify="flex-end" className="modal-foot">
+          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={busy} disabled={sample === ""}>
+            Activate
+          </Button>
+        </Group>
+      </form>
+    </Dialog>
+  );
+}

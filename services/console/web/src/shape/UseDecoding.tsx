@@ -1,0 +1,23 @@
+import { Button } from "@mantine/core";
+import { useFittingDecoding } from "./findings";
+
+interface Props {
+  /** The reference. */
+  path: string;
+  /** How it is read now. */
+  current: string;
+  onUse: (decoding: string) => void;
+}
+
+/** Offers the decoding that would fit, where the server knows one. */
+export function UseDecoding({ path, current, onUse }: Props) {
+  const found = useFittingDecoding(path);
+  if (!found || current === `DECODING_${found}`) return null;
+  return (
+    <div>
+      <Button size="xs" variant="default" onClick={() => onUse(`DECODING_${found}`)}>
+        Use {found}
+      </Button>
+    </div>
+  );
+}
