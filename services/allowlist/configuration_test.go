@@ -107,6 +107,7 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 	if m := servertest.Metadata(err); m["secret"] != odd || m["cause"] != servertest.Violations(err)[0].Description {
 		t.Errorf("the metadata of a text as a key is %v", m)
 	}
+	k.settle(t, odd, 0) // of the purpose that was refused
 	e.Encryption = encryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:odd" } derivation { digest { hash: HASH_SHA256 } } } } }`)
 	k.owner.create(t, "others", e)
 	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: encrypted(short)}, "encryption")

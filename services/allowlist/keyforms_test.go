@@ -28,7 +28,7 @@ func privateFiles() []string {
 		"rsa-cr.txt", "rsa-crlf.txt", "rsa-escaped.txt", "rsa-hex-colons.txt", "rsa-hex.txt", "rsa-indented.txt", "rsa-java.p12",
 		"rsa-joined.txt", "rsa-jwk.json", "rsa-jwks.json", "rsa-legacy.p12", "rsa-no-end.txt", "rsa-one-line.txt", "rsa-openssh.pem",
 		"rsa-p12-base64.txt", "rsa-pkcs1-as-pkcs8.txt", "rsa-pkcs1.der", "rsa-pkcs1.pem", "rsa-pkcs8-as-pkcs1.txt", "rsa-quoted.txt",
-		"rsa-utf16-bom.txt", "rsa-utf16be.txt", "rsa-utf16le.txt", "rsa.der", "rsa.p12", "rsa.pem",
+		"rsa-utf16-bom.txt", "rsa-utf16be.txt", "rsa-utf16le.txt", "rsa.der", "rsa.p12", "rsa.pem", "rsa-service-account.json",
 	}
 }
 
