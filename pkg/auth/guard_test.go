@@ -44,7 +44,7 @@ var mayCall = map[string]string{
 	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",
 	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
-	"TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
+	"CheckKeys": "OA", "TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
 	"GetCaller": "*", "ListWorkspaces": "*",
 }
 

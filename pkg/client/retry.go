@@ -70,6 +70,7 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_GetEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ListEndpoints_FullMethodName,
 		allowlistv1.AllowlistService_ListEndpointHistory_FullMethodName,
+		allowlistv1.AllowlistService_CheckKeys_FullMethodName,
 		allowlistv1.AllowlistService_CheckUrl_FullMethodName,
 		allowlistv1.AllowlistService_Encrypt_FullMethodName,
 		allowlistv1.AllowlistService_Decrypt_FullMethodName,

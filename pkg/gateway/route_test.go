@@ -55,6 +55,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":verifySignature", `{"body":"eA==","headers":{"X-Signature":"00"}}`, "VerifySignature"},
 		{"POST", endpoint + ":testEncryption", `{"body":"eA=="}`, "TestEncryption"},
 		{"POST", endpoints + "/-:testEncryption", `{"encryption":{}}`, "TestEncryption"},
+		{"POST", endpoint + ":checkKeys", `{"sample":"eA=="}`, "CheckKeys"},
+		{"POST", endpoints + "/-:checkKeys", `{"endpoint":{}}`, "CheckKeys"},
 		{"POST", endpoint + ":diagnoseSample", `{"body":"eA==","plaintext":"eA==","reason":"r"}`, "DiagnoseSample"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
@@ -73,8 +75,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 	}
 	// A binding that is not in the table has no test.
 	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve") +
-		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-3 != want {
-		t.Errorf("the table has %d methods, the contract %d", len(tests)-3, want)
+		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-4 != want {
+		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
 }
 

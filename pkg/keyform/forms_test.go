@@ -350,6 +350,7 @@ func TestFormsOfSymmetricKeysAreListed(t *testing.T) {
 	}{
 		{"hexadecimal", hex32, "hexadecimal", keyform.KindText, keyform.Form{Decoding: keyform.Hex, Bytes: 32}, nil},
 		{"hexadecimal with a line end", hex32 + "\n", "hexadecimal", keyform.KindText, keyform.Form{Decoding: keyform.Hex, Bytes: 32}, []string{"The value ends with a line end."}},
+		{"a digit too few", hex32[1:], "text", keyform.KindText, keyform.Form{Decoding: keyform.Raw, Bytes: 63}, []string{"The value has 63 hexadecimal digits, which is an odd number: one may be missing."}},
 		{"colons", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff", "hexadecimal", keyform.KindText, keyform.Form{Decoding: keyform.Hex, Bytes: 16}, nil},
 		{"padded base64", "AAECAwQFBgcICQoLDA0ODw==", "base64", keyform.KindText, keyform.Form{Decoding: keyform.Base64, Bytes: 16}, nil},
 		{"base64 without padding", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "base64", keyform.KindText, keyform.Form{Decoding: keyform.Base64, Bytes: 32}, nil},

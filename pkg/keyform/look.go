@@ -153,6 +153,7 @@ func (f *Facts) ofOther(value []byte) {
 	f.Forms = []Form{{Raw, len(value)}}
 	if isText(t.bytes) {
 		f.Kind, f.Notes = KindText, append(encoding(t), around(t)...)
+		f.Notes = append(f.Notes, oddDigits(t.trimmed())...)
 		f.Forms = formsOf(value, t.trimmed())
 		f.Format = formatOf(f.Forms, t)
 	}
@@ -225,6 +226,17 @@ func encoding(t text) []string {
 		notes = append(notes, "The value is UTF-16.")
 	}
 	return notes
+}
+
+// leastDigits is how many hexadecimal digits cannot be anything else by chance.
+const leastDigits = 31
+
+// oddDigits returns a note about hexadecimal that lacks a digit, or has one too many.
+func oddDigits(body []byte) []string {
+	if len(body) < leastDigits || len(body)%2 == 0 || len(bytes.Trim(body, "0123456789abcdefABCDEF")) > 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("The value has %d hexadecimal digits, which is an odd number: one may be missing.", len(body))}
 }
 
 // around returns notes about the white space around a text. PEM ends with a line end, but a

@@ -56,6 +56,29 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 	}
 }
 
+// One URL may be the partner's for both directions: its webhooks are verified with a public key.
+func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	pair := k.generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
+	got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
+	must(t, err)
+	keySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
+	const signs = `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:public" } headers { key: "X-Signature" value: "${signature}" } } }`
+	const wraps = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" } } } response { plain {} }`
+	for text, want := range map[string]string{
+		signs: "The secret holds no private key: signatures are verified with it, and cannot be made.",
+		wraps: "The secret holds no private key: messages are encrypted with it, and cannot be opened.",
+		strings.ReplaceAll(signs, "secret:public", "secret:pair"): "",
+	} {
+		got, err := k.checkDraft(t, nameOf("-"), text)
+		must(t, err)
+		if fit := got.GetKeys()[0]; !got.GetFits() || !fit.GetFits() || fit.GetCause() != "" || fit.GetNote() != want {
+			t.Errorf("CheckKeys of %s = %v, want the note %q", text, got, want)
+		}
+	}
+}
+
 func TestACheckOfADraftRefusesWhatSavingWould(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -258,26 +258,62 @@ func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
 	}
 }
 
-func TestADiagnosisOfASignatureKeepsToTheSealedPurpose(t *testing.T) {
+// A complaint about a signature usually comes after the first message, which sealed the purpose
+// of the KEY: with the wrong decoding, hash or line end.
+func TestADiagnosisOfASignatureGoesOnAfterTheFirstMessage(t *testing.T) {
+	t.Parallel()
+	const key = "44782def547aaa06c910c43932b1eb0c"
+	for name, m := range map[string]signatureMistake{
+		"another decoding": {theirs: hmacSHA256 + inHeader, key: key, decoding: [2]string{"RAW", "HEX"}, want: "request.signing.keys.decoding: RAW -> HEX"},
+		"another hash": {
+			theirs: `mac { algorithm: ALGORITHM_HMAC_SHA512 } ` + inHeader, key: key, decoding: [2]string{"RAW", "RAW"},
+			want: "request.signing.mac.algorithm: HMAC_SHA256 -> HMAC_SHA512",
+		},
+		"a line end that was stored, too": {
+			theirs: hmacSHA256 + inHeader, key: key + "\n", partner: key, decoding: [2]string{"RAW", "RAW"},
+			want: "request.signing.keys.decoding: RAW -> PEM, which is RAW without white space around it",
+		},
+	} {
+		k := newKit(t)
+		keySecret(t, k, "mac", m.key)
+		e := draft()
+		e.Encryption = encryptionOf(t, signing(hmacSHA256+inHeader, "mac", m.decoding[0]))
+		k.active(t, "hooks", e)
+		k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")}) // which seals the purpose
+		found, differences, _ := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: nameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
+		})
+		if !found || differences != m.want {
+			t.Errorf("%s: DiagnoseSample = %v, %q, want %q", name, found, differences, m.want)
+		}
+	}
+}
+
+// A KEY that does more than sign is tried for nothing but its sealed purpose.
+func TestADiagnosisOfASignatureKeepsToTheSealedPurposeOfACipherKey(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	const key = "44782def547aaa06c910c43932b1eb0c"
 	keySecret(t, k, "mac", key)
 	e := draft()
 	e.Encryption = encryptionOf(t, signing(hmacSHA256+inHeader, "mac", "RAW"))
+	e.Encryption.AlsoUsedFor = []*allowlistv1.DeclaredUse{{
+		Key:    &allowlistv1.SecretRef{Name: workspace + "/secrets/mac"},
+		Chains: []string{"raw > AES-256-GCM(iv=random/12,tag=16)"},
+	}}
 	k.active(t, "hooks", e)
-	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")}) // which seals the purpose
-	diagnose := func(body string, decoding string) (found bool, differences string) {
-		theirs := signatureMistake{theirs: hmacSHA256 + inHeader + "encoding: ENCODING_BASE64", key: key, decoding: [2]string{"RAW", decoding}}
+	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")})
+	diagnose := func(theirs, decoding string) (found bool, differences string) {
+		m := signatureMistake{theirs: theirs, key: key, decoding: [2]string{"RAW", decoding}}
 		found, differences, _ = k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
-			Name: nameOf("hooks"), Signature: true, Body: []byte(body), Headers: partnerSigns(t, theirs, "hello", time.Now()),
+			Name: nameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
 		})
 		return found, differences
 	}
-	if found, differences := diagnose("hello", "HEX"); found {
+	if found, differences := diagnose(hmacSHA256+inHeader, "HEX"); found {
 		t.Errorf("another decoding of a sealed KEY was tried: %s", differences)
 	}
-	if found, differences := diagnose("hello", "RAW"); !found || differences != "request.signing.encoding: HEX -> BASE64" {
+	if found, differences := diagnose(hmacSHA256+inHeader+"encoding: ENCODING_BASE64", "RAW"); !found || differences != "request.signing.encoding: HEX -> BASE64" {
 		t.Errorf("DiagnoseSample = %v, %q, want another encoding of the signature", found, differences)
 	}
 }

@@ -317,10 +317,9 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 		k.created(t, "orders", draft(secret))
 		_, err := k.settled(t, "orders")
 		must(t, err)
-		other := vaultv1.NewVaultServiceClient(nil)
 		k.server.Stop()
 		k.putBack(t, backup)
-		other = vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.Workload(t, "other", "resolver")))
+		other := vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.Workload(t, "other", "resolver")))
 		_, err = other.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 			Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
 			Host: partner, Chains: []string{"raw > HMAC-SHA256(of=message)"},

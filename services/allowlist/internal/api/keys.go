@@ -55,7 +55,7 @@ func fitsToProto(keys []payload.Fit) []*allowlistv1.KeyFit {
 	pbs := make([]*allowlistv1.KeyFit, 0, len(keys))
 	for _, key := range keys {
 		pbs = append(pbs, &allowlistv1.KeyFit{
-			Field: key.Field, Secret: key.Secret, Fits: key.Cause == "", Cause: key.Cause, Decoding: key.Decoding,
+			Field: key.Field, Secret: key.Secret, Fits: key.Cause == "", Cause: key.Cause, Decoding: key.Decoding, Note: key.Note,
 		})
 	}
 	return pbs

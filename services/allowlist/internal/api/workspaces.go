@@ -26,7 +26,7 @@ func (s *Server) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorksp
 	res := &allowlistv1.ListWorkspacesResponse{NextPageToken: seal(next)}
 	for _, w := range found {
 		res.Workspaces = append(res.Workspaces, &allowlistv1.Workspace{
-			Name: resource.WorkspaceName(w.ID), EndpointCount: uint32(w.Count), //nolint:gosec // MaxCount at most
+			Name: resource.WorkspaceName(w.ID), EndpointCount: uint32(w.Count),
 		})
 	}
 	return res, nil

@@ -111,7 +111,7 @@ func (c *Config) sources() []*source {
 }
 
 // publicOnly is the finding of a request that is mirrored although nobody here can open it.
-const publicOnly = "must be set: the keys of the request are public ones, which cannot open what comes back; use plain {} if the answer comes in the clear"
+const publicOnly = "Responses need keys of their own: those of the request are public, and cannot open what comes back. If responses are not encrypted, set plain {}."
 
 // unopenable reports whether who mirrors a request cannot open it: with the partner's public
 // key alone one can encrypt what one cannot read.

@@ -20,6 +20,8 @@ type Fit struct {
 	Cause string
 	// Decoding is the one that would fit, such as `HEX`, if another one does.
 	Decoding string
+	// Note says what a key that fits is good for, as a sentence, if that is one direction only.
+	Note string
 }
 
 // unusable returns the refusal of a key that does not fit, for callers who may see secrets.
@@ -44,12 +46,22 @@ func (c *Config) Fits(known func(Reference) (Facts, bool)) []Fit {
 		}
 		fit := Fit{Field: s.Field, Secret: s.Secret}
 		if facts, ok := known(s.Reference); ok {
-			fit.Cause, fit.Decoding = s.against(facts)
+			if fit.Cause, fit.Decoding = s.against(facts); fit.Cause == "" && facts.public() {
+				fit.Note = s.oneSided()
+			}
 		}
 		all = append(all, fit)
 	}
 	slices.SortFunc(all, func(a, b Fit) int { return at[a.Field] - at[b.Field] })
 	return all
+}
+
+// oneSided says what a public key is good for in its place.
+func (s *source) oneSided() string {
+	if strings.Contains(s.Field, ".signing.") || strings.Contains(s.Field, ".nested_jws.") {
+		return "The secret holds no private key: signatures are verified with it, and cannot be made."
+	}
+	return "The secret holds no private key: messages are encrypted with it, and cannot be opened."
 }
 
 // A shape is what a key has to be. The zero shape is anything.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
@@ -128,6 +130,19 @@ func Purposes(pb *allowlistv1.Encryption) map[string]Purpose {
 // KeyPurposes returns the purposes of the KEY secrets of a configuration, by their names.
 func (c *Config) KeyPurposes() map[string]Purpose {
 	return maps.Clone(c.purposes)
+}
+
+// OnlySigns reports whether a KEY secret serves signatures of messages alone, in this and, since
+// all have the same purpose, in every configuration.
+func (c *Config) OnlySigns(secret string) bool {
+	rest := proto.CloneOf(c.pb)
+	for _, profile := range []*allowlistv1.Profile{rest.GetRequest(), rest.GetResponse()} {
+		if profile != nil {
+			profile.Signing = nil
+		}
+	}
+	_, used := purposesOf(rest)[secret]
+	return !used
 }
 
 // ProfilePurposes returns the purposes of KEY secrets in one profile alone.

@@ -75,7 +75,9 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	}
 	problem.Sealed = make(map[string]bool)
 	for i, ref := range refs {
-		problem.Sealed[ref.Secret] = keys[i][0].Sealed
+		// Of a key that does nothing but sign, who has a whole signature learns no more than
+		// whether it is right, whatever is varied.
+		problem.Sealed[ref.Secret] = keys[i][0].Sealed && (!c.Signature || !config.OnlySigns(ref.Secret))
 	}
 	problem.Key = func(wanted payload.Reference) []payload.Key {
 		for i, ref := range refs {

@@ -26,5 +26,5 @@ func (s *Server) ListWorkspaces(ctx context.Context, req *vaultv1.ListWorkspaces
 }
 
 func workspaceToProto(w workspace.Workspace) *vaultv1.Workspace {
-	return &vaultv1.Workspace{Name: resource.WorkspaceName(w.ID), SecretCount: uint32(w.Count)} //nolint:gosec // MaxCount at most
+	return &vaultv1.Workspace{Name: resource.WorkspaceName(w.ID), SecretCount: uint32(w.Count)}
 }

@@ -1560,7 +1560,10 @@ type KeyFit struct {
 	// What is wrong and what to do, as sentences. Empty if it fits.
 	Cause string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The decoding that would fit, such as `HEX`, if another one does.
-	Decoding      string `protobuf:"bytes,5,opt,name=decoding,proto3" json:"decoding,omitempty"`
+	Decoding string `protobuf:"bytes,5,opt,name=decoding,proto3" json:"decoding,omitempty"`
+	// What a key that fits is good for, as a sentence, if that is one direction only: signatures
+	// are verified with a public key, and not made.
+	Note          string `protobuf:"bytes,60,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1626,6 +1629,13 @@ func (x *KeyFit) GetCause() string {
 func (x *KeyFit) GetDecoding() string {
 	if x != nil {
 		return x.Decoding
+	}
+	return ""
+}
+
+func (x *KeyFit) GetNote() string {
+	if x != nil {
+		return x.Note
 	}
 	return ""
 }
@@ -3578,13 +3588,14 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04fits\x18\x01 \x01(\bR\x04fits\x120\n" +
 	"\x04keys\x18\x02 \x03(\v2\x1c.keyward.allowlist.v1.KeyFitR\x04keys\x12\x1d\n" +
 	"\n" +
-	"round_trip\x18\x03 \x01(\bR\troundTrip\"|\n" +
+	"round_trip\x18\x03 \x01(\bR\troundTrip\"\x90\x01\n" +
 	"\x06KeyFit\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x12\n" +
 	"\x04fits\x18\x03 \x01(\bR\x04fits\x12\x14\n" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x1a\n" +
-	"\bdecoding\x18\x05 \x01(\tR\bdecoding\"f\n" +
+	"\bdecoding\x18\x05 \x01(\tR\bdecoding\x12\x12\n" +
+	"\x04note\x18< \x01(\tR\x04note\"f\n" +
 	"\x15ListWorkspacesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +

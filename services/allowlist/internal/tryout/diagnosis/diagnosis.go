@@ -53,7 +53,7 @@ type Case struct {
 	Turn func() turn.Turn
 	// Late reports whether it takes too long already; nil: it never does.
 	Late func() bool
-	// Sealed are the secrets whose purpose is sealed. No variant uses them for another.
+	// Sealed are the secrets whose purpose is sealed and that no variant may use for another.
 	Sealed map[string]bool
 	// Key returns the versions of a key, the newest first; none if it is not to be had.
 	Key func(payload.Reference) []payload.Key

@@ -47,7 +47,7 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   if (keys.length === 0) return null;
   return (
     <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={keys.length === 1 ? "Your key fits" : "Your keys fit"}>
-      {keys.length > 1 && <Fits keys={keys} />}
+      {(keys.length > 1 || keys.some((k) => k.note)) && <Fits keys={keys} />}
       <p>{roundTrip ? "A message went through with the stored keys." : "The stored keys are of the right kind and size. They make a message when the endpoint is activated."}</p>
     </Notice>
   );
@@ -59,7 +59,7 @@ export function Fits({ keys }: { keys: KeyFitJson[] }) {
     <ul className="finding-list">
       {keys.map((k) => (
         <li key={k.field}>
-          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause || "fits."} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
+          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause || k.note || "fits."} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
         </li>
       ))}
     </ul>

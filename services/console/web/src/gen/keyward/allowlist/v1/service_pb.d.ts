@@ -1472,6 +1472,14 @@ export declare type KeyFit = Message<"keyward.allowlist.v1.KeyFit"> & {
    * @generated from field: string decoding = 5;
    */
   decoding: string;
+
+  /**
+   * What a key that fits is good for, as a sentence, if that is one direction only: signatures
+   * are verified with a public key, and not made.
+   *
+   * @generated from field: string note = 60;
+   */
+  note: string;
 };
 
 /**
@@ -1514,6 +1522,14 @@ export declare type KeyFitJson = {
    * @generated from field: string decoding = 5;
    */
   decoding?: string;
+
+  /**
+   * What a key that fits is good for, as a sentence, if that is one direction only: signatures
+   * are verified with a public key, and not made.
+   *
+   * @generated from field: string note = 60;
+   */
+  note?: string;
 };
 
 /**
