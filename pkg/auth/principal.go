@@ -29,7 +29,7 @@ type Principal struct {
 	// Grants is what the policy gives the subject.
 	Grants []Grant
 	// Known is the ids of all workspaces that the policy names, in order. It belongs to the
-	// policy and is not to be changed. Who is told of them: see [Principal.Workspaces].
+	// policy; do not change it. For who sees them, see [Principal.Workspaces].
 	Known []string
 	// Overage says that the token leaves out a claim from which the policy grants roles,
 	// so that Grants may lack some.

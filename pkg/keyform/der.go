@@ -345,7 +345,7 @@ func wrongSize(bits int) *Problem {
 }
 
 // modulusBits returns the bits of the modulus of an RSA key in a DER, which is the first long
-// integer, or 0 if there is none.
+// integer, or 0 without one.
 func modulusBits(der []byte) int {
 	input := cryptobyte.String(der)
 	if !input.ReadASN1(&input, asn1.SEQUENCE) {

@@ -15,7 +15,7 @@ type Info struct {
 	// PublicSHA256 is the SHA-256 of the DER of the SubjectPublicKeyInfo.
 	PublicSHA256 [sha256.Size]byte
 	// CertificateSHA256 is the SHA-256 of the DER of the certificate that the key is
-	// in or that stands beside it, nil if there is none.
+	// in or that stands beside it, or nil.
 	CertificateSHA256 *[sha256.Size]byte
 }
 

@@ -16,7 +16,7 @@ type block struct {
 	label string
 	// headers is what stands before the base64 (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`.
 	headers []byte
-	// der is what the base64 stands for, nil if it is none. It is a copy.
+	// der is what the base64 decodes to, or nil if it is not base64. It is a copy.
 	der []byte
 	// ended is whether there is an END line.
 	ended bool

@@ -20,7 +20,7 @@ import (
 // could hide in what is encrypted itself: a second encrypted key. So the file is put in another
 // order, with the key that can be seen first: then the library refuses a second key before it
 // hashes anything for it. The order of the file is under its MAC, so the file gets a new one;
-// whoever changed it would also have to know the password, as the key is encrypted.
+// anyone who changed it would also have to know the password, as the key is encrypted.
 
 // maxIterations is how often a file may have the password hashed for one of its parts. Tools
 // write 2,048 to 600,000.

@@ -137,7 +137,7 @@ func Prefix(prefix []byte, limit int) Range {
 }
 
 // After returns the smallest key that is greater than all keys that start with
-// prefix, or nil if there is none.
+// prefix, or nil.
 func After(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {

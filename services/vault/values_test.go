@@ -112,7 +112,7 @@ func TestValueIsToldWhatItWasTakenFor(t *testing.T) {
 	}
 }
 
-// What is told of a value when it is stored is told then only.
+// The facts of a value are in the answer that stores it, and nowhere else.
 func TestWhatAValueWasTakenForIsKeptNowhere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -308,7 +308,7 @@ func TestEqualKeysServeOnePurposeInAllSpellings(t *testing.T) {
 	}
 }
 
-// told returns what a binder is told, with the lengths that a key may have.
+// told returns what a binder learns, with the lengths that a key may have.
 func (c client) told(t testing.TB, id string, lengths ...uint32) *vaultv1.KeyFacts {
 	t.Helper()
 	req := bindRequest(id, "e", "op")

@@ -11,7 +11,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// versionUID binds a version and returns the uid that is told of it.
+// versionUID binds a version and returns its uid.
 func (c client) versionUID(t testing.TB, id string, version uint32) string {
 	t.Helper()
 	req := bindRequest(id, "e", "op")

@@ -58,7 +58,7 @@ func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, err
 	return pb, nil
 }
 
-// configOf returns the compiled configuration, or nil if there is none.
+// configOf returns the compiled configuration, or nil.
 func configOf(e endpoint.Encryption) (*payload.Config, error) {
 	if !e.Configured() {
 		return nil, nil //nolint:nilnil // no encryption is no configuration

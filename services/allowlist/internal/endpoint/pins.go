@@ -69,7 +69,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 }
 
 // pinned asks the vault for the uid of the version that a reference names, and reports whether
-// it is there. Of one that is disabled or destroyed nothing is told; it cannot be
+// it is there. Nothing is returned for one that is disabled or destroyed; it cannot be
 // resolved either.
 func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid string, there bool, err error) {
 	use := ref.Use

@@ -21,7 +21,7 @@ type Facts struct {
 	Fingerprint string
 	// Problem is why a value that looks like a key pair is none, as a sentence.
 	Problem string
-	// Forms are how the value can be read as a key of a usual length. They are told only
+	// Forms are how the value can be read as a key of a usual length. They are set only
 	// where [Config.KeyBytes] were sent.
 	Forms []keyform.Form
 	// LineEnd says that the value is such a key but for its final line end.
@@ -110,7 +110,7 @@ func (c *Config) sources() []*source {
 	return all
 }
 
-// publicOnly is the finding of a request that is mirrored although nobody here can open it.
+// publicOnly is the finding of a request that is mirrored although no key here can open it.
 const publicOnly = "Responses need keys of their own: those of the request are public, and cannot open what comes back. If responses are not encrypted, set plain {}."
 
 // unopenable reports whether who mirrors a request cannot open it: with the partner's public

@@ -38,7 +38,7 @@ const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 const reasonNotBound = "NOT_BOUND"
 
 // ErrNotBound is in the chain of the error for a secret that the allowlist holds
-// no binding to, as after a restore of the vault: bind it again. Callers are told that the vault
+// no binding to, as after a restore of the vault: bind it again. Callers learn that the vault
 // is unavailable, since it will be right again once the bindings are.
 var ErrNotBound = errors.New("the vault knows no binding of this workload to the secret")
 

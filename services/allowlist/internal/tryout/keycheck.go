@@ -23,7 +23,7 @@ func Fit(keys []payload.Fit) bool {
 
 // CheckKeys tells of each key of an endpoint whether it fits: by what the vault tells of it, and
 // if all fit so, by [Server.RoundTrip]. Nothing is bound, counted, logged or sealed. It fails as
-// the vault does where a key is not to be had, and with SAMPLE_NOT_ENCRYPTABLE.
+// the vault does where a key is not available, and with SAMPLE_NOT_ENCRYPTABLE.
 func (s *Server) CheckKeys(ctx context.Context, name endpoint.Name, given []byte) ([]payload.Fit, error) {
 	e, config, err := s.saved(ctx, name)
 	if err != nil {

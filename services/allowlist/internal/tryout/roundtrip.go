@@ -24,7 +24,7 @@ const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
 // is made up. Nothing of the messages is shown, and nothing is counted.
 //
 // It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
-// neither body fits, and as the vault does where a key is not to be had (VERSION_DISABLED,
+// neither body fits, and as the vault does where a key is not available (VERSION_DISABLED,
 // VAULT_UNAVAILABLE and others).
 func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
 	if !e.Encryption.Configured() {

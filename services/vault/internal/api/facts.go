@@ -31,8 +31,8 @@ func formToProto(form keyform.Form) *vaultv1.ValueForm {
 	return &vaultv1.ValueForm{Decoding: form.Decoding.String(), Bytes: uint32(form.Bytes)}
 }
 
-// keyFactsToProto returns nothing for a version of which nothing is told. The forms of symmetric
-// keys are told only to callers who ask for lengths.
+// keyFactsToProto returns nil for a version without facts. The forms of symmetric
+// keys are only for callers who ask for lengths.
 func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, error) {
 	if meant.Facts == nil && meant.Told == nil {
 		return nil, nil

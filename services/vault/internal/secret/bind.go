@@ -46,7 +46,7 @@ var errRehearsed = errors.New("rehearsed")
 //
 // With the binding comes what is known of the version that is meant: one that is named
 // must be enabled, while the current one may be in any state, as it is another one after
-// the next rotation. What is told of a KEY is made of the value, which is opened for it; nothing
+// the next rotation. The facts of a KEY come from the value, which is opened for this; nothing
 // more than [Facts] is kept. If the use is only rehearsed, all is checked and counted the same,
 // and nothing is bound. Bind fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
 // VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,

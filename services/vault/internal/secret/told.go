@@ -10,14 +10,14 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// A Meant is the version that a binder means, with what it is told of it.
+// A Meant is the version that a binder means, with its facts.
 type Meant struct {
 	Version
 	// Told is nil unless the version is an enabled one of a KEY.
 	Told *Told
 }
 
-// Told is what a binder is told of a version's value besides what is kept of it.
+// Told is what a binder learns of a version's value besides what is kept of it.
 type Told struct {
 	keyform.Facts
 	// LineEnd is whether the value without its final line end would be a key of a usual length.
@@ -50,7 +50,7 @@ func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (told *Told, err error
 	return told, v.learn(tx, sec, prints.All)
 }
 
-// tell returns what is told of a value. Of the forms of symmetric keys only those of usual
+// tell returns what a binder learns of a value. Of the forms of symmetric keys only those of usual
 // lengths are: other lengths are mostly those of passphrases.
 func tell(plain sensitive.Bytes) *Told {
 	told := &Told{Facts: keyform.Look(plain.Reveal()), LineEnd: keyform.LineEnd(plain.Reveal(), lengths()...)}

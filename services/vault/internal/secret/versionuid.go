@@ -10,7 +10,7 @@ import (
 )
 
 // A vault that is restored from a backup gives the numbers of versions again that were made
-// after the backup. What refers to a version by its number is told a uid, too, which no other
+// after the backup. What refers to a version by its number gets a uid, too, which no other
 // version has: it is a digest of the sealed value, whose nonce and data key are random. So a
 // value that was put in the place of another one in the data file has another uid, too.
 

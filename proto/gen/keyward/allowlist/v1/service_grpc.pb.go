@@ -121,7 +121,7 @@ type AllowlistServiceClient interface {
 	// bound, counted, logged or sealed. What saving would refuse is refused here.
 	CheckKeys(ctx context.Context, in *CheckKeysRequest, opts ...grpc.CallOption) (*CheckKeysResponse, error)
 	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-	// admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+	// admins, and callers with a role in `workspaces/-`, see all that hold endpoints and all
 	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.
@@ -423,7 +423,7 @@ type AllowlistServiceServer interface {
 	// bound, counted, logged or sealed. What saving would refuse is refused here.
 	CheckKeys(context.Context, *CheckKeysRequest) (*CheckKeysResponse, error)
 	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-	// admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+	// admins, and callers with a role in `workspaces/-`, see all that hold endpoints and all
 	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Switches an endpoint off. Switching off what is off changes nothing.

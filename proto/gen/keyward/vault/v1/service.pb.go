@@ -2093,7 +2093,7 @@ type BindSecretRequest struct {
 	// Whether a super admin acknowledged that one of the chains may open another.
 	Conflicting bool `protobuf:"varint,10,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
 	// The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
-	// cipher's key without derivation. Then `facts.forms` are told. At most 8.
+	// cipher's key without derivation. Then `facts.forms` is set. At most 8.
 	KeyBytes []uint32 `protobuf:"varint,50,rep,packed,name=key_bytes,json=keyBytes,proto3" json:"key_bytes,omitempty"`
 	// Checks the request and returns the facts, but binds nothing: `binding` is unset. It fails as
 	// the binding would, and counts against the same limits.

@@ -80,7 +80,7 @@ type VaultServiceClient interface {
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-	// admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+	// admins, and callers with a role in `workspaces/-`, see all that hold secrets and all
 	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails
@@ -418,7 +418,7 @@ type VaultServiceServer interface {
 	// or a super admin. Where nothing differs, nothing is changed or logged.
 	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
 	// Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-	// admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+	// admins, and callers with a role in `workspaces/-`, see all that hold secrets and all
 	// that the policy names. Callers without roles get an empty list.
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Deletes a secret and all its versions for good; its history stays. Fails

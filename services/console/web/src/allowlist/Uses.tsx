@@ -74,7 +74,7 @@ function SecretLink({ name }: { name: string }) {
 export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
   const failures = endpoint.recentFailures ?? [];
   return (
-    <Card title="Recent failures" words="The last messages that did not open or verify, or were not made since a key cannot be used. Whoever sent them learns nothing of the cause.">
+    <Card title="Recent failures" words="The last messages that did not open or verify, or were not made since a key cannot be used. The sender learns nothing of the cause.">
       {failures.length === 0 ? (
         <p className="dimmed">None since the allowlist was started.</p>
       ) : (

@@ -133,7 +133,7 @@ function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
       <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask whoever runs Keyward for one."}
+        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask the people who run Keyward for one."}
       </Empty>
     </div>
   );

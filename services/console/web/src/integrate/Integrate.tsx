@@ -29,7 +29,7 @@ export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
         {endpoint.state !== "STATE_ACTIVE" && <p className="dimmed">Until the endpoint is active, Keyward answers ENDPOINT_NOT_ACTIVE.</p>}
         <p className="dimmed">If the partner calls you, decrypt its request or verify its signature with the kind REQUEST, and answer with the exchange that Decrypt returns.</p>
       </Card>
-      <Card title="The role that is needed" words="Sender, of this endpoint alone. Ask whoever runs Keyward for it.">
+      <Card title="The role that is needed" words="Sender, of this endpoint alone. Ask the people who run Keyward for it.">
         <Text program={policyLines} endpoint={endpoint} />
       </Card>
     </div>

@@ -11,7 +11,7 @@ export interface StoredValue {
   generated: boolean;
 }
 
-/** The lengths in bytes that a symmetric key may have; undefined: any, or there is none. */
+/** The lengths in bytes that a symmetric key may have; undefined: any. */
 export type KeyLengths = number[] | undefined;
 
 const LengthsContext = createContext<KeyLengths>(undefined);

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 import { ago, full } from "./time";
 
-// One clock for all times on the page: every half minute they are shown anew.
+// One clock for all times on the page: they are updated every half minute.
 let ticks = 0;
 const listeners = new Set<() => void>();
 let timer = 0;

@@ -3677,7 +3677,7 @@ export declare const AllowlistService: GenService<{
   },
   /**
    * Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-   * admins, and callers with a role in `workspaces/-`, are told of all that hold endpoints and all
+   * admins, and callers with a role in `workspaces/-`, see all that hold endpoints and all
    * that the policy names. Callers without roles get an empty list.
    *
    * @generated from rpc keyward.allowlist.v1.AllowlistService.ListWorkspaces

@@ -2022,7 +2022,7 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
 
   /**
    * The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
-   * cipher's key without derivation. Then `facts.forms` are told. At most 8.
+   * cipher's key without derivation. Then `facts.forms` is set. At most 8.
    *
    * @generated from field: repeated uint32 key_bytes = 50;
    */
@@ -2131,7 +2131,7 @@ export declare type BindSecretRequestJson = {
 
   /**
    * The lengths in bytes that a symmetric key may have, if the referrer uses the KEY as a
-   * cipher's key without derivation. Then `facts.forms` are told. At most 8.
+   * cipher's key without derivation. Then `facts.forms` is set. At most 8.
    *
    * @generated from field: repeated uint32 key_bytes = 50;
    */
@@ -3468,7 +3468,7 @@ export declare const VaultService: GenService<{
   },
   /**
    * Lists the workspaces that the caller may work in: those that the caller's roles name. Super
-   * admins, and callers with a role in `workspaces/-`, are told of all that hold secrets and all
+   * admins, and callers with a role in `workspaces/-`, see all that hold secrets and all
    * that the policy names. Callers without roles get an empty list.
    *
    * @generated from rpc keyward.vault.v1.VaultService.ListWorkspaces
