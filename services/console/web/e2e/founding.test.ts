@@ -33,6 +33,7 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     for (const [role, id, text] of [["owner", "partner-key", value], ["admin", "admins-key", "an admin's value of this test"]] as const) {
       const page = await signIn(role, "/w/demo/secrets");
       await page.getByRole("button", { name: "Store New Secret" }).first().click();
+      await page.getByRole("radio", { name: "Encryption or signing key" }).check();
       await page.getByLabel("Secret Name").fill(id);
       await page.getByLabel("Secret value").fill(text);
       const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));

@@ -89,7 +89,8 @@ describe("a super admin", () => {
     await picture(page, "admin-workspaces");
     await page.getByRole("option", { name: /brand-new/ }).click();
     await page.waitForURL(/\/w\/brand-new\/secrets/);
-    await page.getByRole("heading", { name: "No secrets yet" }).waitFor();
+    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
+    await page.getByText(/The policy does not name brand-new/).waitFor();
   });
 
   test("approves an endpoint, which can then be activated", async () => {
