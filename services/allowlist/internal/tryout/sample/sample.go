@@ -7,6 +7,7 @@ package sample
 import (
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -19,6 +20,8 @@ const (
 	stamp = "2026-11-23T12:00:00.000000000Z, 2026-11-23T12:00:00.000000000Z, 2026-11-23T12:00:00.000000000Z"
 	// whole is a multiple of all block lengths.
 	whole = 32
+	// maxList is how long a list may become for the sake of an index.
+	maxList = 1000
 )
 
 // Body returns a body for a profile. For some profiles there is none that fits, such as two
@@ -31,23 +34,23 @@ func Body(p *allowlistv1.Profile) []byte {
 		}
 		return []byte(values.Encode())
 	}
-	document := map[string]any{"amount": "10.50", "note": `Jörg "J" \ & Co`, "number": 4711, "list": []any{1, "two", nil}}
+	var document any = map[string]any{"amount": "10.50", "note": `Jörg "J" \ & Co`, "number": 4711, "list": []any{1, "two", nil}}
 	for _, path := range p.GetSelection().GetFields().GetPaths() {
-		put(document, path, field(p))
+		document = put(document, path, field(p))
 	}
 	if object := p.GetSelection().GetObject(); object != nil {
-		put(document, object.GetPath(), inner(p))
+		document = put(document, object.GetPath(), inner(p))
 	}
 	for _, piece := range strings.Split(p.GetSigning().GetInput(), "${json:")[1:] {
 		path, _, _ := strings.Cut(piece, "}")
 		path, _, _ = strings.Cut(path, "|")
-		put(document, path, "signed")
+		document = put(document, path, "signed")
 	}
 	for _, path := range []string{
 		p.GetCipher().GetIv().GetFieldSuffix(), p.GetCipher().GetAad().GetFieldSuffix().GetPath(),
 	} {
 		if path != "" {
-			put(document, path, stamp)
+			document = put(document, path, stamp)
 		}
 	}
 	body, err := json.Marshal(document)
@@ -97,38 +100,42 @@ func inner(p *allowlistv1.Profile) map[string]any {
 	return map[string]any{"pan": "4111111111111111", "cvv": 123}
 }
 
-// put puts a value at a path of a document, and objects and lists on the way to it.
-func put(document map[string]any, at string, value any) {
+// put returns a document with a value at a path, and objects and lists on the way to it. What is
+// in the way is replaced.
+func put(document any, at string, value any) any {
 	path, ok := jsonbytes.ParsePath(at)
-	if !ok || len(path.Steps()) == 0 {
-		return
+	if !ok {
+		return document
 	}
-	steps := path.Steps()
-	for i, step := range steps[:len(steps)-1] {
-		if next := steps[i+1]; next == "*" || next == "0" {
-			if i+2 == len(steps) {
-				document[step] = []any{value, value}
-				return
-			}
-			list := map[string]any{}
-			put(list, "$"+joined(steps[i+2:]), value)
-			document[step] = []any{list}
-			return
-		}
-		inside, known := document[step].(map[string]any)
-		if !known {
-			inside = map[string]any{}
-			document[step] = inside
-		}
-		document = inside
-	}
-	document[steps[len(steps)-1]] = value
+	return along(document, path.Steps(), value)
 }
 
-func joined(steps []string) string {
-	text := ""
-	for _, step := range steps {
-		text += "['" + step + "']"
+// along returns what is at a place with a value at the end of some steps.
+func along(node any, steps []string, value any) any {
+	if len(steps) == 0 {
+		return value
 	}
-	return text
+	step, rest := steps[0], steps[1:]
+	index, err := strconv.Atoi(step)
+	if step != "*" && err != nil {
+		object, ok := node.(map[string]any)
+		if !ok {
+			object = make(map[string]any)
+		}
+		object[step] = along(object[step], rest, value)
+		return object
+	}
+	list, _ := node.([]any)
+	if step == "*" && len(list) == 0 {
+		list = make([]any, 2)
+	}
+	for index >= len(list) && len(list) < maxList {
+		list = append(list, nil)
+	}
+	for i := range list {
+		if step == "*" || i == index {
+			list[i] = along(list[i], rest, value)
+		}
+	}
+	return list
 }
