@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -78,8 +79,6 @@ func TestInteropKeysOfOpensslAreRecognised(t *testing.T) {
 		wantPublic(t, name, private, k.owner.get(t, name).GetPublicKey())
 	}
 	encrypted := pipe(t, "", "openssl", "genpkey", "-algorithm", "ed25519", "-aes-256-cbc", "-pass", "pass:x")
-	k.owner.create(t, "encrypted", &vaultv1.Secret{Value: text(encrypted)})
-	if got := k.owner.get(t, "encrypted").GetPublicKey(); got != nil {
-		t.Errorf("an encrypted key has the public key %v", got)
-	}
+	_, err := k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "encrypted", Secret: &vaultv1.Secret{Value: text(encrypted)}})
+	wantError(t, "CreateSecret of an encrypted key", err, codes.InvalidArgument, notUsable)
 }
