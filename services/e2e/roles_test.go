@@ -61,6 +61,7 @@ var open = map[string][]person{
 	"Encrypt":              {sender},
 	"Decrypt":              {sender},
 	"VerifySignature":      {sender},
+	"CheckKeys":            {owner, admin},
 	"TestEncryption":       {owner, admin},
 	"DiagnoseSample":       {owner, admin},
 	"ListPresets":          {owner, admin, member, sender},
