@@ -184,7 +184,7 @@ describe("an owner is asked", () => {
   test("for a sample, where a made-up body does not fit, and told what to know of the endpoint", async () => {
     await kit.server.storeSecret("second-card");
     const { cipher } = aes("second-card");
-    await kit.server.addEndpoint("second-card", { encryption: { request: { cipher: { ...cipher, algorithm: "ALGORITHM_AES_256_CBC" }, selection: { fields: { paths: ["$.cards[1].number"], valueForm: "VALUE_FORM_STRING" } }, allowLegacy } } });
+    await kit.server.addEndpoint("second-card", { encryption: { request: { cipher: { ...cipher, algorithm: "ALGORITHM_AES_256_CBC" }, selection: { fields: { paths: ["$.cards[1000].number"], valueForm: "VALUE_FORM_STRING" } }, allowLegacy } } });
     await kit.server.api("admin", "POST", "workspaces/demo/endpoints/second-card:approve", { reason: "contract 7" });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints?q=second-card" });
     await page.getByRole("button", { name: "Actions for second-card" }).click();
@@ -194,7 +194,7 @@ describe("an owner is asked", () => {
     await dialog(page).getByRole("button", { name: "Activate" }).click();
     await dialog(page).getByText("A sample body is needed").waitFor();
     await picture(page, "activate-sample");
-    await sample.fill(JSON.stringify({ cards: [{ number: "1" }, { number: "4711" }] }));
+    await sample.fill(JSON.stringify({ cards: [...Array(1000).fill({}), { number: "4711" }] }));
     await dialog(page).getByRole("button", { name: "Activate" }).click();
     await told(page, "second-card is active.");
     await page.getByText(/Nothing authenticates these messages/).waitFor();
