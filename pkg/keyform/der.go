@@ -252,17 +252,7 @@ func broken(what string) *Problem {
 
 func fromPrivate[Key any](form, named string, der []byte, parse func([]byte) (Key, error)) material {
 	m := material{secret: true, form: form, algorithm: named}
-	if len(der) > maxKey {
-		m.problem = tooLong()
-		return m
-	}
-	key, err := parse(der)
-	if err != nil {
-		m.problem = notParsed(named, der, "The private key")
-		m.algorithm = m.problem.Algorithm
-		return m
-	}
-	return m.withPrivate(key)
+	return keyOf(m, der, "The private key", parse, material.withPrivate)
 }
 
 // withPrivate adds the key that was parsed, if it is of a kind that is taken.
@@ -294,17 +284,22 @@ func (m material) withPublic(key any) material {
 
 func fromPublic[Key any](form, named string, der []byte, parse func([]byte) (Key, error)) material {
 	m := material{form: form, algorithm: named}
+	return keyOf(m, der, "The public key", parse, material.withPublic)
+}
+
+// keyOf adds the key in a DER that is not too long, or why there is none.
+func keyOf[Key any](m material, der []byte, what string, parse func([]byte) (Key, error), with func(material, any) material) material {
 	if len(der) > maxKey {
 		m.problem = tooLong()
 		return m
 	}
 	key, err := parse(der)
 	if err != nil {
-		m.problem = notParsed(named, der, "The public key")
+		m.problem = notParsed(m.algorithm, der, what)
 		m.algorithm = m.problem.Algorithm
 		return m
 	}
-	return m.withPublic(key)
+	return with(m, key)
 }
 
 // notParsed tells why a key does not parse: its kind, if that is known to be another one, or

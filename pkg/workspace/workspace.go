@@ -50,28 +50,28 @@ func ReachOf(p auth.Principal, roles ...accessv1.Role) Reach {
 	}}
 }
 
-// List returns a page of the workspaces within reach whose ids come after a given one, at most
-// limit of them, and whether there are more. A page may be shorter than its limit. The
+// List returns a page of the workspaces within reach, at most limit of them, and the cursor of
+// the next page, which is nil at the end only. A page may be shorter than its limit. The
 // keys of the space are {space}/{workspace}/…, one for each item that counts.
-func List(r kv.Reader, space kv.Key, reach Reach, after string, limit int) (page []Workspace, more bool, err error) {
+func List(r kv.Reader, space kv.Key, reach Reach, cursor []byte, limit int) (page []Workspace, next []byte, err error) {
 	counted := 0
-	for id, err := range reach.ids(r, space, after) {
+	for id, err := range reach.ids(r, space, string(cursor)) {
 		if err != nil {
-			return nil, false, fmt.Errorf("list workspaces: %w", err)
+			return nil, nil, fmt.Errorf("list workspaces: %w", err)
 		}
 		if len(page) == limit || counted >= maxCounted {
-			return page, true, nil
+			return page, []byte(page[len(page)-1].ID), nil
 		}
 		found := Workspace{ID: id}
 		if reach.Counted(id) {
 			if found.Count, err = count(r, space.Text(id)); err != nil {
-				return nil, false, fmt.Errorf("count what is in a workspace: %w", err)
+				return nil, nil, fmt.Errorf("count what is in a workspace: %w", err)
 			}
 		}
 		counted += found.Count
 		page = append(page, found)
 	}
-	return page, false, nil
+	return page, nil, nil
 }
 
 // ids yields the ids within reach behind a given one, in order, each once.

@@ -55,22 +55,20 @@ func open(t testing.TB, holds map[string]int) kv.Store {
 // pages lists page after page and returns all, and the length of each page.
 func pages(t testing.TB, store kv.Store, reach workspace.Reach, limit int) (all []workspace.Workspace, lengths []int) {
 	t.Helper()
-	after := ""
-	for more := true; more; {
+	var cursor []byte
+	for more := true; more; more = cursor != nil {
 		var page []workspace.Workspace
 		err := store.View(t.Context(), func(r kv.Reader) (err error) {
-			page, more, err = workspace.List(r, space, reach, after, limit)
+			page, cursor, err = workspace.List(r, space, reach, cursor, limit)
 			return err
 		})
 		if err != nil {
 			t.Fatalf("List() = %v", err)
 		}
-		if more && len(page) == 0 {
+		if cursor != nil && len(page) == 0 {
 			t.Fatal("a page without a workspace promises another page")
 		}
-		if all, lengths = append(all, page...), append(lengths, len(page)); len(page) > 0 {
-			after = page[len(page)-1].ID
-		}
+		all, lengths = append(all, page...), append(lengths, len(page))
 	}
 	return all, lengths
 }
@@ -175,7 +173,7 @@ func BenchmarkList(b *testing.B) {
 	reach := workspace.Reach{Stored: true, Counted: everybody}
 	for b.Loop() {
 		err := store.View(b.Context(), func(r kv.Reader) error {
-			_, _, err := workspace.List(r, space, reach, "", 1000)
+			_, _, err := workspace.List(r, space, reach, nil, 1000)
 			return err
 		})
 		if err != nil {

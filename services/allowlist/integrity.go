@@ -31,12 +31,7 @@ var ErrRunning = errors.New("an allowlist runs on this store; stop it first, or 
 // what differs, and returns how many differences that were. It does so by itself every hour
 // and when the vault was started again.
 func (a *Allowlist) Reconcile(ctx context.Context) (repairs int, err error) {
-	err = a.endpoints.Reconcile(ctx, func(f Finding) {
-		if f.Repair.Repaired() {
-			repairs++
-		}
-	})
-	return repairs, err
+	return a.endpoints.Repair(ctx)
 }
 
 // References tells every reference of the endpoints to a secret, every binding, and

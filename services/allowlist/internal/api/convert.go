@@ -29,33 +29,41 @@ type viewer struct {
 func (v viewer) endpointsToProto(endpoints []endpoint.Endpoint) ([]*allowlistv1.Endpoint, error) {
 	pbs := make([]*allowlistv1.Endpoint, 0, len(endpoints))
 	for _, e := range endpoints {
-		pb, err := v.endpointToProto(e)
+		pb, _, err := v.configured(e)
 		if err != nil {
 			return nil, err
 		}
-		pb.Warnings = nil
 		pbs = append(pbs, pb)
 	}
 	return pbs, nil
 }
 
 func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, error) {
-	config, err := configOf(e.Encryption)
-	if err != nil {
-		return nil, err
-	}
-	pb := v.bareToProto(e)
-	if config == nil {
-		return pb, nil
-	}
-	pb.Encryption = config.Redacted()
-	if v.secrets {
-		pb.Encryption = config.Proto()
+	pb, config, err := v.configured(e)
+	if err != nil || config == nil {
+		return pb, err
 	}
 	for _, w := range config.Warnings(payload.IsJSON(e.ContentType)) {
 		pb.Warnings = append(pb.Warnings, &allowlistv1.Warning{Field: w.Field, Description: w.Description})
 	}
 	return pb, nil
+}
+
+// configured converts all but the warnings. The configuration is nil if there is none.
+func (v viewer) configured(e endpoint.Endpoint) (*allowlistv1.Endpoint, *payload.Config, error) {
+	config, err := configOf(e.Encryption)
+	if err != nil {
+		return nil, nil, err
+	}
+	pb := v.bareToProto(e)
+	switch {
+	case config == nil:
+	case v.secrets:
+		pb.Encryption = config.Proto()
+	default:
+		pb.Encryption = config.Redacted()
+	}
+	return pb, config, nil
 }
 
 // configOf returns the compiled configuration, or nil.

@@ -83,6 +83,16 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 	})
 }
 
+// Repair is [Registry.Reconcile] for who wants to know only how many differences were put right.
+func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
+	err = r.Reconcile(ctx, func(f Finding) {
+		if f.Repair.Repaired() {
+			repairs++
+		}
+	})
+	return repairs, err
+}
+
 func (r *Registry) reconcile(ctx context.Context, tell func(Finding)) error {
 	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
 	err := r.reconcileBindings(ctx, seen, tell)

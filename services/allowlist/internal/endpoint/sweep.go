@@ -80,12 +80,7 @@ func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
 func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
 	failures := 0
 	for {
-		found := 0
-		err := r.Reconcile(ctx, func(f Finding) {
-			if f.Repair.Repaired() {
-				found++
-			}
-		})
+		found, err := r.Repair(ctx)
 		r.logFailure(ctx, "reconcile", err)
 		if found > 0 {
 			r.logger.WarnContext(ctx, "references and bindings differed and were repaired", slog.Int("repairs", found))

@@ -12,11 +12,7 @@ import (
 func (r *Registry) Workspaces(ctx context.Context, reach workspace.Reach, cursor []byte, limit int) (found []workspace.Workspace, next []byte, err error) {
 	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
 		// There is one such key for each endpoint, and nothing under it that would have to be read.
-		var more bool
-		found, more, err = workspace.List(reader, allUpdates(), reach, string(cursor), limit)
-		if next = nil; more {
-			next = []byte(found[len(found)-1].ID)
-		}
+		found, next, err = workspace.List(reader, allUpdates(), reach, cursor, limit)
 		return err
 	})
 	return found, next, err

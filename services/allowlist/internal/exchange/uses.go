@@ -55,10 +55,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 		return version
 	}
 	s.stages.WithLabelValues(stage).Inc()
-	failure := usage.Failure{
-		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request,
-		Cause: payload.Cause(err),
-	}
+	failure := s.failure(m, stage, payload.Cause(err))
 	var last usage.Key
 	for i, ref := range l.references {
 		if !triedAt(stage, ref) {
@@ -66,7 +63,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 		}
 		for _, key := range l.keys[i] {
 			last = l.keyOf(ref.Secret, key.Version)
-			failure.Versions = append(failure.Versions, ref.Secret+"/versions/"+strconv.FormatUint(uint64(key.Version), 10))
+			failure.Versions = append(failure.Versions, versionName(ref.Secret, key.Version))
 		}
 	}
 	if len(failure.Versions) > 0 {
@@ -80,17 +77,26 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 // of the call, which does not say why.
 func (s *Server) refused(l loaded, m Message, err error) error {
 	if fit, ok := payload.Unusable(err); ok {
-		failure := usage.Failure{
-			Time: s.now(), Stage: payload.StageKey, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: fit.Cause,
-		}
+		failure := s.failure(m, payload.StageKey, fit.Cause)
 		for i, ref := range l.references {
 			if ref.Field == fit.Field {
-				failure.Versions = append(failure.Versions, ref.Secret+"/versions/"+strconv.FormatUint(uint64(l.keys[i][0].Version), 10))
+				failure.Versions = append(failure.Versions, versionName(ref.Secret, l.keys[i][0].Version))
 			}
 		}
 		s.failures.Add(l.endpoint.UID, failure)
 	}
 	return refused(err)
+}
+
+// failure returns what is remembered of a message that stopped, without the versions of keys.
+func (s *Server) failure(m Message, stage, cause string) usage.Failure {
+	return usage.Failure{
+		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: cause,
+	}
+}
+
+func versionName(secret string, version uint32) string {
+	return secret + "/versions/" + strconv.FormatUint(uint64(version), 10)
 }
 
 // triedAt reports whether a message that stopped at a stage stopped at the key of a

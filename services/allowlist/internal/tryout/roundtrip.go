@@ -20,8 +20,8 @@ const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
 
 // RoundTrip encrypts and signs a message with an endpoint's own keys, opens and verifies it
 // again where our keys can, and returns why that cannot work, or nil. Each profile of the
-// configuration makes one, of the given body or, if that does not fit or is empty, of one that
-// is made up. Nothing of the messages is shown, and nothing is counted.
+// configuration makes one, of a body that is made up or, if that does not fit, of the given one.
+// Nothing of the messages is shown, and nothing is counted.
 //
 // It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
 // neither body fits, and as the vault does where a key is not available (VERSION_DISABLED,
@@ -56,8 +56,8 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 	return nil
 }
 
-// roundTrip makes the round trip of a body that was given, if there is one that fits, or else
-// of the sample.
+// roundTrip makes the round trip of the sample that was made up or, if that does not fit, of the
+// given body.
 func roundTrip(made dryrun.Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
 	err := dryrun.RoundTrip(made, resolve)
 	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is {

@@ -12,11 +12,7 @@ import (
 func (s *Store) Workspaces(ctx context.Context, reach workspace.Reach, p Page) (found []workspace.Workspace, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
 		// There is one such key for each secret, and nothing under it that would have to be read.
-		var more bool
-		found, more, err = workspace.List(r, kv.NewKey(spaceByUpdate), reach, string(p.Cursor), p.Limit)
-		if next = nil; more {
-			next = []byte(found[len(found)-1].ID)
-		}
+		found, next, err = workspace.List(r, kv.NewKey(spaceByUpdate), reach, p.Cursor, p.Limit)
 		return err
 	})
 	return found, next, err
