@@ -1,13 +1,13 @@
 package changelog
 
-// An Author is who makes a change, and why: the part of an [Entry] that comes
-// with the request and not from the operation. The server fills it in from the
-// authenticated principal; a service acting on its own behalf names itself.
+// An Author is the principal that makes a change, and the reason: the part of an [Entry] that the
+// request provides, not the operation. The server fills it in from the authenticated principal. A
+// service that acts on its own behalf names itself.
 type Author struct {
-	// Actor is who makes the change.
+	// Actor is the principal that makes the change.
 	Actor Actor
-	// Reason is why, in their words.
+	// Reason is the reason that the caller gave.
 	Reason string
-	// RequestID is the id of the request in the server's logs.
+	// RequestID is the ID of the request in the server's logs.
 	RequestID string
 }

@@ -1,27 +1,26 @@
-// Package changelog keeps the log of who did what, as a Merkle tree in the store.
+// Package changelog stores the log of all changes as a Merkle tree.
 //
-// A service appends an [Entry] in the same transaction as the change it describes
-// ([Log.Append]), so that there is no change without entry and no entry without
-// change. The store decides the order: when it commits, it hands the records of
-// that commit to [Log.Integrate], which numbers them, extends the tree and signs
-// its new head.
+// A service appends an [Entry] in the same transaction as the change that it describes
+// ([Log.Append]). There is no change without an entry, and no entry without a change. The store
+// decides the order: when it commits, it passes the records of the commit to [Log.Integrate],
+// which numbers them, extends the tree, and signs the new head.
 //
 // # Promises
 //
-//   - Sequences are consecutive, start at 0 and follow the order of commits.
-//   - A leaf commits to a random salt, a digest of the changed record's new state
-//     and the entry. The tree is that of RFC 6962, the head a signed note with the
-//     text of a checkpoint: the log's name, its size, and the root.
-//   - What is stored is checked before it is extended: a log never signs a head
-//     on top of one that it has not signed itself.
-//   - [Log.Verify] notices every change to what is stored, but for one: a store
-//     that was put back to an earlier state as a whole. Who keeps heads notices that.
+//   - Sequence numbers are consecutive, start at 0, and follow the order of commits.
+//   - A leaf commits to a random salt, a digest of the changed record's new state, and the
+//     entry. The tree follows RFC 6962. The head is a signed note with the text of a
+//     checkpoint: the log's name, its size, and the root.
+//   - Stored data is verified before it is extended: a log never signs a head on top of one
+//     that it did not sign itself.
+//   - [Log.Verify] detects every change to the stored data, except for a store that was
+//     restored to an earlier state as a whole. Clients that keep heads detect that.
 //
 // # No secrets
 //
-// An entry outlives the secret it tells of, and people read it. It never holds a
-// value, nor anything from which one follows. The digest of the state is salted, and
-// the state is the record as stored, where values are sealed.
+// An entry outlives its secret, and people read it. It never contains a value or anything from
+// which a value can be computed. The digest of the state is salted, and the state is the stored
+// record, in which values are encrypted.
 package changelog
 
 import (
@@ -34,23 +33,22 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Name is the name of the log in the store: a store that a Log is used with must
-// have been given it under this name.
+// Name is the name of the log in the store. Open the store with a log of this name.
 const Name = "changes"
 
-// A Log is the change log of one store. It may be used from many goroutines, but
-// Integrate from one at a time, which a store sees to.
+// A Log is the change log of one store. It is safe for concurrent use, except that Integrate must
+// not run concurrently, which the store ensures.
 type Log struct {
 	signer noteSigner
 	now    func() time.Time
 
 	mu sync.Mutex
-	// trusted is the head that was last found, or made, to be signed by this log.
+	// trusted is the last head that this log signed or verified.
 	trusted []byte
 }
 
-// New returns the log of the given origin, such as the name of the service, which
-// heads are signed for. The seed is that of its Ed25519 key.
+// New returns the log of an origin, such as the name of the service. Heads are signed for that
+// origin. The seed is that of the log's Ed25519 key.
 func New(seed [32]byte, origin string, now func() time.Time) (*Log, error) {
 	signer, err := newSigner(seed, "keyward.dev/"+origin)
 	if err != nil {
@@ -59,15 +57,15 @@ func New(seed [32]byte, origin string, now func() time.Time) (*Log, error) {
 	return &Log{signer: signer, now: now}, nil
 }
 
-// VerifierKey returns the public key of the log, in the text form of
-// golang.org/x/mod/sumdb/note. Who has it can check every head.
+// VerifierKey returns the public key of the log in the text form of golang.org/x/mod/sumdb/note.
+// It verifies every head.
 func (l *Log) VerifierKey() string { return l.signer.verifierKey }
 
-// Append adds an entry to the log as part of tx. State is the new state of the
-// changed record as it is stored, or nil if it was deleted. An entry without time
-// gets the present one; its Sequence is ignored.
+// Append adds an entry to the log as part of tx. State is the new state of the changed record as
+// it is stored, or nil if it was deleted. An entry without a time gets the current time. Append
+// ignores the entry's Sequence.
 //
-// Neither entry nor state may hold a secret value that is not sealed.
+// Neither the entry nor the state may contain an unencrypted secret value.
 func (l *Log) Append(tx kv.Tx, e Entry, state []byte) error {
 	if e.Time.IsZero() {
 		e.Time = l.now()
@@ -85,7 +83,7 @@ func (l *Log) Append(tx kv.Tx, e Entry, state []byte) error {
 	return nil
 }
 
-// Integrate makes entries of the records of one commit. It is for the store.
+// Integrate adds the records of one commit to the tree. Only the store calls it.
 func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if len(records) == 0 {
 		return nil
@@ -110,7 +108,7 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if err := tx.Put(headKey(), head); err != nil {
 		return fmt.Errorf("write change log head: %w", err)
 	}
-	// Should the commit fail, the stored head is another one, and is checked anew.
+	// If the commit fails, the stored head differs from this one and is verified again.
 	l.trust(head)
 	return nil
 }
@@ -134,9 +132,8 @@ func add(tx kv.Tx, tree *tree, index indexed, record []byte) error {
 	return nil
 }
 
-// load returns the tree as the stored head describes it. It verifies the head
-// unless it is the one that was trusted last, which saves a signature check with
-// each commit.
+// load returns the tree that the stored head describes. It verifies the head unless it is the
+// trusted one, which saves a signature check with each commit.
 func (l *Log) load(r kv.Reader) (tree, error) {
 	head, err := readHead(r)
 	if err != nil || head == nil {

@@ -35,13 +35,12 @@ const (
 
 var errMalformed = errors.New("change log: malformed record")
 
-// encodeRecord returns the record of an entry, in which its leaf stands behind the
-// prefixes of the index keys that list it: the store's only writer neither parses JSON
-// nor makes keys of names.
+// encodeRecord returns the record of an entry: the prefixes of the index keys that list it, then
+// the leaf. The store's single writer therefore neither parses JSON nor builds keys from names.
 func encodeRecord(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
-		// The cause could repeat what the entry holds.
+		// The cause could repeat the content of the entry.
 		return nil, errors.New("encode change log entry: it is not valid JSON")
 	}
 	scope, resource := scopeKey(e.Scope), resourceKey(e.Resource)
@@ -50,8 +49,8 @@ func encodeRecord(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
 	return appendLeaf(record, salt, state, text), nil
 }
 
-// appendLeaf appends the leaf of an entry. The state is hashed behind the salt: who has
-// not got the salt cannot try states against the digest.
+// appendLeaf appends the leaf of an entry. The digest covers the salt and then the state, so that
+// states cannot be guessed from the digest without the salt.
 func appendLeaf(to []byte, salt [saltSize]byte, state, text []byte) []byte {
 	digest := sha256.New()
 	digest.Write(salt[:])

@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Size returns the number of entries, which is the sequence of the next one. Unlike
-// [Log.Head] it does not ask who signed the head, and so costs next to nothing.
+// Size returns the number of entries, which is the sequence number of the next one. Unlike
+// [Log.Head], it does not verify the signature of the head, so it is cheap.
 func Size(r kv.Reader) (uint64, error) {
 	head, err := readHead(r)
 	if err != nil || head == nil {
@@ -20,9 +20,9 @@ func Size(r kv.Reader) (uint64, error) {
 	return t.size, nil
 }
 
-// Follow returns entries of a scope, or of all for the empty one, from a sequence on
-// and the oldest first, and the sequence from which to go on. It looks at no more
-// than limit entries. When it has seen all there are, next is the size of the log.
+// Follow returns the entries of a scope, or all entries if scope is empty, in order from a
+// sequence number, and the sequence number at which to continue. It reads at most limit entries.
+// At the end of the log, next is the size of the log.
 func Follow(r kv.Reader, scope string, from uint64, limit int) (entries []Entry, next uint64, err error) {
 	if scope == "" {
 		entries, err = followAll(r, from, limit)
@@ -70,7 +70,7 @@ func followScope(r kv.Reader, scope string, from uint64, limit int) (entries []E
 		if err != nil {
 			return nil, err
 		}
-		// As in List: an index key must not show one tenant what belongs to another.
+		// As in List: an index key must not show one tenant the data of another.
 		if e.Scope != scope {
 			return nil, fmt.Errorf("%w: index names another entry", ErrTampered)
 		}

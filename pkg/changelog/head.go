@@ -11,8 +11,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// ErrTampered is in the chain of the error for a log that does not agree with
-// itself or with its signature: something changed it that was not this log.
+// ErrTampered reports a log that does not match itself or its signature: something other than this
+// log changed it.
 var ErrTampered = errors.New("change log: stored log does not match its signed head")
 
 // A Head is the state of a log at one moment, signed.
@@ -25,8 +25,8 @@ type Head struct {
 	Note []byte
 }
 
-// Head returns the signed head of the log. That of an empty log has no note. It
-// fails with [ErrTampered] if this log has not signed the head.
+// Head returns the signed head of the log. The head of an empty log has no note. Head fails with
+// [ErrTampered] if this log did not sign the head.
 func (l *Log) Head(r kv.Reader) (Head, error) {
 	stored, err := readHead(r)
 	if err != nil || stored == nil {
@@ -69,7 +69,7 @@ func newSigner(seed [ed25519.SeedSize]byte, name string) (noteSigner, error) {
 // Sign signs a message.
 func (s noteSigner) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
 
-// text returns what is signed: a checkpoint.
+// text returns the signed text, a checkpoint.
 func (s noteSigner) text(t tree) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", s.Name(), t.size, t.root())
 }

@@ -8,13 +8,12 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// maxListed is how many entries a listing names, so that who wants a few of them does
-// not read many.
+// maxListed is the maximum number of entries in a listing. It limits the number of unneeded
+// entries that a reader of a few entries reads.
 const maxListed = 64
 
-// indexed gathers what one commit adds to the indexes: the sequences of its entries by
-// the prefix of their keys. Writing them together is what makes a commit of many
-// changes in one workspace cheap.
+// indexed collects the additions of one commit to the indexes: the sequence numbers of its entries
+// by key prefix. Writing them together makes a commit of many changes in one workspace cheap.
 type indexed map[string][]uint64
 
 func (x indexed) add(prefix []byte, sequence uint64) {
@@ -32,19 +31,19 @@ func (x indexed) write(tx kv.Tx) error {
 	return nil
 }
 
-// newest returns the greatest sequences that are listed under a prefix and are smaller
-// than before, at most limit of them, the greatest first.
+// newest returns the greatest listed sequence numbers of a prefix that are smaller than before, in
+// descending order, at most limit of them.
 func newest(r kv.Reader, prefix kv.Key, before uint64, limit int) ([]uint64, error) {
 	// Each listing in the range has at least one: the one in its key.
 	within := kv.Range{Start: prefix, End: prefix.Uint(before), Limit: limit, Reverse: true}
 	return listed(r, within, len(prefix), limit, func(sequence uint64) bool { return sequence < before })
 }
 
-// oldest returns the smallest sequences that are listed under a prefix and are at least
-// from, at most limit of them, in order.
+// oldest returns the smallest listed sequence numbers of a prefix that are at least from, in
+// order, at most limit of them.
 func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) ([]uint64, error) {
 	within := kv.Range{Start: prefix.Uint(from), End: kv.After(prefix), Limit: limit}
-	// A listing that begins before may reach beyond.
+	// A listing that starts before the range may extend into it.
 	for pair, err := range r.Scan(kv.Range{Start: prefix, End: within.Start, Limit: 1, Reverse: true}) {
 		if err != nil {
 			return nil, fmt.Errorf("read index: %w", err)
@@ -55,8 +54,9 @@ func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) ([]uint64, error
 	return listed(r, within, len(prefix), limit, func(sequence uint64) bool { return sequence >= from })
 }
 
-// listed returns the wanted sequences of the listings in a range, in the order of the
-// range, at most limit of them. Prefix is how long the keys are without the sequence.
+// listed returns the sequence numbers of the listings in a range for which wanted reports true, in
+// the order of the range, at most limit of them. Prefix is the length of the keys without the
+// sequence number.
 func listed(r kv.Reader, within kv.Range, prefix, limit int, wanted func(uint64) bool) (sequences []uint64, err error) {
 	for pair, err := range r.Scan(within) {
 		if err != nil {
@@ -81,7 +81,8 @@ func listed(r kv.Reader, within kv.Range, prefix, limit int, wanted func(uint64)
 	return sequences, nil
 }
 
-// encodeListing returns the value of a listing: the sequences behind that of its key.
+// encodeListing returns the value of a listing: the sequence numbers that follow the one in its
+// key.
 func encodeListing(behind []uint64) []byte {
 	value := make([]byte, 0, 8*len(behind))
 	for _, sequence := range behind {
@@ -90,8 +91,8 @@ func encodeListing(behind []uint64) []byte {
 	return value
 }
 
-// decodeListing returns the sequences of a listing, in order. Prefix is how long its
-// key is without the sequence.
+// decodeListing returns the sequence numbers of a listing, in order. Prefix is the length of its
+// key without the sequence number.
 func decodeListing(pair kv.Pair, prefix int) ([]uint64, error) {
 	sequence, rest, err := kv.CutUint(pair.Key[prefix:])
 	if err != nil || len(rest) != 0 || len(pair.Value)%8 != 0 || len(pair.Value)/8 >= maxListed {

@@ -7,20 +7,20 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Query says which entries to list. Exactly one of Resource and Scope is set.
+// A Query selects the entries to list. Set exactly one of Resource and Scope.
 type Query struct {
-	// Resource lists the entries of one resource name, all its lives.
+	// Resource selects the entries of one resource name, including all its incarnations.
 	Resource string
-	// Scope lists the entries of one workspace.
+	// Scope selects the entries of one workspace.
 	Scope string
-	// Before lists entries of smaller sequence only; nil starts at the newest. To
-	// get the next page, it is the sequence of the last entry of this one.
+	// Before selects only entries with smaller sequence numbers; nil starts at the newest entry. For
+	// the next page, set it to the sequence number of the last entry of this page.
 	Before *uint64
-	// Limit is the greatest number of entries to return. It is required.
+	// Limit is the maximum number of entries to return. Required.
 	Limit int
 }
 
-// List returns the entries that a query asks for, the newest first.
+// List returns the selected entries, newest first.
 func List(r kv.Reader, q Query) ([]Entry, error) {
 	prefix, before := resourceKey(q.Resource), uint64(maxSize)
 	switch {
@@ -42,8 +42,7 @@ func List(r kv.Reader, q Query) ([]Entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list change log: %w", err)
 		}
-		// An index key that was written by somebody else must not show one tenant
-		// what belongs to another.
+		// An index key that an attacker wrote must not show one tenant the data of another.
 		if (q.Scope != "" && e.Scope != q.Scope) || (q.Resource != "" && e.Resource != q.Resource) {
 			return nil, fmt.Errorf("list change log: %w: index names another entry", ErrTampered)
 		}

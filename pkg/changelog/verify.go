@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// chunk is how many pairs Verify reads at a time.
+// chunk is the number of pairs that Verify reads at a time.
 const chunk = 1000
 
 // Verify recomputes the whole tree from the stored entries and compares it with the
@@ -38,8 +38,8 @@ func (l *Log) verify(r kv.Reader) error {
 	return l.verifyHead(r, recomputed)
 }
 
-// verifyEntry checks that the entry under a key is the next one, that its hashes
-// are those of the tree, and that both indexes list it.
+// verifyEntry checks that the entry at a key is the next one, that its hashes are those of the
+// tree, and that both indexes list it.
 func verifyEntry(r kv.Reader, recomputed *tree, key, value []byte) error {
 	sequence, rest, err := kv.CutUint(key)
 	if err != nil || len(rest) != 0 || sequence != recomputed.size {
@@ -118,7 +118,7 @@ func (l *Log) verifyHead(r kv.Reader, recomputed tree) error {
 	return l.signer.check(recomputed, note)
 }
 
-// scanAll calls visit with what follows prefix in each key, and with the value.
+// scanAll calls visit with the rest of each key after the prefix, and with the value.
 func scanAll(r kv.Reader, prefix kv.Key, visit func(rest, value []byte) error) error {
 	within := kv.Prefix(prefix, chunk)
 	for {

@@ -1,14 +1,13 @@
-// Package fault holds the errors that are meant for the caller.
+// Package fault defines the errors that are meant for the caller.
 //
-// A [*Error] says what kind of failure it is, gives a machine-readable reason, a
-// sentence for people, and, where they help, metadata, field violations and a
-// time to wait. It is built where the fact is known and mapped to a gRPC status
-// in one place, far away (package server). An error that is not a fault is
-// opaque: the caller gets INTERNAL and a request id, the log gets the rest.
+// An [*Error] has a kind of failure, a machine-readable reason, a sentence for people, and
+// optionally metadata, field violations, and a time to wait. The code that detects a failure
+// builds the error. Package server maps it to a gRPC status, in one place. An error that is not a
+// fault is opaque: the caller gets INTERNAL and a request ID, and the server's log gets the rest.
 //
-// No fault repeats input. A message is a constant sentence; what is dynamic goes
-// into metadata, and only facts the caller may know go there. So a secret that
-// was pasted into the wrong field cannot come back in an error, a log or a trace.
+// No fault repeats input. A message is a constant sentence. Dynamic parts go into the metadata,
+// and only facts that the caller may know go there. A secret that was pasted into the wrong field
+// therefore never appears in an error, a log, or a trace.
 package fault
 
 import (
@@ -43,7 +42,7 @@ const Domain = "keyward.dev"
 // ERROR_REASON_ prefix. Reasons are part of the contract and never change.
 type Reason string
 
-// The reasons that both services and the packages they stand on give.
+// The reasons that both services and their common packages use.
 const (
 	InvalidField       Reason = "INVALID_FIELD"
 	InvalidPageToken   Reason = "INVALID_PAGE_TOKEN"
@@ -65,22 +64,22 @@ const (
 	MalformedJSON      Reason = "MALFORMED_JSON"
 )
 
-// A Violation is one field that is wrong, and how.
+// A Violation is a field that breaks a rule.
 type Violation struct {
 	// Field is the path in the request, such as `secret.description`.
 	Field string
-	// Description says what the field must be. It does not repeat the input.
+	// Description states the rule, such as "must be an RFC 3339 time". It does not repeat the input.
 	Description string
 }
 
-// An Error is a failure that its caller should understand.
+// An Error is a failure that the caller should understand.
 type Error struct {
 	Kind       Kind
 	Reason     Reason
 	Message    string
 	Metadata   map[string]string
 	Violations []Violation
-	// RetryAfter, if not zero, is how long to wait before trying again.
+	// RetryAfter is the time to wait before a retry, if not zero.
 	RetryAfter time.Duration
 
 	cause error
@@ -92,8 +91,8 @@ func New(kind Kind, reason Reason, message string) *Error {
 	return &Error{Kind: kind, Reason: reason, Message: message}
 }
 
-// Field returns the error for one malformed field. The description says what the
-// field must be and does not repeat what it was.
+// Field returns the error for one malformed field. The description states the rule that the field
+// must follow, and does not repeat its value.
 func Field(field, description string) *Error {
 	return Fields(Violation{Field: field, Description: description})
 }
@@ -108,16 +107,16 @@ func Fields(violations ...Violation) *Error {
 	}
 }
 
-// Whose quota is used up, where that is nothing that has a resource name.
+// The owners of quotas that have no resource name.
 const (
 	QuotaCaller    = "caller"
 	QuotaWorkspace = "workspace"
 	QuotaAddress   = "address"
 )
 
-// Exhausted returns the error for a quota that is used up, which is one of the three or the
-// resource name of whose it is. The message says what there is too much of, and the error when
-// there is more.
+// Exhausted returns the error for a quota that is used up. The quota is one of the constants or
+// the resource name of its owner. The message names the exceeded limit. The error adds when to
+// retry.
 func Exhausted(quota, message string, wait time.Duration) *Error {
 	e := New(ResourceExhausted, RateLimited, message+"; try again in "+words(wait)).Retry(wait)
 	if quota == "" {
@@ -126,7 +125,7 @@ func Exhausted(quota, message string, wait time.Duration) *Error {
 	return e.With("quota", quota)
 }
 
-// words returns a time to wait for people, rounded up.
+// words returns a waiting time as text, rounded up.
 func words(wait time.Duration) string {
 	if wait < time.Second {
 		return "a second"
@@ -134,7 +133,7 @@ func words(wait time.Duration) string {
 	return (wait + time.Second - 1).Truncate(time.Second).String()
 }
 
-// With returns a copy that carries one more word of metadata.
+// With returns a copy with an additional metadata entry.
 func (e *Error) With(key, value string) *Error {
 	c := *e
 	c.Metadata = maps.Clone(e.Metadata)
@@ -145,7 +144,7 @@ func (e *Error) With(key, value string) *Error {
 	return &c
 }
 
-// At returns a copy that names one more field violation.
+// At returns a copy with an additional field violation.
 func (e *Error) At(field, description string) *Error {
 	c := *e
 	c.Violations = append(append([]Violation(nil), e.Violations...), Violation{Field: field, Description: description})
@@ -159,8 +158,8 @@ func (e *Error) Retry(after time.Duration) *Error {
 	return &c
 }
 
-// Because returns a copy that remembers its cause. The cause is for the log and
-// for errors.Is; it never reaches the caller.
+// Because returns a copy with a cause. The cause is for the log and for errors.Is. It never
+// reaches the caller.
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause

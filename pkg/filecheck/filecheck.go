@@ -1,9 +1,9 @@
-// Package filecheck reports what is wrong with the files that a configuration names:
-// missing ones, keys that belong to other certificates, certificates that expired.
+// Package filecheck reports problems with the files of a configuration: missing files, keys that
+// do not belong to their certificates, and expired certificates.
 //
-// The programs' `check --files` prints what a [Report] collects. Errors are what keeps a
-// program from starting or serving; warnings are what works, but probably not as meant.
-// Neither quotes what is in the files.
+// The programs' `check --files` prints the contents of a [Report]. Errors prevent a program from
+// starting or serving. Warnings report settings that work but are probably mistakes. Neither
+// quotes the content of files.
 package filecheck
 
 import (
@@ -21,41 +21,41 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 )
 
-// soon is how long before its end a certificate is worth a warning.
+// soon is the remaining lifetime of a certificate below which it gets a warning.
 const soon = 7 * 24 * time.Hour
 
-// A Report collects what is wrong with the files that a configuration names.
+// A Report collects the problems with the files of a configuration.
 type Report struct {
 	now      time.Time
 	errs     []error
 	warnings []string
 }
 
-// New returns an empty report. The time is what certificates are judged by.
+// New returns an empty report. Certificates must be valid at the given time.
 func New(now time.Time) *Report { return &Report{now: now} }
 
-// Fail adds an error, unless it is nil. The program would not start, or not serve.
+// Fail adds an error, unless it is nil. The program would not start or not serve.
 func (r *Report) Fail(err error) {
 	if err != nil {
 		r.errs = append(r.errs, err)
 	}
 }
 
-// Warn adds what works, but probably not as it was meant.
+// Warn adds a warning about a setting that works but is probably a mistake.
 func (r *Report) Warn(text string) { r.warnings = append(r.warnings, text) }
 
-// Errors returns the errors, in the order of their finding.
+// Errors returns the errors in the order in which they were added.
 func (r *Report) Errors() []error { return r.errs }
 
-// Warnings returns the warnings, in the order of their finding.
+// Warnings returns the warnings in the order in which they were added.
 func (r *Report) Warnings() []string { return r.warnings }
 
-// KeyPair reports a certificate and a key that cannot be read or do not belong together,
-// and a certificate that is not valid now. It warns of one that ends within a week, or
-// within the last tenth of its life if that is shorter.
+// KeyPair reports a certificate and a key that cannot be read or do not belong together, and a
+// certificate that is not valid now. It warns about a certificate that expires within a week, or
+// within the last tenth of its lifetime if that is shorter.
 func (r *Report) KeyPair(field, certificate, key string) { r.keyPair(field, certificate, key) }
 
-// Workload is KeyPair for a certificate that must have a SPIFFE id.
+// Workload is KeyPair for a certificate that must have a SPIFFE ID.
 func (r *Report) Workload(field, certificate, key string) {
 	cert := r.keyPair(field, certificate, key)
 	if cert == nil {
@@ -66,7 +66,7 @@ func (r *Report) Workload(field, certificate, key string) {
 	}
 }
 
-// keyPair returns the certificate, or nil if the two are not one.
+// keyPair returns the certificate, or nil if it does not match the key.
 func (r *Report) keyPair(field, certificate, key string) *x509.Certificate {
 	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
@@ -89,8 +89,9 @@ func (r *Report) validity(field string, cert *x509.Certificate) {
 	}
 }
 
-// Authorities reports a file without an authority that is valid now, and warns of one
-// with some that are not: a file may keep old ones for some time. No path, no file.
+// Authorities reports a file without a currently valid certificate authority, and warns about a
+// file in which some authorities are not valid; files may keep old ones for some time. An empty
+// path is not checked.
 func (r *Report) Authorities(field, path string) {
 	if path == "" {
 		return
@@ -119,8 +120,8 @@ func (r *Report) Authorities(field, path string) {
 	}
 }
 
-// DataFile reports a data file that could not be opened or made. It does not open it,
-// since a running program holds it.
+// DataFile reports a data file that could not be opened or created. It does not open the file,
+// because a running program holds it.
 func (r *Report) DataFile(field, path string) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -37,20 +37,21 @@ const Algorithm = "AES-256-GCM"
 const (
 	dataKeySize = 32
 	lengthSize  = 4
-	// maxValue is far above what a service accepts and within a transaction.
+	// maxValue is far above the limits of the services, and fits into a transaction.
 	maxValue = kv.MaxBytes / 2
 )
 
-// errOpen says nothing about which part of an envelope does not fit.
+// errOpen does not reveal which part of an envelope is wrong.
 var errOpen = errors.New("the sealed value does not open here")
 
-// AD is what a sealed value belongs to. It opens nowhere else.
+// AD is the associated data of a sealed value: the place to which it belongs. The value cannot be
+// opened for any other place.
 type AD struct {
 	// Purpose is the kind of value, such as `secret-value`.
 	Purpose string
 	// Workspace is the tenant.
 	Workspace string
-	// UID is the resource within all of time.
+	// UID identifies the incarnation of the resource.
 	UID string
 	// Version is the version of the resource.
 	Version uint32
@@ -60,8 +61,7 @@ func (ad AD) parts(first ...string) []string {
 	return append(first, ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
 }
 
-// SealValue seals a value under a data key of its own. The plaintext stays the
-// caller's, to use and to zero.
+// SealValue seals a value with its own data key. The caller keeps ownership of the plaintext.
 func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	if plaintext.Len() > maxValue {
 		return Sealed{}, errors.New("seal value: it is too large")
@@ -85,8 +85,8 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	return sealed, nil
 }
 
-// OpenValue opens a sealed value. It fails if the value was sealed for another
-// place, or if anything of it was changed.
+// OpenValue opens a sealed value. It fails if the value was sealed for another place or has been
+// changed.
 func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if sealed.Algorithm != Algorithm {
 		return sensitive.Bytes{}, errors.New("open value: unknown algorithm")
@@ -109,12 +109,12 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 		clear(padded)
 		return sensitive.Bytes{}, fmt.Errorf("open value: %w", err)
 	}
-	// The rest of padded is the value's length and zeros, so zeroing the value is enough.
+	// The rest of padded is the length of the value and zeros, so zeroing the value is enough.
 	return sensitive.New(value), nil
 }
 
-// valueCipher writes a random nonce in front, although a key that is used once
-// could do without: should a key ever be used twice, nothing breaks.
+// valueCipher prepends a random nonce. A single-use key would not need one, but with it, an
+// accidental second use of a key does no harm.
 func valueCipher(dataKey []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(dataKey)
 	if err != nil {
@@ -127,7 +127,7 @@ func valueCipher(dataKey []byte) (cipher.AEAD, error) {
 	return gcm, nil
 }
 
-// pad returns a copy of value behind its length, padded with zeros.
+// pad returns the length of value followed by a copy of value and padding with zeros.
 func pad(value []byte) []byte {
 	padded := make([]byte, paddedSize(len(value)))
 	binary.BigEndian.PutUint32(padded, uint32(len(value)))

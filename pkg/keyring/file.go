@@ -19,18 +19,16 @@ import (
 // kekSize is the length of a key-encryption key in bytes.
 const kekSize = 32
 
-// ErrKeyFileMode is in the chain of the error for a key file that others than its
-// owner may use.
+// ErrKeyFileMode reports a key file that users other than its owner can access.
 var ErrKeyFileMode = errors.New("keyring: key file must be a regular file of mode 0600 or stricter, or root's of mode 0640 or stricter")
 
-// ErrKeyFileFormat is in the chain of the error for a file that is no key file.
+// ErrKeyFileFormat reports a file that is not a key file.
 var ErrKeyFileFormat = errors.New("keyring: key file must hold one line, the base64 of 32 bytes")
 
-// FileKEK returns the key-encryption key that a file holds: one line with 32
-// bytes in base64 (standard alphabet, padded), as [CreateFileKEK] and
-// `openssl rand -base64 32` write it. Nobody but its owner may have any
-// permission on the file, except that root may let a group read a file of its own:
-// Kubernetes hands secrets over in that way, and systemd credentials.
+// FileKEK returns the key-encryption key in a file: one line with 32 bytes in base64 (standard
+// alphabet, padded), as [CreateFileKEK] and `openssl rand -base64 32` write it. Only the owner may
+// have permissions on the file. A file of root may also be readable by a group, as Kubernetes
+// secrets and systemd credentials are.
 func FileKEK(path string) (tink.AEAD, error) {
 	text, err := readPrivate(path)
 	if err != nil {
@@ -49,9 +47,9 @@ func FileKEK(path string) (tink.AEAD, error) {
 	return kek, nil
 }
 
-// CreateFileKEK makes a new key and a file that holds it, mode 0600, on stable
-// storage when it returns. It never writes over a file: if there is one, the
-// error is [os.ErrExist].
+// CreateFileKEK generates a key and writes it to a new file with mode 0600, which is on stable
+// storage when CreateFileKEK returns. It never overwrites a file: if the file exists, the error is
+// [os.ErrExist].
 func CreateFileKEK(path string) (err error) {
 	key := make([]byte, kekSize)
 	defer clear(key)
@@ -64,7 +62,7 @@ func CreateFileKEK(path string) (err error) {
 		return fmt.Errorf("create key file: %w", err)
 	}
 	if err := writeSynced(file, text); err != nil {
-		// A key file that may be half there would be taken for a whole one.
+		// A partially written key file must not be mistaken for a complete one.
 		return errors.Join(fmt.Errorf("write key file: %w", err), os.Remove(path))
 	}
 	folder, err := os.Open(filepath.Dir(path))
@@ -87,8 +85,8 @@ func writeSynced(file *os.File, text []byte) (err error) {
 	return file.Sync()
 }
 
-// readPrivate reads a small file that only its owner may use. It asks the open
-// file for its mode, so that nobody can put another file in its place meanwhile.
+// readPrivate reads a small file that only its owner can access. It checks the mode of the open
+// file, so that the file cannot be replaced in the meantime.
 func readPrivate(path string) (text []byte, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -105,8 +103,8 @@ func readPrivate(path string) (text []byte, err error) {
 	return io.ReadAll(io.LimitReader(file, 1024))
 }
 
-// allowedMode returns the permissions that a key file may have at most. A group
-// that may read a file of root's is one that root chose.
+// allowedMode returns the most permissive mode that a key file may have. Root chose the group that
+// can read a file of root.
 func allowedMode(info fs.FileInfo) fs.FileMode {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == 0 {
 		return 0o640

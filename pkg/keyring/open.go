@@ -14,12 +14,11 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// ErrWrongKey is in the chain of the error for a key-encryption key that does not
-// open the stored keyset: it is another key, or the keyset was tampered with.
+// ErrWrongKey reports a key-encryption key that does not open the stored keyset: it is another
+// key, or the keyset was changed.
 var ErrWrongKey = errors.New("keyring: the key-encryption key does not open the stored keys")
 
-// ErrWrongStore is in the chain of the error for a store that holds the keyring of
-// another service.
+// ErrWrongStore reports a store with the keyring of another service.
 var ErrWrongStore = errors.New("keyring: the store is another service's")
 
 // format is the first byte of both records.
@@ -33,17 +32,17 @@ func keysetKey(purpose string) kv.Key { return kv.NewKey("keyring").Text(purpose
 
 func rootKey(purpose string) kv.Key { return kv.NewKey("keyring").Text(purpose).Text("root") }
 
-// records is a keyring as it is stored.
+// records is the stored form of a keyring.
 type records struct {
 	keyset, root []byte
 }
 
-// Open opens the keyring that the store holds for a purpose, or makes one if it
-// holds none. The purpose names the service and is part of all that is sealed.
+// Open opens the stored keyring of a purpose, or creates one if the store has none. The purpose
+// names the service and is part of all sealed data.
 //
-// It fails with [ErrWrongKey] if kek is not the key that the keyring was made with, and
-// with [ErrWrongStore] if the store holds the keyring of another purpose: it is then
-// another service's, put in the wrong place.
+// It fails with [ErrWrongKey] if kek is not the key with which the keyring was created, and with
+// [ErrWrongStore] if the store contains the keyring of another purpose, which means that it
+// belongs to another service.
 func Open(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (*Keyring, error) {
 	var stored records
 	err := store.View(ctx, func(r kv.Reader) (err error) {
@@ -63,8 +62,8 @@ func Open(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (*
 	return k, nil
 }
 
-// read returns the stored records, or kv.ErrNotFound if there are none. One
-// without the other is a damaged store and never a reason to make new keys.
+// read returns the stored records, or kv.ErrNotFound if the store has none. One record without the
+// other means a damaged store, and never leads to new keys.
 func read(r kv.Reader, purpose string) (records, error) {
 	wrapped, err := r.Get(keysetKey(purpose))
 	absent := errors.Is(err, kv.ErrNotFound)
@@ -88,8 +87,8 @@ func read(r kv.Reader, purpose string) (records, error) {
 	return records{keyset: wrapped, root: root}, nil
 }
 
-// create makes new keys and stores them, unless another start was quicker; it
-// returns what the store holds in the end.
+// create generates keys and stores them, unless another process was faster. It returns the records
+// in the store.
 func create(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (records, error) {
 	fresh, err := generate(kek, purpose)
 	if err != nil {

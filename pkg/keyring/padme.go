@@ -2,20 +2,19 @@ package keyring
 
 import "math/bits"
 
-// minPadded is the least padded length: all that is as short as a usual key or
-// password looks alike.
+// minPadded is the minimum padded length. All values up to the length of a common key or password
+// look alike.
 const minPadded = 32
 
-// paddedSize returns the length of a value of the given size with its length in
-// front and padding behind.
+// paddedSize returns the length of a value of the given size, with its length in front and padding
+// at the end.
 func paddedSize(size int) int { return max(minPadded, padme(lengthSize+size)) }
 
-// padme returns the smallest length of at least size that PADMÉ allows: one whose
-// binary form is no longer, trailing zeros aside, than that of a floating-point
-// number with as many bits of mantissa as it takes to write the exponent. What a
-// length tells of the size is then O(log log size) bits, for at most 12 % more
-// bytes. (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
-// Communication with PURBs", 2019.)
+// padme returns the smallest length of at least size that PADMÉ allows: one whose binary form,
+// without trailing zeros, is no longer than that of a floating-point number whose mantissa has as
+// many bits as its exponent needs. The length then reveals O(log log size) bits about the size,
+// for at most 12 % more bytes. (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
+// and Communication with PURBs", 2019.)
 func padme(size int) int {
 	if size < 2 {
 		return size

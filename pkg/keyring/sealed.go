@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// Sealed is a value as it is kept. Nothing in it is secret.
+// Sealed is the stored form of a value. Nothing in it is secret.
 type Sealed struct {
-	// Algorithm is how value and data key are sealed.
+	// Algorithm is the algorithm that seals the value and the data key.
 	Algorithm string
 	// KeyID names the key of the keyset that wraps the data key.
 	KeyID string
@@ -55,8 +55,7 @@ func UnmarshalSealed(data []byte) (Sealed, error) {
 	return Sealed{Algorithm: string(algorithm), KeyID: string(keyID), WrappedKey: wrapped, Ciphertext: rest}, nil
 }
 
-// cut splits a part off the front of data that follows its length, which is
-// written in width bytes.
+// cut splits a length-prefixed part off the front of data. The length has width bytes.
 func cut(data []byte, width int) (part, rest []byte, ok bool) {
 	if len(data) < width {
 		return nil, nil, false

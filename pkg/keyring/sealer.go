@@ -11,20 +11,19 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// sealerSalt is the length of the salt that makes a key for each text: with the IV there
-// are 192 random bits.
+// sealerSalt is the length of the salt that derives a key for each string. With the IV, there are
+// 192 random bits.
 const sealerSalt = 12
 
-// A Sealer seals short texts under a key of their own, with XAES-256-GCM. Its 192 random
-// bits make the number of texts unlimited, unlike that of [Keyring.Seal]. It may be used
-// from many goroutines.
+// A Sealer encrypts short strings, each with its own key, with XAES-256-GCM. Its 192 random bits
+// allow an unlimited number of strings, unlike [Keyring.Seal]. It is safe for concurrent use.
 type Sealer struct {
 	aead tink.AEAD
 	ring *Keyring
 	use  string
 }
 
-// Sealer returns the sealer for a purpose: the same one after each start.
+// Sealer returns the sealer for a purpose. It is the same after each start.
 func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
 	made, err := k.xaes(purpose)
 	if err != nil {
@@ -33,7 +32,7 @@ func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
 	return &Sealer{aead: made, ring: k, use: purpose}, nil
 }
 
-// xaes returns XAES-256-GCM with the key that is derived for a purpose.
+// xaes returns XAES-256-GCM with the derived key of a purpose.
 func (k *Keyring) xaes(purpose string) (tink.AEAD, error) {
 	derived := k.Derive("sealer " + purpose)
 	defer clear(derived[:])
@@ -60,7 +59,7 @@ func (k *Keyring) xaes(purpose string) (tink.AEAD, error) {
 	return aead.New(handle)
 }
 
-// Seal encrypts a short text. It opens only with the same associated data.
+// Seal encrypts a short string. It opens only with the same associated data.
 func (s *Sealer) Seal(plaintext, associatedData []byte) ([]byte, error) {
 	sealed, err := s.aead.Encrypt(plaintext, s.bound(associatedData))
 	if err != nil {
@@ -69,8 +68,7 @@ func (s *Sealer) Seal(plaintext, associatedData []byte) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open decrypts what Seal made. It fails if a bit of it or of the associated data
-// differs.
+// Open decrypts the output of Seal. It fails if the ciphertext or the associated data was changed.
 func (s *Sealer) Open(sealed, associatedData []byte) ([]byte, error) {
 	plaintext, err := s.aead.Decrypt(sealed, s.bound(associatedData))
 	if err != nil {

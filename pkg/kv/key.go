@@ -5,19 +5,19 @@ import (
 	"errors"
 )
 
-// A Key is a tuple written so that keys sort as their tuples do: texts by their
-// bytes, numbers by their value. No tuple is a prefix of another one with the
-// same number of elements of the same types.
+// A Key is the encoding of a tuple. Keys sort as their tuples do: strings by their bytes, numbers
+// by their value. No tuple is a prefix of another one with the same number of elements of the same
+// types.
 //
 //	NewKey("version").Text(uid).Uint(3)
 //
-// A Key may be extended any number of times; each call returns a new one.
+// A Key can be extended any number of times. Each call returns a new key.
 type Key []byte
 
 var errKey = errors.New("kv: malformed key")
 
-// Texts end with 0x00. The bytes 0x00 and 0x01 inside a text are written as 0x01
-// 0x01 and 0x01 0x02, which keeps their order and leaves 0x00 to the end.
+// Strings end with 0x00. The bytes 0x00 and 0x01 inside a string are written as 0x01 0x01 and 0x01
+// 0x02, which keeps their order and reserves 0x00 for the end.
 const (
 	terminator = 0x00
 	escape     = 0x01
@@ -26,7 +26,7 @@ const (
 // NewKey starts a key in the space of the given name.
 func NewKey(space string) Key { return Key(nil).Text(space) }
 
-// Text returns the key extended by a text.
+// Text returns the key extended by a string.
 func (k Key) Text(text string) Key {
 	key := make(Key, len(k), len(k)+len(text)+1)
 	copy(key, k)
@@ -48,7 +48,7 @@ func (k Key) Uint(n uint64) Key {
 	return binary.BigEndian.AppendUint64(key, n)
 }
 
-// CutText splits a text off the front of a key.
+// CutText splits a string off the front of a key.
 func CutText(key []byte) (text string, rest []byte, err error) {
 	var out []byte
 	for i := 0; i < len(key); i++ {

@@ -1,27 +1,25 @@
-// Package kv is an ordered key-value store with serializable transactions, as
-// small as the services need it.
+// Package kv defines a small ordered key-value store with serializable transactions.
 //
 // # Promises
 //
-// They hold for every backend; package kvtest checks them.
+// Every backend keeps these promises. Package kvtest checks them.
 //
-//   - An update is atomic: all of it is visible and durable, or none.
-//   - Updates are serializable, scans included: a key that is put into or deleted
-//     from a range that an update scanned counts as a conflict.
+//   - An update is atomic: all of it becomes visible and durable, or nothing.
+//   - Updates are serializable, including scans: a key that is added to or deleted from a
+//     range that an update scanned is a conflict.
 //   - When Update returns nil, the change is on stable storage (synced).
-//   - A function given to Update may run more than once. It assigns to the
-//     variables around it and does nothing else: no append, no send, nothing slow.
-//   - An update sees its own writes, in scans too.
-//   - Bytes that come out belong to the caller; bytes that go in may be reused.
-//   - Values that rotted on disk are reported ([ErrCorrupt]), never returned.
-//   - A failing or panicking function affects nobody else's transaction.
+//   - A function passed to Update may run more than once. It assigns to variables in its
+//     closure and does nothing else: no append, no send, nothing slow.
+//   - An update sees its own writes, also in scans.
+//   - The caller owns returned bytes, and may reuse the bytes that it passed in.
+//   - Values that were corrupted on disk are reported ([ErrCorrupt]), never returned.
+//   - A function that fails or panics does not affect other transactions.
 //
 // # Logs
 //
-// [Tx.Append] adds a record to a named log whose order the store decides when it
-// commits. What the log makes of its records (sequence numbers, a Merkle tree, a
-// signed head) is the business of the [Log] that the store was opened with, which
-// runs once per commit, inside it.
+// [Tx.Append] adds a record to a named log. The store decides the order of the records when it
+// commits. The [Log] with which the store was opened runs once in each commit, and turns the
+// records into sequence numbers, a Merkle tree, or a signed head.
 package kv
 
 import (
@@ -32,34 +30,34 @@ import (
 
 // Limits of one update, so that a commit stays quick and any backend can hold it.
 const (
-	// MaxOps is how many puts, deletes and appends one update may make.
+	// MaxOps is the maximum number of puts, deletes, and appends in one update.
 	MaxOps = 64
-	// MaxBytes is how many bytes of keys, values and records one update may write.
+	// MaxBytes is the maximum number of bytes of keys, values, and records in one update.
 	MaxBytes = 1 << 20
-	// MaxKey is the longest key in bytes.
+	// MaxKey is the maximum length of a key in bytes.
 	MaxKey = 4096
 )
 
 var (
-	// ErrNotFound is returned by Get for a key that is not there.
+	// ErrNotFound is returned by Get for a missing key.
 	ErrNotFound = errors.New("kv: key not found")
-	// ErrClosed is returned by a store that was closed.
+	// ErrClosed is returned by a closed store.
 	ErrClosed = errors.New("kv: store is closed")
-	// ErrOverloaded is returned by Update when too many updates wait already.
+	// ErrOverloaded is returned by Update if too many updates are waiting.
 	ErrOverloaded = errors.New("kv: too many updates are waiting")
-	// ErrTooLarge is returned by an update that exceeds MaxOps, MaxBytes or MaxKey.
+	// ErrTooLarge is returned by an update that exceeds MaxOps, MaxBytes, or MaxKey.
 	ErrTooLarge = errors.New("kv: transaction is too large")
-	// ErrCorrupt is in the chain of the error for a value that fails its checksum.
+	// ErrCorrupt reports a value whose checksum does not match.
 	ErrCorrupt = errors.New("kv: stored value is corrupt")
 )
 
-// A PanicError is the value of a panic that a function given to Update raised in a
-// goroutine of the store, where its stack has been lost when the caller sees it. Its
-// text does not repeat the value, which could hold anything.
+// A PanicError wraps the value of a panic in a function passed to Update, if the function ran in a
+// goroutine of the store and its stack would otherwise be lost. Its text does not repeat the
+// value, which could contain anything.
 type PanicError struct {
-	// Value is what the function panicked with.
+	// Value is the value of the panic.
 	Value any
-	// Stack is where, as runtime.Callers tells it.
+	// Stack is the stack of the panic, from runtime.Callers.
 	Stack []uintptr
 }
 
@@ -72,46 +70,44 @@ func (p *PanicError) Unwrap() error {
 	return err
 }
 
-// A Store is an ordered key-value store. It may be used from many goroutines.
+// A Store is an ordered key-value store. It is safe for concurrent use.
 type Store interface {
 	// View runs fn on a consistent snapshot and returns its error.
 	View(ctx context.Context, fn func(Reader) error) error
 
-	// Update runs fn and commits what it wrote, unless fn returns an error, which
-	// Update then returns. A context that ends before the commit began means that
-	// nothing was written; the error is then the context's. A panic of fn is
-	// raised again in the calling goroutine, as a [*PanicError] if fn ran in another
-	// one. fn may run more than once. It must
-	// not call Update of the same store.
+	// Update runs fn and commits its writes, unless fn returns an error, which Update then returns.
+	// If the context ends before the commit starts, nothing is written, and the error is the
+	// context's. A panic of fn is raised again in the calling goroutine, as a [*PanicError] if fn ran
+	// in another one. fn may run more than once. It must not call Update of the same store.
 	//
-	// An error of the store itself (not fn's, and not one of this package) may
-	// leave open whether the change was committed, as a lost connection does.
+	// After an error of the store itself (not an error of fn or of this package), it may be unknown
+	// whether the change was committed, for example after a lost connection.
 	Update(ctx context.Context, fn func(Tx) error) error
 
-	// Close waits for the updates under way and refuses new ones with ErrClosed.
+	// Close waits for pending updates and refuses new ones with ErrClosed.
 	Close() error
 }
 
-// A Reader reads one consistent state. It is not to be used after the function
-// it was given to has returned, nor from another goroutine.
+// A Reader reads one consistent state. Do not use it after the function that received it has
+// returned, or from another goroutine.
 type Reader interface {
 	// Get returns the value of key, or ErrNotFound.
 	Get(key []byte) ([]byte, error)
 
-	// Scan yields the pairs of a range in key order, at most r.Limit of them. It
-	// ends after the first error.
+	// Scan yields the pairs of a range in key order, at most r.Limit of them. It ends after the first
+	// error.
 	Scan(r Range) iter.Seq2[Pair, error]
 }
 
-// A Tx is a Reader that also writes. The error of a write that is refused is also
-// that of the update, even if its function ignores it.
+// A Tx is a Reader that also writes. If a write is refused, the update fails with its error, even
+// if its function ignores the error.
 type Tx interface {
 	Reader
-	// Put sets the value of key, which has at least one byte.
+	// Put sets the value of key. The key has at least one byte.
 	Put(key, value []byte) error
-	// Delete removes key; it is no error if there is none.
+	// Delete removes key. Deleting a missing key is not an error.
 	Delete(key []byte) error
-	// Append adds a record to a log that the store was opened with.
+	// Append adds a record to a log of the store.
 	Append(log string, record []byte) error
 }
 
@@ -124,10 +120,10 @@ type Pair struct {
 // no upper bound.
 type Range struct {
 	Start, End []byte
-	// Limit is the greatest number of pairs to yield. It is required: a scan
-	// with a Limit of 0 yields nothing.
+	// Limit is the maximum number of pairs to yield. Required: a scan with a Limit of 0 yields
+	// nothing.
 	Limit int
-	// Reverse yields from the greatest key down.
+	// Reverse yields the pairs in descending order.
 	Reverse bool
 }
 
@@ -136,8 +132,7 @@ func Prefix(prefix []byte, limit int) Range {
 	return Range{Start: prefix, End: After(prefix), Limit: limit}
 }
 
-// After returns the smallest key that is greater than all keys that start with
-// prefix, or nil.
+// After returns the smallest key that is greater than all keys with a prefix, or nil.
 func After(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -149,11 +144,10 @@ func After(prefix []byte) []byte {
 	return nil
 }
 
-// A Log makes something durable of the records that transactions append.
+// A Log processes the records that transactions append.
 type Log interface {
-	// Integrate is called once per commit with the records of that commit, in
-	// the order of their transactions. What it writes is part of the commit and
-	// not bound by MaxOps and MaxBytes; tx.Append is not allowed. If it fails,
-	// the whole commit fails.
+	// Integrate is called once for each commit with the records of the commit, in the order of their
+	// transactions. Its writes are part of the commit and exempt from MaxOps and MaxBytes. It must
+	// not call tx.Append. If it fails, the whole commit fails.
 	Integrate(tx Tx, records [][]byte) error
 }

@@ -1,19 +1,19 @@
-// Package memory keeps secrets from outliving their use in the memory of a program, and the
-// memory from leaving it.
+// Package memory limits how long secrets stay in the memory of a program, and keeps the memory
+// from leaving it.
 //
-// Code that owns plaintext overwrites it after use. This package does what such code cannot:
+// Code that owns plaintext overwrites it after use. This package does the rest:
 //
 //   - [Do] erases what libraries leave behind: registers, stack, and heap objects such as
-//     the key schedule of a cipher, which begins with the key.
-//   - [Collect] runs the garbage collector soon after the last use, so that these objects
-//     do not stay for minutes in a program that idles.
-//   - [Protect] keeps the program from being dumped, and its memory from being swapped.
+//     the key schedule of a cipher, which starts with the key.
+//   - [Collect] runs the garbage collector soon after the last use, so that these objects do
+//     not stay in an idle program for minutes.
+//   - [Protect] prevents core dumps of the program and swapping of its memory.
 //
 // # Cost
 //
-// Each heap object that a function inside [Do] allocates is noted, so that it is erased when
-// it is freed, which costs about a microsecond. So a function inside Do is small: it
-// makes a cipher or derives a key, and does not serve a request.
+// The runtime records each heap object that a function inside [Do] allocates, to erase it when it
+// is freed. This takes about a microsecond. A function inside Do should therefore be small: it
+// creates a cipher or derives a key, and does not serve a request.
 package memory
 
 import (
@@ -26,27 +26,26 @@ import (
 
 // The pace of [Collect].
 const (
-	// quiet is how long nothing was used until garbage is collected.
+	// quiet is the time after the last use until garbage is collected.
 	quiet = 2 * time.Second
-	// longest is how long garbage may stay in a program that is never quiet, unless its work
-	// causes collections, as it does under load.
+	// longest is the maximum time that garbage stays in a program that is never quiet, unless its
+	// work triggers collections, as it does under load.
 	longest = 20 * time.Second
-	// generations is how many collections erase all garbage, one after the other. What a
-	// [sync.Pool] holds survives one. What a library keeps for as long as a key, by a weak
-	// pointer and a cleanup, survives until the cleanup has run, which takes a while.
+	// generations is the number of consecutive collections that erase all garbage. The contents of a
+	// [sync.Pool] survive one collection. Objects that a library attaches to a key with a weak
+	// pointer and a cleanup survive until the cleanup has run.
 	generations = 3
 )
 
-// uses counts how often secrets were used. It belongs to the whole program, as the garbage
-// collector does.
+// uses counts the uses of secrets. Like the garbage collector, it belongs to the whole program.
 var uses atomic.Uint64
 
-// Used tells [Collect] that a secret was used outside of [Do].
+// Used reports to [Collect] that a secret was used outside of [Do].
 func Used() { uses.Add(1) }
 
-// Do runs f, and erases what f leaves behind in registers and on its stack. What f
-// allocates is erased when the garbage collector frees it. If the program was built without
-// GOEXPERIMENT=runtimesecret, nothing is erased.
+// Do runs f and erases the data that f leaves in registers and on its stack. Heap objects of f are
+// erased when the garbage collector frees them. Without GOEXPERIMENT=runtimesecret, nothing is
+// erased.
 func Do(f func()) {
 	Used()
 	do(f)
@@ -58,8 +57,8 @@ func Erased[T any](f func() (T, error)) (result T, err error) {
 	return result, err
 }
 
-// Collect collects garbage when secrets were used and the program is quiet since, until ctx
-// ends. While requests come, their own garbage causes collections, and Collect costs
+// Collect runs the garbage collector after secrets were used and the program has become quiet,
+// until ctx ends. While requests arrive, their own garbage triggers collections, and Collect costs
 // nothing.
 func Collect(ctx context.Context) {
 	tick := time.NewTicker(quiet / 2)
@@ -87,7 +86,7 @@ type collector struct {
 	left  int       // collections that are still to be made, one at each look
 }
 
-// due reports whether to collect, after so many uses and collections.
+// due reports whether to collect, given the numbers of uses and collections so far.
 func (c *collector) due(now time.Time, uses, collections uint64) bool {
 	if uses != c.seen {
 		c.seen, c.last = uses, now
@@ -105,7 +104,7 @@ func (c *collector) due(now time.Time, uses, collections uint64) bool {
 		c.dirty, c.left = false, generations-1
 		return true
 	case collections >= c.done+generations:
-		// What was used by then is gone; what was used since may be there.
+		// Earlier secrets have been erased; later ones may still be in memory.
 		c.since, c.done = now, collections
 		return false
 	case now.Sub(c.since) >= longest:
@@ -115,7 +114,7 @@ func (c *collector) due(now time.Time, uses, collections uint64) bool {
 	return false
 }
 
-// collections returns how many collections there were.
+// collections returns the number of collections so far.
 func collections() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
 	metrics.Read(sample)

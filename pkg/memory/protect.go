@@ -5,11 +5,11 @@ import (
 	"log/slog"
 )
 
-// Protect keeps the memory of this program from being dumped and, where the limits allow
-// it, from being swapped. It comes before any secret. [Watch] logs what it achieved.
+// Protect prevents core dumps of this program and, where the limits allow it, swapping of its
+// memory. Call it before any secret is loaded. [Watch] logs the result.
 func Protect() { protect() }
 
-// Watch logs how the memory is protected, and runs [Collect] until ctx ends.
+// Watch logs the protection of the memory, and runs [Collect] until ctx ends.
 func Watch(ctx context.Context, logger *slog.Logger) {
 	p := protection()
 	level := slog.LevelInfo
@@ -20,10 +20,10 @@ func Watch(ctx context.Context, logger *slog.Logger) {
 	go Collect(ctx)
 }
 
-// state is how the memory is protected.
+// state describes the protection of the memory.
 type state struct {
-	// undumpable: no core dump is written, and only root reads the memory.
+	// undumpable means that no core dump is written and that only root can read the memory.
 	undumpable bool
-	// locked: no part of the memory is swapped.
+	// locked means that no part of the memory is swapped.
 	locked bool
 }

@@ -9,11 +9,11 @@ import (
 )
 
 func protect() {
-	// None of these fails on a kernel that Go runs on; protection tells if one did.
+	// None of these calls fails on a kernel that Go supports; protection reports failures.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	// Each page is locked from when it is first used. Below a limit nothing is locked: memory
-	// that cannot be locked then could not be had at all.
+	// Each page is locked when it is first used. With a limit, nothing is locked, because allocations
+	// above the limit would fail.
 	if mayLock() {
 		_ = unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
 	}
@@ -24,7 +24,7 @@ func protection() state {
 	return state{undumpable: err == nil && dumpable == 0, locked: lockedKiB() > 0}
 }
 
-// lockedKiB returns how much memory is locked.
+// lockedKiB returns the size of the locked memory.
 func lockedKiB() (size int) {
 	status, _ := os.ReadFile("/proc/self/status") // without it, it is not known
 	for line := range strings.Lines(string(status)) {
@@ -35,7 +35,7 @@ func lockedKiB() (size int) {
 	return 0
 }
 
-// mayLock reports whether any amount of memory may be locked.
+// mayLock reports whether an unlimited amount of memory may be locked.
 func mayLock() bool {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err == nil && limit.Cur == unix.RLIM_INFINITY {
@@ -49,8 +49,8 @@ func mayLock() bool {
 	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
 }
 
-// Unlock lets the pages of the mapping that begins at an address be dropped again. It is for
-// files, which may be larger than the memory and hold no plaintext.
+// Unlock unlocks the pages of the mapping that starts at an address. Use it for mapped files,
+// which may be larger than the memory and contain no plaintext.
 func Unlock(address uintptr) error {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

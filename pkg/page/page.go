@@ -1,8 +1,8 @@
-// Package page makes page tokens that give nothing away and cannot be bent.
+// Package page creates page tokens that reveal nothing and cannot be changed.
 //
-// A token is the place where a list goes on, sealed with a key of the service
-// and bound to who asked what. Another caller, another request, a changed bit, a
-// token older than a day: all are INVALID_PAGE_TOKEN, and which, is not told.
+// A token is the position at which a list continues, encrypted with a key of the service and bound
+// to the caller and the request. A token of another caller or request, a changed token, and a
+// token that is older than a day all fail with INVALID_PAGE_TOKEN, without a more specific cause.
 package page
 
 import (
@@ -22,15 +22,15 @@ import (
 )
 
 const (
-	// DefaultSize is the length of a page when the caller does not say.
+	// DefaultSize is the default page size.
 	DefaultSize = 50
-	// MaxSize is the length of the longest page.
+	// MaxSize is the maximum page size.
 	MaxSize = 1000
-	// MaxAge is how long a token is good.
+	// MaxAge is the validity period of a token.
 	MaxAge = 24 * time.Hour
 )
 
-// Size returns the page length to use for a requested one.
+// Size returns the page size for a requested one.
 func Size(requested int32) int {
 	if requested <= 0 {
 		return DefaultSize
@@ -38,14 +38,14 @@ func Size(requested int32) int {
 	return min(int(requested), MaxSize)
 }
 
-// A Sealer makes and opens page tokens. It may be used from many goroutines.
+// A Sealer creates and opens page tokens. It is safe for concurrent use.
 type Sealer struct {
 	aead cipher.AEAD
 	now  func() time.Time
 }
 
-// NewSealer returns a sealer with the given key, which both replicas and
-// restarts of a service must share for tokens to survive them.
+// NewSealer returns a sealer with a key. Tokens remain valid across replicas and restarts that use
+// the same key.
 func NewSealer(key [32]byte, now func() time.Time) (*Sealer, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
@@ -58,12 +58,12 @@ func NewSealer(key [32]byte, now func() time.Time) (*Sealer, error) {
 	return &Sealer{aead: aead, now: now}, nil
 }
 
-// A Binding is what a token is bound to: a caller and a request without its page
-// token and page size.
+// A Binding is the caller and the request, without its page token and page size, to which a token
+// is bound.
 type Binding []byte
 
-// Bind returns the binding of a list request: req must be a copy whose
-// page_token and page_size are cleared.
+// Bind returns the binding of a list request. req must be a copy whose page_token and page_size
+// are cleared.
 func Bind(caller string, req proto.Message) (Binding, error) {
 	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	if err != nil {
@@ -79,15 +79,15 @@ func Bind(caller string, req proto.Message) (Binding, error) {
 	return h.Sum(nil), nil
 }
 
-// A ListRequest is a request for a page, as all of the contract's are.
+// A ListRequest is a request for a page. All list requests of the API have this form.
 type ListRequest interface {
 	proto.Message
 	GetPageSize() int32
 	GetPageToken() string
 }
 
-// Request opens the page token of a caller's list request. Seal makes the next one of
-// a cursor.
+// Request opens the page token of a caller's list request. Seal creates the next token from a
+// cursor.
 func (s *Sealer) Request(caller string, req ListRequest) (cursor []byte, seal func(cursor []byte) string, err error) {
 	whole := proto.Clone(req)
 	m := whole.ProtoReflect()
@@ -105,8 +105,7 @@ func (s *Sealer) Request(caller string, req ListRequest) (cursor []byte, seal fu
 	return cursor, func(next []byte) string { return s.Seal(next, binding) }, nil
 }
 
-// Seal returns the token for a cursor; for an empty cursor the empty token, which
-// ends a list.
+// Seal returns the token for a cursor. An empty cursor returns the empty token, which ends a list.
 func (s *Sealer) Seal(cursor []byte, b Binding) string {
 	if len(cursor) == 0 {
 		return ""
@@ -116,7 +115,7 @@ func (s *Sealer) Seal(cursor []byte, b Binding) string {
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open returns the cursor of a token; for the empty token nil, which is the start.
+// Open returns the cursor of a token. The empty token returns nil, the start of the list.
 func (s *Sealer) Open(token string, b Binding) ([]byte, error) {
 	if token == "" {
 		return nil, nil

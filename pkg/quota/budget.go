@@ -6,11 +6,11 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// A Budget shares out a number of bytes among keys. A key gets more only while it then
-// has no more than what stays free, so that one key alone can have half, a second one half
-// of the rest, and so on: whatever others hold, a new key finds room.
+// A Budget divides a number of bytes among keys. A key may take more bytes only if its total is
+// then at most the number of bytes that remain free. One key alone can take half of the budget, a
+// second key half of the rest, and so on, so that there is always room for a new key.
 //
-// It may be used from many goroutines. A nil Budget is without a bound.
+// It is safe for concurrent use. A nil Budget is unlimited.
 type Budget struct {
 	total int64
 	whose string
@@ -20,8 +20,8 @@ type Budget struct {
 	by    map[string]int64
 }
 
-// NewBudget returns a budget of so many bytes, or nil if there is no bound, which is 0. Keys
-// are callers, workspaces or addresses, as [fault.QuotaCaller] and its relatives name them.
+// NewBudget returns a budget of total bytes, or nil if total is 0, which means no limit. Whose is
+// the kind of the keys: callers, workspaces, or addresses, as in [fault.QuotaCaller].
 func NewBudget(total int64, whose string) *Budget {
 	if total <= 0 {
 		return nil
@@ -29,8 +29,8 @@ func NewBudget(total int64, whose string) *Budget {
 	return &Budget{total: total, whose: whose, by: make(map[string]int64)}
 }
 
-// Take takes n bytes for a key, and returns how to give them back, which has an effect
-// once. A key that has its share is refused with RATE_LIMITED.
+// Take takes n bytes for a key and returns a function that gives them back. Calling the function
+// again has no effect. A key that exceeds its share is refused with RATE_LIMITED.
 func (b *Budget) Take(key string, n int) (give func(), err error) {
 	if b == nil {
 		return func() {}, nil
@@ -41,8 +41,8 @@ func (b *Budget) Take(key string, n int) (give func(), err error) {
 	return b.giver(key, int64(n)), nil
 }
 
-// Charge takes n bytes that are there already, such as those of a response. The key may
-// then have more than its share, and gets nothing until it has given some back.
+// Charge takes n bytes that are already in memory, such as those of a response. The key may then
+// exceed its share, and is refused until it has given some back.
 func (b *Budget) Charge(key string, n int) (give func()) {
 	if b == nil {
 		return func() {}
@@ -53,7 +53,7 @@ func (b *Budget) Charge(key string, n int) (give func()) {
 	return b.giver(key, int64(n))
 }
 
-// Taken returns how many bytes are taken in all.
+// Taken returns the total number of bytes taken.
 func (b *Budget) Taken() int64 {
 	if b == nil {
 		return 0
@@ -81,7 +81,7 @@ func (b *Budget) giver(key string, n int64) func() {
 	})
 }
 
-// add changes what a key has. Keys that have nothing are forgotten.
+// add changes the bytes of a key. Keys without bytes are removed.
 func (b *Budget) add(key string, n int64) {
 	b.taken += n
 	if b.by[key] += n; b.by[key] == 0 {

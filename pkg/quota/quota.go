@@ -1,13 +1,12 @@
-// Package quota bounds what one caller can take of a server, so that there is
-// something left for the others: requests in a second, requests under way, and
-// their bytes.
+// Package quota limits how much of a server one caller can use, so that capacity remains for
+// others: requests per second, concurrent requests, and their bytes.
 //
-// A [Limiter] counts for each key, such as the subject of a principal. It knows a
-// bounded number of keys and forgets the one that was idle for the longest; who
-// is forgotten begins anew, with a full allowance. A [Budget] shares out bytes of memory.
+// A [Limiter] counts for each key, such as the subject of a principal. It tracks a bounded number
+// of keys and removes the key that was idle for the longest time. A removed key starts again with
+// its full allowance. A [Budget] divides bytes of memory.
 //
-// Whoever wants too much is refused with RATE_LIMITED and told how long to wait.
-// Nobody is made to wait here: a request that waits would hold what it has.
+// Callers over a limit are refused with RATE_LIMITED and the time to wait. Requests never wait
+// here, because a waiting request would hold its resources.
 package quota
 
 import (
@@ -24,27 +23,26 @@ import (
 )
 
 const (
-	// maxKeys is how many keys a limiter knows. Each takes some 300 bytes.
+	// maxKeys is the maximum number of keys of a limiter. Each takes about 300 bytes.
 	maxKeys = 10_000
-	// crowded is how long whoever has too much under way is told to wait: some of
-	// it will have ended by then.
+	// crowded is the waiting time for callers with too many concurrent requests. Some of these will
+	// have ended by then.
 	crowded = time.Second
-	// minWait keeps a caller from coming back at once.
+	// minWait keeps a caller from retrying immediately.
 	minWait = 10 * time.Millisecond
 )
 
-// Limits bounds what one key can take. Zero means that there is no bound.
+// Limits are the limits of one key. Zero means no limit.
 type Limits struct {
-	// Rate is how many requests a second are taken in the long run.
+	// Rate is the number of requests per second in the long run.
 	Rate float64
-	// Burst is how many requests are taken at once, after a pause. Zero: those of
-	// one second.
+	// Burst is the number of requests at once after a pause. Default: the requests of one second.
 	Burst int
-	// Concurrent is how many requests may be under way.
+	// Concurrent is the number of concurrent requests.
 	Concurrent int
 }
 
-// Check returns what is wrong with the limits, or nil.
+// Check returns an error for invalid limits.
 func (l Limits) Check() error {
 	if l.Rate < 0 || math.IsNaN(l.Rate) || math.IsInf(l.Rate, 0) || l.Burst < 0 || l.Concurrent < 0 {
 		return errors.New("must not be negative")
@@ -55,21 +53,21 @@ func (l Limits) Check() error {
 	return nil
 }
 
-// A Limiter holds all keys to the same limits. It may be used by many goroutines.
-// A nil Limiter holds nobody to anything.
+// A Limiter applies the same limits to all keys. It is safe for concurrent use. A nil Limiter has
+// no limits.
 type Limiter struct {
 	limits Limits
 	keys   *lru.Cache[string, *account]
 	now    func() time.Time
 }
 
-// account is what one key has taken.
+// account is the consumption of one key.
 type account struct {
 	rate     *rate.Limiter
 	underway atomic.Int64
 }
 
-// New returns a limiter. The clock is time.Now but in tests.
+// New returns a limiter. The clock is time.Now, except in tests.
 func New(l Limits, now func() time.Time) (*Limiter, error) {
 	if err := l.Check(); err != nil {
 		return nil, fmt.Errorf("check limits: %w", err)
@@ -84,8 +82,8 @@ func New(l Limits, now func() time.Time) (*Limiter, error) {
 	return &Limiter{limits: l, keys: keys, now: now}, nil
 }
 
-// Enter takes a place among the requests under way, and returns how to give it
-// back, which is to be called once. A key that has none left is refused.
+// Enter adds a concurrent request of a key and returns a function that removes it, to be called
+// once. A key at its limit is refused.
 func (l *Limiter) Enter(key string) (leave func(), err error) {
 	if l == nil || l.limits.Concurrent == 0 {
 		return func() {}, nil
@@ -98,7 +96,7 @@ func (l *Limiter) Enter(key string) (leave func(), err error) {
 	return func() { a.underway.Add(-1) }, nil
 }
 
-// Spend takes one request from the allowance of a key, or refuses it.
+// Spend takes one request from the allowance of a key, or refuses the request.
 func (l *Limiter) Spend(key string) error {
 	if l == nil || l.limits.Rate == 0 {
 		return nil
@@ -110,7 +108,7 @@ func (l *Limiter) Spend(key string) error {
 	return l.exhausted(a, now)
 }
 
-// Probe refuses a key that has nothing left to spend, and takes nothing.
+// Probe refuses a key without allowance, and takes nothing.
 func (l *Limiter) Probe(key string) error {
 	if l == nil || l.limits.Rate == 0 {
 		return nil

@@ -1,17 +1,15 @@
-// Package reload keeps what is read from files in step with them: a policy,
-// certificates, keys.
+// Package reload keeps data that was read from files up to date: a policy, certificates, keys.
 //
-// A [Reloader] looks at the files again and again, by their content and through
-// symbolic links, so that it notices a file that is written in place, one that is
-// renamed into place, and the folder of links that Kubernetes swaps. It loads
-// anew when two looks in a row find the same, so that a certificate is not paired
-// with the key of the one before while both are being replaced.
+// A [Reloader] polls the content of files, through symbolic links. It therefore detects files that
+// are written in place, files that are renamed into place, and the folders of links that
+// Kubernetes replaces. It reloads when two polls in a row find the same content, so that a
+// certificate is not paired with the previous key while both are being replaced.
 //
 // # A broken file
 //
-// Loading is all or nothing, and the loader's business: if it fails, what was
-// loaded before stays in force. That is an error in the log, once, and the gauge
-// `keyward_reload_failed` is 1 until a load succeeds: the alarm to set.
+// Loading is atomic: if the loader fails, the previous data remains in force. The failure is
+// logged once as an error, and the gauge `keyward_reload_failed` is 1 until a load succeeds. Alert
+// on it.
 package reload
 
 import (
@@ -30,28 +28,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Interval is the usual time between two looks. A change is in force within two.
+// Interval is the usual time between two polls. A change takes effect after two polls.
 const Interval = time.Second
 
-// maxFile bounds what a look reads of a file. What is behind it goes unnoticed.
+// maxFile is the number of bytes of a file that a poll reads. Changes behind it are not detected.
 const maxFile = 16 << 20
 
-// Options are what a reloader works with. All are required.
+// Options are the options of a reloader. All are required.
 type Options struct {
-	// Name says whose files these are, such as `server`. It is a label of the gauges.
+	// Name is the owner of the files, such as `server`. It is a label of the gauges.
 	Name string
-	// Files are the paths of all that Load reads.
+	// Files are the paths of all files that Load reads.
 	Files []string
-	// Load reads the files and puts what they hold in force, or fails and changes
-	// nothing. Its errors are logged, so they quote nothing of the files.
+	// Load reads the files and applies their content, or fails and changes nothing. Its errors are
+	// logged, so they must not quote the files.
 	Load func() error
-	// Log hears of each load.
+	// Log receives a message for each load.
 	Log *slog.Logger
-	// Metrics gets the gauges.
+	// Metrics registers the gauges.
 	Metrics prometheus.Registerer
 }
 
-// A Reloader loads files anew when they change. It may be used by many goroutines.
+// A Reloader reloads files when they change. It is safe for concurrent use.
 type Reloader struct {
 	files  []string
 	load   func() error
@@ -64,10 +62,10 @@ type Reloader struct {
 	seen   fingerprint // at the last look
 }
 
-// fingerprint tells two states of the files apart.
+// fingerprint identifies a state of the files.
 type fingerprint [sha256.Size]byte
 
-// New returns a reloader that has loaded the files once, or the error of that.
+// New loads the files and returns a reloader.
 func New(o Options) (*Reloader, error) {
 	labels := prometheus.Labels{"files": o.Name}
 	r := &Reloader{
@@ -90,8 +88,8 @@ func New(o Options) (*Reloader, error) {
 	return r, nil
 }
 
-// FailedGauge returns the gauge `keyward_reload_failed` for what the name says, not
-// registered yet. What is followed by other means than files has the same alarm.
+// FailedGauge returns the gauge `keyward_reload_failed` for a name, not yet registered. Data that
+// is updated by other means than files uses the same alert.
 func FailedGauge(name string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "keyward_reload_failed",
@@ -100,7 +98,7 @@ func FailedGauge(name string) prometheus.Gauge {
 	})
 }
 
-// Reload loads the files now, changed or not.
+// Reload loads the files now, even if they have not changed.
 func (r *Reloader) Reload() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,8 +106,8 @@ func (r *Reloader) Reload() error {
 	return r.conclude(now, r.load())
 }
 
-// Run looks at the files until ctx ends, and loads them anew when they have changed.
-// SIGHUP makes it load them at once.
+// Run polls the files until ctx ends, and reloads them when they change. SIGHUP reloads them
+// immediately.
 func (r *Reloader) Run(ctx context.Context, every time.Duration) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -130,8 +128,7 @@ func (r *Reloader) Run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// refresh loads the files if they have changed since the last load, and not since
-// the last look.
+// refresh loads the files if they have changed since the last load but not since the last poll.
 func (r *Reloader) refresh() (loaded bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,7 +164,7 @@ func (r *Reloader) report(ctx context.Context, err error) {
 	r.log.LogAttrs(ctx, slog.LevelInfo, "reloaded")
 }
 
-// look reads all files. One that cannot be read is a state, too.
+// look reads all files. An unreadable file is also a state.
 func (r *Reloader) look() fingerprint {
 	all := sha256.New()
 	for _, path := range r.files {

@@ -1,16 +1,15 @@
-// Package replay recognises a request that is made a second time, so that a
-// caller who did not hear the answer can ask again without doing the thing twice.
+// Package replay detects repeated requests, so that a caller that did not receive a response can
+// retry safely.
 //
-// A [Ledger] keeps, in the same transaction as the change itself, which request
-// id of which caller and method changed which resource. It holds keyed HMACs
-// only: of the id, scoped to caller and method, and of the request. A bare hash
-// would let whoever reads the disk try values against it.
+// A [Ledger] stores, in the transaction of the change itself, which idempotency key of which
+// caller and method changed which resource. It stores only keyed HMACs: one of the key, scoped to
+// caller and method, and one of the request. A bare hash would let anyone who reads the disk test
+// guesses of values.
 //
 //	replay/{id HMAC}                 → expiry, request HMAC, resource name
 //	replay-expiry/{expiry}{id HMAC}  → nothing
 //
-// Records last 24 hours. Each new one removes a few that are over, so no sweeper
-// is needed.
+// Records last 24 hours. Each new record removes a few expired ones, so that no sweeper is needed.
 package replay
 
 import (
@@ -27,7 +26,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Lifetime is how long a request id is remembered.
+// Lifetime is the time for which an idempotency key is remembered.
 const Lifetime = 24 * time.Hour
 
 const (
@@ -36,25 +35,25 @@ const (
 	cleanupSize = 2 // expired records removed with each new one
 )
 
-// A Request identifies one request of one caller. The zero Request stands for a
-// request without id, which is never a replay.
+// A Request identifies one request of one caller. The zero Request is a request without an
+// idempotency key, which is never a replay.
 type Request struct {
 	id, content []byte
 }
 
-// A Ledger remembers requests. It may be used from many goroutines.
+// A Ledger remembers requests. It is safe for concurrent use.
 type Ledger struct {
 	key [32]byte
 	now func() time.Time
 }
 
-// NewLedger returns a ledger whose HMACs use the given key.
+// NewLedger returns a ledger whose HMACs use a key.
 func NewLedger(key [32]byte, now func() time.Time) *Ledger {
 	return &Ledger{key: key, now: now}
 }
 
-// Request describes a request with the given id by a caller to a method. With an
-// empty id it returns the zero Request.
+// Request describes a request with an idempotency key by a caller to a method. With an empty key
+// it returns the zero Request.
 func (l *Ledger) Request(caller, method, id string, req proto.Message) (Request, error) {
 	if id == "" {
 		return Request{}, nil
@@ -70,8 +69,8 @@ func (l *Ledger) Request(caller, method, id string, req proto.Message) (Request,
 	}, nil
 }
 
-// With describes a request whose content was not all in the message that it was described by.
-// The zero Request stays what it is.
+// With adds content to a request that was not part of its message. The zero Request is returned
+// unchanged.
 func (l *Ledger) With(req Request, content []byte) Request {
 	if req.id == nil {
 		return req
@@ -79,8 +78,8 @@ func (l *Ledger) With(req Request, content []byte) Request {
 	return Request{id: req.id, content: l.mac("with", req.content, content)}
 }
 
-// Once describes the use of something that may be used once, by any caller and any
-// method. The purpose says what it is.
+// Once describes the use of a thing that can be used only once, by any caller and any method. The
+// purpose names its kind.
 func (l *Ledger) Once(purpose string, thing []byte) Request {
 	return Request{
 		id:      l.mac("once", []byte(purpose), thing),
@@ -88,8 +87,8 @@ func (l *Ledger) Once(purpose string, thing []byte) Request {
 	}
 }
 
-// Lookup returns the resource that an earlier run of the same request changed. It
-// fails with REQUEST_ID_REUSED if the id was used for another request.
+// Lookup returns the resource that the same request changed earlier. It fails with
+// REQUEST_ID_REUSED if the idempotency key was used for another request.
 func (l *Ledger) Lookup(r kv.Reader, req Request) (resource string, seen bool, err error) {
 	if req.id == nil {
 		return "", false, nil
@@ -116,7 +115,7 @@ func (l *Ledger) Lookup(r kv.Reader, req Request) (resource string, seen bool, e
 	return resource, true, nil
 }
 
-// Record remembers that req changed the resource. It makes at most 6 writes.
+// Record stores that req changed the resource. It makes at most 6 writes.
 func (l *Ledger) Record(tx kv.Tx, req Request, resource string) error {
 	if req.id == nil {
 		return nil
@@ -136,7 +135,7 @@ func (l *Ledger) Record(tx kv.Tx, req Request, resource string) error {
 	return nil
 }
 
-// cleanup removes a few records that are over.
+// cleanup removes a few expired records.
 func (l *Ledger) cleanup(tx kv.Tx) error {
 	over := kv.Range{
 		Start: kv.NewKey("replay-expiry"),
@@ -158,8 +157,7 @@ func (l *Ledger) cleanup(tx kv.Tx) error {
 	return nil
 }
 
-// remove deletes an expiry and its record, unless the record was written anew
-// since and expires later.
+// remove deletes an expiry and its record, unless the record was rewritten with a later expiry.
 func (l *Ledger) remove(tx kv.Tx, key []byte) error {
 	expiry, id, err := kv.CutUint(key[len(kv.NewKey("replay-expiry")):])
 	if err != nil {

@@ -11,13 +11,12 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// MaskedFields returns the fields that an update is about, each once: those that its
-// mask names, or, for an empty mask, those that are set. All of them are changeable.
+// MaskedFields returns the fields that an update changes, each once: the fields of its mask or,
+// for an empty mask, the fields that are set. All of them must be changeable.
 //
-// A path below a field with fields of its own, such as `labels.env`, means the whole
-// field: masks that are derived from a JSON body name leaves. It has to exist, except
-// that a map may have any key. `name` and `etag`, which identify what is changed, may
-// be named and change nothing.
+// A path below a field with subfields, such as `labels.env`, means the whole field, because masks
+// that are derived from a JSON body name leaves. The path must exist, except that a map may have
+// any key. `name` and `etag`, which identify the resource, are allowed and change nothing.
 func MaskedFields(res proto.Message, mask *fieldmaskpb.FieldMask, changeable ...string) ([]string, error) {
 	m := res.ProtoReflect()
 	field := func(name string) protoreflect.FieldDescriptor {

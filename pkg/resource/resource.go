@@ -1,9 +1,9 @@
-// Package resource holds the rules that all resources follow: how their names are
-// written, and which of their fields a change is about.
+// Package resource defines the rules that all resources follow: the form of their names, and the
+// fields that a change covers.
 //
-// A resource's name is pairs of a collection and an id, the first of which is the
-// workspace: `workspaces/{workspace}/secrets/{secret}`. This package knows none of
-// the collections below it.
+// A resource's name consists of pairs of a collection and an ID, starting with the workspace:
+// `workspaces/{workspace}/secrets/{secret}`. This package does not depend on the collections below
+// a workspace.
 package resource
 
 import (
@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// MaxID is the length of the longest id.
+	// MaxID is the maximum length of an ID.
 	MaxID = 128
-	// Any is the id that stands for all resources of a collection, where a method
-	// says so. No resource can have it.
+	// Any is the ID that means all resources of a collection, for methods that allow it. No resource
+	// can have this ID.
 	Any = "-"
 )
 
-// What malformed names are told. The texts are constants: input is never repeated.
+// The errors for malformed names. They are constants, so that input is never repeated.
 var (
-	// ErrWorkspace says what the name of a workspace must be.
+	// ErrWorkspace states the form of the name of a workspace.
 	ErrWorkspace = errors.New("must be workspaces/{workspace}")
-	// ErrID says what an id must be.
+	// ErrID states the form of an ID.
 	ErrID = errors.New("must be 1-128 characters of A-Za-z0-9, -, _ and ., the first and the last alphanumeric")
 )
 
 const workspaces = "workspaces/"
 
-// WorkspaceName returns the resource name of the workspace with an id.
+// WorkspaceName returns the resource name of the workspace with an ID.
 func WorkspaceName(id string) string { return workspaces + id }
 
-// ParseWorkspace parses `workspaces/{workspace}` and returns the id.
+// ParseWorkspace parses `workspaces/{workspace}` and returns the ID.
 func ParseWorkspace(name string) (string, error) {
 	id, ok := strings.CutPrefix(name, workspaces)
 	if !ok || !ValidID(id) {
@@ -42,8 +42,7 @@ func ParseWorkspace(name string) (string, error) {
 	return id, nil
 }
 
-// Cut parses `workspaces/{workspace}/{collection}/{id}` for a collection and returns
-// the two ids.
+// Cut parses `workspaces/{workspace}/{collection}/{id}` for a collection and returns the two IDs.
 func Cut(name, collection string) (workspace, id string, ok bool) {
 	rest, ok := strings.CutPrefix(name, workspaces)
 	if !ok {
@@ -56,7 +55,7 @@ func Cut(name, collection string) (workspace, id string, ok bool) {
 	return workspace, id, true
 }
 
-// CutAny is Cut for methods that also take [Any] as the id.
+// CutAny is Cut for methods that also accept [Any] as the ID.
 func CutAny(name, collection string) (workspace, id string, ok bool) {
 	parent, ok := strings.CutSuffix(name, "/"+collection+"/"+Any)
 	if !ok {
@@ -66,8 +65,8 @@ func CutAny(name, collection string) (workspace, id string, ok bool) {
 	return workspace, Any, err == nil
 }
 
-// Segments parses the name of any resource below a workspace and returns its
-// collections and ids in turn, beginning with `workspaces`.
+// Segments parses the name of any resource below a workspace and returns its collections and IDs
+// in turn, starting with `workspaces`.
 func Segments(name string) (segments []string, ok bool) {
 	segments = strings.Split(name, "/")
 	if len(segments)%2 != 0 || segments[0]+"/" != workspaces {
@@ -81,7 +80,7 @@ func Segments(name string) (segments []string, ok bool) {
 	return segments, true
 }
 
-// ValidID reports whether a text may be the id of a workspace or of what is in one.
+// ValidID reports whether a string is a valid ID of a workspace or of a resource in one.
 func ValidID(id string) bool {
 	if id == "" || len(id) > MaxID || !Alphanumeric(id[0]) || !Alphanumeric(id[len(id)-1]) {
 		return false
@@ -99,7 +98,7 @@ func Alphanumeric(c byte) bool { return letter(c) || '0' <= c && c <= '9' }
 
 func letter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
-// validCollection reports whether a text may name a collection, such as endpoints.
+// validCollection reports whether a string can name a collection, such as endpoints.
 func validCollection(text string) bool {
 	for i := range len(text) {
 		if !letter(text[i]) {
@@ -109,8 +108,8 @@ func validCollection(text string) bool {
 	return text != ""
 }
 
-// FirstRevision returns the revision that a life of a name starts with, from its uid.
-// It differs from life to life, so that an etag of an earlier one does not fit.
+// FirstRevision returns the first revision of an incarnation, computed from its uid. It differs
+// between incarnations, so that the etag of an earlier one does not match.
 func FirstRevision(uid string) uint64 {
 	var text [8]byte
 	copy(text[3:], uid)

@@ -1,12 +1,11 @@
-// Package search finds resources by a part of their id, whatever the case.
+// Package search finds resources by a part of their ID, ignoring case.
 //
-// An [Index] holds the ids of each workspace in memory, in order, and answers
-// from there: the key layout of the store stays free of it. It is filled from the
-// store at start and follows it by [Index.Set]: after a change has committed, its
-// maker looks at what the store now holds and tells the index. Makers do so one after
-// the other, so that whatever order two of them arrive in, the index ends up as the
-// store is. Searches wait for none of their looks: they may be made by who reads the
-// store, for whom in turn a look may have to wait.
+// An [Index] holds the IDs of each workspace in memory, in order, and answers from there, so that
+// the key layout of the store is independent of it. It is filled from the store at start and
+// updated by [Index.Set]: after a change has been committed, the code that made it checks the
+// current state of the store and updates the index. Calls of Set run one after the other, so the
+// index matches the store, whatever the order in which two calls arrive. Searches do not wait for
+// these checks: a search may run inside a read transaction, for which a check may have to wait.
 package search
 
 import (
@@ -16,28 +15,28 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// pieceSize is how many ids a search examines before it lets writers in.
+// pieceSize is the number of IDs that a search examines before it lets writers proceed.
 const pieceSize = 10_000
 
-// An Index holds the ids of all workspaces. It may be used from many goroutines.
+// An Index holds the IDs of all workspaces. It is safe for concurrent use.
 type Index struct {
-	// makers is held by Set from before its look at the store.
+	// makers is held by Set, starting before it reads the store.
 	makers sync.Mutex
-	// mu guards workspaces, and is never held while anything else is waited for.
+	// mu guards workspaces, and is never held while waiting for anything else.
 	mu         sync.RWMutex
 	workspaces map[string]*ids
 }
 
-// ids maps ids to what a query is compared with. For an id that is in lower case,
-// both are the same string, and take the memory of one.
+// ids maps IDs to their folded form, with which queries are compared. For an ID in lower case,
+// both are the same string and share its memory.
 type ids = btree.Map[string, string]
 
 // NewIndex returns an empty index.
 func NewIndex() *Index { return &Index{workspaces: make(map[string]*ids)} }
 
-// Set makes the index agree with the store about one id. Exists is called by one Set
-// at a time and tells whether the store has the id now; if it fails, nothing changes.
-// It must not call Set.
+// Set updates one ID of the index from the store. Only one Set at a time calls exists, which
+// reports whether the store contains the ID. If exists fails, nothing changes. It must not call
+// Set.
 func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 	x.makers.Lock()
 	defer x.makers.Unlock()
@@ -68,11 +67,11 @@ func (x *Index) put(workspace, id string, present bool) {
 	}
 }
 
-// Find returns the ids that contain query, in order, or in reverse order, at most
-// limit of them. They start behind after, unless after is empty.
+// Find returns the IDs that contain query, in order or in reverse order, at most limit of them.
+// They start after the ID after, unless it is empty.
 //
-// A search through many ids lets changes in now and then: an id that comes or goes
-// meanwhile may be in what is found or not.
+// A search through many IDs lets changes proceed from time to time. The result may or may not
+// include an ID that is added or removed meanwhile.
 func (x *Index) Find(workspace, query, after string, reverse bool, limit int) []string {
 	if limit <= 0 {
 		return nil
@@ -83,8 +82,7 @@ func (x *Index) Find(workspace, query, after string, reverse bool, limit int) []
 	return s.found
 }
 
-// piece takes a search further by a bounded number of ids, and reports whether that
-// was not all.
+// piece advances a search by a bounded number of IDs and reports whether IDs remain.
 func (x *Index) piece(workspace string, s *search) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -104,7 +102,7 @@ func (x *Index) piece(workspace string, s *search) bool {
 	return s.stopped && len(s.found) < s.limit
 }
 
-// A search is what is looked for, and how far it has come.
+// A search is a query and its progress.
 type search struct {
 	query   string
 	reverse bool
@@ -116,7 +114,7 @@ type search struct {
 	stopped  bool
 }
 
-// visit examines an id, and reports whether the piece goes on.
+// visit examines an ID and reports whether the piece continues.
 func (s *search) visit(id, folded string) bool {
 	if id == s.last {
 		return true
@@ -130,10 +128,11 @@ func (s *search) visit(id, folded string) bool {
 	return !s.stopped
 }
 
-// Ids are ASCII, so folding is lower-casing. What is in lower case stays the same string.
+// IDs are ASCII, so folding is conversion to lower case. A string in lower case is returned
+// unchanged.
 func fold(text string) string { return strings.ToLower(text) }
 
-// Matches reports whether an id contains a query that is in lower case already.
+// Matches reports whether an ID contains a query. The query must be in lower case.
 func Matches(id, query string) bool {
 	return query == "" || strings.Contains(fold(id), query)
 }

@@ -1,8 +1,8 @@
-// Package sensitive carries plaintext in memory without letting it out by accident.
+// Package sensitive protects plaintext in memory from accidental disclosure.
 //
-// Whatever prints, formats, logs or encodes a [Bytes] gets the word REDACTED. The
-// only way to the bytes is [Bytes.Reveal], so that a reader of the code can find
-// every place where plaintext is touched.
+// Code that prints, formats, logs, or encodes a [Bytes] gets the word REDACTED. Only
+// [Bytes.Reveal] returns the bytes, so that a reader of the code can find every place that handles
+// plaintext.
 package sensitive
 
 import (
@@ -11,14 +11,14 @@ import (
 	"log/slog"
 )
 
-// Redacted stands in the place of a sensitive value wherever one is printed.
+// Redacted replaces a sensitive value wherever it is printed.
 const Redacted = "REDACTED"
 
 // Bytes is a sensitive value. The zero value is empty.
 //
-// It holds its bytes inside a function because package fmt does not call the methods
-// of unexported fields: of a struct with a Bytes in one, it would print the bytes as
-// numbers, even from behind a pointer. Of a function it prints the address.
+// It holds its bytes in a closure, because package fmt does not call the methods of unexported
+// fields: it would print the bytes of a Bytes field of a struct as numbers, even behind a pointer.
+// For a function it prints the address.
 type Bytes struct{ reveal func() []byte }
 
 // New takes ownership of b.

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// pairLife is how long a key pair is used.
+	// pairLife is the time for which a key pair is used.
 	pairLife = 5 * time.Minute
-	// maxSenders is how many encapsulated keys are remembered: those of the replicas of the
+	// maxSenders is the maximum number of cached encapsulated keys: those of the replicas of the
 	// vault.
 	maxSenders = 16
 )
 
-// A Recipient opens values that were sealed for it. It may be used from many goroutines.
+// A Recipient opens values that were sealed for it. It is safe for concurrent use.
 type Recipient struct {
 	now func() time.Time
 
@@ -32,11 +32,11 @@ type Recipient struct {
 	made  time.Time
 }
 
-// NewRecipient returns a recipient, which makes a key pair when it first needs one.
+// NewRecipient returns a recipient, which generates a key pair when it first needs one.
 func NewRecipient(now func() time.Time) *Recipient { return &Recipient{now: now} }
 
-// Pair returns the key pair to ask with, a new one each few minutes. The old one is gone
-// when the last question that was asked with it is answered.
+// Pair returns the key pair for a request, a new one every few minutes. The old one is dropped
+// after the last response to a request that used it.
 func (r *Recipient) Pair() (*Pair, error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -52,7 +52,7 @@ func (r *Recipient) Pair() (*Pair, error) {
 	return pair, nil
 }
 
-// Forget gives up a key pair that is too old to be used again.
+// Forget drops a key pair that is too old to be used again.
 func (r *Recipient) Forget() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -92,7 +92,7 @@ func newPair() (p *Pair, err error) {
 // Public returns the public key to send. The caller must not change it.
 func (p *Pair) Public() []byte { return p.public }
 
-// Open returns a value that was sealed for the pair, which the caller zeroes. It fails with
+// Open returns a value that was sealed for the pair. The caller owns and zeroes it. It fails with
 // [ErrOpen].
 func (p *Pair) Open(value Value, place Place) (sensitive.Bytes, error) {
 	if len(value.EncapsulatedKey) != PublicKeySize {
@@ -109,7 +109,7 @@ func (p *Pair) Open(value Value, place Place) (sensitive.Bytes, error) {
 	return sensitive.New(plain), nil
 }
 
-// find returns the cipher that an encapsulated key leads to.
+// find returns the cipher of an encapsulated key.
 func (p *Pair) find(encapsulated [PublicKeySize]byte) (content cipher.AEAD, err error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// maxRecipients is how many recipients a [Sealer] remembers.
+	// maxRecipients is the maximum number of cached recipients of a [Sealer].
 	maxRecipients = 1024
-	// contentLife is how long a content key is used. Recipients make other keys more often.
+	// contentLife is the time for which a content key is used. Recipients generate new keys more
+	// often.
 	contentLife = 10 * time.Minute
-	// maxContents is how many values are encrypted under a content key: random nonces of 96
-	// bits would allow 2^32.
+	// maxContents is the maximum number of values that are encrypted with a content key. Random
+	// nonces of 96 bits would allow 2^32.
 	maxContents = 1 << 30
 )
 
-// A Sealer encrypts values for recipients. It may be used from many goroutines.
+// A Sealer encrypts values for recipients. It is safe for concurrent use.
 type Sealer struct {
 	now func() time.Time
 
@@ -27,7 +28,7 @@ type Sealer struct {
 	known *simplelru.LRU[[PublicKeySize]byte, *Sealing]
 }
 
-// NewSealer returns a sealer that remembers no recipient yet.
+// NewSealer returns a sealer without cached recipients.
 func NewSealer(now func() time.Time) (*Sealer, error) {
 	known, err := simplelru.NewLRU[[PublicKeySize]byte, *Sealing](maxRecipients, nil)
 	if err != nil {
@@ -36,7 +37,7 @@ func NewSealer(now func() time.Time) (*Sealer, error) {
 	return &Sealer{now: now, known: known}, nil
 }
 
-// For returns what encrypts one value for the recipient with a public key. It fails with
+// For returns the sealing of one value for the recipient with a public key. It fails with
 // [ErrRecipient].
 func (s *Sealer) For(recipient []byte) (*Sealing, error) {
 	if len(recipient) != PublicKeySize {
@@ -60,7 +61,7 @@ func (s *Sealer) For(recipient []byte) (*Sealing, error) {
 	return made, nil
 }
 
-// forget gives up a content key that is too old to be used again.
+// forget drops a content key that is too old to be used again.
 func (s *Sealer) forget(recipient [PublicKeySize]byte, old *Sealing) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -81,7 +82,7 @@ func (s *Sealing) fresh(now time.Time) bool {
 	return now.Sub(s.made) < contentLife && s.used < maxContents
 }
 
-// Seal encrypts a value, which stays the caller's, to zero.
+// Seal encrypts a value. The caller keeps ownership and zeroes it.
 func (s *Sealing) Seal(value []byte, place Place) Value {
 	return Value{
 		EncapsulatedKey: s.encapsulated,

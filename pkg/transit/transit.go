@@ -1,14 +1,13 @@
-// Package transit takes values from the vault to the process that resolves them, encrypted
-// for that process alone. So they never lie in the buffers of gRPC, HTTP/2 and TLS, on
-// either side, which no one overwrites.
+// Package transit encrypts values on their way from the vault to the process that resolves them,
+// for that process alone. The buffers of gRPC, HTTP/2, and TLS, which no one overwrites, therefore
+// never hold plaintext values.
 //
-// A [Recipient] has a key pair in memory. A [Sealer] encapsulates a key to its public key
-// (HPKE, RFC 9180) once, and encrypts each value with what HPKE exports: one AES-GCM
-// encryption for each value. The contract, vault.v1.SealedForRecipient, says the same in the
-// terms of the wire.
+// A [Recipient] has a key pair in memory. A [Sealer] encapsulates a key to its public key (HPKE,
+// RFC 9180) once, and encrypts each value with a key that HPKE exports, which takes one AES-GCM
+// encryption per value. The contract, vault.v1.SealedForRecipient, specifies the wire format.
 //
-// Transport security stays what protects values from everyone else: a recipient's key is
-// not authenticated here.
+// Transport security still protects values from everyone else: recipients' keys are not
+// authenticated here.
 package transit
 
 import (
@@ -34,13 +33,14 @@ const (
 )
 
 var (
-	// ErrRecipient means that no value can be sealed for a public key.
+	// ErrRecipient reports an invalid public key.
 	ErrRecipient = errors.New("must be an X25519 public key of 32 bytes")
-	// ErrOpen means that a value was not sealed for this recipient, or for another place.
+	// ErrOpen reports a value that was sealed for another recipient or another place.
 	ErrOpen = errors.New("the value does not open for this recipient")
 )
 
-// A Place is what a value belongs to. It opens nowhere else.
+// A Place is the secret and version to which a value belongs. The value cannot be opened for any
+// other place.
 type Place struct {
 	Name, UID string
 	Version   uint32
@@ -52,13 +52,13 @@ func (p Place) bind() []byte {
 
 // A Value is a value for one recipient.
 type Value struct {
-	// EncapsulatedKey leads the recipient to the content key.
+	// EncapsulatedKey lets the recipient compute the content key.
 	EncapsulatedKey []byte
-	// Ciphertext is nonce, ciphertext and tag.
+	// Ciphertext is the nonce, the ciphertext, and the tag.
 	Ciphertext []byte
 }
 
-// encapsulate makes a content key for a recipient.
+// encapsulate generates a content key for a recipient.
 func encapsulate(recipient []byte) (encapsulated []byte, content cipher.AEAD, err error) {
 	memory.Do(func() { encapsulated, content, err = encapsulateNow(recipient) })
 	return encapsulated, content, err
@@ -81,7 +81,7 @@ func encapsulateNow(recipient []byte) ([]byte, cipher.AEAD, error) {
 	return encapsulated, content, err
 }
 
-// contentCipher returns the cipher of the content key that a context of HPKE exports.
+// contentCipher returns the cipher of the content key that an HPKE context exports.
 func contentCipher(export func(string, int) ([]byte, error)) (cipher.AEAD, error) {
 	key, err := export(context, contentKey)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package workspace lists workspaces with how much each holds.
+// Package workspace lists workspaces and the number of resources in each.
 //
-// A workspace is no record: it exists as soon as it holds something, or the policy names
-// it. So a list merges the names of the policy ([Reach.Named]) with those in the keys of
-// a store, and seeks from one workspace's keys to the next one's. It never reads all.
+// There is no record of a workspace: it exists as soon as it contains a resource or the policy
+// names it. A list therefore merges the names in the policy ([Reach.Named]) with those in the keys
+// of a store, and seeks from one workspace's keys to the next. It never reads all keys.
 package workspace
 
 import (
@@ -16,33 +16,32 @@ import (
 )
 
 const (
-	// MaxCount is how far the contents of a workspace are counted.
+	// MaxCount is the number up to which the resources of a workspace are counted.
 	MaxCount = 1000
-	// maxCounted is how many keys a page counts before it ends early, so that pages of
-	// many large workspaces stay quick.
+	// maxCounted is the number of keys that a page counts before it ends early, so that pages of many
+	// large workspaces remain fast.
 	maxCounted = 20 * MaxCount
 )
 
-// A Workspace is an id, and how many keys there are below it.
+// A Workspace is an ID and the number of keys below it.
 type Workspace struct {
 	ID string
-	// Count is MaxCount at most, and 0 if the contents are hidden.
+	// Count is at most MaxCount, and 0 if the contents are hidden.
 	Count int
 }
 
-// A Reach is which workspaces somebody may know of.
+// A Reach is the set of workspaces that a caller may see.
 type Reach struct {
-	// Named are the ids of workspaces that are listed even if they hold nothing, in order,
-	// each once.
+	// Named are the IDs of workspaces that are listed even if they are empty, in order, each once.
 	Named []string
-	// Stored adds all that hold something.
+	// Stored adds all workspaces that contain resources.
 	Stored bool
 	// Counted reports whether the contents of a workspace may be counted.
 	Counted func(id string) bool
 }
 
-// ReachOf returns the reach of a caller. The roles are those that may list the contents
-// of a workspace; super admins may list all.
+// ReachOf returns the reach of a caller. The roles are those that may list the contents of a
+// workspace. Super admins may list all.
 func ReachOf(p auth.Principal, roles ...accessv1.Role) Reach {
 	named, everywhere := p.Workspaces()
 	return Reach{Named: named, Stored: everywhere, Counted: func(id string) bool {
@@ -50,9 +49,9 @@ func ReachOf(p auth.Principal, roles ...accessv1.Role) Reach {
 	}}
 }
 
-// List returns a page of the workspaces within reach, at most limit of them, and the cursor of
-// the next page, which is nil at the end only. A page may be shorter than its limit. The
-// keys of the space are {space}/{workspace}/…, one for each item that counts.
+// List returns a page of at most limit workspaces within reach, and the cursor of the next page,
+// which is nil only at the end. A page may be shorter than its limit. The keys of the space are
+// {space}/{workspace}/…, one for each counted resource.
 func List(r kv.Reader, space kv.Key, reach Reach, cursor []byte, limit int) (page []Workspace, next []byte, err error) {
 	counted := 0
 	for id, err := range reach.ids(r, space, string(cursor)) {
@@ -74,7 +73,7 @@ func List(r kv.Reader, space kv.Key, reach Reach, cursor []byte, limit int) (pag
 	return page, nil, nil
 }
 
-// ids yields the ids within reach behind a given one, in order, each once.
+// ids yields the IDs within reach after a given one, in order, each once.
 func (reach Reach) ids(r kv.Reader, space kv.Key, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		first, found := slices.BinarySearch(reach.Named, after)
@@ -103,7 +102,7 @@ func (reach Reach) ids(r kv.Reader, space kv.Key, after string) iter.Seq2[string
 	}
 }
 
-// next returns the first workspace behind a given one that holds something, or nothing.
+// next returns the first workspace after a given one that contains a resource, or an empty ID.
 func (reach Reach) next(r kv.Reader, space kv.Key, after string) (string, error) {
 	if !reach.Stored {
 		return "", nil
