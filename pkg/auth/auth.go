@@ -1,26 +1,22 @@
-// Package auth answers two questions about every request: who is calling, and may
-// they.
+// Package auth authenticates callers and authorizes their requests.
 //
-// # Who
+// # Authentication
 //
-// An [Authenticator] makes exactly one [Principal] of what came with the request.
-// People show a token of an OIDC issuer that the server is configured to trust;
-// workloads show a certificate with a SPIFFE id, or a token. A gateway shows its
-// own certificate, which confers nothing, and hands on the token of the person
-// behind it. Two credentials, or one that does not verify, are refused. So are tokens
-// that are no access tokens, such as ID tokens and logout tokens, and certificates for
-// which no authority of their own trust domain vouches.
+// An [Authenticator] determines exactly one [Principal] for each request. People present a token
+// of a configured OIDC issuer. Workloads present a certificate with a SPIFFE ID, or a token. A
+// gateway presents its own certificate, which grants nothing, and forwards the token of the person
+// who calls it. Requests with two credentials, or with one that does not verify, are refused. So
+// are tokens that are not access tokens, such as ID tokens and logout tokens, and certificates
+// that no authority of their own trust domain issued.
 //
-// # May they
+// # Authorization
 //
-// Which principal holds which [Grant] is written in a [Policy], a file of the
-// operator's. Nothing in a request, and nothing in a token but the identity it
-// proves, confers a role. What a method asks for is written next to it in the
-// contract, as its access option; a [Guard] reads the options of all services a
-// server has registered and refuses to be built when a method has none, so that
-// nothing is open because somebody forgot it. An option may admit whoever is
-// authenticated; it has to say so in as many words. [Policy.Warnings] names rows
-// that can match no caller.
+// A [Policy], a file of the operator, assigns a [Grant] to principals. Nothing in a request, and
+// nothing in a token except the identity that it proves, confers a role. The access option of a
+// method in the contract states its required roles. A [Guard] reads the options of all registered
+// services and refuses to be built if a method has none, so that a forgotten option cannot open a
+// method. An option may admit every authenticated caller, but must say so explicitly.
+// [Policy.Warnings] lists rows that cannot match any caller.
 //
 //	people:
 //	- {issuer: https://id.example, claim: email, value: ada@example.com, role: owner, workspaces: [payments]}
@@ -32,19 +28,19 @@
 //
 // # Order
 //
-// Both are decided before the request is validated and before anything is looked
-// up. So a stranger learns nothing of what exists: not from a refusal, which is
-// always the same, and not from the complaint about a field. Only a caller whose own
-// token leaves out groups (group overage) reads so in the refusal.
+// Both checks come before validation of the request and before any lookup. An unauthorized caller
+// therefore learns nothing about existing resources: all refusals are equal, and no field is
+// mentioned. There is one exception: callers whose own token omits groups (group overage) learn so
+// from the refusal.
 //
-// Verified claims are remembered for some minutes, because verifying a signature
-// costs more than the rest of a request. Roles are never remembered: they come
-// from the policy of the moment, so that a policy that is swapped acts at once.
+// Verified claims are cached for some minutes, because verifying a signature costs more than the
+// rest of a request. Roles are never cached: they come from the current policy, so that a new
+// policy takes effect immediately.
 //
 // # Guessing
 //
-// Bad credentials are looked at for one address at a limited rate, if the operator
-// wants it so. Behind a gateway that is the address of the person, not the gateway's.
+// Operators can limit the rate of invalid credentials from one address. Behind a gateway, this is
+// the address of the person, not of the gateway.
 package auth
 
 import (
@@ -53,8 +49,8 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// RoleName returns the name of a role as policy files and the change log write
-// it, such as `owner` or `super_admin`.
+// RoleName returns the name of a role in policy files and the change log, such as `owner` or
+// `super_admin`.
 func RoleName(role accessv1.Role) string {
 	return strings.ToLower(strings.TrimPrefix(role.String(), "ROLE_"))
 }

@@ -18,35 +18,33 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 )
 
-// AddressHeader is the metadata in which a gateway says where a request came
-// from. From anybody else it is ignored.
+// AddressHeader is the metadata with the client address that a gateway forwards. It is ignored
+// from other callers.
 const AddressHeader = "x-keyward-client-address"
 
 const (
 	defaultCacheSize = 10_000
-	// cacheTime is how long a verified token is remembered at most.
+	// cacheTime is the maximum time for which a verified token is cached.
 	cacheTime = 5 * time.Minute
 	// inMemory is the network of connections within the process.
 	inMemory = "bufconn"
 )
 
-// A Config is what an [Authenticator] believes.
+// A Config configures an [Authenticator].
 type Config struct {
-	// Issuers are those whose tokens are believed.
+	// Issuers are the trusted issuers of tokens.
 	Issuers []IssuerConfig
-	// Policies holds the policy of the moment. Required.
+	// Policies holds the current policy. Required.
 	Policies *Policies
-	// CacheSize is how many verified tokens are remembered. Default 10,000.
+	// CacheSize is the maximum number of cached verified tokens. Default: 10,000.
 	CacheSize int
-	// Failures, if not nil, limits how many credentials that do not verify are
-	// looked at for one address.
+	// Failures, if not nil, limits the rate of invalid credentials from one address.
 	Failures *quota.Limiter
-	// Now tells the time. Default time.Now.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
 }
 
-// An Authenticator finds out who a request comes from. It may be used by many
-// goroutines.
+// An Authenticator determines the principal of a request. It is safe for concurrent use.
 type Authenticator struct {
 	issuers  map[string]*issuer
 	policies *Policies
@@ -55,22 +53,22 @@ type Authenticator struct {
 	now      func() time.Time
 }
 
-// remembered is a verified token, and until when that is worth something, unless it
-// ends before.
+// remembered is a verified token in the cache, with the time until which the entry is valid. The
+// token may expire earlier.
 type remembered struct {
 	who   *identity
 	until time.Time
 }
 
-// NewAuthenticator returns an authenticator. It does not call the issuers, which
-// need not be up yet.
+// NewAuthenticator returns an authenticator. It does not contact the issuers, which may be
+// unavailable at this time.
 func NewAuthenticator(cfg Config) (*Authenticator, error) {
 	a := &Authenticator{issuers: make(map[string]*issuer), policies: cfg.Policies, failures: cfg.Failures, now: cfg.Now}
 	if a.now == nil {
 		a.now = time.Now
 	}
 	if a.policies == nil {
-		return nil, errors.New("make authenticator: there is no policy")
+		return nil, errors.New("create authenticator: no policy")
 	}
 	size := cfg.CacheSize
 	if size == 0 {
@@ -82,7 +80,7 @@ func NewAuthenticator(cfg Config) (*Authenticator, error) {
 	}
 	for n, issuerCfg := range cfg.Issuers {
 		if a.issuers[issuerCfg.URL] != nil {
-			return nil, fmt.Errorf("configure issuers[%d]: there is another of this URL", n)
+			return nil, fmt.Errorf("configure issuers[%d]: duplicate URL", n)
 		}
 		i, err := newIssuer(issuerCfg, a.now)
 		if err != nil {
@@ -93,11 +91,11 @@ func NewAuthenticator(cfg Config) (*Authenticator, error) {
 	return a, nil
 }
 
-// Authenticate returns who the request comes from, with what the policy grants
-// them now, which may be nothing. A request without credentials fails with
-// CREDENTIALS_MISSING; one with credentials that do not verify, or with more
-// than one, with CREDENTIALS_INVALID. Why is for the log and does not quote them.
-// An address that sent too many such is refused with RATE_LIMITED for a while.
+// Authenticate returns the principal of the request with its grants in the current policy, which
+// may be none. A request without credentials fails with CREDENTIALS_MISSING. Invalid credentials,
+// or more than one, fail with CREDENTIALS_INVALID. The cause is for the log and does not quote the
+// credentials. An address that sent too many invalid credentials is refused with RATE_LIMITED for
+// some time.
 func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	policy := a.policies.current.Load()
 	certificate, err := certificateID(ctx)
@@ -108,7 +106,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	proxied := certificate != "" && policy.proxies[certificate]
 	switch {
 	case certificate != "" && !proxied && len(authorization) > 0:
-		return Principal{}, refused("there are both a certificate and a token")
+		return Principal{}, refused("the request has both a certificate and a token")
 	case certificate != "" && !proxied:
 		return Principal{
 			Subject:        certificate,
@@ -139,12 +137,11 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	}, nil
 }
 
-// verify returns who a token is for. It remembers tokens it has verified, never
-// those it has refused.
+// verify returns the identity of a token. It caches verified tokens and never caches refused ones.
 func (a *Authenticator) verify(ctx context.Context, token, from string) (*identity, error) {
 	hash := sha256.Sum256([]byte(token))
-	// The token's end is looked at each time. The time until which it is remembered
-	// goes by the monotonic clock, which stands still while a machine sleeps.
+	// The expiry of the token is checked each time. The expiry of the cache entry uses the monotonic
+	// clock, which stops while a machine sleeps.
 	if known, ok := a.verified.Get(hash); ok && a.now().Before(known.until) && a.now().Before(known.who.expiry) {
 		return known.who, nil
 	}
@@ -156,7 +153,7 @@ func (a *Authenticator) verify(ctx context.Context, token, from string) (*identi
 	return who, nil
 }
 
-// inspect returns who a token is for, from nothing but the token.
+// inspect returns the identity of a token without the cache.
 func (a *Authenticator) inspect(ctx context.Context, token string) (*identity, error) {
 	p, err := previewToken(token)
 	if err != nil {
@@ -164,13 +161,13 @@ func (a *Authenticator) inspect(ctx context.Context, token string) (*identity, e
 	}
 	i := a.issuers[p.issuer]
 	if i == nil {
-		return nil, refused("the token is of an issuer that is not configured")
+		return nil, refused("the issuer of the token is not configured")
 	}
 	return i.verify(ctx, token, p)
 }
 
-// certificateID returns the SPIFFE id that the connection was made with, or
-// nothing if the client showed no certificate.
+// certificateID returns the SPIFFE ID of the connection, or an empty string if the client
+// presented no certificate.
 func certificateID(ctx context.Context) (string, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -187,8 +184,8 @@ func certificateID(ctx context.Context) (string, error) {
 	return id.String(), nil
 }
 
-// address returns where a request came from. A gateway says it of those it
-// speaks for, if it authenticated as a proxy or is part of this process.
+// address returns the client address of a request. A gateway that authenticated as a proxy, or is
+// part of this process, forwards the address of its caller.
 func address(ctx context.Context, proxied bool) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
@@ -205,8 +202,8 @@ func address(ctx context.Context, proxied bool) string {
 	return p.Addr.String()
 }
 
-// parseAddress reads an IP address with or without a port. It is going to be
-// logged, so it must be that and no more: a zone could be any text.
+// parseAddress parses an IP address with or without a port. The address will be logged, so nothing
+// else is accepted: a zone could be any text.
 func parseAddress(s string) (string, bool) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		return a.String(), true
@@ -217,8 +214,8 @@ func parseAddress(s string) (string, bool) {
 	return "", false
 }
 
-// Unary is the interceptor that puts the principal into the context, or refuses
-// the request. Open methods pass without a principal.
+// Unary is the interceptor that adds the principal to the context or refuses the request. Requests
+// to open methods pass without a principal.
 func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if Open(info.FullMethod) {
 		return handler(ctx, req)
@@ -230,8 +227,8 @@ func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServ
 	return handler(NewContext(ctx, p), req)
 }
 
-// refused is the one answer to all bad credentials. Why is for the log.
+// refused is the uniform error for all invalid credentials. The cause is for the log.
 func refused(why string) *fault.Error {
-	return fault.New(fault.Unauthenticated, fault.CredentialsInvalid, "the credentials are not accepted").
+	return fault.New(fault.Unauthenticated, fault.CredentialsInvalid, "the credentials are invalid").
 		Because(errors.New(why))
 }

@@ -16,22 +16,22 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// A Guard lets a request pass to a method only if its principal may call the
-// method there. It knows the methods by the access options of the contract.
+// A Guard admits a request only if its principal may call the method on the named resource. It
+// knows the methods from the access options in the contract.
 type Guard struct{ rules map[string]rule }
 
 // rule is the access option of one method.
 type rule struct {
-	// anyCaller admits whoever is authenticated. Then there is nothing else.
+	// anyCaller admits every authenticated caller. All other fields are then empty.
 	anyCaller bool
 	roles     []accessv1.Role
-	// path leads to the field of the request that carries the resource name.
+	// path leads to the request field with the resource name.
 	path []protoreflect.FieldDescriptor
 }
 
-// Open reports whether a method, given as /service/method, is open to everyone,
-// with credentials or without: load balancers ask for health, and what the
-// contract says is no secret. These services are not ours and carry no option.
+// Open reports whether a method, in the form /service/method, is open to everyone, even without
+// credentials: health checks for load balancers, and reflection, because the contract is public.
+// These services are not part of the contract and have no access option.
 func Open(fullMethod string) bool {
 	service, _, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
 	switch service {
@@ -41,9 +41,8 @@ func Open(fullMethod string) bool {
 	return false
 }
 
-// NewGuard reads the access options of all methods of the services that are
-// registered, as grpc.Server.GetServiceInfo returns them. It fails, naming all
-// that it finds, when a method has no usable option.
+// NewGuard reads the access options of all methods of the registered services, as returned by
+// grpc.Server.GetServiceInfo. It fails if a method has no valid option, and lists all of them.
 func NewGuard(services map[string]grpc.ServiceInfo) (*Guard, error) {
 	g := &Guard{rules: make(map[string]rule)}
 	var errs []error
@@ -78,28 +77,28 @@ func readRule(service string, info grpc.MethodInfo) (rule, error) {
 	}
 	method := sd.Methods().ByName(protoreflect.Name(info.Name))
 	if method == nil {
-		return rule{}, errors.New("the contract does not know the method")
+		return rule{}, errors.New("the method is not in the contract")
 	}
 	if info.IsClientStream || method.IsStreamingClient() {
-		return rule{}, errors.New("access of streams of requests cannot be checked")
+		return rule{}, errors.New("request streams are not supported")
 	}
 	if info.IsServerStream != method.IsStreamingServer() {
-		return rule{}, errors.New("the contract does not say that it streams, or says that it does")
+		return rule{}, errors.New("the contract and the server disagree about streaming")
 	}
 	access, _ := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
 	return newRule(access, method.Input())
 }
 
-// newRule reads an access option of a method that takes the message.
+// newRule parses the access option of a method with this request message.
 func newRule(access *accessv1.Access, input protoreflect.MessageDescriptor) (rule, error) {
 	if access.GetAnyCaller() {
 		if len(access.GetRoles()) > 0 || access.GetWorkspaceField() != "" {
-			return rule{}, errors.New("the access option admits any caller and yet names roles or a field")
+			return rule{}, errors.New("the access option combines any_caller with roles or a field")
 		}
 		return rule{anyCaller: true}, nil
 	}
 	if len(access.GetRoles()) == 0 {
-		return rule{}, errors.New("there is no access option, or it names no role")
+		return rule{}, errors.New("the access option is missing or names no role")
 	}
 	for _, role := range access.GetRoles() {
 		if _, known := accessv1.Role_name[int32(role)]; !known || role == accessv1.Role_ROLE_UNSPECIFIED {
@@ -113,27 +112,27 @@ func newRule(access *accessv1.Access, input protoreflect.MessageDescriptor) (rul
 	return rule{roles: access.GetRoles(), path: path}, nil
 }
 
-// fieldPath finds the fields of a path such as `secret.name`, which must end at a string.
+// fieldPath resolves a path such as `secret.name`, which must lead to a string.
 func fieldPath(message protoreflect.MessageDescriptor, path string) ([]protoreflect.FieldDescriptor, error) {
 	var fields []protoreflect.FieldDescriptor
 	for step := range strings.SplitSeq(path, ".") {
 		if message == nil {
-			return nil, errors.New("it goes on below a field that is no message")
+			return nil, errors.New("the path continues below a field that is not a message")
 		}
 		field := message.Fields().ByName(protoreflect.Name(step))
 		if field == nil || field.Cardinality() == protoreflect.Repeated {
-			return nil, errors.New("it names no single field of the request")
+			return nil, errors.New("the path does not name a single field of the request")
 		}
 		fields = append(fields, field)
 		message = field.Message()
 	}
 	if fields[len(fields)-1].Kind() != protoreflect.StringKind {
-		return nil, errors.New("it does not end at a string")
+		return nil, errors.New("the path does not end at a string")
 	}
 	return fields, nil
 }
 
-// Asks reports whether any method admits callers of the role.
+// Asks reports whether any method admits callers with the role.
 func (g *Guard) Asks(role accessv1.Role) bool {
 	for _, r := range g.rules {
 		if slices.Contains(r.roles, role) {
@@ -143,8 +142,7 @@ func (g *Guard) Asks(role accessv1.Role) bool {
 	return false
 }
 
-// Unary is the interceptor that refuses what the principal of the request may
-// not do. It comes after [Authenticator.Unary].
+// Unary is the interceptor that refuses unauthorized requests. It follows [Authenticator.Unary].
 func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if p := FromContext(ctx); !g.admits(p, info.FullMethod, req) {
 		return nil, p.denied()
@@ -152,8 +150,8 @@ func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return handler(ctx, req)
 }
 
-// admits reports whether the principal may send the request to the method. What
-// it does not know, it does not admit.
+// admits reports whether the principal may send the request to the method. Unknown methods are not
+// admitted.
 func (g *Guard) admits(p Principal, method string, req any) bool {
 	if Open(method) {
 		return true
@@ -163,13 +161,13 @@ func (g *Guard) admits(p Principal, method string, req any) bool {
 	return known && ok && r.admits(p, r.name(message))
 }
 
-// admits reports whether the principal may call the method on what a name says.
+// admits reports whether the principal may call the method on a resource.
 func (r rule) admits(p Principal, name string) bool {
 	if r.anyCaller {
 		return p.Subject != ""
 	}
-	// All workspaces are a super admin's, so that it does not matter which the
-	// request means, or whether it means one: the handler says what is wrong with it.
+	// A super admin owns all workspaces, so the name in the request does not matter, even if it is
+	// invalid: the handler reports the error.
 	if p.SuperAdmin() && slices.Contains(r.roles, accessv1.Role_ROLE_SUPER_ADMIN) {
 		return true
 	}
@@ -179,7 +177,7 @@ func (r rule) admits(p Principal, name string) bool {
 	})
 }
 
-// Workspace returns the workspace that a request to the method is for, or nothing.
+// Workspace returns the workspace of a request to the method, or an empty string.
 func (g *Guard) Workspace(method string, req any) string {
 	message, ok := req.(proto.Message)
 	if !ok {
@@ -192,7 +190,7 @@ func (g *Guard) Workspace(method string, req any) string {
 	return t.workspace
 }
 
-// name returns the resource name that the request carries, or nothing.
+// name returns the resource name in the request, or an empty string.
 func (r rule) name(message proto.Message) string {
 	if len(r.path) == 0 {
 		return ""
@@ -205,9 +203,9 @@ func (r rule) name(message proto.Message) string {
 	return m.Get(r.path[last]).String()
 }
 
-// covers reports whether the grant reaches to what the request names. One that is
-// narrowed to endpoints also reaches to what is no endpoint: a method that names the
-// workspace alone narrows its answer itself.
+// covers reports whether the grant covers the named resource. A grant for certain endpoints also
+// covers resources that are not endpoints: a method that names only the workspace limits its
+// response itself.
 func (g Grant) covers(t target) bool {
 	if g.Workspace != t.workspace && g.Workspace != Everywhere {
 		return false
@@ -215,7 +213,7 @@ func (g Grant) covers(t target) bool {
 	return len(g.Endpoints) == 0 || t.endpoint == "" || slices.Contains(g.Endpoints, t.endpoint)
 }
 
-// denied is the answer to what the principal may not do.
+// denied returns the error for an unauthorized request of the principal.
 func (p Principal) denied() *fault.Error {
 	if p.Overage {
 		return deniedByOverage()
@@ -223,8 +221,8 @@ func (p Principal) denied() *fault.Error {
 	return denied()
 }
 
-// denied is the one answer to all that may not be done: it does not tell a role
-// that is too low from a workspace that does not exist.
+// denied is the uniform error for unauthorized requests. It does not distinguish an insufficient
+// role from a workspace that does not exist.
 func denied() *fault.Error {
-	return fault.New(fault.PermissionDenied, fault.Denied, "the caller may not do this")
+	return fault.New(fault.PermissionDenied, fault.Denied, "permission denied")
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
-// Bundles holds the authorities of each trust domain. An authority vouches for the
-// workloads of its own trust domain only.
+// Bundles holds the authorities of each trust domain. An authority is trusted only for workloads
+// of its own trust domain.
 type Bundles map[spiffeid.TrustDomain][]*x509.Certificate
 
-// ParseAuthorities returns the certificates of a PEM file. It skips what is no
-// certificate, and fails if nothing is left.
+// ParseAuthorities returns the certificates of a PEM file. It skips other blocks, and fails if
+// there is no certificate.
 func ParseAuthorities(text []byte) ([]*x509.Certificate, error) {
 	var authorities []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
@@ -25,13 +25,13 @@ func ParseAuthorities(text []byte) ([]*x509.Certificate, error) {
 		}
 	}
 	if len(authorities) == 0 {
-		return nil, errors.New("the file holds no certificate")
+		return nil, errors.New("the file contains no certificate")
 	}
 	return authorities, nil
 }
 
-// all returns the authorities of all trust domains, for a first look at a certificate
-// whose trust domain is not known yet.
+// all returns the authorities of all trust domains, for a first check of a certificate whose trust
+// domain is not known yet.
 func (b Bundles) all() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, authorities := range b {
@@ -42,11 +42,11 @@ func (b Bundles) all() *x509.CertPool {
 	return pool
 }
 
-// Pool returns the authorities of one trust domain. There may be none.
+// Pool returns the authorities of one trust domain. The pool may be empty.
 func (b Bundles) Pool(domain spiffeid.TrustDomain) *x509.CertPool { return poolOf(b[domain]) }
 
-// verify checks that an authority of the workload's own trust domain vouches for the
-// certificate, the first of the chain.
+// verify checks that an authority of the workload's own trust domain issued the certificate, the
+// first of the chain.
 func (b Bundles) verify(id spiffeid.ID, chain []*x509.Certificate) error {
 	if _, known := b[id.TrustDomain()]; !known {
 		return errors.New("verify client certificate: its trust domain is not configured")
@@ -56,8 +56,8 @@ func (b Bundles) verify(id spiffeid.ID, chain []*x509.Certificate) error {
 		Intermediates: poolOf(chain[1:]),
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}); err != nil {
-		// The library's words quote the certificate.
-		return errors.New("verify client certificate: no authority of its trust domain vouches for it")
+		// The error of the library quotes the certificate.
+		return errors.New("verify client certificate: it was not issued by an authority of its trust domain")
 	}
 	return nil
 }

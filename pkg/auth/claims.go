@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxSubject is how long a subject may be, by the OpenID Connect standard.
+// maxSubject is the maximum length of a subject in the OpenID Connect standard.
 const maxSubject = 255
 
-// claims are what a verified token says.
+// claims are the claims of a verified token.
 type claims map[string]any
 
-// identity is a verified token: who its bearer is, until when, and what else
-// the issuer says about them. It is shared by requests and never changed.
+// identity is a verified token: the subject, the expiry, and the other claims. It is shared by
+// requests and immutable.
 type identity struct {
 	issuer  string
 	subject string
@@ -23,16 +23,17 @@ type identity struct {
 	claims  claims
 }
 
-// bounds limits the times that a token names.
+// bounds limits the times in a token.
 type bounds struct {
-	// lifetime is how long a token may be good for, from its issue to its end.
+	// lifetime is the maximum time from issue to expiry of a token.
 	lifetime time.Duration
-	// skew is how far the issuer's clock may be ahead of ours. It does not prolong a token.
+	// skew is the tolerated clock skew of an issuer whose clock is ahead. It does not extend the
+	// lifetime of a token.
 	skew time.Duration
 }
 
-// newIdentity checks what the standard leaves to us: that a token has an end,
-// soon after its beginning, and names a subject. The errors quote nothing.
+// newIdentity makes the checks that the library does not make: a token must expire, soon after its
+// issue, and have a subject. The errors quote nothing from the token.
 func newIdentity(issuer string, c claims, within bounds, now time.Time) (*identity, error) {
 	subject, _ := c["sub"].(string)
 	expiry, hasExpiry := c.time("exp")
@@ -41,23 +42,23 @@ func newIdentity(issuer string, c claims, within bounds, now time.Time) (*identi
 	_, claimsStart := c["nbf"]
 	switch {
 	case c["iss"] != issuer:
-		return nil, errors.New("the token is of another issuer")
+		return nil, errors.New("the token names another issuer")
 	case !validSubject(subject):
-		return nil, errors.New("the token has no usable subject")
+		return nil, errors.New("the token has no valid subject")
 	case !hasExpiry || !hasIssued || claimsStart != hasStart:
-		return nil, errors.New("the token does not say when it was issued and when it ends")
+		return nil, errors.New("the token has no issue time or no expiry time")
 	case !now.Before(expiry):
 		return nil, errors.New("the token has expired")
-	// Both ends count: a token from the future would not be short-lived.
+	// Check both times: a token from the future would not be short-lived.
 	case issued.After(now.Add(within.skew)) || hasStart && start.After(now.Add(within.skew)):
-		return nil, errors.New("the token is not good yet")
+		return nil, errors.New("the token is not valid yet")
 	case expiry.Sub(issued) > within.lifetime:
-		return nil, errors.New("the token is good for longer than max_token_lifetime of its issuer")
+		return nil, errors.New("the lifetime of the token exceeds max_token_lifetime of its issuer")
 	}
 	return &identity{issuer: issuer, subject: issuer + "#" + subject, expiry: expiry, claims: c}, nil
 }
 
-// validSubject reports whether a subject can be logged and compared as it is.
+// validSubject reports whether a subject can be logged and compared unchanged.
 func validSubject(s string) bool {
 	return s != "" && len(s) <= maxSubject && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
@@ -71,10 +72,10 @@ func (c claims) time(name string) (time.Time, bool) {
 	return time.Unix(int64(seconds), 0), true
 }
 
-// strings returns the values of a claim that is a string or a list of strings.
-// The name may be a path into objects, its steps separated by dots.
+// strings returns the values of a claim that is a string or a list of strings. The name may be a
+// path into objects, with dots between the steps.
 //
-// An address that the issuer says it has not verified is nobody's.
+// An e-mail address that the issuer has not verified does not count.
 func (c claims) strings(name string) []string {
 	if verified, said := c["email_verified"]; name == "email" && said && verified != true {
 		return nil
@@ -94,7 +95,7 @@ func (c claims) strings(name string) []string {
 	return nil
 }
 
-// lookup returns the claim of that very name, or else what lies at the path.
+// lookup returns the claim with exactly this name, or else the value at the path.
 func (c claims) lookup(name string) any {
 	if v, ok := c[name]; ok {
 		return v
@@ -102,8 +103,8 @@ func (c claims) lookup(name string) any {
 	return follow(c, name)
 }
 
-// follow returns what lies at a path of keys separated by dots. Keys may have dots, too,
-// such as the client IDs in Keycloak's `resource_access`: shorter keys are tried first.
+// follow returns the value at a path of keys separated by dots. Keys may contain dots too, such as
+// the client IDs in Keycloak's `resource_access`: shorter keys are tried first.
 func follow(object map[string]any, path string) any {
 	for at, c := range path {
 		if c != '.' {

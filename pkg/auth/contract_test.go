@@ -80,28 +80,28 @@ func TestMethodsWithoutUsableAccessOptionStopTheStart(t *testing.T) {
 		change func(*descriptorpb.MethodDescriptorProto)
 		why    string
 	}{
-		{"no option", func(*descriptorpb.MethodDescriptorProto) {}, "no access option"},
+		{"no option", func(*descriptorpb.MethodDescriptorProto) {}, "access option is missing"},
 		{"no role", access("name"), "names no role"},
 		{"an unspecified role", access("name", owner, accessv1.Role_ROLE_UNSPECIFIED), "unknown role"},
 		{"an invented role", access("name", owner, 99), "unknown role"},
-		{"any caller and a role", anyCaller("", owner), "any caller"},
-		{"any caller and a field", anyCaller("name"), "any caller"},
-		{"no field", access("", owner), "no single field"},
-		{"an unknown field", access("nome", owner), "no single field"},
-		{"an unknown inner field", access("inner.nome", owner), "no single field"},
-		{"a list for a field", access("tags", owner), "no single field"},
+		{"any caller and a role", anyCaller("", owner), "any_caller"},
+		{"any caller and a field", anyCaller("name"), "any_caller"},
+		{"no field", access("", owner), "single field"},
+		{"an unknown field", access("nome", owner), "single field"},
+		{"an unknown inner field", access("inner.nome", owner), "single field"},
+		{"a list for a field", access("tags", owner), "single field"},
 		{"a number for a field", access("number", owner), "end at a string"},
 		{"a message for a field", access("inner", owner), "end at a string"},
-		{"a field below a string", access("name.name", owner), "no message"},
-		{"a dot at the end of the path", access("name.", owner), "no message"},
+		{"a field below a string", access("name.name", owner), "not a message"},
+		{"a dot at the end of the path", access("name.", owner), "not a message"},
 		{"a stream of requests", func(m *descriptorpb.MethodDescriptorProto) {
 			access("name", owner)(m)
 			m.ClientStreaming = proto.Bool(true)
-		}, "streams"},
+		}, "request streams"},
 		{"a stream of responses that the server does not know for one", func(m *descriptorpb.MethodDescriptorProto) {
 			access("name", owner)(m)
 			m.ServerStreaming = proto.Bool(true)
-		}, "streams"},
+		}, "streaming"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

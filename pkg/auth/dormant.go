@@ -10,10 +10,10 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// maxWarnings bounds how many warnings a policy gets.
+// maxWarnings is the maximum number of warnings about a policy.
 const maxWarnings = 100
 
-// A policyRow is what must be known of a row to tell whether it can match a caller.
+// A policyRow is the part of a row that decides whether it can match a caller.
 type policyRow struct {
 	place  string // in the file, such as `people[3]`
 	role   string
@@ -22,22 +22,22 @@ type policyRow struct {
 	repeat string               // the place of an equal row before it, if there is one
 }
 
-// Surroundings are what a server is configured with that decides which rows of a policy
-// can match.
+// Surroundings is the part of a server's configuration that decides which rows of a policy can
+// match.
 type Surroundings struct {
-	// Issuers are the URLs of the issuers whose tokens are believed.
+	// Issuers are the URLs of the trusted issuers.
 	Issuers []string
-	// TrustDomains are the trust domains whose certificates are believed.
+	// TrustDomains are the trusted trust domains.
 	TrustDomains []spiffeid.TrustDomain
-	// AnyTrustDomain says that the trust domains are not known.
+	// AnyTrustDomain means that the trust domains are unknown.
 	AnyTrustDomain bool
-	// NeedsResolver says that the server is of little use if no row has the role resolver.
+	// NeedsResolver means that the policy needs a row with the role resolver.
 	NeedsResolver bool
 }
 
-// Warnings returns a sentence for each row that cannot match any caller, for each that
-// repeats another, and for a role that is missing. The policy works as it is, but most
-// likely not as it was meant. The sentences quote the configuration, not the policy.
+// Warnings returns a sentence for each row that cannot match any caller, for each row that repeats
+// another, and for a missing role. Such a policy is valid but probably a mistake. The sentences
+// quote the configuration, not the policy.
 func (p *Policy) Warnings(around Surroundings) []string {
 	var warnings []string
 	resolvers := 0
@@ -62,7 +62,7 @@ func (p *Policy) Warnings(around Surroundings) []string {
 	return warnings
 }
 
-// dormant returns why the row cannot match, or nothing.
+// dormant returns the reason why the row cannot match, or an empty string.
 func (r policyRow) dormant(around Surroundings) string {
 	if r.issuer == "" {
 		if around.AnyTrustDomain || slices.Contains(around.TrustDomains, r.domain) {
@@ -84,13 +84,13 @@ func (r policyRow) dormant(around Surroundings) string {
 	return "the row never matches, because its issuer is not configured"
 }
 
-// A rowLog notes the rows of a policy file.
+// A rowLog collects the rows of a policy file.
 type rowLog struct {
 	rows   []policyRow
 	places map[string]string // of rows, by all that is in them
 }
 
-// note adds a row. The content tells rows apart.
+// note adds a row. The content identifies equal rows.
 func (l *rowLog) note(row policyRow, content any) {
 	key := fmt.Sprintf("%T %q", content, content)
 	if l.places == nil {

@@ -7,12 +7,11 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// To verify a token costs more than the rest of a request, so credentials that do
-// not verify are taken from one address at a limited rate only. Beyond it a token
-// is refused unseen, unless it was verified before and is remembered: who shares an
-// address with somebody who guesses stays connected.
+// Verifying a token costs more than the rest of a request, so the rate of invalid credentials from
+// one address is limited. Above the limit, a token is refused without verification unless it is in
+// the cache: callers who share an address with an attacker stay connected.
 
-// examine verifies a token that is not remembered.
+// examine verifies a token that is not cached.
 func (a *Authenticator) examine(ctx context.Context, token, from string) (*identity, error) {
 	origin := OriginOf(from)
 	if err := a.failures.Probe(origin); err != nil {
@@ -25,17 +24,17 @@ func (a *Authenticator) examine(ctx context.Context, token, from string) (*ident
 	return who, err
 }
 
-// overdone is the answer to an address that sent too many bad credentials.
+// overdone is the error for an address that sent too many invalid credentials.
 func overdone(err error) error {
 	f, ok := fault.From(err)
 	if !ok {
 		return err
 	}
-	return fault.Exhausted(fault.QuotaAddress, "too many credentials from this address were not accepted", f.RetryAfter)
+	return fault.Exhausted(fault.QuotaAddress, "too many invalid credentials from this address", f.RetryAfter)
 }
 
-// OriginOf returns what callers who are not known are counted by: an IPv4 address, or the network of
-// an IPv6 address, of which one subscriber has 2⁶⁴ addresses.
+// OriginOf returns the key by which unauthenticated callers are counted: an IPv4 address, or the
+// network of an IPv6 address, because one subscriber has 2⁶⁴ addresses.
 func OriginOf(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

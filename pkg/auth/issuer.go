@@ -26,58 +26,60 @@ const (
 	longestSkew     = 5 * time.Minute
 )
 
-// An IssuerConfig is an OIDC issuer whose tokens are believed.
+// An IssuerConfig configures a trusted OIDC issuer.
 type IssuerConfig struct {
-	// URL is the issuer's, as its tokens say it: https, without a slash at its end
-	// unless the issuer has one.
+	// URL is the issuer's URL as in its tokens: https, without a trailing slash unless the issuer has
+	// one. Required.
 	URL string `yaml:"url"`
-	// Audience is what a token must be meant for. Required.
+	// Audience is the required audience of tokens. Required.
 	Audience string `yaml:"audience"`
-	// Algorithms are those a token may be signed with. Default ES256, RS256, EdDSA
-	// and PS256; also possible are the longer ones of each kind.
+	// Algorithms are the allowed signature algorithms. Default: ES256, RS256, EdDSA, and PS256. The
+	// longer variants of each are also supported.
 	Algorithms []string `yaml:"algorithms"`
-	// MaxTokenLifetime is how long a token may be good for, from its issue to its end. A
-	// token cannot be revoked before. Default 1 h, at most 28 h.
+	// MaxTokenLifetime is the maximum time from issue to expiry of a token. A token cannot be revoked
+	// earlier. Default: 1 h. At most 28 h.
 	MaxTokenLifetime time.Duration `yaml:"max_token_lifetime"`
-	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
-	// that are not good yet. It does not prolong a token. Default 1 m, at most 5 m.
+	// ClockSkew is the tolerated time by which the issuer's clock is ahead of the server's, for
+	// tokens that are not valid yet. It does not extend the lifetime of a token. Default: 1 m. At
+	// most 5 m.
 	ClockSkew *time.Duration `yaml:"clock_skew"`
-	// AllowIDTokens accepts ID tokens, too, for issuers whose access tokens cannot be told
-	// from them, such as Dex. Then the audience alone keeps out what was issued to others.
+	// AllowIDTokens also accepts ID tokens, for issuers such as Dex whose access tokens cannot be
+	// distinguished from them. Only the audience then keeps out tokens that were issued to other
+	// clients. Default: false.
 	AllowIDTokens bool `yaml:"allow_id_tokens"`
-	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
-	// certificate. Empty: the system's.
+	// CAFile is a PEM file with the authorities for the issuer's TLS certificate. Default: the
+	// authorities of the system.
 	CAFile string `yaml:"ca_file"`
-	// Proxy is the URL of an HTTP proxy through which the issuer is reached, such as
-	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, not what is
-	// read. Empty: no proxy; the environment is not consulted.
+	// Proxy is the URL of an HTTP proxy for connections to the issuer, such as
+	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, but not the content.
+	// Default: no proxy; environment variables are ignored.
 	Proxy string `yaml:"proxy"`
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors in the configuration. It opens no files.
 func (c IssuerConfig) Check() error {
 	var errs []error
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		errs = append(errs, errors.New("url: must be an https URL without user, query and fragment"))
+		errs = append(errs, errors.New("url: must be an https URL without user, query, or fragment"))
 	}
 	if c.Audience == "" {
 		errs = append(errs, errors.New("audience: is required"))
 	}
 	for _, algorithm := range c.Algorithms {
-		// Asymmetric ones only: a server that verifies must not be able to sign.
+		// Only asymmetric algorithms: a server that verifies must not be able to sign.
 		switch algorithm {
 		case oidc.ES256, oidc.ES384, oidc.ES512, oidc.RS256, oidc.RS384, oidc.RS512,
 			oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA:
 		default:
-			errs = append(errs, errors.New("algorithms: must be of ES256, RS256, PS256, their longer kinds, and EdDSA"))
+			errs = append(errs, errors.New("algorithms: must be ES256, RS256, PS256, a longer variant of these, or EdDSA"))
 		}
 	}
 	if lifetime := c.bounds().lifetime; lifetime < time.Second || lifetime > longestLifetime {
 		errs = append(errs, errors.New("max_token_lifetime: must be from 1s to 28h"))
 	}
 	if c.Proxy != "" && !validProxy(c.Proxy) {
-		errs = append(errs, errors.New("proxy: must be http://host:port and no more"))
+		errs = append(errs, errors.New("proxy: must have the form http://host:port"))
 	}
 	if skew := c.bounds().skew; skew < 0 || skew > longestSkew {
 		errs = append(errs, errors.New("clock_skew: must be from 0 to 5m"))
@@ -94,7 +96,7 @@ func (c IssuerConfig) bounds() bounds {
 	return b
 }
 
-// algorithms returns the algorithms a token may be signed with.
+// algorithms returns the allowed signature algorithms.
 func (c IssuerConfig) algorithms() []string {
 	if len(c.Algorithms) > 0 {
 		return slices.Clone(c.Algorithms)
@@ -102,7 +104,7 @@ func (c IssuerConfig) algorithms() []string {
 	return []string{oidc.ES256, oidc.RS256, oidc.EdDSA, oidc.PS256}
 }
 
-// authorities reads the file of those that vouch for the issuer. Nil are the system's.
+// authorities reads CAFile. Nil means the authorities of the system.
 func (c IssuerConfig) authorities() (*x509.CertPool, error) {
 	if c.CAFile == "" {
 		return nil, nil
@@ -118,14 +120,14 @@ func (c IssuerConfig) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// validProxy reports whether the URL names a proxy. It has no user: a password would
-// stand in the configuration. It is http, for TLS ends at the issuer in any case.
+// validProxy reports whether a URL names a proxy. It has no user, because a password does not
+// belong in the configuration. The scheme is http, because TLS ends at the issuer in any case.
 func validProxy(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && *u == url.URL{Scheme: "http", Host: u.Host} && u.Hostname() != "" && u.Port() != ""
 }
 
-// proxy returns how a client finds the proxy; nil means that there is none.
+// proxy returns the proxy function of a client, or nil without a proxy.
 func (c IssuerConfig) proxy() func(*http.Request) (*url.URL, error) {
 	if c.Proxy == "" {
 		return nil
@@ -133,8 +135,8 @@ func (c IssuerConfig) proxy() func(*http.Request) (*url.URL, error) {
 	return http.ProxyURL(&url.URL{Scheme: "http", Host: strings.TrimPrefix(c.Proxy, "http://")})
 }
 
-// newClient returns an HTTP client for one issuer alone: no proxy but the configured
-// one, no redirect, no waiting, and no more than a megabyte.
+// newClient returns an HTTP client for one issuer: only the configured proxy, no redirects, a
+// timeout, and at most a megabyte.
 func (c IssuerConfig) newClient(authorities *x509.CertPool) *http.Client {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	return &http.Client{
@@ -153,7 +155,7 @@ func (c IssuerConfig) newClient(authorities *x509.CertPool) *http.Client {
 	}
 }
 
-// bounded limits what is read of responses.
+// bounded limits the size of responses.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip sends the request.
@@ -197,7 +199,7 @@ func newIssuer(cfg IssuerConfig, now func() time.Time) (*issuer, error) {
 	}, nil
 }
 
-// trust has the issuer's keys fetched from whom the authorities vouch for, from now on.
+// trust replaces the authorities for connections to the issuer.
 func (i *issuer) trust(authorities *x509.CertPool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -208,8 +210,8 @@ func (i *issuer) trust(authorities *x509.CertPool) {
 	i.keys.fetchWith(i.cfg.newClient(authorities))
 }
 
-// verify returns who a token is for, or why it is refused. The refusals quote
-// nothing of the token.
+// verify returns the identity of a token, or the reason for a refusal. The reason quotes nothing
+// from the token.
 func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity, error) {
 	if !slices.Contains(i.algorithms, p.algorithm) {
 		return nil, refused("the token is signed with an algorithm that is not allowed")
@@ -222,7 +224,7 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, refused("the token is signed with a key that is not the issuer's")
+		return nil, refused("the token is not signed with a key of the issuer")
 	}
 	signature := &signature{keys: oidc.StaticKeySet{PublicKeys: keys}}
 	verifier := oidc.NewVerifier(i.url, signature, &oidc.Config{
@@ -248,20 +250,20 @@ func (i *issuer) verify(ctx context.Context, token string, p preview) (*identity
 	return who, nil
 }
 
-// signature is the signature of one token, and whether it is the issuer's.
+// signature is the signature of one token and the result of its verification.
 type signature struct {
 	keys     oidc.StaticKeySet
 	verifies bool
 }
 
-// VerifySignature returns the payload of a token that one of the keys has signed.
+// VerifySignature returns the payload of a token that one of the keys signed.
 func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	payload, err := s.keys.VerifySignature(ctx, token)
 	s.verifies = err == nil
 	return payload, err
 }
 
-// explain says in constant words what the library says with words of the token.
+// explain translates an error of the library, which quotes the token, into a constant message.
 func (s *signature) explain(err error) string {
 	var expired *oidc.TokenExpiredError
 	switch {
@@ -270,5 +272,5 @@ func (s *signature) explain(err error) string {
 	case errors.As(err, &expired):
 		return "the token has expired"
 	}
-	return "the token is malformed, not good yet, or for another audience"
+	return "the token is malformed, not valid yet, or for another audience"
 }

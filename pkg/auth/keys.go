@@ -22,28 +22,28 @@ import (
 )
 
 const (
-	// fetchTimeout bounds one attempt to fetch keys.
+	// fetchTimeout is the timeout of one attempt to fetch keys.
 	fetchTimeout = 5 * time.Second
-	// fetchInterval is the time between attempts, so that tokens with made-up key
-	// ids, or an issuer that is down, do not become a flood of fetches.
+	// fetchInterval is the time between attempts, so that tokens with invented key IDs, or an
+	// unavailable issuer, do not cause a flood of fetches.
 	fetchInterval = 2 * time.Second
-	// freshKeys is how long keys are used before they are fetched anew, so that a
-	// key the issuer has withdrawn does not live on.
+	// freshKeys is the age at which keys are fetched again, so that a key that the issuer withdrew is
+	// dropped.
 	freshKeys = 10 * time.Minute
-	// usableKeys is how long keys are used when the issuer is out of reach. Longer
-	// would give a withdrawn key a longer life to an attacker who blocks the fetch.
+	// usableKeys is the age up to which keys are used while the issuer is unavailable. A longer time
+	// would help an attacker who blocks the fetch to keep using a withdrawn key.
 	usableKeys = time.Hour
-	// maxDocument and maxKeys bound what is read of an issuer.
+	// maxDocument and maxKeys limit the documents of an issuer.
 	maxDocument = 1 << 20
 	maxKeys     = 100
 	minRSABits  = 2048
 )
 
-// keySet holds the keys of an issuer. It fetches them when they are first asked
-// for, so that a server starts whether or not its issuer is up.
+// keySet holds the keys of an issuer. It fetches them when they are first needed, so that a server
+// can start while its issuer is unavailable.
 //
-// go-oidc's own remote set fetches keys for every signature that does not verify,
-// and never forgets one that was withdrawn.
+// The remote key set of go-oidc fetches keys for every signature that does not verify, and never
+// drops a withdrawn key.
 type keySet struct {
 	issuer string
 	now    func() time.Time
@@ -62,18 +62,18 @@ func newKeySet(issuer string, client *http.Client, now func() time.Time) *keySet
 	return &keySet{issuer: issuer, client: client, now: now}
 }
 
-// fetchWith has keys fetched with another client, and soon: those that are there came
-// from whom the old one trusted. Until then they are used as if they were old, so
-// that a wrong file of authorities does not lock everybody out at once.
+// fetchWith replaces the client and makes the next fetch due soon, because the present keys came
+// from a server that the previous client trusted. Until then they are used as if they were old, so
+// that a wrong file of authorities does not lock out everyone at once.
 func (k *keySet) fetchWith(client *http.Client) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.client, k.doubted, k.attempted = client, true, time.Time{}
 }
 
-// find returns the keys that a token with this key id and algorithm can be
-// signed with; there may be none. A token without a key id is one of an issuer
-// with a single key. It fails when the issuer is out of reach.
+// find returns the keys that may have signed a token with this key ID and algorithm; there may be
+// none. A token without a key ID belongs to an issuer with a single key. find fails if the issuer
+// is unavailable.
 func (k *keySet) find(ctx context.Context, id, algorithm string) ([]crypto.PublicKey, error) {
 	keys, age, due := k.state()
 	found := match(keys, id, algorithm)
@@ -98,7 +98,7 @@ func (k *keySet) find(ctx context.Context, id, algorithm string) ([]crypto.Publi
 	return match(k.keys, id, algorithm), nil
 }
 
-// state returns the keys, their age, and whether it is time for another attempt.
+// state returns the keys, their age, and whether another attempt is due.
 func (k *keySet) state() (keys []jose.JSONWebKey, age time.Duration, due bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -110,8 +110,8 @@ func (k *keySet) state() (keys []jose.JSONWebKey, age time.Duration, due bool) {
 	return k.keys, age, now.Sub(k.attempted) >= fetchInterval
 }
 
-// fetch asks the issuer for its keys and remembers how that went. It takes no
-// request's context, because the answer is for all that wait.
+// fetch requests the keys from the issuer and stores the result. It does not use the context of a
+// request, because the result is for all waiting requests.
 func (k *keySet) fetch() (any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
@@ -128,7 +128,7 @@ func (k *keySet) fetch() (any, error) {
 	return nil, nil
 }
 
-// download reads the discovery document and the key set it points to.
+// download reads the discovery document and the key set to which it refers.
 func (k *keySet) download(ctx context.Context, client *http.Client) ([]jose.JSONWebKey, error) {
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), k.issuer)
 	if err != nil {
@@ -153,19 +153,19 @@ func (k *keySet) download(ctx context.Context, client *http.Client) ([]jose.JSON
 		return nil, withoutBody("read key set", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("read key set: the issuer answers %d", resp.StatusCode)
+		return nil, fmt.Errorf("read key set: the issuer returned status %d", resp.StatusCode)
 	}
 	return parseKeys(body)
 }
 
-// parseKeys reads the keys of a set that can verify signatures. Others, also
-// those of unknown kinds, are left out.
+// parseKeys returns the keys of a set that can verify signatures. It skips other keys, including
+// keys of unknown types.
 func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(data, &set) != nil || len(set.Keys) > maxKeys {
-		return nil, errors.New("parse key set: it is not one, or too large")
+		return nil, errors.New("parse key set: malformed or too large")
 	}
 	var keys []jose.JSONWebKey
 	for _, raw := range set.Keys {
@@ -192,19 +192,18 @@ func match(keys []jose.JSONWebKey, id, algorithm string) []crypto.PublicKey {
 	return found
 }
 
-// withoutBody keeps what the network says and drops what the issuer says, which
-// is as long as it likes.
+// withoutBody keeps errors of the network and drops the response of the issuer, which may be of
+// any length.
 func withoutBody(what string, err error) error {
 	var network *url.Error
 	if errors.As(err, &network) {
 		return fmt.Errorf("%s: %w", what, network)
 	}
-	return fmt.Errorf("%s: the issuer's answer is not acceptable", what)
+	return fmt.Errorf("%s: the response of the issuer is not acceptable", what)
 }
 
-// unreachable is the answer to a token that may be good, of an issuer that
-// cannot be asked.
+// unreachable is the error for a token that may be valid, if its issuer is unavailable.
 func unreachable(cause error) *fault.Error {
-	return fault.New(fault.Unavailable, fault.Unreachable, "the issuer of the token is out of reach").
+	return fault.New(fault.Unavailable, fault.Unreachable, "the issuer of the token is unavailable").
 		Retry(fetchInterval).Because(cause)
 }

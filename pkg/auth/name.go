@@ -8,21 +8,21 @@ import (
 
 const (
 	maxName = 1024
-	// sealing is the one resource that each workspace has once: its name ends without an id.
+	// sealing is the only resource of which each workspace has exactly one. Its name has no ID at the
+	// end.
 	sealing = "sealing"
 )
 
 // target is the part of a resource name on which access depends.
 type target struct {
 	workspace string
-	// endpoint is empty when the name is not of an endpoint or below one.
+	// endpoint is empty if the name is not that of an endpoint or of a resource below one.
 	endpoint string
 }
 
-// parseTarget reads a resource name: pairs of a collection and an id, of which
-// the first is the workspace. The id `-` stands for any; for any workspace, it is
-// covered by a grant for all of them only. The setting `workspaces/{workspace}/sealing` has no
-// id.
+// parseTarget parses a resource name: pairs of a collection and an ID, starting with the
+// workspace. The ID `-` means any; as a workspace, it is covered only by a grant for all of them.
+// The setting `workspaces/{workspace}/sealing` has no ID.
 func parseTarget(name string) (target, bool) {
 	rest, ok := strings.CutPrefix(name, "workspaces/")
 	if !ok || len(name) > maxName {

@@ -7,13 +7,12 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// Microsoft's tokens hold 200 groups at most. Beyond that they have no `groups` claim
-// but a reference to where the groups can be read: an entry of `_claim_names` (OpenID
-// Connect's distributed claims), or `hasgroups` where tokens must be short. Keyward does
-// not follow the reference, which would need credentials of its own at the issuer.
+// Tokens of Microsoft contain at most 200 groups. With more groups, they have no `groups` claim
+// but a reference from which the groups can be read: an entry of `_claim_names` (distributed
+// claims of OpenID Connect), or `hasgroups` where tokens must be short. Keyward does not follow
+// the reference, because it would need its own credentials at the issuer.
 
-// omits reports whether the token says that it leaves out the claim, or the object that
-// holds it.
+// omits reports whether the token states that it omits the claim or the object that contains it.
 func (c claims) omits(name string) bool {
 	if c.lookup(name) != nil {
 		return false
@@ -24,11 +23,11 @@ func (c claims) omits(name string) bool {
 	if _, rootElsewhere := names[root]; elsewhere || rootElsewhere {
 		return true
 	}
-	// A boolean, which some versions write as a string.
+	// A boolean. Some versions write it as a string.
 	return root == "groups" && (c["hasgroups"] == true || strings.EqualFold(c.text("hasgroups"), "true"))
 }
 
-// overage reports whether a token leaves out a claim from which the policy grants roles.
+// overage reports whether a token omits a claim from which the policy grants roles.
 func (p *Policy) overage(issuer string, c claims) bool {
 	if c["_claim_names"] == nil && c["hasgroups"] == nil {
 		return false
@@ -41,8 +40,8 @@ func (p *Policy) overage(issuer string, c claims) bool {
 	return false
 }
 
-// deniedByOverage is the refusal of a caller whose roles may be in the claim that the
-// token leaves out. It says nothing but what follows from the caller's own token.
+// deniedByOverage is the error for a caller whose roles may be in a claim that the token omits. It
+// reveals nothing beyond the caller's own token.
 func deniedByOverage() *fault.Error {
 	return fault.New(fault.PermissionDenied, fault.Denied,
 		"the token leaves out the groups of the caller because there are too many (group overage); "+

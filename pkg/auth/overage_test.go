@@ -84,7 +84,7 @@ func TestDenialNamesGroupOverage(t *testing.T) {
 	if cause := refusal.Unwrap(); cause == nil || !strings.Contains(cause.Error(), "_claim_names") {
 		t.Errorf("the log reads %v without _claim_names", cause)
 	}
-	if plain := deny(auth.Principal{Subject: "s"}); plain.Message != "the caller may not do this" || plain.Unwrap() != nil {
+	if plain := deny(auth.Principal{Subject: "s"}); plain.Message != "permission denied" || plain.Unwrap() != nil {
 		t.Errorf("others are refused with %q and %v", plain.Message, plain.Unwrap())
 	}
 }

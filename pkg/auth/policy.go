@@ -18,23 +18,23 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// maxPolicySize bounds a policy file. A row has some 150 bytes.
+// maxPolicySize is the maximum size of a policy file. A row has about 150 bytes.
 const maxPolicySize = 8 << 20
 
-// proxyRole is the role of a gateway. It is none of the contract's, for no method admits it.
+// proxyRole is the role of a gateway. It is not part of the contract, because no method admits it.
 const proxyRole = "proxy"
 
-// A Policy says who may do what where. It never changes; a new file is a new Policy.
+// A Policy assigns roles to principals. It is immutable; a new file is a new Policy.
 type Policy struct {
-	// tokens holds the grants of those who show a token, by issuer, claim and value.
+	// tokens holds the grants of tokens by issuer, claim, and value.
 	tokens map[string]map[string]map[string][]Grant
-	// certificates holds the grants of workloads by SPIFFE id.
+	// certificates holds the grants of workloads by SPIFFE ID.
 	certificates map[string][]Grant
-	// proxies are the SPIFFE ids whose certificates may come with somebody else's token.
+	// proxies are the SPIFFE IDs that may forward the token of another caller.
 	proxies map[string]bool
-	// workspaces are the ids of those that the file names, in order, each once.
+	// workspaces are the IDs of the workspaces that the file names, in order, each once.
 	workspaces []string
-	// rows are those of the file, in order, for [Policy.Warnings].
+	// rows are the rows of the file, in order, for [Policy.Warnings].
 	rows []policyRow
 }
 
@@ -91,8 +91,8 @@ type workloadRow struct {
 	Endpoints  []string `yaml:"endpoints"`
 }
 
-// ParsePolicy reads a policy file. The error, if any, names everything that is
-// wrong with it; a file that is wrong anywhere grants nothing anywhere.
+// ParsePolicy parses a policy file. The error lists all mistakes. A file with a mistake grants
+// nothing.
 func ParsePolicy(data []byte) (*Policy, error) {
 	file, err := decodePolicy(data)
 	if err != nil {
@@ -113,7 +113,7 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	p.rows, p.workspaces = file.rows(), file.workspaces()
 	for id := range p.proxies {
 		if len(p.certificates[id]) > 0 {
-			findings.errs = append(findings.errs, errors.New("workloads: a proxy has another role too"))
+			findings.errs = append(findings.errs, errors.New("workloads: a proxy must not have another role"))
 		}
 	}
 	if err := errors.Join(findings.errs...); err != nil {
@@ -131,24 +131,23 @@ func decodePolicy(data []byte) (*policyFile, error) {
 	var file policyFile
 	switch err := decoder.Decode(&file); {
 	case errors.Is(err, io.EOF):
-		// Most likely a file that is being written: granting nothing would lock
-		// everybody out.
+		// The file is probably being written. Granting nothing would lock out everyone.
 		return nil, errors.New("read policy: it is empty")
 	case err != nil:
 		return nil, withoutContent(err)
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("read policy: there is something after the first document")
+		return nil, errors.New("read policy: unexpected content after the first document")
 	}
 	return &file, nil
 }
 
-// withoutContent repeats what the YAML library says about a file, without what
-// it quotes of it: the file could be another one by mistake, such as a key.
+// withoutContent returns the error of the YAML library without quotes from the file, which could
+// be another file by mistake, such as a key.
 func withoutContent(err error) error {
 	var types *yaml.TypeError
 	if !errors.As(err, &types) {
-		return errors.New("read policy: it is not well-formed YAML")
+		return errors.New("read policy: not well-formed YAML")
 	}
 	unknown := regexp.MustCompile(`^line \d+: field [a-z_]{1,24} not found`)
 	where := regexp.MustCompile(`^line \d+`)
@@ -158,7 +157,7 @@ func withoutContent(err error) error {
 			errs[i] = fmt.Errorf("read policy: %s", said)
 			continue
 		}
-		errs[i] = fmt.Errorf("read policy: %s: not what belongs there", where.FindString(text))
+		errs[i] = fmt.Errorf("read policy: %s: unexpected value", where.FindString(text))
 	}
 	return errors.Join(errs...)
 }
@@ -176,14 +175,14 @@ func (p *Policy) addPerson(row personRow, finding func(string)) {
 		grants = inWorkspaces(accessv1.Role_ROLE_MEMBER, row.Workspaces, nil, finding)
 	case RoleName(accessv1.Role_ROLE_SUPER_ADMIN):
 		if len(row.Workspaces) > 0 {
-			finding("workspaces: a super admin has all, so name none")
+			finding("workspaces: must be empty for a super admin, who has all")
 		}
 		grants = []Grant{{Role: accessv1.Role_ROLE_SUPER_ADMIN, Workspace: Everywhere}}
 	default:
 		finding("role: must be owner, member or super_admin")
 	}
 	if slices.Contains(row.Workspaces, Everywhere) {
-		finding("workspaces: people own all workspaces as super_admin only")
+		finding("workspaces: only a super_admin has all workspaces")
 	}
 	p.grantToken(row.Issuer, row.Claim, row.Value, grants)
 }
@@ -205,7 +204,7 @@ func (p *Policy) addWorkload(row workloadRow, finding func(string)) {
 		}
 	}
 	if len(row.Endpoints) > 0 && row.Role != RoleName(accessv1.Role_ROLE_SENDER) {
-		finding("endpoints: only a sender is confined to endpoints")
+		finding("endpoints: allowed only for a sender")
 	}
 	var grants []Grant
 	switch row.Role {
@@ -215,7 +214,7 @@ func (p *Policy) addWorkload(row workloadRow, finding func(string)) {
 		grants = inWorkspaces(accessv1.Role_ROLE_SENDER, row.Workspaces, row.Endpoints, finding)
 	case proxyRole:
 		if !byCertificate || len(row.Workspaces) > 0 {
-			finding("role: a proxy is known by its spiffe_id and has no workspaces")
+			finding("role: a proxy needs a spiffe_id and has no workspaces")
 		}
 		p.proxies[row.SPIFFEID] = true
 	default:
@@ -246,13 +245,13 @@ func inWorkspaces(role accessv1.Role, workspaces, endpoints []string, finding fu
 	}
 	for _, id := range endpoints {
 		if !resource.ValidID(id) {
-			finding("endpoints: must be ids of endpoints")
+			finding("endpoints: must be endpoint IDs")
 		}
 	}
 	grants := make([]Grant, 0, len(workspaces))
 	for _, workspace := range workspaces {
 		if workspace != Everywhere && !resource.ValidID(workspace) {
-			finding("workspaces: must be ids of workspaces")
+			finding("workspaces: must be workspace IDs")
 		}
 		grants = append(grants, Grant{Role: role, Workspace: workspace, Endpoints: endpoints})
 	}
@@ -265,7 +264,7 @@ func checkIssuer(issuer string, finding func(string)) {
 	}
 }
 
-// claimGrants returns what a verified token gives its bearer.
+// claimGrants returns the grants of a verified token.
 func (p *Policy) claimGrants(issuer string, claims claims) []Grant {
 	var grants []Grant
 	for claim, values := range p.tokens[issuer] {
@@ -276,10 +275,10 @@ func (p *Policy) claimGrants(issuer string, claims claims) []Grant {
 	return grants
 }
 
-// certificateGrants returns what a verified certificate gives its holder.
+// certificateGrants returns the grants of a verified certificate.
 func (p *Policy) certificateGrants(id string) []Grant { return slices.Clone(p.certificates[id]) }
 
-// findings collects what is wrong with a file, each with its place.
+// findings collects the mistakes in a file with their places.
 type findings struct{ errs []error }
 
 func (f *findings) at(list string, row int) func(string) {
@@ -288,8 +287,8 @@ func (f *findings) at(list string, row int) func(string) {
 	}
 }
 
-// Policies holds the policy of the moment. Whoever reads the operator's file
-// swaps it; every request looks it up anew.
+// Policies holds the current policy. The code that reads the operator's file replaces it. Every
+// request reads it again.
 type Policies struct {
 	current atomic.Pointer[Policy]
 
@@ -297,15 +296,15 @@ type Policies struct {
 	changes []chan<- struct{}
 }
 
-// NewPolicies returns a holder of the policy. Nil is a policy that grants nothing.
+// NewPolicies returns a holder of a policy. Nil is a policy that grants nothing.
 func NewPolicies(p *Policy) *Policies {
 	var holder Policies
 	holder.Swap(p)
 	return &holder
 }
 
-// Senders returns who may send for an endpoint of a workspace by the policy in force: SPIFFE
-// ids, and claims of issuers. Two endpoints have the same senders if the lists are equal.
+// Senders returns the senders of an endpoint in the current policy: SPIFFE IDs, and claims of
+// issuers. Two endpoints have the same senders if the lists are equal.
 func (p *Policies) Senders(workspace, endpoint string) []string {
 	policy := p.current.Load()
 	sends := func(grants []Grant) bool {
@@ -333,7 +332,7 @@ func (p *Policies) Senders(workspace, endpoint string) []string {
 	return senders
 }
 
-// Swap puts another policy in force, for all requests that are authenticated from now on.
+// Swap replaces the policy for all requests that are authenticated from now on.
 func (p *Policies) Swap(next *Policy) {
 	if next == nil {
 		next = &Policy{}
@@ -349,8 +348,8 @@ func (p *Policies) Swap(next *Policy) {
 	}
 }
 
-// Notify sends to a channel whenever another policy is in force, unless the channel is full.
-// Give it a buffer of one.
+// Notify sends to a channel whenever the policy is replaced, unless the channel is full. Give it a
+// buffer of one.
 func (p *Policies) Notify(changed chan<- struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,32 +7,31 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// Everywhere stands for all workspaces in a [Grant].
+// Everywhere means all workspaces in a [Grant].
 const Everywhere = "*"
 
-// How a principal was authenticated.
+// The methods of authentication.
 const (
 	ByOIDC = "oidc"
 	ByMTLS = "mtls"
 )
 
-// A Principal is who a request comes from, with what the policy grants them at
-// this moment.
+// A Principal is the authenticated caller of a request, with its grants in the current policy.
 type Principal struct {
-	// Subject is the issuer and subject of a token, joined by a `#`, or a SPIFFE id.
+	// Subject is the issuer and subject of a token, joined by `#`, or a SPIFFE ID.
 	Subject string
 	// Authentication is ByOIDC or ByMTLS.
 	Authentication string
-	// Address is the network address the request came from: the peer's, or what
-	// a gateway that authenticated as a proxy says.
+	// Address is the network address of the caller: that of the peer, or the one that a gateway with
+	// the role proxy forwards.
 	Address string
-	// Grants is what the policy gives the subject.
+	// Grants are the grants of the subject in the policy.
 	Grants []Grant
-	// Known is the ids of all workspaces that the policy names, in order. It belongs to the
-	// policy; do not change it. For who sees them, see [Principal.Workspaces].
+	// Known are the IDs of all workspaces that the policy names, in order. The slice belongs to the
+	// policy; do not modify it. See [Principal.Workspaces] for who may see them.
 	Known []string
-	// Overage says that the token leaves out a claim from which the policy grants roles,
-	// so that Grants may lack some.
+	// Overage means that the token omits a claim from which the policy grants roles, so that Grants
+	// may be incomplete.
 	Overage bool
 }
 
@@ -40,7 +39,7 @@ type Principal struct {
 type Grant struct {
 	Role      accessv1.Role
 	Workspace string
-	// Endpoints, if not empty, narrows a sender to endpoints by their ids.
+	// Endpoints, if not empty, limits a sender to the endpoints with these IDs.
 	Endpoints []string
 }
 
@@ -54,8 +53,8 @@ func (p Principal) Holds(role accessv1.Role, workspace string) bool {
 // SuperAdmin reports whether the principal owns every workspace.
 func (p Principal) SuperAdmin() bool { return p.Holds(accessv1.Role_ROLE_SUPER_ADMIN, Everywhere) }
 
-// OnlyWorkspace returns the workspace that all grants are for, or nothing if there is not
-// just one.
+// OnlyWorkspace returns the workspace of all grants, or an empty string if they are not for
+// exactly one.
 func (p Principal) OnlyWorkspace() string {
 	only := ""
 	for _, g := range p.Grants {
@@ -67,9 +66,9 @@ func (p Principal) OnlyWorkspace() string {
 	return only
 }
 
-// Workspaces returns the ids of the workspaces that the principal may know of, in order:
-// those that the grants name. Everywhere reports that a grant is for all workspaces; then
-// they are those that the policy names, and the principal may know of all others, too.
+// Workspaces returns the IDs of the workspaces that the principal may see, in order: those that
+// the grants name. Everywhere reports whether a grant is for all workspaces; the IDs are then
+// those that the policy names, and the principal may see all others too.
 func (p Principal) Workspaces() (ids []string, everywhere bool) {
 	for _, g := range p.Grants {
 		if g.Workspace == Everywhere {
@@ -81,8 +80,8 @@ func (p Principal) Workspaces() (ids []string, everywhere bool) {
 	return slices.Compact(ids), false
 }
 
-// Roles returns the names of the roles the principal has in the workspace, such
-// as `owner`, for the change log.
+// Roles returns the names of the principal's roles in the workspace, such as `owner`, for the
+// change log.
 func (p Principal) Roles(workspace string) []string {
 	var names []string
 	for _, g := range p.Grants {
@@ -104,8 +103,7 @@ func NewContext(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// FromContext returns the principal of a request. Without one it is the zero
-// Principal, which holds no role anywhere.
+// FromContext returns the principal of a request, or the zero Principal, which has no role.
 func FromContext(ctx context.Context) Principal {
 	p, _ := ctx.Value(principalKey{}).(Principal)
 	return p

@@ -7,9 +7,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Stream is the interceptor for streams of responses. A stream may last longer than
-// what let it in, so the principal is found out again before each response: a token
-// that has expired, or a policy that grants less, ends it.
+// Stream is the interceptor for response streams. A stream may outlast the credentials that opened
+// it, so the principal is determined again before each response: an expired token, or a policy
+// that grants less, ends the stream.
 func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if Open(info.FullMethod) {
 		return handler(srv, stream)
@@ -23,7 +23,7 @@ func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.Str
 	return handler(srv, authenticated{stream, context.WithValue(NewContext(ctx, p), againKey{}, again)})
 }
 
-// againKey is the key of how to find out who a stream comes from once more.
+// againKey is the context key of the function that authenticates a stream again.
 type againKey struct{}
 
 // authenticated is a stream whose context carries the principal.
@@ -35,9 +35,9 @@ type authenticated struct {
 // Context returns the context that carries the principal.
 func (s authenticated) Context() context.Context { return s.ctx }
 
-// Stream is the interceptor for streams of responses. It comes after
-// [Authenticator.Stream]. The request is not at hand when a stream is let in, so it
-// is checked when the method receives it, and once more before each response.
+// Stream is the interceptor for response streams. It follows [Authenticator.Stream]. The request
+// is not available when a stream starts, so it is checked when the method receives it, and again
+// before each response.
 func (g *Guard) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if Open(info.FullMethod) {
 		return handler(srv, stream)
@@ -53,17 +53,17 @@ func (g *Guard) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServe
 	return handler(srv, &guarded{ServerStream: stream, rule: r, again: again})
 }
 
-// guarded is a stream whose request and responses are checked. It receives before it
-// sends, as the generated code does that reads the one request.
+// guarded is a stream that checks its request and responses. It receives before it sends, because
+// the generated code reads the single request first.
 type guarded struct {
 	grpc.ServerStream
 	rule  rule
 	again func() (Principal, error)
-	// name is the resource name of the request, once there is one.
+	// name is the resource name of the request, after it was received.
 	name string
 }
 
-// RecvMsg receives the request and refuses what the principal may not ask for.
+// RecvMsg receives the request and refuses it if the principal is not authorized.
 func (s *guarded) RecvMsg(request any) error {
 	if err := s.ServerStream.RecvMsg(request); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (s *guarded) RecvMsg(request any) error {
 	return nil
 }
 
-// SendMsg sends a response to who may still ask for it.
+// SendMsg sends a response if the principal is still authorized.
 func (s *guarded) SendMsg(response any) error {
 	p, err := s.again()
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// maxToken bounds a token. One of Microsoft's with 200 groups has 11 KiB.
+// maxToken is the maximum length of a token. A token of Microsoft with 200 groups has 11 KiB.
 const maxToken = 16 << 10
 
-// preview is what a token says of itself before anything of it is verified. It
-// selects whom to ask for keys and which, and nothing else.
+// preview is the unverified part of a token that selects the issuer and the key. It is not used
+// for anything else.
 type preview struct {
 	algorithm string
 	typ       string
@@ -22,8 +22,8 @@ type preview struct {
 	issuer    string
 }
 
-// parseBearer takes the token out of the values of the authorization header. The
-// errors quote nothing of them.
+// parseBearer extracts the token from the values of the authorization header. The errors do not
+// quote them.
 func parseBearer(values []string) (string, error) {
 	if len(values) != 1 {
 		return "", errors.New("there is more than one authorization header")
@@ -34,9 +34,9 @@ func parseBearer(values []string) (string, error) {
 		return "", errors.New("the authorization header is not of the bearer scheme")
 	case token == "" || len(token) > maxToken:
 		return "", errors.New("the token is missing or too long")
-	// The library would overlook white space, so that one token had many spellings.
+	// The library ignores white space, which would allow many spellings of one token.
 	case strings.ContainsFunc(token, notOfToken):
-		return "", errors.New("the token is not made of base64url")
+		return "", errors.New("the token is not base64url")
 	}
 	return token, nil
 }
@@ -45,7 +45,7 @@ func notOfToken(r rune) bool {
 	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !resource.Alphanumeric(byte(r)))
 }
 
-// previewToken reads the header and the issuer of a token, unverified.
+// previewToken parses the header and the issuer of a token without verifying them.
 func previewToken(token string) (preview, error) {
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
@@ -61,7 +61,7 @@ func previewToken(token string) (preview, error) {
 		Issuer string `json:"iss"`
 	}
 	if !decodePart(header, &h) || !decodePart(payload, &c) {
-		return preview{}, errors.New("the token is not made of base64url and JSON")
+		return preview{}, errors.New("the token is not base64url and JSON")
 	}
 	return preview{algorithm: h.Algorithm, typ: h.Type, keyID: h.KeyID, issuer: c.Issuer}, nil
 }

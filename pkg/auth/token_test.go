@@ -110,11 +110,11 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"expires at this moment", with(map[string]any{"exp": now.Unix()}), "expired"},
 		{"no end", without("exp"), "expired"},
 		{"an end that is text", with(map[string]any{"exp": "tomorrow"}), "malformed"},
-		{"no time of issue", without("iat"), "issued"},
-		{"good for longer than an hour", with(map[string]any{"exp": now.Unix() + 3601}), "longer"},
-		{"issued in the future to seem short-lived", with(map[string]any{"iat": now.Unix() + 86400, "exp": now.Unix() + 86400 + 60}), "not good yet"},
-		{"not before ten minutes from now", with(map[string]any{"nbf": now.Unix() + 600}), "not good yet"},
-		{"not before two minutes from now", with(map[string]any{"nbf": now.Unix() + 120}), "not good yet"},
+		{"no time of issue", without("iat"), "issue time"},
+		{"good for longer than an hour", with(map[string]any{"exp": now.Unix() + 3601}), "exceeds"},
+		{"issued in the future to seem short-lived", with(map[string]any{"iat": now.Unix() + 86400, "exp": now.Unix() + 86400 + 60}), "not valid yet"},
+		{"not before ten minutes from now", with(map[string]any{"nbf": now.Unix() + 600}), "not valid yet"},
+		{"not before two minutes from now", with(map[string]any{"nbf": now.Unix() + 120}), "not valid yet"},
 		{"a start that is a list", with(map[string]any{"nbf": []int{1}}), "malformed"},
 		{"no subject", without("sub"), "subject"},
 		{"an empty subject", with(map[string]any{"sub": ""}), "subject"},
@@ -147,7 +147,7 @@ func refuses(t *testing.T, w *world, token, why string) {
 	if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), token) {
 		t.Errorf("cause %q quotes the token", err)
 	}
-	if f, _ := fault.From(err); f.Message != "the credentials are not accepted" || f.Metadata != nil || f.Violations != nil {
+	if f, _ := fault.From(err); f.Message != "the credentials are invalid" || f.Metadata != nil || f.Violations != nil {
 		t.Errorf("the caller is told %+v", f)
 	}
 }

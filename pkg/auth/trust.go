@@ -6,10 +6,9 @@ import (
 	"fmt"
 )
 
-// LoadTrust reads the files of the issuers' authorities anew. The function that it
-// returns puts all of them in force, for the next time that an issuer's keys are
-// fetched, which is soon if anything has changed. Tokens that were verified stay so
-// for the minutes that they are remembered.
+// LoadTrust reads the files with the issuers' authorities. The returned function applies all of
+// them to the next fetch of an issuer's keys, which is soon if anything has changed. Cached tokens
+// remain valid until their cache entry expires.
 func (a *Authenticator) LoadTrust() (adopt func(), err error) {
 	pools := make(map[*issuer]*x509.CertPool, len(a.issuers))
 	var errs []error

@@ -25,7 +25,7 @@ func List(r kv.Reader, q Query) ([]Entry, error) {
 	prefix, before := resourceKey(q.Resource), uint64(maxSize)
 	switch {
 	case (q.Resource == "") == (q.Scope == ""):
-		return nil, errors.New("list change log: give either a resource or a scope")
+		return nil, errors.New("list change log: set either a resource or a scope")
 	case q.Scope != "":
 		prefix = scopeKey(q.Scope)
 	}

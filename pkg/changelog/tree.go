@@ -24,7 +24,7 @@ type tree struct {
 // each subtree that ends with it, from the bottom up.
 func (t *tree) add(leaf []byte) ([]tlog.Hash, error) {
 	if t.size >= maxSize {
-		return nil, errors.New("change log: it is full")
+		return nil, errors.New("change log: full")
 	}
 	hash := tlog.RecordHash(leaf)
 	hashes := []tlog.Hash{hash}

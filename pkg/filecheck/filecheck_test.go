@@ -61,7 +61,7 @@ func TestFilesAreReported(t *testing.T) {
 		{"a workload at the end of its day", 23*time.Hour + 30*time.Minute, func(r *filecheck.Report) { r.Workload("f", path("workload.pem"), path("workload.key")) }, "", "f: the certificate expires at"},
 		{"a workload without an id", 0, func(r *filecheck.Report) { r.Workload("f", path("server.pem"), path("server.key")) }, "f: the certificate does not name", ""},
 		{"authorities", 0, func(r *filecheck.Report) { r.Authorities("f", path("ca.pem")) }, "", ""},
-		{"no authorities", 0, func(r *filecheck.Report) { r.Authorities("f", path("words")) }, "f: the file holds no certificate", ""},
+		{"no authorities", 0, func(r *filecheck.Report) { r.Authorities("f", path("words")) }, "f: the file contains no certificate", ""},
 		{"no file", 0, func(r *filecheck.Report) { r.Authorities("f", path("absent")) }, "f: ", ""},
 		{"no file that is asked for", 0, func(r *filecheck.Report) { r.Authorities("f", "") }, "", ""},
 		{"expired authorities", 100 * 365 * day, func(r *filecheck.Report) { r.Authorities("f", path("ca.pem")) }, "f: no authority", ""},

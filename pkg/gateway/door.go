@@ -235,7 +235,7 @@ func checkCredentials(r *http.Request) *refusal {
 	}
 	for _, v := range values {
 		if !credentials.MatchString(v) {
-			return unauthenticated(fault.CredentialsInvalid, "the credentials are not accepted")
+			return unauthenticated(fault.CredentialsInvalid, "the credentials are invalid")
 		}
 	}
 	return nil

@@ -121,7 +121,7 @@ func deadline(httpStatus int) *refusal {
 func internal() *refusal {
 	return &refusal{
 		http: http.StatusInternalServerError, code: codes.Internal, reason: fault.Internal,
-		message: "something went wrong in the server; its log knows more by the request id",
+		message: "internal error; see the server log for this request ID",
 	}
 }
 

@@ -100,7 +100,7 @@ func opaque(code codes.Code) *refusal {
 	case codes.DeadlineExceeded:
 		return deadline(http.StatusGatewayTimeout)
 	case codes.Canceled:
-		return &refusal{http: statusCanceled, code: code, reason: fault.Cancelled, message: "the caller went away; a change may or may not have been made"}
+		return &refusal{http: statusCanceled, code: code, reason: fault.Cancelled, message: "the caller canceled the request; a change may or may not have been made"}
 	case codes.ResourceExhausted:
 		return &refusal{
 			http: http.StatusRequestEntityTooLarge, code: code, reason: fault.MessageTooLarge,

@@ -42,7 +42,7 @@ const (
 )
 
 // errOpen does not reveal which part of an envelope is wrong.
-var errOpen = errors.New("the sealed value does not open here")
+var errOpen = errors.New("the sealed value cannot be opened here")
 
 // AD is the associated data of a sealed value: the place to which it belongs. The value cannot be
 // opened for any other place.

@@ -19,7 +19,7 @@ import (
 var ErrWrongKey = errors.New("keyring: the key-encryption key does not open the stored keys")
 
 // ErrWrongStore reports a store with the keyring of another service.
-var ErrWrongStore = errors.New("keyring: the store is another service's")
+var ErrWrongStore = errors.New("keyring: the store belongs to another service")
 
 // format is the first byte of both records.
 const format = 1
@@ -158,7 +158,7 @@ func unwrap(stored records, kek tink.AEAD, purpose string) (*Keyring, error) {
 		return nil, fmt.Errorf("open root: %w", err)
 	}
 	if len(root) != RootSize {
-		return nil, errors.New("the root has another length than it should")
+		return nil, errors.New("the root has the wrong length")
 	}
 	return &Keyring{purpose: purpose, keyID: fmt.Sprintf("%08x", primary.KeyID()), aead: primitive, root: root}, nil
 }

@@ -9,18 +9,18 @@ import (
 // memory. Call it before any secret is loaded. [Watch] logs the result.
 func Protect() { protect() }
 
-// Watch logs the protection of the memory, and runs [Collect] until ctx ends.
+// Watch logs the memory protection, and runs [Collect] until ctx ends.
 func Watch(ctx context.Context, logger *slog.Logger) {
 	p := protection()
 	level := slog.LevelInfo
 	if !p.undumpable {
 		level = slog.LevelWarn
 	}
-	logger.Log(ctx, level, "protection of the memory", "undumpable", p.undumpable, "locked", p.locked, "erased", erases)
+	logger.Log(ctx, level, "memory protection", "undumpable", p.undumpable, "locked", p.locked, "erased", erases)
 	go Collect(ctx)
 }
 
-// state describes the protection of the memory.
+// state describes the memory protection.
 type state struct {
 	// undumpable means that no core dump is written and that only root can read the memory.
 	undumpable bool

@@ -73,7 +73,7 @@ func New(o Options) (*Reloader, error) {
 		failed: FailedGauge(o.Name),
 		since: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name:        "keyward_reload_last_success_timestamp_seconds",
-			Help:        "When the files that are in force were read, in seconds since 1970.",
+			Help:        "When the files in force were read, in seconds since 1970.",
 			ConstLabels: labels,
 		}),
 	}
@@ -93,7 +93,7 @@ func New(o Options) (*Reloader, error) {
 func FailedGauge(name string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "keyward_reload_failed",
-		Help:        "1 while the last attempt to read changed files was refused, and what was read before is in force.",
+		Help:        "1 if the last reload of changed files failed and the previous data remains in force.",
 		ConstLabels: prometheus.Labels{"files": name},
 	})
 }
@@ -158,7 +158,7 @@ func (r *Reloader) conclude(now fingerprint, err error) error {
 
 func (r *Reloader) report(ctx context.Context, err error) {
 	if err != nil {
-		r.log.LogAttrs(ctx, slog.LevelError, "reload refused; what was loaded before stays", slog.Any("cause", err))
+		r.log.LogAttrs(ctx, slog.LevelError, "reload failed; the previous data remains in force", slog.Any("cause", err))
 		return
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "reloaded")

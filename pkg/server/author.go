@@ -9,9 +9,8 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// Author returns who makes the change that a request asks for, as the change log
-// keeps it. The workspace is the resource name of the one the change is in, such as
-// `workspaces/acme`; the reason is what the request gives.
+// Author returns the author of a requested change for the change log. The workspace is its
+// resource name, such as `workspaces/acme`. The reason comes from the request.
 func Author(ctx context.Context, workspace, reason string) changelog.Author {
 	p := auth.FromContext(ctx)
 	return changelog.Author{

@@ -15,22 +15,22 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 )
 
-// What requests under way weigh is bounded: their bytes are taken from a budget, of
-// which each principal and each workspace has a share. A request weighs from before it is
-// read until its response was sent, and the response weighs, too: a caller who does not
-// read what they asked for cannot ask for more.
+// The memory of pending requests is limited: their bytes are taken from a budget in which each
+// principal and each workspace has a share. The bytes count from before the request is read until
+// its response has been sent, including those of the response: a caller that does not read its
+// responses cannot send more requests.
 //
-// The workspace is known only when the request was read. Of principals who belong to one
-// only it is known before.
+// The workspace is known only after the request was read, except for principals with a single
+// workspace.
 
-// bodies are the two budgets that each request is taken from.
+// bodies are the two budgets that count each request.
 type bodies struct{ principals, workspaces *quota.Budget }
 
 func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
 	b := bodies{quota.NewBudget(total, fault.QuotaCaller), quota.NewBudget(total, fault.QuotaWorkspace)}
 	taken := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "keyward_body_bytes",
-		Help: "Bytes of requests under way, and of responses that were not sent yet, as far as limits.body_bytes bounds them.",
+		Help: "Bytes of pending requests and unsent responses that count toward limits.body_bytes.",
 	}, func() float64 { return float64(b.principals.Taken()) })
 	if err := metrics.Register(taken); err != nil {
 		return b, fmt.Errorf("register metrics: %w", err)
@@ -38,7 +38,7 @@ func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
 	return b, nil
 }
 
-// A load is what one request has of the budgets.
+// A load is the share of one request in the budgets.
 type load struct {
 	size      int
 	principal string
@@ -50,7 +50,7 @@ type load struct {
 
 type loadKey struct{}
 
-// give gives back what was taken.
+// give returns the bytes to the budgets.
 func (l *load) give() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -66,7 +66,7 @@ func (l *load) keep(give func()) {
 	l.taken = append(l.taken, give)
 }
 
-// take takes the bytes of a request that is about to be read.
+// take takes the bytes of a request before it is read.
 func (s *Server) take(ctx context.Context, method string, size int, l *load) error {
 	if auth.Open(method) {
 		return nil
@@ -81,8 +81,7 @@ func (s *Server) take(ctx context.Context, method string, size int, l *load) err
 	return s.takeOf(p.OnlyWorkspace(), l)
 }
 
-// takeOf takes the bytes of a request from what a workspace may have, unless they were
-// taken from it before.
+// takeOf takes the bytes of a request from the share of a workspace, unless that was done before.
 func (s *Server) takeOf(workspace string, l *load) error {
 	if workspace == "" || workspace == l.workspace {
 		return nil
@@ -96,8 +95,8 @@ func (s *Server) takeOf(workspace string, l *load) error {
 	return nil
 }
 
-// weighed is the step that counts a request as one of its workspace. The principal may
-// be heard there: else some would fill a workspace that is not theirs.
+// weighed is the step that counts a request for its workspace. The principal is authorized for the
+// workspace at this point, so no one can use up the share of another workspace.
 func (s *Server) weighed(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if l, ok := ctx.Value(loadKey{}).(*load); ok {
 		if err := s.takeOf(s.steps.guard.Workspace(info.FullMethod, req), l); err != nil {
@@ -107,7 +106,7 @@ func (s *Server) weighed(ctx context.Context, req any, info *grpc.UnaryServerInf
 	return handler(ctx, req)
 }
 
-// charge adds the bytes of the response, which are there, whatever the share.
+// charge adds the bytes of the response, even if they exceed the share.
 func (s *Server) charge(l *load, size int) {
 	if l.principal == "" {
 		return
@@ -118,14 +117,14 @@ func (s *Server) charge(l *load, size int) {
 	}
 }
 
-// A reply is a response with what its request has taken.
+// A reply is a response with the load of its request.
 type reply struct {
 	response any
 	load     *load
 }
 
-// Marshal encodes a message. What the request has taken is given back when the library
-// has sent the response, or never will.
+// Marshal encodes a message. The load is released when the library has sent the response or
+// dropped it.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	r, ok := v.(*reply)
 	if !ok {
@@ -145,17 +144,16 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(&data, sent{r.load})}, nil
 }
 
-// sent is told when a buffer is not used any more.
+// sent releases a load when its buffer is no longer used.
 type sent struct{ load *load }
 
-// Get is not called: nothing takes a buffer from here.
+// Get is never called: buffers are not taken from this pool.
 func (sent) Get(length int) *[]byte {
 	data := make([]byte, length)
 	return &data
 }
 
-// Put erases a buffer whose bytes were sent, which may be those of a secret, and gives
-// back what its request had taken.
+// Put erases a sent buffer, which may contain a secret, and releases the load of its request.
 func (s sent) Put(data *[]byte) {
 	clear(*data)
 	s.load.give()

@@ -13,8 +13,8 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// access is the service that tells callers what they may be. Every server has it
-// without being asked, as it has health: the answer is the server's own policy.
+// access is the service that returns the roles of callers. Like health, it is part of every
+// server: the response reflects the server's own policy.
 type access struct {
 	accessv1.UnimplementedAccessServiceServer
 }
@@ -22,12 +22,12 @@ type access struct {
 // Register registers the service.
 func (a access) Register(r grpc.ServiceRegistrar) { accessv1.RegisterAccessServiceServer(r, a) }
 
-// GetCaller returns who the caller is.
+// GetCaller returns the caller.
 func (access) GetCaller(ctx context.Context, _ *accessv1.GetCallerRequest) (*accessv1.GetCallerResponse, error) {
 	return &accessv1.GetCallerResponse{Caller: callerOf(auth.FromContext(ctx))}, nil
 }
 
-// callerOf says a principal in the words of the contract.
+// callerOf converts a principal to the message of the contract.
 func callerOf(p auth.Principal) *accessv1.Caller {
 	roles := make(map[string][]accessv1.Role)
 	for _, g := range p.Grants {

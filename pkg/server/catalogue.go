@@ -13,11 +13,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// A catalogue is what a server is going to serve. It is complete before the server
-// is made, because the steps around the methods depend on which there are.
+// A catalogue lists the services of a server. It is complete before the server is created, because
+// the chain depends on the methods.
 type catalogue struct {
 	entries []entry
-	// contract are the services that are neither health nor reflection.
+	// contract are the services other than health and reflection.
 	contract map[string]bool
 }
 
@@ -26,8 +26,8 @@ type entry struct {
 	impl any
 }
 
-// newCatalogue lists the methods of the services, of the access service, of health,
-// and of reflection unless that is off.
+// newCatalogue lists the methods of the services, of the access service, of health, and, unless it
+// is off, of reflection.
 func newCatalogue(services []Service, h *health.Server, reflects string) *catalogue {
 	c := &catalogue{contract: make(map[string]bool)}
 	for _, svc := range services {
@@ -48,7 +48,7 @@ func newCatalogue(services []Service, h *health.Server, reflects string) *catalo
 	return c
 }
 
-// RegisterService notes a service.
+// RegisterService adds a service.
 func (c *catalogue) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	c.entries = append(c.entries, entry{desc, impl})
 }
@@ -60,7 +60,7 @@ func (c *catalogue) registerWith(s *grpc.Server) {
 	}
 }
 
-// GetServiceInfo returns what [grpc.Server.GetServiceInfo] will return.
+// GetServiceInfo returns the same as [grpc.Server.GetServiceInfo] will.
 func (c *catalogue) GetServiceInfo() map[string]grpc.ServiceInfo {
 	all := make(map[string]grpc.ServiceInfo, len(c.entries))
 	for _, e := range c.entries {
@@ -104,7 +104,7 @@ func (c *catalogue) requests() ([]protoreflect.MessageDescriptor, error) {
 	return all, nil
 }
 
-// A methodName is a full method name in its two parts, and whether the method streams.
+// A methodName is a full method name in two parts, and whether the method streams.
 type methodName struct {
 	service, method string
 	streams         bool
@@ -112,6 +112,6 @@ type methodName struct {
 
 func fullName(service, method string) string { return "/" + service + "/" + method }
 
-// unknownMethod is what logs and metrics call all methods that the server has not: a
-// method's name is input, too.
+// unknownMethod is the name of all unknown methods in logs and metrics, because method names are
+// input too.
 var unknownMethod = methodName{service: "unknown", method: "unknown"}

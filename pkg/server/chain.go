@@ -14,12 +14,12 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// A step is something that happens around every request, of whatever kind. It calls
-// next with the context for what comes after it.
+// A step runs around every request of any kind. It calls next with the context for the following
+// steps.
 type step func(ctx context.Context, method string, next func(context.Context) error) error
 
-// unaryChain is what every request passes, from the outside in. The order is a
-// promise: see the package comment.
+// unaryChain is the chain of steps of every request, from the outside in. The order is guaranteed;
+// see the package comment.
 func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 	return []grpc.UnaryServerInterceptor{
 		unary(s.recovered),
@@ -37,9 +37,9 @@ func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
 	}
 }
 
-// streamChain is the same for streams, which have no deadline but the caller's own,
-// and end when the server begins to stop. Their one request is read, checked and
-// validated when the method receives it.
+// streamChain is the chain for streams. They have no deadline other than the caller's, and end
+// when the server starts to stop. Their single request is read, checked, and validated when the
+// method receives it.
 func (s *Server) streamChain() []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		stream(s.recovered),
@@ -87,7 +87,7 @@ type within struct {
 	ctx context.Context
 }
 
-// Context returns the context that the steps before have made.
+// Context returns the context of the previous steps.
 func (w within) Context() context.Context { return w.ctx }
 
 // recovered keeps the server alive when a step of the chain itself panics.
@@ -102,7 +102,7 @@ func (s *Server) recovered(ctx context.Context, method string, next func(context
 	return next(ctx)
 }
 
-// identified gives the request its id and tells it to the caller.
+// identified assigns an ID to the request and returns it to the caller.
 func identified(ctx context.Context, _ string, next func(context.Context) error) error {
 	id, ok := "", false
 	if given := metadata.ValueFromIncomingContext(ctx, telemetry.RequestIDHeader); len(given) == 1 {
@@ -117,8 +117,8 @@ func identified(ctx context.Context, _ string, next func(context.Context) error)
 	return next(telemetry.WithRequestID(ctx, id))
 }
 
-// answered turns what went wrong further in, panics included, into the answer. It
-// stands inside of what logs and counts, so that a panic is logged and counted.
+// answered converts errors and panics of the inner steps into the response. It runs inside the
+// steps that log and count, so that panics are logged and counted.
 func (s *Server) answered(ctx context.Context, method string, next func(context.Context) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -135,10 +135,9 @@ func (s *Server) answered(ctx context.Context, method string, next func(context.
 	}
 }
 
-// bounded gives every request a deadline: the caller's up to the maximum, the
-// default if there is none. It comes before the chain, when the headers have arrived,
-// so that the deadline ends the reading, too. The library ends what ctx is made of, and
-// so what is made here, with the request.
+// bounded gives every request a deadline: the caller's, up to the maximum, or the default. It runs
+// before the chain, when the headers have arrived, so that the deadline also covers the reading.
+// The library cancels the context at the end of the request.
 func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if name, ok := s.methods[info.FullMethodName]; !ok || name.streams {
 		return ctx, nil
@@ -154,8 +153,7 @@ func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, 
 	return ctx, nil
 }
 
-// known refuses methods that the server has not. The library hands them to the
-// chain of streams.
+// known refuses unknown methods. The library passes them to the chain of streams.
 func (s *Server) known(ctx context.Context, method string, next func(context.Context) error) error {
 	if _, ok := s.methods[method]; !ok {
 		return errUnknownMethod
@@ -163,8 +161,8 @@ func (s *Server) known(ctx context.Context, method string, next func(context.Con
 	return next(ctx)
 }
 
-// untilDrain ends a stream when the server begins to stop. It is not the caller who
-// went away then, and another server, or this one in a moment, can go on.
+// untilDrain ends a stream when the server starts to stop. The caller can then continue with
+// another server, or with this one after a restart.
 func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Context) error) error {
 	drained := fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second)
 	within, cancel := context.WithCancelCause(ctx)
@@ -183,7 +181,7 @@ func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Con
 	return err
 }
 
-// recognized tells the steps outside, which log, who the caller turned out to be.
+// recognized reports the authenticated caller to the outer steps, for the log.
 func recognized(ctx context.Context, _ string, next func(context.Context) error) error {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		c.principal = auth.FromContext(ctx)

@@ -13,26 +13,26 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// A Config is what an operator decides about a server. Programs embed it in their
-// own configuration.
+// A Config is the operator's configuration of a server. Programs embed it in their own
+// configuration.
 type Config struct {
 	// Listen is the address of the gRPC port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// Metrics is where metrics are served, and to whom.
+	// Metrics configures the endpoint for metrics.
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
-	// Reflection is who may ask the server what its methods are: `open`, everybody;
-	// `authenticated`, whomever the policy gives a role; `off`, nobody. Default open.
+	// Reflection decides who may use gRPC server reflection: everyone (`open`), callers with a role
+	// (`authenticated`), or no one (`off`). Default: `open`.
 	Reflection string `yaml:"reflection"`
-	// TLS is how the server proves who it is and which workloads it believes.
+	// TLS configures the certificate of the server and the trusted workloads.
 	TLS TLSConfig `yaml:"tls"`
-	// Auth is who may call.
+	// Auth configures the callers.
 	Auth AuthConfig `yaml:"auth"`
-	// ReloadInterval is the time between two looks at the files of the policy, the
-	// certificates and the authorities. A change is in force after two. Default 1 s.
+	// ReloadInterval is the time between two polls of the files with the policy, the certificates,
+	// and the authorities. A change takes effect after two polls. Default: 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits bounds what a caller can ask of the server.
+	// Limits are the limits of the server.
 	Limits Limits `yaml:"limits"`
-	// Telemetry is what is logged and traced.
+	// Telemetry configures logs and traces.
 	Telemetry telemetry.Config `yaml:",inline"`
 }
 
@@ -43,25 +43,25 @@ const (
 	reflectionOff           = "off"
 )
 
-// AuthConfig is who may call.
+// AuthConfig configures the callers of a server.
 type AuthConfig struct {
-	// Issuers are the OIDC issuers whose tokens are believed.
+	// Issuers are the trusted OIDC issuers.
 	Issuers []auth.IssuerConfig `yaml:"issuers"`
-	// Policy is the file that says which of the authenticated may do what. Required.
+	// Policy is the file that assigns roles to callers. Required.
 	Policy string `yaml:"policy"`
-	// CacheSize is how many verified tokens are remembered. Default 10,000.
+	// CacheSize is the maximum number of cached verified tokens. Default: 10,000.
 	CacheSize int `yaml:"cache_size"`
 }
 
-// withDefaults returns the configuration with the defaults in the place of what is
-// not set. Limits have their own.
+// withDefaults returns the configuration with defaults for unset fields. Limits have their own
+// defaults.
 func (c Config) withDefaults() Config {
 	c.Reflection = cmp.Or(c.Reflection, reflectionOpen)
 	c.ReloadInterval = cmp.Or(c.ReloadInterval, reload.Interval)
 	return c
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors in the configuration. It opens no files.
 func (c Config) Check() error {
 	errs := []error{
 		checkAddress("listen", c.Listen),
@@ -78,7 +78,7 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("reload_interval: must not be negative"))
 	}
 	if !c.TLS.believesWorkloads() && len(c.Auth.Issuers) == 0 {
-		errs = append(errs, errors.New("auth.issuers, tls.client_trust: nobody could call without one of them"))
+		errs = append(errs, errors.New("auth.issuers, tls.client_trust: at least one of them is required"))
 	}
 	for i, issuer := range c.Auth.Issuers {
 		if err := issuer.Check(); err != nil {

@@ -7,9 +7,8 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// CheckFiles reports what is wrong with the files that the configuration names. The
-// configuration itself was checked before. Services that are of little use without a
-// resolver say so.
+// CheckFiles reports problems with the files of the configuration, which must have passed Check.
+// Set needsResolver for services that need a workload with the role resolver.
 func (c Config) CheckFiles(r *filecheck.Report, needsResolver bool) {
 	policy, err := loadPolicy(c.Auth.Policy)
 	r.Fail(err)

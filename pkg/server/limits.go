@@ -10,58 +10,53 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 )
 
-// maxConnectionAge bounds how long a connection may outlive the certificate, and the
-// authority, that it was made with.
+// maxConnectionAge limits the time for which a connection outlives its certificate and authority.
 const maxConnectionAge = time.Hour
 
-// Limits bounds what a caller can ask of the server. Zero means the default, but
-// where a field says otherwise.
+// Limits are the limits of a server. Zero means the default, unless a field states otherwise.
 type Limits struct {
-	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
-	// whose contract says so take larger ones.
+	// MaxReceiveBytes is the maximum size of a request. Default: 1 MiB. Methods whose documentation
+	// says so accept larger requests.
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
-	// BodyBytes is how many bytes requests under way, and responses on their way out, may
-	// have in all. One principal, and one workspace, has at most as much as is left for
-	// the others. What is done to a body takes about five times its bytes of memory. At least
-	// twice the largest request; default 128 MiB; 0 means no bound.
+	// BodyBytes is the maximum total size of pending requests and unsent responses. A principal or
+	// workspace may use at most as much as remains for the others. Processing a body takes about five
+	// times its size in memory. At least twice the largest request; 0 means no limit. Default: 128
+	// MiB.
 	BodyBytes *int64 `yaml:"body_bytes"`
-	// DefaultDeadline is how long a request may take whose caller does not say.
-	// Default 10 s.
+	// DefaultDeadline is the deadline of requests whose caller sets none. Default: 10 s.
 	DefaultDeadline time.Duration `yaml:"default_deadline"`
-	// MaxDeadline is how long a request may take whatever its caller says. Default 60 s.
+	// MaxDeadline is the maximum deadline of a request. Default: 60 s.
 	MaxDeadline time.Duration `yaml:"max_deadline"`
-	// MaxConcurrentStreams is how many requests one connection may have under way.
-	// Default 1,000.
+	// MaxConcurrentStreams is the maximum number of concurrent requests on one connection. Default:
+	// 1,000.
 	MaxConcurrentStreams uint32 `yaml:"max_concurrent_streams"`
-	// MaxConnectionAge is when a connection is asked to end, so that callers spread
-	// over replicas and certificates are checked anew. Default and maximum 1 h.
+	// MaxConnectionAge is the age at which the server closes a connection, so that callers spread
+	// over replicas and certificates are checked again. Default and maximum: 1 h.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
-	// MinPing is how often a client may ping at most. Default 30 s.
+	// MinPing is the minimum time between two pings of a client. Default: 30 s.
 	MinPing time.Duration `yaml:"min_ping"`
-	// Drain is how long requests under way may take to finish when the server
-	// stops. Default 10 s.
+	// Drain is the time for pending requests to finish when the server stops. Default: 10 s.
 	Drain time.Duration `yaml:"drain"`
-	// PerPrincipal bounds what each person and each workload but resolvers can take.
-	// All replicas that share a SPIFFE id share what it can take. Default 20,000
-	// requests a second, 2,000 under way: room for a fleet, none for a runaway.
+	// PerPrincipal limits each person and each workload other than resolvers. All replicas with one
+	// SPIFFE ID share its limits. Default: 20,000 requests per second and 2,000 concurrent requests,
+	// which is enough for a fleet and stops a runaway program.
 	PerPrincipal Share `yaml:"per_principal"`
-	// PerResolver is the same for workloads with the role resolver. Default no
-	// bound: an allowlist asks on behalf of callers whom it has counted itself.
+	// PerResolver limits workloads with the role resolver. Default: no limit, because an allowlist
+	// calls on behalf of callers that it has limited itself.
 	PerResolver Share `yaml:"per_resolver"`
-	// FailuresPerAddress is how many tokens a second that turn out bad are looked at
-	// for one address. Default 50; 0 means no bound.
+	// FailuresPerAddress is the maximum rate of invalid tokens per second from one address; 0 means
+	// no limit. Default: 50.
 	FailuresPerAddress *float64 `yaml:"failures_per_address"`
 }
 
-// A Share is what one caller can take of a server. Who wants more gets RATE_LIMITED,
-// with the time to wait.
+// A Share limits one caller. Callers over the limit get RATE_LIMITED with the time to wait.
 type Share struct {
-	// RequestsPerSecond is the number of requests in the long run. 0 means no bound.
+	// RequestsPerSecond is the number of requests per second in the long run. 0 means no limit.
 	RequestsPerSecond *float64 `yaml:"requests_per_second"`
-	// Burst is the number of requests at once. Default twice RequestsPerSecond.
+	// Burst is the number of requests at once. Default: twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
-	// Concurrent is the number of requests under way, streams included. 0 means no bound.
-	// How many bytes they hold is bounded by Limits.BodyBytes.
+	// Concurrent is the number of concurrent requests, including streams. 0 means no limit.
+	// Limits.BodyBytes limits their bytes.
 	Concurrent *int `yaml:"concurrent"`
 }
 
@@ -72,7 +67,7 @@ const (
 	defaultBodyBytes  = 128 << 20
 )
 
-// quota returns the limits, with these in the place of what is not set.
+// quota returns the limits, with the given defaults for unset fields.
 func (s Share) quota(rate float64, concurrent int) quota.Limits {
 	if s.RequestsPerSecond != nil {
 		rate = *s.RequestsPerSecond
@@ -85,7 +80,7 @@ func (s Share) quota(rate float64, concurrent int) quota.Limits {
 
 func twice(rate float64) int { return int(math.Ceil(2 * rate)) }
 
-// withDefaults returns the limits with the defaults in the place of zeros.
+// withDefaults returns the limits with defaults for zero fields.
 func (l Limits) withDefaults() Limits {
 	l.MaxReceiveBytes = cmp.Or(l.MaxReceiveBytes, 1<<20)
 	if l.BodyBytes == nil {
@@ -110,14 +105,13 @@ func (l Limits) failures() quota.Limits {
 	return Share{RequestsPerSecond: l.FailuresPerAddress}.quota(defaultFailures, 0)
 }
 
-// CheckFor returns what is wrong with the limits of a server some of whose requests are
-// as large as this.
+// CheckFor returns the errors in the limits of a server whose largest request has the given size.
 func (l Limits) CheckFor(largest int) error {
 	switch total := *l.withDefaults().BodyBytes; {
 	case total < 0:
 		return errors.New("limits.body_bytes: must not be negative")
 	case total > 0 && total < 2*int64(largest):
-		return fmt.Errorf("limits.body_bytes: must be twice the largest request at least, which is %d bytes", largest)
+		return fmt.Errorf("limits.body_bytes: must be at least twice the largest request, which is %d bytes", largest)
 	}
 	return nil
 }

@@ -20,13 +20,12 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// Reload reads the policy, the server's certificate, the workloads' and the issuers'
-// authorities and the token of the metrics anew. The policy acts on the next request,
-// the rest on the next connection. If anything is wrong with any of them, all stay as
-// they were. The rest of the configuration is read at start only.
+// Reload reads the policy, the server's certificate, the authorities of workloads and issuers, and
+// the token for metrics again. The policy takes effect with the next request, the rest with the
+// next connection. If any file is invalid, nothing changes. The rest of the configuration is read
+// only at start.
 //
-// While the server serves it does so by itself when one of the files changes, and at
-// SIGHUP.
+// A running server reloads automatically when one of the files changes, and on SIGHUP.
 func (s *Server) Reload() error { return s.files.Reload() }
 
 // newFiles loads the files for the first time.
@@ -49,7 +48,7 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 	return err
 }
 
-// newSource waits for the first identity from the Workload API, if there is one.
+// newSource waits for the first identity from the Workload API, if one is configured.
 func (s *Server) newSource(metrics prometheus.Registerer) (err error) {
 	if s.config.TLS.WorkloadAPI == "" {
 		return nil
@@ -61,13 +60,13 @@ func (s *Server) newSource(metrics prometheus.Registerer) (err error) {
 	return err
 }
 
-// show uses the identity for all connections that are made from now on.
+// show uses the identity for all new connections.
 func (s *Server) show(identity *tls.Config) {
 	s.identity.Store(identity)
 	s.expiry.Set(identity.Certificates[0])
 }
 
-// load reads all files and then puts all in force.
+// load reads all files and then applies all of them.
 func (s *Server) load() error {
 	policy, err := loadPolicy(s.config.Auth.Policy)
 	if err != nil {
@@ -97,7 +96,7 @@ func (s *Server) load() error {
 	return nil
 }
 
-// warn logs what is in the policy to no effect.
+// warn logs rows of the policy that have no effect.
 func (s *Server) warn(policy *auth.Policy) {
 	needsResolver := s.steps.guard.Asks(accessv1.Role_ROLE_RESOLVER)
 	around := s.config.surroundings(needsResolver)
@@ -106,11 +105,11 @@ func (s *Server) warn(policy *auth.Policy) {
 		around.TrustDomains = slices.Collect(maps.Keys(s.source.Current().Bundles))
 	}
 	for _, warning := range policy.Warnings(around) {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "the policy is not as it was probably meant", slog.String("warning", warning))
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "the policy has a row without effect", slog.String("warning", warning))
 	}
 }
 
-// surroundings are what decides which rows of a policy can match.
+// surroundings returns the configuration that decides which rows of a policy can match.
 func (c Config) surroundings(needsResolver bool) auth.Surroundings {
 	around := auth.Surroundings{NeedsResolver: needsResolver, AnyTrustDomain: c.TLS.WorkloadAPI != ""}
 	for _, issuer := range c.Auth.Issuers {

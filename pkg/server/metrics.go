@@ -10,14 +10,14 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// ServeMetrics serves /metrics, /healthz and /readyz until the function it returns is
-// called. That comes after the drain, so that the end can be observed. The listener
-// is the caller's choice; a token that the configuration names is asked for.
+// ServeMetrics serves /metrics, /healthz, and /readyz until the returned function is called. Call
+// it after the drain, so that the end can be observed. Requests need the configured token, if
+// there is one.
 func (s *Server) ServeMetrics(ctx context.Context, lis net.Listener, metrics prometheus.Gatherer) (stop func()) {
 	return telemetry.Monitor{Metrics: metrics, Ready: s.ready, Token: s.token, Log: s.log}.Serve(ctx, lis)
 }
 
-// ready reports whether requests are taken.
+// ready reports whether the server accepts requests.
 func (s *Server) ready(ctx context.Context) bool {
 	got, err := s.health.Check(ctx, &healthv1.HealthCheckRequest{})
 	return err == nil && got.GetStatus() == healthv1.HealthCheckResponse_SERVING

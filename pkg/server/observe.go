@@ -24,14 +24,14 @@ func (s *Server) nameOf(full string) methodName {
 	return unknownMethod
 }
 
-// A call is what inner steps tell the outer ones about a request.
+// A call carries data about a request from inner steps to outer ones.
 type call struct {
 	principal auth.Principal
 }
 
 type callKey struct{}
 
-// observed counts the request and writes its one line to the log.
+// observed counts the request and writes its line to the log.
 func (s *Server) observed(ctx context.Context, method string, next func(context.Context) error) error {
 	begin, name, c := time.Now(), s.nameOf(method), &call{}
 	done := s.steps.requests.Begin(name.service, name.method)
@@ -51,8 +51,8 @@ func (s *Server) observed(ctx context.Context, method string, next func(context.
 	return err
 }
 
-// logAnswer writes the line of a request. Nothing in it comes from the request but
-// the id and who called: no name, no field's content.
+// logAnswer writes the log line of a request. The line contains nothing from the request except
+// its ID and the caller: no name, and no content of a field.
 func (s *Server) logAnswer(ctx context.Context, name methodName, c *call, a *answer, took time.Duration) {
 	level := s.levelOf(name, a)
 	if !s.log.Enabled(ctx, level) {
@@ -86,7 +86,7 @@ func codeName(a *answer) string {
 	return a.status.Code().String()
 }
 
-// failure describes what went wrong, for the log.
+// failure describes an error for the log.
 func failure(a *answer) []slog.Attr {
 	if a == nil {
 		return nil
@@ -105,9 +105,9 @@ func failure(a *answer) []slog.Attr {
 	return attrs
 }
 
-// levelOf returns how severe an answer is. What callers do wrong is information,
-// what stands in the way of all of them is a warning, what should not happen is an
-// error. Health checks and reflection are many and dull.
+// levelOf returns the log level of a response. Mistakes of callers are logged as information,
+// conditions that affect all callers as warnings, and unexpected conditions as errors. Health
+// checks and reflection are frequent and logged at debug level.
 func (s *Server) levelOf(name methodName, a *answer) slog.Level {
 	switch codeOfAnswer(a) {
 	case codes.Internal:

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// maxHeaderBytes bounds the headers of a request: a token of up to 16 KiB and little
-	// else.
+	// maxHeaderBytes is the maximum size of the headers of a request: a token of up to 16 KiB and a
+	// few other headers.
 	maxHeaderBytes = 32 << 10
-	// maxHandshake bounds how long a connection may take to say who it is.
+	// maxHandshake is the timeout of the handshake of a connection.
 	maxHandshake = 10 * time.Second
-	// streamWindow is how much of a request a client may send before the server reads
-	// it: the least that there is. The library's own choice grows to 16 MiB a stream.
+	// streamWindow is the number of bytes that a client may send before the server reads the request:
+	// the minimum. The library's own choice grows to 16 MiB for each stream.
 	streamWindow = 64 << 10
-	// connectionWindow is how much may be on its way to all of a connection's streams.
-	// No memory is held for it.
+	// connectionWindow is the number of bytes in flight to all streams of a connection. No memory is
+	// reserved for it.
 	connectionWindow = 4 << 20
-	// streamWorkers are goroutines that serve one request after another, so that each does not
-	// grow a stack of its own: that takes a fifth of the time of a short request. Where all
-	// are busy, requests get goroutines of their own.
+	// streamWorkers is the number of goroutines that serve requests one after the other, so that a
+	// request need not grow a new stack, which takes a fifth of the time of a short request. When all
+	// are busy, requests get their own goroutines.
 	streamWorkers = 64
-	// goodbye is how long the requests on a connection that grew old may take.
+	// goodbye is the time for pending requests when a connection is closed because of its age.
 	goodbye = time.Minute
 )
 
@@ -39,14 +39,14 @@ func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.Creds(credentials.NewTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13,
-			// Asked for each connection, so that a reload acts on the next one.
+			// Called for each connection, so that a reload takes effect with the next one.
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.identity.Load(), nil },
 		})),
 		grpc.ChainUnaryInterceptor(s.unaryChain()...),
 		grpc.ChainStreamInterceptor(s.streamChain()...),
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
 		grpc.ForceServerCodecV2(s.codec),
-		// What the library reads itself is for health and reflection.
+		// The library reads only requests for health and reflection itself.
 		grpc.MaxRecvMsgSize(maxOpenBytes),
 		grpc.InTapHandle(s.bounded),
 		grpc.InitialWindowSize(streamWindow),
@@ -68,19 +68,19 @@ func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 	return options
 }
 
-// tracing makes a span of each request to a method of the contract. It records the
-// method and the outcome; of messages not even the number.
+// tracing creates a span for each request to a method of the contract. It records the method and
+// the outcome, and nothing about the messages, not even their number.
 func (s *Server) tracing(t *telemetry.Telemetry) stats.Handler {
 	return otelgrpc.NewServerHandler(
 		otelgrpc.WithTracerProvider(t.Tracer),
 		otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		otelgrpc.WithPropagators(telemetry.Propagator()),
-		// The name of a method that there is not is the caller's text.
+		// The name of an unknown method is input of the caller.
 		otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool { return s.contract[s.nameOf(info.FullMethodName).service] }),
 	)
 }
 
-// requestSizes returns the size of the largest request of each method of the contract.
+// requestSizes returns the maximum size of a request for each method of the contract.
 func (s *Server) requestSizes(services []Service) map[string]int {
 	sizes := make(map[string]int, len(s.methods))
 	for full, name := range s.methods {

@@ -16,34 +16,33 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// A generated handler reads and decodes the request before anything else, so that a
-// stranger could fill the memory of the server, and be told that their message is
-// malformed. Here reading is a step of the chain that comes after authentication,
-// and a message that does not decode is known only to the validator, after
-// authorisation.
+// A generated handler reads and decodes the request first, so that unauthenticated callers could
+// fill the memory of the server, or learn that their message is malformed. In this server, reading
+// is a step of the chain that follows authentication, and only the validator, which follows
+// authorization, reports a message that does not decode.
 //
 //	handler → chain … authenticate → receive → authorize → validate → method
 //
-// The step reads the message itself, from the library's stream: so it knows how large
-// the message is before its bytes are let in, and takes them from the budget first.
+// The step reads the message itself from the stream of the library. It therefore knows the size of
+// the message before its bytes are read, and takes them from the budget first.
 
 const (
-	// maxOpenBytes is the size of the largest request to health and reflection, which
-	// strangers may call. No budget knows of them.
+	// maxOpenBytes is the maximum size of a request for health and reflection, which unauthenticated
+	// callers may send. No budget counts these.
 	maxOpenBytes = 4 << 10
-	// maxArrival is how long the request of a stream may take to arrive. The others have
-	// their deadline.
+	// maxArrival is the time in which the request of a stream must arrive. Other requests have their
+	// deadline.
 	maxArrival = 10 * time.Second
 )
 
-// A wire is what the library's stream of a request can do beside what it says it can. A
-// stream without these methods, of another version of the library, is not served.
+// A wire is the set of undocumented methods of the library's stream. A stream without them, from
+// another version of the library, is not served.
 type wire interface {
 	// RecvCompress returns the encoding of the messages.
 	RecvCompress() string
 	// ReadMessageHeader reads the five bytes before a message.
 	ReadMessageHeader(header []byte) error
-	// Read lets n bytes in and reads them.
+	// Read reads n bytes.
 	Read(n int) (mem.BufferSlice, error)
 }
 
@@ -55,7 +54,7 @@ func wireOf(ctx context.Context) (wire, error) {
 	return w, nil
 }
 
-// A reception is a request that has not been read yet, and what it weighs then.
+// A reception is a request that has not been read yet, with its load.
 type reception struct {
 	into any
 	load load
@@ -63,8 +62,8 @@ type reception struct {
 
 type receptionKey struct{}
 
-// receivedLate returns the description of a service whose handlers leave the reading
-// to the step that [Server.receive] is.
+// receivedLate returns the description of a service whose handlers leave the reading to the step
+// [Server.receive].
 func receivedLate(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
 	wrapped := *desc
 	wrapped.Methods = make([]grpc.MethodDesc, len(desc.Methods))
@@ -90,21 +89,20 @@ func readLater(handle grpc.MethodHandler) grpc.MethodHandler {
 	}
 }
 
-// uncompressed refuses requests that are compressed: a few bytes could become as many as
-// a request may have. Responses are not compressed either, as their sizes would tell of
-// what is in them.
+// uncompressed refuses compressed requests: a few bytes could expand to the maximum size.
+// Responses are not compressed either, because their sizes would reveal their content.
 func (s *Server) uncompressed(ctx context.Context, _ string, next func(context.Context) error) error {
 	w, err := wireOf(ctx)
 	if err != nil {
 		return err
 	}
 	if name := w.RecvCompress(); name != "" && name != encoding.Identity {
-		return fault.Field("grpc-encoding", "must be absent or identity: requests are not compressed")
+		return fault.Field("grpc-encoding", "must be absent or identity; compressed requests are not supported")
 	}
 	return next(ctx)
 }
 
-// receive is the step that reads the request. One that does not decode stays empty.
+// receive is the step that reads the request. A request that does not decode remains empty.
 func (s *Server) receive(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	r, ok := ctx.Value(receptionKey{}).(*reception)
 	if !ok || r.into != req {
@@ -120,7 +118,7 @@ func (s *Server) receive(ctx context.Context, req any, info *grpc.UnaryServerInf
 	return handler(context.WithValue(ctx, loadKey{}, &r.load), req)
 }
 
-// read reads the one request of a method, and returns what is wrong with it.
+// read reads the single request of a method. The error wrong is for the validator.
 func (s *Server) read(ctx context.Context, req any, method string, l *load) (wrong, err error) {
 	w, err := wireOf(ctx)
 	if err != nil {
@@ -150,13 +148,12 @@ func (s *Server) read(ctx context.Context, req any, method string, l *load) (wro
 	return nil, nil
 }
 
-// headerBytes is the length of what is before a message: whether it is compressed, and
-// its length.
+// headerBytes is the length of the prefix of a message: the compression flag and the length.
 const headerBytes = 5
 
-// announced reads the length of a request that is about to come, and returns what is
-// wrong with it. One that is too large is refused at once: whether its principal may call
-// is not known without reading it.
+// announced reads the length of the next request. The error wrong is for the validator. A request
+// that is too large is refused immediately, because its authorization cannot be checked without
+// reading it.
 func (s *Server) announced(ctx context.Context, w wire, method string) (size int, wrong, err error) {
 	var header [headerBytes]byte
 	if err := w.ReadMessageHeader(header[:]); errors.Is(err, io.EOF) {
@@ -177,8 +174,8 @@ func (s *Server) announced(ctx context.Context, w wire, method string) (size int
 	return int(length), nil, nil
 }
 
-// receiveFirst is the step that reads the request of a stream, in the same way but
-// when the method asks for it. Health and reflection read theirs themselves.
+// receiveFirst is the step that reads the request of a stream in the same way, when the method
+// requests it. Health and reflection read their own.
 func (s *Server) receiveFirst(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if !s.contract[s.nameOf(info.FullMethod).service] {
 		return handler(srv, ss)
@@ -191,7 +188,7 @@ func (s *Server) receiveFirst(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	}})
 }
 
-// readSoon is read for a request that has no deadline. It weighs nothing once it is read.
+// readSoon is read for a request without a deadline. Its load is released as soon as it is read.
 func (s *Server) readSoon(ctx context.Context, req any, method string) (wrong, err error) {
 	type outcome struct{ wrong, err error }
 	read := make(chan outcome, 1)
@@ -216,7 +213,7 @@ func (s *Server) readSoon(ctx context.Context, req any, method string) (wrong, e
 	}
 }
 
-// firstReceived is a stream whose messages are received by a function.
+// firstReceived is a stream that receives messages with a function.
 type firstReceived struct {
 	within
 	receive func(any) error
@@ -227,8 +224,8 @@ func (r *firstReceived) RecvMsg(req any) error { return r.receive(req) }
 
 type problemKey struct{}
 
-// problem returns what was wrong with the request of ctx when it was read, or nil.
-// Whoever may not call is not told, so it waits in the context for the validator.
+// problem returns the error from reading the request of ctx, or nil. Unauthorized callers must not
+// see it, so it stays in the context until validation.
 func problem(ctx context.Context) error {
 	switch found := ctx.Value(problemKey{}).(type) {
 	case error:
@@ -240,15 +237,15 @@ func problem(ctx context.Context) error {
 }
 
 func malformed() error {
-	return fault.New(fault.InvalidArgument, fault.InvalidField, "the request is not the message that the method takes")
+	return fault.New(fault.InvalidArgument, fault.InvalidField, "the request is not a valid message for this method")
 }
 
 func tooLarge(limit int) error {
-	return fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request is larger than the method takes").
+	return fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the request exceeds the maximum size for this method").
 		With("limit_bytes", strconv.Itoa(limit))
 }
 
-// A codec is the library's codec for protobuf. It sends a [reply] with what becomes of it.
+// A codec is the library's protobuf codec. It also releases the load of a [reply].
 type codec struct {
 	encoding.CodecV2
 	charge func(l *load, size int)

@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// reflected lets reflection pass as far as the configuration opens it. Where it is
-// off, there is no such method.
+// reflected admits reflection requests according to the configuration. If reflection is off, the
+// method does not exist.
 func (s *Server) reflected(ctx context.Context, method string, next func(context.Context) error) error {
 	if s.config.Reflection != reflectionAuthenticated || !strings.HasPrefix(method, "/grpc.reflection.") {
 		return next(ctx)
@@ -19,7 +19,7 @@ func (s *Server) reflected(ctx context.Context, method string, next func(context
 		return err
 	}
 	if len(p.Grants) == 0 {
-		return fault.New(fault.PermissionDenied, fault.Denied, "the caller may not do this")
+		return fault.New(fault.PermissionDenied, fault.Denied, "permission denied")
 	}
 	return next(auth.NewContext(ctx, p))
 }

@@ -183,7 +183,7 @@ func TestChangedPolicyIsFollowedWhileServing(t *testing.T) {
 	if err := getSecret(t, client); err != nil {
 		t.Errorf("GetSecret() with a broken policy on disk = %v, want OK by the one before", err)
 	}
-	eventually(t, "the line", func() bool { return strings.Contains(env.Log.String(), `"level":"ERROR","msg":"reload refused`) })
+	eventually(t, "the line", func() bool { return strings.Contains(env.Log.String(), `"level":"ERROR","msg":"reload failed`) })
 	servertest.MustNotHold(t, "the log", env.Log.String(), canary)
 	install(t, env.Config().Auth.Policy, cfg.Auth.Policy)
 	eventually(t, "the end of the alarm", func() bool { return alarm("0") })

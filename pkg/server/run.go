@@ -9,9 +9,8 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// Run serves the services as the configuration says until ctx ends, drains, and
-// closes them, the last one first. It owns the services from the call on and closes
-// them also when it fails to start.
+// Run serves the services until ctx ends, drains, and closes them in reverse order. It owns the
+// services from the call on, and also closes them if it fails to start.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Service) (err error) {
 	defer func() { err = errors.Join(err, CloseAll(services)) }()
 	s, err := New(cfg, t, services...) //nolint:contextcheck // requests bring their own contexts
@@ -33,7 +32,7 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Se
 	return s.Serve(ctx, lis)
 }
 
-// CloseAll closes services, the last first.
+// CloseAll closes services in reverse order.
 func CloseAll(services []Service) error {
 	var errs []error
 	for i := len(services) - 1; i >= 0; i-- {

@@ -1,46 +1,44 @@
-// Package server runs gRPC services: it turns a [Config] into a listener with TLS,
-// a chain of steps around every request, and a graceful end.
+// Package server runs gRPC services: a TLS listener, a chain of steps around every request, and a
+// graceful shutdown, all configured by a [Config].
 //
 // # The chain
 //
 // From the outside in:
 //
-//	deadline      each request has one
-//	recover       a panic of the chain ends one request, not the server
-//	request id    and the trace, which the stats handler has begun before
-//	log, metrics  one line and one count per request, whatever becomes of it
-//	status        faults, other errors and panics become what the caller gets
-//	authenticate  who is it
-//	share         do they leave something for others
-//	receive       only now the request is read, if there is room for its bytes
-//	authorize     may they
-//	weigh         does their workspace leave something for others
-//	validate      is the request well-formed
+//	deadline      every request has one
+//	recover       a panic in the chain ends one request, not the server
+//	request id    and the trace, which the stats handler started before
+//	log, metrics  one line and one count per request, whatever its result
+//	status        converts faults, other errors, and panics to the response
+//	authenticate  determines the caller
+//	share         limits the caller
+//	receive       reads the request, if there is room for its bytes
+//	authorize     checks the caller's roles
+//	weigh         limits the workspace
+//	validate      checks the fields of the request
 //
-// A stream of responses passes the same steps but for the deadline: it ends with its
-// caller, with the server, or with the right to it, which is looked at again before
-// each response.
+// A response stream passes the same steps except the deadline. It ends with its caller, with the
+// server, or when its caller is no longer authorized, which is checked again before each response.
 //
-// Who a caller is and what they may do is decided before their request is looked
-// at, so a stranger with a malformed request is told UNAUTHENTICATED. Panics of
-// handlers are caught by the status step, so that they are logged and counted as
-// what they become. Status codes are written in one file, status.go.
+// Authentication and authorization come before any check of the request, so a malformed request of
+// an unauthenticated caller returns UNAUTHENTICATED. The status step catches panics of handlers,
+// so that they are logged and counted with their status. Status codes appear in one file,
+// status.go.
 //
 // # Changing files
 //
-// The policy, certificates and authorities are read again when they change (package
-// reload). A change of the policy acts on the next request. What a connection was
-// made with acts for as long as it lives, which is an hour at most. Certificates and
-// authorities may come from a SPIFFE Workload API instead (package workload).
+// The server reloads the policy, certificates, and authorities when they change (package reload).
+// A new policy takes effect with the next request. A connection keeps its certificate and
+// authority, for at most an hour. A SPIFFE Workload API can provide certificates and authorities
+// instead (package workload).
 //
-// # Fitting in
+// # Services
 //
-// A [Service] registers its methods; each needs an access option and compiling
-// validation rules, or the server does not start. Handlers return faults, and
-// anything else for what the caller need not understand. Beside them every server
-// tells callers who they are (keyward.access.v1.AccessService). [Author] names who makes
-// a change. [Run] is all that a main needs; [New] and [Server.Serve] are for
-// programs that hold several servers, and for tests.
+// A [Service] registers its methods. The server does not start if a method has no access option or
+// invalid validation rules. Handlers return faults for errors that callers should understand, and
+// any other errors for the rest. Every server also provides keyward.access.v1.AccessService.
+// [Author] returns the author of a change. Programs call [Run]. Programs with several servers, and
+// tests, use [New] and [Server.Serve].
 package server
 
 import (
@@ -64,30 +62,30 @@ import (
 	"github.com/keyward/keyward/pkg/workload"
 )
 
-// A Service is one or more gRPC services and what they stand on.
+// A Service is one or more gRPC services and their resources.
 type Service interface {
 	// Register registers the gRPC services.
 	Register(grpc.ServiceRegistrar)
-	// Close ends the service. It is called when no request is under way any more,
-	// and may be called again, to no effect.
+	// Close ends the service. It is called after the last request has finished. Calling it again has
+	// no effect.
 	Close() error
 }
 
-// A PolicyReader is a Service that looks at who may call what.
+// A PolicyReader is a Service that reads the policy.
 type PolicyReader interface {
-	// UsePolicies hands it the policy in force, before the server serves.
+	// UsePolicies passes the holder of the current policy to the service before the server starts to
+	// serve.
 	UsePolicies(*auth.Policies)
 }
 
-// A Receiver is a Service some of whose methods take requests that are larger than
-// Limits.MaxReceiveBytes.
+// A Receiver is a Service with methods that accept requests above Limits.MaxReceiveBytes.
 type Receiver interface {
-	// MaxReceiveBytes returns the size of the largest request of these methods, by
-	// their full names, such as /keyward.allowlist.v1.AllowlistService/Encrypt.
+	// MaxReceiveBytes returns the maximum size of a request for these methods, by full name, such as
+	// /keyward.allowlist.v1.AllowlistService/Encrypt.
 	MaxReceiveBytes() map[string]int
 }
 
-// A Server serves services over gRPC. It is built by [New] and serves once.
+// A Server serves services over gRPC. [New] creates it, and it serves once.
 type Server struct {
 	config Config
 	limits Limits
@@ -110,7 +108,7 @@ type Server struct {
 	draining chan struct{} // closed when the drain begins
 }
 
-// steps are the parts of the chain that have something to remember.
+// steps are the parts of the chain that have state.
 type steps struct {
 	requests      *telemetry.Requests
 	authenticator *auth.Authenticator
@@ -119,8 +117,8 @@ type steps struct {
 	validator     *validator
 }
 
-// New returns a server for the services. It reads the files that the configuration
-// names, and waits for the Workload API if there is one, but does not listen yet.
+// New returns a server for the services. It reads the configured files and waits for the Workload
+// API, if one is configured, but does not listen yet.
 func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check server configuration: %w", err)
@@ -187,10 +185,9 @@ func newSteps(cfg Config, policies *auth.Policies, c *catalogue, metrics prometh
 	return s, nil
 }
 
-// Serve serves on the listeners until ctx ends or one of them fails. Then it takes
-// no new requests, lets those under way finish for as long as Limits.Drain, cancels
-// the rest, and returns when no handler runs any more. Meanwhile it reloads its files
-// when they change.
+// Serve serves on the listeners until ctx ends or one of them fails. Then it refuses new requests,
+// waits up to Limits.Drain for pending ones, cancels the rest, and returns when no handler is
+// running. While it serves, it reloads its files when they change.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	defer s.follow(ctx)()
@@ -208,7 +205,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	s.drain(ctx)
 	for ; ended < len(listeners); ended++ {
-		// The end may come before a listener was served at all.
+		// ctx may end before a listener was served.
 		if late := <-failed; !errors.Is(late, grpc.ErrServerStopped) {
 			err = errors.Join(err, late)
 		}
@@ -219,7 +216,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-// drain lets the requests under way finish, up to a limit.
+// drain waits for pending requests, up to a limit.
 func (s *Server) drain(ctx context.Context) {
 	s.health.Shutdown() // load balancers look elsewhere from now on
 	close(s.draining)   // streams have no end of their own
@@ -233,7 +230,7 @@ func (s *Server) drain(ctx context.Context) {
 	select {
 	case <-finished:
 	case <-limit.C:
-		s.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time and are cut off")
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the drain timed out; the remaining requests are canceled")
 		s.grpc.Stop()
 		<-finished
 	}

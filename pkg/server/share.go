@@ -10,7 +10,7 @@ import (
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 )
 
-// shares hold principals to what they can take of the server.
+// shares limit the requests of principals.
 type shares struct{ principals, resolvers *quota.Limiter }
 
 func newShares(l Limits) (s shares, err error) {
@@ -21,7 +21,7 @@ func newShares(l Limits) (s shares, err error) {
 	return s, err
 }
 
-// of returns what the principal is held to.
+// of returns the limits of the principal.
 func (s shares) of(p auth.Principal) *quota.Limiter {
 	if slices.ContainsFunc(p.Grants, func(g auth.Grant) bool { return g.Role == accessv1.Role_ROLE_RESOLVER }) {
 		return s.resolvers
@@ -29,8 +29,8 @@ func (s shares) of(p auth.Principal) *quota.Limiter {
 	return s.principals
 }
 
-// shared refuses a request of a principal who makes too many, before it is read.
-// What the open services are asked is nobody's.
+// shared refuses a request of a principal over its rate limit, before the request is read.
+// Requests to open services are not counted.
 func (s *Server) shared(ctx context.Context, method string, next func(context.Context) error) error {
 	p := auth.FromContext(ctx)
 	if p.Subject == "" {
@@ -44,8 +44,8 @@ func (s *Server) shared(ctx context.Context, method string, next func(context.Co
 	})
 }
 
-// occupied refuses a request of a principal who has too many under way. It is all
-// that streams are held to: they are few, and last.
+// occupied refuses a request of a principal with too many concurrent requests. It is the only
+// limit for streams, which are few and long-lived.
 func (s *Server) occupied(ctx context.Context, _ string, next func(context.Context) error) error {
 	p := auth.FromContext(ctx)
 	if p.Subject == "" {

@@ -19,15 +19,15 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// maxViolations is how many wrong fields an answer names. Answers to errors travel
-// in headers, which clients and proxies bound.
+// maxViolations is the maximum number of violations in a response. Errors are sent in headers,
+// whose size clients and proxies limit.
 const maxViolations = 32
 
-// errUnknownMethod is what a call to a method ends with that the server has not.
-var errUnknownMethod = errors.New("the server has no such method")
+// errUnknownMethod is the error of a call to an unknown method.
+var errUnknownMethod = errors.New("unknown method")
 
-// An answer is an error on its way to the caller: the status is what they get, the
-// fields and the cause are for the log.
+// An answer is an error response. The status is for the caller; the fields and the cause are for
+// the log.
 type answer struct {
 	status *status.Status
 	reason fault.Reason
@@ -35,17 +35,17 @@ type answer struct {
 	cause  error
 }
 
-// GRPCStatus is what the gRPC library sends.
+// GRPCStatus returns the status that the gRPC library sends.
 func (a *answer) GRPCStatus() *status.Status { return a.status }
 
 func (a *answer) Error() string { return string(a.reason) }
 
 func (a *answer) Unwrap() error { return a.cause }
 
-// answerTo turns the error of a handler, or of a step before it, into the answer.
-// What is no fault, and nothing known from the store or the context, is INTERNAL
-// with the request id and nothing more. That includes a status from a service
-// that the handler called: it speaks of another request.
+// answerTo converts the error of a handler or of an earlier step to the response. An error that is
+// neither a fault nor a known error of the store or the context becomes INTERNAL with the request
+// ID and nothing else. That includes a status from a service that the handler called, because it
+// is about another request.
 func answerTo(ctx context.Context, err error) *answer {
 	f, known := fault.From(err)
 	if !known {
@@ -53,7 +53,7 @@ func answerTo(ctx context.Context, err error) *answer {
 	}
 	code := codeOf(f.Kind)
 	if errors.Is(err, errUnknownMethod) {
-		f, known = fault.New(0, fault.MethodNotAllowed, "the server has no such method"), true
+		f, known = fault.New(0, fault.MethodNotAllowed, "unknown method"), true
 		code = codes.Unimplemented
 	}
 	a := &answer{reason: f.Reason, status: describe(status.New(code, f.Message), f, telemetry.RequestID(ctx))}
@@ -66,10 +66,9 @@ func answerTo(ctx context.Context, err error) *answer {
 	return a
 }
 
-// withoutKeys returns the path of a field without the keys of maps, which callers
-// chose: what is pasted into a wrong place may be a secret, and must not reach the log.
-// All from the first key to the end of the last goes, since a key could look like what
-// comes between two.
+// withoutKeys returns the path of a field without map keys. Callers choose these keys, and a
+// secret that was pasted into the wrong place must not reach the log. Everything from the first
+// key to the end of the last one is removed, because a key could contain any delimiter.
 func withoutKeys(path string) string {
 	before, rest, keyed := strings.Cut(path, `["`)
 	if !keyed {
@@ -81,8 +80,8 @@ func withoutKeys(path string) string {
 	return before + "[]"
 }
 
-// answerOf returns the answer of health and reflection, which are the library's and
-// speak in status codes. The code stays as it is, the text could quote the request.
+// answerOf returns the error response of health and reflection, which belong to the library and
+// return status codes. The code remains; the text is replaced, because it could quote the request.
 func answerOf(ctx context.Context, err error) *answer {
 	st, ok := status.FromError(err)
 	if _, ours := fault.From(err); ours || !ok {
@@ -91,8 +90,7 @@ func answerOf(ctx context.Context, err error) *answer {
 	return &answer{status: status.New(st.Code(), "the request was not served")}
 }
 
-// translate returns the fault for an error that is none, and whether it is the
-// caller's to understand.
+// translate returns the fault for another error, and whether the caller should understand it.
 func translate(ctx context.Context, err error) (f *fault.Error, known bool) {
 	switch {
 	case errors.Is(err, kv.ErrOverloaded):
@@ -106,18 +104,18 @@ func translate(ctx context.Context, err error) (f *fault.Error, known bool) {
 			"the request took longer than its deadline; a change may or may not have been made"), true
 	case errors.Is(err, context.Canceled), late(ctx, err, codes.Canceled):
 		return fault.New(fault.Canceled, fault.Cancelled,
-			"the caller went away; a change may or may not have been made"), true
+			"the caller canceled the request; a change may or may not have been made"), true
 	}
-	return fault.New(0, fault.Internal, "something went wrong in the server; its log knows more by the request id"), false
+	return fault.New(0, fault.Internal, "internal error; see the server log for this request ID"), false
 }
 
-// late reports whether err is what a called service says when the request's own
-// time is over.
+// late reports whether err is the status of a called service after the request's own deadline has
+// passed.
 func late(ctx context.Context, err error, code codes.Code) bool {
 	return ctx.Err() != nil && status.Code(err) == code
 }
 
-// unread returns the fault for a request that did not arrive, or not in time.
+// unread returns the fault for a request that did not arrive in time.
 func unread(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -156,7 +154,7 @@ func codeOf(kind fault.Kind) codes.Code {
 	}
 }
 
-// describe adds the details that the contract promises.
+// describe adds the error details that the contract promises.
 func describe(st *status.Status, f *fault.Error, requestID string) *status.Status {
 	details := []protoadapt.MessageV1{
 		&errdetails.ErrorInfo{Reason: string(f.Reason), Domain: fault.Domain, Metadata: f.Metadata},
@@ -180,9 +178,9 @@ func describe(st *status.Status, f *fault.Error, requestID string) *status.Statu
 	return full
 }
 
-// A panicError is a panic as the log may see it. The value of a panic could be or
-// hold anything, so only its type is kept, and the text of those that the runtime
-// makes. Of the stack there are functions and lines: see [telemetry.Stack].
+// A panicError is a panic in a form that may be logged. The value of a panic could contain
+// anything, so only its type is kept, and the text of runtime errors. Of the stack, functions and
+// lines are kept; see [telemetry.Stack].
 type panicError struct {
 	what  string
 	stack []string
@@ -190,12 +188,12 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + p.what }
 
-// panicked describes the panic that the calling deferred function recovered.
+// panicked describes a panic that a deferred function recovered.
 func panicked(value any) error {
 	p := &panicError{stack: telemetry.Stack(2)}
 	var elsewhere *kv.PanicError
 	if err, ok := value.(error); ok && errors.As(err, &elsewhere) {
-		// It was raised in a goroutine of the store, and again where its caller waited.
+		// It was raised in a goroutine of the store and raised again in the waiting caller.
 		value, p.stack = elsewhere.Value, append(telemetry.Frames(elsewhere.Stack), p.stack...)
 	}
 	p.what = fmt.Sprintf("value of type %T", value)

@@ -14,35 +14,33 @@ import (
 	"github.com/keyward/keyward/pkg/workload"
 )
 
-// TLSConfig is who the server is and which workloads it believes: by files, all PEM, or
-// by a SPIFFE Workload API. There is no port without TLS.
+// TLSConfig configures the certificate of the server and the trusted workloads, with PEM files or
+// a SPIFFE Workload API. All ports use TLS.
 type TLSConfig struct {
-	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
-	// that takes the place of all files: it gives the server's certificate with its key,
-	// and the authorities of its own trust domain and those it is federated with.
+	// WorkloadAPI is the address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`. It
+	// replaces all files: it provides the server's certificate and key, and the authorities of its
+	// own trust domain and of federated ones.
 	WorkloadAPI string `yaml:"workload_api"`
-	// Certificate is the file with the server's certificate chain. Required without
-	// WorkloadAPI.
+	// Certificate is the file with the server's certificate chain. Required without WorkloadAPI.
 	Certificate string `yaml:"certificate"`
 	// Key is the file with the certificate's private key. Required without WorkloadAPI.
 	Key string `yaml:"key"`
-	// ClientTrust is the file with the authorities of workloads' certificates.
-	// Empty: no workload can call with a certificate.
+	// ClientTrust is the file with the authorities of workloads' certificates. Default: workloads
+	// cannot call with a certificate.
 	ClientTrust string `yaml:"client_trust"`
 	// TrustDomain is the SPIFFE trust domain of the workloads, such as
 	// `keyward.example`. Required with ClientTrust.
 	TrustDomain string `yaml:"trust_domain"`
-	// TrustDomains are further trust domains, each with authorities of its own. An
-	// authority vouches for workloads of its trust domain only.
+	// TrustDomains are additional trust domains, each with its own authorities. An authority is
+	// trusted only for workloads of its trust domain.
 	TrustDomains []TrustDomainConfig `yaml:"trust_domains"`
 }
 
-// TrustDomainConfig is a SPIFFE trust domain whose workloads are believed.
+// TrustDomainConfig is a trusted SPIFFE trust domain.
 type TrustDomainConfig struct {
 	// Name is the trust domain, such as `keyward.example`. Required.
 	Name string `yaml:"name"`
-	// ClientTrust is the file with the authorities of its workloads' certificates, PEM.
-	// Required.
+	// ClientTrust is the PEM file with the authorities of its workloads' certificates. Required.
 	ClientTrust string `yaml:"client_trust"`
 }
 
@@ -54,10 +52,10 @@ func (c TLSConfig) trustDomains() []TrustDomainConfig {
 	return append([]TrustDomainConfig{{Name: c.TrustDomain, ClientTrust: c.ClientTrust}}, c.TrustDomains...)
 }
 
-// believesWorkloads reports whether any workload can call with a certificate.
+// believesWorkloads reports whether workloads can call with a certificate.
 func (c TLSConfig) believesWorkloads() bool { return c.WorkloadAPI != "" || len(c.trustDomains()) > 0 }
 
-// check returns all that is wrong with the configuration.
+// check returns all errors in the configuration.
 func (c TLSConfig) check() error {
 	if c.WorkloadAPI == "" {
 		return errors.Join(required("tls.certificate", c.Certificate), required("tls.key", c.Key), c.checkTrust())
@@ -67,12 +65,12 @@ func (c TLSConfig) check() error {
 		errs = append(errs, fmt.Errorf("tls.workload_api: %w", err))
 	}
 	if c.Certificate != "" || c.Key != "" || c.ClientTrust != "" || c.TrustDomain != "" || len(c.TrustDomains) > 0 {
-		errs = append(errs, errors.New("tls.workload_api: takes the place of all other settings of tls"))
+		errs = append(errs, errors.New("tls.workload_api: cannot be combined with other settings of tls"))
 	}
 	return errors.Join(errs...)
 }
 
-// checkTrust returns all that is wrong with the trust domains.
+// checkTrust returns all errors in the trust domains.
 func (c TLSConfig) checkTrust() error {
 	var errs []error
 	if _, err := spiffeid.TrustDomainFromString(c.TrustDomain); c.ClientTrust != "" && err != nil {

@@ -145,8 +145,8 @@ func TestWorkloadAPITakesThePlaceOfFiles(t *testing.T) {
 	for _, tt := range []struct{ name, tls, want string }{
 		{"alone", `workload_api: "unix:///run/spire/agent.sock"`, ""},
 		{"not a socket", `workload_api: "tcp://127.0.0.1:8081"`, "tls.workload_api: must be the address of a Unix socket"},
-		{"beside a certificate", `workload_api: "unix:///run/a", certificate: c`, "takes the place"},
-		{"beside a trust domain", `workload_api: "unix:///run/a", trust_domains: [{name: a.example, client_trust: a.pem}]`, "takes the place"},
+		{"beside a certificate", `workload_api: "unix:///run/a", certificate: c`, "cannot be combined"},
+		{"beside a trust domain", `workload_api: "unix:///run/a", trust_domains: [{name: a.example, client_trust: a.pem}]`, "cannot be combined"},
 		{"neither", ``, "tls.certificate: is required"},
 	} {
 		cfg, err := load(t, "listen: 127.0.0.1:1\nauth: {policy: p}\ntls: {"+tt.tls+"}\n")

@@ -36,7 +36,7 @@ var (
 	// ErrRecipient reports an invalid public key.
 	ErrRecipient = errors.New("must be an X25519 public key of 32 bytes")
 	// ErrOpen reports a value that was sealed for another recipient or another place.
-	ErrOpen = errors.New("the value does not open for this recipient")
+	ErrOpen = errors.New("the value cannot be opened by this recipient")
 )
 
 // A Place is the secret and version to which a value belongs. The value cannot be opened for any

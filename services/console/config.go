@@ -40,7 +40,7 @@ func (c Config) Check() error {
 	var errs []error
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		errs = append(errs, errors.New("console.issuer: must be an https URL without user, query and fragment"))
+		errs = append(errs, errors.New("console.issuer: must be an https URL without user, query, or fragment"))
 	}
 	if c.ClientID == "" {
 		errs = append(errs, errors.New("console.client_id: is required"))

@@ -118,7 +118,7 @@ func (h *held) loadClient(c Config) error {
 	}
 	h.roots = x509.NewCertPool()
 	if !h.roots.AppendCertsFromPEM(pem) {
-		return errors.New("read ca: the file holds no certificate")
+		return errors.New("read ca: the file contains no certificate")
 	}
 	return nil
 }
