@@ -1,10 +1,10 @@
-// Package destination parses the host and port that a credential is sent to.
+// Package destination parses the host and port to which a credential is sent.
 //
-// The vault stores the destinations that a CREDENTIAL allows, and the allowlist sends to the
-// URL of an endpoint. Both compare a [Destination], so both read hosts and ports here:
-// [Parse] reads an entry of `allowed_hosts`, which has one spelling, and [ParseAuthority] reads
-// the authority of a URL in any spelling. Two destinations are the same if and only if they
-// are equal.
+// The vault stores the destinations that a CREDENTIAL allows, and the allowlist sends it to the
+// URL of an endpoint. Both compare a [Destination], so both parse hosts and ports with this
+// package: [Parse] parses an entry of `allowed_hosts`, which has one spelling, and
+// [ParseAuthority] parses the authority of a URL in any spelling. Two destinations are the same if
+// and only if they are equal.
 package destination
 
 import (
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// HTTPS is the port of an https URL that names none.
+// HTTPS is the port of an https URL without a port.
 const HTTPS = 443
 
 const (
@@ -24,7 +24,7 @@ const (
 	maxLabel = 63
 )
 
-// The errors of [Parse], [ParseHost] and [ParseAuthority]. None repeats what was parsed:
+// The errors of [Parse], [ParseHost], and [ParseAuthority]. They do not repeat the input, because
 // people paste credentials into URLs.
 var (
 	ErrEntry = errors.New("must be a host or host:port: a lower-case DNS name or an IP address in its usual form, " +
@@ -34,7 +34,7 @@ var (
 	ErrPort     = errors.New("must have a port between 1 and 65535, or none")
 )
 
-// A Destination is a host and a port. The zero Destination is none.
+// A Destination is a host and a port. The zero Destination is not valid.
 type Destination struct {
 	// Host is a lower-case DNS name in its ASCII form without trailing dot, or an IP address
 	// in its usual form without brackets.
@@ -42,8 +42,8 @@ type Destination struct {
 	Port uint16
 }
 
-// Parse parses an entry of `allowed_hosts`: `host` stands for port 443, and `host:port` for
-// that port. An IPv6 address that a port follows is in brackets.
+// Parse parses an entry of `allowed_hosts`: `host` means port 443, and `host:port` means that
+// port. An IPv6 address with a port is in brackets.
 func Parse(text string) (Destination, error) {
 	if host, err := ParseHost(text); err == nil {
 		return Destination{Host: host, Port: HTTPS}, nil
@@ -55,7 +55,7 @@ func Parse(text string) (Destination, error) {
 	return d, nil
 }
 
-// ParseHost parses a host without port in the form that [Destination] has it.
+// ParseHost parses a host without a port in the form of [Destination].
 func ParseHost(text string) (string, error) {
 	host, err := parseHost(Destination{Host: text}.bracketed())
 	if err != nil || host != text {
@@ -64,9 +64,9 @@ func ParseHost(text string) (string, error) {
 	return host, nil
 }
 
-// ParseAuthority parses the authority of an https URL, without user information. It accepts
-// what clients take for the same host: upper case, internationalized names, a trailing dot,
-// and an empty port.
+// ParseAuthority parses the authority of an https URL, without user information. It accepts all
+// spellings that clients treat as the same host: upper case, internationalized names, a trailing
+// dot, and an empty port.
 func ParseAuthority(text string) (Destination, error) {
 	host, port := text, ""
 	if end := strings.LastIndexByte(text, ']'); end >= 0 {
@@ -85,7 +85,7 @@ func ParseAuthority(text string) (Destination, error) {
 	return d, nil
 }
 
-// String returns the destination as [Parse] reads it, without port 443.
+// String returns the destination in the form of [Parse], without port 443.
 func (d Destination) String() string {
 	if d.Port == HTTPS {
 		return d.Host
@@ -93,7 +93,7 @@ func (d Destination) String() string {
 	return d.Authority()
 }
 
-// Authority returns the destination as it stands in an https URL, without port 443.
+// Authority returns the destination as the authority of an https URL, without port 443.
 func (d Destination) Authority() string {
 	if d.Port == HTTPS {
 		return d.bracketed()
@@ -121,7 +121,7 @@ func parsePort(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseHost parses a host that has brackets if it is an IPv6 address.
+// parseHost parses a host. An IPv6 address must be in brackets.
 func parseHost(text string) (string, error) {
 	if inner, found := strings.CutPrefix(text, "["); found {
 		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
@@ -134,8 +134,8 @@ func parseHost(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Some clients read a host whose last label is a number as an IPv4 address in one of its
-	// odd spellings, so only the usual spelling is accepted.
+	// Some clients interpret a host whose last label is a number as an IPv4 address in an unusual
+	// spelling, so only the usual spelling is accepted.
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
 		if _, err := netip.ParseAddr(name); err != nil {
@@ -159,7 +159,7 @@ func asciiHost(text string) (string, error) {
 			return "", ErrHost
 		}
 	}
-	// What the mapping makes must map to itself, or the form would not be normal.
+	// The result of the mapping must map to itself, otherwise the form is not normal.
 	if again, err := idna.Lookup.ToASCII(name); err != nil || again != name {
 		return "", ErrHost
 	}

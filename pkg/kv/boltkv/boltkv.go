@@ -1,52 +1,46 @@
-// Package boltkv is a [kv.Store] in one file, held by one process.
+// Package boltkv implements [kv.Store] in one file that one process holds.
 //
-// It stands on bbolt, a B+ tree that is copied on write, and adds what the
-// promises of package kv need.
+// It is based on bbolt, a copy-on-write B+ tree, and adds what the promises of package kv require.
 //
 // # Group commit
 //
-// A commit costs one or two syncs of the disk, however much it holds. So one
-// goroutine, the writer, takes every update that waits, runs the functions one
-// after the other inside a single bbolt transaction, and commits them together.
-// Nobody waits for a group to fill: the next group is what gathered while the
-// disk was busy with the last one. bbolt's own Batch waits instead, and runs all
-// its members again when one of them fails.
+// A commit costs one or two syncs of the disk, whatever its size. One goroutine, the writer,
+// therefore takes all waiting updates, runs their functions one after the other in a single bbolt
+// transaction, and commits them together. Updates do not wait for a group to fill: the next group
+// consists of the updates that arrived during the last sync. bbolt's own Batch waits instead, and
+// runs all functions again when one of them fails.
 //
-// Each function writes to an overlay, which reaches the transaction only if the
-// function succeeds. So a function that fails, panics or writes too much leaves
-// no trace, and the others in its group do not notice. All of a group are
-// answered after its commit, the failed ones too: what made them fail may have
-// been written by another member of the group.
+// Each function writes to an overlay, which is applied to the transaction only if the function
+// succeeds. A function that fails, panics, or writes too much leaves no trace and does not affect
+// the others in its group. All members of a group return after its commit, including those that
+// failed, because another member may have written the data that made them fail.
 //
-// The functions run one at a time in one order, which makes updates serializable
-// without any conflict. A function given to Update must not call Update or Close:
-// the writer would wait for itself. Nor must one given to View, since a file that
-// is mapped anew waits for the views; and since a view that begins meanwhile waits
-// for that, it must not begin another View, nor wait for who does.
+// The functions run one at a time in one order, so updates are serializable without conflicts. A
+// function passed to Update must not call Update or Close, because the writer would wait for
+// itself. The same holds for a function passed to View, because remapping the file waits for all
+// views. A view must not start another View, or wait for code that does, because a new view waits
+// for the remapping.
 //
 // # Integrity
 //
-// bbolt protects its two root pages by a checksum but nothing else, so every
-// value is stored behind a CRC-32C of its key and itself. [Open] walks the whole
-// tree before bbolt sees it, because bbolt ends the process when it meets a
-// damaged page while it looks for the free ones. A page that the disk cannot read
-// later is an error of the operation that needs it.
+// bbolt protects only its two root pages with a checksum, so every value is stored with a CRC-32C
+// of its key and value. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
+// process if it meets a damaged page while it searches for free pages. A page that the disk cannot
+// read later is an error of the operation that needs it.
 //
-// A new file is written under a temporary name, synced, and then linked to its own.
-// A link, unlike a rename, never replaces the store of another process that starts
-// for the first time as well.
+// A new file is written under a temporary name, synced, and then linked to its name. Unlike a
+// rename, a link never replaces the store of another process that also starts for the first time.
 //
-// # What was deleted
+// # Deleted data
 //
-// bbolt never writes where it wrote before, but frees pages and uses them again when it
-// needs some. Until then they are in the file as they were, with what has since been
-// replaced or deleted. [Compact] writes a file without them.
+// bbolt never overwrites a page in place. It frees pages and reuses them later. Until then,
+// replaced or deleted data remains in the file. [Compact] writes a file without it.
 //
-// # Failure of the disk
+// # Disk failures
 //
-// If a commit fails, all updates of its group fail with the same error and the
-// store goes back to the state before. As with any database, an error of the
-// last sync leaves open whether the disk took the commit.
+// If a commit fails, all updates of its group fail with the same error, and the store returns to
+// the previous state. As with any database, after an error of the last sync it is unknown whether
+// the disk stored the commit.
 package boltkv
 
 import (
@@ -65,19 +59,19 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 )
 
-// Options adjusts a store. The zero value is right for production.
+// Options adjusts a store. Use the zero value in production.
 type Options struct {
-	// Queue is how many updates may wait; one more gets kv.ErrOverloaded. 0 means 4,096.
+	// Queue is the maximum number of waiting updates. Further updates fail with kv.ErrOverloaded.
+	// Default: 4,096.
 	Queue int
-	// MapSize is how much address space, not memory, is set aside for the file.
-	// A file that outgrows it waits once for all views to end, to be mapped
-	// anew. 0 means 1 GiB.
+	// MapSize is the address space, not memory, that is reserved for the file. A file that outgrows
+	// it waits once for all views to end, and is then mapped again. Default: 1 GiB.
 	MapSize int
-	// LockTimeout is how long to wait for another process to let go of the file.
-	// 0 means one second, which is enough to take over in a restart.
+	// LockTimeout is the time to wait until another process releases the file. Default: one second,
+	// which is enough for a restart.
 	LockTimeout time.Duration
-	// BeforeCommit is for fault injection. If it is set, it runs before each
-	// commit, in the writer, and its error makes the commit fail.
+	// BeforeCommit injects faults. If it is set, the writer calls it before each commit, and its
+	// error makes the commit fail.
 	BeforeCommit func() error
 }
 
@@ -99,15 +93,15 @@ type DB struct {
 	bolt         *bbolt.DB
 	beforeCommit func() error
 
-	// mu guards the queue against a send after its close, and logs.
+	// mu guards logs, and the queue against a send after its close.
 	mu     sync.RWMutex
 	closed atomic.Bool
 	queue  chan *request
 	logs   []attached
 
-	// broken is why no commit can be trusted any more. Only the writer uses it.
+	// broken is the reason why commits can no longer be trusted. Only the writer uses it.
 	broken error
-	// mapped is where the file is in memory. Only the writer uses it.
+	// mapped is the address at which the file is mapped. Only the writer uses it.
 	mapped uintptr
 
 	closeOnce sync.Once
@@ -117,11 +111,10 @@ type DB struct {
 
 var _ kv.Store = (*DB)(nil)
 
-// Open opens the store at path, and creates it if nothing is there.
+// Open opens the store at path, and creates it if it does not exist.
 //
-// The error wraps [ErrLocked] if another process holds the file, [ErrForeign] if
-// it is not a Keyward store, [ErrNewer] if a newer version wrote it, and
-// [kv.ErrCorrupt] if it is damaged.
+// The error wraps [ErrLocked] if another process holds the file, [ErrForeign] if it is not a
+// Keyward store, [ErrNewer] if a newer version wrote it, and [kv.ErrCorrupt] if it is damaged.
 func Open(path string, opts Options) (*DB, error) {
 	opts = opts.withDefaults()
 	bolt, err := openFile(path, opts)
@@ -141,8 +134,8 @@ func Open(path string, opts Options) (*DB, error) {
 	return db, nil
 }
 
-// unlock keeps the file from being locked into memory, for which it may be too large, with
-// the rest of a program that locks all it has. The file is mapped again when it has grown.
+// unlock exempts the file, which may be larger than the memory, from the memory lock of the
+// program. The file is mapped again when it has grown.
 func (db *DB) unlock() error {
 	at := db.bolt.Info().Data
 	if at == db.mapped {
@@ -152,15 +145,15 @@ func (db *DB) unlock() error {
 	return memory.Unlock(at)
 }
 
-// Attach gives the log of that name, on which [kv.Tx.Append] fails until then.
-// It is called before the store is used.
+// Attach attaches the log with a name. Until then, [kv.Tx.Append] to that log fails. Call it
+// before the store is used.
 func (db *DB) Attach(name string, log kv.Log) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.logs = append(db.logs, attached{name: name, log: log})
 }
 
-// View implements [kv.Store]. Views never wait for updates, nor updates for them.
+// View implements [kv.Store]. Views and updates never wait for each other.
 func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -175,7 +168,7 @@ func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err != nil {
 		return fmt.Errorf("begin view: %w", err)
 	}
-	// Rolling back is how bbolt ends a read; it has no error to report.
+	// bbolt ends a read transaction by rolling it back, which has no error to report.
 	defer func() { _ = tx.Rollback() }()
 
 	s := &snapshot{}
@@ -186,8 +179,8 @@ func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	return fn(s)
 }
 
-// Update implements [kv.Store]. When ctx ends before fn began, fn is not run; when
-// fn has begun, Update waits for the outcome, which takes one commit.
+// Update implements [kv.Store]. If ctx ends before fn starts, fn does not run. After fn has
+// started, Update waits for the result, which takes one commit.
 func (db *DB) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -208,7 +201,7 @@ func (db *DB) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	case r.panicked != nil:
 		panic(r.panicked)
 	case r.exited:
-		// fn called runtime.Goexit, as testing.T.FailNow does, and meant this goroutine.
+		// fn called runtime.Goexit, as testing.T.FailNow does, to end this goroutine.
 		runtime.Goexit()
 	}
 	return r.err
@@ -228,8 +221,8 @@ func (db *DB) enqueue(r *request) error {
 	}
 }
 
-// Close implements [kv.Store]: it waits for the updates in the queue and for the
-// views under way. Further calls wait for the first and return its error.
+// Close implements [kv.Store]: it waits for queued updates and running views. Further calls wait
+// for the first and return its error.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.mu.Lock()

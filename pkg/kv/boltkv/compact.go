@@ -10,22 +10,20 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// compactTx is how many bytes a compaction writes in one transaction.
+// compactTx is the number of bytes that a compaction writes in one transaction.
 const compactTx = 16 << 20
 
-// Compact writes the store at path anew, without free pages, and puts the new file in
-// the place of the old one. Whatever happens, one of the two is there, whole. No
-// process may hold the store: the error wraps [ErrLocked] otherwise. Meanwhile there
-// has to be room for both.
+// Compact rewrites the store at path without free pages and replaces the old file. Whatever
+// happens, one of the two files exists and is complete. No other process may hold the store;
+// otherwise the error wraps [ErrLocked]. The disk must have room for both files.
 //
-// A file does not only shrink by it. bbolt writes changed pages elsewhere and leaves
-// the old ones as they are until it needs the room, so what was replaced or deleted
-// stays readable in them; in the new file it is not. The old file is overwritten
-// before it is given back, which erases it as far as the file system writes where the
-// file was, and nobody has made copies. A hard link is no copy: what it leads to is
-// erased as well.
+// Compaction not only shrinks the file. bbolt writes changed pages elsewhere and leaves the old
+// pages as they are until it needs the room, so that replaced and deleted data remains readable.
+// The new file does not contain it. The old file is overwritten before its space is freed. This
+// erases it, provided that the file system overwrites in place and that there are no copies. A
+// hard link is not a copy: its content is erased too.
 func Compact(path string) error {
-	// Opening would make a store where there is none, and renaming replace a symbolic link.
+	// Opening would create a missing store, and renaming would replace a symbolic link.
 	file, err := filepath.EvalSymlinks(path)
 	if err == nil {
 		err = compact(file)
@@ -41,7 +39,7 @@ func compact(path string) error {
 	if err != nil {
 		return err
 	}
-	// While the lock is held, the name leads to the file that is locked.
+	// While the lock is held, the name refers to the locked file.
 	old, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return errors.Join(err, source.Close())
@@ -52,7 +50,7 @@ func compact(path string) error {
 	return errors.Join(wipe(old), old.Close())
 }
 
-// replace makes a file of the content of a store and gives it the store's name.
+// replace copies the content of a store to a new file and gives that file the store's name.
 func replace(path string, source *bbolt.DB) (err error) {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, filepath.Base(path)+tempInfix+"*")
@@ -76,7 +74,7 @@ func replace(path string, source *bbolt.DB) (err error) {
 	return syncDir(dir)
 }
 
-// copyTo copies what is in a store into an empty file, and syncs it.
+// copyTo copies the content of a store to an empty file and syncs it.
 func copyTo(path string, source *bbolt.DB) error {
 	target, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Second,

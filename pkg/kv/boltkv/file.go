@@ -16,17 +16,16 @@ import (
 var (
 	// ErrLocked means that another process holds the file.
 	ErrLocked = errors.New("the store is in use by another process")
-	// ErrForeign means that the file is something else than a Keyward store.
+	// ErrForeign means that the file is not a Keyward store.
 	ErrForeign = errors.New("the file is not a Keyward store")
 	// ErrNewer means that the file's format is newer than this program.
 	ErrNewer = errors.New("the store was written by a newer version of Keyward")
 )
 
-// errReplaced means that a compaction has replaced the file between its opening and its
-// locking.
+// errReplaced means that a compaction replaced the file between opening and locking.
 var errReplaced = errors.New("the file has been replaced")
 
-// The file holds two buckets: the data, and what the data is.
+// The file has two buckets: the data, and the description of the data.
 var (
 	dataBucket = []byte("data")
 	metaBucket = []byte("meta")
@@ -41,8 +40,8 @@ const (
 	tempInfix = ".new-"
 )
 
-// openFile opens the store at path with bbolt, after it has made it if need be,
-// locked it and looked at every page that bbolt will trust.
+// openFile creates the store at path if necessary, locks it, checks every page that bbolt will
+// trust, and opens it with bbolt.
 func openFile(path string, opts Options) (*bbolt.DB, error) {
 	file, err := openOrCreate(path)
 	if err != nil {
@@ -71,7 +70,7 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	return bolt, nil
 }
 
-// reopen opens the file that has taken the place of one.
+// reopen opens the file that replaced another one.
 func reopen(file *os.File, path string, opts Options) (*bbolt.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
@@ -101,7 +100,7 @@ func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
 	if err := lock(file, timeout); err != nil {
 		return err
 	}
-	// Only now nobody else changes it, or puts another one in its place.
+	// From now on, no other process changes or replaces the file.
 	if info, err = file.Stat(); err != nil {
 		return err
 	}
@@ -111,7 +110,7 @@ func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
 	return inspect(file, info.Size())
 }
 
-// lock takes the lock that bbolt takes, which for the same open file is no conflict.
+// lock takes the lock that bbolt also takes. For the same open file, this is not a conflict.
 func lock(file *os.File, timeout time.Duration) error {
 	const interval = 10 * time.Millisecond
 	for deadline := time.Now().Add(timeout); ; time.Sleep(interval) {
@@ -159,8 +158,8 @@ func checkFormat(tx *bbolt.Tx) error {
 	return nil
 }
 
-// create makes an empty store under a temporary name and, when it is on disk,
-// gives it its own. So there is never a half-made file at path.
+// create creates an empty store under a temporary name and, after it is on disk, links it to its
+// own name. The file at path is therefore never incomplete.
 func create(path string) (err error) {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, filepath.Base(path)+tempInfix+"*")
@@ -168,12 +167,12 @@ func create(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(temp.Name())) }()
-	// The file stays as CreateTemp made it: mode 0600. bbolt opens it by itself.
+	// The file keeps the mode of CreateTemp, 0600. bbolt opens the file itself.
 	if err := errors.Join(temp.Close(), initialize(temp.Name())); err != nil {
 		return err
 	}
-	// Where another process was faster, path exists, and if that has tidied up
-	// already, the temporary file does not: either way its store is the one to open.
+	// If another process was faster, path exists, and the temporary file may already have been
+	// removed. In both cases, open the other process's store.
 	err = os.Link(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -205,8 +204,8 @@ func initialize(path string) error {
 	return errors.Join(err, bolt.Sync(), bolt.Close())
 }
 
-// removeTemps removes what creations that were interrupted have left. The store at
-// path is open, so a creation under way would not succeed anyway.
+// removeTemps removes files of interrupted creations. The store at path is open, so no other
+// creation can succeed.
 func removeTemps(path string) error {
 	dir, prefix := filepath.Dir(path), filepath.Base(path)+tempInfix
 	entries, err := os.ReadDir(dir)
@@ -223,7 +222,7 @@ func removeTemps(path string) error {
 	return nil
 }
 
-// remove removes a file that may be gone already.
+// remove removes a file if it exists.
 func remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -231,7 +230,7 @@ func remove(path string) error {
 	return nil
 }
 
-// syncDir makes the names in a folder durable.
+// syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

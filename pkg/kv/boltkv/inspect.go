@@ -51,8 +51,8 @@ type meta struct {
 	tx        uint64
 }
 
-// inspect walks all pages in use of a file that nobody writes, and returns an
-// error that wraps ErrForeign or kv.ErrCorrupt unless bbolt can open it safely.
+// inspect checks all used pages of a file that no process is writing. It returns an error that
+// wraps ErrForeign or kv.ErrCorrupt unless bbolt can open the file safely.
 func inspect(file io.ReaderAt, size int64) error {
 	m, err := newestMeta(file, size)
 	if err != nil {
@@ -67,8 +67,8 @@ func inspect(file io.ReaderAt, size int64) error {
 
 func damaged(what string) error { return fmt.Errorf("%w: %s", kv.ErrCorrupt, what) }
 
-// newestMeta returns the root page that bbolt will use. One is at the start of the
-// file, the other one page later, and either may be torn.
+// newestMeta returns the root page that bbolt will use. One is at the start of the file, the other
+// one page later, and either may be torn.
 func newestMeta(file io.ReaderAt, size int64) (meta, error) {
 	first, verdict := readMeta(file, 0)
 	if verdict == nil {
@@ -78,8 +78,8 @@ func newestMeta(file io.ReaderAt, size int64) (meta, error) {
 		}
 		return first, nil
 	}
-	// The first page would have told the page size. The smallest offset counts, as
-	// further on there may be values that look like a root page.
+	// The first page would have stated the page size. Use the smallest offset, because values at
+	// larger ones may look like a root page.
 	for offset := int64(minPageSize); offset <= maxPageSize && offset < size; offset <<= 1 {
 		second, err := readMeta(file, offset)
 		if err == nil && second.pageSize == offset {
@@ -124,8 +124,8 @@ type walker struct {
 	seen []bool
 }
 
-// page checks the tree under a page, whose keys are to be at least min and, if max
-// is not nil, less than max.
+// page checks the tree below a page, whose keys must be at least min and, if max is not nil, less
+// than max.
 func (w *walker) page(id uint64, min, max []byte) error {
 	b, err := w.read(id)
 	if err != nil {
@@ -134,7 +134,7 @@ func (w *walker) page(id uint64, min, max []byte) error {
 	return w.content(b, min, max)
 }
 
-// read returns the bytes of a page and those that it overflows into.
+// read returns the bytes of a page and of its overflow pages.
 func (w *walker) read(id uint64) ([]byte, error) {
 	if id < firstDataPage || id >= w.meta.highWater {
 		return nil, damaged("a page is out of bounds")
@@ -229,7 +229,7 @@ type element struct {
 	isBucket   bool
 }
 
-// readElement returns the i-th element of a page and whether it lies within it.
+// readElement returns the i-th element of a page and whether it is within the page.
 func readElement(b []byte, i int, flags uint16) (element, bool) {
 	at := pageHeader + i*elementSize
 	if at+elementSize > len(b) {
@@ -248,7 +248,7 @@ func readElement(b []byte, i int, flags uint16) (element, bool) {
 	return element{key: both[:keySize], value: both[keySize:], isBucket: native.Uint32(head)&bucketFlag != 0}, true
 }
 
-// cut returns the bytes from position on that have these sizes together.
+// cut returns the bytes at a position with the sum of these sizes.
 func cut(b []byte, position uint32, sizes ...uint32) ([]byte, bool) {
 	end := uint64(position)
 	for _, size := range sizes {

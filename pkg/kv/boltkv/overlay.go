@@ -7,19 +7,19 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// An overlay is the writes of one update, ordered by key. It holds kv.MaxOps
-// entries at most, which is why a sorted slice is the fastest map.
+// An overlay holds the writes of one update, ordered by key. It has at most kv.MaxOps entries, so
+// a sorted slice is the fastest map.
 type overlay struct {
 	entries []entry
 }
 
-// An entry is one key that was written or deleted.
+// An entry is a written or deleted key.
 type entry struct {
 	key, stored []byte
 	deleted     bool
 }
 
-// search returns where key is, or where it belongs.
+// search returns the position of key, or where it belongs.
 func (o *overlay) search(key []byte) (int, bool) {
 	return slices.BinarySearchFunc(o.entries, key, func(e entry, key []byte) int {
 		return bytes.Compare(e.key, key)
@@ -46,8 +46,8 @@ func (o *overlay) set(e entry) {
 	o.entries = slices.Insert(o.entries, i, e)
 }
 
-// next returns the first entry of r, in its direction, beyond the key last; a nil
-// last means from the beginning.
+// next returns the first entry of r, in its direction, after the key last; nil means from the
+// start.
 func (o *overlay) next(last []byte, r kv.Range) (entry, bool) {
 	if o == nil {
 		return entry{}, false

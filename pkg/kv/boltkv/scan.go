@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Scan implements [kv.Reader]. Writes made while it runs are seen if they lie ahead.
+// Scan implements [kv.Reader]. It sees writes that are made while it runs if they are ahead.
 func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	return func(yield func(kv.Pair, error) bool) {
 		it := &iterator{s: s, r: r}
@@ -32,17 +32,17 @@ type iterator struct {
 	r kv.Range
 
 	cursor *bbolt.Cursor
-	// key and stored are the bucket's next pair, if loaded; a nil key is its end.
-	// bbolt keeps both valid until the end of its transaction.
+	// key and stored are the next pair of the bucket, if loaded; a nil key means the end. bbolt keeps
+	// both valid until the end of its transaction.
 	key, stored []byte
 	loaded      bool
-	// writes is the state of the bucket that the cursor belongs to.
+	// writes is the state of the bucket to which the cursor belongs.
 	writes int
-	// last is the last key that was passed, in either source.
+	// last is the last key that was visited in either source.
 	last []byte
 }
 
-// next returns the next pair, as bytes that belong to the caller.
+// next returns the next pair. The caller owns its bytes.
 func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 	if it.s.ended {
 		return kv.Pair{}, false, errEnded
@@ -61,8 +61,8 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 	return pair, ok, err
 }
 
-// merge returns the smaller (in a reverse scan the greater) of the two sources'
-// next pairs, or a nil key. A written key hides the bucket's, a deleted one is skipped.
+// merge returns the smaller (in a reverse scan, the greater) of the next pairs of the two sources,
+// or a nil key. A written key hides the one in the bucket, and a deleted one is skipped.
 func (it *iterator) merge() (key, stored []byte) {
 	for {
 		it.load()
@@ -88,7 +88,7 @@ func (it *iterator) before(a, b []byte) bool {
 	return bytes.Compare(a, b) < 0
 }
 
-// load makes key and stored the bucket's next pair.
+// load sets key and stored to the next pair of the bucket.
 func (it *iterator) load() {
 	switch {
 	case it.loaded && it.writes == it.s.writes:
@@ -96,7 +96,7 @@ func (it *iterator) load() {
 	case it.cursor != nil && it.writes == it.s.writes:
 		it.step()
 	default:
-		// The first pair, or the cursor became invalid by a write to the bucket.
+		// This is the first pair, or a write to the bucket invalidated the cursor.
 		it.cursor, it.writes = it.s.bucket.Cursor(), it.s.writes
 		it.seek()
 	}
@@ -117,7 +117,7 @@ func (it *iterator) step() {
 	}
 }
 
-// seek moves the cursor to the first key beyond last.
+// seek moves the cursor to the first key after last.
 func (it *iterator) seek() {
 	if it.r.Reverse {
 		it.seekBack()
@@ -154,9 +154,9 @@ func (it *iterator) seekBack() {
 	it.previous(key)
 }
 
-// previous moves the cursor to the key before current. Prev returns no key at the
-// first one, but also at a leaf that deletes of this transaction have emptied,
-// behind which there may be more.
+// previous moves the cursor to the key before current. Prev returns no key at the first one, but
+// also at a leaf that deletes of this transaction have emptied, before which there may be more
+// keys.
 func (it *iterator) previous(current []byte) {
 	it.key, it.stored = it.cursor.Prev()
 	if it.key != nil || !it.s.bucket.Writable() {

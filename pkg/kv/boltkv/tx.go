@@ -18,13 +18,13 @@ var (
 	errAppendInLog = errors.New("boltkv: a log must not append while it integrates")
 )
 
-// A snapshot reads one state of the data, and is what both kinds of transaction
-// stand on. It implements [kv.Reader].
+// A snapshot reads one state of the data. Both kinds of transactions are based on it. It
+// implements [kv.Reader].
 type snapshot struct {
 	bucket *bbolt.Bucket
 	// overlay holds the writes of an update that are not in bucket yet, or is nil.
 	overlay *overlay
-	// writes counts the changes made to bucket, each of which invalidates cursors.
+	// writes counts the changes to bucket, each of which invalidates cursors.
 	writes int
 	ended  bool
 }
@@ -77,7 +77,7 @@ func (s *snapshot) remove(key []byte) (err error) {
 	return err
 }
 
-// A record is what a transaction appends to a log.
+// A record is a record that a transaction appends to a log.
 type record struct {
 	log  string
 	data []byte
@@ -91,8 +91,8 @@ type tx struct {
 	logs    []attached
 	ops     int
 	bytes   int
-	// failed is the first write that was refused. The transaction fails by it,
-	// even if its function ignores the error.
+	// failed is the error of the first refused write. The transaction fails with it, even if its
+	// function ignores the error.
 	failed error
 }
 
@@ -163,8 +163,8 @@ func checkKey(key []byte) error {
 	return nil
 }
 
-// A direct is the transaction in which a log integrates its records: it writes to
-// the bucket itself, without limits, since it fails only with the whole commit.
+// A direct is the transaction in which a log integrates its records. It writes to the bucket
+// directly, without limits, because it fails only with the whole commit.
 type direct struct {
 	*snapshot
 }

@@ -34,7 +34,7 @@ func encode(key, value []byte) []byte {
 // decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
 func decode(key, stored []byte) ([]byte, error) {
 	if len(stored) < checksumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[checksumSize:]) {
-		// Keys hold names of resources, which do not belong into errors and logs.
+		// Keys contain names of resources, which must not appear in errors and logs.
 		return nil, fmt.Errorf("read the key of SHA-256 %x: %w", sha256.Sum256(key), kv.ErrCorrupt)
 	}
 	value := make([]byte, len(stored)-checksumSize)
@@ -42,10 +42,9 @@ func decode(key, stored []byte) ([]byte, error) {
 	return value, nil
 }
 
-// guard runs an operation of bbolt on its memory-mapped file. bbolt panics at
-// pages that make no sense, and the operating system signals a fault for pages
-// that the disk cannot read; both mean that the file is damaged, and neither is
-// a reason to end the process.
+// guard runs an operation of bbolt on its memory-mapped file. bbolt panics on malformed pages, and
+// the operating system raises a fault for pages that the disk cannot read. Both mean that the file
+// is damaged, and neither must end the process.
 func guard(operation func()) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

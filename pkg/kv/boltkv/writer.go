@@ -11,17 +11,17 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A group ends at these bounds, so that its first member does not wait for ever.
+// A group ends at these limits, so that its first member does not wait forever.
 const (
 	maxGroup      = 512
 	maxGroupBytes = 8 << 20
 )
 
-// maxStack is how many frames of a panic are kept.
+// maxStack is the number of frames that are kept of a panic.
 const maxStack = 48
 
-// A request is one call of Update. Until it is begun it belongs to the caller,
-// then to the writer until done is closed, then to the caller again.
+// A request is one call of Update. It belongs to the caller until it begins, then to the writer
+// until done is closed, and then to the caller again.
 type request struct {
 	ctx   context.Context
 	fn    func(kv.Tx) error
@@ -39,8 +39,8 @@ const (
 	abandoned
 )
 
-// begin takes the request for the writer, and abandon for the caller; only one
-// of them succeeds.
+// begin takes the request for the writer, and abandon takes it for the caller. Only one of them
+// succeeds.
 func (r *request) begin() bool   { return r.state.CompareAndSwap(waiting, begun) }
 func (r *request) abandon() bool { return r.state.CompareAndSwap(waiting, abandoned) }
 
@@ -58,7 +58,7 @@ func (r *request) call(t *tx) {
 			return
 		}
 		stack := make([]uintptr, maxStack)
-		// Without Callers and this function. What panicked is still on the stack.
+		// Without Callers and this function. The function that panicked is still on the stack.
 		r.panicked = &kv.PanicError{Value: value, Stack: stack[:runtime.Callers(2, stack)]}
 	}()
 	r.err = r.fn(t)
@@ -70,25 +70,24 @@ func (r *request) call(t *tx) {
 
 func (r *request) succeeded() bool { return r.err == nil && r.panicked == nil && !r.exited }
 
-// An attached log is one that takes records.
+// An attached log accepts records.
 type attached struct {
 	name string
 	log  kv.Log
 }
 
-// write is the writer: it commits group after group until the queue is closed
-// and empty.
+// write is the writer: it commits groups until the queue is closed and empty.
 func (db *DB) write() {
 	defer close(db.stopped)
 	for first := range db.queue {
 		g := &group{db: db, logs: db.attachedLogs()}
 		g.run(first)
-		// Where that fails, the file only takes more memory. bbolt panics if it could not map it.
+		// If that fails, the file only uses more memory. bbolt panics if it could not map the file.
 		_ = guard(func() { _ = db.unlock() })
 	}
 }
 
-// A group is the requests that are committed together.
+// A group is a set of requests that are committed together.
 type group struct {
 	db      *DB
 	logs    []attached
@@ -101,14 +100,14 @@ type group struct {
 	err     error
 }
 
-// run carries out a group that starts with first, and answers its members.
+// run executes a group that starts with first, and completes its members.
 func (g *group) run(first *request) {
 	g.err = g.begin()
 	g.fill(first)
 	err := g.commit()
 	for _, r := range g.members {
 		if err != nil {
-			// Whatever the function returned, it may have seen what is now undone.
+			// Whatever the function returned, it may have seen changes that are now undone.
 			r.err = err
 		}
 		close(r.done)
@@ -125,8 +124,8 @@ func (g *group) begin() (err error) {
 	return g.base.begin(g.bolt)
 }
 
-// fill runs requests until none waits or the group is full. They run in a
-// goroutine of their own, because a function may end it (runtime.Goexit).
+// fill runs requests until none is waiting or the group is full. They run in their own goroutine,
+// because a function may end it (runtime.Goexit).
 func (g *group) fill(first *request) {
 	for next := first; next != nil; next = g.take() {
 		done := make(chan struct{})
@@ -153,7 +152,7 @@ func (g *group) take() *request {
 	}
 }
 
-// member runs one request and, if it succeeds, makes it part of the group.
+// member runs one request and, if it succeeds, adds it to the group.
 func (g *group) member(r *request) {
 	if !r.begin() {
 		return
@@ -173,7 +172,7 @@ func (g *group) member(r *request) {
 	}
 }
 
-// apply moves what a transaction wrote to the group's bbolt transaction.
+// apply copies the writes of a transaction to the bbolt transaction of the group.
 func (g *group) apply(t *tx) {
 	for _, e := range t.overlay.entries {
 		if g.err != nil {
@@ -196,7 +195,7 @@ func (g *group) apply(t *tx) {
 	g.bytes += t.bytes
 }
 
-// commit makes the group durable. If it cannot, nothing of it remains.
+// commit makes the group durable, or undoes all of it.
 func (g *group) commit() error {
 	// After a commit, rolling back does nothing.
 	defer g.rollback()
@@ -213,8 +212,8 @@ func (g *group) commit() error {
 	}
 	var err error
 	if fault := guard(func() { err = g.bolt.Commit() }); fault != nil {
-		// bbolt was interrupted at an unknown place and may hold a wrong idea of
-		// which pages are free. It reads well still, but must not write.
+		// bbolt was interrupted at an unknown point, and its list of free pages may be wrong. It can
+		// still read but must not write.
 		g.db.broken = fmt.Errorf("commit: %w", fault)
 		return g.db.broken
 	}
@@ -233,7 +232,7 @@ func (g *group) rollback() {
 	}
 }
 
-// integrate gives each log the records that the group appended to it.
+// integrate passes to each log the records that the group appended to it.
 func (g *group) integrate() error {
 	for _, a := range g.logs {
 		records := g.records[a.name]
@@ -247,7 +246,7 @@ func (g *group) integrate() error {
 	return nil
 }
 
-// integrate turns a panic into an error: the writer must outlive it.
+// integrate converts a panic to an error, because the writer must survive it.
 func (a attached) integrate(tx kv.Tx, records [][]byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

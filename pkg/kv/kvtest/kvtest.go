@@ -1,12 +1,11 @@
-// Package kvtest checks that a [kv.Store] keeps its promises, and makes stores
-// misbehave on purpose.
+// Package kvtest checks that a [kv.Store] keeps its promises, and makes stores fail on purpose.
 //
-// A backend is tested by one call of [Run] with a function that opens it. The checks
-// need nothing beyond the promises of package kv: a backend may run updates one
-// after the other, or let them overlap and run those in conflict again.
+// A backend tests itself with one call of [Run] and a function that opens it. The checks need only
+// the promises of package kv: a backend may run updates one after the other, or let them overlap
+// and run conflicting ones again.
 //
-// [Rerun] and [Faulty] wrap a store for the tests of its users: the one finds
-// functions that must not run twice, the other lets operations fail.
+// [Rerun] and [Faulty] wrap a store for the tests of its users: Rerun finds functions that must
+// not run twice, and Faulty makes operations fail.
 package kvtest
 
 import (
@@ -18,8 +17,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// An Open opens the store that lives in a folder, and creates it in an empty one. It
-// ends the test if it cannot, and leaves closing the store to its caller.
+// An Open opens the store in a directory, and creates it in an empty one. It ends the test if it
+// fails. The caller closes the store.
 type Open func(t testing.TB, dir string, logs map[string]kv.Log) kv.Store
 
 // Run runs all checks, each on a new store.
