@@ -6,10 +6,11 @@ import (
 	"crypto/x509"
 )
 
-// Convert returns what is stored of a file that is not read where keys are used, and what the
-// file is: of PKCS #12 its private key as PKCS #8 in PEM, followed by its certificates; of a JWK
-// its key as PKCS #8 or SubjectPublicKeyInfo in PEM, or the bytes of a symmetric key. All other
-// values are not converted: from is empty. The result is a copy. An error is a [*Problem].
+// Convert converts a file in a form that cannot be used directly to the form that is stored. A
+// PKCS #12 file becomes its private key as PKCS #8 in PEM, followed by its certificates. A JWK
+// becomes its key as PKCS #8 or SubjectPublicKeyInfo in PEM, or the bytes of a symmetric key. from
+// is the original form; it is empty for all other values, which are not converted. The result is a
+// copy. Errors are of type [*Problem].
 //
 // The password is that of a PKCS #12 file.
 func Convert(value []byte, password string) (converted []byte, from string, err error) {
@@ -31,7 +32,7 @@ func Convert(value []byte, password string) (converted []byte, from string, err 
 	return convertJWK(body)
 }
 
-// IsPKCS12 reports whether a value is a PKCS #12 file, which takes up to seconds to convert.
+// IsPKCS12 reports whether a value is a PKCS #12 file, whose conversion may take seconds.
 func IsPKCS12(value []byte) bool {
 	if isPKCS12(value) {
 		return true
@@ -65,7 +66,7 @@ func convertJWK(body []byte) (converted []byte, from string, err error) {
 	return converted, "JWK", nil
 }
 
-// fromJWK returns the key of a JWK as it is stored, or nil.
+// fromJWK returns the stored form of the key of a JWK, or nil.
 func fromJWK(key any) []byte {
 	if symmetric, ok := key.([]byte); ok && len(symmetric) > 0 {
 		return symmetric

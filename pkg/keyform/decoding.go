@@ -6,29 +6,29 @@ import (
 	"encoding/hex"
 )
 
-// A Decoding says how the bytes of a stored secret become a key.
+// A Decoding is a conversion from the bytes of a stored secret to a key.
 type Decoding int
 
 const (
-	// Raw takes the stored bytes as they are.
+	// Raw uses the stored bytes unchanged.
 	Raw Decoding = iota
-	// Hex reads hexadecimal in either case. There may be colons or white space between bytes, a
-	// prefix `0x`, or a list such as `0x12, 0x34`.
+	// Hex decodes hexadecimal in either case. It accepts colons or white space between bytes, a
+	// prefix `0x`, and a list such as `0x12, 0x34`.
 	Hex
-	// Base64 reads base64 or base64url (RFC 4648), with or without padding, in one line or more.
+	// Base64 decodes base64 or base64url (RFC 4648), with or without padding, in one or more lines.
 	Base64
-	// Base64URL reads the same as [Base64].
+	// Base64URL accepts the same as [Base64].
 	Base64URL
-	// Whsec reads base64 behind an optional `whsec_` (Standard Webhooks).
+	// Whsec decodes base64 after an optional `whsec_` (Standard Webhooks).
 	Whsec
-	// PEM takes text without the white space around it, and other bytes as they are;
-	// [ParsePublic] and [ParsePrivate] read it.
+	// PEM removes white space around text and leaves other bytes unchanged. [ParsePublic] and
+	// [ParsePrivate] parse the result.
 	PEM
 )
 
 const whsecPrefix = "whsec_"
 
-// String returns the name that the API of the allowlist has for it, such as `BASE64`.
+// String returns the name of the decoding in the API of the allowlist, such as `BASE64`.
 func (d Decoding) String() string {
 	names := []string{"RAW", "HEX", "BASE64", "BASE64URL", "WHSEC", "PEM"}
 	if d < 0 || int(d) >= len(names) {
@@ -37,9 +37,9 @@ func (d Decoding) String() string {
 	return names[d]
 }
 
-// Decode returns the key that a stored secret holds, always as a copy. Texts may be UTF-16 or
-// have a byte order mark, and white space in and around them is not part of them. All other
-// characters that a decoding does not know are [ErrDecoding].
+// Decode returns the key in a stored secret, always as a copy. Text may be UTF-16 or have a byte
+// order mark, and white space in and around it is ignored. Any other character that a decoding
+// does not allow is [ErrDecoding].
 func Decode(d Decoding, stored []byte) ([]byte, error) {
 	if d == Raw {
 		return bytes.Clone(stored), nil
@@ -64,10 +64,10 @@ func Decode(d Decoding, stored []byte) ([]byte, error) {
 	}
 }
 
-// decodeHex reads groups of digits. Each group has whole bytes, so that a digit that was lost
-// does not shift the others.
+// decodeHex decodes groups of digits. Each group has whole bytes, so that a missing digit does not
+// shift the others.
 func decodeHex(body []byte) ([]byte, error) {
-	// Sized once, so that no half of a key is left behind by a slice that grows.
+	// Allocated once, so that no part of a key remains in the memory of a growing slice.
 	key := make([]byte, 0, hex.DecodedLen(len(body)))
 	separator, list := byte(':'), hexPrefixed(body) && bytes.ContainsAny(body[2:], "xX")
 	switch {
@@ -102,8 +102,8 @@ func hexPrefixed(b []byte) bool {
 	return len(b) >= 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X')
 }
 
-// cutGroup returns the digits before white space or a separator, and what is behind it. If that
-// is nothing, the separator stays, which is no group.
+// cutGroup returns the digits before white space or a separator, and the rest. A separator without
+// a rest remains and is not a valid group.
 func cutGroup(b []byte, separator byte) (group, rest []byte) {
 	end := bytes.IndexAny(b, asciiSpace+string(separator))
 	if end < 0 {
@@ -118,8 +118,8 @@ func cutGroup(b []byte, separator byte) (group, rest []byte) {
 	return b[:end], rest
 }
 
-// decodeBase64 reads either alphabet, but not both at once: a text with characters of both is
-// probably something else.
+// decodeBase64 accepts either alphabet, but not a mix: text with characters of both is probably
+// not base64.
 func decodeBase64(body []byte) ([]byte, error) {
 	digits, err := base64Digits(body)
 	if err != nil {

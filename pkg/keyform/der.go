@@ -22,24 +22,24 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// The sizes of RSA keys in bits. Shorter ones are broken or will be; longer ones cost
-// more than a message is worth.
+// The sizes of RSA keys in bits. Shorter keys are broken or will be. Longer keys cost too much for
+// each message.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
 )
 
-// maxKey is how long the DER of a key may be that is looked into. A private key of
-// RSA-8192 has 4,677 bytes. Checking a private key takes time in proportion to at least
-// the square of its length, and a secret may have 64 KiB.
+// maxKey is the maximum length of the DER of a key. A private key of RSA-8192 has 4,677 bytes. The
+// time to check a private key grows at least with the square of its length, and a secret may have
+// 64 KiB.
 const maxKey = 5 << 10
 
-// publicKey is what all public keys of the standard library can do.
+// publicKey is implemented by all public keys of the standard library.
 type publicKey interface{ Equal(crypto.PublicKey) bool }
 
-// A material is what one block of a file holds. Of one with a problem there are no keys.
+// A material is the content of one block of a file. A material with a problem has no keys.
 type material struct {
-	// secret is whether it is a private key, or was meant to be one.
+	// secret is whether it is, or was meant to be, a private key.
 	secret      bool
 	private     crypto.PrivateKey
 	public      publicKey
@@ -54,7 +54,7 @@ const (
 	formRequest     = "certificate request"
 )
 
-// A shape is what the first elements of a DER say that it is.
+// A shape is the structure of a DER according to its first elements.
 type shape int
 
 const (
@@ -71,8 +71,9 @@ const (
 	shapePKCS7
 )
 
-// shapeOf tells the structure of a DER, which begins at its first byte and may end before its
-// last, from its outermost elements, and the algorithm and its parameters if it names one.
+// shapeOf returns the structure of a DER according to its outermost elements, and its algorithm
+// and parameters if it names them. The DER starts at the first byte and may end before the last
+// one.
 func shapeOf(der []byte) (s shape, algorithm, parameters encodingasn1.ObjectIdentifier, whole []byte) {
 	input := cryptobyte.String(der)
 	var outer cryptobyte.String
@@ -129,7 +130,7 @@ func shapeOf(der []byte) (s shape, algorithm, parameters encodingasn1.ObjectIden
 	return noShape, nil, nil, nil
 }
 
-// oidPKCS7 is how the signed data of PKCS #7 begins.
+// oidPKCS7 is the start of PKCS #7 signed data.
 var oidPKCS7 = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02}
 
 func ifWhole(is bool, s shape) shape {
@@ -139,14 +140,14 @@ func ifWhole(is bool, s shape) shape {
 	return noShape
 }
 
-// isPKCS1Public reports whether there are two integers and nothing else.
+// isPKCS1Public reports whether the body consists of two integers.
 func isPKCS1Public(body cryptobyte.String) bool {
 	n, alone := integers(body)
 	return n == 2 && alone
 }
 
-// ofIntegers tells the private keys that are a list of integers: of RSA has eight behind the
-// version, of DSA five.
+// ofIntegers recognizes private keys that are a list of integers: RSA has eight after the version,
+// and DSA has five.
 func ofIntegers(body cryptobyte.String) shape {
 	switch n, alone := integers(body); {
 	case n == 8: // of more than two primes, a list follows
@@ -157,7 +158,7 @@ func ofIntegers(body cryptobyte.String) shape {
 	return noShape
 }
 
-// integers counts the integers that come next, and reports whether nothing else follows.
+// integers counts the next integers and reports whether nothing else follows.
 func integers(body cryptobyte.String) (n int, alone bool) {
 	for body.PeekASN1Tag(asn1.INTEGER) && body.SkipASN1(asn1.INTEGER) {
 		n++
@@ -165,7 +166,7 @@ func integers(body cryptobyte.String) (n int, alone bool) {
 	return n, body.Empty()
 }
 
-// sec1Curve returns the curve that a key of SEC 1 names.
+// sec1Curve returns the curve that a SEC 1 key names.
 func sec1Curve(body cryptobyte.String) (curve encodingasn1.ObjectIdentifier) {
 	var named cryptobyte.String
 	if !body.SkipASN1(asn1.OCTET_STRING) || !body.ReadASN1(&named, explicit) ||
@@ -180,8 +181,8 @@ func encrypts(algorithm encodingasn1.ObjectIdentifier) bool {
 	return strings.HasPrefix(algorithm.String(), "1.2.840.113549.1.5.") || strings.HasPrefix(algorithm.String(), "1.2.840.113549.1.12.1.")
 }
 
-// fromDER returns what a complete DER holds, and whether it is of a structure that has keys.
-// White space may follow it.
+// fromDER returns the content of a complete DER, and whether its structure can contain keys. White
+// space may follow the DER.
 func fromDER(der []byte) (m material, known bool) {
 	s, algorithm, parameters, whole := shapeOf(der)
 	if s == noShape || len(bytes.Trim(der[len(whole):], asciiSpace+"\x00")) > 0 {
@@ -210,7 +211,7 @@ func fromDER(der []byte) (m material, known bool) {
 	return m, true
 }
 
-// unusable names the structures that hold no key that can be read.
+// unusable returns the material of structures whose keys cannot be read.
 func unusable(s shape) material {
 	switch s {
 	case shapeEncrypted:
@@ -225,7 +226,7 @@ func unusable(s shape) material {
 	default:
 		return material{form: "PKCS #7", problem: &Problem{
 			Form: FormPKCS7, Cause: "The value is a PKCS #7 file.",
-			Remedy: "Take the certificate out of it: openssl pkcs7 -in file.p7b -print_certs -out certificate.pem",
+			Remedy: "Extract the certificate: openssl pkcs7 -in file.p7b -print_certs -out certificate.pem",
 		}}
 	}
 }
@@ -234,7 +235,7 @@ func encrypted(command string) *Problem {
 	return &Problem{Form: FormEncrypted, Cause: "The private key is encrypted.", Remedy: "Decrypt it first: " + command}
 }
 
-// unsupported is the problem of a key that is in order, but of another algorithm.
+// unsupported is the problem of a valid key with an unsupported algorithm.
 func unsupported(algorithm string) *Problem {
 	return &Problem{
 		Form: FormKind, Algorithm: algorithm, Cause: algorithm + " keys are not supported.",
@@ -255,7 +256,7 @@ func fromPrivate[Key any](form, named string, der []byte, parse func([]byte) (Ke
 	return keyOf(m, der, "The private key", parse, material.withPrivate)
 }
 
-// withPrivate adds the key that was parsed, if it is of a kind that is taken.
+// withPrivate adds a parsed key if its kind is supported.
 func (m material) withPrivate(private any) material {
 	key, ok := private.(interface{ Public() crypto.PublicKey })
 	if !ok {
@@ -268,7 +269,7 @@ func (m material) withPrivate(private any) material {
 	return m
 }
 
-// withPublic adds a key if it is of a kind that is taken.
+// withPublic adds a key if its kind is supported.
 func (m material) withPublic(key any) material {
 	m.algorithm = algorithmOf(key)
 	if m.public = usable(key); m.public != nil {
@@ -287,7 +288,7 @@ func fromPublic[Key any](form, named string, der []byte, parse func([]byte) (Key
 	return keyOf(m, der, "The public key", parse, material.withPublic)
 }
 
-// keyOf adds the key in a DER that is not too long, or why there is none.
+// keyOf adds the key in a DER that is not too long, or the reason why it has none.
 func keyOf[Key any](m material, der []byte, what string, parse func([]byte) (Key, error), with func(material, any) material) material {
 	if len(der) > maxKey {
 		m.problem = tooLong()
@@ -302,8 +303,8 @@ func keyOf[Key any](m material, der []byte, what string, parse func([]byte) (Key
 	return with(m, key)
 }
 
-// notParsed tells why a key does not parse: its kind, if that is known to be another one, or
-// its size.
+// notParsed returns the reason why a key does not parse: its kind, if it is known to be
+// unsupported, or its size.
 func notParsed(named string, der []byte, what string) *Problem {
 	switch named {
 	case "RSA":
@@ -320,7 +321,7 @@ func notParsed(named string, der []byte, what string) *Problem {
 
 func tooLong() *Problem {
 	return &Problem{
-		Form: FormSize, Cause: "The key is longer than any that is supported.",
+		Form: FormSize, Cause: "The key is longer than all supported keys.",
 		Remedy: "Use an RSA key of 2048 to 8192 bits.",
 	}
 }
@@ -335,12 +336,12 @@ func wrongSize(bits int) *Problem {
 	}
 	return &Problem{
 		Form: FormSize, Algorithm: algorithm, Cause: fmt.Sprintf("The RSA key has %d bits, and only 2048 to 8192 bits are supported.", bits),
-		Remedy: "Make a new one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
+		Remedy: "Generate a new one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
 	}
 }
 
-// modulusBits returns the bits of the modulus of an RSA key in a DER, which is the first long
-// integer, or 0 without one.
+// modulusBits returns the bit length of the modulus of an RSA key in a DER, which is the first
+// long integer, or 0.
 func modulusBits(der []byte) int {
 	input := cryptobyte.String(der)
 	if !input.ReadASN1(&input, asn1.SEQUENCE) {
@@ -364,7 +365,7 @@ func modulusBits(der []byte) int {
 	return 0
 }
 
-// fromSigned returns what a certificate holds, or the problem of a request for one.
+// fromSigned returns the content of a certificate, or the problem of a certificate request.
 func fromSigned(der []byte) (m material, known bool) {
 	certificate, err := x509.ParseCertificate(der)
 	if err == nil && certificate.PublicKey != nil {
@@ -383,8 +384,8 @@ func fromSigned(der []byte) (m material, known bool) {
 	return material{}, false
 }
 
-// certifiedKey returns the SubjectPublicKeyInfo of a certificate that the library does not
-// parse, nil if there is none.
+// certifiedKey returns the SubjectPublicKeyInfo of a certificate that the library does not parse,
+// or nil.
 func certifiedKey(der []byte) []byte {
 	input := cryptobyte.String(der)
 	var key cryptobyte.String
@@ -407,16 +408,16 @@ func certifiedKey(der []byte) []byte {
 func request() *Problem {
 	return &Problem{
 		Form: FormRequest, Cause: "The value is a certificate request.",
-		Remedy: "Store the private key or the certificate, or take the public key out of the request: openssl req -in request.pem -noout -pubkey -out public.pem",
+		Remedy: "Store the private key or the certificate, or extract the public key from the request: openssl req -in request.pem -noout -pubkey -out public.pem",
 	}
 }
 
-// usable returns the key if it is of a kind that is taken, or else nil.
+// usable returns the key if its kind is supported, or nil.
 func usable(public any) publicKey {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		bits := key.N.BitLen()
-		// The library refuses other exponents too, but only when the key is used.
+		// The library also refuses other exponents, but only when the key is used.
 		exponent := key.E >= 3 && key.E%2 == 1 && int64(key.E) <= math.MaxInt32
 		if bits >= minRSABits && bits <= maxRSABits && key.N.Bit(0) == 1 && exponent {
 			return key
@@ -452,7 +453,8 @@ func algorithmOf(public any) string {
 	return "unknown"
 }
 
-// kindOf names an algorithm by its object identifier and the parameters, which name a curve.
+// kindOf returns the name of an algorithm from its object identifier and its parameters, which
+// name a curve.
 func kindOf(algorithm, parameters encodingasn1.ObjectIdentifier) string {
 	switch oid := algorithm.String(); oid {
 	case "1.2.840.113549.1.1.1":

@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A jsonKey is what of a JWK tells its kind, and the key if that is of X25519, which the
-// library does not know.
+// A jsonKey has the members of a JWK that state its kind, and those of an X25519 key, which the
+// library does not support.
 type jsonKey struct {
 	Type  string            `json:"kty"`
 	Curve string            `json:"crv"`
@@ -20,8 +20,8 @@ type jsonKey struct {
 	Keys  []json.RawMessage `json:"keys"`
 }
 
-// readJWK returns the key of a JWK, or of a JWK set with exactly one key. Other JSON is no key.
-// A symmetric key is none either; see [Convert].
+// readJWK returns the key of a JWK, or of a JWK set with exactly one key. Other JSON is not a key,
+// and neither is a symmetric key; see [Convert].
 func readJWK(body []byte) file {
 	one, key, problem := parseJWK(body)
 	switch {
@@ -37,7 +37,7 @@ func readJWK(body []byte) file {
 	return file{materials: []material{m}, form: "JWK"}
 }
 
-// withJSON adds the key that the library made.
+// withJSON adds the key that the library returned.
 func (m material) withJSON(key any) material {
 	if private, ok := key.(interface{ Public() crypto.PublicKey }); ok {
 		m.secret = true
@@ -46,8 +46,8 @@ func (m material) withJSON(key any) material {
 	return m.withPublic(key)
 }
 
-// parseJWK returns the key of a JWK as the type that the standard library has for it. What has
-// no type is no JWK.
+// parseJWK returns the key of a JWK as a type of the standard library. JSON without a type is not
+// a JWK.
 func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 	if !parsed(body, &one) {
 		return jsonKey{}, nil, nil
@@ -56,7 +56,7 @@ func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 		if len(one.Keys) > 1 {
 			one.Type = "set"
 			return one, nil, &Problem{
-				Form: FormJWK, Cause: "The JWK set has several keys.", Remedy: "Store each key as a secret of its own.",
+				Form: FormJWK, Cause: "The JWK set has several keys.", Remedy: "Store each key as its own secret.",
 			}
 		}
 		if body = one.Keys[0]; !parsed(body, &one) {
@@ -82,13 +82,13 @@ func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 	return one, k.Key, nil
 }
 
-// parsed reports whether a text is JSON that may be a key.
+// parsed reports whether text is JSON that may be a key.
 func parsed(body []byte, key *jsonKey) bool { return json.Unmarshal(body, key) == nil }
 
-// maxCertificates is room for the certificates that a JWK may have.
+// maxCertificates is the maximum size of the certificates in a JWK.
 const maxCertificates = 16 << 10
 
-// unusable is the problem of a JWK that the library does not take.
+// unusable is the problem of a JWK that the library refuses.
 func (k jsonKey) unusable() *Problem {
 	switch k.Curve {
 	case "secp256k1":

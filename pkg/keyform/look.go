@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// A Kind is what a value can be. The numbers are those of ValueFacts.Kind of the vault's API.
+// A Kind is the kind of a value. The numbers are those of ValueFacts.Kind in the API of the vault.
 type Kind int
 
 const (
-	// KindUnknown is no kind.
+	// KindUnknown is not a valid kind.
 	KindUnknown Kind = iota
-	// KindBytes is a value that is not text and holds no key that the package recognizes.
+	// KindBytes is a value that is neither text nor a recognized key.
 	KindBytes
-	// KindText is a text that holds no key that the package recognizes.
+	// KindText is text that is not a recognized key.
 	KindText
 	// KindPrivateKey is a private key.
 	KindPrivateKey
@@ -29,48 +29,48 @@ const (
 	KindPGPPublicKey
 )
 
-// A Form is a way to read a value as a symmetric key.
+// A Form is a decoding that makes a value a symmetric key.
 type Form struct {
 	Decoding Decoding
 	// Bytes is the length of the key.
 	Bytes int
 }
 
-// Facts is what a value was taken for. It holds nothing of a value besides its public part.
+// Facts describes a value. It contains nothing of the value except a public key.
 type Facts struct {
 	Kind Kind
-	// Algorithm of a key is its kind and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+	// Algorithm is the kind and size of a key, such as `RSA-2048`, `EC-P256`, `EC-P521`, or
 	// `Ed25519`.
 	Algorithm string
-	// Format says for people how the value is written, such as `PKCS #8 in PEM`.
+	// Format is the display name of the format, such as `PKCS #8 in PEM`.
 	Format string
 	// Bytes is the length of the value.
 	Bytes int
-	// Forms are the ways to read the value as a symmetric key, likeliest first. There are none
-	// of an asymmetric key.
+	// Forms are the decodings that make the value a symmetric key, most likely first. Empty for an
+	// asymmetric key.
 	Forms []Form
-	// Notes are sentences for people about what is unusual.
+	// Notes are sentences about unusual properties of the value.
 	Notes []string
-	// Problem is why the value is no key that can be used although it looks like one. It is
-	// nil for keys that can be used, and for values that are no asymmetric keys.
+	// Problem is the reason why a value that looks like a key cannot be used as one. It is nil for
+	// usable keys, and for values that are not asymmetric keys.
 	Problem *Problem
-	// Public is the SubjectPublicKeyInfo in DER of a key that can be used: that of the private
-	// key if there is one, or else of the first key.
+	// Public is the SubjectPublicKeyInfo in DER of a usable key: that of the private key, if there is
+	// one, or else of the first key.
 	Public []byte
 }
 
-// Asymmetric reports whether the value is an asymmetric key, also one that cannot be used.
+// Asymmetric reports whether the value is an asymmetric key, even one that cannot be used.
 func (f Facts) Asymmetric() bool { return f.Kind > KindText }
 
-// LineEnd reports whether the value ends with a line end and would be a key of one of the
-// lengths without it.
+// LineEnd reports whether the value ends with a line end and would, without it, be a key of one of
+// the lengths.
 func LineEnd(value []byte, lengths ...int) bool {
 	body, found := bytes.CutSuffix(value, []byte("\n"))
 	body = bytes.TrimSuffix(body, []byte("\r"))
 	return found && slices.Contains(lengths, len(body))
 }
 
-// Look says what a value is.
+// Look describes a value.
 func Look(value []byte) Facts {
 	f := Facts{Bytes: len(value)}
 	switch found := read(value); {
@@ -134,18 +134,18 @@ func differ(privates []material) bool {
 	})
 }
 
-// beside says what else is in a file.
+// beside describes the other content of a file.
 func beside(n int, kind Kind) string {
 	switch {
 	case kind != KindPrivateKey:
 		return fmt.Sprintf("The value holds %d keys or certificates, and the first is used.", n)
 	case n == 1:
-		return "A certificate or public key stands beside the private key."
+		return "The value also contains a certificate or public key."
 	}
-	return fmt.Sprintf("%d certificates or public keys stand beside the private key.", n)
+	return fmt.Sprintf("The value also contains %d certificates or public keys.", n)
 }
 
-// ofOther describes what is no asymmetric key.
+// ofOther describes a value that is not an asymmetric key.
 func (f *Facts) ofOther(value []byte) {
 	t := textOf(value)
 	defer t.erase()
@@ -159,7 +159,7 @@ func (f *Facts) ofOther(value []byte) {
 	}
 }
 
-// formsOf returns the ways to read a text as a symmetric key.
+// formsOf returns the decodings that make text a symmetric key.
 func formsOf(value, body []byte) []Form {
 	raw := Form{Raw, len(value)}
 	var coded []Form
@@ -178,8 +178,8 @@ func formsOf(value, body []byte) []Form {
 	return append(coded, raw)
 }
 
-// decodingsOf returns the decodings of text in the order to try them: the alphabet of
-// base64url tells it apart, as does the prefix of webhooks.
+// decodingsOf returns the decodings of text in the order in which to try them. The alphabet
+// distinguishes base64url, and the prefix distinguishes webhook secrets.
 func decodingsOf(body []byte) []Decoding {
 	switch {
 	case bytes.HasPrefix(body, []byte(whsecPrefix)):
@@ -190,7 +190,8 @@ func decodingsOf(body []byte) []Decoding {
 	return []Decoding{Hex, Base64, Base64URL, Whsec}
 }
 
-// rawFirst reports whether a text is likelier meant as it is than in the likeliest decoding.
+// rawFirst reports whether text is more likely meant as raw bytes than in the most likely
+// decoding.
 func rawFirst(coded, raw Form, body []byte) bool {
 	switch {
 	case coded.Decoding == Hex:
@@ -201,11 +202,11 @@ func rawFirst(coded, raw Form, body []byte) bool {
 	return !usual(coded.Bytes) || usual(raw.Bytes) && !bytes.ContainsAny(body, "+/")
 }
 
-// usual reports whether keys of a length in bytes are usual.
+// usual reports whether keys of a length in bytes are common.
 func usual(n int) bool { return slices.Contains(UsualLengths(), n) }
 
-// UsualLengths are the usual lengths of symmetric keys in bytes: AES, two AES or MAC keys in one,
-// HMAC.
+// UsualLengths returns the common lengths of symmetric keys in bytes: AES, two AES or MAC keys in
+// one, HMAC.
 func UsualLengths() []int { return []int{16, 24, 32, 48, 64} }
 
 func formatOf(forms []Form, t text) string {
@@ -216,7 +217,7 @@ func formatOf(forms []Form, t text) string {
 	return format
 }
 
-// encoding returns notes about how the characters of a text are written.
+// encoding returns notes about the character encoding of text.
 func encoding(t text) []string {
 	var notes []string
 	if t.marked {
@@ -228,10 +229,10 @@ func encoding(t text) []string {
 	return notes
 }
 
-// leastDigits is how many hexadecimal digits cannot be anything else by chance.
+// leastDigits is the number of hexadecimal digits that cannot occur by chance.
 const leastDigits = 31
 
-// oddDigits returns a note about hexadecimal that lacks a digit, or has one too many.
+// oddDigits returns a note about hexadecimal with an odd number of digits.
 func oddDigits(body []byte) []string {
 	if len(body) < leastDigits || len(body)%2 == 0 || len(bytes.Trim(body, "0123456789abcdefABCDEF")) > 0 {
 		return nil
@@ -239,8 +240,8 @@ func oddDigits(body []byte) []string {
 	return []string{fmt.Sprintf("The value has %d hexadecimal digits, which is an odd number: one may be missing.", len(body))}
 }
 
-// around returns notes about the white space around a text. PEM ends with a line end, but a
-// passphrase or a key in a single line does not.
+// around returns notes about white space around text. PEM ends with a line end, but a passphrase
+// or a key on a single line does not.
 func around(t text) []string {
 	if len(t.trimmed()) == 0 {
 		return []string{"The value is only white space."}

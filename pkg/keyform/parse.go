@@ -10,40 +10,39 @@ import (
 	"strings"
 )
 
-// Info holds the names by which the two sides speak of a key.
+// Info contains the fingerprints by which both sides refer to a key.
 type Info struct {
 	// PublicSHA256 is the SHA-256 of the DER of the SubjectPublicKeyInfo.
 	PublicSHA256 [sha256.Size]byte
-	// CertificateSHA256 is the SHA-256 of the DER of the certificate that the key is
-	// in or that stands beside it, or nil.
+	// CertificateSHA256 is the SHA-256 of the DER of the certificate that contains or accompanies the
+	// key, or nil.
 	CertificateSHA256 *[sha256.Size]byte
 }
 
-// ParsePublic returns the public key that a stored secret holds: of a public key, a
-// certificate or a private key, in any form that the package reads. The validity of a
-// certificate is not checked.
+// ParsePublic returns the public key in a stored secret: that of a public key, a certificate, or a
+// private key, in any supported form. The validity period of a certificate is not checked.
 //
-// It is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] of P-256 or
-// P-384, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. All else is a [*Problem],
-// which is [ErrKey], among it keys that are encrypted.
+// The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256 or
+// P-384, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
+// encrypted keys, is a [*Problem], which wraps [ErrKey].
 //
-// Of several blocks the first that has a key is taken, and no later one if that is
-// not usable: behind a certificate stands the one of its issuer. Blocks of other types
-// are passed over, such as the curve's parameters that openssl writes first.
+// If there are several blocks, the first one with a key counts, even if that key is not usable: a
+// certificate is followed by that of its issuer. Blocks of other types are skipped, such as the
+// curve parameters that openssl writes first.
 func ParsePublic(stored []byte) (crypto.PublicKey, Info, error) {
 	found, info, err := find(stored, func(material) bool { return true })
 	return found.public, info, err
 }
 
-// ParsePrivate returns the private key that a stored secret holds, in any form that the
-// package reads, of the kinds of [ParsePublic]. Blocks without a private key are passed over,
-// such as the certificates of a bundle; the one for the key is in the info.
+// ParsePrivate returns the private key in a stored secret, in any supported form, of the kinds of
+// [ParsePublic]. Blocks without a private key are skipped, such as the certificates of a bundle.
+// Info describes the certificate of the key.
 func ParsePrivate(stored []byte) (crypto.PrivateKey, Info, error) {
 	found, info, err := find(stored, func(m material) bool { return m.secret })
 	return found.private, info, err
 }
 
-// find returns the first material that is wanted, and the names of its key.
+// find returns the first material that matches, and the fingerprints of its key.
 func find(stored []byte, wanted func(material) bool) (material, Info, error) {
 	file := read(stored)
 	first := slices.IndexFunc(file.materials, wanted)
@@ -66,12 +65,12 @@ func find(stored []byte, wanted func(material) bool) (material, Info, error) {
 	return found, Info{PublicSHA256: sha256.Sum256(der), CertificateSHA256: file.certificateOf(found)}, nil
 }
 
-// A file is what a stored value holds.
+// A file is the content of a stored value.
 type file struct {
 	materials []material
-	// form is how they are written, such as `PEM`; empty if there are none.
+	// form is the form of the materials, such as `PEM`. Empty without materials.
 	form string
-	// notes are what is unusual about the form.
+	// notes are notes about the form.
 	notes []string
 	// pgp is the kind of an OpenPGP key, if it is one.
 	pgp Kind
@@ -87,25 +86,25 @@ func (f file) certificateOf(key material) *[sha256.Size]byte {
 	return nil
 }
 
-// noKey says why a file without materials is no key.
+// noKey returns the reason why a file without materials is not a key.
 func (f file) noKey() *Problem {
 	switch {
 	case f.pgp != KindUnknown:
 		return &Problem{
 			Form: FormPGP, Cause: "The value is an OpenPGP key.",
-			Remedy: "Use it where an OpenPGP key is meant, or store a key in PEM.", Sound: true,
+			Remedy: "Use it where an OpenPGP key is needed, or store a key in PEM.", Sound: true,
 		}
 	case len(f.materials) > 0:
 		return f.materials[0].problem
 	}
 	return &Problem{
-		Form: FormNone, Cause: "The value is no private key, public key or certificate.",
+		Form: FormNone, Cause: "The value is not a private key, public key, or certificate.",
 		Remedy: "Store the key in PEM, with the lines BEGIN and END.",
 	}
 }
 
-// read returns what a stored value holds. It does not change the value and keeps nothing of it
-// besides the keys.
+// read returns the content of a stored value. It does not change the value, and keeps nothing of
+// it except the keys.
 func read(stored []byte) file {
 	if m, known := fromDER(stored); known {
 		return file{materials: []material{m}, form: "DER"}
@@ -142,7 +141,7 @@ func readText(body []byte) file {
 	return readPlain(body)
 }
 
-// cutEscapes undoes escapes if there are any. Those of a JWK are for the parser of JSON.
+// cutEscapes removes escapes. The JSON parser handles those of a JWK.
 func cutEscapes(body []byte) (plain []byte, escaped bool) {
 	json := bytes.HasPrefix(body, []byte("{")) && !bytes.Contains(body, []byte(pemBegin))
 	if json || bytes.IndexByte(body, '\\') < 0 {
@@ -171,8 +170,8 @@ func readPlain(body []byte) file {
 	return file{}
 }
 
-// bareDER returns what a text is in base64 or hexadecimal, and which, if that begins as each DER
-// of a key does. It is a copy.
+// bareDER decodes text from base64 or hexadecimal if the result starts like the DER of a key, and
+// returns a copy and the name of the encoding.
 func bareDER(body []byte) (der []byte, form string) {
 	switch {
 	case bytes.HasPrefix(body, []byte("M")): // of 0x30
@@ -198,10 +197,11 @@ func lenientHex(body []byte) []byte {
 	return der
 }
 
-// maxPrivate is how many private keys of a file are read. Checking them takes time.
+// maxPrivate is the maximum number of private keys that are parsed in a file, because checking
+// them takes time.
 const maxPrivate = 4
 
-// readPEM returns what the blocks of PEM hold. Blocks of unknown types are left out.
+// readPEM returns the content of the PEM blocks. It skips blocks of unknown types.
 func readPEM(body []byte) file {
 	f := file{form: "PEM"}
 	privates := 0
@@ -240,7 +240,7 @@ func readPEM(body []byte) file {
 	return f
 }
 
-// notes says what is unusual about a block.
+// notes returns notes about a block.
 func (b block) notes(m material) []string {
 	if m.problem == nil && !b.ended {
 		return []string{"The END line is missing."}
@@ -248,7 +248,7 @@ func (b block) notes(m material) []string {
 	return nil
 }
 
-// fromBlock returns what a block of PEM holds, and whether its type is known.
+// fromBlock returns the content of a PEM block, and whether its type is known.
 func fromBlock(b block) (m material, known bool) {
 	secret := strings.HasSuffix(b.label, "PRIVATE KEY")
 	if secret && bytes.Contains(b.headers, []byte("ENCRYPTED")) {
@@ -281,8 +281,8 @@ func fromBlock(b block) (m material, known bool) {
 	return m, true
 }
 
-// agrees reports whether a block holds the kind of thing that its label says. The structure of
-// a private or public key may be another one.
+// agrees reports whether the content of a block matches its label. The structure of a private or
+// public key may differ.
 func (b block) agrees(m material) bool {
 	switch {
 	case b.label == "ENCRYPTED PRIVATE KEY":
@@ -299,7 +299,7 @@ func (b block) agrees(m material) bool {
 	return true
 }
 
-// incomplete is the problem of a block that holds no complete DER.
+// incomplete is the problem of a block without a complete DER.
 func (b block) incomplete() *Problem {
 	switch {
 	case !b.ended:
@@ -309,7 +309,7 @@ func (b block) incomplete() *Problem {
 		}
 	case b.der == nil:
 		return &Problem{
-			Form: FormIncomplete, Cause: "The PEM has characters that it cannot have, or some are missing.",
+			Form: FormIncomplete, Cause: "The PEM has invalid or missing characters.",
 			Remedy: "Copy the whole file again, from the line BEGIN to the line END.",
 		}
 	}
@@ -322,6 +322,6 @@ func (b block) incomplete() *Problem {
 func several() *Problem {
 	return &Problem{
 		Form: FormSeveral, Cause: "The value holds several private keys.",
-		Remedy: "Store each private key as a secret of its own.",
+		Remedy: "Store each private key as its own secret.",
 	}
 }

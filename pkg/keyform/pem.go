@@ -11,18 +11,18 @@ const (
 	pemDash  = "-----"
 )
 
-// A block is one block of PEM, however its lines are broken.
+// A block is a PEM block with any line breaks.
 type block struct {
 	label string
-	// headers is what stands before the base64 (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`.
+	// headers are the headers before the base64 (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`.
 	headers []byte
-	// der is what the base64 decodes to, or nil if it is not base64. It is a copy.
+	// der is the decoded base64, or nil if it is not base64. It is a copy.
 	der []byte
-	// ended is whether there is an END line.
+	// ended is whether the block has an END line.
 	ended bool
 }
 
-// blocksOf returns the blocks of a text in their order. Anything may stand around them.
+// blocksOf returns the blocks in text, in order. Other text may surround them.
 func blocksOf(text []byte) []block {
 	var all []block
 	_, rest, found := bytes.Cut(text, []byte(pemBegin))
@@ -36,10 +36,10 @@ func blocksOf(text []byte) []block {
 	return all
 }
 
-// maxLabel is more than the longest label of a block has.
+// maxLabel is larger than the longest label of a block.
 const maxLabel = 64
 
-// blockOf reads what stands behind a BEGIN, up to the next one.
+// blockOf parses the text after a BEGIN, up to the next one.
 func blockOf(b []byte) (block, bool) {
 	end := bytes.Index(b[:min(len(b), maxLabel+len(pemDash))], []byte(pemDash))
 	if end < 0 || bytes.ContainsAny(b[:end], "\r\n") {
@@ -54,8 +54,8 @@ func blockOf(b []byte) (block, bool) {
 	return block{label: label, headers: headers, der: lenientBase64(body), ended: ended}, true
 }
 
-// cutHeaders splits off headers. Where line ends were lost, they end with the last word that a
-// header can have: the initialization vector of DEK-Info.
+// cutHeaders splits off headers. Without line ends, they end with the last word that a header can
+// have: the initialization vector of DEK-Info.
 func cutHeaders(body []byte) (headers, rest []byte) {
 	if !bytes.Contains(body, []byte(": ")) {
 		return nil, body
@@ -68,8 +68,8 @@ func cutHeaders(body []byte) (headers, rest []byte) {
 	return body, nil
 }
 
-// lenientBase64 decodes either alphabet, whatever the padding and the bits behind the last byte
-// are: the DER decides. It returns nil for what has other characters.
+// lenientBase64 decodes either alphabet with any padding and any bits after the last byte, because
+// the DER decides. It returns nil for other characters.
 func lenientBase64(body []byte) []byte {
 	digits := make([]byte, 0, len(body))
 	defer func() { clear(digits) }()
@@ -97,8 +97,8 @@ func lenientBase64(body []byte) []byte {
 	return der[:n]
 }
 
-// unescaped returns a copy of a text in which the escapes of JSON and of shells for line ends
-// and slashes are undone. PEM and base64 have no backslash of their own.
+// unescaped returns a copy of text without the escapes of JSON and shells for line ends and
+// slashes. PEM and base64 contain no backslashes.
 func unescaped(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {
@@ -118,7 +118,7 @@ func unescaped(text []byte) []byte {
 	return out
 }
 
-// unquoted returns the text between quotation marks around it.
+// unquoted returns text without surrounding quotation marks.
 func unquoted(text []byte) (inner []byte, quoted bool) {
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
 		return bytes.Trim(text[1:n-1], asciiSpace), true

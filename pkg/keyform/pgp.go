@@ -1,6 +1,6 @@
 package keyform
 
-// pgpLabel returns the kind of OpenPGP key that armor (RFC 9580 section 6.2) says it holds.
+// pgpLabel returns the kind of OpenPGP key that a label of armor states (RFC 9580 section 6.2).
 func pgpLabel(label string) Kind {
 	switch label {
 	case "PGP PRIVATE KEY BLOCK":
@@ -11,14 +11,14 @@ func pgpLabel(label string) Kind {
 	return KindUnknown
 }
 
-// The packets of OpenPGP that begin a key.
+// The OpenPGP packets that start a key.
 const (
 	packetSecretKey = 5
 	packetPublicKey = 6
 )
 
-// pgpPackets returns the kind of an OpenPGP key without armor. It is certain: the first packet
-// is a key of a known version, and the packets fill the value exactly.
+// pgpPackets returns the kind of an OpenPGP key without armor. There are no false positives: the
+// first packet is a key of a known version, and the packets fill the value exactly.
 func pgpPackets(b []byte) Kind {
 	tag, body, rest := pgpPacket(b)
 	if tag != packetSecretKey && tag != packetPublicKey || len(body) < 10 || body[0] < 3 || body[0] > 6 {
@@ -40,7 +40,7 @@ func pgpPackets(b []byte) Kind {
 	return KindPGPPublicKey
 }
 
-// pgpPacket splits off the first packet (RFC 9580 section 4.2); tag 0 is none.
+// pgpPacket splits off the first packet (RFC 9580 section 4.2). Tag 0 means that there is none.
 func pgpPacket(b []byte) (tag int, body, rest []byte) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return 0, nil, nil

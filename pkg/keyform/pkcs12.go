@@ -15,18 +15,19 @@ import (
 
 // # PKCS #12 (RFC 7292)
 //
-// A library opens the file. The author of a file says how often a password is hashed, so a file
-// could keep the library busy for years. The counts that can be seen are bounded before. One
-// could hide in what is encrypted itself: a second encrypted key. So the file is put in another
-// order, with the key that can be seen first: then the library refuses a second key before it
-// hashes anything for it. The order of the file is under its MAC, so the file gets a new one;
-// anyone who changed it would also have to know the password, as the key is encrypted.
+// A library decrypts the file. The author of a file chooses the number of password hash
+// iterations, so a file could occupy the library for years. The visible iteration counts are
+// checked first. A count could also be hidden in the encrypted content: a second encrypted key.
+// The file is therefore reordered so that the visible key comes first; the library then refuses a
+// second key before it hashes anything for it. The MAC of the file covers the order, so the file
+// gets a new MAC. An attacker who changed the file would also have to know the password, because
+// the key is encrypted.
 
-// maxIterations is how often a file may have the password hashed for one of its parts. Tools
-// write 2,048 to 600,000.
+// maxIterations is the maximum number of hash iterations for a part of a file. Tools write 2,048
+// to 600,000.
 const maxIterations = 700_000
 
-// maxBags is how many certificates and keys of a file are decoded.
+// maxBags is the maximum number of certificates and keys that are decoded in a file.
 const maxBags = 64
 
 var (
@@ -38,7 +39,7 @@ var (
 	oidPBKDF2       = encodingasn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
 	oidHMACSHA256   = encodingasn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
 	explicit        = asn1.Tag(0).ContextSpecific().Constructed()
-	pkcs12Elsewhere = "Take the key out of it: openssl pkcs12 -in key.p12 -nodes -out key.pem"
+	pkcs12Elsewhere = "Extract the key: openssl pkcs12 -in key.p12 -nodes -out key.pem"
 )
 
 // isPKCS12 reports whether bytes are a PKCS #12 file.
@@ -90,7 +91,7 @@ func certificates(chain []*x509.Certificate) []labeled {
 	return all
 }
 
-// pemSize is no less than the length of a PEM of the DER.
+// pemSize is an upper bound of the length of the PEM of a DER.
 func pemSize(der []byte) int { return 2*len(der) + 2*maxLabel }
 
 func wrongPassword(password string) *Problem {
@@ -101,7 +102,7 @@ func wrongPassword(password string) *Problem {
 		}
 	}
 	return &Problem{
-		Form: FormPKCS12Password, Cause: "The PKCS #12 file does not open: its password is another one, or it is damaged.",
+		Form: FormPKCS12Password, Cause: "The PKCS #12 file cannot be decrypted: the password is wrong, or the file is damaged.",
 		Remedy: "Correct file_password. " + pkcs12Elsewhere,
 	}
 }
@@ -110,8 +111,8 @@ func unusablePKCS12(cause string) *Problem {
 	return &Problem{Form: FormPKCS12, Cause: cause, Remedy: pkcs12Elsewhere}
 }
 
-// keyFirst returns the file with the part first in which the private key can be seen, under a
-// new MAC.
+// keyFirst returns the file with a new MAC and a new order: the part with the visible private key
+// comes first.
 func keyFirst(file []byte, password string) ([]byte, *Problem) {
 	parts, ok := safesOf(file)
 	if !ok {
@@ -122,17 +123,17 @@ func keyFirst(file []byte, password string) ([]byte, *Problem) {
 		keys, fits := part.keys()
 		switch {
 		case !fits:
-			return nil, unusablePKCS12("The PKCS #12 file has the password hashed more often than is supported.")
+			return nil, unusablePKCS12("The PKCS #12 file uses more password hash iterations than supported.")
 		case keys > 1, keys == 1 && first >= 0:
 			p := several()
-			p.Remedy = pkcs12Elsewhere + ", and store each private key as a secret of its own."
+			p.Remedy = pkcs12Elsewhere + ", and store each private key as its own secret."
 			return nil, p
 		case keys == 1:
 			first = i
 		}
 	}
 	if first < 0 {
-		return nil, unusablePKCS12("The PKCS #12 file has no private key, or it is not where it is looked for.")
+		return nil, unusablePKCS12("The PKCS #12 file has no private key, or it is not in a supported place.")
 	}
 	parts[0], parts[first] = parts[first], parts[0]
 	ordered, err := withMAC(parts, password)
@@ -167,7 +168,8 @@ func safesOf(file []byte) (parts []safe, ok bool) {
 	return parts, true
 }
 
-// keys returns how many private keys of a part can be seen, and whether the counts in it fit.
+// keys returns the number of visible private keys in a part, and whether its iteration counts are
+// within the limit.
 func (s safe) keys() (n int, fits bool) {
 	input := cryptobyte.String(s)
 	var kind encodingasn1.ObjectIdentifier
@@ -200,7 +202,7 @@ func (s safe) keys() (n int, fits bool) {
 	return n, true
 }
 
-// encryptedSafe reports whether the count of an encrypted part fits.
+// encryptedSafe reports whether the iteration count of an encrypted part is within the limit.
 func encryptedSafe(content cryptobyte.String) bool {
 	var version int64
 	var kind encodingasn1.ObjectIdentifier
@@ -208,14 +210,14 @@ func encryptedSafe(content cryptobyte.String) bool {
 		content.ReadASN1(&content, asn1.SEQUENCE) && content.ReadASN1ObjectIdentifier(&kind) && cheap(content)
 }
 
-// cheap reports whether the algorithm that comes next hashes the password a number of times
-// that fits: it is the only integer behind a salt, whatever the algorithm is.
+// cheap reports whether the iteration count of the next algorithm is within the limit. In every
+// algorithm, it is the only integer after a salt.
 func cheap(input cryptobyte.String) bool {
 	var algorithm cryptobyte.String
 	return input.ReadASN1(&algorithm, asn1.SEQUENCE) && countsFit(algorithm, 6)
 }
 
-// countsFit reports whether all integers in an algorithm are small.
+// countsFit reports whether all integers in an algorithm are within the limit.
 func countsFit(input cryptobyte.String, depth int) bool {
 	for !input.Empty() {
 		var tag asn1.Tag
@@ -238,7 +240,7 @@ func countsFit(input cryptobyte.String, depth int) bool {
 	return true
 }
 
-// withMAC returns a file of the parts whose MAC (RFC 9579) costs nothing to check.
+// withMAC returns a file of the parts with a MAC (RFC 9579) that is cheap to check.
 func withMAC(parts []safe, password string) ([]byte, error) {
 	var list cryptobyte.Builder
 	list.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {

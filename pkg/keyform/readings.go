@@ -2,8 +2,8 @@ package keyform
 
 import "bytes"
 
-// Readings returns copies of what a value stands for in each way that the package reads it: the
-// text of UTF-16, the bytes that it decodes to, and the DER of PEM.
+// Readings returns copies of a value in each form in which the package reads it: the text of
+// UTF-16, the decoded bytes, and the DER of PEM.
 func Readings(value []byte) [][]byte {
 	var all [][]byte
 	for _, d := range []Decoding{Hex, Base64, Whsec} {

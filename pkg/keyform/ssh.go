@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// fromOpenSSH returns the key in a block that OpenSSH writes.
+// fromOpenSSH returns the key in an OpenSSH block.
 func fromOpenSSH(der []byte) material {
 	m := material{secret: true, form: "OpenSSH private key"}
 	if len(der) > maxKey {
@@ -25,8 +25,8 @@ func fromOpenSSH(der []byte) material {
 	}
 	if err != nil {
 		m.problem = &Problem{
-			Form: FormSSH, Cause: "The key of OpenSSH is damaged or of a kind that is not supported.",
-			Remedy: "Write it as PEM: ssh-keygen -p -m PKCS8 -f copy-of-key",
+			Form: FormSSH, Cause: "The OpenSSH key is damaged or of an unsupported kind.",
+			Remedy: "Convert it to PEM: ssh-keygen -p -m PKCS8 -f copy-of-key",
 		}
 		return m
 	}
@@ -36,18 +36,18 @@ func fromOpenSSH(der []byte) material {
 	return m.withPrivate(key)
 }
 
-// fromTextFormat returns the key of a text that is not PEM but has a format of its own.
+// fromTextFormat returns the key of text in a format other than PEM.
 func fromTextFormat(body []byte) (m material, known bool) {
 	switch {
 	case bytes.HasPrefix(body, []byte("PuTTY-User-Key-File-")):
 		return material{secret: true, form: "PuTTY private key", problem: &Problem{
-			Form: FormPuTTY, Cause: "The value is a private key of PuTTY.",
-			Remedy: "Write it as PEM: puttygen key.ppk -O private-openssh -o key.pem",
+			Form: FormPuTTY, Cause: "The value is a PuTTY private key.",
+			Remedy: "Convert it to PEM: puttygen key.ppk -O private-openssh -o key.pem",
 		}}, true
 	case bytes.HasPrefix(body, []byte("---- BEGIN SSH2 PUBLIC KEY ----")):
 		return material{form: "SSH2 public key", problem: &Problem{
 			Form: FormSSH, Cause: "The value is an SSH2 public key.",
-			Remedy: "Write it in the format of OpenSSH: ssh-keygen -i -f key.pub > key.pem",
+			Remedy: "Convert it to the OpenSSH format: ssh-keygen -i -f key.pub > key.pem",
 		}}, true
 	}
 	for _, begins := range []string{"ssh-", "ecdsa-sha2-", "sk-"} {
@@ -58,7 +58,7 @@ func fromTextFormat(body []byte) (m material, known bool) {
 	return material{}, false
 }
 
-// fromAuthorized returns the public key of a line that OpenSSH writes.
+// fromAuthorized returns the public key of an OpenSSH line.
 func fromAuthorized(line []byte) (m material, known bool) {
 	key, _, _, rest, err := ssh.ParseAuthorizedKey(line)
 	if err != nil || len(bytes.TrimSpace(rest)) > 0 {

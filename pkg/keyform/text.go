@@ -12,16 +12,16 @@ const (
 	utf8Mark   = "\xef\xbb\xbf"
 )
 
-// A text is what stored bytes say as UTF-8, without byte order mark.
+// A text is stored bytes as UTF-8 without a byte order mark.
 type text struct {
-	// bytes are the text, with the white space around it.
+	// bytes are the text, including surrounding white space.
 	bytes []byte
-	// marked is whether there was a byte order mark, and wide whether it was UTF-16.
+	// marked is whether it had a byte order mark, and wide whether it was UTF-16.
 	marked, wide bool
 }
 
-// textOf returns the text in stored bytes. It shares their memory unless it is wide. What is no
-// text comes back as it is.
+// textOf returns the text in stored bytes. It shares their memory unless it is wide. Bytes that
+// are not text are returned unchanged.
 func textOf(stored []byte) text {
 	if rest, marked := bytes.CutPrefix(stored, []byte(utf8Mark)); marked {
 		return text{bytes: rest, marked: true}
@@ -40,18 +40,18 @@ func textOf(stored []byte) text {
 	return text{bytes: stored}
 }
 
-// trimmed returns the text without white space around it.
+// trimmed returns the text without surrounding white space.
 func (t text) trimmed() []byte { return bytes.Trim(t.bytes, asciiSpace) }
 
-// erase zeroes a copy; what is shared stays.
+// erase zeroes a copy. Shared memory is not changed.
 func (t text) erase() {
 	if t.wide {
 		clear(t.bytes)
 	}
 }
 
-// utf16Order returns the order of bytes if they may be UTF-16, else nil. Without a mark they
-// are if they would be ASCII with every second byte left out.
+// utf16Order returns the byte order if the bytes may be UTF-16, or nil. Without a mark, they must
+// be ASCII with a zero in every second byte.
 func utf16Order(b []byte) (order binary.ByteOrder, marked bool) {
 	if len(b) < 4 || len(b)%2 != 0 {
 		return nil, false
@@ -69,7 +69,7 @@ func utf16Order(b []byte) (order binary.ByteOrder, marked bool) {
 	return nil, false
 }
 
-// everySecond reports whether the bytes at one parity are ASCII and those at the other zero.
+// everySecond reports whether the bytes of one parity are ASCII and those of the other are zero.
 func everySecond(b []byte, ascii, zero int) bool {
 	for i := 0; i < len(b); i += 2 {
 		if b[i+zero] != 0 || !printable(rune(b[i+ascii])) || b[i+ascii] >= utf8.RuneSelf {
@@ -79,7 +79,7 @@ func everySecond(b []byte, ascii, zero int) bool {
 	return true
 }
 
-// fromUTF16 returns UTF-8, or nil for what is no text, or hardly any of it ASCII: two bytes of
+// fromUTF16 returns UTF-8, or nil if the result is not text or has hardly any ASCII: two bytes of
 // a random key may look like a mark.
 func fromUTF16(b []byte, order binary.ByteOrder) []byte {
 	units := make([]uint16, len(b)/2)
@@ -120,7 +120,7 @@ func isText(b []byte) bool {
 	return true
 }
 
-// printable reports whether a text may have a character.
+// printable reports whether a character is allowed in text.
 func printable(r rune) bool {
 	switch r {
 	case '\t', '\r', '\n', '\v', '\f':

@@ -6,9 +6,8 @@ import (
 	"google.golang.org/grpc/grpclog"
 )
 
-// SilenceGRPC switches off the log of the gRPC library itself, which writes text
-// to standard error and may quote what a peer sent. The server logs each request.
-// A program calls it first of all: it must not run beside anything that uses gRPC.
+// SilenceGRPC turns off the log of the gRPC library, which writes text to standard error and may
+// quote data of a peer. The server logs each request. Call it before anything that uses gRPC.
 func SilenceGRPC() {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// LogConfig is what an operator decides about the log.
+// LogConfig configures the log.
 type LogConfig struct {
-	// Level is the least severe level to log: debug, info (the default), warn or error.
+	// Level is the minimum level to log: debug, info, warn, or error. Default: info.
 	Level string `yaml:"level"`
 }
 
@@ -21,7 +21,7 @@ func (c LogConfig) check() error {
 	if c.Level == "" {
 		return nil
 	}
-	// UnmarshalText also takes `info+2`, and repeats in its error what it did not take.
+	// UnmarshalText also accepts `info+2`, and its error quotes the input.
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
 		return fmt.Errorf("log.level: must be debug, info, warn or error")
 	}
@@ -30,21 +30,20 @@ func (c LogConfig) check() error {
 
 func (c LogConfig) level() slog.Level {
 	var level slog.Level
-	// What check lets through parses; empty leaves the zero level, which is info.
+	// A checked level parses. An empty one leaves the zero level, which is info.
 	_ = level.UnmarshalText([]byte(c.Level))
 	return level
 }
 
-// NewLogger returns a logger that writes one JSON object a line to w. Whatever
-// must not be logged it replaces: see the package comment.
+// NewLogger returns a logger that writes one JSON object per line to w. It redacts sensitive
+// attributes; see the package comment.
 func NewLogger(w io.Writer, level slog.Level, service string) *slog.Logger {
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})
 	return slog.New(handler).With(slog.String("service", service))
 }
 
-// Words that, anywhere in the key of an attribute or in the name of its group, mark
-// its value as one that is not for the log; by their first letter, since every
-// attribute of every line is held against them.
+// Words that mark an attribute as sensitive, if they occur anywhere in its key or in the name of
+// its group. They are grouped by first letter, because every attribute of every line is checked.
 var telltales = [...][]string{
 	'a': {"authorization"},
 	'b': {"bearer", "body"},
@@ -57,8 +56,8 @@ var telltales = [...][]string{
 	'v': {"value"},
 }
 
-// redact replaces what must not be logged. The handler calls it for every
-// attribute that is not a group, after LogValue was called.
+// redact replaces sensitive values. The handler calls it for every attribute that is not a group,
+// after LogValue.
 func redact(groups []string, a slog.Attr) slog.Attr {
 	if telltale(a.Key) || slices.ContainsFunc(groups, telltale) {
 		return slog.String(a.Key, sensitive.Redacted)
@@ -72,7 +71,7 @@ func redact(groups []string, a slog.Attr) slog.Attr {
 	case error:
 		return slog.String(a.Key, v.Error())
 	default:
-		// The handler would print every field of it: a message, bytes, a request.
+		// The handler would print every field: of a message, of bytes, of a request.
 		return slog.String(a.Key, fmt.Sprintf("(%T)", v))
 	}
 }

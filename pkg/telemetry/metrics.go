@@ -7,10 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Requests counts the requests of a gRPC server, under the names that dashboards
-// for gRPC servers expect. A method is a full name such as
-// /keyward.vault.v1.VaultService/GetSecret, or one word for all methods there are not:
-// a label never comes from a caller.
+// Requests counts the requests of a gRPC server, with the metric names that common dashboards for
+// gRPC servers expect. A method is a full name such as /keyward.vault.v1.VaultService/GetSecret,
+// or one word for all unknown methods, so that a label never comes from a caller.
 type Requests struct {
 	handled  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -18,25 +17,25 @@ type Requests struct {
 	limited  prometheus.Counter
 }
 
-// NewRequests returns the metrics, registered. Each program has one.
+// NewRequests registers and returns the metrics. Each program has one.
 func NewRequests(r prometheus.Registerer) (*Requests, error) {
 	q := &Requests{
 		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "grpc_server_handled_total",
-			Help: "Requests that were answered, by service, method and status code.",
+			Help: "Completed requests, by service, method, and status code.",
 		}, []string{"grpc_service", "grpc_method", "grpc_code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "grpc_server_handling_seconds",
-			Help:    "Time from the arrival of a request to its answer, by service and method.",
+			Help:    "Time from the arrival of a request to its response, by service and method.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"grpc_service", "grpc_method"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "grpc_server_in_flight",
-			Help: "Requests that wait for their answer, by service and method.",
+			Help: "Pending requests, by service and method.",
 		}, []string{"grpc_service", "grpc_method"}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "keyward_rate_limited_total",
-			Help: "Requests that were refused because their caller, or their address, makes too many.",
+			Help: "Requests that were refused because their caller or address exceeded a limit.",
 		}),
 	}
 	for _, c := range []prometheus.Collector{q.handled, q.seconds, q.inFlight, q.limited} {
@@ -47,8 +46,8 @@ func NewRequests(r prometheus.Registerer) (*Requests, error) {
 	return q, nil
 }
 
-// Begin notes that a request has arrived. Call what it returns with the name of
-// the status code of the answer, such as OK, and the time it took.
+// Begin records that a request has arrived. Call the returned function with the name of the status
+// code, such as OK, and the time that the request took.
 func (q *Requests) Begin(service, method string) (end func(code string, took time.Duration)) {
 	waiting := q.inFlight.WithLabelValues(service, method)
 	waiting.Inc()
@@ -59,24 +58,24 @@ func (q *Requests) Begin(service, method string) (end func(code string, took tim
 	}
 }
 
-// Limited notes that a request was refused because its caller makes too many.
+// Limited records that a request was refused because of a limit.
 func (q *Requests) Limited() { q.limited.Inc() }
 
-// Expiry shows when a certificate expires, so that an alarm can go off before.
+// Expiry reports when a certificate expires, for alerts.
 type Expiry struct{ gauge prometheus.Gauge }
 
-// NewExpiry returns the metric, registered. The name says whose certificate it is,
-// such as `server`.
+// NewExpiry registers and returns the metric. The name is the owner of the certificate, such as
+// `server`.
 func NewExpiry(r prometheus.Registerer, name string) (*Expiry, error) {
 	e := &Expiry{gauge: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "keyward_certificate_expiry_timestamp_seconds",
-		Help:        "When the certificate that is shown to others expires, in seconds since 1970.",
+		Help:        "When the presented certificate expires, in seconds since 1970.",
 		ConstLabels: prometheus.Labels{"certificate": name},
 	})}
 	return e, r.Register(e.gauge)
 }
 
-// Set notes the certificate that is in use from now on.
+// Set records the current certificate.
 func (e *Expiry) Set(cert tls.Certificate) {
 	if cert.Leaf != nil {
 		e.gauge.Set(float64(cert.Leaf.NotAfter.Unix()))

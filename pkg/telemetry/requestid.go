@@ -10,13 +10,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// RequestIDHeader carries the request id to the caller, and from one who has one.
+// RequestIDHeader is the header with the request ID, in responses and optionally in requests.
 const RequestIDHeader = "x-request-id"
 
 type requestIDKey struct{}
 
-// NewRequestID returns a fresh id: a UUID of version 7, so that ids sort by time. Those
-// of one millisecond are in no order, for which requests would have to wait for each other.
+// NewRequestID returns a new ID: a UUID of version 7, so that IDs sort by time. IDs of the same
+// millisecond are unordered, because ordering them would make requests wait for each other.
 func NewRequestID() string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16)
@@ -26,10 +26,10 @@ func NewRequestID() string {
 	return id.String()
 }
 
-// ParseRequestID returns a caller's request id in its one spelling. Nothing but a
-// UUID is a request id: any other text could carry a value into the log.
+// ParseRequestID returns a caller's request ID in canonical form. Only a UUID is a request ID,
+// because any other text could carry a value into the log.
 func ParseRequestID(text string) (string, bool) {
-	// Parse also takes braces, urn: and bare hex.
+	// Parse also accepts braces, urn:, and bare hexadecimal.
 	if len(text) != len(uuid.Nil.String()) {
 		return "", false
 	}
@@ -39,12 +39,12 @@ func ParseRequestID(text string) (string, bool) {
 	return strings.ToLower(text), true
 }
 
-// WithRequestID returns a context that carries the id of a request.
+// WithRequestID returns a context with the ID of a request.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID returns the id of the request that ctx belongs to, or nothing.
+// RequestID returns the ID of the request of ctx, or an empty string.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

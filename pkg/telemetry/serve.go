@@ -20,25 +20,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// minToken is the length of the shortest token that opens /metrics.
+// minToken is the minimum length of a token for /metrics.
 const minToken = 16
 
-// MetricsConfig is where metrics are served, and to whom.
+// MetricsConfig configures the endpoint for metrics.
 type MetricsConfig struct {
-	// Listen is the address for /metrics, /healthz and /readyz over plain HTTP,
-	// such as `127.0.0.1:9090`. Nothing there names a caller or a resource.
-	// Empty: none.
+	// Listen is the address of /metrics, /healthz, and /readyz over plain HTTP, such as
+	// `127.0.0.1:9090`. They reveal no callers and no resources. Default: none.
 	Listen string `yaml:"metrics_listen"`
-	// Public allows Listen to be beyond the loopback interface, with /metrics open
-	// to whoever can connect.
+	// Public allows Listen to be outside the loopback interface, with /metrics open to everyone who
+	// can connect. Default: false.
 	Public bool `yaml:"metrics_public"`
-	// TokenFile is a file with a token of 16 characters or more. Whoever asks for
-	// /metrics must show it as a bearer token, and Listen may be beyond the
-	// loopback interface. /healthz and /readyz stay open. Empty: no token.
+	// TokenFile is a file with a bearer token of 16 characters or more that requests for /metrics
+	// must present. Listen may then be outside the loopback interface. /healthz and /readyz remain
+	// open. Default: no token.
 	TokenFile string `yaml:"metrics_token_file"`
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors in the configuration. It opens no files.
 func (c MetricsConfig) Check() error {
 	if c.Listen == "" {
 		if c.Public || c.TokenFile != "" {
@@ -51,9 +50,9 @@ func (c MetricsConfig) Check() error {
 	case err != nil:
 		return errors.New("metrics_listen: must be an address such as 127.0.0.1:9090")
 	case c.Public && c.TokenFile != "":
-		return errors.New("metrics_public, metrics_token_file: exclude each other")
+		return errors.New("metrics_public, metrics_token_file: mutually exclusive")
 	case !c.Public && c.TokenFile == "" && !loopback(host):
-		return errors.New("metrics_listen: must be on the loopback interface, or have metrics_token_file or metrics_public beside it")
+		return errors.New("metrics_listen: must be on the loopback interface unless metrics_token_file or metrics_public is set")
 	}
 	return nil
 }
@@ -63,19 +62,19 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// A Monitor tells machines how a program does. All but Token is required.
+// A Monitor serves the health and metrics of a program. All fields except Token are required.
 type Monitor struct {
-	// Metrics is what /metrics shows.
+	// Metrics are the metrics that /metrics returns.
 	Metrics prometheus.Gatherer
-	// Ready reports whether requests are taken.
+	// Ready reports whether the program accepts requests.
 	Ready func(context.Context) bool
-	// Token, if not nil, is what /metrics asks for.
+	// Token, if not nil, is required for /metrics.
 	Token *Token
-	// Log hears of trouble.
+	// Log receives errors.
 	Log *slog.Logger
 }
 
-// Serve serves /metrics, /healthz and /readyz until the function it returns is called.
+// Serve serves /metrics, /healthz, and /readyz until the returned function is called.
 func (m Monitor) Serve(ctx context.Context, lis net.Listener) (stop func()) {
 	srv := &http.Server{
 		Handler:           m.handler(),
@@ -90,7 +89,7 @@ func (m Monitor) Serve(ctx context.Context, lis net.Listener) (stop func()) {
 	go func() {
 		defer close(ended)
 		if err := srv.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
-			m.Log.LogAttrs(ctx, slog.LevelError, "metrics are not served any more", slog.Any("cause", err))
+			m.Log.LogAttrs(ctx, slog.LevelError, "metrics are no longer served", slog.Any("cause", err))
 		}
 	}()
 	m.Log.LogAttrs(ctx, slog.LevelInfo, "serving metrics", slog.String("listen", lis.Addr().String()))
@@ -102,8 +101,7 @@ func (m Monitor) Serve(ctx context.Context, lis net.Listener) (stop func()) {
 	}
 }
 
-// handler answers /healthz as long as the process can, and /readyz as long as
-// requests are taken.
+// handler answers /healthz while the process runs, and /readyz while it accepts requests.
 func (m Monitor) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Token.guard(promhttp.HandlerFor(m.Metrics, promhttp.HandlerOpts{})))
@@ -118,13 +116,13 @@ func (m Monitor) handler() http.Handler {
 	return mux
 }
 
-// A Token is what opens /metrics. It is kept as a digest and may be replaced while
-// it is in use.
+// A Token is the token for /metrics. It is stored as a digest and can be replaced while it is in
+// use.
 type Token struct {
 	digest atomic.Pointer[[sha256.Size]byte]
 }
 
-// Load reads the token of a file.
+// Load reads the token from a file.
 func (t *Token) Load(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -132,21 +130,21 @@ func (t *Token) Load(path string) error {
 	}
 	text = bytes.TrimSpace(text)
 	if len(text) < minToken {
-		return errors.New("read metrics_token_file: it must hold 16 characters or more")
+		return errors.New("read metrics_token_file: must contain 16 characters or more")
 	}
 	digest := sha256.Sum256(text)
 	t.digest.Store(&digest)
 	return nil
 }
 
-// admits compares in constant time.
+// admits compares tokens in constant time.
 func (t *Token) admits(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	want, got := t.digest.Load(), sha256.Sum256([]byte(token))
 	return strings.EqualFold(scheme, "bearer") && want != nil && subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// guard asks for the token. A nil Token asks for nothing.
+// guard requires the token. A nil Token requires nothing.
 func (t *Token) guard(next http.Handler) http.Handler {
 	if t == nil {
 		return next

@@ -8,12 +8,10 @@ import (
 
 const maxFrames = 48
 
-// Stack returns the functions, and the lines in them, that the caller of Stack was
-// called by, innermost first. It leaves out the innermost skip ones; 0 begins with the
-// caller of Stack itself.
+// Stack returns the functions and lines of the call stack, innermost first, without the innermost
+// skip functions; 0 starts with the caller of Stack.
 //
-// Unlike what package debug prints, it shows no words of arguments, which may be those
-// of a key.
+// Unlike the stack of package debug, it contains no arguments, which could be parts of a key.
 func Stack(skip int) []string {
 	pcs := make([]uintptr, maxFrames)
 	return Frames(pcs[:runtime.Callers(skip+2, pcs)])

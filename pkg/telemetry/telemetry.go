@@ -1,16 +1,16 @@
-// Package telemetry is how a running service is observed: structured logs,
-// metrics, traces, and the request id that ties them together.
+// Package telemetry provides structured logs, metrics, traces, and the request ID that connects
+// them.
 //
-// # What never gets out
+// # Sensitive data
 //
-// The package knows what must not be observed. The logger of [NewLogger] prints
-// REDACTED in place of an attribute whose key names a credential, and only the
-// type of a message, of bytes, and of anything else that could carry a request.
-// Metrics are labelled by method and code. Spans carry the name of a method of
-// ours and never a name out of a request. Of the headers of a caller, only a
-// `traceparent` and an `x-request-id` that is a UUID are taken over.
+// The package redacts sensitive data. The logger of [NewLogger] prints REDACTED for an attribute
+// whose key names a credential, and prints only the type of messages, bytes, and anything else
+// that could contain a request. Metrics are labeled by method and code. Spans carry the name of a
+// known method and never a name from a request. Of a caller's headers, only `traceparent` and an
+// `x-request-id` that is a UUID are used.
 //
-// It is a second line: the first is that nobody hands such a thing to a logger.
+// This is a second line of defense. The first is that the code passes no sensitive data to a
+// logger.
 package telemetry
 
 import (
@@ -26,35 +26,36 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// A Config is what an operator decides about observation. Every field is optional.
+// A Config configures logs and traces. All fields are optional.
 type Config struct {
-	// Log is what is logged.
+	// Log configures the log.
 	Log LogConfig `yaml:"log"`
-	// Traces is where spans go. Without an endpoint there are none.
+	// Traces configures the export of traces. Default: no export.
 	Traces TraceConfig `yaml:"traces"`
 }
 
-// Check returns all that is wrong with the configuration.
+// Check returns all errors in the configuration.
 func (c Config) Check() error {
 	return errors.Join(c.Log.check(), c.Traces.check())
 }
 
-// Telemetry is what the parts of one program observe themselves with.
+// Telemetry is the logger, metrics, and tracer of a program.
 type Telemetry struct {
 	// Log is the program's logger.
 	Log *slog.Logger
-	// Metrics is what /metrics shows. Parts register their collectors with it.
+	// Metrics are the metrics that /metrics returns. Parts of the program register their collectors
+	// with it.
 	Metrics *prometheus.Registry
-	// Tracer makes spans; without an endpoint, ones that go nowhere.
+	// Tracer creates spans. Without an endpoint, they are dropped.
 	Tracer trace.TracerProvider
-	// Traced tells whether spans go anywhere.
+	// Traced reports whether spans are exported.
 	Traced bool
 
 	stop func(context.Context) error
 }
 
-// New returns the telemetry of a program with the given name, such as `vault`. It
-// logs to w, which must allow writes from many goroutines.
+// New returns the telemetry of a program with a name such as `vault`. It logs to w, which must be
+// safe for concurrent use.
 func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemetry, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check telemetry configuration: %w", err)
@@ -80,7 +81,7 @@ func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemet
 	return t, nil
 }
 
-// Close sends the spans that wait. It gives up when ctx ends.
+// Close sends pending spans until ctx ends.
 func (t *Telemetry) Close(ctx context.Context) error {
 	if err := t.stop(ctx); err != nil {
 		return fmt.Errorf("flush traces: %w", err)

@@ -19,18 +19,17 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// TraceConfig is where spans go.
+// TraceConfig configures the export of traces.
 type TraceConfig struct {
-	// Endpoint is the host and port of an OTLP collector that speaks gRPC. Empty:
-	// no traces.
+	// Endpoint is the host and port of an OTLP collector with gRPC. Default: no traces.
 	Endpoint string `yaml:"endpoint"`
-	// Insecure sends spans without TLS.
+	// Insecure sends spans without TLS. Default: false.
 	Insecure bool `yaml:"insecure"`
-	// CAFile is a PEM file with the authorities that vouch for the collector's TLS
-	// certificate. Empty: the system's.
+	// CAFile is a PEM file with the authorities for the collector's TLS certificate. Default: the
+	// authorities of the system.
 	CAFile string `yaml:"ca_file"`
-	// Ratio is how many of the traces that begin here are kept, from 0 to 1.
-	// Traces that began elsewhere are kept if they are there. Unset: all.
+	// Ratio is the fraction of the traces started by this program that are exported, from 0 to 1.
+	// Traces that started elsewhere follow the decision made there. Default: 1.
 	Ratio *float64 `yaml:"ratio"`
 }
 
@@ -45,7 +44,7 @@ func (c TraceConfig) check() error {
 		errs = append(errs, errors.New("traces.ratio: must be from 0 to 1"))
 	}
 	if c.Insecure && c.CAFile != "" {
-		errs = append(errs, errors.New("traces: insecure and ca_file exclude each other"))
+		errs = append(errs, errors.New("traces: insecure and ca_file are mutually exclusive"))
 	}
 	return errors.Join(errs...)
 }
@@ -70,13 +69,13 @@ func (c TraceConfig) security() (otlptracegrpc.Option, error) {
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("traces.ca_file: holds no certificate")
+			return nil, errors.New("traces.ca_file: contains no certificate")
 		}
 	}
 	return otlptracegrpc.WithTLSCredentials(credentials.NewTLS(cfg)), nil
 }
 
-// newTracer does not wait for the collector: a service runs without it.
+// newTracer does not wait for the collector, because a service also runs without it.
 func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
 	security, err := cfg.security()
 	if err != nil {
@@ -86,7 +85,7 @@ func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slo
 	if err != nil {
 		return nil, fmt.Errorf("set up trace export: %w", err)
 	}
-	// What goes wrong on the way to the collector would else be printed by package log.
+	// Otherwise, package log would print export errors.
 	lasting := context.WithoutCancel(ctx)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		logger.LogAttrs(lasting, slog.LevelWarn, "traces are lost", slog.Any("cause", err))
@@ -99,8 +98,8 @@ func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slo
 	), nil
 }
 
-// Propagator passes on which trace a request belongs to, by the traceparent header.
-// The other headers of the standard carry free text of the caller's and are dropped.
+// Propagator propagates the trace of a request in the traceparent header. The other headers of the
+// standard contain free text of the caller and are dropped.
 func Propagator() propagation.TextMapPropagator { return traceparent{} }
 
 type traceparent struct{ standard propagation.TraceContext }

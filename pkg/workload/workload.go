@@ -1,20 +1,19 @@
-// Package workload gets the X.509 identity of a program from a SPIFFE Workload API, such
-// as that of a SPIRE agent, and follows its rotation.
+// Package workload gets the X.509 identity of a program from a SPIFFE Workload API, such as that
+// of a SPIRE agent, and follows its rotation.
 //
-// An [Identity] is a certificate with its key, and the authorities of each trust domain
-// that the program may believe: its own and those that it is federated with. [New] waits
-// for the first one, so that a program does not start without; [Source.Run] follows the
-// next ones. While the API is out of reach, the last identity stays in force, until its
-// certificate expires and peers refuse it.
+// An [Identity] is a certificate with its key, and the authorities of each trusted trust domain:
+// its own and the federated ones. [New] waits for the first identity, so that a program does not
+// start without one. [Source.Run] follows later ones. While the API is unavailable, the last
+// identity remains in force until its certificate expires and peers refuse it.
 //
 // # Changes
 //
-// A program keeps the SPIFFE id that it started with. An update without a certificate
-// for that id is refused: other programs know this one by its id. Connections that are
-// open stay as they are, as with certificates in files.
+// A program keeps the SPIFFE ID with which it started. An update without a certificate for that ID
+// is refused, because other programs know this one by its ID. As with certificates in files, open
+// connections do not change.
 //
-// Trouble is an error in the log, once, and the gauge `keyward_reload_failed` is 1 until
-// an update comes through.
+// A failure is logged once as an error, and the gauge `keyward_reload_failed` is 1 until an update
+// succeeds.
 package workload
 
 import (
@@ -41,32 +40,32 @@ import (
 )
 
 const (
-	// patience is how long New waits for the first identity: an agent that has just
-	// started may not know the program yet.
+	// patience is the time that New waits for the first identity: an agent that has just started may
+	// not know the program yet.
 	patience = 30 * time.Second
 	// pause is the time between two attempts.
 	pause = time.Second
 )
 
-// Options are what a source works with. All but Changed are required.
+// Options are the options of a source. All except Changed are required.
 type Options struct {
-	// Name says whose identity this is, such as `server`. It is a label of the gauge.
+	// Name is the owner of the identity, such as `server`. It is a label of the gauge.
 	Name string
-	// Address is the API's, `unix:///run/spire/agent.sock`.
+	// Address is the address of the API, such as `unix:///run/spire/agent.sock`.
 	Address string
-	// Log hears of each update and of trouble.
+	// Log receives updates and errors.
 	Log *slog.Logger
-	// Metrics gets the gauge `keyward_reload_failed`, 1 while the API does not renew the
-	// identity.
+	// Metrics registers the gauge `keyward_reload_failed`, which is 1 while the API does not renew
+	// the identity.
 	Metrics prometheus.Registerer
-	// Changed, if not nil, hears of each identity before it is returned by Current, the
-	// first one included.
+	// Changed, if not nil, is called with each identity, including the first, before Current returns
+	// it.
 	Changed func(*Identity)
 }
 
-// An Identity is who a program is and whom it may believe. It never changes.
+// An Identity is the identity of a program and its trusted authorities. It is immutable.
 type Identity struct {
-	// ID is the program's SPIFFE id.
+	// ID is the program's SPIFFE ID.
 	ID spiffeid.ID
 	// Certificate is the program's chain with its key. Its leaf is parsed.
 	Certificate tls.Certificate
@@ -74,7 +73,7 @@ type Identity struct {
 	Bundles auth.Bundles
 }
 
-// A Source has the identity of the moment. It may be used by many goroutines.
+// A Source holds the current identity. It is safe for concurrent use.
 type Source struct {
 	options Options
 	current atomic.Pointer[Identity]
@@ -82,9 +81,8 @@ type Source struct {
 	failed  prometheus.Gauge // shows failing
 }
 
-// CheckAddress returns an error unless the address is a Unix socket's, with an absolute
-// path. Over a network, any client that can connect would get the
-// program's key.
+// CheckAddress returns an error unless the address is that of a Unix socket with an absolute path.
+// Over a network, any client that can connect would get the program's key.
 func CheckAddress(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "unix" || u.Host != "" || len(u.Path) < 2 || workloadapi.ValidateAddress(address) != nil {
@@ -93,7 +91,7 @@ func CheckAddress(address string) error {
 	return nil
 }
 
-// New returns a source that has an identity. It tries for half a minute, or until ctx ends.
+// New returns a source with an identity. It tries for half a minute, or until ctx ends.
 func New(ctx context.Context, o Options) (*Source, error) {
 	s := &Source{options: o, failed: reload.FailedGauge(o.Name + "_workload_api")}
 	if err := o.Metrics.Register(s.failed); err != nil {
@@ -120,13 +118,12 @@ func New(ctx context.Context, o Options) (*Source, error) {
 	}
 }
 
-// Current returns the identity of the moment.
+// Current returns the current identity.
 func (s *Source) Current() *Identity { return s.current.Load() }
 
-// ClientTLS returns how the program speaks TLS to a server whose certificate shows the
-// name: a SPIFFE id, or else a host; empty, the host that is dialed. The authorities are
-// those of the server's trust domain, or of the program's own if the name is a host's,
-// unless roots are given.
+// ClientTLS returns the TLS configuration for a server with a name: a SPIFFE ID or a host, or, if
+// empty, the dialed host. The authorities are roots or, if nil, those of the server's trust
+// domain, or of the program's own if the name is a host.
 func (s *Source) ClientTLS(name string, roots *x509.CertPool) *tls.Config {
 	now := s.Current()
 	server, host := auth.ParseServerName(name)
@@ -145,7 +142,7 @@ func (s *Source) ClientTLS(name string, roots *x509.CertPool) *tls.Config {
 // Run follows the identity until ctx ends.
 func (s *Source) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		// The library gives up on some errors, which an agent may recover from all the same.
+		// The library gives up after some errors from which an agent can recover.
 		s.trouble(ctx, s.watch(ctx))
 		select {
 		case <-ctx.Done():
@@ -163,7 +160,7 @@ func (s *Source) watch(ctx context.Context) error {
 	return client.WatchX509Context(ctx, watcher{ctx, s})
 }
 
-// connect prepares a connection. Neither the environment nor the DNS has a say in it.
+// connect prepares a connection. The environment and the DNS do not affect it.
 func (s *Source) connect(ctx context.Context) (*workloadapi.Client, error) {
 	client, err := workloadapi.New(ctx, workloadapi.WithAddr(s.options.Address), workloadapi.WithBackoffStrategy(steady{}),
 		workloadapi.WithDialOptions(grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithConnectParams(grpc.ConnectParams{
@@ -176,19 +173,19 @@ func (s *Source) connect(ctx context.Context) (*workloadapi.Client, error) {
 	return client, nil
 }
 
-// watcher passes on what the library hears while it watches.
+// watcher forwards the events of the library.
 type watcher struct {
 	ctx    context.Context
 	source *Source
 }
 
-// OnX509ContextUpdate hears of an update.
+// OnX509ContextUpdate receives an update.
 func (w watcher) OnX509ContextUpdate(got *workloadapi.X509Context) { w.source.update(w.ctx, got) }
 
-// OnX509ContextWatchError hears of trouble.
+// OnX509ContextWatchError receives an error.
 func (w watcher) OnX509ContextWatchError(err error) { w.source.trouble(w.ctx, err) }
 
-// update takes over what the API hands out.
+// update applies an identity from the API.
 func (s *Source) update(ctx context.Context, got *workloadapi.X509Context) {
 	for _, svid := range got.SVIDs {
 		if svid.ID == s.Current().ID {
@@ -198,10 +195,10 @@ func (s *Source) update(ctx context.Context, got *workloadapi.X509Context) {
 			return
 		}
 	}
-	s.trouble(ctx, errors.New("the update has no certificate for the SPIFFE id of this program; restart it to change the id"))
+	s.trouble(ctx, errors.New("the update has no certificate for the SPIFFE ID of this program; restart it to change the ID"))
 }
 
-// trouble logs trouble with the API, once until it is over.
+// trouble logs a failure of the API once until it is over.
 func (s *Source) trouble(ctx context.Context, err error) {
 	if ctx.Err() != nil || s.failing.Swap(true) {
 		return
