@@ -31,7 +31,7 @@ import (
 )
 
 // mayCall says who may call which method: owner, super admin, member, resolver,
-// sender, or `*` for whoever is authenticated. It is written down a second time on purpose, so that a slip in an
+// sender, or `*` for any authenticated caller. It is written down a second time on purpose, so that a slip in an
 // access option does not go unnoticed.
 var mayCall = map[string]string{
 	"CreateSecret": "OA", "GetSecret": "OA", "ListSecrets": "OA", "UpdateSecret": "OA", "DeleteSecret": "OA",
@@ -143,7 +143,7 @@ func (d *door) dial(t *testing.T, certificate *tls.Certificate) *grpc.ClientConn
 	return conn
 }
 
-// call sends an empty request but for the resource name, and returns the code.
+// call sends a request that is empty except for the resource name, and returns the code.
 func call(t *testing.T, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, name string, headers ...string) codes.Code {
 	t.Helper()
 	request := dynamicpb.NewMessage(method.Input())

@@ -78,7 +78,7 @@ func TestBoundsOfTimesAreChecked(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*auth.IssuerConfig)
-		field  string // of the error; empty: there is none
+		field  string // of the error; empty without one
 	}{
 		{"28 hours", func(c *auth.IssuerConfig) { c.MaxTokenLifetime = 28 * time.Hour }, ""},
 		{"more than 28 hours", func(c *auth.IssuerConfig) { c.MaxTokenLifetime = 28*time.Hour + 1 }, "max_token_lifetime"},

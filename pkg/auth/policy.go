@@ -103,20 +103,20 @@ func ParsePolicy(data []byte) (*Policy, error) {
 		certificates: make(map[string][]Grant),
 		proxies:      make(map[string]bool),
 	}
-	var findings findings
+	var mistakes mistakes
 	for i, row := range file.People {
-		p.addPerson(row, findings.at("people", i))
+		p.addPerson(row, mistakes.at("people", i))
 	}
 	for i, row := range file.Workloads {
-		p.addWorkload(row, findings.at("workloads", i))
+		p.addWorkload(row, mistakes.at("workloads", i))
 	}
 	p.rows, p.workspaces = file.rows(), file.workspaces()
 	for id := range p.proxies {
 		if len(p.certificates[id]) > 0 {
-			findings.errs = append(findings.errs, errors.New("workloads: a proxy must not have another role"))
+			mistakes.errs = append(mistakes.errs, errors.New("workloads: a proxy must not have another role"))
 		}
 	}
-	if err := errors.Join(findings.errs...); err != nil {
+	if err := errors.Join(mistakes.errs...); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -278,10 +278,10 @@ func (p *Policy) claimGrants(issuer string, claims claims) []Grant {
 // certificateGrants returns the grants of a verified certificate.
 func (p *Policy) certificateGrants(id string) []Grant { return slices.Clone(p.certificates[id]) }
 
-// findings collects the mistakes in a file with their places.
-type findings struct{ errs []error }
+// mistakes collects the mistakes in a file with their places.
+type mistakes struct{ errs []error }
 
-func (f *findings) at(list string, row int) func(string) {
+func (f *mistakes) at(list string, row int) func(string) {
 	return func(text string) {
 		f.errs = append(f.errs, fmt.Errorf("%s[%d].%s", list, row, text))
 	}

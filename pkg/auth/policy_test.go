@@ -93,7 +93,7 @@ func TestPoliciesTellWhenTheyChange(t *testing.T) {
 	policies := auth.NewPolicies(nil)
 	changed := make(chan struct{}, 1)
 	policies.Notify(changed)
-	for range 2 { // nobody looks in between
+	for range 2 { // without a read in between
 		policies.Swap(nil)
 	}
 	<-changed

@@ -99,7 +99,7 @@ func TestIssuerIsReachedThroughItsProxy(t *testing.T) {
 	issuer, address := hiddenIssuer(t, w.authority, host)
 	right := serveProxy(t, host, address)
 	deaf := serveProxy(t, "elsewhere.localhost:1", address)
-	// A proxy that leads to somebody else cannot pretend to be the issuer.
+	// A proxy that connects to another server cannot pretend to be the issuer.
 	foreign, err := localid.New()
 	if err != nil {
 		t.Fatal(err)

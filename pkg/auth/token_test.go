@@ -133,8 +133,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
-// refuses sends a token that must be refused. The log learns why; nobody is told
-// what was in it.
+// refuses sends a token that must be refused. The log states the reason and does
+// not quote the token.
 func refuses(t *testing.T, w *world, token, why string) {
 	t.Helper()
 	_, err := w.authn.Authenticate(bearing(t.Context(), "authorization", "Bearer "+token))

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/localid"
 )
 
-// adopt has an authenticator read the authorities of its issuers anew.
+// adopt makes an authenticator reload the authorities of its issuers.
 func adopt(t *testing.T, authn *auth.Authenticator) {
 	t.Helper()
 	put, err := authn.LoadTrust()
@@ -39,7 +39,7 @@ func TestAuthoritiesOfAnIssuerAreReplaced(t *testing.T) {
 	}
 }
 
-// wrongAuthority writes an authority that vouches for nobody here to a file.
+// wrongAuthority writes an authority that issued no certificate here to a file.
 func wrongAuthority(t *testing.T, path string) func(*auth.Config) {
 	t.Helper()
 	other, err := localid.New()

@@ -27,7 +27,7 @@ const (
 	domain   = "keyward.test"
 )
 
-// clock is a clock that stands still until it is told to go on.
+// clock is a clock that advances only on demand.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -47,8 +47,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// issuerServer is a real issuer behind real TLS. It can be told to be down, or to
-// answer with other keys.
+// issuerServer is a real issuer behind real TLS. It can be made unavailable, or
+// return other keys.
 type issuerServer struct {
 	*localid.Issuer
 	URL     string
@@ -169,7 +169,7 @@ func (w *world) grant(t testing.TB, policy string) {
 	w.policies.Swap(parsed)
 }
 
-// token returns a token that is good for a while from now on.
+// token returns a token that is valid for some minutes.
 func (w *world) token(t testing.TB, subject string, extra map[string]any) string {
 	t.Helper()
 	claims := w.claims(subject)

@@ -13,11 +13,11 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// What a log record costs: the same durable puts with and without one, in turns, so
+// The cost of a log record: the same durable puts with and without one, in turns, so
 // that a disk or a machine that others use as well slows both alike. `ratio` is the
 // rate with records over the rate without, the median of all turns, and `cpu-ratio`
-// that of the processor time that a put takes. What remains when the disk costs nothing
-// shows with a TMPDIR that is in memory.
+// that of the processor time that a put takes. With a TMPDIR in memory, it
+// shows the cost without the disk.
 //
 // The changes are either to things next to each other in the store or spread over it,
 // as they are when many secrets change.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// What is stored, in bytes:
+// The stored formats, in bytes:
 //
 //	leaf    format 1 │ salt 32 │ state digest 32 │ entry as JSON
 //	entry   format 1 │ number of hashes 1 │ hashes 32 each │ leaf
@@ -22,8 +22,8 @@ import (
 // The leaf is what the tree commits to. Between Append and Integrate a leaf travels
 // as a record, which is not stored: the keys it is listed by, then the leaf.
 //
-// A head of format 1 is the same, and says that each listing is of one entry. A program
-// that knows no other listings refuses what is under a head of format 2.
+// A head of format 1 is the same, and means that each listing has one entry. A program
+// without support for other listings refuses a head of format 2.
 const (
 	leafFormat   = 1
 	storedFormat = 1

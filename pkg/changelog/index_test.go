@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 )
 
-// What an index finds does not depend on which entries were committed together.
+// The results of an index do not depend on which entries were committed together.
 func TestIndexFindsWhatWasCommittedTogetherAndApart(t *testing.T) {
 	t.Parallel()
 	store, err := boltkv.Open(filepath.Join(t.TempDir(), "store"), boltkv.Options{})

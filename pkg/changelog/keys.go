@@ -7,7 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// The key space of the log. {seq} is a number, the others are texts.
+// The key space of the log. {seq} is a number, the others are strings.
 //
 //	change/{seq}                         → entry: hashes, salt, state digest, JSON
 //	change-by-resource/{resource}/{seq}  → listing

@@ -48,7 +48,7 @@ func TestFilesAreReported(t *testing.T) {
 		name    string
 		later   time.Duration
 		look    func(*filecheck.Report)
-		err     string // in the one error; empty: there is none
+		err     string // in the one error; empty without one
 		warning string
 	}{
 		{"a pair", 0, func(r *filecheck.Report) { r.KeyPair("f", path("server.pem"), path("server.key")) }, "", ""},

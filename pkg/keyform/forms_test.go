@@ -391,7 +391,7 @@ func TestLineEndIsTold(t *testing.T) {
 	}
 }
 
-// TestEffortIsBounded gives the largest values that are there to the parser.
+// TestEffortIsBounded gives the largest allowed values to the parser.
 func TestEffortIsBounded(t *testing.T) { //nolint:paralleltest // AllocsPerRun
 	const size = 64 << 10
 	fill := func(piece string) []byte { return bytes.Repeat([]byte(piece), size/len(piece)) }
@@ -462,7 +462,7 @@ func FuzzLook(f *testing.F) {
 		if (private == nil) != (privateErr != nil) {
 			t.Fatalf("ParsePrivate = %T, %v", private, privateErr)
 		}
-		// What the vault shows as a key works, and what works is shown.
+		// A key that the vault shows works, and a key that works is shown.
 		usable := facts.Problem == nil || facts.Problem.Form == keyform.FormSeveral
 		if facts.Kind == keyform.KindPrivateKey && usable != (privateErr == nil) {
 			t.Fatalf("Look = %+v, and ParsePrivate = %v", facts, privateErr)

@@ -123,7 +123,7 @@ func (f *Facts) ofKey(found file) {
 		f.Problem = several()
 	}
 	if n := len(found.materials) - len(privates); len(found.materials) > 1 && n > 0 {
-		f.Notes = append(f.Notes, beside(n, f.Kind))
+		f.Notes = append(f.Notes, otherContent(n, f.Kind))
 	}
 }
 
@@ -134,8 +134,8 @@ func differ(privates []material) bool {
 	})
 }
 
-// beside describes the other content of a file.
-func beside(n int, kind Kind) string {
+// otherContent describes the other content of a file.
+func otherContent(n int, kind Kind) string {
 	switch {
 	case kind != KindPrivateKey:
 		return fmt.Sprintf("The value holds %d keys or certificates, and the first is used.", n)

@@ -258,7 +258,7 @@ func fromBlock(b block) (m material, known bool) {
 	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY",
 		"PUBLIC KEY", "RSA PUBLIC KEY", "EC PUBLIC KEY",
 		"CERTIFICATE", "X509 CERTIFICATE", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", "PKCS7", "PKCS12":
-	case "TRUSTED CERTIFICATE": // trust settings stand behind it
+	case "TRUSTED CERTIFICATE": // trust settings follow it
 		_, _, _, b.der = shapeOf(b.der)
 	case "OPENSSH PRIVATE KEY":
 		if b.der == nil {

@@ -81,8 +81,8 @@ func TestKeyIsFoundInEachFile(t *testing.T) {
 		name        string
 		stored      []byte
 		public      crypto.PublicKey
-		private     private // nil: there is none
-		certificate []byte  // nil: there is none for the key
+		private     private // nil: no private key
+		certificate []byte  // nil: the key has none
 	}{
 		{"PKCS #1", pkcs1, rsaKey.Public(), rsaKey, nil},
 		{"the DER of PKCS #1", der(pkcs1), rsaKey.Public(), rsaKey, nil},

@@ -40,7 +40,7 @@ func pgpPackets(b []byte) Kind {
 	return KindPGPPublicKey
 }
 
-// pgpPacket splits off the first packet (RFC 9580 section 4.2). Tag 0 means that there is none.
+// pgpPacket splits off the first packet (RFC 9580 section 4.2). Tag 0 means no packet.
 func pgpPacket(b []byte) (tag int, body, rest []byte) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return 0, nil, nil

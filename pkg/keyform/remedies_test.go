@@ -11,8 +11,8 @@ import (
 	"github.com/keyward/keyward/pkg/keyform"
 )
 
-// TestInteropRemediesWork runs the commands that problems name, and reads what they make. What
-// they ask a person for is given to them.
+// TestInteropRemediesWork runs the commands that problems name, and parses their output. It
+// answers the questions that they ask a person.
 func TestInteropRemediesWork(t *testing.T) {
 	t.Parallel()
 	want := public(t, fixture(t, "rsa.pem"))

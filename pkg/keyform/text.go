@@ -12,7 +12,7 @@ const (
 	utf8Mark   = "\xef\xbb\xbf"
 )
 
-// A text is stored bytes as UTF-8 without a byte order mark.
+// text is stored bytes as UTF-8 without a byte order mark.
 type text struct {
 	// bytes are the text, including surrounding white space.
 	bytes []byte

@@ -93,7 +93,7 @@ func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
 func TestOnlyRootLendsAKeyFileToAGroup(t *testing.T) {
 	t.Parallel()
 	owners := map[int]error{os.Geteuid(): keyring.ErrKeyFileMode}
-	if os.Geteuid() == 0 { // nobody else can give files away
+	if os.Geteuid() == 0 { // only root can change the owner of files
 		owners = map[int]error{0: nil, 65532: keyring.ErrKeyFileMode}
 	}
 	for owner, want := range owners {

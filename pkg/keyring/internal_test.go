@@ -24,7 +24,7 @@ func TestPaddingLeaksOnlyItsBuckets(t *testing.T) {
 		buckets[padded], last = true, padded
 	}
 	// A floating-point number of this size has 5 bits of exponent and as many of
-	// mantissa: 2 to 5 bits told of a size, where its length would tell 16.
+	// mantissa: the length reveals 2 to 5 bits of a size instead of 16.
 	if len(buckets) > 180 {
 		t.Errorf("sizes up to 64 KiB fall into %d buckets, want at most 180", len(buckets))
 	}

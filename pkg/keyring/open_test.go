@@ -162,8 +162,8 @@ func TestDamagedKeyringIsNeverReplaced(t *testing.T) {
 	}
 }
 
-// A changed record is refused. Tink keeps a description beside the encrypted keyset
-// which it does not read, so a change there does nothing: the keys are the same.
+// A changed record is refused. Tink stores a description next to the encrypted keyset
+// and does not read it, so a change there does nothing: the keys are the same.
 func TestChangedRecordsNeverGiveOtherKeys(t *testing.T) {
 	t.Parallel()
 	store, kek := newStore(t), newKEK(t)

@@ -62,7 +62,7 @@ func TestSealedTextsOpenForTheirPurposeOnly(t *testing.T) {
 }
 
 // TestSealerIsXAES opens what a sealer made by the specification, c2sp.org/XAES-256-GCM:
-// the key for a text comes of AES-CMAC over the first 12 of 24 random bytes.
+// the key for a string is the AES-CMAC of the first 12 of 24 random bytes.
 func TestSealerIsXAES(t *testing.T) {
 	t.Parallel()
 	ring := openRing(t, newStore(t), newKEK(t), "allowlist")

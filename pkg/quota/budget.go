@@ -20,8 +20,8 @@ type Budget struct {
 	by    map[string]int64
 }
 
-// NewBudget returns a budget of total bytes, or nil if total is 0, which means no limit. Whose is
-// the kind of the keys: callers, workspaces, or addresses, as in [fault.QuotaCaller].
+// NewBudget returns a budget of total bytes, or nil if total is 0, which means no limit. The
+// argument whose is the kind of the keys: callers, workspaces, or addresses, as in [fault.QuotaCaller].
 func NewBudget(total int64, whose string) *Budget {
 	if total <= 0 {
 		return nil

@@ -118,7 +118,7 @@ func TestRecordsAreForgottenAfterADay(t *testing.T) {
 	if resource, seen := lookup(t, store, ledger, req); seen {
 		t.Errorf("Lookup() after a day = %q, want not seen", resource)
 	}
-	// The id may be used anew, for anything.
+	// The idempotency key may be used again, for anything.
 	other := request(t, ledger, "ann", "Create", "id-1", "other")
 	record(t, store, ledger, other, "secrets/b")
 	*clock = clock.Add(time.Hour)

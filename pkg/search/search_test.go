@@ -76,8 +76,8 @@ func TestFailedLookChangesNothing(t *testing.T) {
 	}
 }
 
-// Whoever comes last looks at the store last, so the index ends up as the store
-// is, in whatever order the makers of changes arrive.
+// The last Set reads the store last, so the index ends up in the state of the store,
+// in whatever order the changes arrive.
 func TestIndexFollowsConcurrentChanges(t *testing.T) {
 	t.Parallel()
 	index := search.NewIndex()
@@ -117,7 +117,7 @@ func TestIndexFollowsConcurrentChanges(t *testing.T) {
 }
 
 // A look at the store may have to wait until those who read it are done, and they
-// search: a store that grows lets nobody begin to read before all have ended.
+// search: a store that grows lets no view start before all have ended.
 func TestSearchDoesNotWaitForALookAtTheStore(t *testing.T) {
 	t.Parallel()
 	index := newIndex(t, "w", "a")

@@ -206,7 +206,7 @@ func TestBytesAreTakenBeforeTheyAreRead(t *testing.T) {
 	if err := create(t, conn, one, 2*mib-100); err != nil {
 		t.Errorf("the largest request: %v", err)
 	}
-	// What is only announced is taken.
+	// Announced bytes count.
 	rest, _ := slowCaller(t, env, running.Addr, owner).begin(t, createMethod, header(2*mib-200)...)
 	eventually(t, "the announcement", func() bool { return taken(t, running) == 2*mib-200 })
 	wantLimited(t, "a request of one who has their share", create(t, conn, one, mib))

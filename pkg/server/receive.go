@@ -157,7 +157,7 @@ const headerBytes = 5
 func (s *Server) announced(ctx context.Context, w wire, method string) (size int, wrong, err error) {
 	var header [headerBytes]byte
 	if err := w.ReadMessageHeader(header[:]); errors.Is(err, io.EOF) {
-		return 0, malformed(), nil // there is none
+		return 0, malformed(), nil // no message
 	} else if err != nil {
 		return 0, nil, unread(ctx, err)
 	}

@@ -127,7 +127,7 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
 		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
 	}
-	c := newCatalogue(services, s.health, cfg.Reflection)
+	c := newCatalog(services, s.health, cfg.Reflection)
 	s.methods, s.contract = c.methods(), c.contract
 	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
 	for _, size := range s.sizes {
@@ -155,7 +155,7 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	return s, nil
 }
 
-func newSteps(cfg Config, policies *auth.Policies, c *catalogue, metrics prometheus.Registerer) (s steps, err error) {
+func newSteps(cfg Config, policies *auth.Policies, c *catalog, metrics prometheus.Registerer) (s steps, err error) {
 	failures, err := quota.New(cfg.Limits.failures(), time.Now)
 	if err != nil {
 		return s, fmt.Errorf("set up authentication: %w", err)

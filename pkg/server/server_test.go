@@ -12,7 +12,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// canary is what must not come back in anything that the server says of a request.
+// canary must not appear in any output of the server about a request.
 const canary = "canary-6f1d0c2ab7e94358"
 
 const name = "workspaces/acme/secrets/x"

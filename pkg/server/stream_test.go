@@ -94,7 +94,7 @@ func TestWhoIsAskedBeforeWhatInStreams(t *testing.T) {
 		if status.Code(err) != tt.code || servertest.Reason(err) != tt.reason {
 			t.Errorf("%s with a request that breaks the rules: WatchSecrets() = %v, want %v %q", tt.name, err, tt.code, tt.reason)
 		}
-		// What does not decode names no workspace that somebody could be let into.
+		// A message that does not decode names no workspace, so no one can be admitted.
 		if code := status.Code(malformed); code != tt.code && code != codes.PermissionDenied {
 			t.Errorf("%s without a message: WatchSecrets() = %v", tt.name, malformed)
 		}

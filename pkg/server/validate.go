@@ -114,8 +114,8 @@ func pathOf(path *validate.FieldPath) string {
 	return text.String()
 }
 
-// describeRule says what a field must be. The texts of the standard rules are made
-// of the rule alone. Rules that others write can put input into theirs, so these
+// describeRule returns the description of a rule. The messages of the standard rules depend
+// only on the rule. Rules that others write can put input into theirs, so these
 // are named, not quoted.
 func describeRule(w *protovalidate.Violation) string {
 	text := "must meet the rule " + w.Proto.GetRuleId()

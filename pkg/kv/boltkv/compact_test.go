@@ -96,7 +96,7 @@ func TestCompactLeavesAloneWhatItCannotCompact(t *testing.T) {
 	}
 }
 
-// Who waits for a store that is being compacted must not get the file that is given up.
+// An opener that waits for a compaction must not get the old file.
 func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store")

@@ -117,8 +117,8 @@ func killAfter(t *testing.T, path string, updates int) [crashWriters]int {
 	return acknowledged
 }
 
-// checkWriter checks that a writer's updates are there without a gap, whole, and at
-// least those that were acknowledged.
+// checkWriter checks that the store has a writer's updates without a gap, each complete, and at
+// least the acknowledged ones.
 func checkWriter(r kv.Reader, writer, acknowledged int) error {
 	n := 0
 	for p, err := range r.Scan(kv.Prefix(kv.NewKey("crash").Uint(uint64(writer)), 1<<20)) {

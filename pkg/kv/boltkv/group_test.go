@@ -211,7 +211,7 @@ func TestAFailedCommitFailsItsGroupOnly(t *testing.T) {
 	outcomes := gather(t, db, queue, func(tx kv.Tx, n int) error {
 		if n%2 == 0 {
 			// It may say so because of what another member wrote, so it must
-			// not be told to the caller either.
+			// not be returned to the caller either.
 			return kv.ErrNotFound
 		}
 		return putNumber(tx, n)

@@ -16,7 +16,7 @@ import (
 )
 
 // A meeting lets two functions overlap, if the store allows it: each waits until
-// the other one is there too. A store that runs them one after the other never
+// the other one arrives. A store that runs them one after the other never
 // lets them meet, so they wait for a moment only.
 type meeting struct {
 	arrived atomic.Int32
@@ -110,7 +110,7 @@ func updateIsAtomicToViews(t *testing.T, s *subject) {
 	wg.Wait()
 }
 
-// number reads a number, which is 0 if it is not there.
+// number reads a number; a missing one is 0.
 func number(r kv.Reader, key string) (int, error) {
 	v, err := r.Get([]byte(key))
 	if errors.Is(err, kv.ErrNotFound) {
@@ -148,8 +148,8 @@ func incrementsAllCount(t *testing.T, s *subject) {
 	}
 }
 
-// noPhantomInsert has updates number what they insert by how much is there: if one
-// does not notice what another has inserted, two get the same number.
+// noPhantomInsert has updates number their inserts by the present count: if one
+// misses an insert of another, two get the same number.
 func noPhantomInsert(t *testing.T, s *subject) {
 	meet := newMeeting()
 	insert := func(tx kv.Tx) error {

@@ -116,7 +116,7 @@ func putAll(tx kv.Tx, pairs ...string) error {
 // all is a range of everything that a test writes.
 func all() kv.Range { return kv.Range{Limit: 1 << 20} }
 
-// collect returns a range as `key=value` texts.
+// collect returns a range as `key=value` strings.
 func collect(r kv.Reader, within kv.Range) ([]string, error) {
 	var pairs []string
 	for p, err := range r.Scan(within) {

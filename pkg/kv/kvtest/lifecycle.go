@@ -74,8 +74,8 @@ func closedStoreRefuses(t *testing.T, s *subject) {
 	}
 }
 
-// closeWaits closes the store among updates. What was acknowledged is there, and
-// what was refused is not.
+// closeWaits closes the store during updates. The store has acknowledged updates, and
+// does not have refused ones.
 func closeWaits(t *testing.T, s *subject) {
 	const updates = 100
 	applied := make([]bool, updates)
@@ -139,7 +139,7 @@ func crashShowsCommits(t *testing.T, s *subject) {
 	}
 }
 
-// writeHistory writes, overwrites, deletes and appends, and returns what is left.
+// writeHistory writes, overwrites, deletes and appends, and returns the remaining pairs.
 func writeHistory(t *testing.T, s *subject) []string {
 	t.Helper()
 	put(t, s, "a", "1", "b", "1", "c", "1")

@@ -14,7 +14,7 @@ import (
 )
 
 // A journal is a log that numbers its records and stores them in the order they
-// arrive. Some records stand for behaviour that a check needs.
+// arrive. Some records trigger behavior that a check needs.
 type journal struct{}
 
 // Records with a meaning.

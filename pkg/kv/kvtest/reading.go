@@ -199,7 +199,7 @@ func scanWhileWriting(t *testing.T, s *subject) {
 	}
 }
 
-// scribble overwrites bytes that somebody else should not depend on.
+// scribble overwrites bytes on which no one else should depend.
 func scribble(b []byte) {
 	for i := range b {
 		b[i] = '!'

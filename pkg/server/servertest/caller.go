@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/pkg/server"
 )
 
-// A Caller is what somebody proves who they are with. The zero Caller proves nothing.
+// A Caller is the credentials of a caller. The zero Caller has none.
 type Caller struct {
 	// Subject is how the server knows the caller.
 	Subject string
@@ -56,7 +56,7 @@ func (e *Env) Person(t testing.TB, subject string, claims map[string]any) Caller
 	return Caller{Subject: e.Issuer.URL() + "#" + subject, Token: e.Token(t, subject, claims)}
 }
 
-// Token returns a token that is good for some minutes.
+// Token returns a token that is valid for some minutes.
 func (e *Env) Token(t testing.TB, subject string, claims map[string]any) string {
 	t.Helper()
 	token, err := e.Issuer.Sign(subject, Audience, 30*time.Minute, claims)
@@ -64,7 +64,7 @@ func (e *Env) Token(t testing.TB, subject string, claims map[string]any) string 
 	return token
 }
 
-// person returns somebody whose token claims the role, and has the policy grant it.
+// person returns a person whose token claims the role, and makes the policy grant it.
 func (e *Env) person(t testing.TB, role, workspace string) Caller {
 	t.Helper()
 	row := personRow{Issuer: e.Issuer.URL(), Claim: "groups", Value: role + ":" + workspace, Role: role}
@@ -165,7 +165,7 @@ func (p policy) write(path string) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-// normalize drops rows that are there twice.
+// normalize drops duplicate rows.
 func (p *policy) normalize() {
 	p.People = distinct(p.People)
 	p.Workloads = distinct(p.Workloads)
@@ -194,7 +194,7 @@ func (e *Env) grant(t testing.TB, change func(*policy)) {
 	}
 }
 
-// Revoke empties the policy: whoever is authenticated may do nothing any more.
+// Revoke empties the policy: no one has a role anymore.
 func (e *Env) Revoke(t testing.TB) {
 	t.Helper()
 	e.grant(t, func(p *policy) { *p = policy{} })

@@ -74,7 +74,7 @@ func (r Rules) Check(p Passage) []Violation {
 var (
 	codeSpan = regexp.MustCompile("`[^`]*`")
 	// clause is the start of a sentence such as "Who asks too much gets an error".
-	clause = regexp.MustCompile(`(?:^|[.:;!?]\s+)((?:Who|Whoever|What|Whatever|Whose)\s+[a-z]+\b)`)
+	clause = regexp.MustCompile(`(?:^|[.:;!?]\s+)((?:Who|Whoever|What|Whose)\s+[a-z]+\b)`)
 )
 
 // isConstant reports whether s is in capitals, as names on the wire are.

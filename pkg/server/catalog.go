@@ -13,9 +13,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// A catalogue lists the services of a server. It is complete before the server is created, because
+// A catalog lists the services of a server. It is complete before the server is created, because
 // the chain depends on the methods.
-type catalogue struct {
+type catalog struct {
 	entries []entry
 	// contract are the services other than health and reflection.
 	contract map[string]bool
@@ -26,10 +26,10 @@ type entry struct {
 	impl any
 }
 
-// newCatalogue lists the methods of the services, of the access service, of health, and, unless it
+// newCatalog lists the methods of the services, of the access service, of health, and, unless it
 // is off, of reflection.
-func newCatalogue(services []Service, h *health.Server, reflects string) *catalogue {
-	c := &catalogue{contract: make(map[string]bool)}
+func newCatalog(services []Service, h *health.Server, reflects string) *catalog {
+	c := &catalog{contract: make(map[string]bool)}
 	for _, svc := range services {
 		svc.Register(c)
 	}
@@ -49,19 +49,19 @@ func newCatalogue(services []Service, h *health.Server, reflects string) *catalo
 }
 
 // RegisterService adds a service.
-func (c *catalogue) RegisterService(desc *grpc.ServiceDesc, impl any) {
+func (c *catalog) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	c.entries = append(c.entries, entry{desc, impl})
 }
 
 // registerWith registers all services with the server.
-func (c *catalogue) registerWith(s *grpc.Server) {
+func (c *catalog) registerWith(s *grpc.Server) {
 	for _, e := range c.entries {
 		s.RegisterService(receivedLate(e.desc), e.impl)
 	}
 }
 
 // GetServiceInfo returns the same as [grpc.Server.GetServiceInfo] will.
-func (c *catalogue) GetServiceInfo() map[string]grpc.ServiceInfo {
+func (c *catalog) GetServiceInfo() map[string]grpc.ServiceInfo {
 	all := make(map[string]grpc.ServiceInfo, len(c.entries))
 	for _, e := range c.entries {
 		info := grpc.ServiceInfo{Metadata: e.desc.Metadata}
@@ -78,7 +78,7 @@ func (c *catalogue) GetServiceInfo() map[string]grpc.ServiceInfo {
 }
 
 // methods returns the names of all methods by their full names.
-func (c *catalogue) methods() map[string]methodName {
+func (c *catalog) methods() map[string]methodName {
 	names := make(map[string]methodName)
 	for service, info := range c.GetServiceInfo() {
 		for _, m := range info.Methods {
@@ -89,7 +89,7 @@ func (c *catalogue) methods() map[string]methodName {
 }
 
 // requests returns the descriptors of the requests of the contract.
-func (c *catalogue) requests() ([]protoreflect.MessageDescriptor, error) {
+func (c *catalog) requests() ([]protoreflect.MessageDescriptor, error) {
 	var all []protoreflect.MessageDescriptor
 	for service := range c.contract {
 		found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
