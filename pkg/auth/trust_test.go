@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/localid"
 )
 
 // adopt has an authenticator read the authorities of its issuers anew.
@@ -42,7 +42,7 @@ func TestAuthoritiesOfAnIssuerAreReplaced(t *testing.T) {
 // wrongAuthority writes an authority that vouches for nobody here to a file.
 func wrongAuthority(t *testing.T, path string) func(*auth.Config) {
 	t.Helper()
-	other, err := localid.New()
+	other, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

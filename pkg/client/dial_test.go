@@ -13,8 +13,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/localid"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -100,7 +100,7 @@ func TestFilesAreReadForEachConnection(t *testing.T) {
 	if err := resolve(); !errors.Is(err, client.ErrDenied) {
 		t.Fatalf("ResolveSecret of a stranger = %v, want %v", err, client.ErrDenied)
 	}
-	if err := localid.WriteCertificate(cfg.Certificate, cfg.Key, *resolver.Certificate); err != nil {
+	if err := authtest.WriteCertificate(cfg.Certificate, cfg.Key, *resolver.Certificate); err != nil {
 		t.Fatal(err)
 	}
 	if err := resolve(); !errors.Is(err, client.ErrDenied) {
