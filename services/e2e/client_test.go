@@ -14,8 +14,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/client/cache"
-	"github.com/keyward/keyward/pkg/localid"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // vaultOf is the vault as a person's program sees it, which is patient: the machine may
