@@ -2,15 +2,17 @@ package vault_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
@@ -135,7 +137,13 @@ func bindRequest(id, endpoint, operation string) *vaultv1.BindSecretRequest {
 const chain = "raw > HMAC-SHA256(of=message)"
 
 // purpose is how it is asked for.
-func purpose() []byte { return []byte(cache.PurposeOf(chain)) }
+func purpose() []byte { return purposeOf(chain) }
+
+// purposeOf is how chains are asked for: the SHA-256 of their sorted lines.
+func purposeOf(chains ...string) []byte {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(chains)), "\n")))
+	return sum[:]
+}
 
 func (c client) bind(t testing.TB, id, endpoint, operation string) *vaultv1.Binding {
 	t.Helper()

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -43,7 +42,7 @@ func (c client) bindFor(t testing.TB, id, endpoint, operation, host string, chai
 func (c client) resolveFor(t testing.TB, id, uid string, seal bool, chains ...string) (*vaultv1.ResolveSecretResponse, error) {
 	t.Helper()
 	return c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{
-		Name: nameOf(id), Uid: uid, Purpose: []byte(cache.PurposeOf(chains...)), Seal: seal,
+		Name: nameOf(id), Uid: uid, Purpose: purposeOf(chains...), Seal: seal,
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -149,7 +148,7 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 		}
 		for version := range uint32(2) {
 			resolved, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{
-				Name: nameOf(id), Uid: created.GetUid(), Version: version + 1, Purpose: []byte(cache.PurposeOf(purpose)),
+				Name: nameOf(id), Uid: created.GetUid(), Version: version + 1, Purpose: purposeOf(purpose),
 			})
 			if err != nil {
 				t.Fatal(err)
