@@ -156,7 +156,7 @@ func Reason(err error) string {
 }
 
 // HasReason reports whether an error has the reason, which is a value of the
-// ErrorReason of the vault or the allowlist.
+// ErrorReason of the vault, the allowlist, or of both (package commonv1).
 func HasReason(err error, reason protoreflect.Enum) bool {
 	value := reason.Descriptor().Values().ByNumber(reason.Number())
 	return value != nil && Reason(err) == strings.TrimPrefix(string(value.Name()), "ERROR_REASON_")

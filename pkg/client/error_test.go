@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/client"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -66,7 +67,7 @@ func TestRefusalIsTyped(t *testing.T) {
 
 func TestErrorsOfOthersStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
-	if client.Describe(nil) != nil || client.Reason(nil) != "" || client.HasReason(nil, vaultv1.ErrorReason_ERROR_REASON_INTERNAL) {
+	if client.Describe(nil) != nil || client.Reason(nil) != "" || client.HasReason(nil, commonv1.ErrorReason_ERROR_REASON_INTERNAL) {
 		t.Error("nil is described as an error")
 	}
 	plain := errors.New("plain")

@@ -39,11 +39,12 @@ const (
 // Domain is the domain of the reasons in all errors of all services.
 const Domain = "keyward.dev"
 
-// A Reason is the name of a value of the service's ErrorReason enum, without its
-// ERROR_REASON_ prefix. Reasons are part of the contract and never change.
+// A Reason is the name of a value of the ErrorReason enum that the services share, or of a
+// service's own, without its ERROR_REASON_ prefix. Reasons are part of the contract and never
+// change.
 type Reason string
 
-// The reasons that both services and the packages they stand on give.
+// The reasons of common.v1.ErrorReason that the packages give on which both services stand.
 const (
 	InvalidField       Reason = "INVALID_FIELD"
 	InvalidPageToken   Reason = "INVALID_PAGE_TOKEN"

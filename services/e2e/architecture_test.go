@@ -28,7 +28,7 @@ var testKits = []string{"pkg/auth/authtest", "pkg/server/servertest", "pkg/kv/kv
 var layers = []layer{
 	{"the contract stands alone", []string{"proto/..."}, nil},
 	{"the kit's test kits may use the kit", testKits, []string{"pkg/..."}},
-	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
+	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
@@ -37,7 +37,7 @@ var layers = []layer{
 	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/finding", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
 	{"what the compiler stands on knows bytes only", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
-	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver", "services/allowlist/internal/cache"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},
+	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver", "services/allowlist/internal/cache"}, []string{"pkg/...", "proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist's door", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
 	{"the console is files, and knows of nothing", []string{"services/console"}, nil},

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
 )
@@ -188,8 +189,8 @@ func (c client) history(t testing.TB, id string) []*vaultv1.SecretChange {
 	}
 }
 
-// wantError fails the test unless err has the code and the reason.
-func wantError(t testing.TB, what string, err error, code codes.Code, reason vaultv1.ErrorReason) {
+// wantError fails the test unless err has the code and the reason, a value of an ErrorReason.
+func wantError(t testing.TB, what string, err error, code codes.Code, reason fmt.Stringer) {
 	t.Helper()
 	const prefix = "ERROR_REASON_"
 	want := reason.String()[len(prefix):]
@@ -201,7 +202,7 @@ func wantError(t testing.TB, what string, err error, code codes.Code, reason vau
 // wantField fails the test unless err is about one malformed field.
 func wantField(t testing.TB, what string, err error, field string) {
 	t.Helper()
-	wantError(t, what, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
+	wantError(t, what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	violations := servertest.Violations(err)
 	if len(violations) != 1 || violations[0].Field != field || violations[0].Description == "" {
 		t.Errorf("%s complains about %v, want one violation of %s", what, violations, field)

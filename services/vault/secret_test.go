@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -199,7 +200,7 @@ func TestSameValueStoredAgainIsANewVersion(t *testing.T) {
 		t.Errorf("versions differ (-want +got):\n%s", diff)
 	}
 	_, err := k.owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: nameOf("absent")})
-	wantError(t, "ListSecretVersions of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "ListSecretVersions of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestSecretsSurviveARestart(t *testing.T) {

@@ -11,7 +11,8 @@ export declare const file_keyward_allowlist_v1_errors: GenFile;
 
 /**
  * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
+ * errors (domain `keyward.dev`) that it does not share with the other service; those are in
+ * common.v1.ErrorReason. On the wire the reason is the name without
  * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
  *
  * @generated from enum keyward.allowlist.v1.ErrorReason
@@ -23,51 +24,6 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
-
-  /**
-   * INVALID_ARGUMENT. A field is malformed; google.rpc.BadRequest names the
-   * fields. Input is never repeated.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
-   */
-  INVALID_FIELD = 1,
-
-  /**
-   * INVALID_ARGUMENT. The page token is not one of ours, is of another request
-   * or caller, or has expired. Start at the first page.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_PAGE_TOKEN = 2;
-   */
-  INVALID_PAGE_TOKEN = 2,
-
-  /**
-   * INVALID_ARGUMENT. The request id was used for another request in the last 24 hours.
-   *
-   * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 3;
-   */
-  REQUEST_ID_REUSED = 3,
-
-  /**
-   * UNAUTHENTICATED. No credentials came with the request.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_MISSING = 4;
-   */
-  CREDENTIALS_MISSING = 4,
-
-  /**
-   * UNAUTHENTICATED. The credentials are not valid (expired, unknown issuer,
-   * wrong audience, malformed, or two at once). Which, is in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_INVALID = 5;
-   */
-  CREDENTIALS_INVALID = 5,
-
-  /**
-   * PERMISSION_DENIED. The caller may not do this here, or it does not exist.
-   *
-   * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 6;
-   */
-  PERMISSION_DENIED = 6,
 
   /**
    * NOT_FOUND. No such endpoint.
@@ -82,21 +38,6 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_ENDPOINT_EXISTS = 8;
    */
   ENDPOINT_EXISTS = 8,
-
-  /**
-   * ABORTED. The endpoint changed since it was read. Metadata: `etag`, the current one.
-   *
-   * @generated from enum value: ERROR_REASON_ETAG_MISMATCH = 9;
-   */
-  ETAG_MISMATCH = 9,
-
-  /**
-   * ABORTED, with google.rpc.RetryInfo. Another save came in between, or this one
-   * took too long; nothing was changed. Try again.
-   *
-   * @generated from enum value: ERROR_REASON_CONTENTION = 10;
-   */
-  CONTENTION = 10,
 
   /**
    * INVALID_ARGUMENT. Something that is not a secret's name stands where a reference
@@ -136,54 +77,6 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_ENCRYPTION_NOT_CONFIGURED = 15;
    */
   ENCRYPTION_NOT_CONFIGURED = 15,
-
-  /**
-   * NOT_FOUND. A referenced secret does not exist; google.rpc.BadRequest names the field.
-   *
-   * @generated from enum value: ERROR_REASON_SECRET_NOT_FOUND = 16;
-   */
-  SECRET_NOT_FOUND = 16,
-
-  /**
-   * NOT_FOUND. A referenced secret has no such version; google.rpc.BadRequest names the
-   * field when an endpoint is saved, as for the reasons below.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_NOT_FOUND = 17;
-   */
-  VERSION_NOT_FOUND = 17,
-
-  /**
-   * FAILED_PRECONDITION. The version of a referenced secret is disabled. Nothing goes out
-   * with it; what came in opens with versions before it, within the grace of the rotation
-   * and where the scheme tells a wrong key. Of another message this is the answer, too: it
-   * may be one of that version.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DISABLED = 18;
-   */
-  VERSION_DISABLED = 18,
-
-  /**
-   * FAILED_PRECONDITION. The version of a referenced secret is destroyed. As if disabled.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DESTROYED = 19;
-   */
-  VERSION_DESTROYED = 19,
-
-  /**
-   * FAILED_PRECONDITION. A referenced secret may not be used for this.
-   * Metadata: `usage`, the secret's.
-   *
-   * @generated from enum value: ERROR_REASON_USAGE_NOT_ALLOWED = 20;
-   */
-  USAGE_NOT_ALLOWED = 20,
-
-  /**
-   * FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host and
-   * port. Metadata: `host`, what the `allowed_hosts` of the secret would have to name.
-   *
-   * @generated from enum value: ERROR_REASON_HOST_NOT_ALLOWED = 21;
-   */
-  HOST_NOT_ALLOWED = 21,
 
   /**
    * FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
@@ -230,69 +123,6 @@ export enum ErrorReason {
   VAULT_UNAVAILABLE = 26,
 
   /**
-   * RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
-   *
-   * @generated from enum value: ERROR_REASON_MESSAGE_TOO_LARGE = 27;
-   */
-  MESSAGE_TOO_LARGE = 27,
-
-  /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The write queue is full.
-   *
-   * @generated from enum value: ERROR_REASON_OVERLOADED = 28;
-   */
-  OVERLOADED = 28,
-
-  /**
-   * DEADLINE_EXCEEDED. The request took longer than its deadline. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_DEADLINE = 29;
-   */
-  DEADLINE = 29,
-
-  /**
-   * CANCELLED. The caller went away. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_CANCELLED = 30;
-   */
-  CANCELLED = 30,
-
-  /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The server is stopping or cannot write.
-   *
-   * @generated from enum value: ERROR_REASON_UNAVAILABLE = 31;
-   */
-  UNAVAILABLE = 31,
-
-  /**
-   * INTERNAL. Something else went wrong. google.rpc.RequestInfo carries the id to look for in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_INTERNAL = 32;
-   */
-  INTERNAL = 32,
-
-  /**
-   * NOT_FOUND (404). The JSON front door knows no such route.
-   *
-   * @generated from enum value: ERROR_REASON_ROUTE_NOT_FOUND = 33;
-   */
-  ROUTE_NOT_FOUND = 33,
-
-  /**
-   * UNIMPLEMENTED (405). The route exists, but not with this HTTP method.
-   *
-   * @generated from enum value: ERROR_REASON_METHOD_NOT_ALLOWED = 34;
-   */
-  METHOD_NOT_ALLOWED = 34,
-
-  /**
-   * INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
-   *
-   * @generated from enum value: ERROR_REASON_MALFORMED_JSON = 35;
-   */
-  MALFORMED_JSON = 35,
-
-  /**
    * FAILED_PRECONDITION. The proof of verification was not found or is not right.
    * Metadata: `finding`, one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS,
    * EXPIRED.
@@ -300,19 +130,6 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_VERIFICATION_FAILED = 36;
    */
   VERIFICATION_FAILED = 36,
-
-  /**
-   * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-   * requests in a second, or has too many under way; requests under way of the caller, of
-   * the workspace or of the address hold too many bytes; too many credentials from the
-   * address were not accepted; slow work, such as PBKDF2, would not be done at the
-   * request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
-   * Metadata: `quota`, whose is used up: `caller`, `workspace`, `address`, or of live tests and
-   * diagnoses the resource name of the KEY or workspace.
-   *
-   * @generated from enum value: ERROR_REASON_RATE_LIMITED = 37;
-   */
-  RATE_LIMITED = 37,
 
   /**
    * INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
@@ -323,50 +140,12 @@ export enum ErrorReason {
   SIGNATURE_INVALID = 38,
 
   /**
-   * FAILED_PRECONDITION. The KEY already serves another purpose, as stated by its owner, claimed
-   * by another endpoint, or sealed by its first message. A KEY serves only one, since one use
-   * may be an oracle for another. google.rpc.BadRequest names the field. Metadata: `chains`, the
-   * KEY's purpose, joined by a comma and a space, if it is known; `requested`, the chains of this
-   * configuration; and `min_cost`, the minimum number of iterations of its derivation, if there
-   * is one. Ask the partner for another key and store it as a new secret.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 39;
-   */
-  KEY_PURPOSE_FIXED = 39,
-
-  /**
-   * FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
-   * google.rpc.BadRequest names the field.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_NOT_SHARED = 40;
-   */
-  KEY_NOT_SHARED = 40,
-
-  /**
-   * FAILED_PRECONDITION. The KEY was bound before purposes were recorded, and takes no new
-   * endpoint, because its purpose is not known yet or because it serves several.
-   * google.rpc.BadRequest names the field. Store another key.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 41;
-   */
-  KEY_PURPOSE_UNKNOWN = 41,
-
-  /**
    * PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
    * the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from enum value: ERROR_REASON_SUPER_ADMIN_REQUIRED = 42;
    */
   SUPER_ADMIN_REQUIRED = 42,
-
-  /**
-   * FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
-   * random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
-   * Store a new version of the secret with another value. Metadata: `budget`, the number of values.
-   *
-   * @generated from enum value: ERROR_REASON_NONCE_BUDGET_EXHAUSTED = 50;
-   */
-  NONCE_BUDGET_EXHAUSTED = 50,
 
   /**
    * FAILED_PRECONDITION. The configuration does not encrypt the sample, or none was given and no
@@ -379,12 +158,13 @@ export enum ErrorReason {
 
 /**
  * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
+ * errors (domain `keyward.dev`) that it does not share with the other service; those are in
+ * common.v1.ErrorReason. On the wire the reason is the name without
  * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
  *
  * @generated from enum keyward.allowlist.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_SUPER_ADMIN_REQUIRED" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED" | "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_SUPER_ADMIN_REQUIRED" | "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE";
 
 /**
  * Describes the enum keyward.allowlist.v1.ErrorReason.
