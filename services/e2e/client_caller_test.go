@@ -97,9 +97,9 @@ func TestErrorsOfServersAreTyped(t *testing.T) {
 		t.Errorf("GetSecret of an absent secret = %v, want SECRET_NOT_FOUND and a request id", err)
 	}
 	_, err = vault.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/demo", SecretId: "key", Secret: &vaultv1.Secret{}})
-	wrong := func(v client.Violation) bool { return v.Field == "secret" }
+	wrong := func(v client.Violation) bool { return v.Field == "secret.value" }
 	if !errors.As(err, &e) || !errors.Is(err, client.ErrInvalid) || !slices.ContainsFunc(e.Violations, wrong) {
-		t.Errorf("CreateSecret without a value = %v, want a violation of secret", err)
+		t.Errorf("CreateSecret without a value = %v, want a violation of secret.value", err)
 	}
 	stream, err := vault.WatchSecrets(t.Context(), &vaultv1.WatchSecretsRequest{Parent: "workspaces/demo"})
 	if err == nil {
