@@ -5,7 +5,7 @@
 // change log. Only a workload that holds a binding resolves the value.
 //
 // Every error carries a google.rpc.ErrorInfo with domain `keyward.dev` and a
-// reason of [ErrorReason]. Callers are authenticated and authorised before
+// reason of [ErrorReason] or common.v1.ErrorReason. Callers are authenticated and authorised before
 // their request is looked at: who may not reach a workspace learns nothing of
 // what exists in it.
 //

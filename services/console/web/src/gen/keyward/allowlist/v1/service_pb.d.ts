@@ -7,7 +7,7 @@
 // an endpoint or sends payloads sees a key.
 //
 // Every error carries a google.rpc.ErrorInfo with domain `keyward.dev` and a
-// reason of [ErrorReason]. Callers are authenticated and authorised before
+// reason of [ErrorReason] or common.v1.ErrorReason. Callers are authenticated and authorised before
 // their request is looked at.
 //
 // A mutation is durable when it is answered. `request_id` makes it safe to
