@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the rest.
 
-MODULES := proto pkg services
+MODULES := proto pkg pkg/client services
 BIN     := .bin
 WEB     := services/console/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -9,16 +9,16 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 )
 
 // trusting returns the bundles of servers that trust the authority for the tests' domain.
-func trusting(t testing.TB, authority *localid.Authority) auth.Bundles {
+func trusting(t testing.TB, authority *authtest.Authority) auth.Bundles {
 	t.Helper()
 	return auth.Bundles{spiffeid.RequireTrustDomainFromString(domain): authorities(t, authority)}
 }
 
-func authorities(t testing.TB, from *localid.Authority) []*x509.Certificate {
+func authorities(t testing.TB, from *authtest.Authority) []*x509.Certificate {
 	t.Helper()
 	certs, err := auth.ParseAuthorities(from.Certificate())
 	if err != nil {
@@ -41,7 +41,7 @@ func TestAuthoritiesVouchForTheirOwnTrustDomain(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		by     *localid.Authority
+		by     *authtest.Authority
 		id     string
 		accept bool
 	}{

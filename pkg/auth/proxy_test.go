@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/localid"
 )
 
 // A connectProxy is a real HTTP proxy that only tunnels, and knows one host.
@@ -70,9 +70,9 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // hiddenIssuer is an issuer that does not listen where its URL says, so that only a
 // proxy leads to it. It returns the address.
-func hiddenIssuer(t *testing.T, authority *localid.Authority, host string) (*localid.Issuer, string) {
+func hiddenIssuer(t *testing.T, authority *authtest.Authority, host string) (*authtest.Issuer, string) {
 	t.Helper()
-	issuer, err := localid.NewIssuer("https://" + host)
+	issuer, err := authtest.NewIssuer("https://" + host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestIssuerIsReachedThroughItsProxy(t *testing.T) {
 	right := serveProxy(t, host, address)
 	deaf := serveProxy(t, "elsewhere.localhost:1", address)
 	// A proxy that connects to another server cannot pretend to be the issuer.
-	foreign, err := localid.New()
+	foreign, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

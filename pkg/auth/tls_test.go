@@ -19,8 +19,8 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/localid"
 )
 
 const name = "workspaces/acme/endpoints/payments"
@@ -55,9 +55,9 @@ func handshake(t *testing.T, client, server *tls.Config) (clientErr, serverErr e
 	return err, <-said
 }
 
-func authorityFor(t *testing.T) *localid.Authority {
+func authorityFor(t *testing.T) *authtest.Authority {
 	t.Helper()
-	a, err := localid.New()
+	a, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func authorityFor(t *testing.T) *localid.Authority {
 func TestCertificatesThatClientsShow(t *testing.T) {
 	t.Parallel()
 	ours, theirs := authorityFor(t), authorityFor(t)
-	workload := func(a *localid.Authority, id string) *tls.Certificate {
+	workload := func(a *authtest.Authority, id string) *tls.Certificate {
 		cert, err := a.WorkloadCertificate(spiffeid.RequireFromString(id))
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestServersThatClientsAccept(t *testing.T) {
 	t.Parallel()
 	ours, theirs := authorityFor(t), authorityFor(t)
 	vault := spiffeid.RequireFromString("spiffe://keyward.test/vault")
-	issue := func(a *localid.Authority, id string) tls.Certificate {
+	issue := func(a *authtest.Authority, id string) tls.Certificate {
 		cert, err := a.WorkloadCertificate(spiffeid.RequireFromString(id))
 		if err != nil {
 			t.Fatal(err)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/localid"
 )
 
 // adopt makes an authenticator reload the authorities of its issuers.
@@ -42,7 +42,7 @@ func TestAuthoritiesOfAnIssuerAreReplaced(t *testing.T) {
 // wrongAuthority writes an authority that issued no certificate here to a file.
 func wrongAuthority(t *testing.T, path string) func(*auth.Config) {
 	t.Helper()
-	other, err := localid.New()
+	other, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

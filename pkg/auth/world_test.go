@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 )
 
 const (
@@ -50,7 +50,7 @@ func (c *clock) advance(d time.Duration) {
 // issuerServer is a real issuer behind real TLS. It can be made unavailable, or
 // return other keys.
 type issuerServer struct {
-	*localid.Issuer
+	*authtest.Issuer
 	URL     string
 	handler atomic.Pointer[http.Handler]
 	down    atomic.Bool
@@ -58,7 +58,7 @@ type issuerServer struct {
 	fetches atomic.Int64
 }
 
-func serveIssuer(t testing.TB, authority *localid.Authority) *issuerServer {
+func serveIssuer(t testing.TB, authority *authtest.Authority) *issuerServer {
 	t.Helper()
 	s := &issuerServer{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +88,7 @@ func serveIssuer(t testing.TB, authority *localid.Authority) *issuerServer {
 // rotate gives the issuer a new key in place of the old one.
 func (s *issuerServer) rotate(t testing.TB) {
 	t.Helper()
-	issuer, err := localid.NewIssuer(s.URL)
+	issuer, err := authtest.NewIssuer(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func (s *issuerServer) rotate(t testing.TB) {
 // world is an authority, an issuer that it vouches for, and an authenticator that
 // believes both.
 type world struct {
-	authority *localid.Authority
+	authority *authtest.Authority
 	issuer    *issuerServer
 	clock     *clock
 	policies  *auth.Policies
@@ -109,7 +109,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	authority, err := localid.New()
+	authority, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func TestMessageBecomesAnHTTPRequest(t *testing.T) {
 func TestWhatIsSignedBesidesTheBodyComesWithTheCall(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	allowlist := client.NewAllowlist(k.env.Dial(t, k.config.Address, k.env.Sender(t)))
+	allowlist := client.NewAllowlist(dial(t, k.config))
 	const endpoint = "workspaces/acme/endpoints/bank"
 	signed := &allowlistv1.MessageContext{Id: "id", Method: "POST"}
 	header := http.Header{"X-Signature": {"a", "b"}, "Date": {"today"}}

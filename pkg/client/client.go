@@ -51,6 +51,8 @@ package client
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -107,6 +109,10 @@ func (c Config) check() error {
 	}
 	if c.Unsealed && len(c.SealingKeys) > 0 {
 		errs = append(errs, errors.New("sealing_keys: must be empty if values are sent unsealed"))
+	}
+	if id, err := url.Parse(c.ServerName); err == nil && strings.HasPrefix(c.ServerName, spiffeScheme) &&
+		(id.Host == "" || id.Path == "" || id.User != nil || id.RawQuery != "" || id.Fragment != "") {
+		errs = append(errs, errors.New("server name: must be the SPIFFE id of a workload, spiffe://{trust domain}/{path}, or a host"))
 	}
 	if c.Timeout < 0 || c.Attempts < 0 {
 		errs = append(errs, errors.New("timeout and attempts: must not be negative"))

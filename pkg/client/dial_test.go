@@ -3,6 +3,8 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,15 +16,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/localid"
-	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
 func TestWrongConfigurationFailsAtOnce(t *testing.T) {
 	t.Parallel()
-	env := servertest.New(t)
-	cert, key := env.Files(t, env.Resolver(t))
+	a := newAuthority(t)
+	cert, key := files(t, a.server(t))
 	tests := []struct {
 		name   string
 		change func(*client.Config)
@@ -35,10 +35,12 @@ func TestWrongConfigurationFailsAtOnce(t *testing.T) {
 		{"authorities that are not there", func(c *client.Config) { c.CA = "absent.pem" }, "authorities"},
 		{"authorities without a certificate", func(c *client.Config) { c.CA = file(t, "x") }, "no certificate"},
 		{"a SPIFFE id and the system's authorities", func(c *client.Config) { c.CA, c.ServerName = "", "spiffe://a/b" }, "SPIFFE"},
+		{"a SPIFFE id without a path", func(c *client.Config) { c.ServerName = "spiffe://a" }, "server name"},
+		{"a SPIFFE id with a query", func(c *client.Config) { c.ServerName = "spiffe://a/b?c" }, "server name"},
 		{"a negative timeout", func(c *client.Config) { c.Timeout = -1 }, "negative"},
 	}
 	for _, tt := range tests {
-		cfg := client.Config{Address: "127.0.0.1:1", CA: env.TrustFile()}
+		cfg := client.Config{Address: "127.0.0.1:1", CA: a.file}
 		tt.change(&cfg)
 		if conn, err := client.Dial(cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("Dial with %s = %v, %v, want an error about %q", tt.name, conn, err, tt.want)
@@ -46,87 +48,14 @@ func TestWrongConfigurationFailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestCallerIsWhoTheCertificateOrTheTokenNames(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	k.config.Attempts = 1
-	cert, key := k.env.Files(t, k.env.Resolver(t))
-	path := file(t, "")
-	cfg := k.config
-	cfg.Token = client.FileToken(path)
-	fromFile := client.NewVault(dial(t, cfg))
-	owner, stranger := k.env.Owner(t, "acme").Token, k.env.Stranger(t).Token
-	steps := []struct {
-		name, token string
-		want        error
-	}{
-		{"a token and a line end", owner + "\n", nil},
-		{"another's token", stranger, client.ErrDenied},
-		{"nothing", "\n", client.ErrUnauthenticated},
-		{"two lines", owner + "\n" + owner, client.ErrUnauthenticated},
-		{"the token again", owner, nil},
-	}
-	for _, step := range steps { // in order: the file is read for each call
-		write(t, path, step.token)
-		_, err := fromFile.GetSecret(t.Context(), get())
-		if !errors.Is(err, step.want) {
-			t.Errorf("GetSecret with %s in the token file = %v, want %v", step.name, err, step.want)
-		}
-		if err != nil && strings.Contains(err.Error(), owner) {
-			t.Errorf("with %s in the token file, the error holds the token", step.name)
-		}
-	}
-	cfg.Token = nil
-	if _, err := client.NewVault(dial(t, cfg)).GetSecret(t.Context(), get()); !errors.Is(err, client.ErrUnauthenticated) {
-		t.Errorf("GetSecret of nobody = %v, want %v", err, client.ErrUnauthenticated)
-	}
-	cfg.Certificate, cfg.Key = cert, key
-	if _, err := client.NewVault(dial(t, cfg)).GetSecret(t.Context(), get()); !errors.Is(err, client.ErrDenied) {
-		t.Errorf("GetSecret of the resolver = %v, want %v: it has another role", err, client.ErrDenied)
-	}
-}
-
-func TestFilesAreReadForEachConnection(t *testing.T) {
-	t.Parallel()
-	k := newKit(t)
-	resolver, stranger := k.env.Resolver(t), k.env.Workload(t, "stranger", "")
-	cfg := client.Config{Address: k.config.Address, CA: k.env.TrustFile(), Attempts: 1}
-	cfg.Certificate, cfg.Key = k.env.Files(t, stranger)
-	conn := dial(t, cfg)
-	resolve := func() error {
-		_, err := vaultv1.NewVaultServiceClient(conn).ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: secretName, Uid: "u"})
-		return err
-	}
-	if err := resolve(); !errors.Is(err, client.ErrDenied) {
-		t.Fatalf("ResolveSecret of a stranger = %v, want %v", err, client.ErrDenied)
-	}
-	if err := localid.WriteCertificate(cfg.Certificate, cfg.Key, *resolver.Certificate); err != nil {
-		t.Fatal(err)
-	}
-	if err := resolve(); !errors.Is(err, client.ErrDenied) {
-		t.Errorf("ResolveSecret on the old connection = %v, want %v", err, client.ErrDenied)
-	}
-	fresh := dial(t, cfg)
-	_, err := vaultv1.NewVaultServiceClient(fresh).ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: secretName, Uid: "u"})
-	if errors.Is(err, client.ErrDenied) || errors.Is(err, client.ErrUnauthenticated) {
-		t.Errorf("ResolveSecret with the renewed certificate = %v, want the resolver let through", err)
-	}
-	write(t, cfg.CA, "broken")
-	broken, err := client.Dial(cfg)
-	if err == nil {
-		_ = broken.Close()
-		t.Error("Dial with broken authorities succeeds")
-	}
-}
-
 func TestServerThatIsNotVouchedForIsNotSpokenTo(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	other := servertest.New(t)
+	other := newAuthority(t)
 	for name, change := range map[string]func(*client.Config){
-		"another authority":   func(c *client.Config) { c.CA = other.TrustFile() },
+		"another authority":   func(c *client.Config) { c.CA = other.file },
 		"another name":        func(c *client.Config) { c.ServerName = "vault.example" },
-		"a SPIFFE id":         func(c *client.Config) { c.ServerName = "spiffe://" + servertest.TrustDomain + "/vault" },
+		"a SPIFFE id":         func(c *client.Config) { c.ServerName = "spiffe://keyward.test/vault" },
 		"the system's anchor": func(c *client.Config) { c.CA = "" },
 	} {
 		cfg := k.config
@@ -141,9 +70,40 @@ func TestServerThatIsNotVouchedForIsNotSpokenTo(t *testing.T) {
 	}
 }
 
+func TestServerIsKnownByItsSPIFFEID(t *testing.T) {
+	t.Parallel()
+	const id = "spiffe://keyward.test/vault"
+	k := newKit(t)
+	k.config.ServerName, k.config.Attempts = id, 1
+	other, caller := newAuthority(t), workload(t, id)
+	caller.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	signer := workload(t, id)
+	signer.KeyUsage = x509.KeyUsageCertSign
+	for _, tt := range []struct {
+		name   string
+		cert   tls.Certificate
+		accept bool
+	}{
+		{"the workload", k.issue(t, workload(t, id)), true},
+		{"another workload", k.issue(t, workload(t, id+"2")), false},
+		{"a workload of another trust domain", k.issue(t, workload(t, "spiffe://other.test/vault")), false},
+		{"a workload of two ids", k.issue(t, workload(t, id, id+"2")), false},
+		{"a host", k.server(t), false},
+		{"a workload that is no server", k.issue(t, caller), false},
+		{"a workload that signs certificates", k.issue(t, signer), false},
+		{"the same id of another authority", other.issue(t, workload(t, id)), false},
+	} {
+		cfg := k.config
+		cfg.Address = k.serve(t, tt.cert)
+		if _, err := vaultAt(t, cfg).GetSecret(t.Context(), get()); (err == nil) != tt.accept {
+			t.Errorf("GetSecret of %s = %v, want acceptance %v", tt.name, err, tt.accept)
+		}
+	}
+}
+
 func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 	t.Parallel()
-	cfg := client.Config{Address: "127.0.0.1:1", CA: servertest.New(t).TrustFile(), Timeout: 300 * time.Millisecond} // nobody listens
+	cfg := client.Config{Address: "127.0.0.1:1", CA: newAuthority(t).file, Timeout: 300 * time.Millisecond} // nobody listens
 	vault := client.NewVault(dial(t, cfg))
 	began := time.Now()
 	_, err := vault.GetSecret(t.Context(), get())
@@ -160,18 +120,22 @@ func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 func TestTokenIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	cfg := client.Config{Token: client.StaticToken("a-token-that-nobody-sees")}
+	var printed string
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		servertest.MustNotHold(t, verb, fmt.Sprintf(verb, cfg), "a-token-that-nobody-sees")
+		printed += fmt.Sprintf(verb, cfg)
 	}
 	text, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.MustNotHold(t, "JSON", string(text), "a-token-that-nobody-sees")
 	var logged bytes.Buffer
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("dialed", "config", cfg, "token", cfg.Token)
-	servertest.MustNotHold(t, "a log", logged.String(), "a-token-that-nobody-sees")
+	for how, output := range map[string]string{"a verb": printed, "JSON": string(text), "a log": logged.String()} {
+		if strings.Contains(output, "nobody-sees") {
+			t.Errorf("%s prints the token: %s", how, output)
+		}
+	}
 }
 
 func TestAnswerMayHoldTheLargestBody(t *testing.T) {

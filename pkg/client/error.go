@@ -13,9 +13,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/keyward/keyward/pkg/fault"
 )
+
+// domain is the domain of the reasons in all errors of Keyward.
+const domain = "keyward.dev"
 
 // A CodeError stands for all failures of one class. [errors.Is] tells whether an error
 // is of a class.
@@ -129,7 +130,7 @@ func Describe(err error) error {
 	for _, detail := range st.Details() {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
-			if d.GetDomain() == fault.Domain {
+			if d.GetDomain() == domain {
 				e.Reason, e.Metadata = d.GetReason(), d.GetMetadata()
 			}
 		case *errdetails.BadRequest:
@@ -155,7 +156,7 @@ func Reason(err error) string {
 }
 
 // HasReason reports whether an error has the reason, which is a value of the
-// ErrorReason of the vault or the allowlist.
+// ErrorReason of the vault, the allowlist, or of both (package commonv1).
 func HasReason(err error, reason protoreflect.Enum) bool {
 	value := reason.Descriptor().Values().ByNumber(reason.Number())
 	return value != nil && Reason(err) == strings.TrimPrefix(string(value.Name()), "ERROR_REASON_")

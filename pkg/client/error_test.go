@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -21,15 +22,21 @@ func TestRefusalIsTyped(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	k.config.Attempts = 1
-	k.script.fail(fault.New(fault.FailedPrecondition, "SECRET_IN_USE", "something refers to the secret").
-		With("count", "2").At("name", "must be of a secret that is not in use").Retry(3 * time.Second))
-	_, err := k.vault(t).GetSecret(t.Context(), get())
+	refusal, err := status.New(codes.FailedPrecondition, "something refers to the secret").WithDetails(
+		&errdetails.ErrorInfo{Domain: "keyward.dev", Reason: "SECRET_IN_USE", Metadata: map[string]string{"count": "2"}},
+		&errdetails.RequestInfo{RequestId: requestIDOfRefusals},
+		violation("name", "must be of a secret that is not in use"), after(3*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.script.fail(refusal.Err())
+	_, err = k.vault(t).GetSecret(t.Context(), get())
 	var got *client.Error
 	if !errors.As(fmt.Errorf("wrapped: %w", err), &got) {
 		t.Fatalf("GetSecret = %v, want a *client.Error", err)
 	}
-	if got.RequestID == "" {
-		t.Error("the error has no request id")
+	if got.RequestID != requestIDOfRefusals {
+		t.Errorf("the request id is %q, want %q", got.RequestID, requestIDOfRefusals)
 	}
 	want := []any{
 		codes.FailedPrecondition, "SECRET_IN_USE", "something refers to the secret",
@@ -60,7 +67,7 @@ func TestRefusalIsTyped(t *testing.T) {
 
 func TestErrorsOfOthersStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
-	if client.Describe(nil) != nil || client.Reason(nil) != "" || client.HasReason(nil, vaultv1.ErrorReason_ERROR_REASON_INTERNAL) {
+	if client.Describe(nil) != nil || client.Reason(nil) != "" || client.HasReason(nil, commonv1.ErrorReason_ERROR_REASON_INTERNAL) {
 		t.Error("nil is described as an error")
 	}
 	plain := errors.New("plain")
@@ -80,7 +87,7 @@ func TestErrorsOfStreamsAreTyped(t *testing.T) {
 	if err == nil {
 		_, err = stream.Recv()
 	}
-	if !errors.Is(err, client.ErrDenied) || client.Reason(err) != string(fault.Denied) {
-		t.Errorf("WatchSecrets of an owner = %v, want %v", err, client.ErrDenied)
+	if !errors.Is(err, client.ErrDenied) || client.Reason(err) != "PERMISSION_DENIED" {
+		t.Errorf("WatchSecrets = %v, want %v", err, client.ErrDenied)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/client"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -90,7 +91,7 @@ func ExampleVault_Rotate() {
 	rotate := func(ctx context.Context, vault client.Vault) error {
 		rotated, err := vault.Rotate(ctx, "workspaces/payments/secrets/signing-key",
 			client.Generate(vaultv1.Generate_KIND_ED25519), "yearly rotation")
-		if client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
+		if client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
 			return fmt.Errorf("the key has to be created first: %w", err)
 		}
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
+	"crypto/tls"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,17 +14,18 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A script is a service behind the real server that answers as the test says. What it
-// stands for is the server that is away, or refuses, at the moment that matters.
+// A script is a service that answers as the test says. What it stands for is the server that
+// is away, or refuses, at the moment that matters.
 type script struct {
 	vaultv1.UnimplementedVaultServiceServer
 	allowlistv1.UnimplementedAllowlistServiceServer
@@ -38,8 +41,8 @@ type script struct {
 	clock   time.Time          // now if zero
 }
 
-// Register adds both services. One of an earlier release has no GetSealing.
-func (s *script) Register(r grpc.ServiceRegistrar) {
+// register adds both services. One of an earlier release has no GetSealing.
+func (s *script) register(r grpc.ServiceRegistrar) {
 	vault := vaultv1.VaultService_ServiceDesc
 	vault.Methods = slices.DeleteFunc(slices.Clone(vault.Methods), func(m grpc.MethodDesc) bool {
 		return s.earlier && m.MethodName == "GetSealing"
@@ -60,9 +63,6 @@ type allowlistSide struct{ *script }
 func (s allowlistSide) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorkspacesRequest) (*allowlistv1.ListWorkspacesResponse, error) {
 	return s.UnimplementedAllowlistServiceServer.ListWorkspaces(ctx, req)
 }
-
-// Close does nothing.
-func (s *script) Close() error { return nil }
 
 // fail sets the errors of the next calls; after them, calls succeed.
 func (s *script) fail(errs ...error) {
@@ -144,6 +144,11 @@ func (s *script) GetSecret(_ context.Context, req *vaultv1.GetSecretRequest) (*v
 	return &vaultv1.GetSecretResponse{Secret: s.secret}, err
 }
 
+// WatchSecrets refuses.
+func (s *script) WatchSecrets(*vaultv1.WatchSecretsRequest, grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
+	return refuse(codes.PermissionDenied, "PERMISSION_DENIED", "the caller may not watch secrets")
+}
+
 func (s *script) ActivateEndpoint(_ context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: &allowlistv1.Endpoint{}}, s.take(req)
 }
@@ -198,9 +203,9 @@ func (s *script) ListSecrets(_ context.Context, req *vaultv1.ListSecretsRequest)
 
 // A kit is the script behind a server, with what is needed to call it.
 type kit struct {
-	env    *servertest.Env
+	*authority
 	script *script
-	config client.Config // as the owner of the workspace acme
+	config client.Config
 }
 
 func newKit(t *testing.T) *kit {
@@ -210,13 +215,24 @@ func newKit(t *testing.T) *kit {
 
 func newKitOf(t *testing.T, s *script) *kit {
 	t.Helper()
-	k := &kit{env: servertest.New(t), script: s}
+	k := &kit{authority: newAuthority(t), script: s}
 	k.script.turn(t)
-	k.config = client.Config{
-		Address: k.env.Serve(t, k.script), CA: k.env.TrustFile(),
-		Token: client.StaticToken(k.env.Owner(t, "acme").Token),
-	}
+	k.config = client.Config{Address: k.serve(t, k.server(t)), CA: k.file}
 	return k
+}
+
+// serve starts a server with the certificate and returns its address.
+func (k *kit) serve(t *testing.T, cert tls.Certificate) string {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
+	k.script.register(server)
+	go func() { _ = server.Serve(lis) }()
+	t.Cleanup(server.Stop)
+	return lis.Addr().String()
 }
 
 func dial(t *testing.T, cfg client.Config) *grpc.ClientConn {
@@ -231,7 +247,12 @@ func dial(t *testing.T, cfg client.Config) *grpc.ClientConn {
 
 func (k *kit) vault(t *testing.T) client.Vault {
 	t.Helper()
-	return client.NewVault(dial(t, k.config))
+	return vaultAt(t, k.config)
+}
+
+func vaultAt(t *testing.T, cfg client.Config) client.Vault {
+	t.Helper()
+	return client.NewVault(dial(t, cfg))
 }
 
 func write(t *testing.T, path, text string) {

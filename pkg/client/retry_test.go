@@ -6,21 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
 var (
 	// A change that ends so may have been carried out.
-	errStopping = fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping").Retry(time.Millisecond)
-	errBusy     = fault.New(fault.Aborted, fault.Contention, "too many changes at once").Retry(time.Millisecond)
-	errTaken    = fault.New(fault.AlreadyExists, "SECRET_EXISTS", "there is a secret of this name")
+	errStopping = refuse(codes.Unavailable, "UNAVAILABLE", "the server is stopping", after(time.Millisecond))
+	errBusy     = refuse(codes.Aborted, "CONTENTION", "too many changes at once", after(time.Millisecond))
+	errTaken    = refuse(codes.AlreadyExists, "SECRET_EXISTS", "there is a secret of this name")
 )
 
 func TestCallsAreRepeatedWhereThatIsSafe(t *testing.T) {
@@ -92,10 +92,10 @@ func TestRepetitionDoesNotOutlastTheDeadline(t *testing.T) {
 	k := newKit(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	k.script.fail(fault.New(fault.ResourceExhausted, fault.Overloaded, "too much").Retry(time.Minute))
+	k.script.fail(refuse(codes.ResourceExhausted, "OVERLOADED", "too much", after(time.Minute)))
 	began := time.Now()
 	_, err := k.vault(t).GetSecret(ctx, get())
-	if client.Reason(err) != string(fault.Overloaded) || time.Since(began) > 5*time.Second {
+	if client.Reason(err) != "OVERLOADED" || time.Since(began) > 5*time.Second {
 		t.Errorf("GetSecret ends after %v with %v, want the refusal at once: its wait is too long", time.Since(began), err)
 	}
 }

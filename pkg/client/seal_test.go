@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/client/seal"
-	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -202,7 +202,7 @@ func TestAVaultWithoutSealedValuesGetsNone(t *testing.T) {
 func TestKeysThatWereForgottenAreAskedForAgain(t *testing.T) {
 	t.Parallel()
 	refused := func(field string) error {
-		return fault.New(fault.InvalidArgument, "SEALED_VALUE_REFUSED", "the sealed value is refused").At(field, "must be another")
+		return refuse(codes.InvalidArgument, "SEALED_VALUE_REFUSED", "the sealed value is refused", violation(field, "must be another"))
 	}
 	for _, field := range []string{"secret.value.sealed.key_id", "secret.value.sealed.seal_time"} {
 		k := newKit(t)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -41,7 +42,7 @@ func Generate(kind vaultv1.Generate_Kind) *vaultv1.SecretValue {
 // as a KEY. The reason is for the change log and may be empty.
 func (v Vault) Store(ctx context.Context, name string, value *vaultv1.SecretValue, reason string) (*vaultv1.Secret, error) {
 	updated, err := v.Rotate(ctx, name, value, reason)
-	if !HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
+	if !HasReason(err, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
 		return updated, err
 	}
 	parent, id, _ := strings.Cut(name, "/secrets/")

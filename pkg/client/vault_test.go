@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -44,7 +44,7 @@ func TestAllPagesAreGoneThrough(t *testing.T) {
 	if got := len(k.script.requests()); got != 1 {
 		t.Errorf("%d pages are asked for, want as many as are looked at", got)
 	}
-	k.script.fail(fault.Field("query", "must be shorter"))
+	k.script.fail(refuse(codes.InvalidArgument, "INVALID_FIELD", "the request has malformed fields", violation("query", "must be shorter")))
 	last := error(nil)
 	for secret, err := range vault.Secrets(t.Context(), req) {
 		if last = err; secret != nil || err == nil {
@@ -60,7 +60,7 @@ func TestStoreCreatesWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	vault := k.vault(t)
-	absent := fault.New(fault.NotFound, "SECRET_NOT_FOUND", "there is no such secret")
+	absent := refuse(codes.NotFound, "SECRET_NOT_FOUND", "there is no such secret")
 	for _, tt := range []struct {
 		name  string
 		fails []error

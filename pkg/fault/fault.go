@@ -38,11 +38,11 @@ const (
 // Domain is the domain of the reasons in all errors of all services.
 const Domain = "keyward.dev"
 
-// A Reason is the name of a value of the service's ErrorReason enum, without its
-// ERROR_REASON_ prefix. Reasons are part of the contract and never change.
+// A Reason is the name of a value of common.v1.ErrorReason or of a service's own ErrorReason,
+// without the prefix ERROR_REASON_. Reasons are part of the contract and never change.
 type Reason string
 
-// The reasons that both services and their common packages use.
+// The reasons of common.v1.ErrorReason that the common packages use.
 const (
 	InvalidField       Reason = "INVALID_FIELD"
 	InvalidPageToken   Reason = "INVALID_PAGE_TOKEN"

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/filecheck"
-	"github.com/keyward/keyward/pkg/localid"
 )
 
 // folder holds a server's certificate, a workload's and their authority.
@@ -19,14 +19,14 @@ func folder(t *testing.T) (path func(string) string) {
 	t.Helper()
 	dir := t.TempDir()
 	path = func(name string) string { return filepath.Join(dir, name) }
-	authority, err := localid.New()
+	authority, err := authtest.New()
 	check(t, err)
 	server, err := authority.ServerCertificate("localhost")
 	check(t, err)
 	workload, err := authority.WorkloadCertificate(spiffeid.RequireFromString("spiffe://keyward.test/w"))
 	check(t, err)
-	check(t, localid.WriteCertificate(path("server.pem"), path("server.key"), server))
-	check(t, localid.WriteCertificate(path("workload.pem"), path("workload.key"), workload))
+	check(t, authtest.WriteCertificate(path("server.pem"), path("server.key"), server))
+	check(t, authtest.WriteCertificate(path("workload.pem"), path("workload.key"), workload))
 	check(t, authority.WriteTrust(path("ca.pem")))
 	check(t, os.WriteFile(path("words"), []byte("no certificate"), 0o600))
 	check(t, os.WriteFile(path("data.db"), nil, 0o600))

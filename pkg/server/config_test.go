@@ -1,24 +1,22 @@
 package server_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/config"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/keyward/keyward/pkg/server"
 )
 
+// load reads a configuration as the programs do: an unknown name is an error.
 func load(t *testing.T, text string) (server.Config, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	var cfg server.Config
-	err := config.Load(path, &cfg)
+	decoder := yaml.NewDecoder(strings.NewReader(text))
+	decoder.KnownFields(true)
+	err := decoder.Decode(&cfg)
 	return cfg, err
 }
 

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -108,7 +108,7 @@ func TestNewCertificateIsShownToTheNextConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := localid.WriteCertificate(cfg.TLS.Certificate, cfg.TLS.Key, cert); err != nil {
+	if err := authtest.WriteCertificate(cfg.TLS.Certificate, cfg.TLS.Key, cert); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Reload(); err != nil {
@@ -198,7 +198,7 @@ func TestRenewedCertificateIsFollowedWhileServing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := localid.WriteCertificate(cfg.TLS.Certificate, cfg.TLS.Key, cert); err != nil {
+	if err := authtest.WriteCertificate(cfg.TLS.Certificate, cfg.TLS.Key, cert); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the new certificate", func() bool { return shown(t, env, addr) != before })
@@ -212,7 +212,7 @@ func TestAuthoritiesOfWorkloadsAreFollowedWhileServing(t *testing.T) {
 	t.Parallel()
 	s, env, cfg, _ := newObservedServer(t)
 	addr := listenAndServe(t, s)
-	other, err := localid.New()
+	other, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -18,7 +18,7 @@ import (
 
 func TestTrustDomainsHaveAuthoritiesOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	partner, err := localid.New()
+	partner, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestTrustDomainsHaveAuthoritiesOfTheirOwn(t *testing.T) {
 		addr := env.Serve(t, &fake{})
 		for _, tt := range []struct {
 			id   string
-			by   *localid.Authority
+			by   *authtest.Authority
 			want codes.Code
 		}{
 			{"spiffe://keyward.test/w", env.Authority, admitted},

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -42,7 +42,7 @@ func onWorkloadAPI(t *testing.T, api *servertest.WorkloadAPI) (env *servertest.E
 }
 
 // callAs calls as a workload of the authority, and wants the server to be one of another.
-func callAs(t *testing.T, addr, id string, of, server *localid.Authority) codes.Code {
+func callAs(t *testing.T, addr, id string, of, server *authtest.Authority) codes.Code {
 	t.Helper()
 	cert, err := of.WorkloadCertificate(spiffeid.RequireFromString(id))
 	if err != nil {
@@ -63,11 +63,11 @@ func TestServerTakesItsIdentityFromAWorkloadAPI(t *testing.T) {
 	const admitted = codes.Internal // the fake has no such method
 	api := servertest.ServeWorkloadAPI(t)
 	ours, partner, next := authority(t), authority(t), authority(t)
-	first := api.Give(t, ours, vaultID, map[string]*localid.Authority{"partner.test": partner})
+	first := api.Give(t, ours, vaultID, map[string]*authtest.Authority{"partner.test": partner})
 	env, addr := onWorkloadAPI(t, api)
 	for _, tt := range []struct {
 		id   string
-		of   *localid.Authority
+		of   *authtest.Authority
 		want codes.Code
 	}{
 		{"spiffe://keyward.test/w", ours, admitted},
@@ -89,7 +89,7 @@ func TestServerTakesItsIdentityFromAWorkloadAPI(t *testing.T) {
 	eventually(t, "the server shows the rotated certificate", func() bool { return leafOf(t, addr).Equal(second) })
 	for _, tt := range []struct {
 		id   string
-		of   *localid.Authority
+		of   *authtest.Authority
 		want codes.Code
 	}{
 		{"spiffe://keyward.test/w", next, admitted},
@@ -116,9 +116,9 @@ func leafOf(t *testing.T, addr string) *x509.Certificate {
 	return conn.ConnectionState().PeerCertificates[0]
 }
 
-func authority(t *testing.T) *localid.Authority {
+func authority(t *testing.T) *authtest.Authority {
 	t.Helper()
-	a, err := localid.New()
+	a, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/workload"
@@ -18,9 +18,9 @@ import (
 
 const id = "spiffe://keyward.test/w"
 
-func authority(t *testing.T) *localid.Authority {
+func authority(t *testing.T) *authtest.Authority {
 	t.Helper()
-	a, err := localid.New()
+	a, err := authtest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestRotationIsFollowed(t *testing.T) {
 	if got.ID.String() != id || len(got.Bundles) != 1 {
 		t.Errorf("the identity is %v with %d bundles", got.ID, len(got.Bundles))
 	}
-	second := api.Give(t, b, id, map[string]*localid.Authority{"partner.test": a})
+	second := api.Give(t, b, id, map[string]*authtest.Authority{"partner.test": a})
 	got = await(t, seen, second)
 	if !got.Bundles.Pool(spiffeid.RequireTrustDomainFromString("keyward.test")).Equal(b.Pool()) ||
 		!got.Bundles.Pool(spiffeid.RequireTrustDomainFromString("partner.test")).Equal(a.Pool()) || len(got.Bundles) != 2 {

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/keyward/keyward/pkg/dialguard"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 // VerificationConfig is how proofs are looked for that an endpoint is the partner's,

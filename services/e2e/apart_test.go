@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 const apartDomain = "keyward.test"

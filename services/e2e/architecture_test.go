@@ -21,11 +21,14 @@ type layer struct {
 	may      []string
 }
 
+// testKits are the packages that only tests import.
+var testKits = []string{"pkg/auth/authtest", "pkg/server/servertest", "pkg/kv/kvtest"}
+
 // The first layer that a package matches is its own.
 var layers = []layer{
 	{"the contract stands alone", []string{"proto/..."}, nil},
-	{"the kit's test kits may use the kit", []string{"pkg/server/servertest", "pkg/kv/kvtest"}, []string{"pkg/..."}},
-	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
+	{"the kit's test kits may use the kit", testKits, []string{"pkg/..."}},
+	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
@@ -34,12 +37,14 @@ var layers = []layer{
 	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/finding", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
 	{"what the compiler stands on knows bytes only", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
-	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},
+	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver", "services/allowlist/internal/cache"}, []string{"pkg/...", "proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist's door", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
 	{"the console is files, and knows of nothing", []string{"services/console"}, nil},
-	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console"}},
-	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/console"}},
+	{"the gateway knows no service", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
+	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
+	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
+	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"programs start one door each, and the vault's seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"black-box tests know the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
 }
@@ -63,12 +68,44 @@ func TestImportsFollowTheArchitecture(t *testing.T) {
 
 func TestOnlyTestsImportTestKits(t *testing.T) {
 	t.Parallel()
-	kits := []string{"pkg/server/servertest", "pkg/kv/kvtest"}
 	for pkg, imports := range listImports(t) {
 		for _, imported := range imports {
-			if matches(imported, kits) && !matches(pkg, kits) {
+			if matches(imported, testKits) && !matches(pkg, testKits) {
 				t.Errorf("%s imports the test kit %s outside of tests", pkg, imported)
 			}
+		}
+	}
+}
+
+// A package that only one service uses lives beside it.
+func TestKitIsShared(t *testing.T) {
+	t.Parallel()
+	users := make(map[string]map[string]bool)
+	for pkg, imports := range listImports(t) {
+		user := pkg
+		if folder := strings.Split(pkg, "/"); folder[0] == "services" {
+			user = path.Join(folder[:2]...)
+		}
+		for _, imported := range imports {
+			if users[imported] == nil {
+				users[imported] = make(map[string]bool)
+			}
+			users[imported][user] = true
+		}
+	}
+	mayUse := []string{"services/vault", "services/allowlist", "services/frontdoor", "pkg/..."}
+	for pkg := range listImports(t) {
+		if !matches(pkg, []string{"pkg/..."}) || matches(pkg, append([]string{"pkg/client/..."}, testKits...)) {
+			continue
+		}
+		var count int
+		for user := range users[pkg] {
+			if matches(user, mayUse) && !matches(user, testKits) {
+				count++
+			}
+		}
+		if count < 2 {
+			t.Errorf("%s has %d users among the services and the kit, want two; move it beside its user", pkg, count)
 		}
 	}
 }

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/localid"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // reconfigure starts a program anew with another configuration and waits until all

@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // A machine is a folder that stands for one that Keyward is installed on: what a page has

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/keyward/keyward/pkg/localid"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // authority is the one that the programs' certificates are of.

@@ -10,7 +10,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // TestAnOwnerProvesAnEndpointByAFile goes the way of an owner whose partner publishes

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server/servertest"
 )
 
@@ -20,7 +20,7 @@ var programsApart = []string{"vault", "allowlist", "gateway"}
 type agents map[string]*servertest.WorkloadAPI
 
 // rotate gives each program a new certificate of the authority.
-func (a agents) rotate(t *testing.T, authority *localid.Authority) map[string]*x509.Certificate {
+func (a agents) rotate(t *testing.T, authority *authtest.Authority) map[string]*x509.Certificate {
 	t.Helper()
 	leaves := make(map[string]*x509.Certificate)
 	for name, api := range a {
@@ -67,9 +67,9 @@ func TestProgramsTakeTheirIdentitiesFromAWorkloadAPI(t *testing.T) {
 	for _, name := range programsApart {
 		a[name] = servertest.ServeWorkloadAPI(t)
 	}
-	first, err := localid.New()
+	first, err := authtest.New()
 	check(t, err)
-	second, err := localid.New()
+	second, err := authtest.New()
 	check(t, err)
 	a.rotate(t, first)
 	c.useAgents(a)

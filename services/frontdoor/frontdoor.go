@@ -21,13 +21,13 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/gateway"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/proto"
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/console"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // drain is how long requests under way may take to finish when the door closes.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // Tokens live as long as the services accept and are renewed well before.

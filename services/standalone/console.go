@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/keyward/keyward/pkg/localid"
 	"github.com/keyward/keyward/services/console"
+	"github.com/keyward/keyward/services/standalone/localid"
 )
 
 // clientID is how the console calls itself to the issuer.

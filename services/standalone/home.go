@@ -13,12 +13,12 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/gateway"
-	"github.com/keyward/keyward/pkg/localid"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/frontdoor"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
+	"github.com/keyward/keyward/services/standalone/localid"
 	"github.com/keyward/keyward/services/vault"
 )
 

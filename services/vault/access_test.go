@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -197,9 +198,9 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 					t.Errorf("%s = %v, want %v", what, err, r.want)
 				}
 			case who == nobody || who == aProxy:
-				wantError(t, what, err, codes.Unauthenticated, vaultv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
+				wantError(t, what, err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 			default:
-				wantError(t, what, err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+				wantError(t, what, err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 				there := invoke(t.Context(), conn, path, r.request("present"), r.response)
 				if there.Error() != err.Error() || len(servertest.Metadata(there)) != 0 {
 					t.Errorf("%s is told apart whether the secret exists: %v, %v", what, err, there)

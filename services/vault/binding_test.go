@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -86,7 +87,7 @@ func TestBindingsOfAllSecretsOfAWorkspaceAreListed(t *testing.T) {
 		}
 	}
 	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: "workspaces/other/secrets/-"})
-	wantError(t, "ListSecretBindings of another workspace", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "ListSecretBindings of another workspace", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 }
 
 func TestResolveIsByNameAndUID(t *testing.T) {
@@ -99,16 +100,16 @@ func TestResolveIsByNameAndUID(t *testing.T) {
 		"another name": {Name: nameOf("absent"), Uid: first.GetUid()},
 	} {
 		_, err := k.resolver.ResolveSecret(t.Context(), request)
-		wantError(t, "ResolveSecret with "+what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+		wantError(t, "ResolveSecret with "+what, err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	}
 	_, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Version: 2, Purpose: purpose()})
-	wantError(t, "ResolveSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	wantError(t, "ResolveSecret of a version to come", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
 	k.resolver.unbind(t, "key", "op")
 	k.owner.delete(t, "key")
 	second := k.owner.create(t, "key", &vaultv1.Secret{Value: text("second life")})
 	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Purpose: purpose()})
-	wantError(t, "ResolveSecret of the first life", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "ResolveSecret of the first life", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: second.GetUid(), Purpose: purpose()})
 	wantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 }
@@ -124,13 +125,13 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		name, id string
 		usage    vaultv1.Usage
 		host     string
-		reason   vaultv1.ErrorReason
+		reason   commonv1.ErrorReason
 	}{
-		{"a key as a parameter", "key", parameter, "", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
-		{"a key as a credential", "key", credential, "a.example", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
-		{"a credential as a key", "credential", key, "", vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
-		{"a credential to another host", "credential", credential, "b.example", vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
-		{"a credential to a host below", "credential", credential, "x.a.example", vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
+		{"a key as a parameter", "key", parameter, "", commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a key as a credential", "key", credential, "a.example", commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a credential as a key", "credential", key, "", commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		{"a credential to another host", "credential", credential, "b.example", commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
+		{"a credential to a host below", "credential", credential, "x.a.example", commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED},
 	}
 	for _, tt := range refusals {
 		var port uint32
@@ -140,7 +141,7 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: nameOf(tt.id), Usage: tt.usage, Host: tt.host, Port: port, Referrer: referrer, OperationId: "op"})
 		wantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
 		want := map[string]string{"key": "KEY", "credential": "CREDENTIAL"}[tt.id]
-		if got := servertest.Metadata(err)["usage"]; tt.reason == vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
+		if got := servertest.Metadata(err)["usage"]; tt.reason == commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
 			t.Errorf("%s: the refusal says usage %q, want %q", tt.name, got, want)
 		}
 	}
@@ -168,7 +169,7 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		wantField(t, tt.name, err, tt.field)
 	}
 	_, err := k.resolver.BindSecret(t.Context(), bindRequest("absent", "e", "op"))
-	wantError(t, "BindSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "BindSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	if got := len(k.owner.history(t, "-")); got != 2 {
 		t.Errorf("refused bindings left %d entries on the log, want 2", got)
 	}
@@ -244,7 +245,7 @@ func TestBindingsAreListedByHolderAndOperation(t *testing.T) {
 		}
 	}
 	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: nameOf("absent")})
-	wantError(t, "ListSecretBindings of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "ListSecretBindings of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestHostInUseStaysAllowed(t *testing.T) {
@@ -300,7 +301,7 @@ func TestSecretInUseCannotBeDeleted(t *testing.T) {
 
 	force := &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true, Reason: "leaked"}
 	_, err := k.owner.DeleteSecret(t.Context(), force)
-	wantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	_, err = k.admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true})
 	wantField(t, "DeleteSecret with force but without reason", err, "reason")
 	if _, err := k.admin.DeleteSecret(t.Context(), force); err != nil {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -29,14 +30,14 @@ func TestDestroyedVersionStaysDestroyed(t *testing.T) {
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("DestroySecretVersion differs (-want +got):\n%s", diff)
 	}
-	k.resolver.wantUnresolved(t, "a destroyed version", "key", uid, 1, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
+	k.resolver.wantUnresolved(t, "a destroyed version", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
 	if got := k.resolver.resolve(t, "key", uid, 0); got != "second" {
 		t.Errorf("the current version resolves to %q", got)
 	}
 	k.running.Stop()
 	k.start(t)
 	k.owner.wantStates(t, "after a restart", "key", current(enabled()), destroyed())
-	k.resolver.wantUnresolved(t, "after a restart", "key", uid, 1, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
+	k.resolver.wantUnresolved(t, "after a restart", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
 }
 
 func TestSecretWithoutAValueLivesOn(t *testing.T) {

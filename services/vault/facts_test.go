@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -130,7 +131,7 @@ func TestVersionThatDoesNotExistCannotBeBound(t *testing.T) {
 	req := bindRequest("key", "e", "op")
 	req.Version = 2
 	_, err := k.resolver.BindSecret(t.Context(), req)
-	wantError(t, "BindSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	wantError(t, "BindSecret of a version to come", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
 		t.Errorf("the refusal left %d referrers", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -18,7 +19,7 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("v2"), Labels: map[string]string{"a": "2"}})
 	k.owner.delete(t, "key")
 	_, err := k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")})
-	wantError(t, "GetSecret after its deletion", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "GetSecret after its deletion", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	second := k.admin.create(t, "key", &vaultv1.Secret{})
 	if first.GetUid() == second.GetUid() || second.GetCurrentVersion() != 1 {
 		t.Errorf("the second life has uid %s (first: %s) and version %d", second.GetUid(), first.GetUid(), second.GetCurrentVersion())

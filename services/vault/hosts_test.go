@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -66,7 +67,7 @@ func TestHostsBelongToAVersion(t *testing.T) {
 		t.Errorf("hosts of versions = %v", got)
 	}
 	wantError(t, "the version before for the new host", k.resolver.bindHost(t, "token", "owner.example", "a", 1),
-		codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
+		codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
 	if err := k.resolver.bindHost(t, "token", "owner.example", "b", 0); err != nil {
 		t.Errorf("the current version for its host: %v", err)
 	}
@@ -111,7 +112,7 @@ func TestAVersionThatWaitsBringsItsHostsAlong(t *testing.T) {
 		t.Errorf("while it waits: %v", got)
 	}
 	wantError(t, "its host while it waits", k.resolver.bindHost(t, "token", "b.example", "a", 0),
-		codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
+		codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
 	if err := k.resolver.bindHost(t, "token", "b.example", "b", 2); err != nil {
 		t.Errorf("its host by its number: %v", err)
 	}

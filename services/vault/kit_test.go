@@ -2,16 +2,19 @@ package vault_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
 )
@@ -135,7 +138,13 @@ func bindRequest(id, endpoint, operation string) *vaultv1.BindSecretRequest {
 const chain = "raw > HMAC-SHA256(of=message)"
 
 // purpose is how it is asked for.
-func purpose() []byte { return []byte(cache.PurposeOf(chain)) }
+func purpose() []byte { return purposeOf(chain) }
+
+// purposeOf is how chains are asked for: the SHA-256 of their sorted lines.
+func purposeOf(chains ...string) []byte {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(chains)), "\n")))
+	return sum[:]
+}
 
 func (c client) bind(t testing.TB, id, endpoint, operation string) *vaultv1.Binding {
 	t.Helper()
@@ -180,8 +189,8 @@ func (c client) history(t testing.TB, id string) []*vaultv1.SecretChange {
 	}
 }
 
-// wantError fails the test unless err has the code and the reason.
-func wantError(t testing.TB, what string, err error, code codes.Code, reason vaultv1.ErrorReason) {
+// wantError fails the test unless err has the code and the reason, a value of an ErrorReason.
+func wantError(t testing.TB, what string, err error, code codes.Code, reason fmt.Stringer) {
 	t.Helper()
 	const prefix = "ERROR_REASON_"
 	want := reason.String()[len(prefix):]
@@ -193,7 +202,7 @@ func wantError(t testing.TB, what string, err error, code codes.Code, reason vau
 // wantField fails the test unless err is about one malformed field.
 func wantField(t testing.TB, what string, err error, field string) {
 	t.Helper()
-	wantError(t, what, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
+	wantError(t, what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	violations := servertest.Violations(err)
 	if len(violations) != 1 || violations[0].Field != field || violations[0].Description == "" {
 		t.Errorf("%s complains about %v, want one violation of %s", what, violations, field)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -161,10 +162,10 @@ func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 			tt.req.PageToken = "B" + token[1:]
 		}
 		_, err := tt.as.ListSecrets(t.Context(), tt.req)
-		wantError(t, tt.name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+		wantError(t, tt.name, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 	}
 	_, err = k.owner.ListSecretHistory(t.Context(), &vaultv1.ListSecretHistoryRequest{Name: workspace + "/secrets/-", PageToken: token})
-	wantError(t, "another method", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	wantError(t, "another method", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }
 
 func TestPagesStayWithinWhatClientsReceive(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 )
 
 func TestNamedVersionIsBoundWhileItIsEnabledOnly(t *testing.T) {
@@ -21,9 +21,9 @@ func TestNamedVersionIsBoundWhileItIsEnabledOnly(t *testing.T) {
 		_, err := k.resolver.BindSecret(t.Context(), req)
 		return err
 	}
-	wantError(t, "a disabled version", bind(1, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
-	wantError(t, "a destroyed version", bind(2, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
-	wantError(t, "the current version by number", bind(3, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	wantError(t, "a disabled version", bind(1, "op"), codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	wantError(t, "a destroyed version", bind(2, "op"), codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
+	wantError(t, "the current version by number", bind(3, "op"), codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
 	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
 		t.Errorf("refused bindings left %d references", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -54,14 +55,14 @@ func TestOwnersSeeHowMuchOfABudgetIsUsed(t *testing.T) {
 		}
 	}
 	_, err := reserve(1)
-	wantError(t, "ReserveNonces at the end", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
+	wantError(t, "ReserveNonces at the end", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
 	if got := servertest.Metadata(err)["budget"]; got != "65536" {
 		t.Errorf("the refusal tells a budget of %q", got)
 	}
 	k.running.Stop()
 	k.start(t)
 	_, err = reserve(1)
-	wantError(t, "ReserveNonces after a restart", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
+	wantError(t, "ReserveNonces after a restart", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
 	if got := len(k.owner.history(t, "key")); got != logged {
 		t.Errorf("reservations leave %d entries on the log", got-logged)
 	}

@@ -8,10 +8,11 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-const hostNotAllowed = vaultv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED
+const hostNotAllowed = commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED
 
 func hostsOf(hosts ...string) *vaultv1.UpdateSecretRequest {
 	return &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("token"), AllowedHosts: hosts}}

@@ -1,13 +1,14 @@
 package vault_test
 
 import (
-	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -21,21 +22,16 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := cache.New(k.resolver, cache.Config{})
-	if err != nil {
-		t.Fatal(err)
+	var before []string
+	for _, p := range res.GetPrevious() {
+		before = append(before, fmt.Sprintf("%d %s", p.GetVersion(), p.GetReplaceTime().AsTime().Format(time.RFC3339Nano)))
 	}
+	want := strings.Join(before, ", ")
 	for _, method := range []string{disable, destroy} {
 		k.owner.must(t, method, "key", 3)
-		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: nameOf("key"), UID: uid, Purpose: string(purpose())})
-		e := (*cache.UnusableError)(nil)
-		if !errors.As(err, &e) || len(e.Previous) != len(res.GetPrevious()) {
-			t.Fatalf("after %s: Resolve = %v, want an UnusableError that names %v", method, err, res.GetPrevious())
-		}
-		for i, p := range res.GetPrevious() {
-			if got := e.Previous[i]; got.Version != p.GetVersion() || !got.ReplaceTime.Equal(p.GetReplaceTime().AsTime()) {
-				t.Errorf("after %s: the refusal names %v, want %v", method, got, p)
-			}
+		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
+		if got := servertest.Metadata(err)["previous_versions"]; got != want || len(before) != 2 {
+			t.Errorf("after %s: ResolveSecret = %v, which names %q, want %q", method, err, got, want)
 		}
 		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: 3, Purpose: purpose()})
 		if got := servertest.Metadata(err); len(got) != 0 {

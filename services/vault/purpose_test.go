@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -25,9 +25,9 @@ const (
 )
 
 const (
-	keyPurposeFixed   = vaultv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED
-	keyPurposeUnknown = vaultv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN
-	keyNotShared      = vaultv1.ErrorReason_ERROR_REASON_KEY_NOT_SHARED
+	keyPurposeFixed   = commonv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED
+	keyPurposeUnknown = commonv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN
+	keyNotShared      = commonv1.ErrorReason_ERROR_REASON_KEY_NOT_SHARED
 )
 
 // bindFor binds a KEY for chains, at a host.
@@ -43,7 +43,7 @@ func (c client) bindFor(t testing.TB, id, endpoint, operation, host string, chai
 func (c client) resolveFor(t testing.TB, id, uid string, seal bool, chains ...string) (*vaultv1.ResolveSecretResponse, error) {
 	t.Helper()
 	return c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{
-		Name: nameOf(id), Uid: uid, Purpose: []byte(cache.PurposeOf(chains...)), Seal: seal,
+		Name: nameOf(id), Uid: uid, Purpose: purposeOf(chains...), Seal: seal,
 	})
 }
 
@@ -183,7 +183,7 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 			Secret: &vaultv1.Secret{Name: nameOf(id), Shared: true}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"shared"}},
 		}
 		_, err = k.owner.UpdateSecret(t.Context(), share)
-		wantError(t, "an owner who shares what there is", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+		wantError(t, "an owner who shares what there is", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 		if _, err := k.admin.UpdateSecret(t.Context(), share); err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestOnlyASuperAdminStoresAnExposedKey(t *testing.T) {
 		Parent: workspace, SecretId: "exposed", Secret: &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_EXPOSED_KEY, Value: text("the beginning shows")}, Reason: "the partner has nothing else",
 	}
 	_, err := k.owner.CreateSecret(t.Context(), req)
-	wantError(t, "an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "an owner", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	req.Reason = ""
 	_, err = k.admin.CreateSecret(t.Context(), req)
 	wantField(t, "without a reason", err, "reason")
@@ -256,7 +256,7 @@ func TestOnlyASuperAdminStoresAnExposedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = k.resolver.bindFor(t, "exposed", "e", "op", "a.example", gcm)
-	wantError(t, "an exposed key as a KEY", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED)
+	wantError(t, "an exposed key as a KEY", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED)
 	if got := k.owner.get(t, "exposed"); got.GetUsage() != vaultv1.Usage_USAGE_EXPOSED_KEY || got.GetPurpose() != nil {
 		t.Errorf("GetSecret = %v", got)
 	}
@@ -277,7 +277,7 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 	if _, err := k.resolver.resolveFor(t, "key", uid, true, gcm); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "an owner", replace(k.owner, cbc), codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "an owner", replace(k.owner, cbc), codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	wantError(t, "chains that are added", replace(k.admin, gcm, cbc), codes.FailedPrecondition, keyPurposeFixed)
 	if err := replace(k.admin, cbc); err != nil {
 		t.Fatal(err)
@@ -338,7 +338,7 @@ func TestEqualBytesServeOnePurpose(t *testing.T) {
 
 	// Whether bytes are equal is told five times an hour.
 	_, err = k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "held-back", Secret: &vaultv1.Secret{Value: text("a guess at the value")}})
-	wantError(t, "a store after five refusals", err, codes.ResourceExhausted, vaultv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
+	wantError(t, "a store after five refusals", err, codes.ResourceExhausted, commonv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
 	k.as(t, k.env.Owner(t, "other")).mustStoreIn(t, "workspaces/other", "not-held-back")
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/transit"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -71,7 +72,7 @@ func TestARecipientThatIsNoKeyIsRefusedBeforeAnythingIsSealed(t *testing.T) {
 	} {
 		req.Recipient = recipient
 		_, err := k.resolver.ResolveSecret(t.Context(), req)
-		wantError(t, "ResolveSecret for a recipient that is "+name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
+		wantError(t, "ResolveSecret for a recipient that is "+name, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	}
 	got, err := k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -63,7 +64,7 @@ func TestRepeatedDeletionSucceeds(t *testing.T) {
 	}
 	k.owner.get(t, "key") // the repetition did not touch it
 	_, err := k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("absent")})
-	wantError(t, "DeleteSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "DeleteSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestRepeatedCreationOfAnEarlierLifeIsNotFound(t *testing.T) {
@@ -75,7 +76,7 @@ func TestRepeatedCreationOfAnEarlierLifeIsNotFound(t *testing.T) {
 	k.owner.delete(t, "key")
 	for _, what := range []string{"CreateSecret, repeated after the deletion", "CreateSecret, repeated in another life"} {
 		_, err := k.owner.CreateSecret(t.Context(), createRequest("key", "v", "id"))
-		wantError(t, what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+		wantError(t, what, err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 		if what == "CreateSecret, repeated after the deletion" {
 			k.owner.create(t, "key", &vaultv1.Secret{})
 		}
@@ -93,7 +94,7 @@ func TestRequestIDIsOfOneRequest(t *testing.T) {
 		"another name":  createRequest("yek", "v", "id"),
 	} {
 		_, err := k.owner.CreateSecret(t.Context(), req)
-		wantError(t, "a request id used again for "+what, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+		wantError(t, "a request id used again for "+what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	}
 	_, err := k.admin.CreateSecret(t.Context(), createRequest("key", "v", "id"))
 	wantError(t, "the request of another caller", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)

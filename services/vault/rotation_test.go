@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -189,5 +190,5 @@ func TestSecretsThatAreDueAreListed(t *testing.T) {
 		r.Parent, r.PageSize, r.PageToken = workspace, 1, first.GetNextPageToken()
 	})
 	_, err = k.owner.ListSecrets(t.Context(), other)
-	wantError(t, "the page token of another time", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	wantError(t, "the page token of another time", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }

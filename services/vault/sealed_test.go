@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/client/seal"
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -192,7 +193,7 @@ func TestSealedValuesAreUsedOnce(t *testing.T) {
 	again := createSealed("key", "r", value)
 	again.Secret.Description = "changed"
 	_, err := k.owner.CreateSecret(t.Context(), again)
-	wantError(t, "another request with the same id", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "another request with the same id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	k.owner.delete(t, "key")
 	_, err = second.CreateSecret(t.Context(), createSealed("key", "r", value))
 	wantRefused(t, "the next life of the name", err, sealedField)
@@ -221,13 +222,13 @@ func TestARequestIsTheSameIfItsValueIsSealedAgain(t *testing.T) {
 		t.Errorf("there are %d versions, want 2", got)
 	}
 	_, err := k.owner.CreateSecret(t.Context(), createSealed("key", "r", again("one that differs")))
-	wantError(t, "another value", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "another value", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	_, err = k.owner.CreateSecret(t.Context(), createRequest("key", "one value of a request", "r"))
-	wantError(t, "the same value, not sealed", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "the same value, not sealed", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	data := place("key", "r")
 	data.Text = false
 	_, err = k.owner.CreateSecret(t.Context(), createSealed("key", "r", sealTo(t, key, "one value of a request", data)))
-	wantError(t, "the same value, as data", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "the same value, as data", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	_, err = k.secondOwner(t, "second").CreateSecret(t.Context(), createSealed("key", "r", again("one value of a request")))
 	wantError(t, "the same value, by another owner", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)
 }
@@ -284,7 +285,7 @@ func TestRefusedChangesUseNothingUp(t *testing.T) {
 	stale := updateSealed("key", "r2", sealTo(t, key, "second", place("key", "r2")))
 	stale.Secret.Etag = "1"
 	_, err = k.owner.UpdateSecret(t.Context(), stale)
-	wantError(t, "an update with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	wantError(t, "an update with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 	stale.Secret.Etag = ""
 	if _, err := k.owner.UpdateSecret(t.Context(), stale); err != nil {
 		t.Errorf("UpdateSecret, without the stale etag = %v", err)
@@ -342,7 +343,7 @@ func TestSuperAdminsAloneTakeTheRequirementBack(t *testing.T) {
 		t.Errorf("GetSealing = %v", first)
 	}
 	_, err := k.owner.require(t, true, "", "7")
-	wantError(t, "a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	wantError(t, "a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 	for what, on := range map[string]bool{"nothing to take back": false} {
 		if _, err := k.owner.require(t, on, "", ""); err != nil {
 			t.Errorf("%s: UpdateSealing = %v", what, err)
@@ -356,7 +357,7 @@ func TestSuperAdminsAloneTakeTheRequirementBack(t *testing.T) {
 		t.Errorf("to require what is required = %v", err)
 	}
 	_, err = k.owner.require(t, false, "we would rather not", "")
-	wantError(t, "an owner who takes it back", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "an owner who takes it back", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	_, err = k.admin.require(t, false, " ", "")
 	wantField(t, "a super admin without a reason", err, "reason")
 	if set, err = k.admin.require(t, false, "a client cannot seal", set.GetEtag()); err != nil || set.GetRequired() {

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/keyward/keyward/pkg/client/cache"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -149,7 +149,7 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 		}
 		for version := range uint32(2) {
 			resolved, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{
-				Name: nameOf(id), Uid: created.GetUid(), Version: version + 1, Purpose: []byte(cache.PurposeOf(purpose)),
+				Name: nameOf(id), Uid: created.GetUid(), Version: version + 1, Purpose: purposeOf(purpose),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -200,7 +200,7 @@ func TestSameValueStoredAgainIsANewVersion(t *testing.T) {
 		t.Errorf("versions differ (-want +got):\n%s", diff)
 	}
 	_, err := k.owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: nameOf("absent")})
-	wantError(t, "ListSecretVersions of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "ListSecretVersions of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestSecretsSurviveARestart(t *testing.T) {

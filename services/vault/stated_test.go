@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -136,7 +137,7 @@ func TestAStatedPurposeIsReplacedBeforeItIsSealed(t *testing.T) {
 	}
 	req := &vaultv1.ReplaceSecretPurposeRequest{Name: nameOf("key"), Chains: []string{cbc}, Reason: "stated by mistake"}
 	_, err := k.owner.ReplaceSecretPurpose(t.Context(), req)
-	wantError(t, "an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	wantError(t, "an owner", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	if _, err := k.admin.ReplaceSecretPurpose(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -117,7 +118,7 @@ func TestUpdateRefusesWhatCannotChange(t *testing.T) {
 		wantField(t, "an update of "+field, err, field)
 	}
 	_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("absent"), Description: "x"}})
-	wantError(t, "UpdateSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "UpdateSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	if got := k.owner.get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
 		t.Errorf("refused updates changed the secret to %v", got)
 	}
@@ -147,12 +148,12 @@ func TestEtagsKeepChangesApart(t *testing.T) {
 	current := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "1"}).GetEtag()
 
 	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "2"}})
-	wantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	wantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 	if got := servertest.Metadata(err)["etag"]; got != current {
 		t.Errorf("the refusal says etag %q, want the current one, %q", got, current)
 	}
 	_, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Etag: stale})
-	wantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	wantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 
 	k.resolver.bind(t, "key", "e", "op")
 	k.resolver.unbind(t, "key", "op")

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -93,7 +94,7 @@ func TestReportThatIsSentAgainCountsOnce(t *testing.T) {
 	}
 	k.owner.wantUses(t, "sent three times", "key", &vaultv1.SecretVersion{UseCount: 5})
 	_, err := k.resolver.ReportSecretUses(t.Context(), reportRequest("report", useOf("key", uid, 1, 6)))
-	wantError(t, "another report under the id", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "another report under the id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	another := k.as(t, k.env.Workload(t, "another", "resolver"))
 	another.bind(t, "key", "e", "op")
 	another.report(t, "report", useOf("key", uid, 1, 1)) // ids are of one workload

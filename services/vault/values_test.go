@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -214,7 +215,7 @@ func TestSealedFilesAreConverted(t *testing.T) {
 	}
 	value.FilePassword = "another"
 	_, err = k.owner.CreateSecret(t.Context(), createSealed("key", "r1", value))
-	wantError(t, "the same request with another password", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	wantError(t, "the same request with another password", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	to = place("key", "r2")
 	_, err = k.owner.UpdateSecret(t.Context(), updateSealed("key", "r2", sealTo(t, k.owner.newestKey(t), string(file(t, "rsa-encrypted.pem")), to)))
 	wantNotUsable(t, "a sealed key that is encrypted", err, sealedField, "ENCRYPTED_PRIVATE_KEY")
@@ -382,11 +383,11 @@ func TestABindingIsRehearsed(t *testing.T) {
 	for what, tt := range map[string]struct {
 		change func(*vaultv1.BindSecretRequest)
 		code   codes.Code
-		reason vaultv1.ErrorReason
+		reason commonv1.ErrorReason
 	}{
 		"another purpose": {func(r *vaultv1.BindSecretRequest) { r.Chains = []string{gcm} }, codes.FailedPrecondition, keyPurposeFixed},
-		"another usage":   {func(r *vaultv1.BindSecretRequest) { r.Usage, r.Chains, r.Host = vaultv1.Usage_USAGE_PARAMETER, nil, "" }, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
-		"another version": {func(r *vaultv1.BindSecretRequest) { r.Version = 7 }, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND},
+		"another usage":   {func(r *vaultv1.BindSecretRequest) { r.Usage, r.Chains, r.Host = vaultv1.Usage_USAGE_PARAMETER, nil, "" }, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
+		"another version": {func(r *vaultv1.BindSecretRequest) { r.Version = 7 }, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND},
 	} {
 		r := proto.CloneOf(req)
 		tt.change(r)
@@ -420,7 +421,7 @@ func TestARehearsalCountsAgainstTheLimits(t *testing.T) {
 		wantError(t, "a rehearsal", err, codes.FailedPrecondition, keyPurposeFixed)
 	}
 	_, err := k.resolver.BindSecret(t.Context(), req)
-	wantError(t, "the sixth rehearsal", err, codes.ResourceExhausted, vaultv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
+	wantError(t, "the sixth rehearsal", err, codes.ResourceExhausted, commonv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
 	refused := slices.DeleteFunc(k.owner.history(t, "second"), func(c *vaultv1.SecretChange) bool {
 		return c.GetAction() != vaultv1.SecretChange_ACTION_EQUAL_VALUE_REFUSED
 	})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -90,7 +91,7 @@ func (c client) wantStates(t testing.TB, what, id string, want ...*vaultv1.Secre
 	}
 }
 
-func (c client) wantUnresolved(t testing.TB, what, id, uid string, version uint32, reason vaultv1.ErrorReason) {
+func (c client) wantUnresolved(t testing.TB, what, id, uid string, version uint32, reason commonv1.ErrorReason) {
 	t.Helper()
 	_, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: uid, Version: version, Purpose: purpose()})
 	wantError(t, what, err, codes.FailedPrecondition, reason)
@@ -189,14 +190,14 @@ func TestDisabledVersionIsRefusedUntilItIsEnabled(t *testing.T) {
 	k.rotated(t, "key", "first", "second")
 	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
 	k.owner.must(t, disable, "key", 1)
-	k.resolver.wantUnresolved(t, "a disabled version by number", "key", uid, 1, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	k.resolver.wantUnresolved(t, "a disabled version by number", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
 	if got := k.resolver.resolve(t, "key", uid, 0); got != "second" {
 		t.Errorf("the current version resolves to %q", got)
 	}
 	k.owner.must(t, disable, "key", 2)
 	k.owner.wantStates(t, "both disabled", "key", current(disabled()), disabled())
 	for version := range uint32(3) {
-		k.resolver.wantUnresolved(t, "all disabled", "key", uid, version, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+		k.resolver.wantUnresolved(t, "all disabled", "key", uid, version, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
 	}
 	if got := k.owner.get(t, "key"); got.GetState() != vaultv1.VersionState_VERSION_STATE_DISABLED || len(got.GetEncryptedValue().GetCiphertext()) == 0 {
 		t.Errorf("the secret shows %v, want DISABLED and the sealed value", got)
@@ -212,7 +213,7 @@ func TestDisabledVersionIsRefusedUntilItIsEnabled(t *testing.T) {
 	if got := k.resolver.resolve(t, "key", uid, 0); got != "second" {
 		t.Errorf("the enabled version resolves to %q", got)
 	}
-	k.resolver.wantUnresolved(t, "the other one", "key", uid, 1, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	k.resolver.wantUnresolved(t, "the other one", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
 	k.running.Stop()
 	k.start(t)
 	k.owner.wantStates(t, "after a restart", "key", current(enabled()), disabled())
@@ -226,17 +227,17 @@ func TestVersionThatIsNotEnabledIsNotRestored(t *testing.T) {
 	k.owner.must(t, destroy, "key", 2)
 	k.owner.must(t, disable, "key", 3)
 	logged := len(k.owner.history(t, "key"))
-	for version, reason := range map[uint32]vaultv1.ErrorReason{
-		1: vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED,
-		2: vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED,
-		3: vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED, // the current one
+	for version, reason := range map[uint32]commonv1.ErrorReason{
+		1: commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED,
+		2: commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED,
+		3: commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED, // the current one
 	} {
 		_, err := k.owner.change(t.Context(), restore, versionCall{name: versionOf("key", version)})
 		wantError(t, "RestoreSecretVersion", err, codes.FailedPrecondition, reason)
 	}
 	for _, method := range []string{enable, disable} {
 		_, err := k.owner.change(t.Context(), method, versionCall{name: versionOf("key", 2)})
-		wantError(t, method+" of a destroyed version", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
+		wantError(t, method+" of a destroyed version", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
 	}
 	if got := len(k.owner.history(t, "key")); got != logged {
 		t.Errorf("refused changes left %d entries on the log", got-logged)
@@ -307,7 +308,7 @@ func TestChangeOfAVersionHonoursTheEtagOfTheSecret(t *testing.T) {
 		etag := k.owner.get(t, "key").GetEtag()
 		for _, version := range []uint32{1, 2} { // also where nothing would change
 			_, err := k.owner.change(t.Context(), method, versionCall{name: versionOf("key", version), etag: stale})
-			wantError(t, method+" with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+			wantError(t, method+" with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 			if got := servertest.Metadata(err)["etag"]; got != etag {
 				t.Errorf("the refusal says etag %q, want the current one, %q", got, etag)
 			}
@@ -350,7 +351,7 @@ func TestRepeatedChangeOfAVersionIsMadeOnce(t *testing.T) {
 		}
 		v.name = versionOf("key", 2)
 		_, err = k.owner.change(t.Context(), method, v)
-		wantError(t, method+" of another version under the id", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+		wantError(t, method+" of another version under the id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 		if undo[method] != "" {
 			k.owner.must(t, method, "key", 1)
 		}
@@ -362,7 +363,7 @@ func TestRepeatedChangeOfAVersionIsMadeOnce(t *testing.T) {
 	k.owner.delete(t, "key")
 	k.rotated(t, "key", "another life")
 	_, err := k.owner.change(t.Context(), destroy, repeated)
-	wantError(t, "a repetition in the next life of the name", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	wantError(t, "a repetition in the next life of the name", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	k.owner.wantStates(t, "the next life", "key", current(enabled()))
 }
 
@@ -377,10 +378,10 @@ func TestNameOfAVersionIsStrict(t *testing.T) {
 			wantField(t, method+" of "+name, err, "name")
 		}
 	}
-	for name, reason := range map[string]vaultv1.ErrorReason{
-		versionOf("key", 2):          vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND,
-		versionOf("key", 4294967295): vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND,
-		versionOf("absent", 1):       vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND,
+	for name, reason := range map[string]commonv1.ErrorReason{
+		versionOf("key", 2):          commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND,
+		versionOf("key", 4294967295): commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND,
+		versionOf("absent", 1):       commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND,
 	} {
 		for _, method := range versionMethods() {
 			_, err := k.owner.change(t.Context(), method, versionCall{name: name})

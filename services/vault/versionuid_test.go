@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -61,7 +62,7 @@ func TestVersionsWithOneNumberAreToldApart(t *testing.T) {
 		}
 	}
 	_, err := k.resolver.resolveUID(t, "key", uid, 2, first)
-	wantError(t, "a version with the uid of another one", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	wantError(t, "a version with the uid of another one", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
 	k.store(t, func() { k.write(t, backup) })
 	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("the second value")})
@@ -69,7 +70,7 @@ func TestVersionsWithOneNumberAreToldApart(t *testing.T) {
 		t.Errorf("after a restore, a version that was in the backup has the uid %q, want %q", got, first)
 	}
 	_, err = k.resolver.resolveUID(t, "key", uid, 2, second)
-	wantError(t, "another version with the number, even of the same value", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	wantError(t, "another version with the number, even of the same value", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 }
 
 // Somebody who can write the data file, but has no key, can put a sealed value of a restored
@@ -98,7 +99,7 @@ func TestAValueThatWasExchangedInTheFileHasAnotherUID(t *testing.T) {
 		t.Fatalf("the test no longer forges anything: %q, %v", got, err)
 	}
 	got, err := k.resolver.resolveUID(t, "key", uid, 2, versionUID)
-	if wantError(t, "the forged version", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND); got != "" {
+	if wantError(t, "the forged version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND); got != "" {
 		t.Error("the refusal comes with a value")
 	}
 }

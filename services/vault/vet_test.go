@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -26,7 +27,7 @@ func bare(value string) *vaultv1.SecretValue {
 // fieldsOf fails the test unless err is a refusal of fields, and returns them.
 func fieldsOf(t *testing.T, what string, err error) []string {
 	t.Helper()
-	wantError(t, what, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
+	wantError(t, what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	var fields []string
 	for _, v := range servertest.Violations(err) {
 		fields = append(fields, v.Field)

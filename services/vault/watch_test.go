@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -127,7 +128,7 @@ func TestWatchOfAWorkloadThatLosesItsRoleEnds(t *testing.T) {
 	k.env.Revoke(t)
 	for {
 		if _, err := receive(); err != nil {
-			wantError(t, "WatchSecrets without the role", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+			wantError(t, "WatchSecrets without the role", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -83,7 +84,7 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 		}
 	}
 	_, err := k.as(t, servertest.Caller{}).ListWorkspaces(t.Context(), &vaultv1.ListWorkspacesRequest{})
-	wantError(t, "ListWorkspaces by nobody", err, codes.Unauthenticated, vaultv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
+	wantError(t, "ListWorkspaces by nobody", err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 }
 
 func TestWorkspacesFollowThePolicyAndTheSecrets(t *testing.T) {
@@ -124,7 +125,7 @@ func TestWorkspacePagesAreTheCallers(t *testing.T) {
 		t.Fatalf("ListWorkspaces(1) = %v, %v", res, err)
 	}
 	_, err = k.owner.ListWorkspaces(t.Context(), &vaultv1.ListWorkspacesRequest{PageToken: res.GetNextPageToken()})
-	wantError(t, "the page token of another caller", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	wantError(t, "the page token of another caller", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 	_, err = k.owner.ListWorkspaces(t.Context(), &vaultv1.ListWorkspacesRequest{PageSize: -1})
 	wantField(t, "a negative page size", err, "page_size")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server"
 )
 
@@ -132,7 +132,7 @@ func (e *Env) Files(t testing.TB, as Caller) (cert, key string) {
 	check(t, "create certificate file", err)
 	check(t, "close certificate file", f.Close())
 	cert, key = f.Name(), f.Name()+".key"
-	check(t, "write certificate", localid.WriteCertificate(cert, key, *as.Certificate))
+	check(t, "write certificate", authtest.WriteCertificate(cert, key, *as.Certificate))
 	return cert, key
 }
 

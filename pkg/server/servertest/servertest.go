@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
@@ -40,9 +40,9 @@ const (
 // An Env is the surroundings of servers under test.
 type Env struct {
 	// Authority issues the certificates of servers and workloads.
-	Authority *localid.Authority
+	Authority *authtest.Authority
 	// Issuer signs the tokens of people.
-	Issuer *localid.Issuer
+	Issuer *authtest.Issuer
 	// Log keeps what the servers log.
 	Log *Log
 	// Logger writes to Log. It is for the services under test.
@@ -60,7 +60,7 @@ type Env struct {
 // configuration of each server.
 func New(t testing.TB, configure ...func(*server.Config)) *Env {
 	t.Helper()
-	authority, err := localid.New()
+	authority, err := authtest.New()
 	check(t, "make authority", err)
 	e := &Env{
 		Authority: authority, Log: &Log{}, dir: t.TempDir(), configure: configure,
@@ -71,19 +71,19 @@ func New(t testing.TB, configure ...func(*server.Config)) *Env {
 	check(t, "write trust", authority.WriteTrust(e.TrustFile()))
 	cert, err := authority.ServerCertificate("localhost", "127.0.0.1")
 	check(t, "issue server certificate", err)
-	check(t, "write server certificate", localid.WriteCertificate(e.path("server.pem"), e.path("server.key"), cert))
+	check(t, "write server certificate", authtest.WriteCertificate(e.path("server.pem"), e.path("server.key"), cert))
 	check(t, "write policy", e.policy.write(e.path("policy.yaml")))
 	return e
 }
 
 // serveIssuer serves the discovery document and the keys of a new issuer over TLS.
-func serveIssuer(t testing.TB, authority *localid.Authority) *localid.Issuer {
+func serveIssuer(t testing.TB, authority *authtest.Authority) *authtest.Issuer {
 	t.Helper()
 	cert, err := authority.ServerCertificate("127.0.0.1")
 	check(t, "issue certificate of the issuer", err)
 	srv := httptest.NewUnstartedServer(nil)
 	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
-	issuer, err := localid.NewIssuer("https://" + srv.Listener.Addr().String())
+	issuer, err := authtest.NewIssuer("https://" + srv.Listener.Addr().String())
 	check(t, "make issuer", err)
 	srv.Config.Handler = issuer.Handler()
 	srv.StartTLS()

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/localid"
+	"github.com/keyward/keyward/pkg/auth/authtest"
 )
 
 // A WorkloadAPI hands out X.509 identities over a Unix socket, as an agent of SPIRE does.
@@ -68,7 +68,7 @@ func (w *WorkloadAPI) Stop() {
 
 // Give hands out a new certificate of the authority for the id from now on, with the
 // authorities of federated trust domains. It returns the certificate.
-func (w *WorkloadAPI) Give(t testing.TB, authority *localid.Authority, id string, federated map[string]*localid.Authority) *x509.Certificate {
+func (w *WorkloadAPI) Give(t testing.TB, authority *authtest.Authority, id string, federated map[string]*authtest.Authority) *x509.Certificate {
 	t.Helper()
 	named, err := spiffeid.FromString(id)
 	check(t, "name workload", err)
@@ -92,7 +92,7 @@ func (w *WorkloadAPI) Give(t testing.TB, authority *localid.Authority, id string
 }
 
 // raw returns an authority in DER.
-func raw(t testing.TB, authority *localid.Authority) []byte {
+func raw(t testing.TB, authority *authtest.Authority) []byte {
 	t.Helper()
 	certs, err := auth.ParseAuthorities(authority.Certificate())
 	check(t, "parse authority", err)

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 // A Verdict says whether something may be talked to, or why not.

@@ -12,11 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/changelog"
-	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/cache"
 )
 
 // A Want is a secret to resolve.

@@ -32,9 +32,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/keyform"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/cache"
 )
 
 // callBound is how long one call to the vault may take.

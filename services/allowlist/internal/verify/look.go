@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/keyward/keyward/pkg/dialguard"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 const (

@@ -35,9 +35,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 const (

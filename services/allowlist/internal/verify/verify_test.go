@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/dialguard"
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 

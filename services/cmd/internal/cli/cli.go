@@ -14,10 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyward/keyward/pkg/config"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/services/cmd/internal/config"
 )
 
 // Main runs a program until it is done or is asked to end, and exits.

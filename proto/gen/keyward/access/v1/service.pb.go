@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Asks who the caller is.
+// The request of GetCaller.
 type GetCallerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -59,7 +59,7 @@ func (*GetCallerRequest) Descriptor() ([]byte, []int) {
 	return file_keyward_access_v1_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Answers GetCaller.
+// The response of GetCaller.
 type GetCallerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller.
@@ -105,17 +105,16 @@ func (x *GetCallerResponse) GetCaller() *Caller {
 	return nil
 }
 
-// A Caller is somebody who is authenticated, and what they may be.
+// A Caller is an authenticated principal with its roles.
 type Caller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The issuer and the subject of the token, joined by a `#`, or a SPIFFE id, as the
-	// change log names the caller.
+	// The issuer and the subject of the token, joined by `#`, or a SPIFFE ID, as in the change log.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Whether the caller owns every workspace. Then `workspaces` are only those where
-	// the policy gives them a role besides.
+	// Whether the caller owns every workspace. `workspaces` then lists only workspaces in which the
+	// policy assigns another role.
 	SuperAdmin bool `protobuf:"varint,2,opt,name=super_admin,json=superAdmin,proto3" json:"super_admin,omitempty"`
-	// Where the caller has roles, in the order of the names. `workspaces/-` stands for
-	// all workspaces. Empty: nowhere, unless `super_admin`.
+	// The workspaces in which the caller has roles, ordered by name. `workspaces/-` means all
+	// workspaces.
 	Workspaces    []*WorkspaceRoles `protobuf:"bytes,3,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -177,8 +176,8 @@ type WorkspaceRoles struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `workspaces/{workspace}`.
 	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
-	// The roles, each once, in the order of their numbers. A sender may be confined to
-	// some endpoints of the workspace.
+	// The roles, each once, in the order of their numbers. A sender may be limited to some endpoints
+	// of the workspace.
 	Roles         []Role `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=keyward.access.v1.Role" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

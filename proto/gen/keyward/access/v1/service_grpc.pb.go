@@ -26,11 +26,11 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AccessService tells callers what they may do, so that a page can offer that and no
-// more. It decides nothing: every method checks its callers by itself. Each server
-// of the contract serves it, and answers by its own policy.
+// AccessService returns what callers may do, so that a user interface can offer exactly that. It
+// makes no decisions: every method checks its callers itself. Each server provides this service
+// and answers with its own policy.
 type AccessServiceClient interface {
-	// Returns who the caller is and which roles the policy gives them at the moment.
+	// Returns the identity of the caller and the roles that the current policy assigns to it.
 	GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*GetCallerResponse, error)
 }
 
@@ -56,11 +56,11 @@ func (c *accessServiceClient) GetCaller(ctx context.Context, in *GetCallerReques
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
 //
-// AccessService tells callers what they may do, so that a page can offer that and no
-// more. It decides nothing: every method checks its callers by itself. Each server
-// of the contract serves it, and answers by its own policy.
+// AccessService returns what callers may do, so that a user interface can offer exactly that. It
+// makes no decisions: every method checks its callers itself. Each server provides this service
+// and answers with its own policy.
 type AccessServiceServer interface {
-	// Returns who the caller is and which roles the policy gives them at the moment.
+	// Returns the identity of the caller and the roles that the current policy assigns to it.
 	GetCaller(context.Context, *GetCallerRequest) (*GetCallerResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }

@@ -25,15 +25,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How the bytes of a secret become a key. ASCII white space around a text is
-// ignored, such as the new line at the end of a pasted file; RAW takes the bytes as
-// they are.
+// How the stored bytes of a secret are decoded into a key. All decodings except RAW ignore ASCII
+// white space at both ends, such as the newline of a pasted file.
 type Decoding int32
 
 const (
 	// RAW.
 	Decoding_DECODING_UNSPECIFIED Decoding = 0
-	// The stored bytes are the key; of a text, its UTF-8 bytes.
+	// The stored bytes are the key; for text, its UTF-8 bytes.
 	Decoding_DECODING_RAW Decoding = 1
 	// The stored text is hexadecimal, in either case.
 	Decoding_DECODING_HEX Decoding = 2
@@ -41,10 +40,11 @@ const (
 	Decoding_DECODING_BASE64 Decoding = 3
 	// The stored text is base64url (RFC 4648 section 5), padding optional.
 	Decoding_DECODING_BASE64URL Decoding = 4
-	// The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional.
+	// The stored text is base64 with an optional prefix `whsec_` (Standard Webhooks).
 	Decoding_DECODING_WHSEC Decoding = 5
 	// The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1,
-	// SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at.
+	// SubjectPublicKeyInfo) or a certificate (RFC 5280). The validity period of a certificate is not
+	// checked.
 	Decoding_DECODING_PEM Decoding = 6
 )
 
@@ -101,11 +101,11 @@ func (Decoding) EnumDescriptor() ([]byte, []int) {
 type Hash int32
 
 const (
-	// The default that the field names.
+	// The field's default.
 	Hash_HASH_UNSPECIFIED Hash = 0
-	// MD5, broken: only for key derivations and digests that partners fixed long ago.
+	// MD5. Broken; use it only where a partner's key derivation or digest requires it.
 	Hash_HASH_MD5 Hash = 1
-	// SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken.
+	// SHA-1. Collisions are practical. Use as the hash of OAEP or MGF1 is not affected.
 	Hash_HASH_SHA1 Hash = 2
 	// SHA-256.
 	Hash_HASH_SHA256 Hash = 3
@@ -166,7 +166,7 @@ func (Hash) EnumDescriptor() ([]byte, []int) {
 type IssuedAt int32
 
 const (
-	// It does not.
+	// No `iat`.
 	IssuedAt_ISSUED_AT_UNSPECIFIED IssuedAt = 0
 	// In seconds since 1970.
 	IssuedAt_ISSUED_AT_SECONDS IssuedAt = 1
@@ -219,24 +219,24 @@ func (IssuedAt) EnumDescriptor() ([]byte, []int) {
 type Encoding int32
 
 const (
-	// BASE64 for ciphertext, HEX for signatures, RAW for what says so.
+	// BASE64 for ciphertext, HEX for signatures, and RAW for fields that state it.
 	Encoding_ENCODING_UNSPECIFIED Encoding = 0
-	// Base64 with padding (RFC 4648 section 4). Read with or without padding.
+	// Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
 	Encoding_ENCODING_BASE64 Encoding = 1
-	// Base64url without padding (RFC 4648 section 5). Read with or without padding.
+	// Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
 	Encoding_ENCODING_BASE64URL Encoding = 2
-	// Lower-case hexadecimal. Read in either case.
+	// Lower-case hexadecimal. Incoming messages may use either case.
 	Encoding_ENCODING_HEX Encoding = 3
-	// Upper-case hexadecimal. Read in either case.
+	// Upper-case hexadecimal. Incoming messages may use either case.
 	Encoding_ENCODING_HEX_UPPER Encoding = 4
-	// The bytes as they are. In a JSON string, a form or a header only for parts that are
-	// text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without
-	// a kind the bytes themselves, which are refused if they are not.
+	// The bytes themselves. In a JSON string, a form, or a header, only for parts that are text: an
+	// IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and, without a kind, the body,
+	// which is refused if it is not text.
 	Encoding_ENCODING_RAW Encoding = 5
-	// Base64 with padding in lines of at most 76 characters, each ended by CR LF but the
-	// last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also
-	// reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF).
-	// Not for headers.
+	// Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
+	// 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
+	// (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
+	// accepted. Not for headers.
 	Encoding_ENCODING_BASE64_MIME Encoding = 6
 )
 
@@ -301,23 +301,22 @@ const (
 	Cipher_ALGORITHM_AES_192_GCM Cipher_Algorithm = 2
 	// AES with a 32-byte key in Galois/Counter Mode, 16-byte tag.
 	Cipher_ALGORITHM_AES_256_GCM Cipher_Algorithm = 3
-	// AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A)
-	// with padding. Not authenticated: needs a `mac`, or the
-	// acknowledgement UNAUTHENTICATED_CBC.
+	// AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A) with padding. Not
+	// authenticated: requires a `mac` or the acknowledgement UNAUTHENTICATED_CBC.
 	Cipher_ALGORITHM_AES_128_CBC Cipher_Algorithm = 4
 	// The same with a 24-byte key.
 	Cipher_ALGORITHM_AES_192_CBC Cipher_Algorithm = 5
 	// The same with a 32-byte key.
 	Cipher_ALGORITHM_AES_256_CBC Cipher_Algorithm = 6
-	// AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block
-	// as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR.
+	// AES with a 16-byte key in Counter mode (NIST SP 800-38A). The IV is the 16-byte counter
+	// block. No padding. Requires a `mac` or UNAUTHENTICATED_CTR.
 	Cipher_ALGORITHM_AES_128_CTR Cipher_Algorithm = 7
 	// The same with a 24-byte key.
 	Cipher_ALGORITHM_AES_192_CTR Cipher_Algorithm = 8
 	// The same with a 32-byte key.
 	Cipher_ALGORITHM_AES_256_CTR Cipher_Algorithm = 9
-	// AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal
-	// blocks show: needs ECB.
+	// AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal plaintext
+	// blocks produce equal ciphertext blocks: requires ECB.
 	Cipher_ALGORITHM_AES_128_ECB Cipher_Algorithm = 10
 	// The same with a 24-byte key.
 	Cipher_ALGORITHM_AES_192_ECB Cipher_Algorithm = 11
@@ -325,11 +324,11 @@ const (
 	Cipher_ALGORITHM_AES_256_ECB Cipher_Algorithm = 12
 	// ChaCha20-Poly1305 (RFC 8439): 32-byte key, 12-byte nonce, 16-byte tag.
 	Cipher_ALGORITHM_CHACHA20_POLY1305 Cipher_Algorithm = 13
-	// Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24
-	// bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and
-	// a `mac` or UNAUTHENTICATED_CBC.
+	// Triple DES (NIST SP 800-67) in CBC mode with padding and an 8-byte IV. The key has 24 bytes,
+	// or 16 bytes whose first half is also the third. Requires TRIPLE_DES, and a `mac` or
+	// UNAUTHENTICATED_CBC.
 	Cipher_ALGORITHM_TRIPLE_DES_CBC Cipher_Algorithm = 14
-	// Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB.
+	// Triple DES in ECB mode with padding. Requires TRIPLE_DES and ECB.
 	Cipher_ALGORITHM_TRIPLE_DES_ECB Cipher_Algorithm = 15
 )
 
@@ -400,18 +399,18 @@ func (Cipher_Algorithm) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 0}
 }
 
-// How a plaintext is filled up to whole blocks, in CBC and ECB.
+// How CBC and ECB pad the plaintext to whole blocks.
 type Cipher_Padding int32
 
 const (
 	// PKCS7.
 	Cipher_PADDING_UNSPECIFIED Cipher_Padding = 0
-	// PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding.
+	// PKCS #7 (RFC 5652 section 6.3). Java calls it PKCS5Padding.
 	Cipher_PADDING_PKCS7 Cipher_Padding = 1
-	// None: a body that is not whole blocks is refused.
+	// No padding. A body that does not consist of whole blocks is refused.
 	Cipher_PADDING_NONE Cipher_Padding = 2
-	// Zero bytes up to the next block, none if it is full; read, all zeros at the end
-	// are dropped. Loses zeros of the plaintext: needs ZERO_PADDING.
+	// Zero bytes up to the block boundary; none if the last block is full. Decryption removes all
+	// trailing zeros, including those of the plaintext: requires ZERO_PADDING.
 	Cipher_PADDING_ZERO Cipher_Padding = 3
 )
 
@@ -458,7 +457,7 @@ func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 1}
 }
 
-// What is wrapped.
+// The forms of the wrapped key.
 type SessionKey_Form int32
 
 const (
@@ -466,7 +465,8 @@ const (
 	SessionKey_FORM_UNSPECIFIED SessionKey_Form = 0
 	// The bytes of the key.
 	SessionKey_FORM_RAW SessionKey_Form = 1
-	// Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do.
+	// Random characters of `A-Za-z0-9` whose bytes are the key, as in the Java samples of many
+	// banks.
 	SessionKey_FORM_ALPHANUMERIC SessionKey_Form = 2
 	// The key in base64; the cipher takes the bytes.
 	SessionKey_FORM_BASE64 SessionKey_Form = 3
@@ -578,32 +578,32 @@ type Iv_Source int32
 const (
 	// RANDOM.
 	Iv_SOURCE_UNSPECIFIED Iv_Source = 0
-	// Drawn anew for every encryption and sent in a part IV.
+	// Generated for each encryption and sent in an IV slot.
 	Iv_SOURCE_RANDOM Iv_Source = 1
-	// Random characters of `A-Za-z0-9`, drawn and sent likewise.
+	// Random characters of `A-Za-z0-9`, generated for each encryption and sent in an IV slot.
 	Iv_SOURCE_RANDOM_TEXT Iv_Source = 2
-	// A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and
-	// ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn
-	// for every value. A part IV is optional.
+	// A PARAMETER secret. CBC requires STATIC_IV. GCM, CTR, and ChaCha20-Poly1305 refuse it unless
+	// a session key or an ephemeral key is generated for each value. The IV slot is optional.
 	Iv_SOURCE_STATIC Iv_Source = 3
-	// Zero bytes. Needs ZERO_IV under CBC; else as STATIC.
+	// Zero bytes. CBC requires ZERO_IV. Otherwise the rules of STATIC apply.
 	Iv_SOURCE_ZERO Iv_Source = 4
-	// The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who
-	// can decrypt at will: tests and diagnoses with live keys refuse it.
+	// The beginning of the key. CBC only; requires IV_FROM_KEY. Callers who can decrypt chosen
+	// messages can learn the key, so tests and diagnoses with real keys refuse it.
 	Iv_SOURCE_KEY_PREFIX Iv_Source = 5
-	// What the derivation yields behind the key. Not for a digest. Under GCM, CTR and
-	// ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value.
+	// The output of the derivation that follows the key. Not available for a digest. GCM, CTR, and
+	// ChaCha20-Poly1305 require a salt that is sent, or a key generated for each value.
 	Iv_SOURCE_DERIVED Iv_Source = 6
-	// The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
-	// has it. In a response with an exchange key only. Answer once: under GCM, two
-	// different answers to one message give both away; a second one is INVALID_EXCHANGE, as
-	// far as the server that is asked remembers.
+	// The IV of the request with every bit flipped, as in WhatsApp Flows. Only for responses with
+	// an exchange key. Send one response only: with GCM, two different responses to one request
+	// reveal both. The server that handled the first response refuses a second one with
+	// INVALID_EXCHANGE.
 	Iv_SOURCE_PEER_FLIPPED Iv_Source = 7
-	// Random, as the first block of the plaintext instead of a part: encrypted under a
-	// zero IV, and dropped by the receiver. CBC only.
+	// A random first block of the plaintext instead of an IV slot. The plaintext is encrypted with
+	// a zero IV, and the receiver drops the block. CBC only.
 	Iv_SOURCE_IN_PLAINTEXT Iv_Source = 8
-	// The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and
-	// ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV.
+	// The last bytes of another value of the body; see `field_suffix`. GCM, CTR, and
+	// ChaCha20-Poly1305 require a key generated for each value. CBC requires such a key or
+	// STATIC_IV.
 	Iv_SOURCE_FIELD_SUFFIX Iv_Source = 9
 )
 
@@ -662,13 +662,13 @@ func (Iv_Source) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22, 0}
 }
 
-// The ways to manage the content key (`alg`, RFC 7518 section 4).
+// The key management algorithms (`alg`, RFC 7518 section 4).
 type Jose_KeyManagement int32
 
 const (
 	// Refused.
 	Jose_KEY_MANAGEMENT_UNSPECIFIED Jose_KeyManagement = 0
-	// `dir`: the shared key itself.
+	// `dir`: the shared key is the content key.
 	Jose_KEY_MANAGEMENT_DIR Jose_KeyManagement = 1
 	// `A128KW`: AES Key Wrap.
 	Jose_KEY_MANAGEMENT_A128KW Jose_KeyManagement = 2
@@ -680,11 +680,11 @@ const (
 	Jose_KEY_MANAGEMENT_RSA_OAEP Jose_KeyManagement = 5
 	// `RSA-OAEP-256`: with SHA-256, for OAEP and MGF1.
 	Jose_KEY_MANAGEMENT_RSA_OAEP_256 Jose_KeyManagement = 6
-	// `ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key.
+	// `ECDH-ES`: P-256, P-384, or X25519 (RFC 8037). The key decides.
 	Jose_KEY_MANAGEMENT_ECDH_ES Jose_KeyManagement = 7
 	// `ECDH-ES+A256KW`.
 	Jose_KEY_MANAGEMENT_ECDH_ES_A256KW Jose_KeyManagement = 8
-	// `RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION.
+	// `RSA1_5`. Requires RSA_PKCS1V15_ENCRYPTION.
 	Jose_KEY_MANAGEMENT_RSA1_5 Jose_KeyManagement = 9
 	// `A128GCMKW`.
 	Jose_KEY_MANAGEMENT_A128GCMKW Jose_KeyManagement = 10
@@ -913,17 +913,16 @@ func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30, 0}
 }
 
-// What a selected value is turned into before encryption, and back.
+// How a selected value is converted before encryption and after decryption.
 type Fields_ValueForm int32
 
 const (
 	// JSON.
 	Fields_VALUE_FORM_UNSPECIFIED Fields_ValueForm = 0
-	// The value's JSON text as it stands in the body, quotes included: types
-	// survive.
+	// The value's JSON text as it is in the body, including quotes. Keeps the type of the value.
 	Fields_VALUE_FORM_JSON Fields_ValueForm = 1
-	// A string's characters without quotes and escapes; other values as their
-	// JSON text. Comes back as a string, whatever it was.
+	// The characters of a string, without quotes and escapes; the JSON text of other values.
+	// Decryption always produces a string.
 	Fields_VALUE_FORM_STRING Fields_ValueForm = 2
 )
 
@@ -968,15 +967,15 @@ func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
 }
 
-// What to do with a path that selects nothing.
+// How to handle a path that selects nothing.
 type Fields_Missing int32
 
 const (
 	// ERROR.
 	Fields_MISSING_UNSPECIFIED Fields_Missing = 0
-	// Refuse the message: what is to be encrypted and is not there must not go unnoticed.
+	// Refuse the message, so that a missing value does not go unnoticed.
 	Fields_MISSING_ERROR Fields_Missing = 1
-	// Go on without it.
+	// Continue without the value.
 	Fields_MISSING_SKIP Fields_Missing = 2
 )
 
@@ -1021,34 +1020,34 @@ func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 1}
 }
 
-// What a part may be.
+// The slots.
 type Part_Slot int32
 
 const (
 	// Refused.
 	Part_SLOT_UNSPECIFIED Part_Slot = 0
-	// The IV. Refused for one of the key or of the peer's, and for a derived one unless
-	// the derivation's salt is sent; then it is optional.
+	// The IV. Refused if the IV is the beginning of the key or comes from the request. For a
+	// derived IV, the slot is allowed only if the salt is sent, and then it is optional.
 	Part_SLOT_IV Part_Slot = 1
-	// The ciphertext, without the tag; without a kind, the bytes themselves.
+	// The ciphertext without the tag. Without a kind, the selected bytes.
 	Part_SLOT_CIPHERTEXT Part_Slot = 2
 	// The authentication tag.
 	Part_SLOT_TAG Part_Slot = 3
-	// The salt of a derivation that is sent.
+	// The salt of a derivation.
 	Part_SLOT_SALT Part_Slot = 4
 	// The wrapped session key.
 	Part_SLOT_WRAPPED_KEY Part_Slot = 5
 	// The MAC of `mac`.
 	Part_SLOT_MAC Part_Slot = 6
-	// The associated data that are sent.
+	// The associated data.
 	Part_SLOT_AAD Part_Slot = 7
 	// The ephemeral public key of `ecdh`.
 	Part_SLOT_EPHEMERAL_KEY Part_Slot = 8
-	// The SHA-256 of the DER of the wrapping certificate. Optional; compared with our
-	// keys when read, to choose one, where our secrets are certificates.
+	// The SHA-256 of the DER of the wrapping certificate. Optional. If the secrets are
+	// certificates, decryption uses it to choose a key.
 	Part_SLOT_CERTIFICATE_SHA256 Part_Slot = 9
-	// The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo).
-	// Optional; chooses the key when read.
+	// The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional.
+	// Decryption uses it to choose a key.
 	Part_SLOT_PUBLIC_KEY_SHA256 Part_Slot = 10
 )
 
@@ -1123,7 +1122,7 @@ const (
 	Mac_ALGORITHM_HMAC_SHA384 Mac_Algorithm = 3
 	// HMAC with SHA-512.
 	Mac_ALGORITHM_HMAC_SHA512 Mac_Algorithm = 4
-	// HMAC with MD5. Needs WEAK_DIGEST.
+	// HMAC with MD5. Requires WEAK_DIGEST.
 	Mac_ALGORITHM_HMAC_MD5 Mac_Algorithm = 5
 )
 
@@ -1186,7 +1185,7 @@ const (
 	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384 Asymmetric_Algorithm = 2
 	// The same with SHA-512.
 	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512 Asymmetric_Algorithm = 3
-	// The same with SHA-1. Needs WEAK_DIGEST.
+	// The same with SHA-1. Requires WEAK_DIGEST.
 	Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1 Asymmetric_Algorithm = 4
 	// RSASSA-PSS with SHA-256 and a salt of 32 bytes (RFC 8017 section 8.1).
 	Asymmetric_ALGORITHM_RSA_PSS_SHA256 Asymmetric_Algorithm = 5
@@ -1194,7 +1193,7 @@ const (
 	Asymmetric_ALGORITHM_RSA_PSS_SHA512 Asymmetric_Algorithm = 6
 	// ECDSA with P-256 and SHA-256 (FIPS 186-5), the signature in DER.
 	Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER Asymmetric_Algorithm = 7
-	// The same with the signature as r and s behind each other, 64 bytes (IEEE P1363).
+	// The same with the signature as r followed by s, 64 bytes (IEEE P1363).
 	Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363 Asymmetric_Algorithm = 8
 	// ECDSA with P-384 and SHA-384 in DER.
 	Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER Asymmetric_Algorithm = 9
@@ -1259,55 +1258,56 @@ func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
 }
 
-// The choices that need acknowledgement.
+// The choices that require an acknowledgement.
 type LegacyAcknowledgement_Flag int32
 
 const (
 	// Refused.
 	LegacyAcknowledgement_FLAG_UNSPECIFIED LegacyAcknowledgement_Flag = 0
-	// CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can
-	// change the ciphertext can change the plaintext, and an answer that tells good
-	// padding from bad opens it.
+	// CBC without a MAC, or with an IV that the MAC does not cover (FIELD_SUFFIX). An attacker who
+	// can change the ciphertext can change the plaintext, and a receiver that reveals whether the
+	// padding was valid reveals the plaintext.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC LegacyAcknowledgement_Flag = 1
-	// Electronic Codebook mode: equal blocks of plaintext show.
+	// Electronic Codebook mode. Equal plaintext blocks produce equal ciphertext blocks.
 	LegacyAcknowledgement_FLAG_ECB LegacyAcknowledgement_Flag = 2
-	// Triple DES: blocks of 64 bits, which repeat after some gigabytes.
+	// Triple DES. Its 64-bit blocks repeat after some gigabytes.
 	LegacyAcknowledgement_FLAG_TRIPLE_DES LegacyAcknowledgement_Flag = 3
-	// CBC with an IV of zeros: equal beginnings show.
+	// CBC with an IV of zeros. Plaintexts with equal beginnings produce ciphertexts with equal
+	// beginnings.
 	LegacyAcknowledgement_FLAG_ZERO_IV LegacyAcknowledgement_Flag = 4
-	// CBC with an IV that is always the same, or the same for all values of a message:
-	// equal beginnings show.
+	// CBC with a fixed IV, or the same IV for all values of a message. Plaintexts with equal
+	// beginnings produce ciphertexts with equal beginnings.
 	LegacyAcknowledgement_FLAG_STATIC_IV LegacyAcknowledgement_Flag = 5
 	// The IV is the beginning of the key.
 	LegacyAcknowledgement_FLAG_IV_FROM_KEY LegacyAcknowledgement_Flag = 6
-	// A key made by MD5.
+	// A key derived with MD5.
 	LegacyAcknowledgement_FLAG_MD5_KDF LegacyAcknowledgement_Flag = 7
-	// Padding with zeros, which loses zeros.
+	// Padding with zeros, which loses trailing zeros of the plaintext.
 	LegacyAcknowledgement_FLAG_ZERO_PADDING LegacyAcknowledgement_Flag = 8
-	// RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens
-	// it (Bleichenbacher).
+	// RSA encryption with PKCS #1 v1.5. A receiver that reveals whether the padding was valid
+	// reveals the plaintext (Bleichenbacher's attack).
 	LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION LegacyAcknowledgement_Flag = 9
-	// CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext.
+	// CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR LegacyAcknowledgement_Flag = 10
-	// A passphrase's key derived with the same salt every time, or with none.
+	// A key derived from a passphrase with a fixed salt or without a salt.
 	LegacyAcknowledgement_FLAG_STATIC_SALT LegacyAcknowledgement_Flag = 11
-	// A passphrase's key derived with too little work.
+	// A key derived from a passphrase with too few iterations.
 	LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS LegacyAcknowledgement_Flag = 12
 	// A tag of fewer than 16 bytes.
 	LegacyAcknowledgement_FLAG_SHORT_TAG LegacyAcknowledgement_Flag = 13
-	// A digest with a secret in it instead of a MAC: open to extension.
+	// A digest over a secret instead of a MAC. Vulnerable to length extension.
 	LegacyAcknowledgement_FLAG_SECRET_DIGEST LegacyAcknowledgement_Flag = 14
-	// A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them
-	// as a function in the `input` of any.
+	// A signature, checksum, or MAC with MD5, or a signature with SHA-1; also either digest as a
+	// function in the `input` of a signature.
 	LegacyAcknowledgement_FLAG_WEAK_DIGEST LegacyAcknowledgement_Flag = 15
-	// One KEY in several chains of which one may open another, such as two modes of one
-	// cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
-	// promise that a key cannot be read, so only a super admin may acknowledge it. It stands
-	// in each profile that has such chains by itself, and in the request's for chains of both
-	// profiles and of `also_used_for`.
+	// One KEY in several chains of which one may reveal the output of another, such as two modes
+	// of one cipher, or a MAC and a key derivation based on the same MAC. This breaks the promise
+	// that a key cannot be read, so only a super admin may acknowledge it. Each profile that
+	// contains such chains acknowledges them. The request's profile acknowledges chains that span
+	// both profiles or `also_used_for`.
 	LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES LegacyAcknowledgement_Flag = 16
-	// A literal that looks like key material, or stands under a name that usually carries
-	// a secret, and is public all the same, such as a thumbprint. `fields` names it.
+	// A literal that looks like key material, or whose name usually carries a secret, but that is
+	// public, such as a thumbprint. `fields` names it.
 	LegacyAcknowledgement_FLAG_PUBLIC_LITERAL LegacyAcknowledgement_Flag = 20
 )
 
@@ -1382,44 +1382,42 @@ func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45, 0}
 }
 
-// Encryption says how bodies to and from an endpoint are protected. It holds
-// references to secrets and never a value: whatever stands where a reference
-// belongs and is not a secret's name is refused as key material
-// (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
+// Encryption defines how the bodies of requests and responses are protected. It holds references
+// to secrets, never values. Any other string in place of a reference is refused as key material
+// (DIRECT_KEY_NOT_SUPPORTED), and the error does not repeat it.
 //
-// The same holds for literals, since everyone who sees the endpoint sees them. No string
-// of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
-// credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
-// parameter with a name such as `apiKey` or `password` may have a literal value. A literal
-// that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
-// stand anywhere, and a UUID is taken for an id.
+// Literals are checked too, because everyone who can read the endpoint can read them. No string of
+// a configuration may hold a private key, a JSON Web Token, a `Bearer` or `Basic` credential, or
+// 128 bits or more of hexadecimal or base64. No header, JSON member, or parameter with a name such
+// as `apiKey` or `password` may have a literal value. Acknowledge a literal that is public with
+// PUBLIC_LITERAL. Public keys and certificates are allowed anywhere, and a UUID counts as an ID.
 //
-// A configuration is checked as a whole when it is saved; all findings come back
-// at once as field violations. It is written out in `request` and `response`, or
-// begins with a `preset`.
+// A configuration is checked as a whole when it is saved. The error lists all violations at once.
+// Write the configuration out in `request` and `response`, or start from a `preset`.
 //
-// The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
-// signature or a key derivation. What a configuration sends as it is (an IV, a salt)
-// is drawn, derived, or a PARAMETER.
+// The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature,
+// or a key derivation. Values that are sent unencrypted, such as an IV or a salt, are generated,
+// derived, or read from a PARAMETER.
 type Encryption struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How requests are protected. Required, unless there is a preset.
+	// How requests are protected. Required unless `preset` is set.
 	Request *Profile `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	// How responses are protected. Unset: as requests are, except that signing is
-	// not mirrored; it holds for the direction it is written in.
+	// How responses are protected. Defaults to the request's profile without its signing: signing
+	// applies only to the direction that declares it.
 	Response *Profile `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
-	// A preset to start from. It is written out when the configuration is saved, so
-	// that this field is never returned; `request` and `response` must be unset.
+	// A preset to start from. Saving expands the preset into `request` and `response`, so responses
+	// never contain this field. `request` and `response` must be unset.
 	Preset *PresetUse `protobuf:"bytes,3,opt,name=preset,proto3" json:"preset,omitempty"`
-	// For how long after a rotation the version before still opens what comes in, and
-	// still signs where the scheme carries a list of signatures. Only where the scheme
-	// tells a wrong key from a right one; CBC without a MAC never tries another key.
-	// From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+	// How long the previous version of a key remains usable after a rotation: it still decrypts
+	// incoming messages, and it still signs where the scheme carries a list of signatures. This
+	// applies only to schemes that detect a wrong key; CBC without a MAC never tries another key.
+	// From 0 (an explicit zero turns it off) to 30 days. Default: 24 hours.
 	RotationGrace *durationpb.Duration `protobuf:"bytes,4,opt,name=rotation_grace,json=rotationGrace,proto3" json:"rotation_grace,omitempty"`
-	// Further uses of KEY secrets that this configuration uses, where a partner has one value
-	// for several things: one URL takes encrypted payments, another sends signed callbacks. A
-	// KEY serves one purpose, which is all its chains together; so the configurations of both
-	// endpoints declare the same set. May stand beside a preset. At most 8.
+	// Other chains that use the KEY secrets of this configuration. Declare them when a partner uses
+	// one value for several things, for example one URL for encrypted payments and another for
+	// signed callbacks. A KEY has one purpose, which is the set of all its chains, so the
+	// configurations of both endpoints declare the same set. Allowed together with a preset. At most
+	// 8.
 	AlsoUsedFor   []*DeclaredUse `protobuf:"bytes,5,rep,name=also_used_for,json=alsoUsedFor,proto3" json:"also_used_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1490,13 +1488,13 @@ func (x *Encryption) GetAlsoUsedFor() []*DeclaredUse {
 	return nil
 }
 
-// A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+// A DeclaredUse lists the chains for which other endpoints use a KEY.
 type DeclaredUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The KEY. The configuration uses it itself, too.
+	// The KEY. This configuration must use it too.
 	Key *SecretRef `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// The chains, as `key_purposes` of the other endpoint lists them, such as
-	// `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+	// The chains, as listed in `key_purposes` of the other endpoint, such as `raw >
+	// HMAC-SHA256(of=message)`. 1-16 chains of at most 512 characters each.
 	Chains        []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1546,14 +1544,14 @@ func (x *DeclaredUse) GetChains() []string {
 	return nil
 }
 
-// A KeyPurpose says what an endpoint uses a KEY for.
+// A KeyPurpose lists the chains for which an endpoint uses a KEY.
 type KeyPurpose struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resource name of the secret; `set` to callers who may not see secrets.
+	// The resource name of the secret, or `set` if the caller may not see secrets.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
-	// The chains: everything that is done to the stored bytes until something leaves that
-	// depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
-	// `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+	// The chains, sorted. A chain is the complete sequence of steps from the stored bytes to an
+	// output that depends on them: decoding, then a cipher, MAC, digest, or signature, such as `hex
+	// > AES-256-GCM(iv=random/12,tag=16)`.
 	Chains        []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1606,18 +1604,18 @@ func (x *KeyPurpose) GetChains() []string {
 // A PresetUse starts a configuration from a named preset; see ListPresets.
 type PresetUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The preset's id, such as `mastercard_fle`.
+	// The ID of the preset, such as `mastercard_fle`.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The secrets to put in the preset's places, by the names that the preset gives them.
+	// The secrets that the preset refers to, keyed by the preset's names for them.
 	Secrets map[string]*SecretRef `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-	// in LegacyAcknowledgement. 1-512 characters then, none a control character.
+	// Acknowledges the unsafe choices of the preset. Required if the preset makes any; otherwise
+	// empty. The reason, as in LegacyAcknowledgement: 1-512 characters without control characters.
 	LegacyReason string `protobuf:"bytes,3,opt,name=legacy_reason,json=legacyReason,proto3" json:"legacy_reason,omitempty"`
-	// Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+	// When the acknowledgement expires, as in LegacyAcknowledgement. Required with `legacy_reason`.
 	LegacyExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=legacy_expire_time,json=legacyExpireTime,proto3" json:"legacy_expire_time,omitempty"`
-	// What the preset leaves to say besides, such as a key id, by the names that it gives:
-	// at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
-	// names of values are separated by commas. What has a default may be left out.
+	// Other parameters of the preset, such as a key ID, keyed by the preset's names for them. Each
+	// value has at most 256 visible ASCII characters without `"`, `\`, `{` and `}`. Separate several
+	// paths or names with commas. Parameters with a default are optional.
 	Settings      map[string]string `protobuf:"bytes,5,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1688,18 +1686,18 @@ func (x *PresetUse) GetSettings() map[string]string {
 	return nil
 }
 
-// A Profile protects the messages of one direction, in this order:
+// A Profile protects the messages of one direction. Its steps run in this order:
 //
-//	selection   which bytes of the body
-//	nested_jws  are signed inside
-//	kind        and encrypted,
-//	envelope    how the result is written,
-//	signing     and what is signed of the message that is sent.
+//	selection   selects the bytes of the body,
+//	nested_jws  signs them inside the encryption,
+//	kind        encrypts them,
+//	envelope    writes the result, and
+//	signing     signs the message that is sent.
 //
-// It has a kind, a nested JWS, a signing, or several of them.
+// A profile has a kind, a nested JWS, a signing, or several of these.
 type Profile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the selected bytes are encrypted. None: they stay as they are.
+	// How the selected bytes are encrypted. If unset, they are not encrypted.
 	//
 	// Types that are valid to be assigned to Kind:
 	//
@@ -1709,21 +1707,22 @@ type Profile struct {
 	//	*Profile_Pgp
 	//	*Profile_Plain
 	Kind isProfile_Kind `protobuf_oneof:"kind"`
-	// Which part of the body is encrypted. Unset: the whole body.
+	// The part of the body to encrypt. Defaults to the whole body.
 	Selection *Selection `protobuf:"bytes,5,opt,name=selection,proto3" json:"selection,omitempty"`
-	// How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
-	// in this order, base64, as text; for the others what they make, as text. Without a
-	// kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
-	// of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
+	// How the encrypted bytes are written. By default, a cipher writes IV, ciphertext, and tag in
+	// this order as base64 text, and other kinds write their output as text. Without a kind, the
+	// envelope writes the bytes themselves: `{"request":"${data}"}` with a CIPHERTEXT blob in base64
+	// sends the body as base64 inside a JSON document.
 	Envelope *Envelope `protobuf:"bytes,6,opt,name=envelope,proto3" json:"envelope,omitempty"`
-	// Acknowledges, flag by flag, the unsafe choices that this profile makes. A
-	// choice that is not acknowledged is LEGACY_NOT_ACKNOWLEDGED; an
-	// acknowledgement of a choice that is not made is refused too. At most 16.
+	// Acknowledges the unsafe choices of this profile, one flag each. An unacknowledged choice
+	// returns LEGACY_NOT_ACKNOWLEDGED. An acknowledgement of a choice that the profile does not make
+	// is also refused. At most 16.
 	AllowLegacy []*LegacyAcknowledgement `protobuf:"bytes,7,rep,name=allow_legacy,json=allowLegacy,proto3" json:"allow_legacy,omitempty"`
-	// How the message is signed. Unset: it is not.
+	// How the message is signed. If unset, the message is not signed.
 	Signing *Signing `protobuf:"bytes,8,opt,name=signing,proto3" json:"signing,omitempty"`
-	// Signs the selected bytes before they are encrypted: what is encrypted is a compact
-	// JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+	// Signs the selected bytes before encryption. The plaintext is then a compact JWS (RFC 7515
+	// section 7.1) whose payload is the selected bytes. A message that decrypts to anything else is
+	// refused.
 	NestedJws     *NestedJws `protobuf:"bytes,9,opt,name=nested_jws,json=nestedJws,proto3" json:"nested_jws,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1856,7 +1855,7 @@ type Profile_Cipher struct {
 }
 
 type Profile_RsaDirect struct {
-	// RSA over the selected bytes themselves.
+	// RSA encryption of the selected bytes themselves.
 	RsaDirect *RsaDirect `protobuf:"bytes,2,opt,name=rsa_direct,json=rsaDirect,proto3,oneof"`
 }
 
@@ -1871,8 +1870,8 @@ type Profile_Pgp struct {
 }
 
 type Profile_Plain struct {
-	// Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
-	// Nothing is selected, and there is no envelope; the message may be signed.
+	// Deliberately not encrypted, for example a plaintext response to an encrypted request. The
+	// profile has no selection and no envelope. The message may be signed.
 	Plain *Plain `protobuf:"bytes,50,opt,name=plain,proto3,oneof"`
 }
 
@@ -1886,8 +1885,8 @@ func (*Profile_Pgp) isProfile_Kind() {}
 
 func (*Profile_Plain) isProfile_Kind() {}
 
-// Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
-// came, after it has verified the signature, if there is one.
+// Plain is the kind of a direction that is not encrypted. Decrypt verifies the signature, if the
+// profile has one, and returns the body unchanged.
 type Plain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1924,24 +1923,23 @@ func (*Plain) Descriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
 }
 
-// A SecretRef points at a secret in the vault. It is never the value.
+// A SecretRef refers to a secret in the vault. It never holds the value.
 type SecretRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-	// the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-	// IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
-	// for headers, query parameters and body values. Shown as `set` to callers who may not
-	// see secrets.
+	// The resource name of the secret, `workspaces/{workspace}/secrets/{secret}`. The secret belongs
+	// to the workspace of the endpoint. Its usage must be KEY, with these exceptions: PARAMETER for
+	// a static IV or a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+	// for headers, query parameters, and body values. Callers who may not see secrets get `set`.
 	//
-	// A KEY serves one purpose: the set of chains that a configuration has for it (see
-	// KeyPurpose), the same in all endpoints that use it, which are those of one host unless
-	// the secret is `shared`. The vault seals the purpose at the first message; another one is
-	// KEY_PURPOSE_FIXED.
+	// A KEY has one purpose: the set of chains that a configuration uses it for (see KeyPurpose).
+	// All endpoints that use the KEY declare the same set. They belong to one host unless the secret
+	// is `shared`. The vault seals the purpose with the first message. Any other purpose is then
+	// refused with KEY_PURPOSE_FIXED.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Which version; 0 (the default) follows the current one.
+	// The pinned version. Default: 0, the current version.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
-	// and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
+	// How the stored bytes are decoded into the key. Default: RAW, which means PEM for RSA and
+	// elliptic curve keys, and armored or binary for OpenPGP keys. A CREDENTIAL allows only RAW.
 	Decoding      Decoding `protobuf:"varint,3,opt,name=decoding,proto3,enum=keyward.allowlist.v1.Decoding" json:"decoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2001,14 +1999,14 @@ func (x *SecretRef) GetDecoding() Decoding {
 // A Cipher is a symmetric content cipher with its key and IV.
 type Cipher struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The algorithm. The key's length after decoding and derivation must be the
-	// algorithm's; a key of another length is refused when it is saved, where the vault
-	// can tell, and else when it is used (KEY_NOT_USABLE).
+	// The algorithm. After decoding and derivation, the key must have the algorithm's length. A key
+	// of another length is refused when the configuration is saved if the vault can check it,
+	// otherwise when the key is used (KEY_NOT_USABLE).
 	Algorithm Cipher_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Cipher_Algorithm" json:"algorithm,omitempty"`
-	// The padding of CBC and ECB. Unset for all other modes.
+	// The padding of CBC and ECB. Must be unset for other modes.
 	Padding Cipher_Padding `protobuf:"varint,2,opt,name=padding,proto3,enum=keyward.allowlist.v1.Cipher_Padding" json:"padding,omitempty"`
-	// The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
-	// SHORT_TAG and an IV of 12 bytes.
+	// The length of the GCM tag in bytes, from 12 to 16. Default: 0, which means 16. Less than 16
+	// requires SHORT_TAG and an IV of 12 bytes.
 	TagBytes uint32 `protobuf:"varint,3,opt,name=tag_bytes,json=tagBytes,proto3" json:"tag_bytes,omitempty"`
 	// Where the key comes from. Required.
 	//
@@ -2019,13 +2017,12 @@ type Cipher struct {
 	//	*Cipher_Ecdh
 	//	*Cipher_ExchangeKey
 	Key isCipher_Key `protobuf_oneof:"key"`
-	// Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
-	// IV. Unset for ECB.
+	// Where the IV comes from. Default: random, with the algorithm's usual length, in an IV slot.
+	// Must be unset for ECB.
 	Iv *Iv `protobuf:"bytes,7,opt,name=iv,proto3" json:"iv,omitempty"`
-	// Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+	// The associated data. GCM and ChaCha20-Poly1305 only.
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
-	// A MAC over what was encrypted, checked before decryption. For modes that do not
-	// authenticate.
+	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
 	Mac           *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2151,12 +2148,12 @@ type isCipher_Key interface {
 }
 
 type Cipher_SharedKey struct {
-	// One key that both sides share.
+	// A key that both sides share.
 	SharedKey *SharedKey `protobuf:"bytes,4,opt,name=shared_key,json=sharedKey,proto3,oneof"`
 }
 
 type Cipher_SessionKey struct {
-	// A key drawn anew, sent along wrapped.
+	// A key generated for each message and sent in wrapped form.
 	SessionKey *SessionKey `protobuf:"bytes,5,opt,name=session_key,json=sessionKey,proto3,oneof"`
 }
 
@@ -2166,7 +2163,7 @@ type Cipher_Ecdh struct {
 }
 
 type Cipher_ExchangeKey struct {
-	// The session key of the message that this one answers. In a response only.
+	// The session key of the request. For responses only.
 	ExchangeKey *ExchangeKey `protobuf:"bytes,10,opt,name=exchange_key,json=exchangeKey,proto3,oneof"`
 }
 
@@ -2181,11 +2178,11 @@ func (*Cipher_ExchangeKey) isCipher_Key() {}
 // A SharedKey is a symmetric key that both sides hold.
 type SharedKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
-	// decrypt; without authentication there is exactly one, since a wrong key could not
-	// be told from a right one.
+	// The keys, 1-4. The first key encrypts. To decrypt, modes that authenticate try all keys in
+	// order. Modes without authentication allow exactly one key because they cannot detect a wrong
+	// one.
 	Keys []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
-	// How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+	// How the cipher's key is derived from the secret. Default: the decoded secret is the key.
 	Derivation    *Derivation `protobuf:"bytes,2,opt,name=derivation,proto3" json:"derivation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2235,8 +2232,8 @@ func (x *SharedKey) GetDerivation() *Derivation {
 	return nil
 }
 
-// A Derivation makes a key of another secret value. The result has the length that the
-// cipher's key, and with an IV source DERIVED the IV behind it, need.
+// A Derivation derives a key from a secret value. The result has the length of the cipher's key
+// plus, with IV source DERIVED, the length of the IV.
 type Derivation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The function. Required.
@@ -2249,7 +2246,7 @@ type Derivation struct {
 	//	*Derivation_Scrypt
 	//	*Derivation_Hkdf
 	Function isDerivation_Function `protobuf_oneof:"function"`
-	// The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
 	Salt          *Salt `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2383,14 +2380,14 @@ func (*Derivation_Scrypt) isDerivation_Function() {}
 
 func (*Derivation_Hkdf) isDerivation_Function() {}
 
-// A DigestDerivation is a digest of the secret, whole or its beginning.
+// A DigestDerivation uses a digest of the secret, or the beginning of the digest.
 type DigestDerivation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The hash. MD5 needs MD5_KDF.
+	// The hash. MD5 requires MD5_KDF.
 	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
-	// RAW unless given. Another encoding: the characters of the encoded digest are the key.
+	// Default: RAW. With another encoding, the characters of the encoded digest are the key.
 	Encoding Encoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
-	// How many bytes, or characters, from the beginning are taken. 0: all.
+	// How many leading bytes or characters to use. Default: 0, which means all.
 	Take          uint32 `protobuf:"varint,3,opt,name=take,proto3" json:"take,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2447,13 +2444,13 @@ func (x *DigestDerivation) GetTake() uint32 {
 	return 0
 }
 
-// EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
-// MD5_KDF with MD5.
+// EvpBytesToKey is OpenSSL's key derivation. It always requires WEAK_KDF_ITERATIONS, and MD5_KDF
+// if the hash is MD5.
 type EvpBytesToKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+	// The hash: MD5 in CryptoJS and in OpenSSL before 1.1, SHA256 in later versions of OpenSSL.
 	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
-	// How often. 0: once, as the tools do. At most 1,000,000.
+	// The number of iterations. Default: 0, which means 1, as in these tools. At most 1,000,000.
 	Iterations    uint32 `protobuf:"varint,2,opt,name=iterations,proto3" json:"iterations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2508,7 +2505,7 @@ type Pbkdf2 struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hash of the HMAC: SHA1, SHA256 (the default), SHA384 or SHA512.
 	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
-	// From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+	// The number of iterations, from 1 to 2,000,000. Less than 600,000 requires WEAK_KDF_ITERATIONS.
 	Iterations    uint32 `protobuf:"varint,2,opt,name=iterations,proto3" json:"iterations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2558,14 +2555,14 @@ func (x *Pbkdf2) GetIterations() uint32 {
 	return 0
 }
 
-// Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+// Scrypt is scrypt (RFC 7914). It may use at most 64 MiB of memory (128 * n * r bytes).
 type Scrypt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+	// The cost, a power of two of at least 2. Less than 16,384 requires WEAK_KDF_ITERATIONS.
 	N uint32 `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
-	// The block size. 0: 8. At most 32.
+	// The block size. Default: 0, which means 8. At most 32.
 	R uint32 `protobuf:"varint,2,opt,name=r,proto3" json:"r,omitempty"`
-	// The parallelisation. 0: 1. At most 4.
+	// The parallelization. Default: 0, which means 1. At most 4.
 	P             uint32 `protobuf:"varint,3,opt,name=p,proto3" json:"p,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2627,7 +2624,7 @@ type Hkdf struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
 	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
-	// The info, as text. At most 256 bytes.
+	// The info string. At most 256 bytes.
 	Info          string `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2677,7 +2674,7 @@ func (x *Hkdf) GetInfo() string {
 	return ""
 }
 
-// A Salt says where a derivation's salt comes from.
+// A Salt defines where the salt of a derivation comes from.
 type Salt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source. Required.
@@ -2751,14 +2748,14 @@ type isSalt_Source interface {
 }
 
 type Salt_SentBytes struct {
-	// Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
-	// where that stands in a header, else for every value. What derives keys for one
-	// message may take 10,000,000 iterations in all; a message that takes more is refused.
+	// Generates this many bytes (8-64) and sends them in a SALT slot: once for each message if the
+	// slot is in a header, otherwise once for each value. All derivations of one message together
+	// may take 10,000,000 iterations. A message that takes more is refused.
 	SentBytes uint32 `protobuf:"varint,1,opt,name=sent_bytes,json=sentBytes,proto3,oneof"`
 }
 
 type Salt_Secret struct {
-	// A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+	// A PARAMETER secret. With PBKDF2, scrypt, and EVP_BytesToKey it requires STATIC_SALT.
 	Secret *SecretRef `protobuf:"bytes,2,opt,name=secret,proto3,oneof"`
 }
 
@@ -2766,17 +2763,16 @@ func (*Salt_SentBytes) isSalt_Source() {}
 
 func (*Salt_Secret) isSalt_Source() {}
 
-// A SessionKey is drawn anew for every message (where a selection has several values
-// and the wrapped key stands in the value's text, for every value) and sent in a
-// part WRAPPED_KEY.
+// A SessionKey is generated for each message and sent in a WRAPPED_KEY slot. If a selection has
+// several values and the slot is in the value's own text, each value gets its own key.
 type SessionKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is wrapped. RAW unless given.
+	// The form of the wrapped key. Default: RAW.
 	Form SessionKey_Form `protobuf:"varint,1,opt,name=form,proto3,enum=keyward.allowlist.v1.SessionKey_Form" json:"form,omitempty"`
-	// The length of the key in bytes. 0: what the algorithm needs. Another length only
-	// with a derivation, from 16 to 64.
+	// The length of the key in bytes. Default: 0, which means the algorithm's length. Another
+	// length, from 16 to 64, requires a derivation.
 	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// How it is wrapped. Required.
+	// How the key is wrapped. Required.
 	//
 	// Types that are valid to be assigned to Wrap:
 	//
@@ -2784,11 +2780,11 @@ type SessionKey struct {
 	//	*SessionKey_RsaPkcs1V15
 	//	*SessionKey_AesKw
 	Wrap isSessionKey_Wrap `protobuf_oneof:"wrap"`
-	// The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
-	// and our private key decrypts; AES Key Wrap has one key for both. The first
-	// wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+	// The wrapping keys, 1-4. For RSA, the partner's public key or certificate encrypts, and your
+	// private key decrypts. AES Key Wrap uses one key for both. The first key wraps. Unwrapping
+	// tries all keys, except with PKCS #1 v1.5, which allows exactly one.
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
-	// How the cipher's key is made of the session key. Unset: it is the session key.
+	// How the cipher's key is derived from the session key. Default: the session key is the key.
 	Derivation    *Derivation `protobuf:"bytes,7,opt,name=derivation,proto3" json:"derivation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2896,7 +2892,7 @@ type SessionKey_RsaOaep struct {
 }
 
 type SessionKey_RsaPkcs1V15 struct {
-	// RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+	// RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
 	RsaPkcs1V15 *RsaPkcs1V15 `protobuf:"bytes,4,opt,name=rsa_pkcs1_v15,json=rsaPkcs1V15,proto3,oneof"`
 }
 
@@ -2917,9 +2913,9 @@ type RsaOaep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hash: SHA1, SHA256 (the default), SHA384 or SHA512.
 	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
-	// The hash of MGF1. Unset: `hash`.
+	// The hash of MGF1. Default: `hash`.
 	Mgf1Hash Hash `protobuf:"varint,2,opt,name=mgf1_hash,json=mgf1Hash,proto3,enum=keyward.allowlist.v1.Hash" json:"mgf1_hash,omitempty"`
-	// The label, as text; empty almost everywhere. At most 256 bytes.
+	// The label. Almost all partners use an empty label. At most 256 bytes.
 	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2976,8 +2972,8 @@ func (x *RsaOaep) GetLabel() string {
 	return ""
 }
 
-// RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
-// open is answered like one that does and decrypts to nothing, in the same time.
+// RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that fails to decrypt
+// returns the same error, in the same time, as a valid key whose message fails to decrypt.
 type RsaPkcs1V15 struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3051,17 +3047,17 @@ func (*AesKeyWrap) Descriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
 }
 
-// Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
-// receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
-// for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+// Ecdh agrees on a key between the sender's ephemeral key and the receiver's static key (NIST SP
+// 800-56A, RFC 7748). The ephemeral public key is sent in an EPHEMERAL_KEY slot: 32 bytes for
+// X25519, and the 65 bytes of the uncompressed point (SEC 1) for P-256.
 type Ecdh struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The curve.
 	Curve Ecdh_Curve `protobuf:"varint,1,opt,name=curve,proto3,enum=keyward.allowlist.v1.Ecdh_Curve" json:"curve,omitempty"`
-	// The receiver's keys, 1-4: the partner's public key encrypts, our private key
-	// decrypts. The first encrypts.
+	// The receiver's keys, 1-4. The partner's public key encrypts, and your private key decrypts.
+	// The first key encrypts.
 	Keys []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	// How the cipher's key is made of the shared secret. Required.
+	// How the cipher's key is derived from the shared secret. Required.
 	Derivation    *Derivation `protobuf:"bytes,3,opt,name=derivation,proto3" json:"derivation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3118,8 +3114,8 @@ func (x *Ecdh) GetDerivation() *Derivation {
 	return nil
 }
 
-// ExchangeKey stands for the session key of the message that this one answers: it
-// travels in the exchange, which is then required.
+// ExchangeKey is the session key of the request. The exchange token carries it, so the response
+// requires the token.
 type ExchangeKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3156,17 +3152,17 @@ func (*ExchangeKey) Descriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
 }
 
-// An Iv says where a cipher's initialization vector (nonce) comes from.
+// An Iv defines where the initialization vector (nonce) of a cipher comes from.
 type Iv struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source.
 	Source Iv_Source `protobuf:"varint,1,opt,name=source,proto3,enum=keyward.allowlist.v1.Iv_Source" json:"source,omitempty"`
-	// The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-	// ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
+	// The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
+	// ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
 	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// The PARAMETER secret of STATIC.
+	// The PARAMETER secret, for STATIC.
 	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
-	// The path of FIELD_SUFFIX.
+	// The path, for FIELD_SUFFIX.
 	FieldSuffix   string `protobuf:"bytes,4,opt,name=field_suffix,json=fieldSuffix,proto3" json:"field_suffix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3314,13 +3310,13 @@ type isAssociatedData_Source interface {
 }
 
 type AssociatedData_Text struct {
-	// This text, always.
+	// This fixed string.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type AssociatedData_Sent struct {
-	// What stands in the part AAD. This text is written there; read, whatever stands
-	// there is taken. May be empty.
+	// The content of the AAD slot. Encryption writes this string there. Decryption uses the
+	// content that the message has. May be empty.
 	Sent string `protobuf:"bytes,2,opt,name=sent,proto3,oneof"`
 }
 
@@ -3335,13 +3331,13 @@ func (*AssociatedData_Sent) isAssociatedData_Source() {}
 
 func (*AssociatedData_FieldSuffix) isAssociatedData_Source() {}
 
-// A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
-// a time stamp. Only with a selection of fields or an object.
+// A FieldSuffix is the end of an unencrypted string in the JSON body, such as a timestamp. Only
+// with a selection of fields or of an object.
 type FieldSuffix struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The path, as in Fields, without `[*]`.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// How many bytes. From 1 to 64; a value that is shorter is refused.
+	// The number of bytes, from 1 to 64. A shorter value is refused.
 	Bytes         uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3391,17 +3387,17 @@ func (x *FieldSuffix) GetBytes() uint32 {
 	return 0
 }
 
-// EncryptThenMac authenticates what was encrypted, in a part MAC.
+// EncryptThenMac authenticates the ciphertext with a MAC that is sent in a MAC slot.
 type EncryptThenMac struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The algorithm.
 	Algorithm Mac_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Mac_Algorithm" json:"algorithm,omitempty"`
-	// The key. Unset: the cipher's own.
+	// The key. Default: the key of the cipher.
 	Key *SecretRef `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// What is authenticated: a template of blobs, where `${name}` is a blob's text, and
-	// `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
-	// and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
-	// the ephemeral key and the salt. At most 256 bytes.
+	// The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
+	// `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext
+	// and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped
+	// key, the ephemeral key, and the salt. At most 256 bytes.
 	Input         string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3458,18 +3454,19 @@ func (x *EncryptThenMac) GetInput() string {
 	return ""
 }
 
-// RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
-// key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+// RsaDirect encrypts the selected bytes themselves with RSA. They are limited to the size of the
+// key less the padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result goes to the
+// CIPHERTEXT slot.
 type RsaDirect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How it is padded. Required.
+	// The padding. Required.
 	//
 	// Types that are valid to be assigned to Padding:
 	//
 	//	*RsaDirect_Oaep
 	//	*RsaDirect_Pkcs1V15
 	Padding isRsaDirect_Padding `protobuf_oneof:"padding"`
-	// The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+	// The keys, 1-4, as in SessionKey. PKCS #1 v1.5 allows exactly one.
 	Keys          []*SecretRef `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3547,7 +3544,7 @@ type RsaDirect_Oaep struct {
 }
 
 type RsaDirect_Pkcs1V15 struct {
-	// RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+	// RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
 	Pkcs1V15 *RsaPkcs1V15 `protobuf:"bytes,2,opt,name=pkcs1_v15,json=pkcs1V15,proto3,oneof"`
 }
 
@@ -3555,32 +3552,32 @@ func (*RsaDirect_Oaep) isRsaDirect_Padding() {}
 
 func (*RsaDirect_Pkcs1V15) isRsaDirect_Padding() {}
 
-// Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
-// that names others, or `zip`, or `crit`, is refused before a key is used.
+// Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message that names
+// other algorithms, `zip`, or `crit` is refused before a key is used.
 //
-// The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
-// (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
-// `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
-// serialization (RFC 7516 section 7.2.2) and its relatives are written.
+// The envelope has no blobs. Its template holds `${jwe}`, the compact serialization (the default),
+// or the parts `${protected}`, `${encrypted_key}`, `${iv}`, `${ciphertext}`, and `${tag}` in
+// base64url. Use the parts for the flattened JSON serialization (RFC 7516 section 7.2.2) and
+// similar forms.
 type Jose struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `alg`.
 	KeyManagement Jose_KeyManagement `protobuf:"varint,1,opt,name=key_management,json=keyManagement,proto3,enum=keyward.allowlist.v1.Jose_KeyManagement" json:"key_management,omitempty"`
 	// `enc`.
 	ContentEncryption Jose_ContentEncryption `protobuf:"varint,2,opt,name=content_encryption,json=contentEncryption,proto3,enum=keyward.allowlist.v1.Jose_ContentEncryption" json:"content_encryption,omitempty"`
-	// The keys, 1-4: the first encrypts, all are tried to decrypt.
+	// The keys, 1-4. The first key encrypts. Decryption tries all keys.
 	Keys []*SecretRef `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
-	// How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
-	// Visa's SHA-256 of a shared secret.
+	// How the symmetric key is derived from the secret, for `dir`, `A…KW`, and `A…GCMKW`. Visa, for
+	// example, uses the SHA-256 of a shared secret.
 	Derivation *Derivation `protobuf:"bytes,4,opt,name=derivation,proto3" json:"derivation,omitempty"`
-	// Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
-	// and `cty`, with string values. `${public_key_sha256}` and
-	// `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
-	// the key and of the certificate. At most 8. Not compared when read.
+	// Members of the protected header in addition to `alg` and `enc`, such as `kid`, `typ`, and
+	// `cty`, with string values. `${public_key_sha256}` and `${certificate_sha256}` are replaced
+	// with the lower-case hexadecimal SHA-256 of the DER of the key and of the certificate.
+	// Decryption does not compare these members. At most 8.
 	Header map[string]string `protobuf:"bytes,5,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether the protected header says when it was made, and how.
+	// Whether and how the protected header carries the time of creation.
 	IssuedAt IssuedAt `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3,enum=keyward.allowlist.v1.IssuedAt" json:"issued_at,omitempty"`
-	// What a peer does against the RFC. Unset: nothing.
+	// Deviations of the peer from the RFCs. Default: none.
 	Compatibility *JoseCompatibility `protobuf:"bytes,7,opt,name=compatibility,proto3" json:"compatibility,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3665,13 +3662,13 @@ func (x *Jose) GetCompatibility() *JoseCompatibility {
 	return nil
 }
 
-// JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+// JoseCompatibility lists deviations of a peer from RFC 7516 and RFC 7518.
 type JoseCompatibility struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
-	// library draws. Set to 16, both are read.
+	// The length of the GCM IV that is written: 12 (the default), or 16, as in Mastercard's Node.js
+	// library. With 16, decryption accepts both lengths.
 	GcmIvBytes uint32 `protobuf:"varint,1,opt,name=gcm_iv_bytes,json=gcmIvBytes,proto3" json:"gcm_iv_bytes,omitempty"`
-	// Reads `+`, `/` and padding in what should be base64url. Never written.
+	// Accepts `+`, `/`, and padding in base64url. Never writes them.
 	LenientBase64 bool `protobuf:"varint,2,opt,name=lenient_base64,json=lenientBase64,proto3" json:"lenient_base64,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3724,10 +3721,10 @@ func (x *JoseCompatibility) GetLenientBase64() bool {
 // A NestedJws is a compact JWS around the selected bytes.
 type NestedJws struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How it is signed. Its payload is always encoded.
+	// The signature. The payload is always encoded.
 	Jws *Jws `protobuf:"bytes,1,opt,name=jws,proto3" json:"jws,omitempty"`
-	// The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
-	// public key or certificate verifies (all are tried).
+	// The keys, 1-4. To sign, the first one: your private key or a shared key. To verify, all are
+	// tried: the partner's public key or certificate, or a shared key.
 	Keys          []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3780,14 +3777,14 @@ func (x *NestedJws) GetKeys() []*SecretRef {
 // Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
 type Jws struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `alg`. A signature that names another is refused.
+	// `alg`. A signature with another algorithm is refused.
 	Algorithm Jws_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Jws_Algorithm" json:"algorithm,omitempty"`
-	// Members of the protected header besides, as in Jose.
+	// Other members of the protected header, as in Jose.
 	Header map[string]string `protobuf:"bytes,2,rep,name=header,proto3" json:"header,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether the header carries `iat`.
 	IssuedAt IssuedAt `protobuf:"varint,3,opt,name=issued_at,json=issuedAt,proto3,enum=keyward.allowlist.v1.IssuedAt" json:"issued_at,omitempty"`
-	// Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
-	// signature only.
+	// Signs the payload without encoding it (`b64: false` with `crit`, RFC 7797). For detached
+	// signatures only.
 	UnencodedPayload bool `protobuf:"varint,4,opt,name=unencoded_payload,json=unencodedPayload,proto3" json:"unencoded_payload,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -3851,18 +3848,19 @@ func (x *Jws) GetUnencodedPayload() bool {
 	return false
 }
 
-// Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
-// compressed may inflate by 32 MiB, all values of a body together.
+// Pgp is an OpenPGP message (RFC 9580). Decryption also accepts RFC 4880 messages with an MDC.
+// Compressed data may inflate to 32 MiB, for all values of a body together.
 type Pgp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+	// The keys, 1-4, armored or binary. The first key encrypts. Private keys decrypt.
 	Keys []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
-	// The passphrase of the private keys. Unset: they have none.
+	// The passphrase of the private keys, if they have one.
 	Passphrase *SecretRef `protobuf:"bytes,2,opt,name=passphrase,proto3" json:"passphrase,omitempty"`
-	// Signs inside with the first private key; read, one of these keys must have signed.
-	// At most 4. Empty: not signed, and signatures are not looked at.
+	// Keys for a signature inside the encryption. The first private key signs. An incoming message
+	// must be signed by one of the keys. If empty, messages are not signed, and signatures are not
+	// checked. At most 4.
 	SigningKeys []*SecretRef `protobuf:"bytes,3,rep,name=signing_keys,json=signingKeys,proto3" json:"signing_keys,omitempty"`
-	// Writes the binary form. Unset: ASCII armor. Both are read.
+	// Writes the binary form instead of ASCII armor. Decryption accepts both.
 	Binary        bool `protobuf:"varint,4,opt,name=binary,proto3" json:"binary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3926,7 +3924,7 @@ func (x *Pgp) GetBinary() bool {
 	return false
 }
 
-// A Selection says which part of a body is encrypted.
+// A Selection defines the part of a body that is encrypted.
 type Selection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The part. Required.
@@ -4020,7 +4018,7 @@ type isSelection_Part interface {
 }
 
 type Selection_WholeBody struct {
-	// The whole body, whatever it is.
+	// The whole body, of any type.
 	WholeBody *WholeBody `protobuf:"bytes,1,opt,name=whole_body,json=wholeBody,proto3,oneof"`
 }
 
@@ -4084,9 +4082,9 @@ func (*WholeBody) Descriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
-// ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
-// JSON text as it stands; in its place stands the envelope, a JSON document, or a
-// string if the template is a text. A body without the value is refused.
+// ObjectAt selects one value of a JSON body, of any type. Its JSON text is encrypted as it is in
+// the body and replaced with the envelope: a JSON document, or a string if the template is `text`.
+// A body without the value is refused.
 type ObjectAt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The path, as in Fields, without `[*]`.
@@ -4132,12 +4130,12 @@ func (x *ObjectAt) GetPath() string {
 	return ""
 }
 
-// Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
-// What is encrypted is the decoded value; what stands in its place is percent-encoded.
-// All pairs keep their order, and those that are not selected their exact bytes.
+// Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`). The
+// decoded value is encrypted, and the result is percent-encoded. All pairs keep their order, and
+// unselected pairs keep their exact bytes.
 type Form struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The names, 1-64. Each pair with such a name is selected.
+	// The names, 1-64. Each pair with one of these names is selected.
 	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
 	// Whether a name may be missing.
 	Missing Fields_Missing `protobuf:"varint,2,opt,name=missing,proto3,enum=keyward.allowlist.v1.Fields_Missing" json:"missing,omitempty"`
@@ -4198,17 +4196,16 @@ func (x *Form) GetSkipEmpty() bool {
 	return false
 }
 
-// Fields selects values inside a JSON body. Each is replaced by a JSON string
-// that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
-// at most 65,536 selected values, of which 10,000 may take the partner's public key each,
-// 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
-// occurs twice on the way to one is refused.
+// Fields selects values inside a JSON body. Each value is replaced with a JSON string that holds
+// the envelope's text. The body is UTF-8 and at most 128 levels deep. It has at most 65,536
+// selected values; of these, at most 10,000 that use the partner's public key, 1,000 that use a
+// private key (to decrypt, or to sign inside), and 100 that use OpenPGP. A member name that occurs
+// twice on the path to a value is refused.
 type Fields struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by one or more of
-	// `.name`, `['name']`, `[index]` from 0, and `[*]`, which stands for all elements
-	// or members. No two paths may select the same value or one inside the other's.
-	// At most 256 bytes each.
+	// 1-64 paths of at most 256 bytes each, in a subset of JSONPath (RFC 9535): `$` followed by one
+	// or more of `.name`, `['name']`, `[index]` from 0, and `[*]` for all elements or members. No
+	// two paths may select the same value, or a value inside another.
 	Paths []string `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
 	// The form of the values.
 	ValueForm Fields_ValueForm `protobuf:"varint,2,opt,name=value_form,json=valueForm,proto3,enum=keyward.allowlist.v1.Fields_ValueForm" json:"value_form,omitempty"`
@@ -4278,35 +4275,34 @@ func (x *Fields) GetSkipEmpty() bool {
 	return false
 }
 
-// An Envelope says how encrypted bytes are written. A template names blobs as
-// `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
-// that does not matter: written empty, read as anything.
+// An Envelope defines how encrypted bytes are written. A template names blobs as `${name}`.
+// Decryption checks all literals of the template. `${*}` is a placeholder for any text: encryption
+// writes nothing, and decryption accepts anything.
 type Envelope struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
-	// that the cipher makes and the receiver needs stands in exactly one. At most 8.
-	// Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
-	// base64; of armored OpenPGP and a JWS, RAW.
+	// The blobs, keyed by name (1-32 characters of `a-z`, `0-9`, and `_`, starting with a letter).
+	// Each part that the cipher produces and the receiver needs is in exactly one blob. At most 8.
+	// Default: one blob `data` of IV, CIPHERTEXT, and TAG, as far as the kind has them, in base64;
+	// RAW for armored OpenPGP and a JWS.
 	Blobs map[string]*Blob `protobuf:"bytes,1,rep,name=blobs,proto3" json:"blobs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The body, or with selected values what stands in a value's place. Each blob
-	// stands in it or in a header, exactly once.
-	// Unset: the text `${data}`.
+	// The body, or the replacement of a selected value. Each blob is in the body or in a header,
+	// exactly once. Default: the text `${data}`.
 	//
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Envelope_Text
 	//	*Envelope_Json
 	Body isEnvelope_Body `protobuf_oneof:"body"`
-	// The content type of the result. Unset: `application/json` for a JSON
-	// template and for selected fields, the body's own for a form, else `text/plain`.
+	// The content type of the result. Default: `application/json` for a JSON template and for
+	// selected fields, the content type of the body for a form, and otherwise `text/plain`.
 	ContentType string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
-	// whole message: with several selected values, a wrapped key here is one for all of
-	// them. Headers without a blob are sent and not looked at when read. At most 8; the
-	// same names are refused as for signatures.
+	// Headers by name, such as `X-Session-Key: ${key}`. A blob in a header applies to the whole
+	// message: if several values are selected, they share a wrapped key in a header. Headers without
+	// a blob are sent, and not checked in incoming messages. The names that signatures refuse are
+	// refused here too. At most 8.
 	Headers map[string]string `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Encodes the finished body once more, as Laravel does with base64. RAW, that is not
-	// at all, unless given. For whole bodies.
+	// Encodes the finished body again, as Laravel does with base64. For whole bodies. Default: RAW,
+	// no second encoding.
 	Encoding      Encoding `protobuf:"varint,6,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4400,20 +4396,18 @@ type isEnvelope_Body interface {
 }
 
 type Envelope_Text struct {
-	// A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-	// with a character that the blob's encoding cannot hold; blobs may stand behind each
-	// other where all but one have a fixed length. When read, ASCII white
-	// space around the whole is ignored; there is none inside, so base64 that a
-	// tool has wrapped does not open. At most 4,096 bytes.
+	// Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
+	// character that cannot be part of the blob's encoding. Blobs may directly follow each other
+	// if all but one have a fixed length. Decryption ignores ASCII white space around the text but
+	// not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
 }
 
 type Envelope_Json struct {
-	// A JSON document whose strings may hold blobs, such as
-	// `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
-	// in any layout and member order, with no other members; numbers are
-	// compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-	// and objects. At most 4,096 bytes.
+	// A JSON document whose strings may contain blobs, such as `{"encryptedData":"${data}"}`.
+	// Encryption writes these exact bytes. Decryption accepts any layout and member order but no
+	// other members, and compares numbers as written. `\u0024{` is a literal `${`. For whole
+	// bodies and objects. At most 4,096 bytes.
 	Json string `protobuf:"bytes,3,opt,name=json,proto3,oneof"`
 }
 
@@ -4424,10 +4418,10 @@ func (*Envelope_Json) isEnvelope_Body() {}
 // A Blob is a list of parts that are concatenated and then encoded.
 type Blob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
-	// is as long as its RSA key.
+	// The parts, in order. At most one part (CIPHERTEXT or AAD) has a variable length. A wrapped key
+	// has the length of its RSA key.
 	Parts []*Part `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
-	// The encoding of the concatenated bytes. BASE64 unless given.
+	// The encoding of the concatenated bytes. Default: BASE64.
 	Encoding      Encoding `protobuf:"varint,2,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4551,12 +4545,12 @@ type isPart_Piece interface {
 }
 
 type Part_Slot_ struct {
-	// A piece of the encryption's result.
+	// A part of the result of the encryption.
 	Slot Part_Slot `protobuf:"varint,1,opt,name=slot,proto3,enum=keyward.allowlist.v1.Part_Slot,oneof"`
 }
 
 type Part_Literal struct {
-	// Bytes that always stand there, such as `Salted__`; checked when read.
+	// Fixed bytes, such as `Salted__`. Decryption checks them.
 	Literal string `protobuf:"bytes,2,opt,name=literal,proto3,oneof"`
 }
 
@@ -4568,33 +4562,32 @@ func (*Part_Literal) isPart_Piece() {}
 //
 // # Templates
 //
-// `input` is a text with placeholders, each a name and optional functions:
-// `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+// `input` is a string with placeholders. Each placeholder has a name and optional functions, as in
+// `${body}`, `${plaintext|base64}`, and `${body|sha256|hex}`. The names are:
 //
 //	body        the exact bytes of the body that is sent
 //	plaintext   the body before encryption
-//	json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
-//	            of a string its characters, of others the JSON text
+//	json:PATH   a value of the plaintext; the path is as in Fields, without `[*]`, `|`, and `}`;
+//	            the characters of a string, or the JSON text of another value
 //	timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
 //	            timestamp_rfc3339 as in 2026-01-02T15:04:05Z
-//	id          the message's id
+//	id          the ID of the message
 //	method, host, path, query, content_type
-//	            of the request, as in the context of the call; host without port, path with
+//	            of the request, from the context of the call; host without port, path with
 //	            a leading `/`, query without `?`
-//	secret      the key itself; with `secret_digest` only, where it is required
+//	secret      the key itself; required by `secret_digest`, refused elsewhere
 //
-// The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
-// letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
-// bytes. At most 32 placeholders with 4 functions each.
+// The functions are `base64`, `base64url`, `hex`, `hex_upper`, `lower`, and `upper` (of ASCII
+// letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
+// At most 32 placeholders with 4 functions each.
 //
 // # Verification
 //
-// A header that carries a placeholder must be there and look like its template; of one
-// that came twice the values are joined by a comma and a blank. Times and ids are taken
-// as they are written there.
+// Each header with a placeholder must be present and match its template. The values of a repeated
+// header are joined by a comma and a space. Times and IDs are read from these headers.
 type Signing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the signature is made. Required.
+	// How the signature is computed. Required.
 	//
 	// Types that are valid to be assigned to Scheme:
 	//
@@ -4603,24 +4596,26 @@ type Signing struct {
 	//	*Signing_Asymmetric
 	//	*Signing_Jws
 	Scheme isSigning_Scheme `protobuf_oneof:"scheme"`
-	// The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
+	// The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
+	// keys verifies.
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
-	// What is signed. Unset: `${body}`. At most 1,024 bytes.
+	// The signed string. Default: `${body}`. At most 1,024 bytes.
 	Input string `protobuf:"bytes,7,opt,name=input,proto3" json:"input,omitempty"`
-	// The headers to add, by name. One of them holds `${signature}` exactly once,
-	// such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
-	// its relatives and `${id}` may stand in any, and are read from there: a time that is
-	// signed in the same form, an id up to the character that follows it. `${signatures}`
-	// ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
-	// `Content-Type`, `Content-Length` and `Host`, are refused.
+	// The headers to add, by name. One of them contains `${signature}` exactly once, such as
+	// `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
+	// its variants, and `${id}`, and verification reads them from there: a time in the form in which
+	// it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
+	// header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
+	// needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The encoding of the signature. HEX unless given. Unset for a JWS.
+	// The encoding of the signature. Default: HEX. Must be unset for a JWS.
 	Encoding Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
-	// Carries the signatures of all live keys, so that a rotation needs no moment.
+	// Carries the signatures of all usable keys, so that sender and receiver can rotate at different
+	// times.
 	List *SignatureList `protobuf:"bytes,10,opt,name=list,proto3" json:"list,omitempty"`
-	// How far the time in a header may be from the time of verification. Unset: 5 minutes.
-	// At most 24 hours. Without effect where no header carries a time: then a message
-	// that was caught can be sent again, and only the message id tells.
+	// The largest difference between the time in a header and the time of verification. Default: 5
+	// minutes. At most 24 hours. If no header carries a time, the tolerance has no effect: a
+	// captured message can be replayed, and only the message ID reveals it.
 	Tolerance     *durationpb.Duration `protobuf:"bytes,12,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4751,7 +4746,7 @@ type Signing_Mac struct {
 }
 
 type Signing_SecretDigest struct {
-	// A digest over `input`, which holds the secret.
+	// A digest over `input`, which includes the secret.
 	SecretDigest *SecretDigest `protobuf:"bytes,2,opt,name=secret_digest,json=secretDigest,proto3,oneof"`
 }
 
@@ -4773,14 +4768,14 @@ func (*Signing_Asymmetric) isSigning_Scheme() {}
 
 func (*Signing_Jws) isSigning_Scheme() {}
 
-// A SignatureList writes several signatures into one header, one for each live key.
+// A SignatureList writes several signatures into one header, one for each usable key.
 type SignatureList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
-	// list that is read is ignored; more than 16 that look like it are refused.
+	// One signature, such as `v1,${signature}` or `v1=${signature}`. Verification ignores other
+	// items of the list, and refuses lists with more than 16 items of this form.
 	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
-	// What stands between two, such as a blank or a comma. It has a character that no item
-	// can hold.
+	// The separator, such as a space or a comma. It contains a character that cannot occur in an
+	// item.
 	Separator     string `protobuf:"bytes,2,opt,name=separator,proto3" json:"separator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4876,12 +4871,12 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 	return Mac_ALGORITHM_UNSPECIFIED
 }
 
-// A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
-// checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+// A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
+// and PayU. A MAC would be better: requires SECRET_DIGEST. Its keys have no other use; see
 // SecretRef.
 type SecretDigest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The hash. MD5 and SHA1 need WEAK_DIGEST.
+	// The hash. MD5 and SHA1 require WEAK_DIGEST.
 	Hash          Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4924,7 +4919,7 @@ func (x *SecretDigest) GetHash() Hash {
 	return Hash_HASH_UNSPECIFIED
 }
 
-// Asymmetric is a signature with a private key, verified with the public one.
+// Asymmetric is a signature with a private key. The public key verifies it.
 type Asymmetric struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The algorithm.
@@ -4970,23 +4965,23 @@ func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
 	return Asymmetric_ALGORITHM_UNSPECIFIED
 }
 
-// A LegacyAcknowledgement accepts one unsafe choice for a while.
+// A LegacyAcknowledgement accepts one unsafe choice for a limited time.
 type LegacyAcknowledgement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The choice.
 	Flag LegacyAcknowledgement_Flag `protobuf:"varint,1,opt,name=flag,proto3,enum=keyward.allowlist.v1.LegacyAcknowledgement_Flag" json:"flag,omitempty"`
-	// Why it is made, such as a link to the partner's specification. 1-512 characters, none
-	// a control character.
+	// The reason for the choice, such as a link to the partner's specification. 1-512 characters
+	// without control characters.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Until when it is accepted: in the future when saved, at most 2 years away.
-	// After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
+	// When the acknowledgement expires: in the future, and at most 2 years after the save.
+	// Encryption and decryption then stop with LEGACY_NOT_ACKNOWLEDGED.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+	// Accepts the choice for incoming messages only. Encrypt returns LEGACY_NOT_ACKNOWLEDGED.
 	DecryptOnly bool `protobuf:"varint,4,opt,name=decrypt_only,json=decryptOnly,proto3" json:"decrypt_only,omitempty"`
-	// The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
-	// the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
-	// JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
-	// `password` are never public.
+	// The fields of the literals that PUBLIC_LITERAL accepts, 1-16 paths as violations name them,
+	// relative to the profile, such as `jose.header["kid"]`. Must be empty for all other flags.
+	// Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+	// as `password` are never public.
 	Fields        []string `protobuf:"bytes,20,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

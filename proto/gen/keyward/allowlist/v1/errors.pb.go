@@ -21,145 +21,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's
-// errors (domain `keyward.dev`). On the wire the reason is the name without
-// `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+// ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's errors (domain
+// `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+// without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
 type ErrorReason int32
 
 const (
 	// Never sent.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// INVALID_ARGUMENT. A field is malformed; google.rpc.BadRequest names the
-	// fields. Input is never repeated.
-	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 1
-	// INVALID_ARGUMENT. The page token is not one of ours, is of another request
-	// or caller, or has expired. Start at the first page.
-	ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN ErrorReason = 2
-	// INVALID_ARGUMENT. The request id was used for another request in the last 24 hours.
-	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 3
-	// UNAUTHENTICATED. No credentials came with the request.
-	ErrorReason_ERROR_REASON_CREDENTIALS_MISSING ErrorReason = 4
-	// UNAUTHENTICATED. The credentials are not valid (expired, unknown issuer,
-	// wrong audience, malformed, or two at once). Which, is in the server's log.
-	ErrorReason_ERROR_REASON_CREDENTIALS_INVALID ErrorReason = 5
-	// PERMISSION_DENIED. The caller may not do this here, or it does not exist.
-	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 6
-	// NOT_FOUND. No such endpoint.
+	// NOT_FOUND. The endpoint does not exist.
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_FOUND ErrorReason = 7
 	// ALREADY_EXISTS. The name is taken.
 	ErrorReason_ERROR_REASON_ENDPOINT_EXISTS ErrorReason = 8
-	// ABORTED. The endpoint changed since it was read. Metadata: `etag`, the current one.
-	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 9
-	// ABORTED, with google.rpc.RetryInfo. Another save came in between, or this one
-	// took too long; nothing was changed. Try again.
-	ErrorReason_ERROR_REASON_CONTENTION ErrorReason = 10
-	// INVALID_ARGUMENT. Something that is not a secret's name stands where a reference
-	// belongs, or a literal looks like key material or a credential (see Encryption).
-	// google.rpc.BadRequest names the fields; the input is repeated nowhere.
+	// INVALID_ARGUMENT. A reference is not the name of a secret, or a literal looks like key
+	// material or a credential (see Encryption). google.rpc.BadRequest names the fields. The input
+	// is never repeated.
 	ErrorReason_ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED ErrorReason = 11
-	// FAILED_PRECONDITION. The configuration makes unsafe choices that
-	// `allow_legacy` does not name, or no longer. Metadata: `flags`, joined by a
-	// comma and a space; also beside another reason, if more is wrong with a save.
+	// FAILED_PRECONDITION. The configuration makes unsafe choices that `allow_legacy` does not
+	// acknowledge, or whose acknowledgement has expired. Metadata: `flags`, joined by a comma and a
+	// space; also set with another reason if a save has several violations.
 	ErrorReason_ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED ErrorReason = 12
 	// FAILED_PRECONDITION. Only a verified endpoint can be activated.
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_VERIFIED ErrorReason = 13
-	// FAILED_PRECONDITION. The endpoint is not in use. Metadata: `state`.
+	// FAILED_PRECONDITION. The endpoint is not active. Metadata: `state`.
 	ErrorReason_ERROR_REASON_ENDPOINT_NOT_ACTIVE ErrorReason = 14
 	// FAILED_PRECONDITION. The endpoint has no configuration to encrypt or sign messages.
 	ErrorReason_ERROR_REASON_ENCRYPTION_NOT_CONFIGURED ErrorReason = 15
-	// NOT_FOUND. A referenced secret does not exist; google.rpc.BadRequest names the field.
-	ErrorReason_ERROR_REASON_SECRET_NOT_FOUND ErrorReason = 16
-	// NOT_FOUND. A referenced secret has no such version; google.rpc.BadRequest names the
-	// field when an endpoint is saved, as for the reasons below.
-	ErrorReason_ERROR_REASON_VERSION_NOT_FOUND ErrorReason = 17
-	// FAILED_PRECONDITION. The version of a referenced secret is disabled. Nothing goes out
-	// with it; what came in opens with versions before it, within the grace of the rotation
-	// and where the scheme tells a wrong key. Of another message this is the answer, too: it
-	// may be one of that version.
-	ErrorReason_ERROR_REASON_VERSION_DISABLED ErrorReason = 18
-	// FAILED_PRECONDITION. The version of a referenced secret is destroyed. As if disabled.
-	ErrorReason_ERROR_REASON_VERSION_DESTROYED ErrorReason = 19
-	// FAILED_PRECONDITION. A referenced secret may not be used for this.
-	// Metadata: `usage`, the secret's.
-	ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED ErrorReason = 20
-	// FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host and
-	// port. Metadata: `host`, what the `allowed_hosts` of the secret would have to name.
-	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 21
-	// FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
-	// does not decode, or has the wrong length; or a credential is not text that can
-	// stand where it belongs. Metadata: `field`, the reference's
-	// place in the endpoint's `encryption`, such as
-	// `request.cipher.shared_key.keys[1]`; without a profile for responses, theirs
-	// are those of the request; and, for callers who may see secrets, `secret` and `cause`, what
-	// is wrong with it and what to do, as sentences.
+	// FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it does not decode,
+	// or has the wrong length; or a credential contains characters that its place does not allow.
+	// Metadata: `field`, the path of the reference in the endpoint's `encryption`, such as
+	// `request.cipher.shared_key.keys[1]` (without a profile for responses, that of the request);
+	// and, for callers who may see secrets, `secret` and `cause`, the problem and its remedy as
+	// sentences.
 	ErrorReason_ERROR_REASON_KEY_NOT_USABLE ErrorReason = 22
 	// INVALID_ARGUMENT. The body is not JSON, or a selected field is missing. Metadata: `path`.
 	ErrorReason_ERROR_REASON_BODY_NOT_ENCRYPTABLE ErrorReason = 23
-	// INVALID_ARGUMENT. What came from the partner does not open. One answer for
-	// layout, encoding, padding and tag.
+	// INVALID_ARGUMENT. The message of the partner does not decrypt. The error is the same for
+	// layout, encoding, padding, and tag.
 	ErrorReason_ERROR_REASON_DECRYPTION_FAILED ErrorReason = 24
-	// INVALID_ARGUMENT. The exchange is not one of ours, is of another endpoint or
-	// caller, or has expired.
+	// INVALID_ARGUMENT. The exchange token is invalid, belongs to another endpoint or caller, or has
+	// expired.
 	ErrorReason_ERROR_REASON_INVALID_EXCHANGE ErrorReason = 25
-	// UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve
-	// the allowlist at the moment.
+	// UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve the
+	// allowlist at the moment.
 	ErrorReason_ERROR_REASON_VAULT_UNAVAILABLE ErrorReason = 26
-	// RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
-	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 27
-	// RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The write queue is full.
-	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 28
-	// DEADLINE_EXCEEDED. The request took longer than its deadline. A change may or may not have been made.
-	ErrorReason_ERROR_REASON_DEADLINE ErrorReason = 29
-	// CANCELLED. The caller went away. A change may or may not have been made.
-	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 30
-	// UNAVAILABLE, with google.rpc.RetryInfo. The server is stopping or cannot write.
-	ErrorReason_ERROR_REASON_UNAVAILABLE ErrorReason = 31
-	// INTERNAL. Something else went wrong. google.rpc.RequestInfo carries the id to look for in the server's log.
-	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 32
-	// NOT_FOUND (404). The JSON front door knows no such route.
-	ErrorReason_ERROR_REASON_ROUTE_NOT_FOUND ErrorReason = 33
-	// UNIMPLEMENTED (405). The route exists, but not with this HTTP method.
-	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 34
-	// INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
-	ErrorReason_ERROR_REASON_MALFORMED_JSON ErrorReason = 35
-	// FAILED_PRECONDITION. The proof of verification was not found or is not right.
-	// Metadata: `finding`, one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS,
-	// EXPIRED.
+	// FAILED_PRECONDITION. The proof of ownership was not found or is wrong. Metadata: `finding`,
+	// one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS, EXPIRED.
 	ErrorReason_ERROR_REASON_VERIFICATION_FAILED ErrorReason = 36
-	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way; requests under way of the caller, of
-	// the workspace or of the address hold too many bytes; too many credentials from the
-	// address were not accepted; slow work, such as PBKDF2, would not be done at the
-	// request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
-	// Metadata: `quota`, whose is used up: `caller`, `workspace`, `address`, or of live tests and
-	// diagnoses the resource name of the KEY or workspace.
-	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 37
-	// INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
-	// answer for all.
+	// INVALID_ARGUMENT. The signature is missing or wrong, or its time is outside the tolerance. The
+	// error is the same for all causes.
 	ErrorReason_ERROR_REASON_SIGNATURE_INVALID ErrorReason = 38
-	// FAILED_PRECONDITION. The KEY already serves another purpose, as stated by its owner, claimed
-	// by another endpoint, or sealed by its first message. A KEY serves only one, since one use
-	// may be an oracle for another. google.rpc.BadRequest names the field. Metadata: `chains`, the
-	// KEY's purpose, joined by a comma and a space, if it is known; `requested`, the chains of this
-	// configuration; and `min_cost`, the minimum number of iterations of its derivation, if there
-	// is one. Ask the partner for another key and store it as a new secret.
-	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 39
-	// FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
-	// google.rpc.BadRequest names the field.
-	ErrorReason_ERROR_REASON_KEY_NOT_SHARED ErrorReason = 40
-	// FAILED_PRECONDITION. The KEY was bound before purposes were recorded, and takes no new
-	// endpoint, because its purpose is not known yet or because it serves several.
-	// google.rpc.BadRequest names the field. Store another key.
-	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 41
-	// PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
-	// the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
+	// PERMISSION_DENIED. The configuration contains an acknowledgement that only a super admin may
+	// make, because it breaks the promise that a key cannot be read. Metadata: `flags`, as for
+	// LEGACY_NOT_ACKNOWLEDGED.
 	ErrorReason_ERROR_REASON_SUPER_ADMIN_REQUIRED ErrorReason = 42
-	// FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
-	// random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
-	// Store a new version of the secret with another value. Metadata: `budget`, the number of values.
-	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 50
-	// FAILED_PRECONDITION. The configuration does not encrypt the sample, or none was given and no
-	// made-up one fits. Metadata: `field`, where in the request; and `cause`, as a sentence.
+	// FAILED_PRECONDITION. The configuration does not encrypt the sample, or no sample was given and
+	// no generated one fits. Metadata: `field`, the field of the request; and `cause`, as a
+	// sentence.
 	ErrorReason_ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE ErrorReason = 60
 )
 
@@ -167,96 +85,40 @@ const (
 var (
 	ErrorReason_name = map[int32]string{
 		0:  "ERROR_REASON_UNSPECIFIED",
-		1:  "ERROR_REASON_INVALID_FIELD",
-		2:  "ERROR_REASON_INVALID_PAGE_TOKEN",
-		3:  "ERROR_REASON_REQUEST_ID_REUSED",
-		4:  "ERROR_REASON_CREDENTIALS_MISSING",
-		5:  "ERROR_REASON_CREDENTIALS_INVALID",
-		6:  "ERROR_REASON_PERMISSION_DENIED",
 		7:  "ERROR_REASON_ENDPOINT_NOT_FOUND",
 		8:  "ERROR_REASON_ENDPOINT_EXISTS",
-		9:  "ERROR_REASON_ETAG_MISMATCH",
-		10: "ERROR_REASON_CONTENTION",
 		11: "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED",
 		12: "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED",
 		13: "ERROR_REASON_ENDPOINT_NOT_VERIFIED",
 		14: "ERROR_REASON_ENDPOINT_NOT_ACTIVE",
 		15: "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED",
-		16: "ERROR_REASON_SECRET_NOT_FOUND",
-		17: "ERROR_REASON_VERSION_NOT_FOUND",
-		18: "ERROR_REASON_VERSION_DISABLED",
-		19: "ERROR_REASON_VERSION_DESTROYED",
-		20: "ERROR_REASON_USAGE_NOT_ALLOWED",
-		21: "ERROR_REASON_HOST_NOT_ALLOWED",
 		22: "ERROR_REASON_KEY_NOT_USABLE",
 		23: "ERROR_REASON_BODY_NOT_ENCRYPTABLE",
 		24: "ERROR_REASON_DECRYPTION_FAILED",
 		25: "ERROR_REASON_INVALID_EXCHANGE",
 		26: "ERROR_REASON_VAULT_UNAVAILABLE",
-		27: "ERROR_REASON_MESSAGE_TOO_LARGE",
-		28: "ERROR_REASON_OVERLOADED",
-		29: "ERROR_REASON_DEADLINE",
-		30: "ERROR_REASON_CANCELLED",
-		31: "ERROR_REASON_UNAVAILABLE",
-		32: "ERROR_REASON_INTERNAL",
-		33: "ERROR_REASON_ROUTE_NOT_FOUND",
-		34: "ERROR_REASON_METHOD_NOT_ALLOWED",
-		35: "ERROR_REASON_MALFORMED_JSON",
 		36: "ERROR_REASON_VERIFICATION_FAILED",
-		37: "ERROR_REASON_RATE_LIMITED",
 		38: "ERROR_REASON_SIGNATURE_INVALID",
-		39: "ERROR_REASON_KEY_PURPOSE_FIXED",
-		40: "ERROR_REASON_KEY_NOT_SHARED",
-		41: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		42: "ERROR_REASON_SUPER_ADMIN_REQUIRED",
-		50: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 		60: "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
-		"ERROR_REASON_INVALID_FIELD":             1,
-		"ERROR_REASON_INVALID_PAGE_TOKEN":        2,
-		"ERROR_REASON_REQUEST_ID_REUSED":         3,
-		"ERROR_REASON_CREDENTIALS_MISSING":       4,
-		"ERROR_REASON_CREDENTIALS_INVALID":       5,
-		"ERROR_REASON_PERMISSION_DENIED":         6,
 		"ERROR_REASON_ENDPOINT_NOT_FOUND":        7,
 		"ERROR_REASON_ENDPOINT_EXISTS":           8,
-		"ERROR_REASON_ETAG_MISMATCH":             9,
-		"ERROR_REASON_CONTENTION":                10,
 		"ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED":  11,
 		"ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED":   12,
 		"ERROR_REASON_ENDPOINT_NOT_VERIFIED":     13,
 		"ERROR_REASON_ENDPOINT_NOT_ACTIVE":       14,
 		"ERROR_REASON_ENCRYPTION_NOT_CONFIGURED": 15,
-		"ERROR_REASON_SECRET_NOT_FOUND":          16,
-		"ERROR_REASON_VERSION_NOT_FOUND":         17,
-		"ERROR_REASON_VERSION_DISABLED":          18,
-		"ERROR_REASON_VERSION_DESTROYED":         19,
-		"ERROR_REASON_USAGE_NOT_ALLOWED":         20,
-		"ERROR_REASON_HOST_NOT_ALLOWED":          21,
 		"ERROR_REASON_KEY_NOT_USABLE":            22,
 		"ERROR_REASON_BODY_NOT_ENCRYPTABLE":      23,
 		"ERROR_REASON_DECRYPTION_FAILED":         24,
 		"ERROR_REASON_INVALID_EXCHANGE":          25,
 		"ERROR_REASON_VAULT_UNAVAILABLE":         26,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":         27,
-		"ERROR_REASON_OVERLOADED":                28,
-		"ERROR_REASON_DEADLINE":                  29,
-		"ERROR_REASON_CANCELLED":                 30,
-		"ERROR_REASON_UNAVAILABLE":               31,
-		"ERROR_REASON_INTERNAL":                  32,
-		"ERROR_REASON_ROUTE_NOT_FOUND":           33,
-		"ERROR_REASON_METHOD_NOT_ALLOWED":        34,
-		"ERROR_REASON_MALFORMED_JSON":            35,
 		"ERROR_REASON_VERIFICATION_FAILED":       36,
-		"ERROR_REASON_RATE_LIMITED":              37,
 		"ERROR_REASON_SIGNATURE_INVALID":         38,
-		"ERROR_REASON_KEY_PURPOSE_FIXED":         39,
-		"ERROR_REASON_KEY_NOT_SHARED":            40,
-		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":       41,
 		"ERROR_REASON_SUPER_ADMIN_REQUIRED":      42,
-		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED":    50,
 		"ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE":    60,
 	}
 )
@@ -292,54 +154,26 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xc5\f\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xff\v\n" +
 	"\vErrorReason\x12\x1c\n" +
-	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
-	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
-	"\x1fERROR_REASON_INVALID_PAGE_TOKEN\x10\x02\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x03\x12$\n" +
-	" ERROR_REASON_CREDENTIALS_MISSING\x10\x04\x12$\n" +
-	" ERROR_REASON_CREDENTIALS_INVALID\x10\x05\x12\"\n" +
-	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x06\x12#\n" +
+	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fERROR_REASON_ENDPOINT_NOT_FOUND\x10\a\x12 \n" +
-	"\x1cERROR_REASON_ENDPOINT_EXISTS\x10\b\x12\x1e\n" +
-	"\x1aERROR_REASON_ETAG_MISMATCH\x10\t\x12\x1b\n" +
-	"\x17ERROR_REASON_CONTENTION\x10\n" +
-	"\x12)\n" +
+	"\x1cERROR_REASON_ENDPOINT_EXISTS\x10\b\x12)\n" +
 	"%ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED\x10\v\x12(\n" +
 	"$ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED\x10\f\x12&\n" +
 	"\"ERROR_REASON_ENDPOINT_NOT_VERIFIED\x10\r\x12$\n" +
 	" ERROR_REASON_ENDPOINT_NOT_ACTIVE\x10\x0e\x12*\n" +
-	"&ERROR_REASON_ENCRYPTION_NOT_CONFIGURED\x10\x0f\x12!\n" +
-	"\x1dERROR_REASON_SECRET_NOT_FOUND\x10\x10\x12\"\n" +
-	"\x1eERROR_REASON_VERSION_NOT_FOUND\x10\x11\x12!\n" +
-	"\x1dERROR_REASON_VERSION_DISABLED\x10\x12\x12\"\n" +
-	"\x1eERROR_REASON_VERSION_DESTROYED\x10\x13\x12\"\n" +
-	"\x1eERROR_REASON_USAGE_NOT_ALLOWED\x10\x14\x12!\n" +
-	"\x1dERROR_REASON_HOST_NOT_ALLOWED\x10\x15\x12\x1f\n" +
+	"&ERROR_REASON_ENCRYPTION_NOT_CONFIGURED\x10\x0f\x12\x1f\n" +
 	"\x1bERROR_REASON_KEY_NOT_USABLE\x10\x16\x12%\n" +
 	"!ERROR_REASON_BODY_NOT_ENCRYPTABLE\x10\x17\x12\"\n" +
 	"\x1eERROR_REASON_DECRYPTION_FAILED\x10\x18\x12!\n" +
 	"\x1dERROR_REASON_INVALID_EXCHANGE\x10\x19\x12\"\n" +
-	"\x1eERROR_REASON_VAULT_UNAVAILABLE\x10\x1a\x12\"\n" +
-	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10\x1b\x12\x1b\n" +
-	"\x17ERROR_REASON_OVERLOADED\x10\x1c\x12\x19\n" +
-	"\x15ERROR_REASON_DEADLINE\x10\x1d\x12\x1a\n" +
-	"\x16ERROR_REASON_CANCELLED\x10\x1e\x12\x1c\n" +
-	"\x18ERROR_REASON_UNAVAILABLE\x10\x1f\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10 \x12 \n" +
-	"\x1cERROR_REASON_ROUTE_NOT_FOUND\x10!\x12#\n" +
-	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\"\x12\x1f\n" +
-	"\x1bERROR_REASON_MALFORMED_JSON\x10#\x12$\n" +
-	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\x1d\n" +
-	"\x19ERROR_REASON_RATE_LIMITED\x10%\x12\"\n" +
-	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10'\x12\x1f\n" +
-	"\x1bERROR_REASON_KEY_NOT_SHARED\x10(\x12$\n" +
-	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10)\x12%\n" +
+	"\x1eERROR_REASON_VAULT_UNAVAILABLE\x10\x1a\x12$\n" +
+	" ERROR_REASON_VERIFICATION_FAILED\x10$\x12\"\n" +
+	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12%\n" +
 	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*\x12'\n" +
-	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x102\x12'\n" +
-	"#ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE\x10<BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"#ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE\x10<\"\x04\b\x01\x10\x06\"\x04\b\t\x10\n" +
+	"\"\x04\b\x10\x10\x15\"\x04\b\x1b\x10#\"\x04\b%\x10%\"\x04\b'\x10)\"\x04\b2\x102*\x1aERROR_REASON_INVALID_FIELD*\x1fERROR_REASON_INVALID_PAGE_TOKEN*\x1eERROR_REASON_REQUEST_ID_REUSED* ERROR_REASON_CREDENTIALS_MISSING* ERROR_REASON_CREDENTIALS_INVALID*\x1eERROR_REASON_PERMISSION_DENIED*\x1aERROR_REASON_ETAG_MISMATCH*\x17ERROR_REASON_CONTENTION*\x1dERROR_REASON_SECRET_NOT_FOUND*\x1eERROR_REASON_VERSION_NOT_FOUND*\x1dERROR_REASON_VERSION_DISABLED*\x1eERROR_REASON_VERSION_DESTROYED*\x1eERROR_REASON_USAGE_NOT_ALLOWED*\x1dERROR_REASON_HOST_NOT_ALLOWED*\x1eERROR_REASON_MESSAGE_TOO_LARGE*\x17ERROR_REASON_OVERLOADED*\x15ERROR_REASON_DEADLINE*\x16ERROR_REASON_CANCELLED*\x18ERROR_REASON_UNAVAILABLE*\x15ERROR_REASON_INTERNAL*\x1cERROR_REASON_ROUTE_NOT_FOUND*\x1fERROR_REASON_METHOD_NOT_ALLOWED*\x1bERROR_REASON_MALFORMED_JSON*\x19ERROR_REASON_RATE_LIMITED*\x1eERROR_REASON_KEY_PURPOSE_FIXED*\x1bERROR_REASON_KEY_NOT_SHARED* ERROR_REASON_KEY_PURPOSE_UNKNOWN*#ERROR_REASON_NONCE_BUDGET_EXHAUSTEDBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_errors_proto_rawDescOnce sync.Once

@@ -24,17 +24,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What may be done with an endpoint.
+// The states of an endpoint.
 type Endpoint_State int32
 
 const (
 	// Never returned. In a filter: any state.
 	Endpoint_STATE_UNSPECIFIED Endpoint_State = 0
-	// New, or changed in a way that undid its verification. Not in use.
+	// New, or changed in a way that removed its verification. Not in use.
 	Endpoint_STATE_PENDING Endpoint_State = 1
 	// In use.
 	Endpoint_STATE_ACTIVE Endpoint_State = 2
-	// Switched off; `state_reason` says why.
+	// Deactivated; `state_reason` states the reason.
 	Endpoint_STATE_INACTIVE Endpoint_State = 3
 )
 
@@ -81,19 +81,19 @@ func (Endpoint_State) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// The ways.
+// The methods.
 type Verification_Method int32
 
 const (
 	// Not verified.
 	Verification_METHOD_UNSPECIFIED Verification_Method = 0
-	// A super admin approved it.
+	// Approved by a super admin.
 	Verification_METHOD_MANUAL Verification_Method = 1
 	// A DNS TXT record.
 	Verification_METHOD_DNS Verification_Method = 2
 	// A file below `/.well-known/`.
 	Verification_METHOD_FILE Verification_Method = 3
-	// An answer to a nonce.
+	// A response to a nonce.
 	Verification_METHOD_WEB_TOKEN Verification_Method = 4
 )
 
@@ -142,16 +142,15 @@ func (Verification_Method) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 0}
 }
 
-// How the last check went. Approval by hand is not checked again.
+// The result of the last check. Manual approval is not checked again.
 type Verification_Health int32
 
 const (
 	// Not checked again.
 	Verification_HEALTH_UNSPECIFIED Verification_Health = 0
-	// The proof is in place.
+	// The proof was found.
 	Verification_HEALTH_OK Verification_Health = 1
-	// The proof was not found when last looked for. The endpoint stays in use until
-	// `grace_time`.
+	// The last check did not find the proof. The endpoint remains in use until `grace_time`.
 	Verification_HEALTH_DEGRADED Verification_Health = 2
 )
 
@@ -196,7 +195,7 @@ func (Verification_Health) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{7, 1}
 }
 
-// What was done.
+// The kind of change.
 type EndpointChange_Action int32
 
 const (
@@ -210,13 +209,13 @@ const (
 	EndpointChange_ACTION_DELETED EndpointChange_Action = 3
 	// The endpoint was verified by approval.
 	EndpointChange_ACTION_APPROVED EndpointChange_Action = 4
-	// The endpoint was switched on.
+	// The endpoint was activated.
 	EndpointChange_ACTION_ACTIVATED EndpointChange_Action = 5
-	// The endpoint was switched off.
+	// The endpoint was deactivated.
 	EndpointChange_ACTION_DEACTIVATED EndpointChange_Action = 6
 	// The endpoint was verified by a proof.
 	EndpointChange_ACTION_VERIFIED EndpointChange_Action = 7
-	// The proof was not found any more.
+	// The proof was no longer found.
 	EndpointChange_ACTION_DEGRADED EndpointChange_Action = 8
 	// The proof was found again.
 	EndpointChange_ACTION_RECOVERED EndpointChange_Action = 9
@@ -224,8 +223,8 @@ const (
 	EndpointChange_ACTION_TESTED EndpointChange_Action = 10
 	// A sample was diagnosed.
 	EndpointChange_ACTION_DIAGNOSED EndpointChange_Action = 11
-	// What the keys of an endpoint that was saved by an earlier release are used for, or the
-	// port that its credentials are sent to, was put on record.
+	// The allowlist reported the purposes of the keys, or the port of the credentials, of an
+	// endpoint that an earlier release had saved.
 	EndpointChange_ACTION_PURPOSES_REPORTED EndpointChange_Action = 12
 )
 
@@ -290,83 +289,79 @@ func (EndpointChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_resources_proto_rawDescGZIP(), []int{8, 0}
 }
 
-// An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
-// most 48 secrets in all.
+// An Endpoint is a partner's HTTP endpoint that the platform may call. It refers to at most 48
+// secrets in all.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both ids
-	// are 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-	// alphanumeric. On create the server builds it from `parent` and `endpoint_id`.
+	// The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both IDs are 1-128
+	// characters of `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On
+	// create, the server builds the name from `parent` and `endpoint_id`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Identifies this life of the name. 26 characters, chosen by the server.
+	// Identifies this incarnation of the name. 26 characters, assigned by the server.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// A name for people. At most 128 characters, none a control character.
+	// A display name. At most 128 characters without control characters.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What the endpoint is, in words. At most 1,024 characters, of control characters
-	// tabs and line ends only.
+	// A description. At most 1,024 characters; the only control characters allowed are tabs and line
+	// ends.
 	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	// Free labels. At most 64; keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`,
-	// `.` and start with a letter; values are at most 63 of `A-Za-z0-9`, `-`, `_`, `.`.
+	// Labels. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`, and start
+	// with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The HTTP methods that may be used, 1-8 of `GET`, `POST`, `PUT`, `PATCH`,
-	// `DELETE`, `HEAD`, `OPTIONS`.
+	// The allowed HTTP methods, 1-8 of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS`.
 	Methods []string `protobuf:"bytes,6,rep,name=methods,proto3" json:"methods,omitempty"`
-	// The absolute https URL, without user info, query or fragment. A path that
-	// ends in `/*` stands for everything below it. Stored normalised: lower-case
-	// host in its ASCII form, no default port, no dot segments, upper-case
-	// percent-encoding. At most 2,048 bytes.
+	// The absolute https URL without user info, query, or fragment. A path that ends in `/*`
+	// includes everything below it. Stored in normalized form: lower-case host in its ASCII form, no
+	// default port, no dot segments, upper-case percent-encoding. At most 2,048 bytes.
 	Url string `protobuf:"bytes,7,opt,name=url,proto3" json:"url,omitempty"`
-	// Headers that go with every request. At most 32. Headers that frame a message or
-	// name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-	// and their like) are refused. A value under a name that usually carries a
-	// credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
-	// end in `key`, `token` or `secret`), and a value that looks like key material (see
-	// Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
-	// or a `public_reason`.
+	// Headers of every request. At most 32. Headers that frame a message or name its receiver, such
+	// as `Host`, `Content-Type`, `Content-Length`, and `Transfer-Encoding`, are refused. Two kinds
+	// of literal values are refused with DIRECT_KEY_NOT_SUPPORTED: values of a name that usually
+	// carries a credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all names
+	// that end in `key`, `token`, or `secret`), and values that look like key material (see
+	// Encryption). Use a `secret` instead, or state a `public_reason`.
 	Headers []*Parameter `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
-	// Query parameters that go with every request. At most 32. The same values are refused.
+	// Query parameters of every request. At most 32. The rules for header values apply.
 	QueryParameters []*Parameter `protobuf:"bytes,9,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty"`
 	// The content type of bodies before encryption.
 	ContentType string `protobuf:"bytes,10,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// Whether the endpoint is in use.
+	// The state.
 	State Endpoint_State `protobuf:"varint,11,opt,name=state,proto3,enum=keyward.allowlist.v1.Endpoint_State" json:"state,omitempty"`
-	// Why it is in that state, in words. Empty where there is nothing to say.
+	// The reason for the state, as text. May be empty.
 	StateReason string `protobuf:"bytes,12,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
-	// How it was established that the endpoint is the partner's.
+	// The proof that the endpoint belongs to the partner.
 	Verification *Verification `protobuf:"bytes,13,opt,name=verification,proto3" json:"verification,omitempty"`
-	// How bodies are protected. Unset: there is nothing to encrypt, and Encrypt and
-	// Decrypt answer ENCRYPTION_NOT_CONFIGURED.
+	// How bodies are protected. If unset, Encrypt and Decrypt return ENCRYPTION_NOT_CONFIGURED.
 	Encryption *Encryption `protobuf:"bytes,14,opt,name=encryption,proto3" json:"encryption,omitempty"`
 	// When the endpoint was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Changes with every change of the endpoint. Send it back to act only on what
-	// you saw; a mismatch is ABORTED, ETAG_MISMATCH. Empty means: whatever is there.
+	// Changes with every change of the endpoint. Send it back to change only the revision that you
+	// read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any revision.
 	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Values put into each JSON request body, before it is encrypted, from CREDENTIAL
-	// secrets. At most 16.
+	// Values of CREDENTIAL secrets to insert into each JSON request body before encryption. At most
+	// 16.
 	BodyValues []*BodyValue `protobuf:"bytes,18,rep,name=body_values,json=bodyValues,proto3" json:"body_values,omitempty"`
-	// What proves that the endpoint is the partner's: publish one of these and call
-	// VerifyEndpoint. Set by GetEndpoint only, while there is something to prove, and
-	// not shown to members.
+	// The challenge that proves that the endpoint belongs to the partner. Publish one of its proofs
+	// and call VerifyEndpoint. Returned by GetEndpoint only, while a proof is due, and not to
+	// members.
 	Challenge *Challenge `protobuf:"bytes,19,opt,name=challenge,proto3" json:"challenge,omitempty"`
-	// How often each key was used for this endpoint, since the allowlist began to count. Set
-	// by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
-	// used first.
+	// How often each key was used for this endpoint since the allowlist began to count. At most 64
+	// versions, most recently used first. Returned by GetEndpoint only, and not to members.
 	KeyUses []*KeyUse `protobuf:"bytes,20,rep,name=key_uses,json=keyUses,proto3" json:"key_uses,omitempty"`
-	// The last messages of the partner that did not open or verify, and messages that were not
-	// made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+	// The most recent messages of the partner that failed to decrypt or verify, and messages that
+	// failed because a key cannot be used. Newest first, at most 16, since the allowlist was
+	// started. Returned by GetEndpoint only, and not to members.
 	RecentFailures []*MessageFailure `protobuf:"bytes,21,rep,name=recent_failures,json=recentFailures,proto3" json:"recent_failures,omitempty"`
-	// What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
-	// the same. Set by GetEndpoint only, for callers who may see secrets.
+	// The purposes of the KEY secrets of this endpoint. The vault requires the same purpose from all
+	// endpoints that use a KEY. Returned by GetEndpoint only, to callers who may see secrets.
 	KeyPurposes []*KeyPurpose `protobuf:"bytes,22,rep,name=key_purposes,json=keyPurposes,proto3" json:"key_purposes,omitempty"`
-	// Why the path of `url` is public although it looks like key material (see Encryption),
-	// such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
-	// `url`, and has to be given again with each other one. At most 512 characters.
+	// Why the path of `url` is public although it looks like key material (see Encryption), such as
+	// a merchant ID of 32 hexadecimal digits. Required for such a path, not allowed otherwise. It is
+	// saved with `url`, and each new URL needs it again. At most 512 characters.
 	UrlPublicReason string `protobuf:"bytes,30,opt,name=url_public_reason,json=urlPublicReason,proto3" json:"url_public_reason,omitempty"`
-	// What to know of the configuration before the endpoint is in use, such as that changes to a
-	// message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+	// Weaknesses of the configuration, such as messages whose changes go undetected. Returned by
+	// GetEndpoint, ActivateEndpoint, and methods that save the endpoint.
 	Warnings      []*Warning `protobuf:"bytes,50,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -570,12 +565,12 @@ func (x *Endpoint) GetWarnings() []*Warning {
 	return nil
 }
 
-// A Warning tells of a weakness that a configuration may have for good reasons.
+// A Warning describes a weakness that a configuration may have for good reasons.
 type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where, such as `encryption.response.cipher`.
+	// The path of the field, such as `encryption.response.cipher`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// What may happen and what to do, as sentences.
+	// The risk and its remedy, as sentences.
 	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -632,11 +627,12 @@ type KeyUse struct {
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The version.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// In how many messages it was used with success.
+	// The number of messages for which it was used successfully.
 	Used uint64 `protobuf:"varint,3,opt,name=used,proto3" json:"used,omitempty"`
-	// In how many messages that did not open or verify it was the only or the last key tried.
+	// The number of messages that failed to decrypt or verify and for which it was the only or last
+	// key tried.
 	Failed uint64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
-	// When it was last used with success.
+	// When it was last used successfully.
 	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -707,16 +703,17 @@ func (x *KeyUse) GetLastUseTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
-// holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+// A MessageFailure shows the endpoint's owners the stage at which a message failed. It contains no
+// plaintext and no keys, and the caller of Decrypt does not see it.
 type MessageFailure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When.
+	// The time.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-	// `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
-	// authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
-	// all failures after a key was used are `decrypt`: the stages would be a padding oracle.
+	// The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`, `sign
+	// inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one
+	// stage. If nothing authenticates the ciphertext (CBC, CTR, and ECB without a MAC, PKCS #1 v1.5,
+	// OpenPGP), all failures after the use of a key are `decrypt`, because separate stages would be
+	// a padding oracle.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	// The length of the body in bytes.
 	BodyBytes uint32 `protobuf:"varint,3,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
@@ -724,11 +721,11 @@ type MessageFailure struct {
 	BodySha256 string `protobuf:"bytes,4,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
 	// The versions that were tried, such as `workspaces/w/secrets/s/versions/2`.
 	Versions []string `protobuf:"bytes,5,rep,name=versions,proto3" json:"versions,omitempty"`
-	// The id of the request, as in the server's log.
+	// The ID of the request, as in the server's log.
 	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
-	// is missing, the time is outside the tolerance, or the signature does not match; of the stage
-	// `key`, why the key cannot be used.
+	// The cause, as a sentence, if it reveals nothing. For a signature: the header is missing, the
+	// time is outside the tolerance, or the signature does not match. For the stage `key`: why the
+	// key cannot be used.
 	Cause         string `protobuf:"bytes,50,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -816,11 +813,11 @@ func (x *MessageFailure) GetCause() string {
 // A BodyValue is a credential inside a JSON request body.
 type BodyValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. What is
-	// there is replaced; the object that holds it must be there. At most 256 bytes.
+	// The path: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. An existing value is
+	// replaced. The containing object must exist. At most 256 bytes.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
-	// text becomes a JSON string.
+	// The secret: a CREDENTIAL of the endpoint's workspace that allows the endpoint's host and port.
+	// Its text becomes a JSON string.
 	Secret        *SecretRef `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -870,26 +867,26 @@ func (x *BodyValue) GetSecret() *SecretRef {
 	return nil
 }
 
-// A Challenge is what a partner publishes to prove that an endpoint is theirs. It is
-// the same for all endpoints of a workspace on one host, until it expires.
+// A Challenge lists the proofs of ownership that a partner can publish. All endpoints of a
+// workspace on one host share a challenge until it expires.
 type Challenge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of a DNS TXT record, `_keyward-challenge.{host}`. Proves the host. Empty
 	// for hosts that are addresses.
 	DnsName string `protobuf:"bytes,1,opt,name=dns_name,json=dnsName,proto3" json:"dns_name,omitempty"`
-	// The text of that record.
+	// The value of that record.
 	DnsValue string `protobuf:"bytes,2,opt,name=dns_value,json=dnsValue,proto3" json:"dns_value,omitempty"`
 	// The URL of a file, `https://{host}/.well-known/keyward-challenge/{id}`, on the
 	// endpoint's port. Proves the host.
 	FileUrl string `protobuf:"bytes,3,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
-	// The content of that file; white space around it is ignored.
+	// The content of that file. Surrounding white space is ignored.
 	FileContent string `protobuf:"bytes,4,opt,name=file_content,json=fileContent,proto3" json:"file_content,omitempty"`
-	// For a web token: a GET of the endpoint's URL with the query parameter
-	// `keyward-nonce` must answer with lower-case hexadecimal
-	// HMAC-SHA256(token, nonce) as the whole body; the key is the token's text. A URL that
-	// ends in `/*` is asked without the star. Proves that URL.
+	// The key of the web token proof. A GET of the endpoint's URL with the query parameter
+	// `keyward-nonce` must return lower-case hexadecimal HMAC-SHA256(token, nonce) as the whole
+	// body; the key is the token string itself. For a URL that ends in `/*`, the request omits the
+	// star. Proves that URL.
 	WebToken string `protobuf:"bytes,5,opt,name=web_token,json=webToken,proto3" json:"web_token,omitempty"`
-	// Until when it can be used; after that there is another one.
+	// When the challenge expires. A new challenge then replaces it.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -979,10 +976,10 @@ type Parameter struct {
 	//	*Parameter_Secret
 	//	*Parameter_Value
 	Source isParameter_Source `protobuf_oneof:"source"`
-	// Why the value is public although its name usually carries a credential or it looks
-	// like key material, such as a merchant's thumbprint. Unset unless that is so. Private
-	// keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
-	// `password` or `authorization` are never public. At most 512 characters.
+	// Why the value is public although its name usually carries a credential or it looks like key
+	// material, such as a merchant's thumbprint. Required for such a value, not allowed otherwise.
+	// Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+	// as `password` or `authorization` are never public. At most 512 characters.
 	PublicReason  *string `protobuf:"bytes,20,opt,name=public_reason,json=publicReason,proto3,oneof" json:"public_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1062,14 +1059,14 @@ type isParameter_Source interface {
 }
 
 type Parameter_Secret struct {
-	// A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's
-	// host. Senders get its value in the answer of Encrypt; people never see it.
+	// A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's host. Encrypt
+	// returns its value to senders. People never see it.
 	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3,oneof"`
 }
 
 type Parameter_Value struct {
-	// The value itself: printable ASCII, at most 1,024 characters. Everyone who
-	// sees the endpoint sees it.
+	// The literal value: printable ASCII, at most 1,024 characters. Everyone who can read the
+	// endpoint can read it.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3,oneof"`
 }
 
@@ -1077,22 +1074,22 @@ func (*Parameter_Secret) isParameter_Source() {}
 
 func (*Parameter_Value) isParameter_Source() {}
 
-// Verification says how it was established that an endpoint's host is the partner's.
+// Verification records how the ownership of an endpoint's host was proven.
 type Verification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The way; unspecified while the endpoint is not verified. A change of scheme, host
-	// or port undoes it; where only the URL was vouched for or proven (MANUAL,
-	// WEB_TOKEN), so does a change of path.
+	// The method; unspecified while the endpoint is not verified. A change of the scheme, host, or
+	// port removes the verification. So does a change of the path if only the URL was verified
+	// (MANUAL, WEB_TOKEN).
 	Method Verification_Method `protobuf:"varint,1,opt,name=method,proto3,enum=keyward.allowlist.v1.Verification_Method" json:"method,omitempty"`
-	// Who verified it.
+	// The principal that verified it.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
-	// When.
+	// The time.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
-	// How the last check went.
+	// The result of the last check.
 	Health Verification_Health `protobuf:"varint,4,opt,name=health,proto3,enum=keyward.allowlist.v1.Verification_Health" json:"health,omitempty"`
-	// When the proof was last looked for.
+	// The time of the last check.
 	CheckTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
-	// When a degraded endpoint is switched off.
+	// When a degraded endpoint will be deactivated.
 	GraceTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=grace_time,json=graceTime,proto3" json:"grace_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1170,21 +1167,21 @@ func (x *Verification) GetGraceTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// An EndpointChange is one entry of the change log. Entries are never altered
-// and outlive the endpoint.
+// An EndpointChange is an entry of the change log. Entries are never altered, and remain after the
+// endpoint is deleted.
 type EndpointChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The position in the log: 0 is the first change the allowlist ever made.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// When the change was made.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// Who made it.
+	// The principal that made it.
 	Actor *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// What was done.
+	// The kind of change.
 	Action EndpointChange_Action `protobuf:"varint,4,opt,name=action,proto3,enum=keyward.allowlist.v1.EndpointChange_Action" json:"action,omitempty"`
 	// The endpoint's resource name.
 	Endpoint string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// The endpoint's uid: tells apart two lives of one name.
+	// The endpoint's uid, which distinguishes incarnations of one name.
 	Uid string `protobuf:"bytes,6,opt,name=uid,proto3" json:"uid,omitempty"`
 	// The names of the fields that changed.
 	ChangedFields []string `protobuf:"bytes,7,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
@@ -1200,12 +1197,12 @@ type EndpointChange struct {
 	OldUrl string `protobuf:"bytes,12,opt,name=old_url,json=oldUrl,proto3" json:"old_url,omitempty"`
 	// The URL after the change; set if it changed.
 	NewUrl string `protobuf:"bytes,13,opt,name=new_url,json=newUrl,proto3" json:"new_url,omitempty"`
-	// The secrets that the endpoint refers to after the change; set if they or the
-	// encryption changed.
+	// The secrets that the endpoint refers to after the change. Set if they or the encryption
+	// changed.
 	Secrets []string `protobuf:"bytes,14,rep,name=secrets,proto3" json:"secrets,omitempty"`
-	// Why, in the words of who made the change.
+	// The reason that the caller gave.
 	Reason string `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The id of the request that made the change, as in the server's logs.
+	// The ID of the request that made the change, as in the server's log.
 	RequestId     string `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1353,17 +1350,16 @@ func (x *EndpointChange) GetRequestId() string {
 	return ""
 }
 
-// An Actor is who made a change, as the server authenticated them.
+// An Actor is the authenticated principal that made a change.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The issuer and subject of a token, or a SPIFFE id; `system` for what the
-	// server did by itself.
+	// The issuer and subject of a token, or a SPIFFE ID; `system` for changes by the server itself.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The roles held in the resource's workspace, such as `owner`.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
-	// How the caller was authenticated: `oidc`, `mtls` or `system`.
+	// How the caller authenticated: `oidc` or `mtls`; `system` for the server itself.
 	Authentication string `protobuf:"bytes,3,opt,name=authentication,proto3" json:"authentication,omitempty"`
-	// The network address the request came from.
+	// The network address of the caller.
 	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -21,121 +21,47 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's
-// errors (domain `keyward.dev`). On the wire the reason is the name without
-// `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+// ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's errors (domain
+// `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+// without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
 type ErrorReason int32
 
 const (
 	// Never sent.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// INVALID_ARGUMENT. A field is malformed; google.rpc.BadRequest names the
-	// fields. Input is never repeated.
-	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 1
-	// INVALID_ARGUMENT. The page token is not one of ours, is of another request
-	// or caller, or has expired. Start at the first page.
-	ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN ErrorReason = 2
-	// INVALID_ARGUMENT. The request id was used for another request in the last 24 hours.
-	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 3
-	// UNAUTHENTICATED. No credentials came with the request.
-	ErrorReason_ERROR_REASON_CREDENTIALS_MISSING ErrorReason = 4
-	// UNAUTHENTICATED. The credentials are not valid (expired, unknown issuer,
-	// wrong audience, malformed, or two at once). Which, is in the server's log.
-	ErrorReason_ERROR_REASON_CREDENTIALS_INVALID ErrorReason = 5
-	// PERMISSION_DENIED. The caller may not do this here, or it does not exist.
-	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 6
-	// NOT_FOUND. No such secret, or the name has another uid by now.
-	ErrorReason_ERROR_REASON_SECRET_NOT_FOUND ErrorReason = 7
-	// NOT_FOUND. The secret has no such version.
-	ErrorReason_ERROR_REASON_VERSION_NOT_FOUND ErrorReason = 8
 	// ALREADY_EXISTS. The name is taken.
 	ErrorReason_ERROR_REASON_SECRET_EXISTS ErrorReason = 9
-	// ABORTED. The secret changed since it was read. Metadata: `etag`, the current one.
-	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 10
-	// ABORTED, with google.rpc.RetryInfo. Too many changes at once; try again.
-	ErrorReason_ERROR_REASON_CONTENTION ErrorReason = 11
 	// FAILED_PRECONDITION. Something refers to the secret. Metadata: `referrers`,
 	// the first 10 names joined by a comma and a space, and `count`, up to 1,000.
 	ErrorReason_ERROR_REASON_SECRET_IN_USE ErrorReason = 12
-	// FAILED_PRECONDITION. The version is disabled. Metadata of ResolveSecret for the current
-	// version: `previous_versions`, what ResolveSecretResponse.previous would be, each as
-	// number, space and replace time (RFC 3339), joined by a comma and a space; none: not there.
-	ErrorReason_ERROR_REASON_VERSION_DISABLED ErrorReason = 13
-	// FAILED_PRECONDITION. The version is destroyed. Metadata as of VERSION_DISABLED.
-	ErrorReason_ERROR_REASON_VERSION_DESTROYED ErrorReason = 14
-	// FAILED_PRECONDITION. The secret may not be used for this. Metadata: `usage`, the secret's.
-	ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED ErrorReason = 15
-	// FAILED_PRECONDITION. The credential may not be sent to this host and port. Metadata:
-	// `host`, what `allowed_hosts` would have to name.
-	ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED ErrorReason = 16
 	// PERMISSION_DENIED. The calling workload holds no binding to the secret.
 	ErrorReason_ERROR_REASON_NOT_BOUND ErrorReason = 17
-	// RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
-	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 18
-	// RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The write queue is full.
-	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 19
-	// DEADLINE_EXCEEDED. The request took longer than its deadline. A change may or may not have been made.
-	ErrorReason_ERROR_REASON_DEADLINE ErrorReason = 20
-	// CANCELLED. The caller went away. A change may or may not have been made.
-	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 21
-	// UNAVAILABLE, with google.rpc.RetryInfo. The server is stopping or cannot write.
-	ErrorReason_ERROR_REASON_UNAVAILABLE ErrorReason = 22
-	// INTERNAL. Something else went wrong. google.rpc.RequestInfo carries the id to look for in the server's log.
-	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 23
-	// NOT_FOUND (404). The JSON front door knows no such route.
-	ErrorReason_ERROR_REASON_ROUTE_NOT_FOUND ErrorReason = 24
-	// UNIMPLEMENTED (405). The route exists, but not with this HTTP method.
-	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 25
-	// INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
-	ErrorReason_ERROR_REASON_MALFORMED_JSON ErrorReason = 26
-	// OUT_OF_RANGE. The position of a watch is too old or of another epoch. Drop what
-	// is kept and begin without a position.
+	// OUT_OF_RANGE. The position of a watch is too old or belongs to another epoch. Drop the cache
+	// and start without a position.
 	ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE ErrorReason = 27
-	// RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-	// requests in a second, or has too many under way; requests under way of the caller, of
-	// the workspace or of the address hold too many bytes; or too many credentials from the
-	// address were not accepted. Metadata: `quota`, whose is used up: `caller`, `workspace` or
-	// `address`.
-	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 28
-	// FAILED_PRECONDITION. The version is not destroyed because it is in use: the secret is
-	// bound and the version is the current one, or was within the last 24 hours, or is named
-	// by a binding; or it was used within the last 24 hours.
-	// Metadata: `reference_count`, and `last_use_time` (RFC 3339) if a use was reported.
+	// FAILED_PRECONDITION. The version cannot be destroyed because it is in use: the secret is bound
+	// and the version is the current one, was current within the last 24 hours, or is pinned by a
+	// binding; or the version was used within the last 24 hours. Metadata: `reference_count`, and
+	// `last_use_time` (RFC 3339) if a use was reported.
 	ErrorReason_ERROR_REASON_VERSION_IN_USE ErrorReason = 29
-	// FAILED_PRECONDITION. The KEY already serves another purpose, or its derivation needs more
-	// iterations. A KEY serves only one purpose: ask the partner for another key and store it.
-	// Metadata: `chains`, the KEY's purpose, joined by a comma and a space, if it is known;
-	// `requested`, the chains of the request; and `min_cost`, the minimum number of iterations, if
-	// there is one.
-	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 30
-	// FAILED_PRECONDITION. The KEY serves the endpoints of another host. A super admin can make
-	// it `shared`. Metadata: `host`, the one that it serves.
-	ErrorReason_ERROR_REASON_KEY_NOT_SHARED ErrorReason = 31
-	// FAILED_PRECONDITION. The KEY was bound before purposes were recorded. It takes no new
-	// referrer until the allowlist has reported its purpose, and none at all if it turns out to
-	// serve several purposes.
-	ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN ErrorReason = 32
-	// FAILED_PRECONDITION. Another secret in the workspace has this value and uses it for another
-	// purpose. Use that secret, or ask the partner for another value. Binding a KEY whose value
-	// another secret uses for another purpose returns KEY_PURPOSE_FIXED. After 5 of these
-	// refusals in an hour, storing KEY values in the workspace returns RATE_LIMITED for a while.
+	// FAILED_PRECONDITION. Another secret in the workspace has this value with another purpose. Use
+	// that secret, or ask the partner for another value. Binding a KEY whose value another secret
+	// uses for another purpose returns KEY_PURPOSE_FIXED. After 5 of these refusals in an hour,
+	// storing KEY values in the workspace returns RATE_LIMITED for some time.
 	ErrorReason_ERROR_REASON_VALUE_IN_USE ErrorReason = 33
-	// FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
-	// as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
-	ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED ErrorReason = 36
-	// FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or they are all the same, and
-	// `weak_reason` does not acknowledge it. google.rpc.BadRequest names the field.
+	// FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or all bytes are equal, and `weak_reason`
+	// does not acknowledge it. google.rpc.BadRequest names the field.
 	ErrorReason_ERROR_REASON_WEAK_KEY ErrorReason = 39
 	// FAILED_PRECONDITION. The workspace requires sealed values, and this one is not sealed. Seal
 	// it to a key that GetSealing returns, or let the vault generate one.
 	ErrorReason_ERROR_REASON_SEALING_REQUIRED ErrorReason = 40
-	// INVALID_ARGUMENT. The vault does not take the sealed value: it has no such key
-	// (google.rpc.BadRequest names `key_id`), the time is over (`seal_time`), the value was used
-	// before, or it does not open. Seal the value again.
+	// INVALID_ARGUMENT. The sealed value cannot be used: the vault does not have the key
+	// (google.rpc.BadRequest names `key_id`), the value has expired (`seal_time`), was already used,
+	// or does not decrypt. Seal the value again.
 	ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED ErrorReason = 41
 	// INVALID_ARGUMENT. The value is a key in a form that nothing can use, such as an encrypted
-	// private key. google.rpc.BadRequest names the field and says what to do, with a command where
-	// there is one. Metadata: `form`, such as `ENCRYPTED_PRIVATE_KEY`.
+	// private key. google.rpc.BadRequest names the field and the remedy, with a command if one
+	// helps. Metadata: `form`, such as `ENCRYPTED_PRIVATE_KEY`.
 	ErrorReason_ERROR_REASON_KEY_FORM_NOT_USABLE ErrorReason = 50
 )
 
@@ -143,85 +69,29 @@ const (
 var (
 	ErrorReason_name = map[int32]string{
 		0:  "ERROR_REASON_UNSPECIFIED",
-		1:  "ERROR_REASON_INVALID_FIELD",
-		2:  "ERROR_REASON_INVALID_PAGE_TOKEN",
-		3:  "ERROR_REASON_REQUEST_ID_REUSED",
-		4:  "ERROR_REASON_CREDENTIALS_MISSING",
-		5:  "ERROR_REASON_CREDENTIALS_INVALID",
-		6:  "ERROR_REASON_PERMISSION_DENIED",
-		7:  "ERROR_REASON_SECRET_NOT_FOUND",
-		8:  "ERROR_REASON_VERSION_NOT_FOUND",
 		9:  "ERROR_REASON_SECRET_EXISTS",
-		10: "ERROR_REASON_ETAG_MISMATCH",
-		11: "ERROR_REASON_CONTENTION",
 		12: "ERROR_REASON_SECRET_IN_USE",
-		13: "ERROR_REASON_VERSION_DISABLED",
-		14: "ERROR_REASON_VERSION_DESTROYED",
-		15: "ERROR_REASON_USAGE_NOT_ALLOWED",
-		16: "ERROR_REASON_HOST_NOT_ALLOWED",
 		17: "ERROR_REASON_NOT_BOUND",
-		18: "ERROR_REASON_MESSAGE_TOO_LARGE",
-		19: "ERROR_REASON_OVERLOADED",
-		20: "ERROR_REASON_DEADLINE",
-		21: "ERROR_REASON_CANCELLED",
-		22: "ERROR_REASON_UNAVAILABLE",
-		23: "ERROR_REASON_INTERNAL",
-		24: "ERROR_REASON_ROUTE_NOT_FOUND",
-		25: "ERROR_REASON_METHOD_NOT_ALLOWED",
-		26: "ERROR_REASON_MALFORMED_JSON",
 		27: "ERROR_REASON_POSITION_OUT_OF_RANGE",
-		28: "ERROR_REASON_RATE_LIMITED",
 		29: "ERROR_REASON_VERSION_IN_USE",
-		30: "ERROR_REASON_KEY_PURPOSE_FIXED",
-		31: "ERROR_REASON_KEY_NOT_SHARED",
-		32: "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		33: "ERROR_REASON_VALUE_IN_USE",
-		36: "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 		39: "ERROR_REASON_WEAK_KEY",
 		40: "ERROR_REASON_SEALING_REQUIRED",
 		41: "ERROR_REASON_SEALED_VALUE_REFUSED",
 		50: "ERROR_REASON_KEY_FORM_NOT_USABLE",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":            0,
-		"ERROR_REASON_INVALID_FIELD":          1,
-		"ERROR_REASON_INVALID_PAGE_TOKEN":     2,
-		"ERROR_REASON_REQUEST_ID_REUSED":      3,
-		"ERROR_REASON_CREDENTIALS_MISSING":    4,
-		"ERROR_REASON_CREDENTIALS_INVALID":    5,
-		"ERROR_REASON_PERMISSION_DENIED":      6,
-		"ERROR_REASON_SECRET_NOT_FOUND":       7,
-		"ERROR_REASON_VERSION_NOT_FOUND":      8,
-		"ERROR_REASON_SECRET_EXISTS":          9,
-		"ERROR_REASON_ETAG_MISMATCH":          10,
-		"ERROR_REASON_CONTENTION":             11,
-		"ERROR_REASON_SECRET_IN_USE":          12,
-		"ERROR_REASON_VERSION_DISABLED":       13,
-		"ERROR_REASON_VERSION_DESTROYED":      14,
-		"ERROR_REASON_USAGE_NOT_ALLOWED":      15,
-		"ERROR_REASON_HOST_NOT_ALLOWED":       16,
-		"ERROR_REASON_NOT_BOUND":              17,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":      18,
-		"ERROR_REASON_OVERLOADED":             19,
-		"ERROR_REASON_DEADLINE":               20,
-		"ERROR_REASON_CANCELLED":              21,
-		"ERROR_REASON_UNAVAILABLE":            22,
-		"ERROR_REASON_INTERNAL":               23,
-		"ERROR_REASON_ROUTE_NOT_FOUND":        24,
-		"ERROR_REASON_METHOD_NOT_ALLOWED":     25,
-		"ERROR_REASON_MALFORMED_JSON":         26,
-		"ERROR_REASON_POSITION_OUT_OF_RANGE":  27,
-		"ERROR_REASON_RATE_LIMITED":           28,
-		"ERROR_REASON_VERSION_IN_USE":         29,
-		"ERROR_REASON_KEY_PURPOSE_FIXED":      30,
-		"ERROR_REASON_KEY_NOT_SHARED":         31,
-		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":    32,
-		"ERROR_REASON_VALUE_IN_USE":           33,
-		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED": 36,
-		"ERROR_REASON_WEAK_KEY":               39,
-		"ERROR_REASON_SEALING_REQUIRED":       40,
-		"ERROR_REASON_SEALED_VALUE_REFUSED":   41,
-		"ERROR_REASON_KEY_FORM_NOT_USABLE":    50,
+		"ERROR_REASON_UNSPECIFIED":           0,
+		"ERROR_REASON_SECRET_EXISTS":         9,
+		"ERROR_REASON_SECRET_IN_USE":         12,
+		"ERROR_REASON_NOT_BOUND":             17,
+		"ERROR_REASON_POSITION_OUT_OF_RANGE": 27,
+		"ERROR_REASON_VERSION_IN_USE":        29,
+		"ERROR_REASON_VALUE_IN_USE":          33,
+		"ERROR_REASON_WEAK_KEY":              39,
+		"ERROR_REASON_SEALING_REQUIRED":      40,
+		"ERROR_REASON_SEALED_VALUE_REFUSED":  41,
+		"ERROR_REASON_KEY_FORM_NOT_USABLE":   50,
 	}
 )
 
@@ -256,49 +126,20 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xb1\n" +
-	"\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xeb\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
-	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
-	"\x1fERROR_REASON_INVALID_PAGE_TOKEN\x10\x02\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x03\x12$\n" +
-	" ERROR_REASON_CREDENTIALS_MISSING\x10\x04\x12$\n" +
-	" ERROR_REASON_CREDENTIALS_INVALID\x10\x05\x12\"\n" +
-	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x06\x12!\n" +
-	"\x1dERROR_REASON_SECRET_NOT_FOUND\x10\a\x12\"\n" +
-	"\x1eERROR_REASON_VERSION_NOT_FOUND\x10\b\x12\x1e\n" +
 	"\x1aERROR_REASON_SECRET_EXISTS\x10\t\x12\x1e\n" +
-	"\x1aERROR_REASON_ETAG_MISMATCH\x10\n" +
-	"\x12\x1b\n" +
-	"\x17ERROR_REASON_CONTENTION\x10\v\x12\x1e\n" +
-	"\x1aERROR_REASON_SECRET_IN_USE\x10\f\x12!\n" +
-	"\x1dERROR_REASON_VERSION_DISABLED\x10\r\x12\"\n" +
-	"\x1eERROR_REASON_VERSION_DESTROYED\x10\x0e\x12\"\n" +
-	"\x1eERROR_REASON_USAGE_NOT_ALLOWED\x10\x0f\x12!\n" +
-	"\x1dERROR_REASON_HOST_NOT_ALLOWED\x10\x10\x12\x1a\n" +
-	"\x16ERROR_REASON_NOT_BOUND\x10\x11\x12\"\n" +
-	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10\x12\x12\x1b\n" +
-	"\x17ERROR_REASON_OVERLOADED\x10\x13\x12\x19\n" +
-	"\x15ERROR_REASON_DEADLINE\x10\x14\x12\x1a\n" +
-	"\x16ERROR_REASON_CANCELLED\x10\x15\x12\x1c\n" +
-	"\x18ERROR_REASON_UNAVAILABLE\x10\x16\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x17\x12 \n" +
-	"\x1cERROR_REASON_ROUTE_NOT_FOUND\x10\x18\x12#\n" +
-	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x19\x12\x1f\n" +
-	"\x1bERROR_REASON_MALFORMED_JSON\x10\x1a\x12&\n" +
-	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1d\n" +
-	"\x19ERROR_REASON_RATE_LIMITED\x10\x1c\x12\x1f\n" +
-	"\x1bERROR_REASON_VERSION_IN_USE\x10\x1d\x12\"\n" +
-	"\x1eERROR_REASON_KEY_PURPOSE_FIXED\x10\x1e\x12\x1f\n" +
-	"\x1bERROR_REASON_KEY_NOT_SHARED\x10\x1f\x12$\n" +
-	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10 \x12\x1d\n" +
-	"\x19ERROR_REASON_VALUE_IN_USE\x10!\x12'\n" +
-	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10$\x12\x19\n" +
+	"\x1aERROR_REASON_SECRET_IN_USE\x10\f\x12\x1a\n" +
+	"\x16ERROR_REASON_NOT_BOUND\x10\x11\x12&\n" +
+	"\"ERROR_REASON_POSITION_OUT_OF_RANGE\x10\x1b\x12\x1f\n" +
+	"\x1bERROR_REASON_VERSION_IN_USE\x10\x1d\x12\x1d\n" +
+	"\x19ERROR_REASON_VALUE_IN_USE\x10!\x12\x19\n" +
 	"\x15ERROR_REASON_WEAK_KEY\x10'\x12!\n" +
 	"\x1dERROR_REASON_SEALING_REQUIRED\x10(\x12%\n" +
 	"!ERROR_REASON_SEALED_VALUE_REFUSED\x10)\x12$\n" +
-	" ERROR_REASON_KEY_FORM_NOT_USABLE\x102B?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	" ERROR_REASON_KEY_FORM_NOT_USABLE\x102\"\x04\b\x01\x10\b\"\x04\b\n" +
+	"\x10\v\"\x04\b\r\x10\x10\"\x04\b\x12\x10\x1a\"\x04\b\x1c\x10\x1c\"\x04\b\x1e\x10 \"\x04\b$\x10$*\x1aERROR_REASON_INVALID_FIELD*\x1fERROR_REASON_INVALID_PAGE_TOKEN*\x1eERROR_REASON_REQUEST_ID_REUSED* ERROR_REASON_CREDENTIALS_MISSING* ERROR_REASON_CREDENTIALS_INVALID*\x1eERROR_REASON_PERMISSION_DENIED*\x1dERROR_REASON_SECRET_NOT_FOUND*\x1eERROR_REASON_VERSION_NOT_FOUND*\x1aERROR_REASON_ETAG_MISMATCH*\x17ERROR_REASON_CONTENTION*\x1dERROR_REASON_VERSION_DISABLED*\x1eERROR_REASON_VERSION_DESTROYED*\x1eERROR_REASON_USAGE_NOT_ALLOWED*\x1dERROR_REASON_HOST_NOT_ALLOWED*\x1eERROR_REASON_MESSAGE_TOO_LARGE*\x17ERROR_REASON_OVERLOADED*\x15ERROR_REASON_DEADLINE*\x16ERROR_REASON_CANCELLED*\x18ERROR_REASON_UNAVAILABLE*\x15ERROR_REASON_INTERNAL*\x1cERROR_REASON_ROUTE_NOT_FOUND*\x1fERROR_REASON_METHOD_NOT_ALLOWED*\x1bERROR_REASON_MALFORMED_JSON*\x19ERROR_REASON_RATE_LIMITED*\x1eERROR_REASON_KEY_PURPOSE_FIXED*\x1bERROR_REASON_KEY_NOT_SHARED* ERROR_REASON_KEY_PURPOSE_UNKNOWN*#ERROR_REASON_NONCE_BUDGET_EXHAUSTEDB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_errors_proto_rawDescOnce sync.Once

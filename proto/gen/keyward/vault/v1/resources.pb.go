@@ -25,24 +25,24 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a secret may be used for. Fixed when the secret is created.
+// The class of a secret, fixed when the secret is created.
 type Usage int32
 
 const (
 	// On create: the default, KEY. Never returned.
 	Usage_USAGE_UNSPECIFIED Usage = 0
-	// Key material. Its bytes feed ciphers, MACs, digests and key derivations
-	// only and reach no output in any other way.
+	// Key material. Its bytes reach an output only through ciphers, MACs, digests, signatures, and
+	// key derivations.
 	Usage_USAGE_KEY Usage = 1
-	// A parameter such as a static IV or a salt. Public by declaration: it may
-	// become visible in what is sent to a partner.
+	// A parameter such as a static IV or a salt. Treated as public: it may be visible in messages to
+	// a partner.
 	Usage_USAGE_PARAMETER Usage = 2
-	// A header, query or body value that is sent as it is, but only to the hosts and ports
-	// in `allowed_hosts`.
+	// A header, query, or body value that is sent unencrypted, but only to the hosts and ports in
+	// `allowed_hosts`.
 	Usage_USAGE_CREDENTIAL Usage = 3
-	// Key material that what is sent gives away, because a partner uses its beginning as the
-	// IV (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be
-	// read does not hold for it. Only a super admin may create such a secret, with a reason.
+	// Key material that messages reveal, because a partner uses its beginning as the IV
+	// (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be read does
+	// not apply. Only a super admin may create such a secret, with a reason.
 	Usage_USAGE_EXPOSED_KEY Usage = 4
 )
 
@@ -91,18 +91,19 @@ func (Usage) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{0}
 }
 
-// How far the purpose of a KEY is decided.
+// The states of the purpose of a KEY.
 type PurposeState int32
 
 const (
 	// The secret is not a KEY, or holds public keys only, which serve any purpose.
 	PurposeState_PURPOSE_STATE_UNSPECIFIED PurposeState = 0
-	// Nothing uses the KEY, so that its next binding may claim any purpose.
+	// Nothing uses the KEY. Its next binding may claim any purpose.
 	PurposeState_PURPOSE_STATE_UNCLAIMED PurposeState = 1
-	// Endpoints are bound that all use the KEY for this purpose, or its owner stated it; no
-	// message was made or opened yet. Unless it was stated, the claim ends with the bindings.
+	// Endpoints are bound that use the KEY for this purpose, or its owner stated it, but no message
+	// has been encrypted or decrypted yet. Unless the purpose was stated, the claim ends with the
+	// bindings.
 	PurposeState_PURPOSE_STATE_CLAIMED PurposeState = 2
-	// The KEY was used for this purpose and serves no other as long as the secret exists.
+	// The KEY was used for this purpose and serves no other purpose while the secret exists.
 	PurposeState_PURPOSE_STATE_SEALED PurposeState = 3
 	// The KEY was bound before purposes were recorded, and the allowlist has not reported its
 	// purpose yet. It takes no other referrers until then.
@@ -159,7 +160,7 @@ func (PurposeState) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{1}
 }
 
-// What may be done with a version of a secret.
+// The states of a version of a secret.
 type VersionState int32
 
 const (
@@ -169,7 +170,7 @@ const (
 	VersionState_VERSION_STATE_ENABLED VersionState = 1
 	// The value is kept but cannot be resolved until the version is enabled again.
 	VersionState_VERSION_STATE_DISABLED VersionState = 2
-	// The value is gone for good. Nothing leads out of this state.
+	// The value is permanently erased. The state is final.
 	VersionState_VERSION_STATE_DESTROYED VersionState = 3
 )
 
@@ -216,22 +217,22 @@ func (VersionState) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
-// What a value can be.
+// The kinds of values.
 type ValueFacts_Kind int32
 
 const (
 	// Never returned.
 	ValueFacts_KIND_UNSPECIFIED ValueFacts_Kind = 0
-	// Bytes that are not text and hold no key that the vault recognizes.
+	// Bytes that are neither text nor a recognized key.
 	ValueFacts_KIND_BYTES ValueFacts_Kind = 1
-	// Text that holds no key that the vault recognizes: a passphrase, an API key, or a
-	// symmetric key in an encoding; `forms` lists the encodings that fit.
+	// Text that is not a recognized key: a passphrase, an API key, or a symmetric key in an
+	// encoding; `forms` lists the encodings that fit.
 	ValueFacts_KIND_TEXT ValueFacts_Kind = 2
 	// A private key.
 	ValueFacts_KIND_PRIVATE_KEY ValueFacts_Kind = 3
 	// A public key.
 	ValueFacts_KIND_PUBLIC_KEY ValueFacts_Kind = 4
-	// A certificate, which holds a public key.
+	// A certificate, which contains a public key.
 	ValueFacts_KIND_CERTIFICATE ValueFacts_Kind = 5
 	// An OpenPGP private key.
 	ValueFacts_KIND_PGP_PRIVATE_KEY ValueFacts_Kind = 6
@@ -290,7 +291,7 @@ func (ValueFacts_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{2, 0}
 }
 
-// What to draw.
+// The kinds.
 type Generate_Kind int32
 
 const (
@@ -308,7 +309,7 @@ const (
 	Generate_KIND_HMAC_SHA512 Generate_Kind = 5
 	// 32 characters of `A-Za-z0-9`, about 190 bits, as text.
 	Generate_KIND_PASSWORD Generate_Kind = 6
-	// A private RSA key of 2,048 bits, as PEM of PKCS #8 (RFC 5958); so are all that follow.
+	// A private RSA key of 2,048 bits, as PKCS #8 in PEM (RFC 5958), like all kinds below.
 	Generate_KIND_RSA_2048 Generate_Kind = 7
 	// A private RSA key of 3,072 bits.
 	Generate_KIND_RSA_3072 Generate_Kind = 8
@@ -387,18 +388,18 @@ func (Generate_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{9, 0}
 }
 
-// What there is to do.
+// The states of a budget.
 type NonceBudget_State int32
 
 const (
-	// Never sent.
+	// Never returned.
 	NonceBudget_STATE_UNSPECIFIED NonceBudget_State = 0
 	// Less than 1/16 of the budget is used.
 	NonceBudget_STATE_OK NonceBudget_State = 1
 	// At least 1/16 of the budget is used. Plan to store a new version.
 	NonceBudget_STATE_WARNING NonceBudget_State = 2
-	// The budget is used up, and the version encrypts nothing more. Store a new version
-	// with another value.
+	// The budget is used up, and the version no longer encrypts. Store a new version with another
+	// value.
 	NonceBudget_STATE_EXHAUSTED NonceBudget_State = 3
 )
 
@@ -445,7 +446,7 @@ func (NonceBudget_State) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{12, 0}
 }
 
-// What was done.
+// The kind of change.
 type SecretChange_Action int32
 
 const (
@@ -457,13 +458,13 @@ const (
 	SecretChange_ACTION_UPDATED SecretChange_Action = 2
 	// The secret was deleted.
 	SecretChange_ACTION_DELETED SecretChange_Action = 3
-	// The secret was deleted by a super admin although it was in use.
+	// A super admin deleted the secret although it was in use.
 	SecretChange_ACTION_FORCE_DELETED SecretChange_Action = 4
 	// A workload bound the secret for a referrer.
 	SecretChange_ACTION_BOUND SecretChange_Action = 5
-	// A workload gave a binding up.
+	// A workload released a binding.
 	SecretChange_ACTION_UNBOUND SecretChange_Action = 6
-	// A version was made current again; `version` names it here and below.
+	// A version was made current again. Here and below, `version` is its number.
 	SecretChange_ACTION_VERSION_RESTORED SecretChange_Action = 7
 	// A version was enabled.
 	SecretChange_ACTION_VERSION_ENABLED SecretChange_Action = 8
@@ -471,12 +472,12 @@ const (
 	SecretChange_ACTION_VERSION_DISABLED SecretChange_Action = 9
 	// A version was destroyed.
 	SecretChange_ACTION_VERSION_DESTROYED SecretChange_Action = 10
-	// The purpose of a KEY was sealed by its first use; `chains` names it.
+	// The first use of a KEY sealed its purpose, which is in `chains`.
 	SecretChange_ACTION_PURPOSE_SEALED SecretChange_Action = 11
-	// A super admin replaced the purpose of a KEY; `chains` names the new one.
+	// A super admin replaced the purpose of a KEY. `chains` contains the new purpose.
 	SecretChange_ACTION_PURPOSE_REPLACED SecretChange_Action = 12
-	// The secret was refused a purpose or a value, since another secret of the workspace has
-	// equal bytes and another purpose.
+	// A purpose or value was refused because another secret of the workspace has equal bytes and
+	// another purpose.
 	SecretChange_ACTION_EQUAL_VALUE_REFUSED SecretChange_Action = 13
 	// The workspace began to require sealed values. `secret` is empty.
 	SecretChange_ACTION_SEALING_REQUIRED SecretChange_Action = 14
@@ -551,23 +552,23 @@ func (SecretChange_Action) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_resources_proto_rawDescGZIP(), []int{14, 0}
 }
 
-// A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
-// depends on them. A KEY serves one purpose, since one use may be an oracle for another.
+// A KeyPurpose is the purpose of a KEY: every step from its stored bytes to an output that depends
+// on them. A KEY has one purpose, because one use might be an oracle for another.
 type KeyPurpose struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How final the purpose is.
+	// The state of the purpose.
 	State PurposeState `protobuf:"varint,1,opt,name=state,proto3,enum=keyward.vault.v1.PurposeState" json:"state,omitempty"`
-	// The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-	// as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
-	// and while the state is UNKNOWN or MIXED. On create, in any order.
+	// The chains, sorted. Each chain lists the steps from decoding to cipher, MAC, digest, or
+	// signature, such as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed
+	// or stated, and while the state is UNKNOWN or MIXED. On create, in any order.
 	Chains []string `protobuf:"bytes,2,rep,name=chains,proto3" json:"chains,omitempty"`
-	// The minimum number of iterations of derivations among the chains; 0 if there are none.
+	// The minimum number of iterations of derivations in the chains, or 0 without derivations.
 	MinCost uint64 `protobuf:"varint,3,opt,name=min_cost,json=minCost,proto3" json:"min_cost,omitempty"`
 	// The host of the endpoints that the KEY serves; empty for a shared KEY.
 	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
-	// When the purpose was sealed; omitted if it was not.
+	// When the purpose was sealed. Omitted if it is not sealed.
 	SealTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
-	// Whether one of the chains may open another, as a super admin acknowledged.
+	// Whether a super admin acknowledged that one of the chains may reveal the output of another.
 	Conflicting bool `protobuf:"varint,6,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
 	// Whether the owner stated the purpose when the secret was created. A stated purpose does
 	// not end with bindings.
@@ -655,47 +656,45 @@ func (x *KeyPurpose) GetStated() bool {
 	return false
 }
 
-// A Secret is a value that was stored once and is never shown again, together
-// with what people need to find and manage it.
+// A Secret is a write-only value, together with the information that people need to find and
+// manage it.
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resource name, `workspaces/{workspace}/secrets/{secret}`. Both ids are
-	// 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-	// alphanumeric. On create the server builds it from `parent` and `secret_id`.
+	// The resource name, `workspaces/{workspace}/secrets/{secret}`. Both IDs are 1-128 characters of
+	// `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On create, the server
+	// builds the name from `parent` and `secret_id`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Identifies this life of the name: a secret that is deleted and created again
-	// under the same name has another uid. 26 characters, chosen by the server.
+	// Identifies this incarnation of the name: a secret that is deleted and created again under the
+	// same name has another uid. 26 characters, assigned by the server.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// What the secret is for, in words. At most 1,024 characters, of control characters
-	// tabs and line ends only. Shown to people and kept in the change log: never put a value
-	// here. One that is stored in the same request is refused.
+	// A description of the secret. At most 1,024 characters; the only control characters allowed are
+	// tabs and line ends. People can read it, and the change log keeps it, so never put a value
+	// here. A request whose description contains the value is refused.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// Free labels to filter by. At most 64; keys are 1-63 characters of `a-z`,
-	// `0-9`, `-`, `_`, `.` and start with a letter; values are at most 63
-	// characters of `A-Za-z0-9`, `-`, `_`, `.`.
+	// Labels to filter by. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`,
+	// and start with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
 	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What the secret may be used for. KEY unless given.
+	// The usage. Default: KEY.
 	Usage Usage `protobuf:"varint,5,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
-	// The value to store. Required on create; in an update it adds a version and
-	// makes it current. Never returned by any method.
+	// The value to store. Required on create. In an update, it adds a version and makes it current.
+	// No method returns it.
 	Value *SecretValue `protobuf:"bytes,6,opt,name=value,proto3" json:"value,omitempty"`
-	// A constant string of mask characters that stands for the value. It is the
-	// same for every secret and tells neither characters nor length.
+	// A constant string of mask characters in place of the value. It is the same for all secrets and
+	// reveals neither characters nor length.
 	MaskedValue string `protobuf:"bytes,7,opt,name=masked_value,json=maskedValue,proto3" json:"masked_value,omitempty"`
-	// The stored form of the current version. Set by GetSecret only, unless the version is
+	// The stored form of the current version. Returned by GetSecret only, unless the version is
 	// destroyed.
 	EncryptedValue *EncryptedValue `protobuf:"bytes,8,opt,name=encrypted_value,json=encryptedValue,proto3" json:"encrypted_value,omitempty"`
-	// The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
-	// `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
-	// port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
-	// port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
-	// most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
-	// a version, and these are the current one's: an update adds a host, or a port of one,
-	// together with a `value`, unless a super admin makes it, and a version that is restored
-	// has the hosts that it had. Hosts that were stored before ports were kept stand for port
-	// 443, and for the ports that the allowlist reports to be in use when it first starts.
+	// The hosts to which a CREDENTIAL may be sent, such as `api.partner.example` or
+	// `api.partner.example:8443`: lower-case DNS names or IP addresses. A host without a port means
+	// port 443; `host:443` is stored as `host`. An IPv6 address with a port is in brackets. Required
+	// for CREDENTIAL, empty for other usages. At most 32. The change log records changes. A host and
+	// port in use cannot be removed. Hosts belong to a version, and these are the hosts of the
+	// current one: adding a host or port requires a new `value` or a super admin, and restoring a
+	// version restores its hosts. Hosts that early releases stored allow port 443 and the ports that
+	// the allowlist reports when it first starts.
 	AllowedHosts []string `protobuf:"bytes,9,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
-	// The number of the version that is used now. Starts at 1.
+	// The number of the current version. Starts at 1.
 	CurrentVersion uint32 `protobuf:"varint,10,opt,name=current_version,json=currentVersion,proto3" json:"current_version,omitempty"`
 	// The state of the current version.
 	State VersionState `protobuf:"varint,11,opt,name=state,proto3,enum=keyward.vault.v1.VersionState" json:"state,omitempty"`
@@ -703,43 +702,42 @@ type Secret struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the secret or its current version last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Changes with every change of the secret. Send it back with an update or
-	// delete to act only on what you saw; a mismatch is ABORTED, ETAG_MISMATCH.
-	// Empty means: whatever is there.
+	// Changes with every change of the secret. Send it back with an update or delete to change only
+	// the revision that you read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any
+	// revision.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
-	// How many distinct referrers (endpoints) hold bindings to this secret,
-	// counted up to 1,000. A secret with any cannot be deleted.
+	// The number of referrers (endpoints) with bindings to this secret, counted up to 1,000. A
+	// secret with referrers cannot be deleted.
 	ReferenceCount uint32 `protobuf:"varint,15,opt,name=reference_count,json=referenceCount,proto3" json:"reference_count,omitempty"`
-	// The public part of the current version, where the value is a private key in PEM
-	// (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-	// the kinds that can be generated. Unset otherwise, and once the version is destroyed.
-	// Set by GetSecret only.
+	// The public key of the current version, if the value is an unencrypted private key in PEM (PKCS
+	// #8, PKCS #1, or SEC 1), a public key, or a certificate, of a kind that can be generated. Unset
+	// otherwise, and after the version is destroyed. Returned by GetSecret only.
 	PublicKey *PublicKey `protobuf:"bytes,16,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	// How long a version may be current before it should be replaced: whole seconds, 1 day
-	// to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
-	// a version that is overdue works on.
+	// How long a version may be current before it should be replaced: whole seconds, from 1 day to
+	// 10 years (3,650 days). If unset, there is no reminder. Nothing is rotated automatically, and
+	// an overdue version keeps working.
 	RotationPeriod *durationpb.Duration `protobuf:"bytes,17,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
-	// When the current version should be replaced: `rotation_period` after it was added.
-	// Unset without a period.
+	// When the current version should be replaced: `rotation_period` after it was added. Unset
+	// without a period.
 	RotationDueTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=rotation_due_time,json=rotationDueTime,proto3" json:"rotation_due_time,omitempty"`
-	// The number of the newest version. Not that of the current one while the newest waits
-	// (`keep_current`), or after another one was restored.
+	// The number of the newest version. It differs from the current version while the newest one is
+	// not current yet (`keep_current`), or after another version was restored.
 	LatestVersion uint32 `protobuf:"varint,19,opt,name=latest_version,json=latestVersion,proto3" json:"latest_version,omitempty"`
-	// What the KEY is used for. Returned by GetSecret only, for KEY.
+	// The purpose of the KEY. Returned by GetSecret only, for KEY.
 	//
-	// On create, `purpose.chains` states what the KEY will be used for; ListPresets and
-	// TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
-	// Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
-	// nothing: a super admin must still acknowledge chains that conflict, in the configuration
-	// that uses them. Must be empty for other usages and for public keys, and must fit the kind
-	// of a value that is generated. Updates ignore it.
+	// On create, `purpose.chains` states the purpose in advance; ListPresets and TestEncryption
+	// return chains in `key_purposes`. All other fields of the purpose are ignored. Bindings must
+	// have the same chains; otherwise they fail with KEY_PURPOSE_FIXED. A stated purpose grants
+	// nothing: a super admin must still acknowledge chains that conflict, in the configuration that
+	// uses them. Must be empty for other usages and for public keys, and must fit the kind of a
+	// generated value. Updates ignore it.
 	Purpose *KeyPurpose `protobuf:"bytes,20,opt,name=purpose,proto3" json:"purpose,omitempty"`
-	// Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
-	// on the endpoints of two partners, senders of one can open messages of the other. Said on
-	// create, or later by a super admin; it is never taken back. Only for KEY.
+	// Whether the KEY may serve the endpoints of several hosts, for one purpose. If two partners
+	// share a key, senders of one can decrypt messages of the other. Set on create, or later by a
+	// super admin. It cannot be unset. Only for KEY.
 	Shared bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
-	// What the vault took the value for. Returned only by the call that stores the value, and
-	// kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+	// The vault's interpretation of the value. Returned only by the call that stores the value, and
+	// not stored. A retry with the same `request_id` may omit it. Unset for generated values.
 	ValueFacts    *ValueFacts `protobuf:"bytes,50,opt,name=value_facts,json=valueFacts,proto3" json:"value_facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -929,26 +927,26 @@ func (x *Secret) GetValueFacts() *ValueFacts {
 	return nil
 }
 
-// ValueFacts say what the vault took a value for, so that a person sees at once whether it is
-// what they meant to store. They describe the value as it is stored.
+// ValueFacts is the vault's interpretation of a value, so that people see whether they stored what
+// they meant to store. It describes the value as it is stored.
 type ValueFacts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the value is.
+	// The kind of the value.
 	Kind ValueFacts_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=keyward.vault.v1.ValueFacts_Kind" json:"kind,omitempty"`
-	// Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+	// The algorithm and size of a key of `kind` 3-5, such as `RSA-2048`, `EC-P256`, `EC-P521`, or
 	// `Ed25519`.
 	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
-	// How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+	// The display name of the format, such as `PKCS #8 in PEM` or `hexadecimal`.
 	Format string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
 	// The length of the stored value in bytes.
 	Bytes uint32 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+	// The decodings that make the value a symmetric key, most likely first. Empty for key pairs.
 	Forms []*ValueForm `protobuf:"bytes,5,rep,name=forms,proto3" json:"forms,omitempty"`
-	// The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+	// The original form, such as `PKCS #12` or `JWK`, if the vault converted the value. Empty if the
 	// value is stored as it was sent.
 	ConvertedFrom string `protobuf:"bytes,6,opt,name=converted_from,json=convertedFrom,proto3" json:"converted_from,omitempty"`
-	// What is unusual about the value, as sentences for people, such as "The value ends with a
-	// line end." It never quotes the value.
+	// Unusual properties of the value, as sentences such as "The value ends with a line end." They
+	// never quote the value.
 	Notes         []string `protobuf:"bytes,7,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1033,7 +1031,7 @@ func (x *ValueFacts) GetNotes() []string {
 	return nil
 }
 
-// A ValueForm is a way to read a value as a symmetric key.
+// A ValueForm is a decoding that makes a value a symmetric key.
 type ValueForm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A Decoding of the allowlist: `RAW`, `HEX`, `BASE64`, `BASE64URL` or `WHSEC`.
@@ -1088,7 +1086,7 @@ func (x *ValueForm) GetBytes() uint32 {
 	return 0
 }
 
-// A PublicKey is the public part of an asymmetric key, to hand to a partner.
+// A PublicKey is the public part of an asymmetric key, to give to a partner.
 type PublicKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind and size, such as `RSA-2048`, `EC-P256`, `Ed25519`, `X25519`.
@@ -1161,14 +1159,14 @@ func (x *PublicKey) GetFingerprint() string {
 	return ""
 }
 
-// A SecretValue is a value on its way into the vault: exactly one of its sources.
-// 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
-// `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
-// PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
-// SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
-// such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
-// request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
-// allowlist knows: they are shown and stay on the log.
+// A SecretValue is a value to store, from exactly one source: 1 byte to 64 KiB. The vault stores
+// it unchanged, with two exceptions for KEY, which `value_facts.converted_from` reports: the
+// private key of a PKCS #12 file (RFC 7292) is stored as PKCS #8 in PEM, followed by its
+// certificates, and a JWK (RFC 7517) is stored as PKCS #8 or SubjectPublicKeyInfo in PEM, or, if
+// it is symmetric, as its bytes. A KEY in a form that nothing can use, such as an encrypted
+// private key, fails with KEY_FORM_NOT_USABLE. The ID, description, labels, hosts, and reasons of
+// the secret and the request must not contain the value, or 16 bytes of it, in any Decoding of the
+// allowlist, because people can read them and the change log keeps them.
 type SecretValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the value comes from.
@@ -1180,15 +1178,15 @@ type SecretValue struct {
 	//	*SecretValue_Generate
 	//	*SecretValue_Sealed
 	Source isSecretValue_Source `protobuf_oneof:"source"`
-	// Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
-	// in which all bytes are the same, is refused without it (WEAK_KEY). A text in
-	// hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
-	// The reason is kept with the version and on the log; it has no effect for other values.
-	// At most 512 characters, none a control character.
+	// The reason for a weak KEY, such as "the partner's passphrase". Without it, a KEY of fewer than
+	// 16 bytes, or whose bytes are all equal, fails with WEAK_KEY. Text in hexadecimal, in padded
+	// base64, or with `whsec_` is also checked in decoded form. The reason is stored with the
+	// version and in the change log. It has no effect for other values. At most 512 characters
+	// without control characters.
 	WeakReason string `protobuf:"bytes,10,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
-	// The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
-	// not kept. At most 256 characters; ignored for all other values. It is not sealed, but
-	// useless without the file.
+	// The password of a PKCS #12 file in `data` or in a sealed value of bytes. Used once and not
+	// stored. At most 256 characters. Ignored for other values. The password is not sealed, but it
+	// is useless without the file.
 	FilePassword  string `protobuf:"bytes,50,opt,name=file_password,json=filePassword,proto3" json:"file_password,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1286,7 +1284,7 @@ type isSecretValue_Source interface {
 }
 
 type SecretValue_Text struct {
-	// The value as text; stored as its UTF-8 bytes, unchanged.
+	// The value as text, stored as its UTF-8 bytes.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
@@ -1296,13 +1294,13 @@ type SecretValue_Data struct {
 }
 
 type SecretValue_Generate struct {
-	// Let the vault draw a random value that nobody has ever seen.
+	// Generates a random value in the vault.
 	Generate *Generate `protobuf:"bytes,3,opt,name=generate,proto3,oneof"`
 }
 
 type SecretValue_Sealed struct {
-	// The value, encrypted to a public key of the vault, so that nothing between the caller
-	// and the vault sees it: not the gateway, nor a proxy that ends TLS.
+	// The value, encrypted to a public key of the vault, so that nothing between the caller and
+	// the vault can read it, including the gateway and proxies that terminate TLS.
 	Sealed *SealedValue `protobuf:"bytes,4,opt,name=sealed,proto3,oneof"`
 }
 
@@ -1333,8 +1331,8 @@ type SealedValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The `key_id` of the key that the value is sealed to.
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
-	// vault takes it for an hour, and up to 5 minutes ahead of its clock.
+	// When the value was sealed, in whole seconds of the `time` that GetSealing returns. The vault
+	// accepts it for an hour, and up to 5 minutes ahead of its clock.
 	SealTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=seal_time,json=sealTime,proto3" json:"seal_time,omitempty"`
 	// The encapsulated key (32 bytes), then the ciphertext with its tag (16 bytes).
 	Ciphertext []byte `protobuf:"bytes,3,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
@@ -1403,16 +1401,16 @@ func (x *SealedValue) GetText() bool {
 	return false
 }
 
-// Sealing is what a caller needs to seal values for a workspace, and whether it must.
+// Sealing contains the keys for sealing values of a workspace, and whether sealing is required.
 type Sealing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource name, `workspaces/{workspace}/sealing`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The keys of the vault, newest first. Seal to the first one. All workspaces have the same
-	// keys. The vault adds one with each new key of its keyring.
+	// The public keys of the vault, newest first. Seal to the first one. All workspaces have the
+	// same keys. The vault adds a key with each new key of its keyring.
 	Keys []*SealingKey `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	// Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
-	// generated values are exempt. False by default.
+	// Whether values must be sealed. If true, `text` and `data` fail with SEALING_REQUIRED;
+	// generated values are exempt. Default: false.
 	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
 	// The vault's clock.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
@@ -1560,11 +1558,12 @@ func (x *SealingKey) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Generate names a kind of random value. A KEY whose first version was generated as one of the
-// AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
+// Generate selects a kind of random value. A KEY whose first version was generated as an AES kind
+// cannot be used for a MAC, and a KEY generated as an HMAC kind cannot be used for anything else
+// (KEY_PURPOSE_FIXED).
 type Generate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind to draw.
+	// The kind to generate.
 	Kind          Generate_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=keyward.vault.v1.Generate_Kind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1607,14 +1606,13 @@ func (x *Generate) GetKind() Generate_Kind {
 	return Generate_KIND_UNSPECIFIED
 }
 
-// An EncryptedValue is what is on disk for the current version. It opens with
-// the vault's key only.
+// An EncryptedValue is the stored form of the current version. Only the vault's key decrypts it.
 type EncryptedValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sealed value: nonce, ciphertext and tag. The value was padded before
-	// sealing (PADME, at least 32 bytes), so the length does not show.
+	// The nonce, the ciphertext, and the tag. The value is padded before encryption (PADME, at least
+	// 32 bytes), so that its length does not show.
 	Ciphertext []byte `protobuf:"bytes,1,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
-	// The id of the key-encryption keyset's key that wraps this version's data key.
+	// The ID of the key in the key-encryption keyset that wraps the data key of this version.
 	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The content algorithm, `AES-256-GCM`.
 	Algorithm     string `protobuf:"bytes,3,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
@@ -1673,36 +1671,37 @@ func (x *EncryptedValue) GetAlgorithm() string {
 	return ""
 }
 
-// A SecretVersion is one value of a secret together with its state. The value
-// itself is never part of this message.
+// A SecretVersion is one value of a secret and its state. The message never contains the value
+// itself.
 type SecretVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource name, `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Counts up from 1 and is never used again within a uid.
+	// The number. Starts at 1 and is never reused within a uid.
 	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// What may be done with the value.
+	// The state.
 	State VersionState `protobuf:"varint,3,opt,name=state,proto3,enum=keyward.vault.v1.VersionState" json:"state,omitempty"`
-	// Whether this is the version that is used now.
+	// Whether this is the current version.
 	Current bool `protobuf:"varint,4,opt,name=current,proto3" json:"current,omitempty"`
 	// When the version was added.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The id of the key that wraps this version's data key. Empty once it is destroyed.
-	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// How often the version was used with success, as far as workloads have reported; the
-	// allowlist does each minute.
-	UseCount uint64 `protobuf:"varint,7,opt,name=use_count,json=useCount,proto3" json:"use_count,omitempty"`
-	// How often what it was used on did not open or verify.
-	FailureCount uint64 `protobuf:"varint,8,opt,name=failure_count,json=failureCount,proto3" json:"failure_count,omitempty"`
-	// When it was last used with success. Unset: no use was reported.
-	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
-	// How much of its nonce budget the version has used. Unset: no nonces were reserved.
-	NonceBudget *NonceBudget `protobuf:"bytes,20,opt,name=nonce_budget,json=nonceBudget,proto3" json:"nonce_budget,omitempty"`
-	// Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
-	// for those that were stored before weak keys were acknowledged, and once it is destroyed.
-	WeakReason string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
-	// The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
+	// The ID of the key that wraps the data key of this version. Empty after the version is
 	// destroyed.
+	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The number of successful uses that workloads have reported. The allowlist reports every
+	// minute.
+	UseCount uint64 `protobuf:"varint,7,opt,name=use_count,json=useCount,proto3" json:"use_count,omitempty"`
+	// The number of messages that failed to decrypt or verify.
+	FailureCount uint64 `protobuf:"varint,8,opt,name=failure_count,json=failureCount,proto3" json:"failure_count,omitempty"`
+	// The time of the last successful use. Unset if no use was reported.
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// The nonce budget of the version. Unset if no nonces were reserved.
+	NonceBudget *NonceBudget `protobuf:"bytes,20,opt,name=nonce_budget,json=nonceBudget,proto3" json:"nonce_budget,omitempty"`
+	// The acknowledged reason for a weak key. Empty for other versions, for versions stored before
+	// weak keys required a reason, and after the version is destroyed.
+	WeakReason string `protobuf:"bytes,25,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	// The hosts to which this version of a CREDENTIAL may be sent, as in Secret. Empty after the
+	// version is destroyed.
 	AllowedHosts  []string `protobuf:"bytes,26,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1822,26 +1821,26 @@ func (x *SecretVersion) GetAllowedHosts() []string {
 	return nil
 }
 
-// A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
-// that two of them have the same IV with a probability of at most 2^-33. It covers all
-// endpoints and resolvers, and counts values: a message with three encrypted fields
-// counts three. Public keys have no budget. Versions of one secret with the same value
-// share a budget, so storing a key again gives it no new one.
+// A NonceBudget limits the number of values that one version of a KEY encrypts with random IVs, so
+// that the probability of two equal IVs is at most 2^-33. It covers all endpoints and resolvers,
+// and counts values: a message with three encrypted fields counts three. Public keys have no
+// budget. Versions of one secret with the same value share a budget, so storing a key again does
+// not extend it.
 type NonceBudget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many values are reserved. Resolvers reserve in blocks, so this is a little more
-	// than what was encrypted.
+	// The number of reserved values. Resolvers reserve in blocks, so this is slightly more than the
+	// number of encrypted values.
 	Used uint64 `protobuf:"varint,1,opt,name=used,proto3" json:"used,omitempty"`
-	// How many values the version may encrypt: 2^((random_bits - 32) / 2).
+	// The number of values that the version may encrypt: 2^((random_bits - 32) / 2).
 	Budget uint64 `protobuf:"varint,2,opt,name=budget,proto3" json:"budget,omitempty"`
-	// The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+	// The smallest number of random bits of any use of the version: 96 for AES-GCM.
 	RandomBits uint32 `protobuf:"varint,3,opt,name=random_bits,json=randomBits,proto3" json:"random_bits,omitempty"`
 	// When nonces were reserved for the first time.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When the budget will be used up if use goes on as it did since `start_time`. Unset:
-	// it is used up, or there is not enough to tell, or it takes more than 100 years.
+	// When the budget will be used up at the average rate since `start_time`. Unset if it is used
+	// up, if there is not enough data, or if it will last more than 100 years.
 	ProjectedEndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=projected_end_time,json=projectedEndTime,proto3" json:"projected_end_time,omitempty"`
-	// What there is to do.
+	// The states of a budget.
 	State         NonceBudget_State `protobuf:"varint,6,opt,name=state,proto3,enum=keyward.vault.v1.NonceBudget_State" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1919,35 +1918,33 @@ func (x *NonceBudget) GetState() NonceBudget_State {
 	return NonceBudget_STATE_UNSPECIFIED
 }
 
-// A Binding is a grant: it lets one workload resolve one secret for one
-// referrer, and keeps the secret from being deleted while it lasts.
+// A Binding is a grant that lets one workload resolve one secret for one referrer. While it
+// exists, the secret cannot be deleted.
 type Binding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bound secret's resource name.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The bound secret's uid.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// What the referrer uses the secret for; always the secret's own usage.
+	// The usage of the secret.
 	Usage Usage `protobuf:"varint,3,opt,name=usage,proto3,enum=keyward.vault.v1.Usage" json:"usage,omitempty"`
-	// The resource name of what refers to the secret, such as
-	// `workspaces/{workspace}/endpoints/{endpoint}`.
+	// The resource name of the referrer, such as `workspaces/{workspace}/endpoints/{endpoint}`.
 	Referrer string `protobuf:"bytes,4,opt,name=referrer,proto3" json:"referrer,omitempty"`
-	// The workload that may resolve the secret, as the vault knows it.
+	// The workload that may resolve the secret, as the vault authenticates it.
 	Holder string `protobuf:"bytes,5,opt,name=holder,proto3" json:"holder,omitempty"`
-	// The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
+	// The host of the referrer. Set for CREDENTIAL, which is sent to this host, and for KEY.
 	Host string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
-	// The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
-	// before ports were kept and are not reported yet.
+	// The port to which a CREDENTIAL is sent. 0 for other usages, and for bindings of early releases
+	// whose port has not been reported yet.
 	Port uint32 `protobuf:"varint,40,opt,name=port,proto3" json:"port,omitempty"`
 	// The operation that made the binding: one save of the referrer.
 	OperationId string `protobuf:"bytes,7,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// When the binding was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The versions that the referrer names, ascending: they are in use. It may mean the
-	// current one besides.
+	// The versions that the referrer pins, in ascending order. It may also use the current version.
 	Versions []uint32 `protobuf:"varint,9,rep,packed,name=versions,proto3" json:"versions,omitempty"`
-	// What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
-	// before purposes were kept.
+	// The purpose for which the referrer uses a KEY. Empty for other usages, and for bindings of
+	// early releases.
 	Chains        []string `protobuf:"bytes,10,rep,name=chains,proto3" json:"chains,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2060,27 +2057,27 @@ func (x *Binding) GetChains() []string {
 	return nil
 }
 
-// A SecretChange is one entry of the change log. Entries are never altered and
-// outlive the secret. They hold no value, in no form.
+// A SecretChange is an entry of the change log. Entries are never altered, remain after the secret
+// is deleted, and never contain a value in any form.
 type SecretChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The position in the log: 0 is the first change the vault ever made.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// When the change was made.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// Who made it.
+	// The principal that made it.
 	Actor *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// What was done.
+	// The kind of change.
 	Action SecretChange_Action `protobuf:"varint,4,opt,name=action,proto3,enum=keyward.vault.v1.SecretChange_Action" json:"action,omitempty"`
-	// The secret's resource name. Empty for a change of the workspace's sealing setting, which is
-	// listed with `secrets/-`.
+	// The secret's resource name. Empty for a change of the workspace's sealing setting; `secrets/-`
+	// lists such changes.
 	Secret string `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
-	// The secret's uid: tells apart two lives of one name.
+	// The secret's uid, which distinguishes incarnations of one name.
 	Uid string `protobuf:"bytes,6,opt,name=uid,proto3" json:"uid,omitempty"`
-	// The version that the change added or was made to, or that the binding names; or 0.
+	// The version that the change added or affected, or that the binding pins; otherwise 0.
 	Version uint32 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
-	// The names of the fields that changed. `current_version` is among them where another
-	// version became the current one: so a `value` without it waits to be restored.
+	// The names of the fields that changed. They include `current_version` if another version became
+	// current; a new `value` without it is not current yet.
 	ChangedFields []string `protobuf:"bytes,8,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
 	// The description before the change; set if it changed.
 	OldDescription string `protobuf:"bytes,9,opt,name=old_description,json=oldDescription,proto3" json:"old_description,omitempty"`
@@ -2094,27 +2091,27 @@ type SecretChange struct {
 	OldAllowedHosts []string `protobuf:"bytes,13,rep,name=old_allowed_hosts,json=oldAllowedHosts,proto3" json:"old_allowed_hosts,omitempty"`
 	// The allowed hosts after the change; set if they changed.
 	NewAllowedHosts []string `protobuf:"bytes,14,rep,name=new_allowed_hosts,json=newAllowedHosts,proto3" json:"new_allowed_hosts,omitempty"`
-	// The referrer, for ACTION_BOUND and ACTION_UNBOUND; the referrers that lost
-	// the secret (the first 10), for ACTION_FORCE_DELETED.
+	// The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
+	// secret, for ACTION_FORCE_DELETED.
 	Referrers []string `protobuf:"bytes,15,rep,name=referrers,proto3" json:"referrers,omitempty"`
-	// Why, in the words of who made the change.
+	// The reason that the caller gave.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The id of the request that made the change, as in the server's logs.
+	// The ID of the request that made the change, as in the server's log.
 	RequestId string `protobuf:"bytes,17,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The rotation period before the change; set if it changed and there was one.
+	// The rotation period before the change. Set if it changed and there was one.
 	OldRotationPeriod *durationpb.Duration `protobuf:"bytes,18,opt,name=old_rotation_period,json=oldRotationPeriod,proto3" json:"old_rotation_period,omitempty"`
-	// The rotation period after the change; set if it changed and there is one.
+	// The rotation period after the change. Set if it changed and there is one.
 	NewRotationPeriod *durationpb.Duration `protobuf:"bytes,19,opt,name=new_rotation_period,json=newRotationPeriod,proto3" json:"new_rotation_period,omitempty"`
 	// The chains of the purpose, for ACTION_PURPOSE_SEALED, for ACTION_PURPOSE_REPLACED, and for
 	// ACTION_CREATED if the owner stated a purpose.
 	Chains []string `protobuf:"bytes,20,rep,name=chains,proto3" json:"chains,omitempty"`
 	// The chains before, for ACTION_PURPOSE_REPLACED.
 	OldChains []string `protobuf:"bytes,21,rep,name=old_chains,json=oldChains,proto3" json:"old_chains,omitempty"`
-	// Why the key that the change added is weak; empty unless it is.
+	// The reason for a weak key that the change added. Empty otherwise.
 	WeakReason string `protobuf:"bytes,30,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
-	// The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+	// The previous minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
 	OldMinCost uint64 `protobuf:"varint,40,opt,name=old_min_cost,json=oldMinCost,proto3" json:"old_min_cost,omitempty"`
-	// The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+	// The new minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
 	NewMinCost    uint64 `protobuf:"varint,41,opt,name=new_min_cost,json=newMinCost,proto3" json:"new_min_cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2318,16 +2315,16 @@ func (x *SecretChange) GetNewMinCost() uint64 {
 	return 0
 }
 
-// An Actor is who made a change, as the server authenticated them.
+// An Actor is the authenticated principal that made a change.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The issuer and subject of a token, or a SPIFFE id.
+	// The issuer and subject of a token, or a SPIFFE ID.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The roles held in the resource's workspace, such as `owner`.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
-	// How the caller was authenticated: `oidc` or `mtls`.
+	// How the caller authenticated: `oidc` or `mtls`.
 	Authentication string `protobuf:"bytes,3,opt,name=authentication,proto3" json:"authentication,omitempty"`
-	// The network address the request came from.
+	// The network address of the caller.
 	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

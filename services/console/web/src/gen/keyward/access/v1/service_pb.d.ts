@@ -12,7 +12,7 @@ import type { Role, RoleJson } from "./access_pb";
 export declare const file_keyward_access_v1_service: GenFile;
 
 /**
- * Asks who the caller is.
+ * The request of GetCaller.
  *
  * @generated from message keyward.access.v1.GetCallerRequest
  */
@@ -20,7 +20,7 @@ export declare type GetCallerRequest = Message<"keyward.access.v1.GetCallerReque
 };
 
 /**
- * Asks who the caller is.
+ * The request of GetCaller.
  *
  * @generated from message keyward.access.v1.GetCallerRequest
  */
@@ -34,7 +34,7 @@ export declare type GetCallerRequestJson = {
 export declare const GetCallerRequestSchema: GenMessage<GetCallerRequest, {jsonType: GetCallerRequestJson}>;
 
 /**
- * Answers GetCaller.
+ * The response of GetCaller.
  *
  * @generated from message keyward.access.v1.GetCallerResponse
  */
@@ -48,7 +48,7 @@ export declare type GetCallerResponse = Message<"keyward.access.v1.GetCallerResp
 };
 
 /**
- * Answers GetCaller.
+ * The response of GetCaller.
  *
  * @generated from message keyward.access.v1.GetCallerResponse
  */
@@ -68,30 +68,29 @@ export declare type GetCallerResponseJson = {
 export declare const GetCallerResponseSchema: GenMessage<GetCallerResponse, {jsonType: GetCallerResponseJson}>;
 
 /**
- * A Caller is somebody who is authenticated, and what they may be.
+ * A Caller is an authenticated principal with its roles.
  *
  * @generated from message keyward.access.v1.Caller
  */
 export declare type Caller = Message<"keyward.access.v1.Caller"> & {
   /**
-   * The issuer and the subject of the token, joined by a `#`, or a SPIFFE id, as the
-   * change log names the caller.
+   * The issuer and the subject of the token, joined by `#`, or a SPIFFE ID, as in the change log.
    *
    * @generated from field: string subject = 1;
    */
   subject: string;
 
   /**
-   * Whether the caller owns every workspace. Then `workspaces` are only those where
-   * the policy gives them a role besides.
+   * Whether the caller owns every workspace. `workspaces` then lists only workspaces in which the
+   * policy assigns another role.
    *
    * @generated from field: bool super_admin = 2;
    */
   superAdmin: boolean;
 
   /**
-   * Where the caller has roles, in the order of the names. `workspaces/-` stands for
-   * all workspaces. Empty: nowhere, unless `super_admin`.
+   * The workspaces in which the caller has roles, ordered by name. `workspaces/-` means all
+   * workspaces.
    *
    * @generated from field: repeated keyward.access.v1.WorkspaceRoles workspaces = 3;
    */
@@ -99,30 +98,29 @@ export declare type Caller = Message<"keyward.access.v1.Caller"> & {
 };
 
 /**
- * A Caller is somebody who is authenticated, and what they may be.
+ * A Caller is an authenticated principal with its roles.
  *
  * @generated from message keyward.access.v1.Caller
  */
 export declare type CallerJson = {
   /**
-   * The issuer and the subject of the token, joined by a `#`, or a SPIFFE id, as the
-   * change log names the caller.
+   * The issuer and the subject of the token, joined by `#`, or a SPIFFE ID, as in the change log.
    *
    * @generated from field: string subject = 1;
    */
   subject?: string;
 
   /**
-   * Whether the caller owns every workspace. Then `workspaces` are only those where
-   * the policy gives them a role besides.
+   * Whether the caller owns every workspace. `workspaces` then lists only workspaces in which the
+   * policy assigns another role.
    *
    * @generated from field: bool super_admin = 2;
    */
   superAdmin?: boolean;
 
   /**
-   * Where the caller has roles, in the order of the names. `workspaces/-` stands for
-   * all workspaces. Empty: nowhere, unless `super_admin`.
+   * The workspaces in which the caller has roles, ordered by name. `workspaces/-` means all
+   * workspaces.
    *
    * @generated from field: repeated keyward.access.v1.WorkspaceRoles workspaces = 3;
    */
@@ -149,8 +147,8 @@ export declare type WorkspaceRoles = Message<"keyward.access.v1.WorkspaceRoles">
   workspace: string;
 
   /**
-   * The roles, each once, in the order of their numbers. A sender may be confined to
-   * some endpoints of the workspace.
+   * The roles, each once, in the order of their numbers. A sender may be limited to some endpoints
+   * of the workspace.
    *
    * @generated from field: repeated keyward.access.v1.Role roles = 2;
    */
@@ -171,8 +169,8 @@ export declare type WorkspaceRolesJson = {
   workspace?: string;
 
   /**
-   * The roles, each once, in the order of their numbers. A sender may be confined to
-   * some endpoints of the workspace.
+   * The roles, each once, in the order of their numbers. A sender may be limited to some endpoints
+   * of the workspace.
    *
    * @generated from field: repeated keyward.access.v1.Role roles = 2;
    */
@@ -186,15 +184,15 @@ export declare type WorkspaceRolesJson = {
 export declare const WorkspaceRolesSchema: GenMessage<WorkspaceRoles, {jsonType: WorkspaceRolesJson}>;
 
 /**
- * AccessService tells callers what they may do, so that a page can offer that and no
- * more. It decides nothing: every method checks its callers by itself. Each server
- * of the contract serves it, and answers by its own policy.
+ * AccessService returns what callers may do, so that a user interface can offer exactly that. It
+ * makes no decisions: every method checks its callers itself. Each server provides this service
+ * and answers with its own policy.
  *
  * @generated from service keyward.access.v1.AccessService
  */
 export declare const AccessService: GenService<{
   /**
-   * Returns who the caller is and which roles the policy gives them at the moment.
+   * Returns the identity of the caller and the roles that the current policy assigns to it.
    *
    * @generated from rpc keyward.access.v1.AccessService.GetCaller
    */

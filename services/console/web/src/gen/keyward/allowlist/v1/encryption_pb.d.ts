@@ -12,67 +12,65 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 export declare const file_keyward_allowlist_v1_encryption: GenFile;
 
 /**
- * Encryption says how bodies to and from an endpoint are protected. It holds
- * references to secrets and never a value: whatever stands where a reference
- * belongs and is not a secret's name is refused as key material
- * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
+ * Encryption defines how the bodies of requests and responses are protected. It holds references
+ * to secrets, never values. Any other string in place of a reference is refused as key material
+ * (DIRECT_KEY_NOT_SUPPORTED), and the error does not repeat it.
  *
- * The same holds for literals, since everyone who sees the endpoint sees them. No string
- * of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
- * credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
- * parameter with a name such as `apiKey` or `password` may have a literal value. A literal
- * that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
- * stand anywhere, and a UUID is taken for an id.
+ * Literals are checked too, because everyone who can read the endpoint can read them. No string of
+ * a configuration may hold a private key, a JSON Web Token, a `Bearer` or `Basic` credential, or
+ * 128 bits or more of hexadecimal or base64. No header, JSON member, or parameter with a name such
+ * as `apiKey` or `password` may have a literal value. Acknowledge a literal that is public with
+ * PUBLIC_LITERAL. Public keys and certificates are allowed anywhere, and a UUID counts as an ID.
  *
- * A configuration is checked as a whole when it is saved; all findings come back
- * at once as field violations. It is written out in `request` and `response`, or
- * begins with a `preset`.
+ * A configuration is checked as a whole when it is saved. The error lists all violations at once.
+ * Write the configuration out in `request` and `response`, or start from a `preset`.
  *
- * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
- * signature or a key derivation. What a configuration sends as it is (an IV, a salt)
- * is drawn, derived, or a PARAMETER.
+ * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature,
+ * or a key derivation. Values that are sent unencrypted, such as an IV or a salt, are generated,
+ * derived, or read from a PARAMETER.
  *
  * @generated from message keyward.allowlist.v1.Encryption
  */
 export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
   /**
-   * How requests are protected. Required, unless there is a preset.
+   * How requests are protected. Required unless `preset` is set.
    *
    * @generated from field: keyward.allowlist.v1.Profile request = 1;
    */
   request?: Profile | undefined;
 
   /**
-   * How responses are protected. Unset: as requests are, except that signing is
-   * not mirrored; it holds for the direction it is written in.
+   * How responses are protected. Defaults to the request's profile without its signing: signing
+   * applies only to the direction that declares it.
    *
    * @generated from field: keyward.allowlist.v1.Profile response = 2;
    */
   response?: Profile | undefined;
 
   /**
-   * A preset to start from. It is written out when the configuration is saved, so
-   * that this field is never returned; `request` and `response` must be unset.
+   * A preset to start from. Saving expands the preset into `request` and `response`, so responses
+   * never contain this field. `request` and `response` must be unset.
    *
    * @generated from field: keyward.allowlist.v1.PresetUse preset = 3;
    */
   preset?: PresetUse | undefined;
 
   /**
-   * For how long after a rotation the version before still opens what comes in, and
-   * still signs where the scheme carries a list of signatures. Only where the scheme
-   * tells a wrong key from a right one; CBC without a MAC never tries another key.
-   * From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+   * How long the previous version of a key remains usable after a rotation: it still decrypts
+   * incoming messages, and it still signs where the scheme carries a list of signatures. This
+   * applies only to schemes that detect a wrong key; CBC without a MAC never tries another key.
+   * From 0 (an explicit zero turns it off) to 30 days. Default: 24 hours.
    *
    * @generated from field: google.protobuf.Duration rotation_grace = 4;
    */
   rotationGrace?: Duration | undefined;
 
   /**
-   * Further uses of KEY secrets that this configuration uses, where a partner has one value
-   * for several things: one URL takes encrypted payments, another sends signed callbacks. A
-   * KEY serves one purpose, which is all its chains together; so the configurations of both
-   * endpoints declare the same set. May stand beside a preset. At most 8.
+   * Other chains that use the KEY secrets of this configuration. Declare them when a partner uses
+   * one value for several things, for example one URL for encrypted payments and another for
+   * signed callbacks. A KEY has one purpose, which is the set of all its chains, so the
+   * configurations of both endpoints declare the same set. Allowed together with a preset. At most
+   * 8.
    *
    * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
    */
@@ -80,67 +78,65 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
 };
 
 /**
- * Encryption says how bodies to and from an endpoint are protected. It holds
- * references to secrets and never a value: whatever stands where a reference
- * belongs and is not a secret's name is refused as key material
- * (DIRECT_KEY_NOT_SUPPORTED), and not repeated anywhere.
+ * Encryption defines how the bodies of requests and responses are protected. It holds references
+ * to secrets, never values. Any other string in place of a reference is refused as key material
+ * (DIRECT_KEY_NOT_SUPPORTED), and the error does not repeat it.
  *
- * The same holds for literals, since everyone who sees the endpoint sees them. No string
- * of a configuration may hold a private key, a JSON web token, a `Bearer` or `Basic`
- * credential, or 128 bits or more of hexadecimal or base64, and no header, JSON member or
- * parameter with a name such as `apiKey` or `password` may have a literal value. A literal
- * that is public is acknowledged with PUBLIC_LITERAL. Public keys and certificates may
- * stand anywhere, and a UUID is taken for an id.
+ * Literals are checked too, because everyone who can read the endpoint can read them. No string of
+ * a configuration may hold a private key, a JSON Web Token, a `Bearer` or `Basic` credential, or
+ * 128 bits or more of hexadecimal or base64. No header, JSON member, or parameter with a name such
+ * as `apiKey` or `password` may have a literal value. Acknowledge a literal that is public with
+ * PUBLIC_LITERAL. Public keys and certificates are allowed anywhere, and a UUID counts as an ID.
  *
- * A configuration is checked as a whole when it is saved; all findings come back
- * at once as field violations. It is written out in `request` and `response`, or
- * begins with a `preset`.
+ * A configuration is checked as a whole when it is saved. The error lists all violations at once.
+ * Write the configuration out in `request` and `response`, or start from a `preset`.
  *
- * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a
- * signature or a key derivation. What a configuration sends as it is (an IV, a salt)
- * is drawn, derived, or a PARAMETER.
+ * The bytes of a KEY reach an output only through a cipher, a MAC, a one-way digest, a signature,
+ * or a key derivation. Values that are sent unencrypted, such as an IV or a salt, are generated,
+ * derived, or read from a PARAMETER.
  *
  * @generated from message keyward.allowlist.v1.Encryption
  */
 export declare type EncryptionJson = {
   /**
-   * How requests are protected. Required, unless there is a preset.
+   * How requests are protected. Required unless `preset` is set.
    *
    * @generated from field: keyward.allowlist.v1.Profile request = 1;
    */
   request?: ProfileJson;
 
   /**
-   * How responses are protected. Unset: as requests are, except that signing is
-   * not mirrored; it holds for the direction it is written in.
+   * How responses are protected. Defaults to the request's profile without its signing: signing
+   * applies only to the direction that declares it.
    *
    * @generated from field: keyward.allowlist.v1.Profile response = 2;
    */
   response?: ProfileJson;
 
   /**
-   * A preset to start from. It is written out when the configuration is saved, so
-   * that this field is never returned; `request` and `response` must be unset.
+   * A preset to start from. Saving expands the preset into `request` and `response`, so responses
+   * never contain this field. `request` and `response` must be unset.
    *
    * @generated from field: keyward.allowlist.v1.PresetUse preset = 3;
    */
   preset?: PresetUseJson;
 
   /**
-   * For how long after a rotation the version before still opens what comes in, and
-   * still signs where the scheme carries a list of signatures. Only where the scheme
-   * tells a wrong key from a right one; CBC without a MAC never tries another key.
-   * From 0 (set, and zero: never) to 30 days. Unset: 24 hours.
+   * How long the previous version of a key remains usable after a rotation: it still decrypts
+   * incoming messages, and it still signs where the scheme carries a list of signatures. This
+   * applies only to schemes that detect a wrong key; CBC without a MAC never tries another key.
+   * From 0 (an explicit zero turns it off) to 30 days. Default: 24 hours.
    *
    * @generated from field: google.protobuf.Duration rotation_grace = 4;
    */
   rotationGrace?: DurationJson;
 
   /**
-   * Further uses of KEY secrets that this configuration uses, where a partner has one value
-   * for several things: one URL takes encrypted payments, another sends signed callbacks. A
-   * KEY serves one purpose, which is all its chains together; so the configurations of both
-   * endpoints declare the same set. May stand beside a preset. At most 8.
+   * Other chains that use the KEY secrets of this configuration. Declare them when a partner uses
+   * one value for several things, for example one URL for encrypted payments and another for
+   * signed callbacks. A KEY has one purpose, which is the set of all its chains, so the
+   * configurations of both endpoints declare the same set. Allowed together with a preset. At most
+   * 8.
    *
    * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
    */
@@ -154,21 +150,21 @@ export declare type EncryptionJson = {
 export declare const EncryptionSchema: GenMessage<Encryption, {jsonType: EncryptionJson}>;
 
 /**
- * A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+ * A DeclaredUse lists the chains for which other endpoints use a KEY.
  *
  * @generated from message keyward.allowlist.v1.DeclaredUse
  */
 export declare type DeclaredUse = Message<"keyward.allowlist.v1.DeclaredUse"> & {
   /**
-   * The KEY. The configuration uses it itself, too.
+   * The KEY. This configuration must use it too.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef key = 1;
    */
   key?: SecretRef | undefined;
 
   /**
-   * The chains, as `key_purposes` of the other endpoint lists them, such as
-   * `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+   * The chains, as listed in `key_purposes` of the other endpoint, such as `raw >
+   * HMAC-SHA256(of=message)`. 1-16 chains of at most 512 characters each.
    *
    * @generated from field: repeated string chains = 2;
    */
@@ -176,21 +172,21 @@ export declare type DeclaredUse = Message<"keyward.allowlist.v1.DeclaredUse"> & 
 };
 
 /**
- * A DeclaredUse says what else a KEY is used for, in the configurations of other endpoints.
+ * A DeclaredUse lists the chains for which other endpoints use a KEY.
  *
  * @generated from message keyward.allowlist.v1.DeclaredUse
  */
 export declare type DeclaredUseJson = {
   /**
-   * The KEY. The configuration uses it itself, too.
+   * The KEY. This configuration must use it too.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef key = 1;
    */
   key?: SecretRefJson;
 
   /**
-   * The chains, as `key_purposes` of the other endpoint lists them, such as
-   * `raw > HMAC-SHA256(of=message)`. 1-16, of at most 512 characters each.
+   * The chains, as listed in `key_purposes` of the other endpoint, such as `raw >
+   * HMAC-SHA256(of=message)`. 1-16 chains of at most 512 characters each.
    *
    * @generated from field: repeated string chains = 2;
    */
@@ -204,22 +200,22 @@ export declare type DeclaredUseJson = {
 export declare const DeclaredUseSchema: GenMessage<DeclaredUse, {jsonType: DeclaredUseJson}>;
 
 /**
- * A KeyPurpose says what an endpoint uses a KEY for.
+ * A KeyPurpose lists the chains for which an endpoint uses a KEY.
  *
  * @generated from message keyward.allowlist.v1.KeyPurpose
  */
 export declare type KeyPurpose = Message<"keyward.allowlist.v1.KeyPurpose"> & {
   /**
-   * The resource name of the secret; `set` to callers who may not see secrets.
+   * The resource name of the secret, or `set` if the caller may not see secrets.
    *
    * @generated from field: string secret = 1;
    */
   secret: string;
 
   /**
-   * The chains: everything that is done to the stored bytes until something leaves that
-   * depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
-   * `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+   * The chains, sorted. A chain is the complete sequence of steps from the stored bytes to an
+   * output that depends on them: decoding, then a cipher, MAC, digest, or signature, such as `hex
+   * > AES-256-GCM(iv=random/12,tag=16)`.
    *
    * @generated from field: repeated string chains = 2;
    */
@@ -227,22 +223,22 @@ export declare type KeyPurpose = Message<"keyward.allowlist.v1.KeyPurpose"> & {
 };
 
 /**
- * A KeyPurpose says what an endpoint uses a KEY for.
+ * A KeyPurpose lists the chains for which an endpoint uses a KEY.
  *
  * @generated from message keyward.allowlist.v1.KeyPurpose
  */
 export declare type KeyPurposeJson = {
   /**
-   * The resource name of the secret; `set` to callers who may not see secrets.
+   * The resource name of the secret, or `set` if the caller may not see secrets.
    *
    * @generated from field: string secret = 1;
    */
   secret?: string;
 
   /**
-   * The chains: everything that is done to the stored bytes until something leaves that
-   * depends on them, as steps from decoding to cipher, MAC, digest or signature, such as
-   * `hex > AES-256-GCM(iv=random/12,tag=16)`. Sorted.
+   * The chains, sorted. A chain is the complete sequence of steps from the stored bytes to an
+   * output that depends on them: decoding, then a cipher, MAC, digest, or signature, such as `hex
+   * > AES-256-GCM(iv=random/12,tag=16)`.
    *
    * @generated from field: repeated string chains = 2;
    */
@@ -262,38 +258,38 @@ export declare const KeyPurposeSchema: GenMessage<KeyPurpose, {jsonType: KeyPurp
  */
 export declare type PresetUse = Message<"keyward.allowlist.v1.PresetUse"> & {
   /**
-   * The preset's id, such as `mastercard_fle`.
+   * The ID of the preset, such as `mastercard_fle`.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The secrets to put in the preset's places, by the names that the preset gives them.
+   * The secrets that the preset refers to, keyed by the preset's names for them.
    *
    * @generated from field: map<string, keyward.allowlist.v1.SecretRef> secrets = 2;
    */
   secrets: { [key: string]: SecretRef };
 
   /**
-   * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-   * in LegacyAcknowledgement. 1-512 characters then, none a control character.
+   * Acknowledges the unsafe choices of the preset. Required if the preset makes any; otherwise
+   * empty. The reason, as in LegacyAcknowledgement: 1-512 characters without control characters.
    *
    * @generated from field: string legacy_reason = 3;
    */
   legacyReason: string;
 
   /**
-   * Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+   * When the acknowledgement expires, as in LegacyAcknowledgement. Required with `legacy_reason`.
    *
    * @generated from field: google.protobuf.Timestamp legacy_expire_time = 4;
    */
   legacyExpireTime?: Timestamp | undefined;
 
   /**
-   * What the preset leaves to say besides, such as a key id, by the names that it gives:
-   * at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
-   * names of values are separated by commas. What has a default may be left out.
+   * Other parameters of the preset, such as a key ID, keyed by the preset's names for them. Each
+   * value has at most 256 visible ASCII characters without `"`, `\`, `{` and `}`. Separate several
+   * paths or names with commas. Parameters with a default are optional.
    *
    * @generated from field: map<string, string> settings = 5;
    */
@@ -307,38 +303,38 @@ export declare type PresetUse = Message<"keyward.allowlist.v1.PresetUse"> & {
  */
 export declare type PresetUseJson = {
   /**
-   * The preset's id, such as `mastercard_fle`.
+   * The ID of the preset, such as `mastercard_fle`.
    *
    * @generated from field: string id = 1;
    */
   id?: string;
 
   /**
-   * The secrets to put in the preset's places, by the names that the preset gives them.
+   * The secrets that the preset refers to, keyed by the preset's names for them.
    *
    * @generated from field: map<string, keyward.allowlist.v1.SecretRef> secrets = 2;
    */
   secrets?: { [key: string]: SecretRefJson };
 
   /**
-   * Acknowledges the unsafe choices of the preset, where it makes some: the reason, as
-   * in LegacyAcknowledgement. 1-512 characters then, none a control character.
+   * Acknowledges the unsafe choices of the preset. Required if the preset makes any; otherwise
+   * empty. The reason, as in LegacyAcknowledgement: 1-512 characters without control characters.
    *
    * @generated from field: string legacy_reason = 3;
    */
   legacyReason?: string;
 
   /**
-   * Until when, as in LegacyAcknowledgement. Required with `legacy_reason`.
+   * When the acknowledgement expires, as in LegacyAcknowledgement. Required with `legacy_reason`.
    *
    * @generated from field: google.protobuf.Timestamp legacy_expire_time = 4;
    */
   legacyExpireTime?: TimestampJson;
 
   /**
-   * What the preset leaves to say besides, such as a key id, by the names that it gives:
-   * at most 256 visible characters of ASCII without `"`, `\`, `{` and `}`. Several paths or
-   * names of values are separated by commas. What has a default may be left out.
+   * Other parameters of the preset, such as a key ID, keyed by the preset's names for them. Each
+   * value has at most 256 visible ASCII characters without `"`, `\`, `{` and `}`. Separate several
+   * paths or names with commas. Parameters with a default are optional.
    *
    * @generated from field: map<string, string> settings = 5;
    */
@@ -352,21 +348,21 @@ export declare type PresetUseJson = {
 export declare const PresetUseSchema: GenMessage<PresetUse, {jsonType: PresetUseJson}>;
 
 /**
- * A Profile protects the messages of one direction, in this order:
+ * A Profile protects the messages of one direction. Its steps run in this order:
  *
- *   selection   which bytes of the body
- *   nested_jws  are signed inside
- *   kind        and encrypted,
- *   envelope    how the result is written,
- *   signing     and what is signed of the message that is sent.
+ *   selection   selects the bytes of the body,
+ *   nested_jws  signs them inside the encryption,
+ *   kind        encrypts them,
+ *   envelope    writes the result, and
+ *   signing     signs the message that is sent.
  *
- * It has a kind, a nested JWS, a signing, or several of them.
+ * A profile has a kind, a nested JWS, a signing, or several of these.
  *
  * @generated from message keyward.allowlist.v1.Profile
  */
 export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
   /**
-   * How the selected bytes are encrypted. None: they stay as they are.
+   * How the selected bytes are encrypted. If unset, they are not encrypted.
    *
    * @generated from oneof keyward.allowlist.v1.Profile.kind
    */
@@ -380,7 +376,7 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
     case: "cipher";
   } | {
     /**
-     * RSA over the selected bytes themselves.
+     * RSA encryption of the selected bytes themselves.
      *
      * @generated from field: keyward.allowlist.v1.RsaDirect rsa_direct = 2;
      */
@@ -404,8 +400,8 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
     case: "pgp";
   } | {
     /**
-     * Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
-     * Nothing is selected, and there is no envelope; the message may be signed.
+     * Deliberately not encrypted, for example a plaintext response to an encrypted request. The
+     * profile has no selection and no envelope. The message may be signed.
      *
      * @generated from field: keyward.allowlist.v1.Plain plain = 50;
      */
@@ -414,41 +410,42 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Which part of the body is encrypted. Unset: the whole body.
+   * The part of the body to encrypt. Defaults to the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
    */
   selection?: Selection | undefined;
 
   /**
-   * How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
-   * in this order, base64, as text; for the others what they make, as text. Without a
-   * kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
-   * of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
+   * How the encrypted bytes are written. By default, a cipher writes IV, ciphertext, and tag in
+   * this order as base64 text, and other kinds write their output as text. Without a kind, the
+   * envelope writes the bytes themselves: `{"request":"${data}"}` with a CIPHERTEXT blob in base64
+   * sends the body as base64 inside a JSON document.
    *
    * @generated from field: keyward.allowlist.v1.Envelope envelope = 6;
    */
   envelope?: Envelope | undefined;
 
   /**
-   * Acknowledges, flag by flag, the unsafe choices that this profile makes. A
-   * choice that is not acknowledged is LEGACY_NOT_ACKNOWLEDGED; an
-   * acknowledgement of a choice that is not made is refused too. At most 16.
+   * Acknowledges the unsafe choices of this profile, one flag each. An unacknowledged choice
+   * returns LEGACY_NOT_ACKNOWLEDGED. An acknowledgement of a choice that the profile does not make
+   * is also refused. At most 16.
    *
    * @generated from field: repeated keyward.allowlist.v1.LegacyAcknowledgement allow_legacy = 7;
    */
   allowLegacy: LegacyAcknowledgement[];
 
   /**
-   * How the message is signed. Unset: it is not.
+   * How the message is signed. If unset, the message is not signed.
    *
    * @generated from field: keyward.allowlist.v1.Signing signing = 8;
    */
   signing?: Signing | undefined;
 
   /**
-   * Signs the selected bytes before they are encrypted: what is encrypted is a compact
-   * JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+   * Signs the selected bytes before encryption. The plaintext is then a compact JWS (RFC 7515
+   * section 7.1) whose payload is the selected bytes. A message that decrypts to anything else is
+   * refused.
    *
    * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
    */
@@ -456,15 +453,15 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
 };
 
 /**
- * A Profile protects the messages of one direction, in this order:
+ * A Profile protects the messages of one direction. Its steps run in this order:
  *
- *   selection   which bytes of the body
- *   nested_jws  are signed inside
- *   kind        and encrypted,
- *   envelope    how the result is written,
- *   signing     and what is signed of the message that is sent.
+ *   selection   selects the bytes of the body,
+ *   nested_jws  signs them inside the encryption,
+ *   kind        encrypts them,
+ *   envelope    writes the result, and
+ *   signing     signs the message that is sent.
  *
- * It has a kind, a nested JWS, a signing, or several of them.
+ * A profile has a kind, a nested JWS, a signing, or several of these.
  *
  * @generated from message keyward.allowlist.v1.Profile
  */
@@ -477,7 +474,7 @@ export declare type ProfileJson = {
   cipher?: CipherJson;
 
   /**
-   * RSA over the selected bytes themselves.
+   * RSA encryption of the selected bytes themselves.
    *
    * @generated from field: keyward.allowlist.v1.RsaDirect rsa_direct = 2;
    */
@@ -498,49 +495,50 @@ export declare type ProfileJson = {
   pgp?: PgpJson;
 
   /**
-   * Not encrypted, on purpose: the answer to an encrypted question that comes in the clear.
-   * Nothing is selected, and there is no envelope; the message may be signed.
+   * Deliberately not encrypted, for example a plaintext response to an encrypted request. The
+   * profile has no selection and no envelope. The message may be signed.
    *
    * @generated from field: keyward.allowlist.v1.Plain plain = 50;
    */
   plain?: PlainJson;
 
   /**
-   * Which part of the body is encrypted. Unset: the whole body.
+   * The part of the body to encrypt. Defaults to the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
    */
   selection?: SelectionJson;
 
   /**
-   * How the encrypted bytes are written. Unset: for a cipher IV, ciphertext and tag
-   * in this order, base64, as text; for the others what they make, as text. Without a
-   * kind, the bytes themselves are written so: `{"request":"${data}"}` with a blob
-   * of CIPHERTEXT in base64 sends the body in base64 inside a JSON document.
+   * How the encrypted bytes are written. By default, a cipher writes IV, ciphertext, and tag in
+   * this order as base64 text, and other kinds write their output as text. Without a kind, the
+   * envelope writes the bytes themselves: `{"request":"${data}"}` with a CIPHERTEXT blob in base64
+   * sends the body as base64 inside a JSON document.
    *
    * @generated from field: keyward.allowlist.v1.Envelope envelope = 6;
    */
   envelope?: EnvelopeJson;
 
   /**
-   * Acknowledges, flag by flag, the unsafe choices that this profile makes. A
-   * choice that is not acknowledged is LEGACY_NOT_ACKNOWLEDGED; an
-   * acknowledgement of a choice that is not made is refused too. At most 16.
+   * Acknowledges the unsafe choices of this profile, one flag each. An unacknowledged choice
+   * returns LEGACY_NOT_ACKNOWLEDGED. An acknowledgement of a choice that the profile does not make
+   * is also refused. At most 16.
    *
    * @generated from field: repeated keyward.allowlist.v1.LegacyAcknowledgement allow_legacy = 7;
    */
   allowLegacy?: LegacyAcknowledgementJson[];
 
   /**
-   * How the message is signed. Unset: it is not.
+   * How the message is signed. If unset, the message is not signed.
    *
    * @generated from field: keyward.allowlist.v1.Signing signing = 8;
    */
   signing?: SigningJson;
 
   /**
-   * Signs the selected bytes before they are encrypted: what is encrypted is a compact
-   * JWS (RFC 7515 section 7.1) with them as payload, and what is opened must be one.
+   * Signs the selected bytes before encryption. The plaintext is then a compact JWS (RFC 7515
+   * section 7.1) whose payload is the selected bytes. A message that decrypts to anything else is
+   * refused.
    *
    * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
    */
@@ -554,8 +552,8 @@ export declare type ProfileJson = {
 export declare const ProfileSchema: GenMessage<Profile, {jsonType: ProfileJson}>;
 
 /**
- * Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
- * came, after it has verified the signature, if there is one.
+ * Plain is the kind of a direction that is not encrypted. Decrypt verifies the signature, if the
+ * profile has one, and returns the body unchanged.
  *
  * @generated from message keyward.allowlist.v1.Plain
  */
@@ -563,8 +561,8 @@ export declare type Plain = Message<"keyward.allowlist.v1.Plain"> & {
 };
 
 /**
- * Plain is the kind of a direction that is not encrypted. Decrypt returns such a message as it
- * came, after it has verified the signature, if there is one.
+ * Plain is the kind of a direction that is not encrypted. Decrypt verifies the signature, if the
+ * profile has one, and returns the body unchanged.
  *
  * @generated from message keyward.allowlist.v1.Plain
  */
@@ -578,37 +576,36 @@ export declare type PlainJson = {
 export declare const PlainSchema: GenMessage<Plain, {jsonType: PlainJson}>;
 
 /**
- * A SecretRef points at a secret in the vault. It is never the value.
+ * A SecretRef refers to a secret in the vault. It never holds the value.
  *
  * @generated from message keyward.allowlist.v1.SecretRef
  */
 export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
   /**
-   * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-   * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-   * IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
-   * for headers, query parameters and body values. Shown as `set` to callers who may not
-   * see secrets.
+   * The resource name of the secret, `workspaces/{workspace}/secrets/{secret}`. The secret belongs
+   * to the workspace of the endpoint. Its usage must be KEY, with these exceptions: PARAMETER for
+   * a static IV or a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+   * for headers, query parameters, and body values. Callers who may not see secrets get `set`.
    *
-   * A KEY serves one purpose: the set of chains that a configuration has for it (see
-   * KeyPurpose), the same in all endpoints that use it, which are those of one host unless
-   * the secret is `shared`. The vault seals the purpose at the first message; another one is
-   * KEY_PURPOSE_FIXED.
+   * A KEY has one purpose: the set of chains that a configuration uses it for (see KeyPurpose).
+   * All endpoints that use the KEY declare the same set. They belong to one host unless the secret
+   * is `shared`. The vault seals the purpose with the first message. Any other purpose is then
+   * refused with KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Which version; 0 (the default) follows the current one.
+   * The pinned version. Default: 0, the current version.
    *
    * @generated from field: uint32 version = 2;
    */
   version: number;
 
   /**
-   * How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
-   * and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
+   * How the stored bytes are decoded into the key. Default: RAW, which means PEM for RSA and
+   * elliptic curve keys, and armored or binary for OpenPGP keys. A CREDENTIAL allows only RAW.
    *
    * @generated from field: keyward.allowlist.v1.Decoding decoding = 3;
    */
@@ -616,37 +613,36 @@ export declare type SecretRef = Message<"keyward.allowlist.v1.SecretRef"> & {
 };
 
 /**
- * A SecretRef points at a secret in the vault. It is never the value.
+ * A SecretRef refers to a secret in the vault. It never holds the value.
  *
  * @generated from message keyward.allowlist.v1.SecretRef
  */
 export declare type SecretRefJson = {
   /**
-   * The secret's resource name, `workspaces/{workspace}/secrets/{secret}`, in
-   * the endpoint's own workspace. The secret's usage must be KEY; PARAMETER for a static
-   * IV and a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
-   * for headers, query parameters and body values. Shown as `set` to callers who may not
-   * see secrets.
+   * The resource name of the secret, `workspaces/{workspace}/secrets/{secret}`. The secret belongs
+   * to the workspace of the endpoint. Its usage must be KEY, with these exceptions: PARAMETER for
+   * a static IV or a salt; EXPOSED_KEY for the key of a cipher whose IV is KEY_PREFIX; CREDENTIAL
+   * for headers, query parameters, and body values. Callers who may not see secrets get `set`.
    *
-   * A KEY serves one purpose: the set of chains that a configuration has for it (see
-   * KeyPurpose), the same in all endpoints that use it, which are those of one host unless
-   * the secret is `shared`. The vault seals the purpose at the first message; another one is
-   * KEY_PURPOSE_FIXED.
+   * A KEY has one purpose: the set of chains that a configuration uses it for (see KeyPurpose).
+   * All endpoints that use the KEY declare the same set. They belong to one host unless the secret
+   * is `shared`. The vault seals the purpose with the first message. Any other purpose is then
+   * refused with KEY_PURPOSE_FIXED.
    *
    * @generated from field: string name = 1;
    */
   name?: string;
 
   /**
-   * Which version; 0 (the default) follows the current one.
+   * The pinned version. Default: 0, the current version.
    *
    * @generated from field: uint32 version = 2;
    */
   version?: number;
 
   /**
-   * How the stored bytes become the key. RAW unless given, which for RSA, elliptic curve
-   * and OpenPGP keys means PEM or armor; only RAW for a CREDENTIAL.
+   * How the stored bytes are decoded into the key. Default: RAW, which means PEM for RSA and
+   * elliptic curve keys, and armored or binary for OpenPGP keys. A CREDENTIAL allows only RAW.
    *
    * @generated from field: keyward.allowlist.v1.Decoding decoding = 3;
    */
@@ -666,24 +662,24 @@ export declare const SecretRefSchema: GenMessage<SecretRef, {jsonType: SecretRef
  */
 export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   /**
-   * The algorithm. The key's length after decoding and derivation must be the
-   * algorithm's; a key of another length is refused when it is saved, where the vault
-   * can tell, and else when it is used (KEY_NOT_USABLE).
+   * The algorithm. After decoding and derivation, the key must have the algorithm's length. A key
+   * of another length is refused when the configuration is saved if the vault can check it,
+   * otherwise when the key is used (KEY_NOT_USABLE).
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Algorithm algorithm = 1;
    */
   algorithm: Cipher_Algorithm;
 
   /**
-   * The padding of CBC and ECB. Unset for all other modes.
+   * The padding of CBC and ECB. Must be unset for other modes.
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Padding padding = 2;
    */
   padding: Cipher_Padding;
 
   /**
-   * The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
-   * SHORT_TAG and an IV of 12 bytes.
+   * The length of the GCM tag in bytes, from 12 to 16. Default: 0, which means 16. Less than 16
+   * requires SHORT_TAG and an IV of 12 bytes.
    *
    * @generated from field: uint32 tag_bytes = 3;
    */
@@ -696,7 +692,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
    */
   key: {
     /**
-     * One key that both sides share.
+     * A key that both sides share.
      *
      * @generated from field: keyward.allowlist.v1.SharedKey shared_key = 4;
      */
@@ -704,7 +700,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
     case: "sharedKey";
   } | {
     /**
-     * A key drawn anew, sent along wrapped.
+     * A key generated for each message and sent in wrapped form.
      *
      * @generated from field: keyward.allowlist.v1.SessionKey session_key = 5;
      */
@@ -720,7 +716,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
     case: "ecdh";
   } | {
     /**
-     * The session key of the message that this one answers. In a response only.
+     * The session key of the request. For responses only.
      *
      * @generated from field: keyward.allowlist.v1.ExchangeKey exchange_key = 10;
      */
@@ -729,23 +725,22 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
-   * IV. Unset for ECB.
+   * Where the IV comes from. Default: random, with the algorithm's usual length, in an IV slot.
+   * Must be unset for ECB.
    *
    * @generated from field: keyward.allowlist.v1.Iv iv = 7;
    */
   iv?: Iv | undefined;
 
   /**
-   * Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+   * The associated data. GCM and ChaCha20-Poly1305 only.
    *
    * @generated from field: keyward.allowlist.v1.AssociatedData aad = 8;
    */
   aad?: AssociatedData | undefined;
 
   /**
-   * A MAC over what was encrypted, checked before decryption. For modes that do not
-   * authenticate.
+   * A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
    *
    * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
    */
@@ -759,38 +754,38 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
  */
 export declare type CipherJson = {
   /**
-   * The algorithm. The key's length after decoding and derivation must be the
-   * algorithm's; a key of another length is refused when it is saved, where the vault
-   * can tell, and else when it is used (KEY_NOT_USABLE).
+   * The algorithm. After decoding and derivation, the key must have the algorithm's length. A key
+   * of another length is refused when the configuration is saved if the vault can check it,
+   * otherwise when the key is used (KEY_NOT_USABLE).
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Algorithm algorithm = 1;
    */
   algorithm?: Cipher_AlgorithmJson;
 
   /**
-   * The padding of CBC and ECB. Unset for all other modes.
+   * The padding of CBC and ECB. Must be unset for other modes.
    *
    * @generated from field: keyward.allowlist.v1.Cipher.Padding padding = 2;
    */
   padding?: Cipher_PaddingJson;
 
   /**
-   * The length of the tag in bytes, for GCM from 12 to 16. 0: 16. Less than 16 needs
-   * SHORT_TAG and an IV of 12 bytes.
+   * The length of the GCM tag in bytes, from 12 to 16. Default: 0, which means 16. Less than 16
+   * requires SHORT_TAG and an IV of 12 bytes.
    *
    * @generated from field: uint32 tag_bytes = 3;
    */
   tagBytes?: number;
 
   /**
-   * One key that both sides share.
+   * A key that both sides share.
    *
    * @generated from field: keyward.allowlist.v1.SharedKey shared_key = 4;
    */
   sharedKey?: SharedKeyJson;
 
   /**
-   * A key drawn anew, sent along wrapped.
+   * A key generated for each message and sent in wrapped form.
    *
    * @generated from field: keyward.allowlist.v1.SessionKey session_key = 5;
    */
@@ -804,30 +799,29 @@ export declare type CipherJson = {
   ecdh?: EcdhJson;
 
   /**
-   * The session key of the message that this one answers. In a response only.
+   * The session key of the request. For responses only.
    *
    * @generated from field: keyward.allowlist.v1.ExchangeKey exchange_key = 10;
    */
   exchangeKey?: ExchangeKeyJson;
 
   /**
-   * Where the IV comes from. Unset: random, of the algorithm's usual length, in a part
-   * IV. Unset for ECB.
+   * Where the IV comes from. Default: random, with the algorithm's usual length, in an IV slot.
+   * Must be unset for ECB.
    *
    * @generated from field: keyward.allowlist.v1.Iv iv = 7;
    */
   iv?: IvJson;
 
   /**
-   * Associated data: authenticated with the ciphertext. GCM and ChaCha20-Poly1305 only.
+   * The associated data. GCM and ChaCha20-Poly1305 only.
    *
    * @generated from field: keyward.allowlist.v1.AssociatedData aad = 8;
    */
   aad?: AssociatedDataJson;
 
   /**
-   * A MAC over what was encrypted, checked before decryption. For modes that do not
-   * authenticate.
+   * A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
    *
    * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
    */
@@ -875,9 +869,8 @@ export enum Cipher_Algorithm {
   AES_256_GCM = 3,
 
   /**
-   * AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A)
-   * with padding. Not authenticated: needs a `mac`, or the
-   * acknowledgement UNAUTHENTICATED_CBC.
+   * AES with a 16-byte key in Cipher Block Chaining mode (NIST SP 800-38A) with padding. Not
+   * authenticated: requires a `mac` or the acknowledgement UNAUTHENTICATED_CBC.
    *
    * @generated from enum value: ALGORITHM_AES_128_CBC = 4;
    */
@@ -898,8 +891,8 @@ export enum Cipher_Algorithm {
   AES_256_CBC = 6,
 
   /**
-   * AES with a 16-byte key in Counter mode (NIST SP 800-38A), a 16-byte counter block
-   * as the IV, no padding. Needs a `mac` or UNAUTHENTICATED_CTR.
+   * AES with a 16-byte key in Counter mode (NIST SP 800-38A). The IV is the 16-byte counter
+   * block. No padding. Requires a `mac` or UNAUTHENTICATED_CTR.
    *
    * @generated from enum value: ALGORITHM_AES_128_CTR = 7;
    */
@@ -920,8 +913,8 @@ export enum Cipher_Algorithm {
   AES_256_CTR = 9,
 
   /**
-   * AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal
-   * blocks show: needs ECB.
+   * AES with a 16-byte key in Electronic Codebook mode with padding. No IV. Equal plaintext
+   * blocks produce equal ciphertext blocks: requires ECB.
    *
    * @generated from enum value: ALGORITHM_AES_128_ECB = 10;
    */
@@ -949,16 +942,16 @@ export enum Cipher_Algorithm {
   CHACHA20_POLY1305 = 13,
 
   /**
-   * Triple DES (NIST SP 800-67) in CBC mode with padding, 8-byte IV, a key of 24
-   * bytes, or of 16 whose first half is used again as the third. Needs TRIPLE_DES, and
-   * a `mac` or UNAUTHENTICATED_CBC.
+   * Triple DES (NIST SP 800-67) in CBC mode with padding and an 8-byte IV. The key has 24 bytes,
+   * or 16 bytes whose first half is also the third. Requires TRIPLE_DES, and a `mac` or
+   * UNAUTHENTICATED_CBC.
    *
    * @generated from enum value: ALGORITHM_TRIPLE_DES_CBC = 14;
    */
   TRIPLE_DES_CBC = 14,
 
   /**
-   * Triple DES in ECB mode with padding. Needs TRIPLE_DES and ECB.
+   * Triple DES in ECB mode with padding. Requires TRIPLE_DES and ECB.
    *
    * @generated from enum value: ALGORITHM_TRIPLE_DES_ECB = 15;
    */
@@ -978,7 +971,7 @@ export declare type Cipher_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_
 export declare const Cipher_AlgorithmSchema: GenEnum<Cipher_Algorithm, Cipher_AlgorithmJson>;
 
 /**
- * How a plaintext is filled up to whole blocks, in CBC and ECB.
+ * How CBC and ECB pad the plaintext to whole blocks.
  *
  * @generated from enum keyward.allowlist.v1.Cipher.Padding
  */
@@ -991,22 +984,22 @@ export enum Cipher_Padding {
   UNSPECIFIED = 0,
 
   /**
-   * PKCS #7 (RFC 5652 section 6.3), which Java calls PKCS5Padding.
+   * PKCS #7 (RFC 5652 section 6.3). Java calls it PKCS5Padding.
    *
    * @generated from enum value: PADDING_PKCS7 = 1;
    */
   PKCS7 = 1,
 
   /**
-   * None: a body that is not whole blocks is refused.
+   * No padding. A body that does not consist of whole blocks is refused.
    *
    * @generated from enum value: PADDING_NONE = 2;
    */
   NONE = 2,
 
   /**
-   * Zero bytes up to the next block, none if it is full; read, all zeros at the end
-   * are dropped. Loses zeros of the plaintext: needs ZERO_PADDING.
+   * Zero bytes up to the block boundary; none if the last block is full. Decryption removes all
+   * trailing zeros, including those of the plaintext: requires ZERO_PADDING.
    *
    * @generated from enum value: PADDING_ZERO = 3;
    */
@@ -1014,7 +1007,7 @@ export enum Cipher_Padding {
 }
 
 /**
- * How a plaintext is filled up to whole blocks, in CBC and ECB.
+ * How CBC and ECB pad the plaintext to whole blocks.
  *
  * @generated from enum keyward.allowlist.v1.Cipher.Padding
  */
@@ -1032,16 +1025,16 @@ export declare const Cipher_PaddingSchema: GenEnum<Cipher_Padding, Cipher_Paddin
  */
 export declare type SharedKey = Message<"keyward.allowlist.v1.SharedKey"> & {
   /**
-   * The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
-   * decrypt; without authentication there is exactly one, since a wrong key could not
-   * be told from a right one.
+   * The keys, 1-4. The first key encrypts. To decrypt, modes that authenticate try all keys in
+   * order. Modes without authentication allow exactly one key because they cannot detect a wrong
+   * one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys: SecretRef[];
 
   /**
-   * How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+   * How the cipher's key is derived from the secret. Default: the decoded secret is the key.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 2;
    */
@@ -1055,16 +1048,16 @@ export declare type SharedKey = Message<"keyward.allowlist.v1.SharedKey"> & {
  */
 export declare type SharedKeyJson = {
   /**
-   * The keys, 1-4. The first encrypts. Modes that authenticate try all in order to
-   * decrypt; without authentication there is exactly one, since a wrong key could not
-   * be told from a right one.
+   * The keys, 1-4. The first key encrypts. To decrypt, modes that authenticate try all keys in
+   * order. Modes without authentication allow exactly one key because they cannot detect a wrong
+   * one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys?: SecretRefJson[];
 
   /**
-   * How the cipher's key is made of the secret. Unset: it is the secret, decoded.
+   * How the cipher's key is derived from the secret. Default: the decoded secret is the key.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 2;
    */
@@ -1078,8 +1071,8 @@ export declare type SharedKeyJson = {
 export declare const SharedKeySchema: GenMessage<SharedKey, {jsonType: SharedKeyJson}>;
 
 /**
- * A Derivation makes a key of another secret value. The result has the length that the
- * cipher's key, and with an IV source DERIVED the IV behind it, need.
+ * A Derivation derives a key from a secret value. The result has the length of the cipher's key
+ * plus, with IV source DERIVED, the length of the IV.
  *
  * @generated from message keyward.allowlist.v1.Derivation
  */
@@ -1132,7 +1125,7 @@ export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -1140,8 +1133,8 @@ export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
 };
 
 /**
- * A Derivation makes a key of another secret value. The result has the length that the
- * cipher's key, and with an IV source DERIVED the IV behind it, need.
+ * A Derivation derives a key from a secret value. The result has the length of the cipher's key
+ * plus, with IV source DERIVED, the length of the IV.
  *
  * @generated from message keyward.allowlist.v1.Derivation
  */
@@ -1182,7 +1175,7 @@ export declare type DerivationJson = {
   hkdf?: HkdfJson;
 
   /**
-   * The salt. Required for PBKDF2 and scrypt; unset for a digest; optional else.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -1196,27 +1189,27 @@ export declare type DerivationJson = {
 export declare const DerivationSchema: GenMessage<Derivation, {jsonType: DerivationJson}>;
 
 /**
- * A DigestDerivation is a digest of the secret, whole or its beginning.
+ * A DigestDerivation uses a digest of the secret, or the beginning of the digest.
  *
  * @generated from message keyward.allowlist.v1.DigestDerivation
  */
 export declare type DigestDerivation = Message<"keyward.allowlist.v1.DigestDerivation"> & {
   /**
-   * The hash. MD5 needs MD5_KDF.
+   * The hash. MD5 requires MD5_KDF.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
   hash: Hash;
 
   /**
-   * RAW unless given. Another encoding: the characters of the encoded digest are the key.
+   * Default: RAW. With another encoding, the characters of the encoded digest are the key.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
    */
   encoding: Encoding;
 
   /**
-   * How many bytes, or characters, from the beginning are taken. 0: all.
+   * How many leading bytes or characters to use. Default: 0, which means all.
    *
    * @generated from field: uint32 take = 3;
    */
@@ -1224,27 +1217,27 @@ export declare type DigestDerivation = Message<"keyward.allowlist.v1.DigestDeriv
 };
 
 /**
- * A DigestDerivation is a digest of the secret, whole or its beginning.
+ * A DigestDerivation uses a digest of the secret, or the beginning of the digest.
  *
  * @generated from message keyward.allowlist.v1.DigestDerivation
  */
 export declare type DigestDerivationJson = {
   /**
-   * The hash. MD5 needs MD5_KDF.
+   * The hash. MD5 requires MD5_KDF.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
   hash?: HashJson;
 
   /**
-   * RAW unless given. Another encoding: the characters of the encoded digest are the key.
+   * Default: RAW. With another encoding, the characters of the encoded digest are the key.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
    */
   encoding?: EncodingJson;
 
   /**
-   * How many bytes, or characters, from the beginning are taken. 0: all.
+   * How many leading bytes or characters to use. Default: 0, which means all.
    *
    * @generated from field: uint32 take = 3;
    */
@@ -1258,21 +1251,21 @@ export declare type DigestDerivationJson = {
 export declare const DigestDerivationSchema: GenMessage<DigestDerivation, {jsonType: DigestDerivationJson}>;
 
 /**
- * EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
- * MD5_KDF with MD5.
+ * EvpBytesToKey is OpenSSL's key derivation. It always requires WEAK_KDF_ITERATIONS, and MD5_KDF
+ * if the hash is MD5.
  *
  * @generated from message keyward.allowlist.v1.EvpBytesToKey
  */
 export declare type EvpBytesToKey = Message<"keyward.allowlist.v1.EvpBytesToKey"> & {
   /**
-   * The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+   * The hash: MD5 in CryptoJS and in OpenSSL before 1.1, SHA256 in later versions of OpenSSL.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
   hash: Hash;
 
   /**
-   * How often. 0: once, as the tools do. At most 1,000,000.
+   * The number of iterations. Default: 0, which means 1, as in these tools. At most 1,000,000.
    *
    * @generated from field: uint32 iterations = 2;
    */
@@ -1280,21 +1273,21 @@ export declare type EvpBytesToKey = Message<"keyward.allowlist.v1.EvpBytesToKey"
 };
 
 /**
- * EvpBytesToKey is OpenSSL's key derivation. Always needs WEAK_KDF_ITERATIONS, and
- * MD5_KDF with MD5.
+ * EvpBytesToKey is OpenSSL's key derivation. It always requires WEAK_KDF_ITERATIONS, and MD5_KDF
+ * if the hash is MD5.
  *
  * @generated from message keyward.allowlist.v1.EvpBytesToKey
  */
 export declare type EvpBytesToKeyJson = {
   /**
-   * The hash: MD5 in OpenSSL before 1.1 and in CryptoJS, SHA256 since.
+   * The hash: MD5 in CryptoJS and in OpenSSL before 1.1, SHA256 in later versions of OpenSSL.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
   hash?: HashJson;
 
   /**
-   * How often. 0: once, as the tools do. At most 1,000,000.
+   * The number of iterations. Default: 0, which means 1, as in these tools. At most 1,000,000.
    *
    * @generated from field: uint32 iterations = 2;
    */
@@ -1321,7 +1314,7 @@ export declare type Pbkdf2 = Message<"keyward.allowlist.v1.Pbkdf2"> & {
   hash: Hash;
 
   /**
-   * From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+   * The number of iterations, from 1 to 2,000,000. Less than 600,000 requires WEAK_KDF_ITERATIONS.
    *
    * @generated from field: uint32 iterations = 2;
    */
@@ -1342,7 +1335,7 @@ export declare type Pbkdf2Json = {
   hash?: HashJson;
 
   /**
-   * From 1 to 2,000,000. Less than 600,000 needs WEAK_KDF_ITERATIONS.
+   * The number of iterations, from 1 to 2,000,000. Less than 600,000 requires WEAK_KDF_ITERATIONS.
    *
    * @generated from field: uint32 iterations = 2;
    */
@@ -1356,27 +1349,27 @@ export declare type Pbkdf2Json = {
 export declare const Pbkdf2Schema: GenMessage<Pbkdf2, {jsonType: Pbkdf2Json}>;
 
 /**
- * Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+ * Scrypt is scrypt (RFC 7914). It may use at most 64 MiB of memory (128 * n * r bytes).
  *
  * @generated from message keyward.allowlist.v1.Scrypt
  */
 export declare type Scrypt = Message<"keyward.allowlist.v1.Scrypt"> & {
   /**
-   * The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+   * The cost, a power of two of at least 2. Less than 16,384 requires WEAK_KDF_ITERATIONS.
    *
    * @generated from field: uint32 n = 1;
    */
   n: number;
 
   /**
-   * The block size. 0: 8. At most 32.
+   * The block size. Default: 0, which means 8. At most 32.
    *
    * @generated from field: uint32 r = 2;
    */
   r: number;
 
   /**
-   * The parallelisation. 0: 1. At most 4.
+   * The parallelization. Default: 0, which means 1. At most 4.
    *
    * @generated from field: uint32 p = 3;
    */
@@ -1384,27 +1377,27 @@ export declare type Scrypt = Message<"keyward.allowlist.v1.Scrypt"> & {
 };
 
 /**
- * Scrypt is scrypt (RFC 7914). It may use 64 MiB at most (128 * n * r bytes).
+ * Scrypt is scrypt (RFC 7914). It may use at most 64 MiB of memory (128 * n * r bytes).
  *
  * @generated from message keyward.allowlist.v1.Scrypt
  */
 export declare type ScryptJson = {
   /**
-   * The cost, a power of two from 2. Less than 16,384 needs WEAK_KDF_ITERATIONS.
+   * The cost, a power of two of at least 2. Less than 16,384 requires WEAK_KDF_ITERATIONS.
    *
    * @generated from field: uint32 n = 1;
    */
   n?: number;
 
   /**
-   * The block size. 0: 8. At most 32.
+   * The block size. Default: 0, which means 8. At most 32.
    *
    * @generated from field: uint32 r = 2;
    */
   r?: number;
 
   /**
-   * The parallelisation. 0: 1. At most 4.
+   * The parallelization. Default: 0, which means 1. At most 4.
    *
    * @generated from field: uint32 p = 3;
    */
@@ -1431,7 +1424,7 @@ export declare type Hkdf = Message<"keyward.allowlist.v1.Hkdf"> & {
   hash: Hash;
 
   /**
-   * The info, as text. At most 256 bytes.
+   * The info string. At most 256 bytes.
    *
    * @generated from field: string info = 2;
    */
@@ -1452,7 +1445,7 @@ export declare type HkdfJson = {
   hash?: HashJson;
 
   /**
-   * The info, as text. At most 256 bytes.
+   * The info string. At most 256 bytes.
    *
    * @generated from field: string info = 2;
    */
@@ -1466,7 +1459,7 @@ export declare type HkdfJson = {
 export declare const HkdfSchema: GenMessage<Hkdf, {jsonType: HkdfJson}>;
 
 /**
- * A Salt says where a derivation's salt comes from.
+ * A Salt defines where the salt of a derivation comes from.
  *
  * @generated from message keyward.allowlist.v1.Salt
  */
@@ -1478,9 +1471,9 @@ export declare type Salt = Message<"keyward.allowlist.v1.Salt"> & {
    */
   source: {
     /**
-     * Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
-     * where that stands in a header, else for every value. What derives keys for one
-     * message may take 10,000,000 iterations in all; a message that takes more is refused.
+     * Generates this many bytes (8-64) and sends them in a SALT slot: once for each message if the
+     * slot is in a header, otherwise once for each value. All derivations of one message together
+     * may take 10,000,000 iterations. A message that takes more is refused.
      *
      * @generated from field: uint32 sent_bytes = 1;
      */
@@ -1488,7 +1481,7 @@ export declare type Salt = Message<"keyward.allowlist.v1.Salt"> & {
     case: "sentBytes";
   } | {
     /**
-     * A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+     * A PARAMETER secret. With PBKDF2, scrypt, and EVP_BytesToKey it requires STATIC_SALT.
      *
      * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
      */
@@ -1498,22 +1491,22 @@ export declare type Salt = Message<"keyward.allowlist.v1.Salt"> & {
 };
 
 /**
- * A Salt says where a derivation's salt comes from.
+ * A Salt defines where the salt of a derivation comes from.
  *
  * @generated from message keyward.allowlist.v1.Salt
  */
 export declare type SaltJson = {
   /**
-   * Drawn anew with this many bytes (8-64) and sent in a part SALT: for every message
-   * where that stands in a header, else for every value. What derives keys for one
-   * message may take 10,000,000 iterations in all; a message that takes more is refused.
+   * Generates this many bytes (8-64) and sends them in a SALT slot: once for each message if the
+   * slot is in a header, otherwise once for each value. All derivations of one message together
+   * may take 10,000,000 iterations. A message that takes more is refused.
    *
    * @generated from field: uint32 sent_bytes = 1;
    */
   sentBytes?: number;
 
   /**
-   * A PARAMETER secret. Under PBKDF2, scrypt and EVP_BytesToKey it needs STATIC_SALT.
+   * A PARAMETER secret. With PBKDF2, scrypt, and EVP_BytesToKey it requires STATIC_SALT.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
    */
@@ -1527,30 +1520,29 @@ export declare type SaltJson = {
 export declare const SaltSchema: GenMessage<Salt, {jsonType: SaltJson}>;
 
 /**
- * A SessionKey is drawn anew for every message (where a selection has several values
- * and the wrapped key stands in the value's text, for every value) and sent in a
- * part WRAPPED_KEY.
+ * A SessionKey is generated for each message and sent in a WRAPPED_KEY slot. If a selection has
+ * several values and the slot is in the value's own text, each value gets its own key.
  *
  * @generated from message keyward.allowlist.v1.SessionKey
  */
 export declare type SessionKey = Message<"keyward.allowlist.v1.SessionKey"> & {
   /**
-   * What is wrapped. RAW unless given.
+   * The form of the wrapped key. Default: RAW.
    *
    * @generated from field: keyward.allowlist.v1.SessionKey.Form form = 1;
    */
   form: SessionKey_Form;
 
   /**
-   * The length of the key in bytes. 0: what the algorithm needs. Another length only
-   * with a derivation, from 16 to 64.
+   * The length of the key in bytes. Default: 0, which means the algorithm's length. Another
+   * length, from 16 to 64, requires a derivation.
    *
    * @generated from field: uint32 bytes = 2;
    */
   bytes: number;
 
   /**
-   * How it is wrapped. Required.
+   * How the key is wrapped. Required.
    *
    * @generated from oneof keyward.allowlist.v1.SessionKey.wrap
    */
@@ -1564,7 +1556,7 @@ export declare type SessionKey = Message<"keyward.allowlist.v1.SessionKey"> & {
     case: "rsaOaep";
   } | {
     /**
-     * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+     * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
      *
      * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 4;
      */
@@ -1581,16 +1573,16 @@ export declare type SessionKey = Message<"keyward.allowlist.v1.SessionKey"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
-   * and our private key decrypts; AES Key Wrap has one key for both. The first
-   * wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+   * The wrapping keys, 1-4. For RSA, the partner's public key or certificate encrypts, and your
+   * private key decrypts. AES Key Wrap uses one key for both. The first key wraps. Unwrapping
+   * tries all keys, except with PKCS #1 v1.5, which allows exactly one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys: SecretRef[];
 
   /**
-   * How the cipher's key is made of the session key. Unset: it is the session key.
+   * How the cipher's key is derived from the session key. Default: the session key is the key.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 7;
    */
@@ -1598,23 +1590,22 @@ export declare type SessionKey = Message<"keyward.allowlist.v1.SessionKey"> & {
 };
 
 /**
- * A SessionKey is drawn anew for every message (where a selection has several values
- * and the wrapped key stands in the value's text, for every value) and sent in a
- * part WRAPPED_KEY.
+ * A SessionKey is generated for each message and sent in a WRAPPED_KEY slot. If a selection has
+ * several values and the slot is in the value's own text, each value gets its own key.
  *
  * @generated from message keyward.allowlist.v1.SessionKey
  */
 export declare type SessionKeyJson = {
   /**
-   * What is wrapped. RAW unless given.
+   * The form of the wrapped key. Default: RAW.
    *
    * @generated from field: keyward.allowlist.v1.SessionKey.Form form = 1;
    */
   form?: SessionKey_FormJson;
 
   /**
-   * The length of the key in bytes. 0: what the algorithm needs. Another length only
-   * with a derivation, from 16 to 64.
+   * The length of the key in bytes. Default: 0, which means the algorithm's length. Another
+   * length, from 16 to 64, requires a derivation.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -1628,7 +1619,7 @@ export declare type SessionKeyJson = {
   rsaOaep?: RsaOaepJson;
 
   /**
-   * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+   * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
    *
    * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 4;
    */
@@ -1642,16 +1633,16 @@ export declare type SessionKeyJson = {
   aesKw?: AesKeyWrapJson;
 
   /**
-   * The wrapping keys, 1-4: for RSA the partner's public key or certificate encrypts,
-   * and our private key decrypts; AES Key Wrap has one key for both. The first
-   * wraps; all are tried to unwrap, except under PKCS #1 v1.5, which takes exactly one.
+   * The wrapping keys, 1-4. For RSA, the partner's public key or certificate encrypts, and your
+   * private key decrypts. AES Key Wrap uses one key for both. The first key wraps. Unwrapping
+   * tries all keys, except with PKCS #1 v1.5, which allows exactly one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys?: SecretRefJson[];
 
   /**
-   * How the cipher's key is made of the session key. Unset: it is the session key.
+   * How the cipher's key is derived from the session key. Default: the session key is the key.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 7;
    */
@@ -1665,7 +1656,7 @@ export declare type SessionKeyJson = {
 export declare const SessionKeySchema: GenMessage<SessionKey, {jsonType: SessionKeyJson}>;
 
 /**
- * What is wrapped.
+ * The forms of the wrapped key.
  *
  * @generated from enum keyward.allowlist.v1.SessionKey.Form
  */
@@ -1685,7 +1676,8 @@ export enum SessionKey_Form {
   RAW = 1,
 
   /**
-   * Random characters of `A-Za-z0-9`, whose bytes are the key, as banks' Java samples do.
+   * Random characters of `A-Za-z0-9` whose bytes are the key, as in the Java samples of many
+   * banks.
    *
    * @generated from enum value: FORM_ALPHANUMERIC = 2;
    */
@@ -1707,7 +1699,7 @@ export enum SessionKey_Form {
 }
 
 /**
- * What is wrapped.
+ * The forms of the wrapped key.
  *
  * @generated from enum keyward.allowlist.v1.SessionKey.Form
  */
@@ -1733,14 +1725,14 @@ export declare type RsaOaep = Message<"keyward.allowlist.v1.RsaOaep"> & {
   hash: Hash;
 
   /**
-   * The hash of MGF1. Unset: `hash`.
+   * The hash of MGF1. Default: `hash`.
    *
    * @generated from field: keyward.allowlist.v1.Hash mgf1_hash = 2;
    */
   mgf1Hash: Hash;
 
   /**
-   * The label, as text; empty almost everywhere. At most 256 bytes.
+   * The label. Almost all partners use an empty label. At most 256 bytes.
    *
    * @generated from field: string label = 3;
    */
@@ -1762,14 +1754,14 @@ export declare type RsaOaepJson = {
   hash?: HashJson;
 
   /**
-   * The hash of MGF1. Unset: `hash`.
+   * The hash of MGF1. Default: `hash`.
    *
    * @generated from field: keyward.allowlist.v1.Hash mgf1_hash = 2;
    */
   mgf1Hash?: HashJson;
 
   /**
-   * The label, as text; empty almost everywhere. At most 256 bytes.
+   * The label. Almost all partners use an empty label. At most 256 bytes.
    *
    * @generated from field: string label = 3;
    */
@@ -1783,8 +1775,8 @@ export declare type RsaOaepJson = {
 export declare const RsaOaepSchema: GenMessage<RsaOaep, {jsonType: RsaOaepJson}>;
 
 /**
- * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
- * open is answered like one that does and decrypts to nothing, in the same time.
+ * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that fails to decrypt
+ * returns the same error, in the same time, as a valid key whose message fails to decrypt.
  *
  * @generated from message keyward.allowlist.v1.RsaPkcs1v15
  */
@@ -1792,8 +1784,8 @@ export declare type RsaPkcs1v15 = Message<"keyward.allowlist.v1.RsaPkcs1v15"> & 
 };
 
 /**
- * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that does not
- * open is answered like one that does and decrypts to nothing, in the same time.
+ * RsaPkcs1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2). A wrapped key that fails to decrypt
+ * returns the same error, in the same time, as a valid key whose message fails to decrypt.
  *
  * @generated from message keyward.allowlist.v1.RsaPkcs1v15
  */
@@ -1829,9 +1821,9 @@ export declare type AesKeyWrapJson = {
 export declare const AesKeyWrapSchema: GenMessage<AesKeyWrap, {jsonType: AesKeyWrapJson}>;
 
 /**
- * Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
- * receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
- * for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+ * Ecdh agrees on a key between the sender's ephemeral key and the receiver's static key (NIST SP
+ * 800-56A, RFC 7748). The ephemeral public key is sent in an EPHEMERAL_KEY slot: 32 bytes for
+ * X25519, and the 65 bytes of the uncompressed point (SEC 1) for P-256.
  *
  * @generated from message keyward.allowlist.v1.Ecdh
  */
@@ -1844,15 +1836,15 @@ export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
   curve: Ecdh_Curve;
 
   /**
-   * The receiver's keys, 1-4: the partner's public key encrypts, our private key
-   * decrypts. The first encrypts.
+   * The receiver's keys, 1-4. The partner's public key encrypts, and your private key decrypts.
+   * The first key encrypts.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
   keys: SecretRef[];
 
   /**
-   * How the cipher's key is made of the shared secret. Required.
+   * How the cipher's key is derived from the shared secret. Required.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
    */
@@ -1860,9 +1852,9 @@ export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
 };
 
 /**
- * Ecdh agrees on a key (NIST SP 800-56A, RFC 7748): the sender's ephemeral key with the
- * receiver's static one. The ephemeral public key is sent in a part EPHEMERAL_KEY:
- * for X25519 its 32 bytes, for P-256 the 65 bytes of the uncompressed point (SEC 1).
+ * Ecdh agrees on a key between the sender's ephemeral key and the receiver's static key (NIST SP
+ * 800-56A, RFC 7748). The ephemeral public key is sent in an EPHEMERAL_KEY slot: 32 bytes for
+ * X25519, and the 65 bytes of the uncompressed point (SEC 1) for P-256.
  *
  * @generated from message keyward.allowlist.v1.Ecdh
  */
@@ -1875,15 +1867,15 @@ export declare type EcdhJson = {
   curve?: Ecdh_CurveJson;
 
   /**
-   * The receiver's keys, 1-4: the partner's public key encrypts, our private key
-   * decrypts. The first encrypts.
+   * The receiver's keys, 1-4. The partner's public key encrypts, and your private key decrypts.
+   * The first key encrypts.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
   keys?: SecretRefJson[];
 
   /**
-   * How the cipher's key is made of the shared secret. Required.
+   * How the cipher's key is derived from the shared secret. Required.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
    */
@@ -1937,8 +1929,8 @@ export declare type Ecdh_CurveJson = "CURVE_UNSPECIFIED" | "CURVE_X25519" | "CUR
 export declare const Ecdh_CurveSchema: GenEnum<Ecdh_Curve, Ecdh_CurveJson>;
 
 /**
- * ExchangeKey stands for the session key of the message that this one answers: it
- * travels in the exchange, which is then required.
+ * ExchangeKey is the session key of the request. The exchange token carries it, so the response
+ * requires the token.
  *
  * @generated from message keyward.allowlist.v1.ExchangeKey
  */
@@ -1946,8 +1938,8 @@ export declare type ExchangeKey = Message<"keyward.allowlist.v1.ExchangeKey"> & 
 };
 
 /**
- * ExchangeKey stands for the session key of the message that this one answers: it
- * travels in the exchange, which is then required.
+ * ExchangeKey is the session key of the request. The exchange token carries it, so the response
+ * requires the token.
  *
  * @generated from message keyward.allowlist.v1.ExchangeKey
  */
@@ -1961,7 +1953,7 @@ export declare type ExchangeKeyJson = {
 export declare const ExchangeKeySchema: GenMessage<ExchangeKey, {jsonType: ExchangeKeyJson}>;
 
 /**
- * An Iv says where a cipher's initialization vector (nonce) comes from.
+ * An Iv defines where the initialization vector (nonce) of a cipher comes from.
  *
  * @generated from message keyward.allowlist.v1.Iv
  */
@@ -1974,22 +1966,22 @@ export declare type Iv = Message<"keyward.allowlist.v1.Iv"> & {
   source: Iv_Source;
 
   /**
-   * The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
+   * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
+   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
   bytes: number;
 
   /**
-   * The PARAMETER secret of STATIC.
+   * The PARAMETER secret, for STATIC.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
    */
   secret?: SecretRef | undefined;
 
   /**
-   * The path of FIELD_SUFFIX.
+   * The path, for FIELD_SUFFIX.
    *
    * @generated from field: string field_suffix = 4;
    */
@@ -1997,7 +1989,7 @@ export declare type Iv = Message<"keyward.allowlist.v1.Iv"> & {
 };
 
 /**
- * An Iv says where a cipher's initialization vector (nonce) comes from.
+ * An Iv defines where the initialization vector (nonce) of a cipher comes from.
  *
  * @generated from message keyward.allowlist.v1.Iv
  */
@@ -2010,22 +2002,22 @@ export declare type IvJson = {
   source?: Iv_SourceJson;
 
   /**
-   * The length in bytes. GCM: 12 (the default) or 16, which some partners want.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block, 16, of Triple DES 8.
+   * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
+   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
   bytes?: number;
 
   /**
-   * The PARAMETER secret of STATIC.
+   * The PARAMETER secret, for STATIC.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
    */
   secret?: SecretRefJson;
 
   /**
-   * The path of FIELD_SUFFIX.
+   * The path, for FIELD_SUFFIX.
    *
    * @generated from field: string field_suffix = 4;
    */
@@ -2052,72 +2044,72 @@ export enum Iv_Source {
   UNSPECIFIED = 0,
 
   /**
-   * Drawn anew for every encryption and sent in a part IV.
+   * Generated for each encryption and sent in an IV slot.
    *
    * @generated from enum value: SOURCE_RANDOM = 1;
    */
   RANDOM = 1,
 
   /**
-   * Random characters of `A-Za-z0-9`, drawn and sent likewise.
+   * Random characters of `A-Za-z0-9`, generated for each encryption and sent in an IV slot.
    *
    * @generated from enum value: SOURCE_RANDOM_TEXT = 2;
    */
   RANDOM_TEXT = 2,
 
   /**
-   * A PARAMETER secret. Needs STATIC_IV under CBC; refused under GCM, CTR and
-   * ChaCha20-Poly1305, except with a session key or an ephemeral key that is drawn
-   * for every value. A part IV is optional.
+   * A PARAMETER secret. CBC requires STATIC_IV. GCM, CTR, and ChaCha20-Poly1305 refuse it unless
+   * a session key or an ephemeral key is generated for each value. The IV slot is optional.
    *
    * @generated from enum value: SOURCE_STATIC = 3;
    */
   STATIC = 3,
 
   /**
-   * Zero bytes. Needs ZERO_IV under CBC; else as STATIC.
+   * Zero bytes. CBC requires ZERO_IV. Otherwise the rules of STATIC apply.
    *
    * @generated from enum value: SOURCE_ZERO = 4;
    */
   ZERO = 4,
 
   /**
-   * The beginning of the key. CBC only; needs IV_FROM_KEY. It shows the key to who
-   * can decrypt at will: tests and diagnoses with live keys refuse it.
+   * The beginning of the key. CBC only; requires IV_FROM_KEY. Callers who can decrypt chosen
+   * messages can learn the key, so tests and diagnoses with real keys refuse it.
    *
    * @generated from enum value: SOURCE_KEY_PREFIX = 5;
    */
   KEY_PREFIX = 5,
 
   /**
-   * What the derivation yields behind the key. Not for a digest. Under GCM, CTR and
-   * ChaCha20-Poly1305 only with a salt that is sent or a key drawn for every value.
+   * The output of the derivation that follows the key. Not available for a digest. GCM, CTR, and
+   * ChaCha20-Poly1305 require a salt that is sent, or a key generated for each value.
    *
    * @generated from enum value: SOURCE_DERIVED = 6;
    */
   DERIVED = 6,
 
   /**
-   * The IV of the message that this one answers, every bit flipped, as WhatsApp Flows
-   * has it. In a response with an exchange key only. Answer once: under GCM, two
-   * different answers to one message give both away; a second one is INVALID_EXCHANGE, as
-   * far as the server that is asked remembers.
+   * The IV of the request with every bit flipped, as in WhatsApp Flows. Only for responses with
+   * an exchange key. Send one response only: with GCM, two different responses to one request
+   * reveal both. The server that handled the first response refuses a second one with
+   * INVALID_EXCHANGE.
    *
    * @generated from enum value: SOURCE_PEER_FLIPPED = 7;
    */
   PEER_FLIPPED = 7,
 
   /**
-   * Random, as the first block of the plaintext instead of a part: encrypted under a
-   * zero IV, and dropped by the receiver. CBC only.
+   * A random first block of the plaintext instead of an IV slot. The plaintext is encrypted with
+   * a zero IV, and the receiver drops the block. CBC only.
    *
    * @generated from enum value: SOURCE_IN_PLAINTEXT = 8;
    */
   IN_PLAINTEXT = 8,
 
   /**
-   * The last bytes of another value of the body; see `field_suffix`. Under GCM, CTR and
-   * ChaCha20-Poly1305 only with a key drawn for every value; else CBC needs STATIC_IV.
+   * The last bytes of another value of the body; see `field_suffix`. GCM, CTR, and
+   * ChaCha20-Poly1305 require a key generated for each value. CBC requires such a key or
+   * STATIC_IV.
    *
    * @generated from enum value: SOURCE_FIELD_SUFFIX = 9;
    */
@@ -2149,7 +2141,7 @@ export declare type AssociatedData = Message<"keyward.allowlist.v1.AssociatedDat
    */
   source: {
     /**
-     * This text, always.
+     * This fixed string.
      *
      * @generated from field: string text = 1;
      */
@@ -2157,8 +2149,8 @@ export declare type AssociatedData = Message<"keyward.allowlist.v1.AssociatedDat
     case: "text";
   } | {
     /**
-     * What stands in the part AAD. This text is written there; read, whatever stands
-     * there is taken. May be empty.
+     * The content of the AAD slot. Encryption writes this string there. Decryption uses the
+     * content that the message has. May be empty.
      *
      * @generated from field: string sent = 2;
      */
@@ -2182,15 +2174,15 @@ export declare type AssociatedData = Message<"keyward.allowlist.v1.AssociatedDat
  */
 export declare type AssociatedDataJson = {
   /**
-   * This text, always.
+   * This fixed string.
    *
    * @generated from field: string text = 1;
    */
   text?: string;
 
   /**
-   * What stands in the part AAD. This text is written there; read, whatever stands
-   * there is taken. May be empty.
+   * The content of the AAD slot. Encryption writes this string there. Decryption uses the
+   * content that the message has. May be empty.
    *
    * @generated from field: string sent = 2;
    */
@@ -2211,8 +2203,8 @@ export declare type AssociatedDataJson = {
 export declare const AssociatedDataSchema: GenMessage<AssociatedData, {jsonType: AssociatedDataJson}>;
 
 /**
- * A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
- * a time stamp. Only with a selection of fields or an object.
+ * A FieldSuffix is the end of an unencrypted string in the JSON body, such as a timestamp. Only
+ * with a selection of fields or of an object.
  *
  * @generated from message keyward.allowlist.v1.FieldSuffix
  */
@@ -2225,7 +2217,7 @@ export declare type FieldSuffix = Message<"keyward.allowlist.v1.FieldSuffix"> & 
   path: string;
 
   /**
-   * How many bytes. From 1 to 64; a value that is shorter is refused.
+   * The number of bytes, from 1 to 64. A shorter value is refused.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -2233,8 +2225,8 @@ export declare type FieldSuffix = Message<"keyward.allowlist.v1.FieldSuffix"> & 
 };
 
 /**
- * A FieldSuffix is the end of a string in the JSON body that is not encrypted, such as
- * a time stamp. Only with a selection of fields or an object.
+ * A FieldSuffix is the end of an unencrypted string in the JSON body, such as a timestamp. Only
+ * with a selection of fields or of an object.
  *
  * @generated from message keyward.allowlist.v1.FieldSuffix
  */
@@ -2247,7 +2239,7 @@ export declare type FieldSuffixJson = {
   path?: string;
 
   /**
-   * How many bytes. From 1 to 64; a value that is shorter is refused.
+   * The number of bytes, from 1 to 64. A shorter value is refused.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -2261,7 +2253,7 @@ export declare type FieldSuffixJson = {
 export declare const FieldSuffixSchema: GenMessage<FieldSuffix, {jsonType: FieldSuffixJson}>;
 
 /**
- * EncryptThenMac authenticates what was encrypted, in a part MAC.
+ * EncryptThenMac authenticates the ciphertext with a MAC that is sent in a MAC slot.
  *
  * @generated from message keyward.allowlist.v1.EncryptThenMac
  */
@@ -2274,17 +2266,17 @@ export declare type EncryptThenMac = Message<"keyward.allowlist.v1.EncryptThenMa
   algorithm: Mac_Algorithm;
 
   /**
-   * The key. Unset: the cipher's own.
+   * The key. Default: the key of the cipher.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef key = 2;
    */
   key?: SecretRef | undefined;
 
   /**
-   * What is authenticated: a template of blobs, where `${name}` is a blob's text, and
-   * `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
-   * and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
-   * the ephemeral key and the salt. At most 256 bytes.
+   * The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
+   * `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext
+   * and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped
+   * key, the ephemeral key, and the salt. At most 256 bytes.
    *
    * @generated from field: string input = 3;
    */
@@ -2292,7 +2284,7 @@ export declare type EncryptThenMac = Message<"keyward.allowlist.v1.EncryptThenMa
 };
 
 /**
- * EncryptThenMac authenticates what was encrypted, in a part MAC.
+ * EncryptThenMac authenticates the ciphertext with a MAC that is sent in a MAC slot.
  *
  * @generated from message keyward.allowlist.v1.EncryptThenMac
  */
@@ -2305,17 +2297,17 @@ export declare type EncryptThenMacJson = {
   algorithm?: Mac_AlgorithmJson;
 
   /**
-   * The key. Unset: the cipher's own.
+   * The key. Default: the key of the cipher.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef key = 2;
    */
   key?: SecretRefJson;
 
   /**
-   * What is authenticated: a template of blobs, where `${name}` is a blob's text, and
-   * `${name|raw}` its bytes before encoding. It must hold the blobs of the ciphertext
-   * and, where it is sent, the IV; with a `key` of its own also those of the wrapped key,
-   * the ephemeral key and the salt. At most 256 bytes.
+   * The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
+   * `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext
+   * and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped
+   * key, the ephemeral key, and the salt. At most 256 bytes.
    *
    * @generated from field: string input = 3;
    */
@@ -2329,14 +2321,15 @@ export declare type EncryptThenMacJson = {
 export declare const EncryptThenMacSchema: GenMessage<EncryptThenMac, {jsonType: EncryptThenMacJson}>;
 
 /**
- * RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
- * key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+ * RsaDirect encrypts the selected bytes themselves with RSA. They are limited to the size of the
+ * key less the padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result goes to the
+ * CIPHERTEXT slot.
  *
  * @generated from message keyward.allowlist.v1.RsaDirect
  */
 export declare type RsaDirect = Message<"keyward.allowlist.v1.RsaDirect"> & {
   /**
-   * How it is padded. Required.
+   * The padding. Required.
    *
    * @generated from oneof keyward.allowlist.v1.RsaDirect.padding
    */
@@ -2350,7 +2343,7 @@ export declare type RsaDirect = Message<"keyward.allowlist.v1.RsaDirect"> & {
     case: "oaep";
   } | {
     /**
-     * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+     * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
      *
      * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 pkcs1_v15 = 2;
      */
@@ -2359,7 +2352,7 @@ export declare type RsaDirect = Message<"keyward.allowlist.v1.RsaDirect"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+   * The keys, 1-4, as in SessionKey. PKCS #1 v1.5 allows exactly one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
    */
@@ -2367,8 +2360,9 @@ export declare type RsaDirect = Message<"keyward.allowlist.v1.RsaDirect"> & {
 };
 
 /**
- * RsaDirect encrypts the selected bytes themselves with RSA: at most the size of the
- * key less its padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result is the part CIPHERTEXT.
+ * RsaDirect encrypts the selected bytes themselves with RSA. They are limited to the size of the
+ * key less the padding, such as 245 bytes with PKCS #1 v1.5 and 2,048 bits. The result goes to the
+ * CIPHERTEXT slot.
  *
  * @generated from message keyward.allowlist.v1.RsaDirect
  */
@@ -2381,14 +2375,14 @@ export declare type RsaDirectJson = {
   oaep?: RsaOaepJson;
 
   /**
-   * RSAES-PKCS1-v1_5. Needs RSA_PKCS1V15_ENCRYPTION.
+   * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
    *
    * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 pkcs1_v15 = 2;
    */
   pkcs1V15?: RsaPkcs1v15Json;
 
   /**
-   * The keys, 1-4, as in SessionKey; exactly one under PKCS #1 v1.5.
+   * The keys, 1-4, as in SessionKey. PKCS #1 v1.5 allows exactly one.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
    */
@@ -2402,13 +2396,13 @@ export declare type RsaDirectJson = {
 export declare const RsaDirectSchema: GenMessage<RsaDirect, {jsonType: RsaDirectJson}>;
 
 /**
- * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
- * that names others, or `zip`, or `crit`, is refused before a key is used.
+ * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message that names
+ * other algorithms, `zip`, or `crit` is refused before a key is used.
  *
- * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
- * (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
- * `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
- * serialization (RFC 7516 section 7.2.2) and its relatives are written.
+ * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization (the default),
+ * or the parts `${protected}`, `${encrypted_key}`, `${iv}`, `${ciphertext}`, and `${tag}` in
+ * base64url. Use the parts for the flattened JSON serialization (RFC 7516 section 7.2.2) and
+ * similar forms.
  *
  * @generated from message keyward.allowlist.v1.Jose
  */
@@ -2428,39 +2422,39 @@ export declare type Jose = Message<"keyward.allowlist.v1.Jose"> & {
   contentEncryption: Jose_ContentEncryption;
 
   /**
-   * The keys, 1-4: the first encrypts, all are tried to decrypt.
+   * The keys, 1-4. The first key encrypts. Decryption tries all keys.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
    */
   keys: SecretRef[];
 
   /**
-   * How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
-   * Visa's SHA-256 of a shared secret.
+   * How the symmetric key is derived from the secret, for `dir`, `A…KW`, and `A…GCMKW`. Visa, for
+   * example, uses the SHA-256 of a shared secret.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 4;
    */
   derivation?: Derivation | undefined;
 
   /**
-   * Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
-   * and `cty`, with string values. `${public_key_sha256}` and
-   * `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
-   * the key and of the certificate. At most 8. Not compared when read.
+   * Members of the protected header in addition to `alg` and `enc`, such as `kid`, `typ`, and
+   * `cty`, with string values. `${public_key_sha256}` and `${certificate_sha256}` are replaced
+   * with the lower-case hexadecimal SHA-256 of the DER of the key and of the certificate.
+   * Decryption does not compare these members. At most 8.
    *
    * @generated from field: map<string, string> header = 5;
    */
   header: { [key: string]: string };
 
   /**
-   * Whether the protected header says when it was made, and how.
+   * Whether and how the protected header carries the time of creation.
    *
    * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 6;
    */
   issuedAt: IssuedAt;
 
   /**
-   * What a peer does against the RFC. Unset: nothing.
+   * Deviations of the peer from the RFCs. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
    */
@@ -2468,13 +2462,13 @@ export declare type Jose = Message<"keyward.allowlist.v1.Jose"> & {
 };
 
 /**
- * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message
- * that names others, or `zip`, or `crit`, is refused before a key is used.
+ * Jose is a JSON Web Encryption (RFC 7516, RFC 7518). Algorithms are pinned: a message that names
+ * other algorithms, `zip`, or `crit` is refused before a key is used.
  *
- * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization
- * (the default), or the parts `${protected}`, `${encrypted_key}`, `${iv}`,
- * `${ciphertext}` and `${tag}` in base64url, which is how the flattened JSON
- * serialization (RFC 7516 section 7.2.2) and its relatives are written.
+ * The envelope has no blobs. Its template holds `${jwe}`, the compact serialization (the default),
+ * or the parts `${protected}`, `${encrypted_key}`, `${iv}`, `${ciphertext}`, and `${tag}` in
+ * base64url. Use the parts for the flattened JSON serialization (RFC 7516 section 7.2.2) and
+ * similar forms.
  *
  * @generated from message keyward.allowlist.v1.Jose
  */
@@ -2494,39 +2488,39 @@ export declare type JoseJson = {
   contentEncryption?: Jose_ContentEncryptionJson;
 
   /**
-   * The keys, 1-4: the first encrypts, all are tried to decrypt.
+   * The keys, 1-4. The first key encrypts. Decryption tries all keys.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 3;
    */
   keys?: SecretRefJson[];
 
   /**
-   * How the symmetric key is made of the secret, for `dir`, `A…KW` and `A…GCMKW`, as in
-   * Visa's SHA-256 of a shared secret.
+   * How the symmetric key is derived from the secret, for `dir`, `A…KW`, and `A…GCMKW`. Visa, for
+   * example, uses the SHA-256 of a shared secret.
    *
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 4;
    */
   derivation?: DerivationJson;
 
   /**
-   * Members of the protected header besides `alg` and `enc`, such as `kid`, `typ`
-   * and `cty`, with string values. `${public_key_sha256}` and
-   * `${certificate_sha256}` stand for the lower-case hexadecimal SHA-256 of the DER of
-   * the key and of the certificate. At most 8. Not compared when read.
+   * Members of the protected header in addition to `alg` and `enc`, such as `kid`, `typ`, and
+   * `cty`, with string values. `${public_key_sha256}` and `${certificate_sha256}` are replaced
+   * with the lower-case hexadecimal SHA-256 of the DER of the key and of the certificate.
+   * Decryption does not compare these members. At most 8.
    *
    * @generated from field: map<string, string> header = 5;
    */
   header?: { [key: string]: string };
 
   /**
-   * Whether the protected header says when it was made, and how.
+   * Whether and how the protected header carries the time of creation.
    *
    * @generated from field: keyward.allowlist.v1.IssuedAt issued_at = 6;
    */
   issuedAt?: IssuedAtJson;
 
   /**
-   * What a peer does against the RFC. Unset: nothing.
+   * Deviations of the peer from the RFCs. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
    */
@@ -2540,7 +2534,7 @@ export declare type JoseJson = {
 export declare const JoseSchema: GenMessage<Jose, {jsonType: JoseJson}>;
 
 /**
- * The ways to manage the content key (`alg`, RFC 7518 section 4).
+ * The key management algorithms (`alg`, RFC 7518 section 4).
  *
  * @generated from enum keyward.allowlist.v1.Jose.KeyManagement
  */
@@ -2553,7 +2547,7 @@ export enum Jose_KeyManagement {
   UNSPECIFIED = 0,
 
   /**
-   * `dir`: the shared key itself.
+   * `dir`: the shared key is the content key.
    *
    * @generated from enum value: KEY_MANAGEMENT_DIR = 1;
    */
@@ -2595,7 +2589,7 @@ export enum Jose_KeyManagement {
   RSA_OAEP_256 = 6,
 
   /**
-   * `ECDH-ES`: P-256, P-384 or X25519 (RFC 8037), by the key.
+   * `ECDH-ES`: P-256, P-384, or X25519 (RFC 8037). The key decides.
    *
    * @generated from enum value: KEY_MANAGEMENT_ECDH_ES = 7;
    */
@@ -2609,7 +2603,7 @@ export enum Jose_KeyManagement {
   ECDH_ES_A256KW = 8,
 
   /**
-   * `RSA1_5`. Needs RSA_PKCS1V15_ENCRYPTION.
+   * `RSA1_5`. Requires RSA_PKCS1V15_ENCRYPTION.
    *
    * @generated from enum value: KEY_MANAGEMENT_RSA1_5 = 9;
    */
@@ -2631,7 +2625,7 @@ export enum Jose_KeyManagement {
 }
 
 /**
- * The ways to manage the content key (`alg`, RFC 7518 section 4).
+ * The key management algorithms (`alg`, RFC 7518 section 4).
  *
  * @generated from enum keyward.allowlist.v1.Jose.KeyManagement
  */
@@ -2711,21 +2705,21 @@ export declare type Jose_ContentEncryptionJson = "CONTENT_ENCRYPTION_UNSPECIFIED
 export declare const Jose_ContentEncryptionSchema: GenEnum<Jose_ContentEncryption, Jose_ContentEncryptionJson>;
 
 /**
- * JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+ * JoseCompatibility lists deviations of a peer from RFC 7516 and RFC 7518.
  *
  * @generated from message keyward.allowlist.v1.JoseCompatibility
  */
 export declare type JoseCompatibility = Message<"keyward.allowlist.v1.JoseCompatibility"> & {
   /**
-   * The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
-   * library draws. Set to 16, both are read.
+   * The length of the GCM IV that is written: 12 (the default), or 16, as in Mastercard's Node.js
+   * library. With 16, decryption accepts both lengths.
    *
    * @generated from field: uint32 gcm_iv_bytes = 1;
    */
   gcmIvBytes: number;
 
   /**
-   * Reads `+`, `/` and padding in what should be base64url. Never written.
+   * Accepts `+`, `/`, and padding in base64url. Never writes them.
    *
    * @generated from field: bool lenient_base64 = 2;
    */
@@ -2733,21 +2727,21 @@ export declare type JoseCompatibility = Message<"keyward.allowlist.v1.JoseCompat
 };
 
 /**
- * JoseCompatibility names what a peer does against RFC 7516 and RFC 7518.
+ * JoseCompatibility lists deviations of a peer from RFC 7516 and RFC 7518.
  *
  * @generated from message keyward.allowlist.v1.JoseCompatibility
  */
 export declare type JoseCompatibilityJson = {
   /**
-   * The IV of GCM that is written: 12 (the default), or 16, which Mastercard's Node.js
-   * library draws. Set to 16, both are read.
+   * The length of the GCM IV that is written: 12 (the default), or 16, as in Mastercard's Node.js
+   * library. With 16, decryption accepts both lengths.
    *
    * @generated from field: uint32 gcm_iv_bytes = 1;
    */
   gcmIvBytes?: number;
 
   /**
-   * Reads `+`, `/` and padding in what should be base64url. Never written.
+   * Accepts `+`, `/`, and padding in base64url. Never writes them.
    *
    * @generated from field: bool lenient_base64 = 2;
    */
@@ -2767,15 +2761,15 @@ export declare const JoseCompatibilitySchema: GenMessage<JoseCompatibility, {jso
  */
 export declare type NestedJws = Message<"keyward.allowlist.v1.NestedJws"> & {
   /**
-   * How it is signed. Its payload is always encoded.
+   * The signature. The payload is always encoded.
    *
    * @generated from field: keyward.allowlist.v1.Jws jws = 1;
    */
   jws?: Jws | undefined;
 
   /**
-   * The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
-   * public key or certificate verifies (all are tried).
+   * The keys, 1-4. To sign, the first one: your private key or a shared key. To verify, all are
+   * tried: the partner's public key or certificate, or a shared key.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
@@ -2789,15 +2783,15 @@ export declare type NestedJws = Message<"keyward.allowlist.v1.NestedJws"> & {
  */
 export declare type NestedJwsJson = {
   /**
-   * How it is signed. Its payload is always encoded.
+   * The signature. The payload is always encoded.
    *
    * @generated from field: keyward.allowlist.v1.Jws jws = 1;
    */
   jws?: JwsJson;
 
   /**
-   * The keys, 1-4: our private key, or a shared one, signs (the first); the partner's
-   * public key or certificate verifies (all are tried).
+   * The keys, 1-4. To sign, the first one: your private key or a shared key. To verify, all are
+   * tried: the partner's public key or certificate, or a shared key.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
@@ -2817,14 +2811,14 @@ export declare const NestedJwsSchema: GenMessage<NestedJws, {jsonType: NestedJws
  */
 export declare type Jws = Message<"keyward.allowlist.v1.Jws"> & {
   /**
-   * `alg`. A signature that names another is refused.
+   * `alg`. A signature with another algorithm is refused.
    *
    * @generated from field: keyward.allowlist.v1.Jws.Algorithm algorithm = 1;
    */
   algorithm: Jws_Algorithm;
 
   /**
-   * Members of the protected header besides, as in Jose.
+   * Other members of the protected header, as in Jose.
    *
    * @generated from field: map<string, string> header = 2;
    */
@@ -2838,8 +2832,8 @@ export declare type Jws = Message<"keyward.allowlist.v1.Jws"> & {
   issuedAt: IssuedAt;
 
   /**
-   * Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
-   * signature only.
+   * Signs the payload without encoding it (`b64: false` with `crit`, RFC 7797). For detached
+   * signatures only.
    *
    * @generated from field: bool unencoded_payload = 4;
    */
@@ -2853,14 +2847,14 @@ export declare type Jws = Message<"keyward.allowlist.v1.Jws"> & {
  */
 export declare type JwsJson = {
   /**
-   * `alg`. A signature that names another is refused.
+   * `alg`. A signature with another algorithm is refused.
    *
    * @generated from field: keyward.allowlist.v1.Jws.Algorithm algorithm = 1;
    */
   algorithm?: Jws_AlgorithmJson;
 
   /**
-   * Members of the protected header besides, as in Jose.
+   * Other members of the protected header, as in Jose.
    *
    * @generated from field: map<string, string> header = 2;
    */
@@ -2874,8 +2868,8 @@ export declare type JwsJson = {
   issuedAt?: IssuedAtJson;
 
   /**
-   * Signs the payload as it is (`b64: false` with `crit`, RFC 7797). For a detached
-   * signature only.
+   * Signs the payload without encoding it (`b64: false` with `crit`, RFC 7797). For detached
+   * signatures only.
    *
    * @generated from field: bool unencoded_payload = 4;
    */
@@ -2999,36 +2993,37 @@ export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS2
 export declare const Jws_AlgorithmSchema: GenEnum<Jws_Algorithm, Jws_AlgorithmJson>;
 
 /**
- * Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
- * compressed may inflate by 32 MiB, all values of a body together.
+ * Pgp is an OpenPGP message (RFC 9580). Decryption also accepts RFC 4880 messages with an MDC.
+ * Compressed data may inflate to 32 MiB, for all values of a body together.
  *
  * @generated from message keyward.allowlist.v1.Pgp
  */
 export declare type Pgp = Message<"keyward.allowlist.v1.Pgp"> & {
   /**
-   * The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+   * The keys, 1-4, armored or binary. The first key encrypts. Private keys decrypt.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys: SecretRef[];
 
   /**
-   * The passphrase of the private keys. Unset: they have none.
+   * The passphrase of the private keys, if they have one.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef passphrase = 2;
    */
   passphrase?: SecretRef | undefined;
 
   /**
-   * Signs inside with the first private key; read, one of these keys must have signed.
-   * At most 4. Empty: not signed, and signatures are not looked at.
+   * Keys for a signature inside the encryption. The first private key signs. An incoming message
+   * must be signed by one of the keys. If empty, messages are not signed, and signatures are not
+   * checked. At most 4.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 3;
    */
   signingKeys: SecretRef[];
 
   /**
-   * Writes the binary form. Unset: ASCII armor. Both are read.
+   * Writes the binary form instead of ASCII armor. Decryption accepts both.
    *
    * @generated from field: bool binary = 4;
    */
@@ -3036,36 +3031,37 @@ export declare type Pgp = Message<"keyward.allowlist.v1.Pgp"> & {
 };
 
 /**
- * Pgp is an OpenPGP message (RFC 9580; RFC 4880 messages with MDC are read). What is
- * compressed may inflate by 32 MiB, all values of a body together.
+ * Pgp is an OpenPGP message (RFC 9580). Decryption also accepts RFC 4880 messages with an MDC.
+ * Compressed data may inflate to 32 MiB, for all values of a body together.
  *
  * @generated from message keyward.allowlist.v1.Pgp
  */
 export declare type PgpJson = {
   /**
-   * The keys, 1-4, armored or binary: encrypts to the first; private keys decrypt.
+   * The keys, 1-4, armored or binary. The first key encrypts. Private keys decrypt.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
    */
   keys?: SecretRefJson[];
 
   /**
-   * The passphrase of the private keys. Unset: they have none.
+   * The passphrase of the private keys, if they have one.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef passphrase = 2;
    */
   passphrase?: SecretRefJson;
 
   /**
-   * Signs inside with the first private key; read, one of these keys must have signed.
-   * At most 4. Empty: not signed, and signatures are not looked at.
+   * Keys for a signature inside the encryption. The first private key signs. An incoming message
+   * must be signed by one of the keys. If empty, messages are not signed, and signatures are not
+   * checked. At most 4.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 3;
    */
   signingKeys?: SecretRefJson[];
 
   /**
-   * Writes the binary form. Unset: ASCII armor. Both are read.
+   * Writes the binary form instead of ASCII armor. Decryption accepts both.
    *
    * @generated from field: bool binary = 4;
    */
@@ -3079,7 +3075,7 @@ export declare type PgpJson = {
 export declare const PgpSchema: GenMessage<Pgp, {jsonType: PgpJson}>;
 
 /**
- * A Selection says which part of a body is encrypted.
+ * A Selection defines the part of a body that is encrypted.
  *
  * @generated from message keyward.allowlist.v1.Selection
  */
@@ -3091,7 +3087,7 @@ export declare type Selection = Message<"keyward.allowlist.v1.Selection"> & {
    */
   part: {
     /**
-     * The whole body, whatever it is.
+     * The whole body, of any type.
      *
      * @generated from field: keyward.allowlist.v1.WholeBody whole_body = 1;
      */
@@ -3125,13 +3121,13 @@ export declare type Selection = Message<"keyward.allowlist.v1.Selection"> & {
 };
 
 /**
- * A Selection says which part of a body is encrypted.
+ * A Selection defines the part of a body that is encrypted.
  *
  * @generated from message keyward.allowlist.v1.Selection
  */
 export declare type SelectionJson = {
   /**
-   * The whole body, whatever it is.
+   * The whole body, of any type.
    *
    * @generated from field: keyward.allowlist.v1.WholeBody whole_body = 1;
    */
@@ -3188,9 +3184,9 @@ export declare type WholeBodyJson = {
 export declare const WholeBodySchema: GenMessage<WholeBody, {jsonType: WholeBodyJson}>;
 
 /**
- * ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
- * JSON text as it stands; in its place stands the envelope, a JSON document, or a
- * string if the template is a text. A body without the value is refused.
+ * ObjectAt selects one value of a JSON body, of any type. Its JSON text is encrypted as it is in
+ * the body and replaced with the envelope: a JSON document, or a string if the template is `text`.
+ * A body without the value is refused.
  *
  * @generated from message keyward.allowlist.v1.ObjectAt
  */
@@ -3204,9 +3200,9 @@ export declare type ObjectAt = Message<"keyward.allowlist.v1.ObjectAt"> & {
 };
 
 /**
- * ObjectAt selects one value of a JSON body, whatever its type. What is encrypted is its
- * JSON text as it stands; in its place stands the envelope, a JSON document, or a
- * string if the template is a text. A body without the value is refused.
+ * ObjectAt selects one value of a JSON body, of any type. Its JSON text is encrypted as it is in
+ * the body and replaced with the envelope: a JSON document, or a string if the template is `text`.
+ * A body without the value is refused.
  *
  * @generated from message keyward.allowlist.v1.ObjectAt
  */
@@ -3226,15 +3222,15 @@ export declare type ObjectAtJson = {
 export declare const ObjectAtSchema: GenMessage<ObjectAt, {jsonType: ObjectAtJson}>;
 
 /**
- * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
- * What is encrypted is the decoded value; what stands in its place is percent-encoded.
- * All pairs keep their order, and those that are not selected their exact bytes.
+ * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`). The
+ * decoded value is encrypted, and the result is percent-encoded. All pairs keep their order, and
+ * unselected pairs keep their exact bytes.
  *
  * @generated from message keyward.allowlist.v1.Form
  */
 export declare type Form = Message<"keyward.allowlist.v1.Form"> & {
   /**
-   * The names, 1-64. Each pair with such a name is selected.
+   * The names, 1-64. Each pair with one of these names is selected.
    *
    * @generated from field: repeated string names = 1;
    */
@@ -3256,15 +3252,15 @@ export declare type Form = Message<"keyward.allowlist.v1.Form"> & {
 };
 
 /**
- * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`).
- * What is encrypted is the decoded value; what stands in its place is percent-encoded.
- * All pairs keep their order, and those that are not selected their exact bytes.
+ * Form selects values of a form body (URL Standard, `application/x-www-form-urlencoded`). The
+ * decoded value is encrypted, and the result is percent-encoded. All pairs keep their order, and
+ * unselected pairs keep their exact bytes.
  *
  * @generated from message keyward.allowlist.v1.Form
  */
 export declare type FormJson = {
   /**
-   * The names, 1-64. Each pair with such a name is selected.
+   * The names, 1-64. Each pair with one of these names is selected.
    *
    * @generated from field: repeated string names = 1;
    */
@@ -3292,20 +3288,19 @@ export declare type FormJson = {
 export declare const FormSchema: GenMessage<Form, {jsonType: FormJson}>;
 
 /**
- * Fields selects values inside a JSON body. Each is replaced by a JSON string
- * that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
- * at most 65,536 selected values, of which 10,000 may take the partner's public key each,
- * 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
- * occurs twice on the way to one is refused.
+ * Fields selects values inside a JSON body. Each value is replaced with a JSON string that holds
+ * the envelope's text. The body is UTF-8 and at most 128 levels deep. It has at most 65,536
+ * selected values; of these, at most 10,000 that use the partner's public key, 1,000 that use a
+ * private key (to decrypt, or to sign inside), and 100 that use OpenPGP. A member name that occurs
+ * twice on the path to a value is refused.
  *
  * @generated from message keyward.allowlist.v1.Fields
  */
 export declare type Fields = Message<"keyward.allowlist.v1.Fields"> & {
   /**
-   * 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by one or more of
-   * `.name`, `['name']`, `[index]` from 0, and `[*]`, which stands for all elements
-   * or members. No two paths may select the same value or one inside the other's.
-   * At most 256 bytes each.
+   * 1-64 paths of at most 256 bytes each, in a subset of JSONPath (RFC 9535): `$` followed by one
+   * or more of `.name`, `['name']`, `[index]` from 0, and `[*]` for all elements or members. No
+   * two paths may select the same value, or a value inside another.
    *
    * @generated from field: repeated string paths = 1;
    */
@@ -3334,20 +3329,19 @@ export declare type Fields = Message<"keyward.allowlist.v1.Fields"> & {
 };
 
 /**
- * Fields selects values inside a JSON body. Each is replaced by a JSON string
- * that holds the envelope's text. The body is UTF-8, at most 128 levels deep and has
- * at most 65,536 selected values, of which 10,000 may take the partner's public key each,
- * 1,000 a private key (ours opens, or signs inside) and 100 OpenPGP; a member name that
- * occurs twice on the way to one is refused.
+ * Fields selects values inside a JSON body. Each value is replaced with a JSON string that holds
+ * the envelope's text. The body is UTF-8 and at most 128 levels deep. It has at most 65,536
+ * selected values; of these, at most 10,000 that use the partner's public key, 1,000 that use a
+ * private key (to decrypt, or to sign inside), and 100 that use OpenPGP. A member name that occurs
+ * twice on the path to a value is refused.
  *
  * @generated from message keyward.allowlist.v1.Fields
  */
 export declare type FieldsJson = {
   /**
-   * 1-64 paths, a subset of JSONPath (RFC 9535): `$` followed by one or more of
-   * `.name`, `['name']`, `[index]` from 0, and `[*]`, which stands for all elements
-   * or members. No two paths may select the same value or one inside the other's.
-   * At most 256 bytes each.
+   * 1-64 paths of at most 256 bytes each, in a subset of JSONPath (RFC 9535): `$` followed by one
+   * or more of `.name`, `['name']`, `[index]` from 0, and `[*]` for all elements or members. No
+   * two paths may select the same value, or a value inside another.
    *
    * @generated from field: repeated string paths = 1;
    */
@@ -3382,7 +3376,7 @@ export declare type FieldsJson = {
 export declare const FieldsSchema: GenMessage<Fields, {jsonType: FieldsJson}>;
 
 /**
- * What a selected value is turned into before encryption, and back.
+ * How a selected value is converted before encryption and after decryption.
  *
  * @generated from enum keyward.allowlist.v1.Fields.ValueForm
  */
@@ -3395,16 +3389,15 @@ export enum Fields_ValueForm {
   UNSPECIFIED = 0,
 
   /**
-   * The value's JSON text as it stands in the body, quotes included: types
-   * survive.
+   * The value's JSON text as it is in the body, including quotes. Keeps the type of the value.
    *
    * @generated from enum value: VALUE_FORM_JSON = 1;
    */
   JSON = 1,
 
   /**
-   * A string's characters without quotes and escapes; other values as their
-   * JSON text. Comes back as a string, whatever it was.
+   * The characters of a string, without quotes and escapes; the JSON text of other values.
+   * Decryption always produces a string.
    *
    * @generated from enum value: VALUE_FORM_STRING = 2;
    */
@@ -3412,7 +3405,7 @@ export enum Fields_ValueForm {
 }
 
 /**
- * What a selected value is turned into before encryption, and back.
+ * How a selected value is converted before encryption and after decryption.
  *
  * @generated from enum keyward.allowlist.v1.Fields.ValueForm
  */
@@ -3424,7 +3417,7 @@ export declare type Fields_ValueFormJson = "VALUE_FORM_UNSPECIFIED" | "VALUE_FOR
 export declare const Fields_ValueFormSchema: GenEnum<Fields_ValueForm, Fields_ValueFormJson>;
 
 /**
- * What to do with a path that selects nothing.
+ * How to handle a path that selects nothing.
  *
  * @generated from enum keyward.allowlist.v1.Fields.Missing
  */
@@ -3437,14 +3430,14 @@ export enum Fields_Missing {
   UNSPECIFIED = 0,
 
   /**
-   * Refuse the message: what is to be encrypted and is not there must not go unnoticed.
+   * Refuse the message, so that a missing value does not go unnoticed.
    *
    * @generated from enum value: MISSING_ERROR = 1;
    */
   ERROR = 1,
 
   /**
-   * Go on without it.
+   * Continue without the value.
    *
    * @generated from enum value: MISSING_SKIP = 2;
    */
@@ -3452,7 +3445,7 @@ export enum Fields_Missing {
 }
 
 /**
- * What to do with a path that selects nothing.
+ * How to handle a path that selects nothing.
  *
  * @generated from enum keyward.allowlist.v1.Fields.Missing
  */
@@ -3464,37 +3457,35 @@ export declare type Fields_MissingJson = "MISSING_UNSPECIFIED" | "MISSING_ERROR"
 export declare const Fields_MissingSchema: GenEnum<Fields_Missing, Fields_MissingJson>;
 
 /**
- * An Envelope says how encrypted bytes are written. A template names blobs as
- * `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
- * that does not matter: written empty, read as anything.
+ * An Envelope defines how encrypted bytes are written. A template names blobs as `${name}`.
+ * Decryption checks all literals of the template. `${*}` is a placeholder for any text: encryption
+ * writes nothing, and decryption accepts anything.
  *
  * @generated from message keyward.allowlist.v1.Envelope
  */
 export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
   /**
-   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
-   * that the cipher makes and the receiver needs stands in exactly one. At most 8.
-   * Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
-   * base64; of armored OpenPGP and a JWS, RAW.
+   * The blobs, keyed by name (1-32 characters of `a-z`, `0-9`, and `_`, starting with a letter).
+   * Each part that the cipher produces and the receiver needs is in exactly one blob. At most 8.
+   * Default: one blob `data` of IV, CIPHERTEXT, and TAG, as far as the kind has them, in base64;
+   * RAW for armored OpenPGP and a JWS.
    *
    * @generated from field: map<string, keyward.allowlist.v1.Blob> blobs = 1;
    */
   blobs: { [key: string]: Blob };
 
   /**
-   * The body, or with selected values what stands in a value's place. Each blob
-   * stands in it or in a header, exactly once.
-   * Unset: the text `${data}`.
+   * The body, or the replacement of a selected value. Each blob is in the body or in a header,
+   * exactly once. Default: the text `${data}`.
    *
    * @generated from oneof keyward.allowlist.v1.Envelope.body
    */
   body: {
     /**
-     * A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-     * with a character that the blob's encoding cannot hold; blobs may stand behind each
-     * other where all but one have a fixed length. When read, ASCII white
-     * space around the whole is ignored; there is none inside, so base64 that a
-     * tool has wrapped does not open. At most 4,096 bytes.
+     * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
+     * character that cannot be part of the blob's encoding. Blobs may directly follow each other
+     * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
+     * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
      *
      * @generated from field: string text = 2;
      */
@@ -3502,11 +3493,10 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
     case: "text";
   } | {
     /**
-     * A JSON document whose strings may hold blobs, such as
-     * `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
-     * in any layout and member order, with no other members; numbers are
-     * compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-     * and objects. At most 4,096 bytes.
+     * A JSON document whose strings may contain blobs, such as `{"encryptedData":"${data}"}`.
+     * Encryption writes these exact bytes. Decryption accepts any layout and member order but no
+     * other members, and compares numbers as written. `\u0024{` is a literal `${`. For whole
+     * bodies and objects. At most 4,096 bytes.
      *
      * @generated from field: string json = 3;
      */
@@ -3515,26 +3505,26 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The content type of the result. Unset: `application/json` for a JSON
-   * template and for selected fields, the body's own for a form, else `text/plain`.
+   * The content type of the result. Default: `application/json` for a JSON template and for
+   * selected fields, the content type of the body for a form, and otherwise `text/plain`.
    *
    * @generated from field: string content_type = 4;
    */
   contentType: string;
 
   /**
-   * Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
-   * whole message: with several selected values, a wrapped key here is one for all of
-   * them. Headers without a blob are sent and not looked at when read. At most 8; the
-   * same names are refused as for signatures.
+   * Headers by name, such as `X-Session-Key: ${key}`. A blob in a header applies to the whole
+   * message: if several values are selected, they share a wrapped key in a header. Headers without
+   * a blob are sent, and not checked in incoming messages. The names that signatures refuse are
+   * refused here too. At most 8.
    *
    * @generated from field: map<string, string> headers = 5;
    */
   headers: { [key: string]: string };
 
   /**
-   * Encodes the finished body once more, as Laravel does with base64. RAW, that is not
-   * at all, unless given. For whole bodies.
+   * Encodes the finished body again, as Laravel does with base64. For whole bodies. Default: RAW,
+   * no second encoding.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 6;
    */
@@ -3542,66 +3532,64 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
 };
 
 /**
- * An Envelope says how encrypted bytes are written. A template names blobs as
- * `${name}`; every literal in it is checked on the way back. `${*}` stands for a text
- * that does not matter: written empty, read as anything.
+ * An Envelope defines how encrypted bytes are written. A template names blobs as `${name}`.
+ * Decryption checks all literals of the template. `${*}` is a placeholder for any text: encryption
+ * writes nothing, and decryption accepts anything.
  *
  * @generated from message keyward.allowlist.v1.Envelope
  */
 export declare type EnvelopeJson = {
   /**
-   * The blobs by name (1-32 of `a-z`, `0-9`, `_`, starting with a letter). Each part
-   * that the cipher makes and the receiver needs stands in exactly one. At most 8.
-   * Empty: one blob `data` of IV, CIPHERTEXT and TAG, as far as there are such, in
-   * base64; of armored OpenPGP and a JWS, RAW.
+   * The blobs, keyed by name (1-32 characters of `a-z`, `0-9`, and `_`, starting with a letter).
+   * Each part that the cipher produces and the receiver needs is in exactly one blob. At most 8.
+   * Default: one blob `data` of IV, CIPHERTEXT, and TAG, as far as the kind has them, in base64;
+   * RAW for armored OpenPGP and a JWS.
    *
    * @generated from field: map<string, keyward.allowlist.v1.Blob> blobs = 1;
    */
   blobs?: { [key: string]: BlobJson };
 
   /**
-   * A text, such as `${data}` or `${iv}.${data}`. The literal after a blob begins
-   * with a character that the blob's encoding cannot hold; blobs may stand behind each
-   * other where all but one have a fixed length. When read, ASCII white
-   * space around the whole is ignored; there is none inside, so base64 that a
-   * tool has wrapped does not open. At most 4,096 bytes.
+   * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
+   * character that cannot be part of the blob's encoding. Blobs may directly follow each other
+   * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
+   * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
    *
    * @generated from field: string text = 2;
    */
   text?: string;
 
   /**
-   * A JSON document whose strings may hold blobs, such as
-   * `{"encryptedData":"${data}"}`. Written with these exact bytes; read as JSON
-   * in any layout and member order, with no other members; numbers are
-   * compared as written. `\u0024{` stands for a literal `${`. For whole bodies
-   * and objects. At most 4,096 bytes.
+   * A JSON document whose strings may contain blobs, such as `{"encryptedData":"${data}"}`.
+   * Encryption writes these exact bytes. Decryption accepts any layout and member order but no
+   * other members, and compares numbers as written. `\u0024{` is a literal `${`. For whole
+   * bodies and objects. At most 4,096 bytes.
    *
    * @generated from field: string json = 3;
    */
   json?: string;
 
   /**
-   * The content type of the result. Unset: `application/json` for a JSON
-   * template and for selected fields, the body's own for a form, else `text/plain`.
+   * The content type of the result. Default: `application/json` for a JSON template and for
+   * selected fields, the content type of the body for a form, and otherwise `text/plain`.
    *
    * @generated from field: string content_type = 4;
    */
   contentType?: string;
 
   /**
-   * Headers by name, such as `X-Session-Key: ${key}`. What stands in a header is of the
-   * whole message: with several selected values, a wrapped key here is one for all of
-   * them. Headers without a blob are sent and not looked at when read. At most 8; the
-   * same names are refused as for signatures.
+   * Headers by name, such as `X-Session-Key: ${key}`. A blob in a header applies to the whole
+   * message: if several values are selected, they share a wrapped key in a header. Headers without
+   * a blob are sent, and not checked in incoming messages. The names that signatures refuse are
+   * refused here too. At most 8.
    *
    * @generated from field: map<string, string> headers = 5;
    */
   headers?: { [key: string]: string };
 
   /**
-   * Encodes the finished body once more, as Laravel does with base64. RAW, that is not
-   * at all, unless given. For whole bodies.
+   * Encodes the finished body again, as Laravel does with base64. For whole bodies. Default: RAW,
+   * no second encoding.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 6;
    */
@@ -3621,15 +3609,15 @@ export declare const EnvelopeSchema: GenMessage<Envelope, {jsonType: EnvelopeJso
  */
 export declare type Blob = Message<"keyward.allowlist.v1.Blob"> & {
   /**
-   * The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
-   * is as long as its RSA key.
+   * The parts, in order. At most one part (CIPHERTEXT or AAD) has a variable length. A wrapped key
+   * has the length of its RSA key.
    *
    * @generated from field: repeated keyward.allowlist.v1.Part parts = 1;
    */
   parts: Part[];
 
   /**
-   * The encoding of the concatenated bytes. BASE64 unless given.
+   * The encoding of the concatenated bytes. Default: BASE64.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
    */
@@ -3643,15 +3631,15 @@ export declare type Blob = Message<"keyward.allowlist.v1.Blob"> & {
  */
 export declare type BlobJson = {
   /**
-   * The parts in order. At most one (CIPHERTEXT, AAD) has no fixed length; a wrapped key
-   * is as long as its RSA key.
+   * The parts, in order. At most one part (CIPHERTEXT or AAD) has a variable length. A wrapped key
+   * has the length of its RSA key.
    *
    * @generated from field: repeated keyward.allowlist.v1.Part parts = 1;
    */
   parts?: PartJson[];
 
   /**
-   * The encoding of the concatenated bytes. BASE64 unless given.
+   * The encoding of the concatenated bytes. Default: BASE64.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 2;
    */
@@ -3677,7 +3665,7 @@ export declare type Part = Message<"keyward.allowlist.v1.Part"> & {
    */
   piece: {
     /**
-     * A piece of the encryption's result.
+     * A part of the result of the encryption.
      *
      * @generated from field: keyward.allowlist.v1.Part.Slot slot = 1;
      */
@@ -3685,7 +3673,7 @@ export declare type Part = Message<"keyward.allowlist.v1.Part"> & {
     case: "slot";
   } | {
     /**
-     * Bytes that always stand there, such as `Salted__`; checked when read.
+     * Fixed bytes, such as `Salted__`. Decryption checks them.
      *
      * @generated from field: string literal = 2;
      */
@@ -3701,14 +3689,14 @@ export declare type Part = Message<"keyward.allowlist.v1.Part"> & {
  */
 export declare type PartJson = {
   /**
-   * A piece of the encryption's result.
+   * A part of the result of the encryption.
    *
    * @generated from field: keyward.allowlist.v1.Part.Slot slot = 1;
    */
   slot?: Part_SlotJson;
 
   /**
-   * Bytes that always stand there, such as `Salted__`; checked when read.
+   * Fixed bytes, such as `Salted__`. Decryption checks them.
    *
    * @generated from field: string literal = 2;
    */
@@ -3722,7 +3710,7 @@ export declare type PartJson = {
 export declare const PartSchema: GenMessage<Part, {jsonType: PartJson}>;
 
 /**
- * What a part may be.
+ * The slots.
  *
  * @generated from enum keyward.allowlist.v1.Part.Slot
  */
@@ -3735,15 +3723,15 @@ export enum Part_Slot {
   UNSPECIFIED = 0,
 
   /**
-   * The IV. Refused for one of the key or of the peer's, and for a derived one unless
-   * the derivation's salt is sent; then it is optional.
+   * The IV. Refused if the IV is the beginning of the key or comes from the request. For a
+   * derived IV, the slot is allowed only if the salt is sent, and then it is optional.
    *
    * @generated from enum value: SLOT_IV = 1;
    */
   IV = 1,
 
   /**
-   * The ciphertext, without the tag; without a kind, the bytes themselves.
+   * The ciphertext without the tag. Without a kind, the selected bytes.
    *
    * @generated from enum value: SLOT_CIPHERTEXT = 2;
    */
@@ -3757,7 +3745,7 @@ export enum Part_Slot {
   TAG = 3,
 
   /**
-   * The salt of a derivation that is sent.
+   * The salt of a derivation.
    *
    * @generated from enum value: SLOT_SALT = 4;
    */
@@ -3778,7 +3766,7 @@ export enum Part_Slot {
   MAC = 6,
 
   /**
-   * The associated data that are sent.
+   * The associated data.
    *
    * @generated from enum value: SLOT_AAD = 7;
    */
@@ -3792,16 +3780,16 @@ export enum Part_Slot {
   EPHEMERAL_KEY = 8,
 
   /**
-   * The SHA-256 of the DER of the wrapping certificate. Optional; compared with our
-   * keys when read, to choose one, where our secrets are certificates.
+   * The SHA-256 of the DER of the wrapping certificate. Optional. If the secrets are
+   * certificates, decryption uses it to choose a key.
    *
    * @generated from enum value: SLOT_CERTIFICATE_SHA256 = 9;
    */
   CERTIFICATE_SHA256 = 9,
 
   /**
-   * The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo).
-   * Optional; chooses the key when read.
+   * The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional.
+   * Decryption uses it to choose a key.
    *
    * @generated from enum value: SLOT_PUBLIC_KEY_SHA256 = 10;
    */
@@ -3809,7 +3797,7 @@ export enum Part_Slot {
 }
 
 /**
- * What a part may be.
+ * The slots.
  *
  * @generated from enum keyward.allowlist.v1.Part.Slot
  */
@@ -3825,36 +3813,35 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *
  * # Templates
  *
- * `input` is a text with placeholders, each a name and optional functions:
- * `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+ * `input` is a string with placeholders. Each placeholder has a name and optional functions, as in
+ * `${body}`, `${plaintext|base64}`, and `${body|sha256|hex}`. The names are:
  *
  *   body        the exact bytes of the body that is sent
  *   plaintext   the body before encryption
- *   json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
- *               of a string its characters, of others the JSON text
+ *   json:PATH   a value of the plaintext; the path is as in Fields, without `[*]`, `|`, and `}`;
+ *               the characters of a string, or the JSON text of another value
  *   timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
  *               timestamp_rfc3339 as in 2026-01-02T15:04:05Z
- *   id          the message's id
+ *   id          the ID of the message
  *   method, host, path, query, content_type
- *               of the request, as in the context of the call; host without port, path with
+ *               of the request, from the context of the call; host without port, path with
  *               a leading `/`, query without `?`
- *   secret      the key itself; with `secret_digest` only, where it is required
+ *   secret      the key itself; required by `secret_digest`, refused elsewhere
  *
- * The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
- * letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
- * bytes. At most 32 placeholders with 4 functions each.
+ * The functions are `base64`, `base64url`, `hex`, `hex_upper`, `lower`, and `upper` (of ASCII
+ * letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
+ * At most 32 placeholders with 4 functions each.
  *
  * # Verification
  *
- * A header that carries a placeholder must be there and look like its template; of one
- * that came twice the values are joined by a comma and a blank. Times and ids are taken
- * as they are written there.
+ * Each header with a placeholder must be present and match its template. The values of a repeated
+ * header are joined by a comma and a space. Times and IDs are read from these headers.
  *
  * @generated from message keyward.allowlist.v1.Signing
  */
 export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
   /**
-   * How the signature is made. Required.
+   * How the signature is computed. Required.
    *
    * @generated from oneof keyward.allowlist.v1.Signing.scheme
    */
@@ -3868,7 +3855,7 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
     case: "mac";
   } | {
     /**
-     * A digest over `input`, which holds the secret.
+     * A digest over `input`, which includes the secret.
      *
      * @generated from field: keyward.allowlist.v1.SecretDigest secret_digest = 2;
      */
@@ -3893,49 +3880,51 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
+   * The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
+   * keys verifies.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys: SecretRef[];
 
   /**
-   * What is signed. Unset: `${body}`. At most 1,024 bytes.
+   * The signed string. Default: `${body}`. At most 1,024 bytes.
    *
    * @generated from field: string input = 7;
    */
   input: string;
 
   /**
-   * The headers to add, by name. One of them holds `${signature}` exactly once,
-   * such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
-   * its relatives and `${id}` may stand in any, and are read from there: a time that is
-   * signed in the same form, an id up to the character that follows it. `${signatures}`
-   * ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
-   * `Content-Type`, `Content-Length` and `Host`, are refused.
+   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
+   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
+   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
+   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
+   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
+   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
   headers: { [key: string]: string };
 
   /**
-   * The encoding of the signature. HEX unless given. Unset for a JWS.
+   * The encoding of the signature. Default: HEX. Must be unset for a JWS.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 9;
    */
   encoding: Encoding;
 
   /**
-   * Carries the signatures of all live keys, so that a rotation needs no moment.
+   * Carries the signatures of all usable keys, so that sender and receiver can rotate at different
+   * times.
    *
    * @generated from field: keyward.allowlist.v1.SignatureList list = 10;
    */
   list?: SignatureList | undefined;
 
   /**
-   * How far the time in a header may be from the time of verification. Unset: 5 minutes.
-   * At most 24 hours. Without effect where no header carries a time: then a message
-   * that was caught can be sent again, and only the message id tells.
+   * The largest difference between the time in a header and the time of verification. Default: 5
+   * minutes. At most 24 hours. If no header carries a time, the tolerance has no effect: a
+   * captured message can be replayed, and only the message ID reveals it.
    *
    * @generated from field: google.protobuf.Duration tolerance = 12;
    */
@@ -3947,30 +3936,29 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *
  * # Templates
  *
- * `input` is a text with placeholders, each a name and optional functions:
- * `${body}`, `${plaintext|base64}`, `${body|sha256|hex}`. The names:
+ * `input` is a string with placeholders. Each placeholder has a name and optional functions, as in
+ * `${body}`, `${plaintext|base64}`, and `${body|sha256|hex}`. The names are:
  *
  *   body        the exact bytes of the body that is sent
  *   plaintext   the body before encryption
- *   json:PATH   a value of the plaintext, a path as in Fields without `[*]`, `|` and `}`:
- *               of a string its characters, of others the JSON text
+ *   json:PATH   a value of the plaintext; the path is as in Fields, without `[*]`, `|`, and `}`;
+ *               the characters of a string, or the JSON text of another value
  *   timestamp   the time in seconds since 1970; timestamp_ms in milliseconds;
  *               timestamp_rfc3339 as in 2026-01-02T15:04:05Z
- *   id          the message's id
+ *   id          the ID of the message
  *   method, host, path, query, content_type
- *               of the request, as in the context of the call; host without port, path with
+ *               of the request, from the context of the call; host without port, path with
  *               a leading `/`, query without `?`
- *   secret      the key itself; with `secret_digest` only, where it is required
+ *   secret      the key itself; required by `secret_digest`, refused elsewhere
  *
- * The functions: `base64`, `base64url`, `hex`, `hex_upper`, `lower` and `upper` (of ASCII
- * letters), and the digests `md5`, `sha1`, `sha256`, `sha384` and `sha512`, whose result is
- * bytes. At most 32 placeholders with 4 functions each.
+ * The functions are `base64`, `base64url`, `hex`, `hex_upper`, `lower`, and `upper` (of ASCII
+ * letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
+ * At most 32 placeholders with 4 functions each.
  *
  * # Verification
  *
- * A header that carries a placeholder must be there and look like its template; of one
- * that came twice the values are joined by a comma and a blank. Times and ids are taken
- * as they are written there.
+ * Each header with a placeholder must be present and match its template. The values of a repeated
+ * header are joined by a comma and a space. Times and IDs are read from these headers.
  *
  * @generated from message keyward.allowlist.v1.Signing
  */
@@ -3983,7 +3971,7 @@ export declare type SigningJson = {
   mac?: MacJson;
 
   /**
-   * A digest over `input`, which holds the secret.
+   * A digest over `input`, which includes the secret.
    *
    * @generated from field: keyward.allowlist.v1.SecretDigest secret_digest = 2;
    */
@@ -4004,49 +3992,51 @@ export declare type SigningJson = {
   jws?: JwsJson;
 
   /**
-   * The keys, 1-4. The first signs, with a `list` all; to verify, any will do.
+   * The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
+   * keys verifies.
    *
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 6;
    */
   keys?: SecretRefJson[];
 
   /**
-   * What is signed. Unset: `${body}`. At most 1,024 bytes.
+   * The signed string. Default: `${body}`. At most 1,024 bytes.
    *
    * @generated from field: string input = 7;
    */
   input?: string;
 
   /**
-   * The headers to add, by name. One of them holds `${signature}` exactly once,
-   * such as `sha256=${signature}`, or with a list `${signatures}`; `${timestamp}` and
-   * its relatives and `${id}` may stand in any, and are read from there: a time that is
-   * signed in the same form, an id up to the character that follows it. `${signatures}`
-   * ends its header. Else as in the envelope. 1-8. Headers that HTTP itself needs, such as
-   * `Content-Type`, `Content-Length` and `Host`, are refused.
+   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
+   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
+   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
+   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
+   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
+   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
   headers?: { [key: string]: string };
 
   /**
-   * The encoding of the signature. HEX unless given. Unset for a JWS.
+   * The encoding of the signature. Default: HEX. Must be unset for a JWS.
    *
    * @generated from field: keyward.allowlist.v1.Encoding encoding = 9;
    */
   encoding?: EncodingJson;
 
   /**
-   * Carries the signatures of all live keys, so that a rotation needs no moment.
+   * Carries the signatures of all usable keys, so that sender and receiver can rotate at different
+   * times.
    *
    * @generated from field: keyward.allowlist.v1.SignatureList list = 10;
    */
   list?: SignatureListJson;
 
   /**
-   * How far the time in a header may be from the time of verification. Unset: 5 minutes.
-   * At most 24 hours. Without effect where no header carries a time: then a message
-   * that was caught can be sent again, and only the message id tells.
+   * The largest difference between the time in a header and the time of verification. Default: 5
+   * minutes. At most 24 hours. If no header carries a time, the tolerance has no effect: a
+   * captured message can be replayed, and only the message ID reveals it.
    *
    * @generated from field: google.protobuf.Duration tolerance = 12;
    */
@@ -4060,22 +4050,22 @@ export declare type SigningJson = {
 export declare const SigningSchema: GenMessage<Signing, {jsonType: SigningJson}>;
 
 /**
- * A SignatureList writes several signatures into one header, one for each live key.
+ * A SignatureList writes several signatures into one header, one for each usable key.
  *
  * @generated from message keyward.allowlist.v1.SignatureList
  */
 export declare type SignatureList = Message<"keyward.allowlist.v1.SignatureList"> & {
   /**
-   * One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
-   * list that is read is ignored; more than 16 that look like it are refused.
+   * One signature, such as `v1,${signature}` or `v1=${signature}`. Verification ignores other
+   * items of the list, and refuses lists with more than 16 items of this form.
    *
    * @generated from field: string item = 1;
    */
   item: string;
 
   /**
-   * What stands between two, such as a blank or a comma. It has a character that no item
-   * can hold.
+   * The separator, such as a space or a comma. It contains a character that cannot occur in an
+   * item.
    *
    * @generated from field: string separator = 2;
    */
@@ -4083,22 +4073,22 @@ export declare type SignatureList = Message<"keyward.allowlist.v1.SignatureList"
 };
 
 /**
- * A SignatureList writes several signatures into one header, one for each live key.
+ * A SignatureList writes several signatures into one header, one for each usable key.
  *
  * @generated from message keyward.allowlist.v1.SignatureList
  */
 export declare type SignatureListJson = {
   /**
-   * One signature, such as `v1,${signature}` or `v1=${signature}`. What else stands in a
-   * list that is read is ignored; more than 16 that look like it are refused.
+   * One signature, such as `v1,${signature}` or `v1=${signature}`. Verification ignores other
+   * items of the list, and refuses lists with more than 16 items of this form.
    *
    * @generated from field: string item = 1;
    */
   item?: string;
 
   /**
-   * What stands between two, such as a blank or a comma. It has a character that no item
-   * can hold.
+   * The separator, such as a space or a comma. It contains a character that cannot occur in an
+   * item.
    *
    * @generated from field: string separator = 2;
    */
@@ -4187,7 +4177,7 @@ export enum Mac_Algorithm {
   HMAC_SHA512 = 4,
 
   /**
-   * HMAC with MD5. Needs WEAK_DIGEST.
+   * HMAC with MD5. Requires WEAK_DIGEST.
    *
    * @generated from enum value: ALGORITHM_HMAC_MD5 = 5;
    */
@@ -4207,15 +4197,15 @@ export declare type Mac_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_HMA
 export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJson>;
 
 /**
- * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
- * checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+ * A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
+ * and PayU. A MAC would be better: requires SECRET_DIGEST. Its keys have no other use; see
  * SecretRef.
  *
  * @generated from message keyward.allowlist.v1.SecretDigest
  */
 export declare type SecretDigest = Message<"keyward.allowlist.v1.SecretDigest"> & {
   /**
-   * The hash. MD5 and SHA1 need WEAK_DIGEST.
+   * The hash. MD5 and SHA1 require WEAK_DIGEST.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
@@ -4223,15 +4213,15 @@ export declare type SecretDigest = Message<"keyward.allowlist.v1.SecretDigest"> 
 };
 
 /**
- * A SecretDigest is a digest of a text that holds the secret, as in PhonePe's and PayU's
- * checksums. A MAC would be better: needs SECRET_DIGEST. Its keys serve nothing else; see
+ * A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
+ * and PayU. A MAC would be better: requires SECRET_DIGEST. Its keys have no other use; see
  * SecretRef.
  *
  * @generated from message keyward.allowlist.v1.SecretDigest
  */
 export declare type SecretDigestJson = {
   /**
-   * The hash. MD5 and SHA1 need WEAK_DIGEST.
+   * The hash. MD5 and SHA1 require WEAK_DIGEST.
    *
    * @generated from field: keyward.allowlist.v1.Hash hash = 1;
    */
@@ -4245,7 +4235,7 @@ export declare type SecretDigestJson = {
 export declare const SecretDigestSchema: GenMessage<SecretDigest, {jsonType: SecretDigestJson}>;
 
 /**
- * Asymmetric is a signature with a private key, verified with the public one.
+ * Asymmetric is a signature with a private key. The public key verifies it.
  *
  * @generated from message keyward.allowlist.v1.Asymmetric
  */
@@ -4259,7 +4249,7 @@ export declare type Asymmetric = Message<"keyward.allowlist.v1.Asymmetric"> & {
 };
 
 /**
- * Asymmetric is a signature with a private key, verified with the public one.
+ * Asymmetric is a signature with a private key. The public key verifies it.
  *
  * @generated from message keyward.allowlist.v1.Asymmetric
  */
@@ -4313,7 +4303,7 @@ export enum Asymmetric_Algorithm {
   RSA_PKCS1V15_SHA512 = 3,
 
   /**
-   * The same with SHA-1. Needs WEAK_DIGEST.
+   * The same with SHA-1. Requires WEAK_DIGEST.
    *
    * @generated from enum value: ALGORITHM_RSA_PKCS1V15_SHA1 = 4;
    */
@@ -4341,7 +4331,7 @@ export enum Asymmetric_Algorithm {
   ECDSA_P256_SHA256_DER = 7,
 
   /**
-   * The same with the signature as r and s behind each other, 64 bytes (IEEE P1363).
+   * The same with the signature as r followed by s, 64 bytes (IEEE P1363).
    *
    * @generated from enum value: ALGORITHM_ECDSA_P256_SHA256_P1363 = 8;
    */
@@ -4375,7 +4365,7 @@ export declare type Asymmetric_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORI
 export declare const Asymmetric_AlgorithmSchema: GenEnum<Asymmetric_Algorithm, Asymmetric_AlgorithmJson>;
 
 /**
- * A LegacyAcknowledgement accepts one unsafe choice for a while.
+ * A LegacyAcknowledgement accepts one unsafe choice for a limited time.
  *
  * @generated from message keyward.allowlist.v1.LegacyAcknowledgement
  */
@@ -4388,33 +4378,33 @@ export declare type LegacyAcknowledgement = Message<"keyward.allowlist.v1.Legacy
   flag: LegacyAcknowledgement_Flag;
 
   /**
-   * Why it is made, such as a link to the partner's specification. 1-512 characters, none
-   * a control character.
+   * The reason for the choice, such as a link to the partner's specification. 1-512 characters
+   * without control characters.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * Until when it is accepted: in the future when saved, at most 2 years away.
-   * After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
+   * When the acknowledgement expires: in the future, and at most 2 years after the save.
+   * Encryption and decryption then stop with LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+   * Accepts the choice for incoming messages only. Encrypt returns LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from field: bool decrypt_only = 4;
    */
   decryptOnly: boolean;
 
   /**
-   * The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
-   * the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
-   * JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
-   * `password` are never public.
+   * The fields of the literals that PUBLIC_LITERAL accepts, 1-16 paths as violations name them,
+   * relative to the profile, such as `jose.header["kid"]`. Must be empty for all other flags.
+   * Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+   * as `password` are never public.
    *
    * @generated from field: repeated string fields = 20;
    */
@@ -4422,7 +4412,7 @@ export declare type LegacyAcknowledgement = Message<"keyward.allowlist.v1.Legacy
 };
 
 /**
- * A LegacyAcknowledgement accepts one unsafe choice for a while.
+ * A LegacyAcknowledgement accepts one unsafe choice for a limited time.
  *
  * @generated from message keyward.allowlist.v1.LegacyAcknowledgement
  */
@@ -4435,33 +4425,33 @@ export declare type LegacyAcknowledgementJson = {
   flag?: LegacyAcknowledgement_FlagJson;
 
   /**
-   * Why it is made, such as a link to the partner's specification. 1-512 characters, none
-   * a control character.
+   * The reason for the choice, such as a link to the partner's specification. 1-512 characters
+   * without control characters.
    *
    * @generated from field: string reason = 2;
    */
   reason?: string;
 
   /**
-   * Until when it is accepted: in the future when saved, at most 2 years away.
-   * After that, encryption and decryption stop with LEGACY_NOT_ACKNOWLEDGED.
+   * When the acknowledgement expires: in the future, and at most 2 years after the save.
+   * Encryption and decryption then stop with LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: TimestampJson;
 
   /**
-   * Accepts it for what comes in only: Encrypt is LEGACY_NOT_ACKNOWLEDGED.
+   * Accepts the choice for incoming messages only. Encrypt returns LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from field: bool decrypt_only = 4;
    */
   decryptOnly?: boolean;
 
   /**
-   * The literals that PUBLIC_LITERAL is about, 1-16 fields as violations name them, from
-   * the profile on, such as `jose.header["kid"]`. Empty for all other flags. Private keys,
-   * JSON web tokens, `Bearer` and `Basic` credentials, and what stands under a name such as
-   * `password` are never public.
+   * The fields of the literals that PUBLIC_LITERAL accepts, 1-16 paths as violations name them,
+   * relative to the profile, such as `jose.header["kid"]`. Must be empty for all other flags.
+   * Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+   * as `password` are never public.
    *
    * @generated from field: repeated string fields = 20;
    */
@@ -4475,7 +4465,7 @@ export declare type LegacyAcknowledgementJson = {
 export declare const LegacyAcknowledgementSchema: GenMessage<LegacyAcknowledgement, {jsonType: LegacyAcknowledgementJson}>;
 
 /**
- * The choices that need acknowledgement.
+ * The choices that require an acknowledgement.
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
@@ -4488,38 +4478,39 @@ export enum LegacyAcknowledgement_Flag {
   UNSPECIFIED = 0,
 
   /**
-   * CBC without a MAC, or with an IV that is outside of it (FIELD_SUFFIX): whoever can
-   * change the ciphertext can change the plaintext, and an answer that tells good
-   * padding from bad opens it.
+   * CBC without a MAC, or with an IV that the MAC does not cover (FIELD_SUFFIX). An attacker who
+   * can change the ciphertext can change the plaintext, and a receiver that reveals whether the
+   * padding was valid reveals the plaintext.
    *
    * @generated from enum value: FLAG_UNAUTHENTICATED_CBC = 1;
    */
   UNAUTHENTICATED_CBC = 1,
 
   /**
-   * Electronic Codebook mode: equal blocks of plaintext show.
+   * Electronic Codebook mode. Equal plaintext blocks produce equal ciphertext blocks.
    *
    * @generated from enum value: FLAG_ECB = 2;
    */
   ECB = 2,
 
   /**
-   * Triple DES: blocks of 64 bits, which repeat after some gigabytes.
+   * Triple DES. Its 64-bit blocks repeat after some gigabytes.
    *
    * @generated from enum value: FLAG_TRIPLE_DES = 3;
    */
   TRIPLE_DES = 3,
 
   /**
-   * CBC with an IV of zeros: equal beginnings show.
+   * CBC with an IV of zeros. Plaintexts with equal beginnings produce ciphertexts with equal
+   * beginnings.
    *
    * @generated from enum value: FLAG_ZERO_IV = 4;
    */
   ZERO_IV = 4,
 
   /**
-   * CBC with an IV that is always the same, or the same for all values of a message:
-   * equal beginnings show.
+   * CBC with a fixed IV, or the same IV for all values of a message. Plaintexts with equal
+   * beginnings produce ciphertexts with equal beginnings.
    *
    * @generated from enum value: FLAG_STATIC_IV = 5;
    */
@@ -4533,43 +4524,43 @@ export enum LegacyAcknowledgement_Flag {
   IV_FROM_KEY = 6,
 
   /**
-   * A key made by MD5.
+   * A key derived with MD5.
    *
    * @generated from enum value: FLAG_MD5_KDF = 7;
    */
   MD5_KDF = 7,
 
   /**
-   * Padding with zeros, which loses zeros.
+   * Padding with zeros, which loses trailing zeros of the plaintext.
    *
    * @generated from enum value: FLAG_ZERO_PADDING = 8;
    */
   ZERO_PADDING = 8,
 
   /**
-   * RSA encryption with PKCS #1 v1.5: an answer that tells good padding from bad opens
-   * it (Bleichenbacher).
+   * RSA encryption with PKCS #1 v1.5. A receiver that reveals whether the padding was valid
+   * reveals the plaintext (Bleichenbacher's attack).
    *
    * @generated from enum value: FLAG_RSA_PKCS1V15_ENCRYPTION = 9;
    */
   RSA_PKCS1V15_ENCRYPTION = 9,
 
   /**
-   * CTR without a MAC: whoever flips a bit of ciphertext flips one of plaintext.
+   * CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
    *
    * @generated from enum value: FLAG_UNAUTHENTICATED_CTR = 10;
    */
   UNAUTHENTICATED_CTR = 10,
 
   /**
-   * A passphrase's key derived with the same salt every time, or with none.
+   * A key derived from a passphrase with a fixed salt or without a salt.
    *
    * @generated from enum value: FLAG_STATIC_SALT = 11;
    */
   STATIC_SALT = 11,
 
   /**
-   * A passphrase's key derived with too little work.
+   * A key derived from a passphrase with too few iterations.
    *
    * @generated from enum value: FLAG_WEAK_KDF_ITERATIONS = 12;
    */
@@ -4583,34 +4574,34 @@ export enum LegacyAcknowledgement_Flag {
   SHORT_TAG = 13,
 
   /**
-   * A digest with a secret in it instead of a MAC: open to extension.
+   * A digest over a secret instead of a MAC. Vulnerable to length extension.
    *
    * @generated from enum value: FLAG_SECRET_DIGEST = 14;
    */
   SECRET_DIGEST = 14,
 
   /**
-   * A signature, checksum or MAC with MD5, or a signature with SHA-1; and either of them
-   * as a function in the `input` of any.
+   * A signature, checksum, or MAC with MD5, or a signature with SHA-1; also either digest as a
+   * function in the `input` of a signature.
    *
    * @generated from enum value: FLAG_WEAK_DIGEST = 15;
    */
   WEAK_DIGEST = 15,
 
   /**
-   * One KEY in several chains of which one may open another, such as two modes of one
-   * cipher, or a MAC and a key derivation that is made of the same MAC. It breaks the
-   * promise that a key cannot be read, so only a super admin may acknowledge it. It stands
-   * in each profile that has such chains by itself, and in the request's for chains of both
-   * profiles and of `also_used_for`.
+   * One KEY in several chains of which one may reveal the output of another, such as two modes
+   * of one cipher, or a MAC and a key derivation based on the same MAC. This breaks the promise
+   * that a key cannot be read, so only a super admin may acknowledge it. Each profile that
+   * contains such chains acknowledges them. The request's profile acknowledges chains that span
+   * both profiles or `also_used_for`.
    *
    * @generated from enum value: FLAG_CONFLICTING_KEY_USES = 16;
    */
   CONFLICTING_KEY_USES = 16,
 
   /**
-   * A literal that looks like key material, or stands under a name that usually carries
-   * a secret, and is public all the same, such as a thumbprint. `fields` names it.
+   * A literal that looks like key material, or whose name usually carries a secret, but that is
+   * public, such as a thumbprint. `fields` names it.
    *
    * @generated from enum value: FLAG_PUBLIC_LITERAL = 20;
    */
@@ -4618,7 +4609,7 @@ export enum LegacyAcknowledgement_Flag {
 }
 
 /**
- * The choices that need acknowledgement.
+ * The choices that require an acknowledgement.
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
@@ -4630,9 +4621,8 @@ export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_
 export declare const LegacyAcknowledgement_FlagSchema: GenEnum<LegacyAcknowledgement_Flag, LegacyAcknowledgement_FlagJson>;
 
 /**
- * How the bytes of a secret become a key. ASCII white space around a text is
- * ignored, such as the new line at the end of a pasted file; RAW takes the bytes as
- * they are.
+ * How the stored bytes of a secret are decoded into a key. All decodings except RAW ignore ASCII
+ * white space at both ends, such as the newline of a pasted file.
  *
  * @generated from enum keyward.allowlist.v1.Decoding
  */
@@ -4645,7 +4635,7 @@ export enum Decoding {
   UNSPECIFIED = 0,
 
   /**
-   * The stored bytes are the key; of a text, its UTF-8 bytes.
+   * The stored bytes are the key; for text, its UTF-8 bytes.
    *
    * @generated from enum value: DECODING_RAW = 1;
    */
@@ -4673,7 +4663,7 @@ export enum Decoding {
   BASE64URL = 4,
 
   /**
-   * The stored text is `whsec_` and base64 (Standard Webhooks), the prefix optional.
+   * The stored text is base64 with an optional prefix `whsec_` (Standard Webhooks).
    *
    * @generated from enum value: DECODING_WHSEC = 5;
    */
@@ -4681,7 +4671,8 @@ export enum Decoding {
 
   /**
    * The stored text is PEM (RFC 7468): a public or private key (PKCS #8, PKCS #1, SEC 1,
-   * SubjectPublicKeyInfo) or a certificate (RFC 5280), whose validity is not looked at.
+   * SubjectPublicKeyInfo) or a certificate (RFC 5280). The validity period of a certificate is not
+   * checked.
    *
    * @generated from enum value: DECODING_PEM = 6;
    */
@@ -4689,9 +4680,8 @@ export enum Decoding {
 }
 
 /**
- * How the bytes of a secret become a key. ASCII white space around a text is
- * ignored, such as the new line at the end of a pasted file; RAW takes the bytes as
- * they are.
+ * How the stored bytes of a secret are decoded into a key. All decodings except RAW ignore ASCII
+ * white space at both ends, such as the newline of a pasted file.
  *
  * @generated from enum keyward.allowlist.v1.Decoding
  */
@@ -4709,21 +4699,21 @@ export declare const DecodingSchema: GenEnum<Decoding, DecodingJson>;
  */
 export enum Hash {
   /**
-   * The default that the field names.
+   * The field's default.
    *
    * @generated from enum value: HASH_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * MD5, broken: only for key derivations and digests that partners fixed long ago.
+   * MD5. Broken; use it only where a partner's key derivation or digest requires it.
    *
    * @generated from enum value: HASH_MD5 = 1;
    */
   MD5 = 1,
 
   /**
-   * SHA-1. Collisions can be made; as the MGF1 or OAEP hash it is not broken.
+   * SHA-1. Collisions are practical. Use as the hash of OAEP or MGF1 is not affected.
    *
    * @generated from enum value: HASH_SHA1 = 2;
    */
@@ -4770,7 +4760,7 @@ export declare const HashSchema: GenEnum<Hash, HashJson>;
  */
 export enum IssuedAt {
   /**
-   * It does not.
+   * No `iat`.
    *
    * @generated from enum value: ISSUED_AT_UNSPECIFIED = 0;
    */
@@ -4810,54 +4800,54 @@ export declare const IssuedAtSchema: GenEnum<IssuedAt, IssuedAtJson>;
  */
 export enum Encoding {
   /**
-   * BASE64 for ciphertext, HEX for signatures, RAW for what says so.
+   * BASE64 for ciphertext, HEX for signatures, and RAW for fields that state it.
    *
    * @generated from enum value: ENCODING_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Base64 with padding (RFC 4648 section 4). Read with or without padding.
+   * Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
    *
    * @generated from enum value: ENCODING_BASE64 = 1;
    */
   BASE64 = 1,
 
   /**
-   * Base64url without padding (RFC 4648 section 5). Read with or without padding.
+   * Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
    *
    * @generated from enum value: ENCODING_BASE64URL = 2;
    */
   BASE64URL = 2,
 
   /**
-   * Lower-case hexadecimal. Read in either case.
+   * Lower-case hexadecimal. Incoming messages may use either case.
    *
    * @generated from enum value: ENCODING_HEX = 3;
    */
   HEX = 3,
 
   /**
-   * Upper-case hexadecimal. Read in either case.
+   * Upper-case hexadecimal. Incoming messages may use either case.
    *
    * @generated from enum value: ENCODING_HEX_UPPER = 4;
    */
   HEX_UPPER = 4,
 
   /**
-   * The bytes as they are. In a JSON string, a form or a header only for parts that are
-   * text: an IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and without
-   * a kind the bytes themselves, which are refused if they are not.
+   * The bytes themselves. In a JSON string, a form, or a header, only for parts that are text: an
+   * IV of RANDOM_TEXT, associated data, literals, armored OpenPGP, and, without a kind, the body,
+   * which is refused if it is not text.
    *
    * @generated from enum value: ENCODING_RAW = 5;
    */
   RAW = 5,
 
   /**
-   * Base64 with padding in lines of at most 76 characters, each ended by CR LF but the
-   * last (RFC 2045 section 6.8, MIME). When read, CR and LF may stand anywhere: so it also
-   * reads Android's default (76, LF, also at the end), `openssl enc -a` and PEM (64, LF).
-   * Not for headers.
+   * Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
+   * 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
+   * (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
+   * accepted. Not for headers.
    *
    * @generated from enum value: ENCODING_BASE64_MIME = 6;
    */

@@ -10,9 +10,9 @@ import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
 export declare const file_keyward_allowlist_v1_errors: GenFile;
 
 /**
- * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
- * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+ * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's errors (domain
+ * `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+ * without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
  *
  * @generated from enum keyward.allowlist.v1.ErrorReason
  */
@@ -25,52 +25,7 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT. A field is malformed; google.rpc.BadRequest names the
-   * fields. Input is never repeated.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
-   */
-  INVALID_FIELD = 1,
-
-  /**
-   * INVALID_ARGUMENT. The page token is not one of ours, is of another request
-   * or caller, or has expired. Start at the first page.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_PAGE_TOKEN = 2;
-   */
-  INVALID_PAGE_TOKEN = 2,
-
-  /**
-   * INVALID_ARGUMENT. The request id was used for another request in the last 24 hours.
-   *
-   * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 3;
-   */
-  REQUEST_ID_REUSED = 3,
-
-  /**
-   * UNAUTHENTICATED. No credentials came with the request.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_MISSING = 4;
-   */
-  CREDENTIALS_MISSING = 4,
-
-  /**
-   * UNAUTHENTICATED. The credentials are not valid (expired, unknown issuer,
-   * wrong audience, malformed, or two at once). Which, is in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_INVALID = 5;
-   */
-  CREDENTIALS_INVALID = 5,
-
-  /**
-   * PERMISSION_DENIED. The caller may not do this here, or it does not exist.
-   *
-   * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 6;
-   */
-  PERMISSION_DENIED = 6,
-
-  /**
-   * NOT_FOUND. No such endpoint.
+   * NOT_FOUND. The endpoint does not exist.
    *
    * @generated from enum value: ERROR_REASON_ENDPOINT_NOT_FOUND = 7;
    */
@@ -84,33 +39,18 @@ export enum ErrorReason {
   ENDPOINT_EXISTS = 8,
 
   /**
-   * ABORTED. The endpoint changed since it was read. Metadata: `etag`, the current one.
-   *
-   * @generated from enum value: ERROR_REASON_ETAG_MISMATCH = 9;
-   */
-  ETAG_MISMATCH = 9,
-
-  /**
-   * ABORTED, with google.rpc.RetryInfo. Another save came in between, or this one
-   * took too long; nothing was changed. Try again.
-   *
-   * @generated from enum value: ERROR_REASON_CONTENTION = 10;
-   */
-  CONTENTION = 10,
-
-  /**
-   * INVALID_ARGUMENT. Something that is not a secret's name stands where a reference
-   * belongs, or a literal looks like key material or a credential (see Encryption).
-   * google.rpc.BadRequest names the fields; the input is repeated nowhere.
+   * INVALID_ARGUMENT. A reference is not the name of a secret, or a literal looks like key
+   * material or a credential (see Encryption). google.rpc.BadRequest names the fields. The input
+   * is never repeated.
    *
    * @generated from enum value: ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED = 11;
    */
   DIRECT_KEY_NOT_SUPPORTED = 11,
 
   /**
-   * FAILED_PRECONDITION. The configuration makes unsafe choices that
-   * `allow_legacy` does not name, or no longer. Metadata: `flags`, joined by a
-   * comma and a space; also beside another reason, if more is wrong with a save.
+   * FAILED_PRECONDITION. The configuration makes unsafe choices that `allow_legacy` does not
+   * acknowledge, or whose acknowledgement has expired. Metadata: `flags`, joined by a comma and a
+   * space; also set with another reason if a save has several violations.
    *
    * @generated from enum value: ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED = 12;
    */
@@ -124,7 +64,7 @@ export enum ErrorReason {
   ENDPOINT_NOT_VERIFIED = 13,
 
   /**
-   * FAILED_PRECONDITION. The endpoint is not in use. Metadata: `state`.
+   * FAILED_PRECONDITION. The endpoint is not active. Metadata: `state`.
    *
    * @generated from enum value: ERROR_REASON_ENDPOINT_NOT_ACTIVE = 14;
    */
@@ -138,61 +78,12 @@ export enum ErrorReason {
   ENCRYPTION_NOT_CONFIGURED = 15,
 
   /**
-   * NOT_FOUND. A referenced secret does not exist; google.rpc.BadRequest names the field.
-   *
-   * @generated from enum value: ERROR_REASON_SECRET_NOT_FOUND = 16;
-   */
-  SECRET_NOT_FOUND = 16,
-
-  /**
-   * NOT_FOUND. A referenced secret has no such version; google.rpc.BadRequest names the
-   * field when an endpoint is saved, as for the reasons below.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_NOT_FOUND = 17;
-   */
-  VERSION_NOT_FOUND = 17,
-
-  /**
-   * FAILED_PRECONDITION. The version of a referenced secret is disabled. Nothing goes out
-   * with it; what came in opens with versions before it, within the grace of the rotation
-   * and where the scheme tells a wrong key. Of another message this is the answer, too: it
-   * may be one of that version.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DISABLED = 18;
-   */
-  VERSION_DISABLED = 18,
-
-  /**
-   * FAILED_PRECONDITION. The version of a referenced secret is destroyed. As if disabled.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DESTROYED = 19;
-   */
-  VERSION_DESTROYED = 19,
-
-  /**
-   * FAILED_PRECONDITION. A referenced secret may not be used for this.
-   * Metadata: `usage`, the secret's.
-   *
-   * @generated from enum value: ERROR_REASON_USAGE_NOT_ALLOWED = 20;
-   */
-  USAGE_NOT_ALLOWED = 20,
-
-  /**
-   * FAILED_PRECONDITION. A referenced credential may not be sent to the endpoint's host and
-   * port. Metadata: `host`, what the `allowed_hosts` of the secret would have to name.
-   *
-   * @generated from enum value: ERROR_REASON_HOST_NOT_ALLOWED = 21;
-   */
-  HOST_NOT_ALLOWED = 21,
-
-  /**
-   * FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it
-   * does not decode, or has the wrong length; or a credential is not text that can
-   * stand where it belongs. Metadata: `field`, the reference's
-   * place in the endpoint's `encryption`, such as
-   * `request.cipher.shared_key.keys[1]`; without a profile for responses, theirs
-   * are those of the request; and, for callers who may see secrets, `secret` and `cause`, what
-   * is wrong with it and what to do, as sentences.
+   * FAILED_PRECONDITION. A referenced secret is not a key for this algorithm: it does not decode,
+   * or has the wrong length; or a credential contains characters that its place does not allow.
+   * Metadata: `field`, the path of the reference in the endpoint's `encryption`, such as
+   * `request.cipher.shared_key.keys[1]` (without a profile for responses, that of the request);
+   * and, for callers who may see secrets, `secret` and `cause`, the problem and its remedy as
+   * sentences.
    *
    * @generated from enum value: ERROR_REASON_KEY_NOT_USABLE = 22;
    */
@@ -206,171 +97,58 @@ export enum ErrorReason {
   BODY_NOT_ENCRYPTABLE = 23,
 
   /**
-   * INVALID_ARGUMENT. What came from the partner does not open. One answer for
-   * layout, encoding, padding and tag.
+   * INVALID_ARGUMENT. The message of the partner does not decrypt. The error is the same for
+   * layout, encoding, padding, and tag.
    *
    * @generated from enum value: ERROR_REASON_DECRYPTION_FAILED = 24;
    */
   DECRYPTION_FAILED = 24,
 
   /**
-   * INVALID_ARGUMENT. The exchange is not one of ours, is of another endpoint or
-   * caller, or has expired.
+   * INVALID_ARGUMENT. The exchange token is invalid, belongs to another endpoint or caller, or has
+   * expired.
    *
    * @generated from enum value: ERROR_REASON_INVALID_EXCHANGE = 25;
    */
   INVALID_EXCHANGE = 25,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve
-   * the allowlist at the moment.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The vault cannot be reached, or does not serve the
+   * allowlist at the moment.
    *
    * @generated from enum value: ERROR_REASON_VAULT_UNAVAILABLE = 26;
    */
   VAULT_UNAVAILABLE = 26,
 
   /**
-   * RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
-   *
-   * @generated from enum value: ERROR_REASON_MESSAGE_TOO_LARGE = 27;
-   */
-  MESSAGE_TOO_LARGE = 27,
-
-  /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The write queue is full.
-   *
-   * @generated from enum value: ERROR_REASON_OVERLOADED = 28;
-   */
-  OVERLOADED = 28,
-
-  /**
-   * DEADLINE_EXCEEDED. The request took longer than its deadline. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_DEADLINE = 29;
-   */
-  DEADLINE = 29,
-
-  /**
-   * CANCELLED. The caller went away. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_CANCELLED = 30;
-   */
-  CANCELLED = 30,
-
-  /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The server is stopping or cannot write.
-   *
-   * @generated from enum value: ERROR_REASON_UNAVAILABLE = 31;
-   */
-  UNAVAILABLE = 31,
-
-  /**
-   * INTERNAL. Something else went wrong. google.rpc.RequestInfo carries the id to look for in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_INTERNAL = 32;
-   */
-  INTERNAL = 32,
-
-  /**
-   * NOT_FOUND (404). The JSON front door knows no such route.
-   *
-   * @generated from enum value: ERROR_REASON_ROUTE_NOT_FOUND = 33;
-   */
-  ROUTE_NOT_FOUND = 33,
-
-  /**
-   * UNIMPLEMENTED (405). The route exists, but not with this HTTP method.
-   *
-   * @generated from enum value: ERROR_REASON_METHOD_NOT_ALLOWED = 34;
-   */
-  METHOD_NOT_ALLOWED = 34,
-
-  /**
-   * INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
-   *
-   * @generated from enum value: ERROR_REASON_MALFORMED_JSON = 35;
-   */
-  MALFORMED_JSON = 35,
-
-  /**
-   * FAILED_PRECONDITION. The proof of verification was not found or is not right.
-   * Metadata: `finding`, one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS,
-   * EXPIRED.
+   * FAILED_PRECONDITION. The proof of ownership was not found or is wrong. Metadata: `finding`,
+   * one of NOT_FOUND, MISMATCH, UNREACHABLE, FORBIDDEN_ADDRESS, EXPIRED.
    *
    * @generated from enum value: ERROR_REASON_VERIFICATION_FAILED = 36;
    */
   VERIFICATION_FAILED = 36,
 
   /**
-   * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-   * requests in a second, or has too many under way; requests under way of the caller, of
-   * the workspace or of the address hold too many bytes; too many credentials from the
-   * address were not accepted; slow work, such as PBKDF2, would not be done at the
-   * request's deadline; or a KEY, or a workspace, has no live test or diagnosis left.
-   * Metadata: `quota`, whose is used up: `caller`, `workspace`, `address`, or of live tests and
-   * diagnoses the resource name of the KEY or workspace.
-   *
-   * @generated from enum value: ERROR_REASON_RATE_LIMITED = 37;
-   */
-  RATE_LIMITED = 37,
-
-  /**
-   * INVALID_ARGUMENT. The signature is missing, is not right, or is of another time. One
-   * answer for all.
+   * INVALID_ARGUMENT. The signature is missing or wrong, or its time is outside the tolerance. The
+   * error is the same for all causes.
    *
    * @generated from enum value: ERROR_REASON_SIGNATURE_INVALID = 38;
    */
   SIGNATURE_INVALID = 38,
 
   /**
-   * FAILED_PRECONDITION. The KEY already serves another purpose, as stated by its owner, claimed
-   * by another endpoint, or sealed by its first message. A KEY serves only one, since one use
-   * may be an oracle for another. google.rpc.BadRequest names the field. Metadata: `chains`, the
-   * KEY's purpose, joined by a comma and a space, if it is known; `requested`, the chains of this
-   * configuration; and `min_cost`, the minimum number of iterations of its derivation, if there
-   * is one. Ask the partner for another key and store it as a new secret.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 39;
-   */
-  KEY_PURPOSE_FIXED = 39,
-
-  /**
-   * FAILED_PRECONDITION. The KEY serves the endpoints of another host, and is not `shared`.
-   * google.rpc.BadRequest names the field.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_NOT_SHARED = 40;
-   */
-  KEY_NOT_SHARED = 40,
-
-  /**
-   * FAILED_PRECONDITION. The KEY was bound before purposes were recorded, and takes no new
-   * endpoint, because its purpose is not known yet or because it serves several.
-   * google.rpc.BadRequest names the field. Store another key.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 41;
-   */
-  KEY_PURPOSE_UNKNOWN = 41,
-
-  /**
-   * PERMISSION_DENIED. The configuration acknowledges what only a super admin may: it breaks
-   * the promise that a key cannot be read. Metadata: `flags`, as of LEGACY_NOT_ACKNOWLEDGED.
+   * PERMISSION_DENIED. The configuration contains an acknowledgement that only a super admin may
+   * make, because it breaks the promise that a key cannot be read. Metadata: `flags`, as for
+   * LEGACY_NOT_ACKNOWLEDGED.
    *
    * @generated from enum value: ERROR_REASON_SUPER_ADMIN_REQUIRED = 42;
    */
   SUPER_ADMIN_REQUIRED = 42,
 
   /**
-   * FAILED_PRECONDITION. The version of a referenced KEY has encrypted as many values under
-   * random IVs as one key may; more would risk a repeated IV, which gives plaintexts away.
-   * Store a new version of the secret with another value. Metadata: `budget`, the number of values.
-   *
-   * @generated from enum value: ERROR_REASON_NONCE_BUDGET_EXHAUSTED = 50;
-   */
-  NONCE_BUDGET_EXHAUSTED = 50,
-
-  /**
-   * FAILED_PRECONDITION. The configuration does not encrypt the sample, or none was given and no
-   * made-up one fits. Metadata: `field`, where in the request; and `cause`, as a sentence.
+   * FAILED_PRECONDITION. The configuration does not encrypt the sample, or no sample was given and
+   * no generated one fits. Metadata: `field`, the field of the request; and `cause`, as a
+   * sentence.
    *
    * @generated from enum value: ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE = 60;
    */
@@ -378,13 +156,13 @@ export enum ErrorReason {
 }
 
 /**
- * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
- * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+ * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the allowlist's errors (domain
+ * `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+ * without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
  *
  * @generated from enum keyward.allowlist.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_SUPER_ADMIN_REQUIRED" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED" | "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_ENDPOINT_NOT_FOUND" | "ERROR_REASON_ENDPOINT_EXISTS" | "ERROR_REASON_DIRECT_KEY_NOT_SUPPORTED" | "ERROR_REASON_LEGACY_NOT_ACKNOWLEDGED" | "ERROR_REASON_ENDPOINT_NOT_VERIFIED" | "ERROR_REASON_ENDPOINT_NOT_ACTIVE" | "ERROR_REASON_ENCRYPTION_NOT_CONFIGURED" | "ERROR_REASON_KEY_NOT_USABLE" | "ERROR_REASON_BODY_NOT_ENCRYPTABLE" | "ERROR_REASON_DECRYPTION_FAILED" | "ERROR_REASON_INVALID_EXCHANGE" | "ERROR_REASON_VAULT_UNAVAILABLE" | "ERROR_REASON_VERIFICATION_FAILED" | "ERROR_REASON_SIGNATURE_INVALID" | "ERROR_REASON_SUPER_ADMIN_REQUIRED" | "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE";
 
 /**
  * Describes the enum keyward.allowlist.v1.ErrorReason.

@@ -13,84 +13,81 @@ import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 export declare const file_keyward_allowlist_v1_resources: GenFile;
 
 /**
- * An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
- * most 48 secrets in all.
+ * An Endpoint is a partner's HTTP endpoint that the platform may call. It refers to at most 48
+ * secrets in all.
  *
  * @generated from message keyward.allowlist.v1.Endpoint
  */
 export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
   /**
-   * The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both ids
-   * are 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-   * alphanumeric. On create the server builds it from `parent` and `endpoint_id`.
+   * The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both IDs are 1-128
+   * characters of `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On
+   * create, the server builds the name from `parent` and `endpoint_id`.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Identifies this life of the name. 26 characters, chosen by the server.
+   * Identifies this incarnation of the name. 26 characters, assigned by the server.
    *
    * @generated from field: string uid = 2;
    */
   uid: string;
 
   /**
-   * A name for people. At most 128 characters, none a control character.
+   * A display name. At most 128 characters without control characters.
    *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
 
   /**
-   * What the endpoint is, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only.
+   * A description. At most 1,024 characters; the only control characters allowed are tabs and line
+   * ends.
    *
    * @generated from field: string description = 4;
    */
   description: string;
 
   /**
-   * Free labels. At most 64; keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`,
-   * `.` and start with a letter; values are at most 63 of `A-Za-z0-9`, `-`, `_`, `.`.
+   * Labels. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`, and start
+   * with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
    *
    * @generated from field: map<string, string> labels = 5;
    */
   labels: { [key: string]: string };
 
   /**
-   * The HTTP methods that may be used, 1-8 of `GET`, `POST`, `PUT`, `PATCH`,
-   * `DELETE`, `HEAD`, `OPTIONS`.
+   * The allowed HTTP methods, 1-8 of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS`.
    *
    * @generated from field: repeated string methods = 6;
    */
   methods: string[];
 
   /**
-   * The absolute https URL, without user info, query or fragment. A path that
-   * ends in `/*` stands for everything below it. Stored normalised: lower-case
-   * host in its ASCII form, no default port, no dot segments, upper-case
-   * percent-encoding. At most 2,048 bytes.
+   * The absolute https URL without user info, query, or fragment. A path that ends in `/*`
+   * includes everything below it. Stored in normalized form: lower-case host in its ASCII form, no
+   * default port, no dot segments, upper-case percent-encoding. At most 2,048 bytes.
    *
    * @generated from field: string url = 7;
    */
   url: string;
 
   /**
-   * Headers that go with every request. At most 32. Headers that frame a message or
-   * name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-   * and their like) are refused. A value under a name that usually carries a
-   * credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
-   * end in `key`, `token` or `secret`), and a value that looks like key material (see
-   * Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
-   * or a `public_reason`.
+   * Headers of every request. At most 32. Headers that frame a message or name its receiver, such
+   * as `Host`, `Content-Type`, `Content-Length`, and `Transfer-Encoding`, are refused. Two kinds
+   * of literal values are refused with DIRECT_KEY_NOT_SUPPORTED: values of a name that usually
+   * carries a credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all names
+   * that end in `key`, `token`, or `secret`), and values that look like key material (see
+   * Encryption). Use a `secret` instead, or state a `public_reason`.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 8;
    */
   headers: Parameter[];
 
   /**
-   * Query parameters that go with every request. At most 32. The same values are refused.
+   * Query parameters of every request. At most 32. The rules for header values apply.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 9;
    */
@@ -104,29 +101,28 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
   contentType: string;
 
   /**
-   * Whether the endpoint is in use.
+   * The state.
    *
    * @generated from field: keyward.allowlist.v1.Endpoint.State state = 11;
    */
   state: Endpoint_State;
 
   /**
-   * Why it is in that state, in words. Empty where there is nothing to say.
+   * The reason for the state, as text. May be empty.
    *
    * @generated from field: string state_reason = 12;
    */
   stateReason: string;
 
   /**
-   * How it was established that the endpoint is the partner's.
+   * The proof that the endpoint belongs to the partner.
    *
    * @generated from field: keyward.allowlist.v1.Verification verification = 13;
    */
   verification?: Verification | undefined;
 
   /**
-   * How bodies are protected. Unset: there is nothing to encrypt, and Encrypt and
-   * Decrypt answer ENCRYPTION_NOT_CONFIGURED.
+   * How bodies are protected. If unset, Encrypt and Decrypt return ENCRYPTION_NOT_CONFIGURED.
    *
    * @generated from field: keyward.allowlist.v1.Encryption encryption = 14;
    */
@@ -147,67 +143,67 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Changes with every change of the endpoint. Send it back to act only on what
-   * you saw; a mismatch is ABORTED, ETAG_MISMATCH. Empty means: whatever is there.
+   * Changes with every change of the endpoint. Send it back to change only the revision that you
+   * read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any revision.
    *
    * @generated from field: string etag = 17;
    */
   etag: string;
 
   /**
-   * Values put into each JSON request body, before it is encrypted, from CREDENTIAL
-   * secrets. At most 16.
+   * Values of CREDENTIAL secrets to insert into each JSON request body before encryption. At most
+   * 16.
    *
    * @generated from field: repeated keyward.allowlist.v1.BodyValue body_values = 18;
    */
   bodyValues: BodyValue[];
 
   /**
-   * What proves that the endpoint is the partner's: publish one of these and call
-   * VerifyEndpoint. Set by GetEndpoint only, while there is something to prove, and
-   * not shown to members.
+   * The challenge that proves that the endpoint belongs to the partner. Publish one of its proofs
+   * and call VerifyEndpoint. Returned by GetEndpoint only, while a proof is due, and not to
+   * members.
    *
    * @generated from field: keyward.allowlist.v1.Challenge challenge = 19;
    */
   challenge?: Challenge | undefined;
 
   /**
-   * How often each key was used for this endpoint, since the allowlist began to count. Set
-   * by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
-   * used first.
+   * How often each key was used for this endpoint since the allowlist began to count. At most 64
+   * versions, most recently used first. Returned by GetEndpoint only, and not to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.KeyUse key_uses = 20;
    */
   keyUses: KeyUse[];
 
   /**
-   * The last messages of the partner that did not open or verify, and messages that were not
-   * made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   * The most recent messages of the partner that failed to decrypt or verify, and messages that
+   * failed because a key cannot be used. Newest first, at most 16, since the allowlist was
+   * started. Returned by GetEndpoint only, and not to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
   recentFailures: MessageFailure[];
 
   /**
-   * What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
-   * the same. Set by GetEndpoint only, for callers who may see secrets.
+   * The purposes of the KEY secrets of this endpoint. The vault requires the same purpose from all
+   * endpoints that use a KEY. Returned by GetEndpoint only, to callers who may see secrets.
    *
    * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
    */
   keyPurposes: KeyPurpose[];
 
   /**
-   * Why the path of `url` is public although it looks like key material (see Encryption),
-   * such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
-   * `url`, and has to be given again with each other one. At most 512 characters.
+   * Why the path of `url` is public although it looks like key material (see Encryption), such as
+   * a merchant ID of 32 hexadecimal digits. Required for such a path, not allowed otherwise. It is
+   * saved with `url`, and each new URL needs it again. At most 512 characters.
    *
    * @generated from field: string url_public_reason = 30;
    */
   urlPublicReason: string;
 
   /**
-   * What to know of the configuration before the endpoint is in use, such as that changes to a
-   * message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+   * Weaknesses of the configuration, such as messages whose changes go undetected. Returned by
+   * GetEndpoint, ActivateEndpoint, and methods that save the endpoint.
    *
    * @generated from field: repeated keyward.allowlist.v1.Warning warnings = 50;
    */
@@ -215,84 +211,81 @@ export declare type Endpoint = Message<"keyward.allowlist.v1.Endpoint"> & {
 };
 
 /**
- * An Endpoint is a partner's HTTP endpoint that the platform may talk to. It refers to at
- * most 48 secrets in all.
+ * An Endpoint is a partner's HTTP endpoint that the platform may call. It refers to at most 48
+ * secrets in all.
  *
  * @generated from message keyward.allowlist.v1.Endpoint
  */
 export declare type EndpointJson = {
   /**
-   * The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both ids
-   * are 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-   * alphanumeric. On create the server builds it from `parent` and `endpoint_id`.
+   * The resource name, `workspaces/{workspace}/endpoints/{endpoint}`. Both IDs are 1-128
+   * characters of `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On
+   * create, the server builds the name from `parent` and `endpoint_id`.
    *
    * @generated from field: string name = 1;
    */
   name?: string;
 
   /**
-   * Identifies this life of the name. 26 characters, chosen by the server.
+   * Identifies this incarnation of the name. 26 characters, assigned by the server.
    *
    * @generated from field: string uid = 2;
    */
   uid?: string;
 
   /**
-   * A name for people. At most 128 characters, none a control character.
+   * A display name. At most 128 characters without control characters.
    *
    * @generated from field: string display_name = 3;
    */
   displayName?: string;
 
   /**
-   * What the endpoint is, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only.
+   * A description. At most 1,024 characters; the only control characters allowed are tabs and line
+   * ends.
    *
    * @generated from field: string description = 4;
    */
   description?: string;
 
   /**
-   * Free labels. At most 64; keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`,
-   * `.` and start with a letter; values are at most 63 of `A-Za-z0-9`, `-`, `_`, `.`.
+   * Labels. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`, and start
+   * with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
    *
    * @generated from field: map<string, string> labels = 5;
    */
   labels?: { [key: string]: string };
 
   /**
-   * The HTTP methods that may be used, 1-8 of `GET`, `POST`, `PUT`, `PATCH`,
-   * `DELETE`, `HEAD`, `OPTIONS`.
+   * The allowed HTTP methods, 1-8 of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS`.
    *
    * @generated from field: repeated string methods = 6;
    */
   methods?: string[];
 
   /**
-   * The absolute https URL, without user info, query or fragment. A path that
-   * ends in `/*` stands for everything below it. Stored normalised: lower-case
-   * host in its ASCII form, no default port, no dot segments, upper-case
-   * percent-encoding. At most 2,048 bytes.
+   * The absolute https URL without user info, query, or fragment. A path that ends in `/*`
+   * includes everything below it. Stored in normalized form: lower-case host in its ASCII form, no
+   * default port, no dot segments, upper-case percent-encoding. At most 2,048 bytes.
    *
    * @generated from field: string url = 7;
    */
   url?: string;
 
   /**
-   * Headers that go with every request. At most 32. Headers that frame a message or
-   * name its receiver (`Host`, `Content-Type`, `Content-Length`, `Transfer-Encoding`
-   * and their like) are refused. A value under a name that usually carries a
-   * credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all that
-   * end in `key`, `token` or `secret`), and a value that looks like key material (see
-   * Encryption), is refused (DIRECT_KEY_NOT_SUPPORTED): such a parameter takes a `secret`,
-   * or a `public_reason`.
+   * Headers of every request. At most 32. Headers that frame a message or name its receiver, such
+   * as `Host`, `Content-Type`, `Content-Length`, and `Transfer-Encoding`, are refused. Two kinds
+   * of literal values are refused with DIRECT_KEY_NOT_SUPPORTED: values of a name that usually
+   * carries a credential (such as `authorization`, `cookie`, `x-auth`, `x-password`, and all names
+   * that end in `key`, `token`, or `secret`), and values that look like key material (see
+   * Encryption). Use a `secret` instead, or state a `public_reason`.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter headers = 8;
    */
   headers?: ParameterJson[];
 
   /**
-   * Query parameters that go with every request. At most 32. The same values are refused.
+   * Query parameters of every request. At most 32. The rules for header values apply.
    *
    * @generated from field: repeated keyward.allowlist.v1.Parameter query_parameters = 9;
    */
@@ -306,29 +299,28 @@ export declare type EndpointJson = {
   contentType?: string;
 
   /**
-   * Whether the endpoint is in use.
+   * The state.
    *
    * @generated from field: keyward.allowlist.v1.Endpoint.State state = 11;
    */
   state?: Endpoint_StateJson;
 
   /**
-   * Why it is in that state, in words. Empty where there is nothing to say.
+   * The reason for the state, as text. May be empty.
    *
    * @generated from field: string state_reason = 12;
    */
   stateReason?: string;
 
   /**
-   * How it was established that the endpoint is the partner's.
+   * The proof that the endpoint belongs to the partner.
    *
    * @generated from field: keyward.allowlist.v1.Verification verification = 13;
    */
   verification?: VerificationJson;
 
   /**
-   * How bodies are protected. Unset: there is nothing to encrypt, and Encrypt and
-   * Decrypt answer ENCRYPTION_NOT_CONFIGURED.
+   * How bodies are protected. If unset, Encrypt and Decrypt return ENCRYPTION_NOT_CONFIGURED.
    *
    * @generated from field: keyward.allowlist.v1.Encryption encryption = 14;
    */
@@ -349,67 +341,67 @@ export declare type EndpointJson = {
   updateTime?: TimestampJson;
 
   /**
-   * Changes with every change of the endpoint. Send it back to act only on what
-   * you saw; a mismatch is ABORTED, ETAG_MISMATCH. Empty means: whatever is there.
+   * Changes with every change of the endpoint. Send it back to change only the revision that you
+   * read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any revision.
    *
    * @generated from field: string etag = 17;
    */
   etag?: string;
 
   /**
-   * Values put into each JSON request body, before it is encrypted, from CREDENTIAL
-   * secrets. At most 16.
+   * Values of CREDENTIAL secrets to insert into each JSON request body before encryption. At most
+   * 16.
    *
    * @generated from field: repeated keyward.allowlist.v1.BodyValue body_values = 18;
    */
   bodyValues?: BodyValueJson[];
 
   /**
-   * What proves that the endpoint is the partner's: publish one of these and call
-   * VerifyEndpoint. Set by GetEndpoint only, while there is something to prove, and
-   * not shown to members.
+   * The challenge that proves that the endpoint belongs to the partner. Publish one of its proofs
+   * and call VerifyEndpoint. Returned by GetEndpoint only, while a proof is due, and not to
+   * members.
    *
    * @generated from field: keyward.allowlist.v1.Challenge challenge = 19;
    */
   challenge?: ChallengeJson;
 
   /**
-   * How often each key was used for this endpoint, since the allowlist began to count. Set
-   * by GetEndpoint only, and not shown to members. Of at most 64 versions, the last
-   * used first.
+   * How often each key was used for this endpoint since the allowlist began to count. At most 64
+   * versions, most recently used first. Returned by GetEndpoint only, and not to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.KeyUse key_uses = 20;
    */
   keyUses?: KeyUseJson[];
 
   /**
-   * The last messages of the partner that did not open or verify, and messages that were not
-   * made since a key cannot be used, newest first, at most 16, since the allowlist was started. Set by GetEndpoint only, and not shown to members.
+   * The most recent messages of the partner that failed to decrypt or verify, and messages that
+   * failed because a key cannot be used. Newest first, at most 16, since the allowlist was
+   * started. Returned by GetEndpoint only, and not to members.
    *
    * @generated from field: repeated keyward.allowlist.v1.MessageFailure recent_failures = 21;
    */
   recentFailures?: MessageFailureJson[];
 
   /**
-   * What the endpoint uses KEY secrets for. The vault holds all endpoints that use a KEY to
-   * the same. Set by GetEndpoint only, for callers who may see secrets.
+   * The purposes of the KEY secrets of this endpoint. The vault requires the same purpose from all
+   * endpoints that use a KEY. Returned by GetEndpoint only, to callers who may see secrets.
    *
    * @generated from field: repeated keyward.allowlist.v1.KeyPurpose key_purposes = 22;
    */
   keyPurposes?: KeyPurposeJson[];
 
   /**
-   * Why the path of `url` is public although it looks like key material (see Encryption),
-   * such as a merchant id of 32 hexadecimal digits. Unset unless that is so. It is saved with
-   * `url`, and has to be given again with each other one. At most 512 characters.
+   * Why the path of `url` is public although it looks like key material (see Encryption), such as
+   * a merchant ID of 32 hexadecimal digits. Required for such a path, not allowed otherwise. It is
+   * saved with `url`, and each new URL needs it again. At most 512 characters.
    *
    * @generated from field: string url_public_reason = 30;
    */
   urlPublicReason?: string;
 
   /**
-   * What to know of the configuration before the endpoint is in use, such as that changes to a
-   * message may go unnoticed. Set by GetEndpoint, ActivateEndpoint and methods that save.
+   * Weaknesses of the configuration, such as messages whose changes go undetected. Returned by
+   * GetEndpoint, ActivateEndpoint, and methods that save the endpoint.
    *
    * @generated from field: repeated keyward.allowlist.v1.Warning warnings = 50;
    */
@@ -423,7 +415,7 @@ export declare type EndpointJson = {
 export declare const EndpointSchema: GenMessage<Endpoint, {jsonType: EndpointJson}>;
 
 /**
- * What may be done with an endpoint.
+ * The states of an endpoint.
  *
  * @generated from enum keyward.allowlist.v1.Endpoint.State
  */
@@ -436,7 +428,7 @@ export enum Endpoint_State {
   UNSPECIFIED = 0,
 
   /**
-   * New, or changed in a way that undid its verification. Not in use.
+   * New, or changed in a way that removed its verification. Not in use.
    *
    * @generated from enum value: STATE_PENDING = 1;
    */
@@ -450,7 +442,7 @@ export enum Endpoint_State {
   ACTIVE = 2,
 
   /**
-   * Switched off; `state_reason` says why.
+   * Deactivated; `state_reason` states the reason.
    *
    * @generated from enum value: STATE_INACTIVE = 3;
    */
@@ -458,7 +450,7 @@ export enum Endpoint_State {
 }
 
 /**
- * What may be done with an endpoint.
+ * The states of an endpoint.
  *
  * @generated from enum keyward.allowlist.v1.Endpoint.State
  */
@@ -470,20 +462,20 @@ export declare type Endpoint_StateJson = "STATE_UNSPECIFIED" | "STATE_PENDING" |
 export declare const Endpoint_StateSchema: GenEnum<Endpoint_State, Endpoint_StateJson>;
 
 /**
- * A Warning tells of a weakness that a configuration may have for good reasons.
+ * A Warning describes a weakness that a configuration may have for good reasons.
  *
  * @generated from message keyward.allowlist.v1.Warning
  */
 export declare type Warning = Message<"keyward.allowlist.v1.Warning"> & {
   /**
-   * Where, such as `encryption.response.cipher`.
+   * The path of the field, such as `encryption.response.cipher`.
    *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
-   * What may happen and what to do, as sentences.
+   * The risk and its remedy, as sentences.
    *
    * @generated from field: string description = 2;
    */
@@ -491,20 +483,20 @@ export declare type Warning = Message<"keyward.allowlist.v1.Warning"> & {
 };
 
 /**
- * A Warning tells of a weakness that a configuration may have for good reasons.
+ * A Warning describes a weakness that a configuration may have for good reasons.
  *
  * @generated from message keyward.allowlist.v1.Warning
  */
 export declare type WarningJson = {
   /**
-   * Where, such as `encryption.response.cipher`.
+   * The path of the field, such as `encryption.response.cipher`.
    *
    * @generated from field: string field = 1;
    */
   field?: string;
 
   /**
-   * What may happen and what to do, as sentences.
+   * The risk and its remedy, as sentences.
    *
    * @generated from field: string description = 2;
    */
@@ -538,21 +530,22 @@ export declare type KeyUse = Message<"keyward.allowlist.v1.KeyUse"> & {
   version: number;
 
   /**
-   * In how many messages it was used with success.
+   * The number of messages for which it was used successfully.
    *
    * @generated from field: uint64 used = 3;
    */
   used: bigint;
 
   /**
-   * In how many messages that did not open or verify it was the only or the last key tried.
+   * The number of messages that failed to decrypt or verify and for which it was the only or last
+   * key tried.
    *
    * @generated from field: uint64 failed = 4;
    */
   failed: bigint;
 
   /**
-   * When it was last used with success.
+   * When it was last used successfully.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 5;
    */
@@ -580,21 +573,22 @@ export declare type KeyUseJson = {
   version?: number;
 
   /**
-   * In how many messages it was used with success.
+   * The number of messages for which it was used successfully.
    *
    * @generated from field: uint64 used = 3;
    */
   used?: string;
 
   /**
-   * In how many messages that did not open or verify it was the only or the last key tried.
+   * The number of messages that failed to decrypt or verify and for which it was the only or last
+   * key tried.
    *
    * @generated from field: uint64 failed = 4;
    */
   failed?: string;
 
   /**
-   * When it was last used with success.
+   * When it was last used successfully.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 5;
    */
@@ -608,24 +602,25 @@ export declare type KeyUseJson = {
 export declare const KeyUseSchema: GenMessage<KeyUse, {jsonType: KeyUseJson}>;
 
 /**
- * A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
- * holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+ * A MessageFailure shows the endpoint's owners the stage at which a message failed. It contains no
+ * plaintext and no keys, and the caller of Decrypt does not see it.
  *
  * @generated from message keyward.allowlist.v1.MessageFailure
  */
 export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailure"> & {
   /**
-   * When.
+   * The time.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */
   time?: Timestamp | undefined;
 
   /**
-   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
-   * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
-   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
+   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`, `sign
+   * inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one
+   * stage. If nothing authenticates the ciphertext (CBC, CTR, and ECB without a MAC, PKCS #1 v1.5,
+   * OpenPGP), all failures after the use of a key are `decrypt`, because separate stages would be
+   * a padding oracle.
    *
    * @generated from field: string stage = 2;
    */
@@ -653,16 +648,16 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
   versions: string[];
 
   /**
-   * The id of the request, as in the server's log.
+   * The ID of the request, as in the server's log.
    *
    * @generated from field: string request_id = 6;
    */
   requestId: string;
 
   /**
-   * What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
-   * is missing, the time is outside the tolerance, or the signature does not match; of the stage
-   * `key`, why the key cannot be used.
+   * The cause, as a sentence, if it reveals nothing. For a signature: the header is missing, the
+   * time is outside the tolerance, or the signature does not match. For the stage `key`: why the
+   * key cannot be used.
    *
    * @generated from field: string cause = 50;
    */
@@ -670,24 +665,25 @@ export declare type MessageFailure = Message<"keyward.allowlist.v1.MessageFailur
 };
 
 /**
- * A MessageFailure tells the endpoint's owners where a message of the partner stopped. It
- * holds nothing of plaintext or keys, and the caller of Decrypt learns nothing of it.
+ * A MessageFailure shows the endpoint's owners the stage at which a message failed. It contains no
+ * plaintext and no keys, and the caller of Decrypt does not see it.
  *
  * @generated from message keyward.allowlist.v1.MessageFailure
  */
 export declare type MessageFailureJson = {
   /**
-   * When.
+   * The time.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */
   time?: TimestampJson;
 
   /**
-   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`,
-   * `sign inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one stage. Where nothing
-   * authenticates what is encrypted (CBC, CTR and ECB without a MAC, PKCS #1 v1.5, OpenPGP),
-   * all failures after a key was used are `decrypt`: the stages would be a padding oracle.
+   * The stage: `select`, `envelope`, `decode`, `unwrap`, `derive`, `mac`, `decrypt`, `sign
+   * inside`, `value`, `signature`, or `key` if a key cannot be used. Padding and tag are one
+   * stage. If nothing authenticates the ciphertext (CBC, CTR, and ECB without a MAC, PKCS #1 v1.5,
+   * OpenPGP), all failures after the use of a key are `decrypt`, because separate stages would be
+   * a padding oracle.
    *
    * @generated from field: string stage = 2;
    */
@@ -715,16 +711,16 @@ export declare type MessageFailureJson = {
   versions?: string[];
 
   /**
-   * The id of the request, as in the server's log.
+   * The ID of the request, as in the server's log.
    *
    * @generated from field: string request_id = 6;
    */
   requestId?: string;
 
   /**
-   * What was wrong, as a sentence, where that gives nothing away: of a signature, that the header
-   * is missing, the time is outside the tolerance, or the signature does not match; of the stage
-   * `key`, why the key cannot be used.
+   * The cause, as a sentence, if it reveals nothing. For a signature: the header is missing, the
+   * time is outside the tolerance, or the signature does not match. For the stage `key`: why the
+   * key cannot be used.
    *
    * @generated from field: string cause = 50;
    */
@@ -744,16 +740,16 @@ export declare const MessageFailureSchema: GenMessage<MessageFailure, {jsonType:
  */
 export declare type BodyValue = Message<"keyward.allowlist.v1.BodyValue"> & {
   /**
-   * Where: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. What is
-   * there is replaced; the object that holds it must be there. At most 256 bytes.
+   * The path: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. An existing value is
+   * replaced. The containing object must exist. At most 256 bytes.
    *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
-   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
-   * text becomes a JSON string.
+   * The secret: a CREDENTIAL of the endpoint's workspace that allows the endpoint's host and port.
+   * Its text becomes a JSON string.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
    */
@@ -767,16 +763,16 @@ export declare type BodyValue = Message<"keyward.allowlist.v1.BodyValue"> & {
  */
 export declare type BodyValueJson = {
   /**
-   * Where: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. What is
-   * there is replaced; the object that holds it must be there. At most 256 bytes.
+   * The path: `$` followed by `.name` or `['name']`, such as `$.auth.apiKey`. An existing value is
+   * replaced. The containing object must exist. At most 256 bytes.
    *
    * @generated from field: string path = 1;
    */
   path?: string;
 
   /**
-   * The secret: a CREDENTIAL of the endpoint's workspace that allows its host and port. Its
-   * text becomes a JSON string.
+   * The secret: a CREDENTIAL of the endpoint's workspace that allows the endpoint's host and port.
+   * Its text becomes a JSON string.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 2;
    */
@@ -790,8 +786,8 @@ export declare type BodyValueJson = {
 export declare const BodyValueSchema: GenMessage<BodyValue, {jsonType: BodyValueJson}>;
 
 /**
- * A Challenge is what a partner publishes to prove that an endpoint is theirs. It is
- * the same for all endpoints of a workspace on one host, until it expires.
+ * A Challenge lists the proofs of ownership that a partner can publish. All endpoints of a
+ * workspace on one host share a challenge until it expires.
  *
  * @generated from message keyward.allowlist.v1.Challenge
  */
@@ -805,7 +801,7 @@ export declare type Challenge = Message<"keyward.allowlist.v1.Challenge"> & {
   dnsName: string;
 
   /**
-   * The text of that record.
+   * The value of that record.
    *
    * @generated from field: string dns_value = 2;
    */
@@ -820,24 +816,24 @@ export declare type Challenge = Message<"keyward.allowlist.v1.Challenge"> & {
   fileUrl: string;
 
   /**
-   * The content of that file; white space around it is ignored.
+   * The content of that file. Surrounding white space is ignored.
    *
    * @generated from field: string file_content = 4;
    */
   fileContent: string;
 
   /**
-   * For a web token: a GET of the endpoint's URL with the query parameter
-   * `keyward-nonce` must answer with lower-case hexadecimal
-   * HMAC-SHA256(token, nonce) as the whole body; the key is the token's text. A URL that
-   * ends in `/*` is asked without the star. Proves that URL.
+   * The key of the web token proof. A GET of the endpoint's URL with the query parameter
+   * `keyward-nonce` must return lower-case hexadecimal HMAC-SHA256(token, nonce) as the whole
+   * body; the key is the token string itself. For a URL that ends in `/*`, the request omits the
+   * star. Proves that URL.
    *
    * @generated from field: string web_token = 5;
    */
   webToken: string;
 
   /**
-   * Until when it can be used; after that there is another one.
+   * When the challenge expires. A new challenge then replaces it.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
@@ -845,8 +841,8 @@ export declare type Challenge = Message<"keyward.allowlist.v1.Challenge"> & {
 };
 
 /**
- * A Challenge is what a partner publishes to prove that an endpoint is theirs. It is
- * the same for all endpoints of a workspace on one host, until it expires.
+ * A Challenge lists the proofs of ownership that a partner can publish. All endpoints of a
+ * workspace on one host share a challenge until it expires.
  *
  * @generated from message keyward.allowlist.v1.Challenge
  */
@@ -860,7 +856,7 @@ export declare type ChallengeJson = {
   dnsName?: string;
 
   /**
-   * The text of that record.
+   * The value of that record.
    *
    * @generated from field: string dns_value = 2;
    */
@@ -875,24 +871,24 @@ export declare type ChallengeJson = {
   fileUrl?: string;
 
   /**
-   * The content of that file; white space around it is ignored.
+   * The content of that file. Surrounding white space is ignored.
    *
    * @generated from field: string file_content = 4;
    */
   fileContent?: string;
 
   /**
-   * For a web token: a GET of the endpoint's URL with the query parameter
-   * `keyward-nonce` must answer with lower-case hexadecimal
-   * HMAC-SHA256(token, nonce) as the whole body; the key is the token's text. A URL that
-   * ends in `/*` is asked without the star. Proves that URL.
+   * The key of the web token proof. A GET of the endpoint's URL with the query parameter
+   * `keyward-nonce` must return lower-case hexadecimal HMAC-SHA256(token, nonce) as the whole
+   * body; the key is the token string itself. For a URL that ends in `/*`, the request omits the
+   * star. Proves that URL.
    *
    * @generated from field: string web_token = 5;
    */
   webToken?: string;
 
   /**
-   * Until when it can be used; after that there is another one.
+   * When the challenge expires. A new challenge then replaces it.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
@@ -925,8 +921,8 @@ export declare type Parameter = Message<"keyward.allowlist.v1.Parameter"> & {
    */
   source: {
     /**
-     * A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's
-     * host. Senders get its value in the answer of Encrypt; people never see it.
+     * A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's host. Encrypt
+     * returns its value to senders. People never see it.
      *
      * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
      */
@@ -934,8 +930,8 @@ export declare type Parameter = Message<"keyward.allowlist.v1.Parameter"> & {
     case: "secret";
   } | {
     /**
-     * The value itself: printable ASCII, at most 1,024 characters. Everyone who
-     * sees the endpoint sees it.
+     * The literal value: printable ASCII, at most 1,024 characters. Everyone who can read the
+     * endpoint can read it.
      *
      * @generated from field: string value = 2;
      */
@@ -944,10 +940,10 @@ export declare type Parameter = Message<"keyward.allowlist.v1.Parameter"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Why the value is public although its name usually carries a credential or it looks
-   * like key material, such as a merchant's thumbprint. Unset unless that is so. Private
-   * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
-   * `password` or `authorization` are never public. At most 512 characters.
+   * Why the value is public although its name usually carries a credential or it looks like key
+   * material, such as a merchant's thumbprint. Required for such a value, not allowed otherwise.
+   * Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+   * as `password` or `authorization` are never public. At most 512 characters.
    *
    * @generated from field: optional string public_reason = 20;
    */
@@ -968,26 +964,26 @@ export declare type ParameterJson = {
   name?: string;
 
   /**
-   * A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's
-   * host. Senders get its value in the answer of Encrypt; people never see it.
+   * A CREDENTIAL secret of the endpoint's workspace that allows the endpoint's host. Encrypt
+   * returns its value to senders. People never see it.
    *
    * @generated from field: keyward.allowlist.v1.SecretRef secret = 3;
    */
   secret?: SecretRefJson;
 
   /**
-   * The value itself: printable ASCII, at most 1,024 characters. Everyone who
-   * sees the endpoint sees it.
+   * The literal value: printable ASCII, at most 1,024 characters. Everyone who can read the
+   * endpoint can read it.
    *
    * @generated from field: string value = 2;
    */
   value?: string;
 
   /**
-   * Why the value is public although its name usually carries a credential or it looks
-   * like key material, such as a merchant's thumbprint. Unset unless that is so. Private
-   * keys, JSON web tokens, `Bearer` and `Basic` credentials, and values under a name such as
-   * `password` or `authorization` are never public. At most 512 characters.
+   * Why the value is public although its name usually carries a credential or it looks like key
+   * material, such as a merchant's thumbprint. Required for such a value, not allowed otherwise.
+   * Private keys, JSON Web Tokens, `Bearer` and `Basic` credentials, and values with a name such
+   * as `password` or `authorization` are never public. At most 512 characters.
    *
    * @generated from field: optional string public_reason = 20;
    */
@@ -1001,50 +997,50 @@ export declare type ParameterJson = {
 export declare const ParameterSchema: GenMessage<Parameter, {jsonType: ParameterJson}>;
 
 /**
- * Verification says how it was established that an endpoint's host is the partner's.
+ * Verification records how the ownership of an endpoint's host was proven.
  *
  * @generated from message keyward.allowlist.v1.Verification
  */
 export declare type Verification = Message<"keyward.allowlist.v1.Verification"> & {
   /**
-   * The way; unspecified while the endpoint is not verified. A change of scheme, host
-   * or port undoes it; where only the URL was vouched for or proven (MANUAL,
-   * WEB_TOKEN), so does a change of path.
+   * The method; unspecified while the endpoint is not verified. A change of the scheme, host, or
+   * port removes the verification. So does a change of the path if only the URL was verified
+   * (MANUAL, WEB_TOKEN).
    *
    * @generated from field: keyward.allowlist.v1.Verification.Method method = 1;
    */
   method: Verification_Method;
 
   /**
-   * Who verified it.
+   * The principal that verified it.
    *
    * @generated from field: string actor = 2;
    */
   actor: string;
 
   /**
-   * When.
+   * The time.
    *
    * @generated from field: google.protobuf.Timestamp time = 3;
    */
   time?: Timestamp | undefined;
 
   /**
-   * How the last check went.
+   * The result of the last check.
    *
    * @generated from field: keyward.allowlist.v1.Verification.Health health = 4;
    */
   health: Verification_Health;
 
   /**
-   * When the proof was last looked for.
+   * The time of the last check.
    *
    * @generated from field: google.protobuf.Timestamp check_time = 5;
    */
   checkTime?: Timestamp | undefined;
 
   /**
-   * When a degraded endpoint is switched off.
+   * When a degraded endpoint will be deactivated.
    *
    * @generated from field: google.protobuf.Timestamp grace_time = 6;
    */
@@ -1052,50 +1048,50 @@ export declare type Verification = Message<"keyward.allowlist.v1.Verification"> 
 };
 
 /**
- * Verification says how it was established that an endpoint's host is the partner's.
+ * Verification records how the ownership of an endpoint's host was proven.
  *
  * @generated from message keyward.allowlist.v1.Verification
  */
 export declare type VerificationJson = {
   /**
-   * The way; unspecified while the endpoint is not verified. A change of scheme, host
-   * or port undoes it; where only the URL was vouched for or proven (MANUAL,
-   * WEB_TOKEN), so does a change of path.
+   * The method; unspecified while the endpoint is not verified. A change of the scheme, host, or
+   * port removes the verification. So does a change of the path if only the URL was verified
+   * (MANUAL, WEB_TOKEN).
    *
    * @generated from field: keyward.allowlist.v1.Verification.Method method = 1;
    */
   method?: Verification_MethodJson;
 
   /**
-   * Who verified it.
+   * The principal that verified it.
    *
    * @generated from field: string actor = 2;
    */
   actor?: string;
 
   /**
-   * When.
+   * The time.
    *
    * @generated from field: google.protobuf.Timestamp time = 3;
    */
   time?: TimestampJson;
 
   /**
-   * How the last check went.
+   * The result of the last check.
    *
    * @generated from field: keyward.allowlist.v1.Verification.Health health = 4;
    */
   health?: Verification_HealthJson;
 
   /**
-   * When the proof was last looked for.
+   * The time of the last check.
    *
    * @generated from field: google.protobuf.Timestamp check_time = 5;
    */
   checkTime?: TimestampJson;
 
   /**
-   * When a degraded endpoint is switched off.
+   * When a degraded endpoint will be deactivated.
    *
    * @generated from field: google.protobuf.Timestamp grace_time = 6;
    */
@@ -1109,7 +1105,7 @@ export declare type VerificationJson = {
 export declare const VerificationSchema: GenMessage<Verification, {jsonType: VerificationJson}>;
 
 /**
- * The ways.
+ * The methods.
  *
  * @generated from enum keyward.allowlist.v1.Verification.Method
  */
@@ -1122,7 +1118,7 @@ export enum Verification_Method {
   UNSPECIFIED = 0,
 
   /**
-   * A super admin approved it.
+   * Approved by a super admin.
    *
    * @generated from enum value: METHOD_MANUAL = 1;
    */
@@ -1143,7 +1139,7 @@ export enum Verification_Method {
   FILE = 3,
 
   /**
-   * An answer to a nonce.
+   * A response to a nonce.
    *
    * @generated from enum value: METHOD_WEB_TOKEN = 4;
    */
@@ -1151,7 +1147,7 @@ export enum Verification_Method {
 }
 
 /**
- * The ways.
+ * The methods.
  *
  * @generated from enum keyward.allowlist.v1.Verification.Method
  */
@@ -1163,7 +1159,7 @@ export declare type Verification_MethodJson = "METHOD_UNSPECIFIED" | "METHOD_MAN
 export declare const Verification_MethodSchema: GenEnum<Verification_Method, Verification_MethodJson>;
 
 /**
- * How the last check went. Approval by hand is not checked again.
+ * The result of the last check. Manual approval is not checked again.
  *
  * @generated from enum keyward.allowlist.v1.Verification.Health
  */
@@ -1176,15 +1172,14 @@ export enum Verification_Health {
   UNSPECIFIED = 0,
 
   /**
-   * The proof is in place.
+   * The proof was found.
    *
    * @generated from enum value: HEALTH_OK = 1;
    */
   OK = 1,
 
   /**
-   * The proof was not found when last looked for. The endpoint stays in use until
-   * `grace_time`.
+   * The last check did not find the proof. The endpoint remains in use until `grace_time`.
    *
    * @generated from enum value: HEALTH_DEGRADED = 2;
    */
@@ -1192,7 +1187,7 @@ export enum Verification_Health {
 }
 
 /**
- * How the last check went. Approval by hand is not checked again.
+ * The result of the last check. Manual approval is not checked again.
  *
  * @generated from enum keyward.allowlist.v1.Verification.Health
  */
@@ -1204,8 +1199,8 @@ export declare type Verification_HealthJson = "HEALTH_UNSPECIFIED" | "HEALTH_OK"
 export declare const Verification_HealthSchema: GenEnum<Verification_Health, Verification_HealthJson>;
 
 /**
- * An EndpointChange is one entry of the change log. Entries are never altered
- * and outlive the endpoint.
+ * An EndpointChange is an entry of the change log. Entries are never altered, and remain after the
+ * endpoint is deleted.
  *
  * @generated from message keyward.allowlist.v1.EndpointChange
  */
@@ -1225,14 +1220,14 @@ export declare type EndpointChange = Message<"keyward.allowlist.v1.EndpointChang
   time?: Timestamp | undefined;
 
   /**
-   * Who made it.
+   * The principal that made it.
    *
    * @generated from field: keyward.allowlist.v1.Actor actor = 3;
    */
   actor?: Actor | undefined;
 
   /**
-   * What was done.
+   * The kind of change.
    *
    * @generated from field: keyward.allowlist.v1.EndpointChange.Action action = 4;
    */
@@ -1246,7 +1241,7 @@ export declare type EndpointChange = Message<"keyward.allowlist.v1.EndpointChang
   endpoint: string;
 
   /**
-   * The endpoint's uid: tells apart two lives of one name.
+   * The endpoint's uid, which distinguishes incarnations of one name.
    *
    * @generated from field: string uid = 6;
    */
@@ -1302,22 +1297,22 @@ export declare type EndpointChange = Message<"keyward.allowlist.v1.EndpointChang
   newUrl: string;
 
   /**
-   * The secrets that the endpoint refers to after the change; set if they or the
-   * encryption changed.
+   * The secrets that the endpoint refers to after the change. Set if they or the encryption
+   * changed.
    *
    * @generated from field: repeated string secrets = 14;
    */
   secrets: string[];
 
   /**
-   * Why, in the words of who made the change.
+   * The reason that the caller gave.
    *
    * @generated from field: string reason = 15;
    */
   reason: string;
 
   /**
-   * The id of the request that made the change, as in the server's logs.
+   * The ID of the request that made the change, as in the server's log.
    *
    * @generated from field: string request_id = 16;
    */
@@ -1325,8 +1320,8 @@ export declare type EndpointChange = Message<"keyward.allowlist.v1.EndpointChang
 };
 
 /**
- * An EndpointChange is one entry of the change log. Entries are never altered
- * and outlive the endpoint.
+ * An EndpointChange is an entry of the change log. Entries are never altered, and remain after the
+ * endpoint is deleted.
  *
  * @generated from message keyward.allowlist.v1.EndpointChange
  */
@@ -1346,14 +1341,14 @@ export declare type EndpointChangeJson = {
   time?: TimestampJson;
 
   /**
-   * Who made it.
+   * The principal that made it.
    *
    * @generated from field: keyward.allowlist.v1.Actor actor = 3;
    */
   actor?: ActorJson;
 
   /**
-   * What was done.
+   * The kind of change.
    *
    * @generated from field: keyward.allowlist.v1.EndpointChange.Action action = 4;
    */
@@ -1367,7 +1362,7 @@ export declare type EndpointChangeJson = {
   endpoint?: string;
 
   /**
-   * The endpoint's uid: tells apart two lives of one name.
+   * The endpoint's uid, which distinguishes incarnations of one name.
    *
    * @generated from field: string uid = 6;
    */
@@ -1423,22 +1418,22 @@ export declare type EndpointChangeJson = {
   newUrl?: string;
 
   /**
-   * The secrets that the endpoint refers to after the change; set if they or the
-   * encryption changed.
+   * The secrets that the endpoint refers to after the change. Set if they or the encryption
+   * changed.
    *
    * @generated from field: repeated string secrets = 14;
    */
   secrets?: string[];
 
   /**
-   * Why, in the words of who made the change.
+   * The reason that the caller gave.
    *
    * @generated from field: string reason = 15;
    */
   reason?: string;
 
   /**
-   * The id of the request that made the change, as in the server's logs.
+   * The ID of the request that made the change, as in the server's log.
    *
    * @generated from field: string request_id = 16;
    */
@@ -1452,7 +1447,7 @@ export declare type EndpointChangeJson = {
 export declare const EndpointChangeSchema: GenMessage<EndpointChange, {jsonType: EndpointChangeJson}>;
 
 /**
- * What was done.
+ * The kind of change.
  *
  * @generated from enum keyward.allowlist.v1.EndpointChange.Action
  */
@@ -1493,14 +1488,14 @@ export enum EndpointChange_Action {
   APPROVED = 4,
 
   /**
-   * The endpoint was switched on.
+   * The endpoint was activated.
    *
    * @generated from enum value: ACTION_ACTIVATED = 5;
    */
   ACTIVATED = 5,
 
   /**
-   * The endpoint was switched off.
+   * The endpoint was deactivated.
    *
    * @generated from enum value: ACTION_DEACTIVATED = 6;
    */
@@ -1514,7 +1509,7 @@ export enum EndpointChange_Action {
   VERIFIED = 7,
 
   /**
-   * The proof was not found any more.
+   * The proof was no longer found.
    *
    * @generated from enum value: ACTION_DEGRADED = 8;
    */
@@ -1542,8 +1537,8 @@ export enum EndpointChange_Action {
   DIAGNOSED = 11,
 
   /**
-   * What the keys of an endpoint that was saved by an earlier release are used for, or the
-   * port that its credentials are sent to, was put on record.
+   * The allowlist reported the purposes of the keys, or the port of the credentials, of an
+   * endpoint that an earlier release had saved.
    *
    * @generated from enum value: ACTION_PURPOSES_REPORTED = 12;
    */
@@ -1551,7 +1546,7 @@ export enum EndpointChange_Action {
 }
 
 /**
- * What was done.
+ * The kind of change.
  *
  * @generated from enum keyward.allowlist.v1.EndpointChange.Action
  */
@@ -1563,14 +1558,13 @@ export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_C
 export declare const EndpointChange_ActionSchema: GenEnum<EndpointChange_Action, EndpointChange_ActionJson>;
 
 /**
- * An Actor is who made a change, as the server authenticated them.
+ * An Actor is the authenticated principal that made a change.
  *
  * @generated from message keyward.allowlist.v1.Actor
  */
 export declare type Actor = Message<"keyward.allowlist.v1.Actor"> & {
   /**
-   * The issuer and subject of a token, or a SPIFFE id; `system` for what the
-   * server did by itself.
+   * The issuer and subject of a token, or a SPIFFE ID; `system` for changes by the server itself.
    *
    * @generated from field: string subject = 1;
    */
@@ -1584,14 +1578,14 @@ export declare type Actor = Message<"keyward.allowlist.v1.Actor"> & {
   roles: string[];
 
   /**
-   * How the caller was authenticated: `oidc`, `mtls` or `system`.
+   * How the caller authenticated: `oidc` or `mtls`; `system` for the server itself.
    *
    * @generated from field: string authentication = 3;
    */
   authentication: string;
 
   /**
-   * The network address the request came from.
+   * The network address of the caller.
    *
    * @generated from field: string address = 4;
    */
@@ -1599,14 +1593,13 @@ export declare type Actor = Message<"keyward.allowlist.v1.Actor"> & {
 };
 
 /**
- * An Actor is who made a change, as the server authenticated them.
+ * An Actor is the authenticated principal that made a change.
  *
  * @generated from message keyward.allowlist.v1.Actor
  */
 export declare type ActorJson = {
   /**
-   * The issuer and subject of a token, or a SPIFFE id; `system` for what the
-   * server did by itself.
+   * The issuer and subject of a token, or a SPIFFE ID; `system` for changes by the server itself.
    *
    * @generated from field: string subject = 1;
    */
@@ -1620,14 +1613,14 @@ export declare type ActorJson = {
   roles?: string[];
 
   /**
-   * How the caller was authenticated: `oidc`, `mtls` or `system`.
+   * How the caller authenticated: `oidc` or `mtls`; `system` for the server itself.
    *
    * @generated from field: string authentication = 3;
    */
   authentication?: string;
 
   /**
-   * The network address the request came from.
+   * The network address of the caller.
    *
    * @generated from field: string address = 4;
    */

@@ -10,9 +10,9 @@ import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
 export declare const file_keyward_vault_v1_errors: GenFile;
 
 /**
- * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
- * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+ * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's errors (domain
+ * `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+ * without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
  *
  * @generated from enum keyward.vault.v1.ErrorReason
  */
@@ -25,84 +25,11 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT. A field is malformed; google.rpc.BadRequest names the
-   * fields. Input is never repeated.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
-   */
-  INVALID_FIELD = 1,
-
-  /**
-   * INVALID_ARGUMENT. The page token is not one of ours, is of another request
-   * or caller, or has expired. Start at the first page.
-   *
-   * @generated from enum value: ERROR_REASON_INVALID_PAGE_TOKEN = 2;
-   */
-  INVALID_PAGE_TOKEN = 2,
-
-  /**
-   * INVALID_ARGUMENT. The request id was used for another request in the last 24 hours.
-   *
-   * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 3;
-   */
-  REQUEST_ID_REUSED = 3,
-
-  /**
-   * UNAUTHENTICATED. No credentials came with the request.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_MISSING = 4;
-   */
-  CREDENTIALS_MISSING = 4,
-
-  /**
-   * UNAUTHENTICATED. The credentials are not valid (expired, unknown issuer,
-   * wrong audience, malformed, or two at once). Which, is in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_CREDENTIALS_INVALID = 5;
-   */
-  CREDENTIALS_INVALID = 5,
-
-  /**
-   * PERMISSION_DENIED. The caller may not do this here, or it does not exist.
-   *
-   * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 6;
-   */
-  PERMISSION_DENIED = 6,
-
-  /**
-   * NOT_FOUND. No such secret, or the name has another uid by now.
-   *
-   * @generated from enum value: ERROR_REASON_SECRET_NOT_FOUND = 7;
-   */
-  SECRET_NOT_FOUND = 7,
-
-  /**
-   * NOT_FOUND. The secret has no such version.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_NOT_FOUND = 8;
-   */
-  VERSION_NOT_FOUND = 8,
-
-  /**
    * ALREADY_EXISTS. The name is taken.
    *
    * @generated from enum value: ERROR_REASON_SECRET_EXISTS = 9;
    */
   SECRET_EXISTS = 9,
-
-  /**
-   * ABORTED. The secret changed since it was read. Metadata: `etag`, the current one.
-   *
-   * @generated from enum value: ERROR_REASON_ETAG_MISMATCH = 10;
-   */
-  ETAG_MISMATCH = 10,
-
-  /**
-   * ABORTED, with google.rpc.RetryInfo. Too many changes at once; try again.
-   *
-   * @generated from enum value: ERROR_REASON_CONTENTION = 11;
-   */
-  CONTENTION = 11,
 
   /**
    * FAILED_PRECONDITION. Something refers to the secret. Metadata: `referrers`,
@@ -113,37 +40,6 @@ export enum ErrorReason {
   SECRET_IN_USE = 12,
 
   /**
-   * FAILED_PRECONDITION. The version is disabled. Metadata of ResolveSecret for the current
-   * version: `previous_versions`, what ResolveSecretResponse.previous would be, each as
-   * number, space and replace time (RFC 3339), joined by a comma and a space; none: not there.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DISABLED = 13;
-   */
-  VERSION_DISABLED = 13,
-
-  /**
-   * FAILED_PRECONDITION. The version is destroyed. Metadata as of VERSION_DISABLED.
-   *
-   * @generated from enum value: ERROR_REASON_VERSION_DESTROYED = 14;
-   */
-  VERSION_DESTROYED = 14,
-
-  /**
-   * FAILED_PRECONDITION. The secret may not be used for this. Metadata: `usage`, the secret's.
-   *
-   * @generated from enum value: ERROR_REASON_USAGE_NOT_ALLOWED = 15;
-   */
-  USAGE_NOT_ALLOWED = 15,
-
-  /**
-   * FAILED_PRECONDITION. The credential may not be sent to this host and port. Metadata:
-   * `host`, what `allowed_hosts` would have to name.
-   *
-   * @generated from enum value: ERROR_REASON_HOST_NOT_ALLOWED = 16;
-   */
-  HOST_NOT_ALLOWED = 16,
-
-  /**
    * PERMISSION_DENIED. The calling workload holds no binding to the secret.
    *
    * @generated from enum value: ERROR_REASON_NOT_BOUND = 17;
@@ -151,146 +47,36 @@ export enum ErrorReason {
   NOT_BOUND = 17,
 
   /**
-   * RESOURCE_EXHAUSTED. The request is larger than the limit. Metadata: `limit_bytes`.
-   *
-   * @generated from enum value: ERROR_REASON_MESSAGE_TOO_LARGE = 18;
-   */
-  MESSAGE_TOO_LARGE = 18,
-
-  /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The write queue is full.
-   *
-   * @generated from enum value: ERROR_REASON_OVERLOADED = 19;
-   */
-  OVERLOADED = 19,
-
-  /**
-   * DEADLINE_EXCEEDED. The request took longer than its deadline. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_DEADLINE = 20;
-   */
-  DEADLINE = 20,
-
-  /**
-   * CANCELLED. The caller went away. A change may or may not have been made.
-   *
-   * @generated from enum value: ERROR_REASON_CANCELLED = 21;
-   */
-  CANCELLED = 21,
-
-  /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The server is stopping or cannot write.
-   *
-   * @generated from enum value: ERROR_REASON_UNAVAILABLE = 22;
-   */
-  UNAVAILABLE = 22,
-
-  /**
-   * INTERNAL. Something else went wrong. google.rpc.RequestInfo carries the id to look for in the server's log.
-   *
-   * @generated from enum value: ERROR_REASON_INTERNAL = 23;
-   */
-  INTERNAL = 23,
-
-  /**
-   * NOT_FOUND (404). The JSON front door knows no such route.
-   *
-   * @generated from enum value: ERROR_REASON_ROUTE_NOT_FOUND = 24;
-   */
-  ROUTE_NOT_FOUND = 24,
-
-  /**
-   * UNIMPLEMENTED (405). The route exists, but not with this HTTP method.
-   *
-   * @generated from enum value: ERROR_REASON_METHOD_NOT_ALLOWED = 25;
-   */
-  METHOD_NOT_ALLOWED = 25,
-
-  /**
-   * INVALID_ARGUMENT. The body is not the JSON that the method takes. Metadata: `position`, where known.
-   *
-   * @generated from enum value: ERROR_REASON_MALFORMED_JSON = 26;
-   */
-  MALFORMED_JSON = 26,
-
-  /**
-   * OUT_OF_RANGE. The position of a watch is too old or of another epoch. Drop what
-   * is kept and begin without a position.
+   * OUT_OF_RANGE. The position of a watch is too old or belongs to another epoch. Drop the cache
+   * and start without a position.
    *
    * @generated from enum value: ERROR_REASON_POSITION_OUT_OF_RANGE = 27;
    */
   POSITION_OUT_OF_RANGE = 27,
 
   /**
-   * RESOURCE_EXHAUSTED (429), with google.rpc.RetryInfo. The caller makes too many
-   * requests in a second, or has too many under way; requests under way of the caller, of
-   * the workspace or of the address hold too many bytes; or too many credentials from the
-   * address were not accepted. Metadata: `quota`, whose is used up: `caller`, `workspace` or
-   * `address`.
-   *
-   * @generated from enum value: ERROR_REASON_RATE_LIMITED = 28;
-   */
-  RATE_LIMITED = 28,
-
-  /**
-   * FAILED_PRECONDITION. The version is not destroyed because it is in use: the secret is
-   * bound and the version is the current one, or was within the last 24 hours, or is named
-   * by a binding; or it was used within the last 24 hours.
-   * Metadata: `reference_count`, and `last_use_time` (RFC 3339) if a use was reported.
+   * FAILED_PRECONDITION. The version cannot be destroyed because it is in use: the secret is bound
+   * and the version is the current one, was current within the last 24 hours, or is pinned by a
+   * binding; or the version was used within the last 24 hours. Metadata: `reference_count`, and
+   * `last_use_time` (RFC 3339) if a use was reported.
    *
    * @generated from enum value: ERROR_REASON_VERSION_IN_USE = 29;
    */
   VERSION_IN_USE = 29,
 
   /**
-   * FAILED_PRECONDITION. The KEY already serves another purpose, or its derivation needs more
-   * iterations. A KEY serves only one purpose: ask the partner for another key and store it.
-   * Metadata: `chains`, the KEY's purpose, joined by a comma and a space, if it is known;
-   * `requested`, the chains of the request; and `min_cost`, the minimum number of iterations, if
-   * there is one.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 30;
-   */
-  KEY_PURPOSE_FIXED = 30,
-
-  /**
-   * FAILED_PRECONDITION. The KEY serves the endpoints of another host. A super admin can make
-   * it `shared`. Metadata: `host`, the one that it serves.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_NOT_SHARED = 31;
-   */
-  KEY_NOT_SHARED = 31,
-
-  /**
-   * FAILED_PRECONDITION. The KEY was bound before purposes were recorded. It takes no new
-   * referrer until the allowlist has reported its purpose, and none at all if it turns out to
-   * serve several purposes.
-   *
-   * @generated from enum value: ERROR_REASON_KEY_PURPOSE_UNKNOWN = 32;
-   */
-  KEY_PURPOSE_UNKNOWN = 32,
-
-  /**
-   * FAILED_PRECONDITION. Another secret in the workspace has this value and uses it for another
-   * purpose. Use that secret, or ask the partner for another value. Binding a KEY whose value
-   * another secret uses for another purpose returns KEY_PURPOSE_FIXED. After 5 of these
-   * refusals in an hour, storing KEY values in the workspace returns RATE_LIMITED for a while.
+   * FAILED_PRECONDITION. Another secret in the workspace has this value with another purpose. Use
+   * that secret, or ask the partner for another value. Binding a KEY whose value another secret
+   * uses for another purpose returns KEY_PURPOSE_FIXED. After 5 of these refusals in an hour,
+   * storing KEY values in the workspace returns RATE_LIMITED for some time.
    *
    * @generated from enum value: ERROR_REASON_VALUE_IN_USE = 33;
    */
   VALUE_IN_USE = 33,
 
   /**
-   * FAILED_PRECONDITION. The version of a KEY has encrypted as many values under random IVs
-   * as one key may. Store a new version with another value. Metadata: `budget`, the number of values.
-   *
-   * @generated from enum value: ERROR_REASON_NONCE_BUDGET_EXHAUSTED = 36;
-   */
-  NONCE_BUDGET_EXHAUSTED = 36,
-
-  /**
-   * FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or they are all the same, and
-   * `weak_reason` does not acknowledge it. google.rpc.BadRequest names the field.
+   * FAILED_PRECONDITION. A KEY has fewer than 16 bytes, or all bytes are equal, and `weak_reason`
+   * does not acknowledge it. google.rpc.BadRequest names the field.
    *
    * @generated from enum value: ERROR_REASON_WEAK_KEY = 39;
    */
@@ -305,9 +91,9 @@ export enum ErrorReason {
   SEALING_REQUIRED = 40,
 
   /**
-   * INVALID_ARGUMENT. The vault does not take the sealed value: it has no such key
-   * (google.rpc.BadRequest names `key_id`), the time is over (`seal_time`), the value was used
-   * before, or it does not open. Seal the value again.
+   * INVALID_ARGUMENT. The sealed value cannot be used: the vault does not have the key
+   * (google.rpc.BadRequest names `key_id`), the value has expired (`seal_time`), was already used,
+   * or does not decrypt. Seal the value again.
    *
    * @generated from enum value: ERROR_REASON_SEALED_VALUE_REFUSED = 41;
    */
@@ -315,8 +101,8 @@ export enum ErrorReason {
 
   /**
    * INVALID_ARGUMENT. The value is a key in a form that nothing can use, such as an encrypted
-   * private key. google.rpc.BadRequest names the field and says what to do, with a command where
-   * there is one. Metadata: `form`, such as `ENCRYPTED_PRIVATE_KEY`.
+   * private key. google.rpc.BadRequest names the field and the remedy, with a command if one
+   * helps. Metadata: `form`, such as `ENCRYPTED_PRIVATE_KEY`.
    *
    * @generated from enum value: ERROR_REASON_KEY_FORM_NOT_USABLE = 50;
    */
@@ -324,13 +110,13 @@ export enum ErrorReason {
 }
 
 /**
- * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's
- * errors (domain `keyward.dev`). On the wire the reason is the name without
- * `ERROR_REASON_`. Messages are for people and may change; reasons do not.
+ * ErrorReason lists the reasons in the google.rpc.ErrorInfo of the vault's errors (domain
+ * `keyward.dev`), in addition to those in common.v1.ErrorReason. On the wire, a reason is the name
+ * without `ERROR_REASON_`. Messages are for people and may change. Reasons do not change.
  *
  * @generated from enum keyward.vault.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE";
 
 /**
  * Describes the enum keyward.vault.v1.ErrorReason.

@@ -12,30 +12,30 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 export declare const file_keyward_vault_v1_resources: GenFile;
 
 /**
- * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
- * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
+ * A KeyPurpose is the purpose of a KEY: every step from its stored bytes to an output that depends
+ * on them. A KEY has one purpose, because one use might be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
   /**
-   * How final the purpose is.
+   * The state of the purpose.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
   state: PurposeState;
 
   /**
-   * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
-   * and while the state is UNKNOWN or MIXED. On create, in any order.
+   * The chains, sorted. Each chain lists the steps from decoding to cipher, MAC, digest, or
+   * signature, such as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed
+   * or stated, and while the state is UNKNOWN or MIXED. On create, in any order.
    *
    * @generated from field: repeated string chains = 2;
    */
   chains: string[];
 
   /**
-   * The minimum number of iterations of derivations among the chains; 0 if there are none.
+   * The minimum number of iterations of derivations in the chains, or 0 without derivations.
    *
    * @generated from field: uint64 min_cost = 3;
    */
@@ -49,14 +49,14 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
   host: string;
 
   /**
-   * When the purpose was sealed; omitted if it was not.
+   * When the purpose was sealed. Omitted if it is not sealed.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
   sealTime?: Timestamp | undefined;
 
   /**
-   * Whether one of the chains may open another, as a super admin acknowledged.
+   * Whether a super admin acknowledged that one of the chains may reveal the output of another.
    *
    * @generated from field: bool conflicting = 6;
    */
@@ -72,30 +72,30 @@ export declare type KeyPurpose = Message<"keyward.vault.v1.KeyPurpose"> & {
 };
 
 /**
- * A KeyPurpose says what a KEY is used for: every step from its stored bytes to an output that
- * depends on them. A KEY serves one purpose, since one use may be an oracle for another.
+ * A KeyPurpose is the purpose of a KEY: every step from its stored bytes to an output that depends
+ * on them. A KEY has one purpose, because one use might be an oracle for another.
  *
  * @generated from message keyward.vault.v1.KeyPurpose
  */
 export declare type KeyPurposeJson = {
   /**
-   * How final the purpose is.
+   * The state of the purpose.
    *
    * @generated from field: keyward.vault.v1.PurposeState state = 1;
    */
   state?: PurposeStateJson;
 
   /**
-   * The chains, sorted, each as steps from decoding to cipher, MAC, digest or signature, such
-   * as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed or stated,
-   * and while the state is UNKNOWN or MIXED. On create, in any order.
+   * The chains, sorted. Each chain lists the steps from decoding to cipher, MAC, digest, or
+   * signature, such as `hex > AES-256-GCM(iv=random/12,tag=16)`. Empty until a purpose is claimed
+   * or stated, and while the state is UNKNOWN or MIXED. On create, in any order.
    *
    * @generated from field: repeated string chains = 2;
    */
   chains?: string[];
 
   /**
-   * The minimum number of iterations of derivations among the chains; 0 if there are none.
+   * The minimum number of iterations of derivations in the chains, or 0 without derivations.
    *
    * @generated from field: uint64 min_cost = 3;
    */
@@ -109,14 +109,14 @@ export declare type KeyPurposeJson = {
   host?: string;
 
   /**
-   * When the purpose was sealed; omitted if it was not.
+   * When the purpose was sealed. Omitted if it is not sealed.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 5;
    */
   sealTime?: TimestampJson;
 
   /**
-   * Whether one of the chains may open another, as a super admin acknowledged.
+   * Whether a super admin acknowledged that one of the chains may reveal the output of another.
    *
    * @generated from field: bool conflicting = 6;
    */
@@ -138,72 +138,71 @@ export declare type KeyPurposeJson = {
 export declare const KeyPurposeSchema: GenMessage<KeyPurpose, {jsonType: KeyPurposeJson}>;
 
 /**
- * A Secret is a value that was stored once and is never shown again, together
- * with what people need to find and manage it.
+ * A Secret is a write-only value, together with the information that people need to find and
+ * manage it.
  *
  * @generated from message keyward.vault.v1.Secret
  */
 export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   /**
-   * The resource name, `workspaces/{workspace}/secrets/{secret}`. Both ids are
-   * 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-   * alphanumeric. On create the server builds it from `parent` and `secret_id`.
+   * The resource name, `workspaces/{workspace}/secrets/{secret}`. Both IDs are 1-128 characters of
+   * `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On create, the server
+   * builds the name from `parent` and `secret_id`.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Identifies this life of the name: a secret that is deleted and created again
-   * under the same name has another uid. 26 characters, chosen by the server.
+   * Identifies this incarnation of the name: a secret that is deleted and created again under the
+   * same name has another uid. 26 characters, assigned by the server.
    *
    * @generated from field: string uid = 2;
    */
   uid: string;
 
   /**
-   * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value
-   * here. One that is stored in the same request is refused.
+   * A description of the secret. At most 1,024 characters; the only control characters allowed are
+   * tabs and line ends. People can read it, and the change log keeps it, so never put a value
+   * here. A request whose description contains the value is refused.
    *
    * @generated from field: string description = 3;
    */
   description: string;
 
   /**
-   * Free labels to filter by. At most 64; keys are 1-63 characters of `a-z`,
-   * `0-9`, `-`, `_`, `.` and start with a letter; values are at most 63
-   * characters of `A-Za-z0-9`, `-`, `_`, `.`.
+   * Labels to filter by. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`,
+   * and start with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
    *
    * @generated from field: map<string, string> labels = 4;
    */
   labels: { [key: string]: string };
 
   /**
-   * What the secret may be used for. KEY unless given.
+   * The usage. Default: KEY.
    *
    * @generated from field: keyward.vault.v1.Usage usage = 5;
    */
   usage: Usage;
 
   /**
-   * The value to store. Required on create; in an update it adds a version and
-   * makes it current. Never returned by any method.
+   * The value to store. Required on create. In an update, it adds a version and makes it current.
+   * No method returns it.
    *
    * @generated from field: keyward.vault.v1.SecretValue value = 6;
    */
   value?: SecretValue | undefined;
 
   /**
-   * A constant string of mask characters that stands for the value. It is the
-   * same for every secret and tells neither characters nor length.
+   * A constant string of mask characters in place of the value. It is the same for all secrets and
+   * reveals neither characters nor length.
    *
    * @generated from field: string masked_value = 7;
    */
   maskedValue: string;
 
   /**
-   * The stored form of the current version. Set by GetSecret only, unless the version is
+   * The stored form of the current version. Returned by GetSecret only, unless the version is
    * destroyed.
    *
    * @generated from field: keyward.vault.v1.EncryptedValue encrypted_value = 8;
@@ -211,22 +210,21 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   encryptedValue?: EncryptedValue | undefined;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
-   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
-   * port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
-   * port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
-   * most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
-   * a version, and these are the current one's: an update adds a host, or a port of one,
-   * together with a `value`, unless a super admin makes it, and a version that is restored
-   * has the hosts that it had. Hosts that were stored before ports were kept stand for port
-   * 443, and for the ports that the allowlist reports to be in use when it first starts.
+   * The hosts to which a CREDENTIAL may be sent, such as `api.partner.example` or
+   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host without a port means
+   * port 443; `host:443` is stored as `host`. An IPv6 address with a port is in brackets. Required
+   * for CREDENTIAL, empty for other usages. At most 32. The change log records changes. A host and
+   * port in use cannot be removed. Hosts belong to a version, and these are the hosts of the
+   * current one: adding a host or port requires a new `value` or a super admin, and restoring a
+   * version restores its hosts. Hosts that early releases stored allow port 443 and the ports that
+   * the allowlist reports when it first starts.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
   allowedHosts: string[];
 
   /**
-   * The number of the version that is used now. Starts at 1.
+   * The number of the current version. Starts at 1.
    *
    * @generated from field: uint32 current_version = 10;
    */
@@ -254,83 +252,82 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Changes with every change of the secret. Send it back with an update or
-   * delete to act only on what you saw; a mismatch is ABORTED, ETAG_MISMATCH.
-   * Empty means: whatever is there.
+   * Changes with every change of the secret. Send it back with an update or delete to change only
+   * the revision that you read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any
+   * revision.
    *
    * @generated from field: string etag = 14;
    */
   etag: string;
 
   /**
-   * How many distinct referrers (endpoints) hold bindings to this secret,
-   * counted up to 1,000. A secret with any cannot be deleted.
+   * The number of referrers (endpoints) with bindings to this secret, counted up to 1,000. A
+   * secret with referrers cannot be deleted.
    *
    * @generated from field: uint32 reference_count = 15;
    */
   referenceCount: number;
 
   /**
-   * The public part of the current version, where the value is a private key in PEM
-   * (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-   * the kinds that can be generated. Unset otherwise, and once the version is destroyed.
-   * Set by GetSecret only.
+   * The public key of the current version, if the value is an unencrypted private key in PEM (PKCS
+   * #8, PKCS #1, or SEC 1), a public key, or a certificate, of a kind that can be generated. Unset
+   * otherwise, and after the version is destroyed. Returned by GetSecret only.
    *
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
   publicKey?: PublicKey | undefined;
 
   /**
-   * How long a version may be current before it should be replaced: whole seconds, 1 day
-   * to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
-   * a version that is overdue works on.
+   * How long a version may be current before it should be replaced: whole seconds, from 1 day to
+   * 10 years (3,650 days). If unset, there is no reminder. Nothing is rotated automatically, and
+   * an overdue version keeps working.
    *
    * @generated from field: google.protobuf.Duration rotation_period = 17;
    */
   rotationPeriod?: Duration | undefined;
 
   /**
-   * When the current version should be replaced: `rotation_period` after it was added.
-   * Unset without a period.
+   * When the current version should be replaced: `rotation_period` after it was added. Unset
+   * without a period.
    *
    * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
    */
   rotationDueTime?: Timestamp | undefined;
 
   /**
-   * The number of the newest version. Not that of the current one while the newest waits
-   * (`keep_current`), or after another one was restored.
+   * The number of the newest version. It differs from the current version while the newest one is
+   * not current yet (`keep_current`), or after another version was restored.
    *
    * @generated from field: uint32 latest_version = 19;
    */
   latestVersion: number;
 
   /**
-   * What the KEY is used for. Returned by GetSecret only, for KEY.
+   * The purpose of the KEY. Returned by GetSecret only, for KEY.
    *
-   * On create, `purpose.chains` states what the KEY will be used for; ListPresets and
-   * TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
-   * Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
-   * nothing: a super admin must still acknowledge chains that conflict, in the configuration
-   * that uses them. Must be empty for other usages and for public keys, and must fit the kind
-   * of a value that is generated. Updates ignore it.
+   * On create, `purpose.chains` states the purpose in advance; ListPresets and TestEncryption
+   * return chains in `key_purposes`. All other fields of the purpose are ignored. Bindings must
+   * have the same chains; otherwise they fail with KEY_PURPOSE_FIXED. A stated purpose grants
+   * nothing: a super admin must still acknowledge chains that conflict, in the configuration that
+   * uses them. Must be empty for other usages and for public keys, and must fit the kind of a
+   * generated value. Updates ignore it.
    *
    * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
    */
   purpose?: KeyPurpose | undefined;
 
   /**
-   * Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
-   * on the endpoints of two partners, senders of one can open messages of the other. Said on
-   * create, or later by a super admin; it is never taken back. Only for KEY.
+   * Whether the KEY may serve the endpoints of several hosts, for one purpose. If two partners
+   * share a key, senders of one can decrypt messages of the other. Set on create, or later by a
+   * super admin. It cannot be unset. Only for KEY.
    *
    * @generated from field: bool shared = 21;
    */
   shared: boolean;
 
   /**
-   * What the vault took the value for. Returned only by the call that stores the value, and
-   * kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+   * The vault's interpretation of the value. Returned only by the call that stores the value, and
+   * not stored. A retry with the same `request_id` may omit it. Unset for generated values.
    *
    * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
    */
@@ -338,72 +335,71 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
 };
 
 /**
- * A Secret is a value that was stored once and is never shown again, together
- * with what people need to find and manage it.
+ * A Secret is a write-only value, together with the information that people need to find and
+ * manage it.
  *
  * @generated from message keyward.vault.v1.Secret
  */
 export declare type SecretJson = {
   /**
-   * The resource name, `workspaces/{workspace}/secrets/{secret}`. Both ids are
-   * 1-128 characters of `A-Za-z0-9`, `-`, `_` and `.`, the first and the last
-   * alphanumeric. On create the server builds it from `parent` and `secret_id`.
+   * The resource name, `workspaces/{workspace}/secrets/{secret}`. Both IDs are 1-128 characters of
+   * `A-Za-z0-9`, `-`, `_`, and `.`; the first and the last are alphanumeric. On create, the server
+   * builds the name from `parent` and `secret_id`.
    *
    * @generated from field: string name = 1;
    */
   name?: string;
 
   /**
-   * Identifies this life of the name: a secret that is deleted and created again
-   * under the same name has another uid. 26 characters, chosen by the server.
+   * Identifies this incarnation of the name: a secret that is deleted and created again under the
+   * same name has another uid. 26 characters, assigned by the server.
    *
    * @generated from field: string uid = 2;
    */
   uid?: string;
 
   /**
-   * What the secret is for, in words. At most 1,024 characters, of control characters
-   * tabs and line ends only. Shown to people and kept in the change log: never put a value
-   * here. One that is stored in the same request is refused.
+   * A description of the secret. At most 1,024 characters; the only control characters allowed are
+   * tabs and line ends. People can read it, and the change log keeps it, so never put a value
+   * here. A request whose description contains the value is refused.
    *
    * @generated from field: string description = 3;
    */
   description?: string;
 
   /**
-   * Free labels to filter by. At most 64; keys are 1-63 characters of `a-z`,
-   * `0-9`, `-`, `_`, `.` and start with a letter; values are at most 63
-   * characters of `A-Za-z0-9`, `-`, `_`, `.`.
+   * Labels to filter by. At most 64. Keys are 1-63 characters of `a-z`, `0-9`, `-`, `_`, and `.`,
+   * and start with a letter. Values are at most 63 characters of `A-Za-z0-9`, `-`, `_`, and `.`.
    *
    * @generated from field: map<string, string> labels = 4;
    */
   labels?: { [key: string]: string };
 
   /**
-   * What the secret may be used for. KEY unless given.
+   * The usage. Default: KEY.
    *
    * @generated from field: keyward.vault.v1.Usage usage = 5;
    */
   usage?: UsageJson;
 
   /**
-   * The value to store. Required on create; in an update it adds a version and
-   * makes it current. Never returned by any method.
+   * The value to store. Required on create. In an update, it adds a version and makes it current.
+   * No method returns it.
    *
    * @generated from field: keyward.vault.v1.SecretValue value = 6;
    */
   value?: SecretValueJson;
 
   /**
-   * A constant string of mask characters that stands for the value. It is the
-   * same for every secret and tells neither characters nor length.
+   * A constant string of mask characters in place of the value. It is the same for all secrets and
+   * reveals neither characters nor length.
    *
    * @generated from field: string masked_value = 7;
    */
   maskedValue?: string;
 
   /**
-   * The stored form of the current version. Set by GetSecret only, unless the version is
+   * The stored form of the current version. Returned by GetSecret only, unless the version is
    * destroyed.
    *
    * @generated from field: keyward.vault.v1.EncryptedValue encrypted_value = 8;
@@ -411,22 +407,21 @@ export declare type SecretJson = {
   encryptedValue?: EncryptedValueJson;
 
   /**
-   * The hosts that a CREDENTIAL may be sent to, such as `api.partner.example` or
-   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host stands for
-   * port 443 unless it names another; `host:443` is stored as `host`. An IPv6 address that a
-   * port follows is in brackets. Required for CREDENTIAL, empty for all other usages. At
-   * most 32. Changes are on the log. A host and port in use cannot be removed. Hosts belong to
-   * a version, and these are the current one's: an update adds a host, or a port of one,
-   * together with a `value`, unless a super admin makes it, and a version that is restored
-   * has the hosts that it had. Hosts that were stored before ports were kept stand for port
-   * 443, and for the ports that the allowlist reports to be in use when it first starts.
+   * The hosts to which a CREDENTIAL may be sent, such as `api.partner.example` or
+   * `api.partner.example:8443`: lower-case DNS names or IP addresses. A host without a port means
+   * port 443; `host:443` is stored as `host`. An IPv6 address with a port is in brackets. Required
+   * for CREDENTIAL, empty for other usages. At most 32. The change log records changes. A host and
+   * port in use cannot be removed. Hosts belong to a version, and these are the hosts of the
+   * current one: adding a host or port requires a new `value` or a super admin, and restoring a
+   * version restores its hosts. Hosts that early releases stored allow port 443 and the ports that
+   * the allowlist reports when it first starts.
    *
    * @generated from field: repeated string allowed_hosts = 9;
    */
   allowedHosts?: string[];
 
   /**
-   * The number of the version that is used now. Starts at 1.
+   * The number of the current version. Starts at 1.
    *
    * @generated from field: uint32 current_version = 10;
    */
@@ -454,83 +449,82 @@ export declare type SecretJson = {
   updateTime?: TimestampJson;
 
   /**
-   * Changes with every change of the secret. Send it back with an update or
-   * delete to act only on what you saw; a mismatch is ABORTED, ETAG_MISMATCH.
-   * Empty means: whatever is there.
+   * Changes with every change of the secret. Send it back with an update or delete to change only
+   * the revision that you read; a mismatch fails with ABORTED and ETAG_MISMATCH. Empty means any
+   * revision.
    *
    * @generated from field: string etag = 14;
    */
   etag?: string;
 
   /**
-   * How many distinct referrers (endpoints) hold bindings to this secret,
-   * counted up to 1,000. A secret with any cannot be deleted.
+   * The number of referrers (endpoints) with bindings to this secret, counted up to 1,000. A
+   * secret with referrers cannot be deleted.
    *
    * @generated from field: uint32 reference_count = 15;
    */
   referenceCount?: number;
 
   /**
-   * The public part of the current version, where the value is a private key in PEM
-   * (PKCS #8, PKCS #1 or SEC 1, not encrypted), a public key or a certificate, of one of
-   * the kinds that can be generated. Unset otherwise, and once the version is destroyed.
-   * Set by GetSecret only.
+   * The public key of the current version, if the value is an unencrypted private key in PEM (PKCS
+   * #8, PKCS #1, or SEC 1), a public key, or a certificate, of a kind that can be generated. Unset
+   * otherwise, and after the version is destroyed. Returned by GetSecret only.
    *
    * @generated from field: keyward.vault.v1.PublicKey public_key = 16;
    */
   publicKey?: PublicKeyJson;
 
   /**
-   * How long a version may be current before it should be replaced: whole seconds, 1 day
-   * to 10 years (3,650 days). Unset: nobody is reminded. Nothing is rotated by itself, and
-   * a version that is overdue works on.
+   * How long a version may be current before it should be replaced: whole seconds, from 1 day to
+   * 10 years (3,650 days). If unset, there is no reminder. Nothing is rotated automatically, and
+   * an overdue version keeps working.
    *
    * @generated from field: google.protobuf.Duration rotation_period = 17;
    */
   rotationPeriod?: DurationJson;
 
   /**
-   * When the current version should be replaced: `rotation_period` after it was added.
-   * Unset without a period.
+   * When the current version should be replaced: `rotation_period` after it was added. Unset
+   * without a period.
    *
    * @generated from field: google.protobuf.Timestamp rotation_due_time = 18;
    */
   rotationDueTime?: TimestampJson;
 
   /**
-   * The number of the newest version. Not that of the current one while the newest waits
-   * (`keep_current`), or after another one was restored.
+   * The number of the newest version. It differs from the current version while the newest one is
+   * not current yet (`keep_current`), or after another version was restored.
    *
    * @generated from field: uint32 latest_version = 19;
    */
   latestVersion?: number;
 
   /**
-   * What the KEY is used for. Returned by GetSecret only, for KEY.
+   * The purpose of the KEY. Returned by GetSecret only, for KEY.
    *
-   * On create, `purpose.chains` states what the KEY will be used for; ListPresets and
-   * TestEncryption list chains in `key_purposes`. All other fields of the purpose are ignored.
-   * Bindings must have the same chains: else KEY_PURPOSE_FIXED. A stated purpose grants
-   * nothing: a super admin must still acknowledge chains that conflict, in the configuration
-   * that uses them. Must be empty for other usages and for public keys, and must fit the kind
-   * of a value that is generated. Updates ignore it.
+   * On create, `purpose.chains` states the purpose in advance; ListPresets and TestEncryption
+   * return chains in `key_purposes`. All other fields of the purpose are ignored. Bindings must
+   * have the same chains; otherwise they fail with KEY_PURPOSE_FIXED. A stated purpose grants
+   * nothing: a super admin must still acknowledge chains that conflict, in the configuration that
+   * uses them. Must be empty for other usages and for public keys, and must fit the kind of a
+   * generated value. Updates ignore it.
    *
    * @generated from field: keyward.vault.v1.KeyPurpose purpose = 20;
    */
   purpose?: KeyPurposeJson;
 
   /**
-   * Whether the KEY may serve the endpoints of several hosts, for one purpose. With one key
-   * on the endpoints of two partners, senders of one can open messages of the other. Said on
-   * create, or later by a super admin; it is never taken back. Only for KEY.
+   * Whether the KEY may serve the endpoints of several hosts, for one purpose. If two partners
+   * share a key, senders of one can decrypt messages of the other. Set on create, or later by a
+   * super admin. It cannot be unset. Only for KEY.
    *
    * @generated from field: bool shared = 21;
    */
   shared?: boolean;
 
   /**
-   * What the vault took the value for. Returned only by the call that stores the value, and
-   * kept nowhere; a retry under the same `request_id` may omit it. Unset for generated values.
+   * The vault's interpretation of the value. Returned only by the call that stores the value, and
+   * not stored. A retry with the same `request_id` may omit it. Unset for generated values.
    *
    * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
    */
@@ -544,21 +538,21 @@ export declare type SecretJson = {
 export declare const SecretSchema: GenMessage<Secret, {jsonType: SecretJson}>;
 
 /**
- * ValueFacts say what the vault took a value for, so that a person sees at once whether it is
- * what they meant to store. They describe the value as it is stored.
+ * ValueFacts is the vault's interpretation of a value, so that people see whether they stored what
+ * they meant to store. It describes the value as it is stored.
  *
  * @generated from message keyward.vault.v1.ValueFacts
  */
 export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
   /**
-   * What the value is.
+   * The kind of the value.
    *
    * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 1;
    */
   kind: ValueFacts_Kind;
 
   /**
-   * Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+   * The algorithm and size of a key of `kind` 3-5, such as `RSA-2048`, `EC-P256`, `EC-P521`, or
    * `Ed25519`.
    *
    * @generated from field: string algorithm = 2;
@@ -566,7 +560,7 @@ export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
   algorithm: string;
 
   /**
-   * How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+   * The display name of the format, such as `PKCS #8 in PEM` or `hexadecimal`.
    *
    * @generated from field: string format = 3;
    */
@@ -580,14 +574,14 @@ export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
   bytes: number;
 
   /**
-   * How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+   * The decodings that make the value a symmetric key, most likely first. Empty for key pairs.
    *
    * @generated from field: repeated keyward.vault.v1.ValueForm forms = 5;
    */
   forms: ValueForm[];
 
   /**
-   * The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+   * The original form, such as `PKCS #12` or `JWK`, if the vault converted the value. Empty if the
    * value is stored as it was sent.
    *
    * @generated from field: string converted_from = 6;
@@ -595,8 +589,8 @@ export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
   convertedFrom: string;
 
   /**
-   * What is unusual about the value, as sentences for people, such as "The value ends with a
-   * line end." It never quotes the value.
+   * Unusual properties of the value, as sentences such as "The value ends with a line end." They
+   * never quote the value.
    *
    * @generated from field: repeated string notes = 7;
    */
@@ -604,21 +598,21 @@ export declare type ValueFacts = Message<"keyward.vault.v1.ValueFacts"> & {
 };
 
 /**
- * ValueFacts say what the vault took a value for, so that a person sees at once whether it is
- * what they meant to store. They describe the value as it is stored.
+ * ValueFacts is the vault's interpretation of a value, so that people see whether they stored what
+ * they meant to store. It describes the value as it is stored.
  *
  * @generated from message keyward.vault.v1.ValueFacts
  */
 export declare type ValueFactsJson = {
   /**
-   * What the value is.
+   * The kind of the value.
    *
    * @generated from field: keyward.vault.v1.ValueFacts.Kind kind = 1;
    */
   kind?: ValueFacts_KindJson;
 
   /**
-   * Of a key of `kind` 3-5, the algorithm and size, such as `RSA-2048`, `EC-P256`, `EC-P521` or
+   * The algorithm and size of a key of `kind` 3-5, such as `RSA-2048`, `EC-P256`, `EC-P521`, or
    * `Ed25519`.
    *
    * @generated from field: string algorithm = 2;
@@ -626,7 +620,7 @@ export declare type ValueFactsJson = {
   algorithm?: string;
 
   /**
-   * How the value is written, for people, such as `PKCS #8 in PEM` or `hexadecimal`.
+   * The display name of the format, such as `PKCS #8 in PEM` or `hexadecimal`.
    *
    * @generated from field: string format = 3;
    */
@@ -640,14 +634,14 @@ export declare type ValueFactsJson = {
   bytes?: number;
 
   /**
-   * How the value can be read as a symmetric key, likeliest first. Empty for key pairs.
+   * The decodings that make the value a symmetric key, most likely first. Empty for key pairs.
    *
    * @generated from field: repeated keyward.vault.v1.ValueForm forms = 5;
    */
   forms?: ValueFormJson[];
 
   /**
-   * The form that was sent, such as `PKCS #12` or `JWK`, if the vault converted it. Empty: the
+   * The original form, such as `PKCS #12` or `JWK`, if the vault converted the value. Empty if the
    * value is stored as it was sent.
    *
    * @generated from field: string converted_from = 6;
@@ -655,8 +649,8 @@ export declare type ValueFactsJson = {
   convertedFrom?: string;
 
   /**
-   * What is unusual about the value, as sentences for people, such as "The value ends with a
-   * line end." It never quotes the value.
+   * Unusual properties of the value, as sentences such as "The value ends with a line end." They
+   * never quote the value.
    *
    * @generated from field: repeated string notes = 7;
    */
@@ -670,7 +664,7 @@ export declare type ValueFactsJson = {
 export declare const ValueFactsSchema: GenMessage<ValueFacts, {jsonType: ValueFactsJson}>;
 
 /**
- * What a value can be.
+ * The kinds of values.
  *
  * @generated from enum keyward.vault.v1.ValueFacts.Kind
  */
@@ -683,15 +677,15 @@ export enum ValueFacts_Kind {
   UNSPECIFIED = 0,
 
   /**
-   * Bytes that are not text and hold no key that the vault recognizes.
+   * Bytes that are neither text nor a recognized key.
    *
    * @generated from enum value: KIND_BYTES = 1;
    */
   BYTES = 1,
 
   /**
-   * Text that holds no key that the vault recognizes: a passphrase, an API key, or a
-   * symmetric key in an encoding; `forms` lists the encodings that fit.
+   * Text that is not a recognized key: a passphrase, an API key, or a symmetric key in an
+   * encoding; `forms` lists the encodings that fit.
    *
    * @generated from enum value: KIND_TEXT = 2;
    */
@@ -712,7 +706,7 @@ export enum ValueFacts_Kind {
   PUBLIC_KEY = 4,
 
   /**
-   * A certificate, which holds a public key.
+   * A certificate, which contains a public key.
    *
    * @generated from enum value: KIND_CERTIFICATE = 5;
    */
@@ -734,7 +728,7 @@ export enum ValueFacts_Kind {
 }
 
 /**
- * What a value can be.
+ * The kinds of values.
  *
  * @generated from enum keyward.vault.v1.ValueFacts.Kind
  */
@@ -746,7 +740,7 @@ export declare type ValueFacts_KindJson = "KIND_UNSPECIFIED" | "KIND_BYTES" | "K
 export declare const ValueFacts_KindSchema: GenEnum<ValueFacts_Kind, ValueFacts_KindJson>;
 
 /**
- * A ValueForm is a way to read a value as a symmetric key.
+ * A ValueForm is a decoding that makes a value a symmetric key.
  *
  * @generated from message keyward.vault.v1.ValueForm
  */
@@ -767,7 +761,7 @@ export declare type ValueForm = Message<"keyward.vault.v1.ValueForm"> & {
 };
 
 /**
- * A ValueForm is a way to read a value as a symmetric key.
+ * A ValueForm is a decoding that makes a value a symmetric key.
  *
  * @generated from message keyward.vault.v1.ValueForm
  */
@@ -794,7 +788,7 @@ export declare type ValueFormJson = {
 export declare const ValueFormSchema: GenMessage<ValueForm, {jsonType: ValueFormJson}>;
 
 /**
- * A PublicKey is the public part of an asymmetric key, to hand to a partner.
+ * A PublicKey is the public part of an asymmetric key, to give to a partner.
  *
  * @generated from message keyward.vault.v1.PublicKey
  */
@@ -829,7 +823,7 @@ export declare type PublicKey = Message<"keyward.vault.v1.PublicKey"> & {
 };
 
 /**
- * A PublicKey is the public part of an asymmetric key, to hand to a partner.
+ * A PublicKey is the public part of an asymmetric key, to give to a partner.
  *
  * @generated from message keyward.vault.v1.PublicKey
  */
@@ -870,14 +864,14 @@ export declare type PublicKeyJson = {
 export declare const PublicKeySchema: GenMessage<PublicKey, {jsonType: PublicKeyJson}>;
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its sources.
- * 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
- * `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
- * PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
- * SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
- * such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
- * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
- * allowlist knows: they are shown and stay on the log.
+ * A SecretValue is a value to store, from exactly one source: 1 byte to 64 KiB. The vault stores
+ * it unchanged, with two exceptions for KEY, which `value_facts.converted_from` reports: the
+ * private key of a PKCS #12 file (RFC 7292) is stored as PKCS #8 in PEM, followed by its
+ * certificates, and a JWK (RFC 7517) is stored as PKCS #8 or SubjectPublicKeyInfo in PEM, or, if
+ * it is symmetric, as its bytes. A KEY in a form that nothing can use, such as an encrypted
+ * private key, fails with KEY_FORM_NOT_USABLE. The ID, description, labels, hosts, and reasons of
+ * the secret and the request must not contain the value, or 16 bytes of it, in any Decoding of the
+ * allowlist, because people can read them and the change log keeps them.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
@@ -889,7 +883,7 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
    */
   source: {
     /**
-     * The value as text; stored as its UTF-8 bytes, unchanged.
+     * The value as text, stored as its UTF-8 bytes.
      *
      * @generated from field: string text = 1;
      */
@@ -905,7 +899,7 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
     case: "data";
   } | {
     /**
-     * Let the vault draw a random value that nobody has ever seen.
+     * Generates a random value in the vault.
      *
      * @generated from field: keyward.vault.v1.Generate generate = 3;
      */
@@ -913,8 +907,8 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
     case: "generate";
   } | {
     /**
-     * The value, encrypted to a public key of the vault, so that nothing between the caller
-     * and the vault sees it: not the gateway, nor a proxy that ends TLS.
+     * The value, encrypted to a public key of the vault, so that nothing between the caller and
+     * the vault can read it, including the gateway and proxies that terminate TLS.
      *
      * @generated from field: keyward.vault.v1.SealedValue sealed = 4;
      */
@@ -923,20 +917,20 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
-   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
-   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
-   * The reason is kept with the version and on the log; it has no effect for other values.
-   * At most 512 characters, none a control character.
+   * The reason for a weak KEY, such as "the partner's passphrase". Without it, a KEY of fewer than
+   * 16 bytes, or whose bytes are all equal, fails with WEAK_KEY. Text in hexadecimal, in padded
+   * base64, or with `whsec_` is also checked in decoded form. The reason is stored with the
+   * version and in the change log. It has no effect for other values. At most 512 characters
+   * without control characters.
    *
    * @generated from field: string weak_reason = 10;
    */
   weakReason: string;
 
   /**
-   * The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
-   * not kept. At most 256 characters; ignored for all other values. It is not sealed, but
-   * useless without the file.
+   * The password of a PKCS #12 file in `data` or in a sealed value of bytes. Used once and not
+   * stored. At most 256 characters. Ignored for other values. The password is not sealed, but it
+   * is useless without the file.
    *
    * @generated from field: string file_password = 50;
    */
@@ -944,20 +938,20 @@ export declare type SecretValue = Message<"keyward.vault.v1.SecretValue"> & {
 };
 
 /**
- * A SecretValue is a value on its way into the vault: exactly one of its sources.
- * 1 byte to 64 KiB. It is stored unchanged, with two exceptions for KEY, which
- * `value_facts.converted_from` reports: the private key of a PKCS #12 file (RFC 7292) is stored as
- * PKCS #8 in PEM, followed by its certificates; and a JWK (RFC 7517), as PKCS #8 or
- * SubjectPublicKeyInfo in PEM, or, if it is symmetric, as its bytes. A KEY that nothing can use,
- * such as a private key that is encrypted, is KEY_FORM_NOT_USABLE. The id, description, labels, hosts and reasons of the same secret and
- * request must not hold it, or 16 bytes of it, in any encoding that Decoding of the
- * allowlist knows: they are shown and stay on the log.
+ * A SecretValue is a value to store, from exactly one source: 1 byte to 64 KiB. The vault stores
+ * it unchanged, with two exceptions for KEY, which `value_facts.converted_from` reports: the
+ * private key of a PKCS #12 file (RFC 7292) is stored as PKCS #8 in PEM, followed by its
+ * certificates, and a JWK (RFC 7517) is stored as PKCS #8 or SubjectPublicKeyInfo in PEM, or, if
+ * it is symmetric, as its bytes. A KEY in a form that nothing can use, such as an encrypted
+ * private key, fails with KEY_FORM_NOT_USABLE. The ID, description, labels, hosts, and reasons of
+ * the secret and the request must not contain the value, or 16 bytes of it, in any Decoding of the
+ * allowlist, because people can read them and the change log keeps them.
  *
  * @generated from message keyward.vault.v1.SecretValue
  */
 export declare type SecretValueJson = {
   /**
-   * The value as text; stored as its UTF-8 bytes, unchanged.
+   * The value as text, stored as its UTF-8 bytes.
    *
    * @generated from field: string text = 1;
    */
@@ -971,35 +965,35 @@ export declare type SecretValueJson = {
   data?: string;
 
   /**
-   * Let the vault draw a random value that nobody has ever seen.
+   * Generates a random value in the vault.
    *
    * @generated from field: keyward.vault.v1.Generate generate = 3;
    */
   generate?: GenerateJson;
 
   /**
-   * The value, encrypted to a public key of the vault, so that nothing between the caller
-   * and the vault sees it: not the gateway, nor a proxy that ends TLS.
+   * The value, encrypted to a public key of the vault, so that nothing between the caller and
+   * the vault can read it, including the gateway and proxies that terminate TLS.
    *
    * @generated from field: keyward.vault.v1.SealedValue sealed = 4;
    */
   sealed?: SealedValueJson;
 
   /**
-   * Why a KEY is weak, such as "the partner's passphrase". A KEY of fewer than 16 bytes, or
-   * in which all bytes are the same, is refused without it (WEAK_KEY). A text in
-   * hexadecimal, in padded base64 or with `whsec_` counts by what it stands for as well.
-   * The reason is kept with the version and on the log; it has no effect for other values.
-   * At most 512 characters, none a control character.
+   * The reason for a weak KEY, such as "the partner's passphrase". Without it, a KEY of fewer than
+   * 16 bytes, or whose bytes are all equal, fails with WEAK_KEY. Text in hexadecimal, in padded
+   * base64, or with `whsec_` is also checked in decoded form. The reason is stored with the
+   * version and in the change log. It has no effect for other values. At most 512 characters
+   * without control characters.
    *
    * @generated from field: string weak_reason = 10;
    */
   weakReason?: string;
 
   /**
-   * The password of a PKCS #12 file that `data`, or a sealed value of bytes, holds. Used once and
-   * not kept. At most 256 characters; ignored for all other values. It is not sealed, but
-   * useless without the file.
+   * The password of a PKCS #12 file in `data` or in a sealed value of bytes. Used once and not
+   * stored. At most 256 characters. Ignored for other values. The password is not sealed, but it
+   * is useless without the file.
    *
    * @generated from field: string file_password = 50;
    */
@@ -1040,8 +1034,8 @@ export declare type SealedValue = Message<"keyward.vault.v1.SealedValue"> & {
   keyId: string;
 
   /**
-   * When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
-   * vault takes it for an hour, and up to 5 minutes ahead of its clock.
+   * When the value was sealed, in whole seconds of the `time` that GetSealing returns. The vault
+   * accepts it for an hour, and up to 5 minutes ahead of its clock.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 2;
    */
@@ -1091,8 +1085,8 @@ export declare type SealedValueJson = {
   keyId?: string;
 
   /**
-   * When the value was sealed, in whole seconds, by the `time` that GetSealing returns. The
-   * vault takes it for an hour, and up to 5 minutes ahead of its clock.
+   * When the value was sealed, in whole seconds of the `time` that GetSealing returns. The vault
+   * accepts it for an hour, and up to 5 minutes ahead of its clock.
    *
    * @generated from field: google.protobuf.Timestamp seal_time = 2;
    */
@@ -1121,7 +1115,7 @@ export declare type SealedValueJson = {
 export declare const SealedValueSchema: GenMessage<SealedValue, {jsonType: SealedValueJson}>;
 
 /**
- * Sealing is what a caller needs to seal values for a workspace, and whether it must.
+ * Sealing contains the keys for sealing values of a workspace, and whether sealing is required.
  *
  * @generated from message keyward.vault.v1.Sealing
  */
@@ -1134,16 +1128,16 @@ export declare type Sealing = Message<"keyward.vault.v1.Sealing"> & {
   name: string;
 
   /**
-   * The keys of the vault, newest first. Seal to the first one. All workspaces have the same
-   * keys. The vault adds one with each new key of its keyring.
+   * The public keys of the vault, newest first. Seal to the first one. All workspaces have the
+   * same keys. The vault adds a key with each new key of its keyring.
    *
    * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
    */
   keys: SealingKey[];
 
   /**
-   * Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
-   * generated values are exempt. False by default.
+   * Whether values must be sealed. If true, `text` and `data` fail with SEALING_REQUIRED;
+   * generated values are exempt. Default: false.
    *
    * @generated from field: bool required = 3;
    */
@@ -1165,7 +1159,7 @@ export declare type Sealing = Message<"keyward.vault.v1.Sealing"> & {
 };
 
 /**
- * Sealing is what a caller needs to seal values for a workspace, and whether it must.
+ * Sealing contains the keys for sealing values of a workspace, and whether sealing is required.
  *
  * @generated from message keyward.vault.v1.Sealing
  */
@@ -1178,16 +1172,16 @@ export declare type SealingJson = {
   name?: string;
 
   /**
-   * The keys of the vault, newest first. Seal to the first one. All workspaces have the same
-   * keys. The vault adds one with each new key of its keyring.
+   * The public keys of the vault, newest first. Seal to the first one. All workspaces have the
+   * same keys. The vault adds a key with each new key of its keyring.
    *
    * @generated from field: repeated keyward.vault.v1.SealingKey keys = 2;
    */
   keys?: SealingKeyJson[];
 
   /**
-   * Whether values must arrive sealed. If true, `text` and `data` return SEALING_REQUIRED;
-   * generated values are exempt. False by default.
+   * Whether values must be sealed. If true, `text` and `data` fail with SEALING_REQUIRED;
+   * generated values are exempt. Default: false.
    *
    * @generated from field: bool required = 3;
    */
@@ -1291,14 +1285,15 @@ export declare type SealingKeyJson = {
 export declare const SealingKeySchema: GenMessage<SealingKey, {jsonType: SealingKeyJson}>;
 
 /**
- * Generate names a kind of random value. A KEY whose first version was generated as one of the
- * AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
+ * Generate selects a kind of random value. A KEY whose first version was generated as an AES kind
+ * cannot be used for a MAC, and a KEY generated as an HMAC kind cannot be used for anything else
+ * (KEY_PURPOSE_FIXED).
  *
  * @generated from message keyward.vault.v1.Generate
  */
 export declare type Generate = Message<"keyward.vault.v1.Generate"> & {
   /**
-   * The kind to draw.
+   * The kind to generate.
    *
    * @generated from field: keyward.vault.v1.Generate.Kind kind = 1;
    */
@@ -1306,14 +1301,15 @@ export declare type Generate = Message<"keyward.vault.v1.Generate"> & {
 };
 
 /**
- * Generate names a kind of random value. A KEY whose first version was generated as one of the
- * AES kinds serves no MAC, and one of the HMAC kinds nothing else: KEY_PURPOSE_FIXED.
+ * Generate selects a kind of random value. A KEY whose first version was generated as an AES kind
+ * cannot be used for a MAC, and a KEY generated as an HMAC kind cannot be used for anything else
+ * (KEY_PURPOSE_FIXED).
  *
  * @generated from message keyward.vault.v1.Generate
  */
 export declare type GenerateJson = {
   /**
-   * The kind to draw.
+   * The kind to generate.
    *
    * @generated from field: keyward.vault.v1.Generate.Kind kind = 1;
    */
@@ -1327,7 +1323,7 @@ export declare type GenerateJson = {
 export declare const GenerateSchema: GenMessage<Generate, {jsonType: GenerateJson}>;
 
 /**
- * What to draw.
+ * The kinds.
  *
  * @generated from enum keyward.vault.v1.Generate.Kind
  */
@@ -1382,7 +1378,7 @@ export enum Generate_Kind {
   PASSWORD = 6,
 
   /**
-   * A private RSA key of 2,048 bits, as PEM of PKCS #8 (RFC 5958); so are all that follow.
+   * A private RSA key of 2,048 bits, as PKCS #8 in PEM (RFC 5958), like all kinds below.
    *
    * @generated from enum value: KIND_RSA_2048 = 7;
    */
@@ -1432,7 +1428,7 @@ export enum Generate_Kind {
 }
 
 /**
- * What to draw.
+ * The kinds.
  *
  * @generated from enum keyward.vault.v1.Generate.Kind
  */
@@ -1444,22 +1440,21 @@ export declare type Generate_KindJson = "KIND_UNSPECIFIED" | "KIND_AES_128" | "K
 export declare const Generate_KindSchema: GenEnum<Generate_Kind, Generate_KindJson>;
 
 /**
- * An EncryptedValue is what is on disk for the current version. It opens with
- * the vault's key only.
+ * An EncryptedValue is the stored form of the current version. Only the vault's key decrypts it.
  *
  * @generated from message keyward.vault.v1.EncryptedValue
  */
 export declare type EncryptedValue = Message<"keyward.vault.v1.EncryptedValue"> & {
   /**
-   * The sealed value: nonce, ciphertext and tag. The value was padded before
-   * sealing (PADME, at least 32 bytes), so the length does not show.
+   * The nonce, the ciphertext, and the tag. The value is padded before encryption (PADME, at least
+   * 32 bytes), so that its length does not show.
    *
    * @generated from field: bytes ciphertext = 1;
    */
   ciphertext: Uint8Array;
 
   /**
-   * The id of the key-encryption keyset's key that wraps this version's data key.
+   * The ID of the key in the key-encryption keyset that wraps the data key of this version.
    *
    * @generated from field: string key_id = 2;
    */
@@ -1474,22 +1469,21 @@ export declare type EncryptedValue = Message<"keyward.vault.v1.EncryptedValue"> 
 };
 
 /**
- * An EncryptedValue is what is on disk for the current version. It opens with
- * the vault's key only.
+ * An EncryptedValue is the stored form of the current version. Only the vault's key decrypts it.
  *
  * @generated from message keyward.vault.v1.EncryptedValue
  */
 export declare type EncryptedValueJson = {
   /**
-   * The sealed value: nonce, ciphertext and tag. The value was padded before
-   * sealing (PADME, at least 32 bytes), so the length does not show.
+   * The nonce, the ciphertext, and the tag. The value is padded before encryption (PADME, at least
+   * 32 bytes), so that its length does not show.
    *
    * @generated from field: bytes ciphertext = 1;
    */
   ciphertext?: string;
 
   /**
-   * The id of the key-encryption keyset's key that wraps this version's data key.
+   * The ID of the key in the key-encryption keyset that wraps the data key of this version.
    *
    * @generated from field: string key_id = 2;
    */
@@ -1510,8 +1504,8 @@ export declare type EncryptedValueJson = {
 export declare const EncryptedValueSchema: GenMessage<EncryptedValue, {jsonType: EncryptedValueJson}>;
 
 /**
- * A SecretVersion is one value of a secret together with its state. The value
- * itself is never part of this message.
+ * A SecretVersion is one value of a secret and its state. The message never contains the value
+ * itself.
  *
  * @generated from message keyward.vault.v1.SecretVersion
  */
@@ -1524,21 +1518,21 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
   name: string;
 
   /**
-   * Counts up from 1 and is never used again within a uid.
+   * The number. Starts at 1 and is never reused within a uid.
    *
    * @generated from field: uint32 version = 2;
    */
   version: number;
 
   /**
-   * What may be done with the value.
+   * The state.
    *
    * @generated from field: keyward.vault.v1.VersionState state = 3;
    */
   state: VersionState;
 
   /**
-   * Whether this is the version that is used now.
+   * Whether this is the current version.
    *
    * @generated from field: bool current = 4;
    */
@@ -1552,52 +1546,53 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
   createTime?: Timestamp | undefined;
 
   /**
-   * The id of the key that wraps this version's data key. Empty once it is destroyed.
+   * The ID of the key that wraps the data key of this version. Empty after the version is
+   * destroyed.
    *
    * @generated from field: string key_id = 6;
    */
   keyId: string;
 
   /**
-   * How often the version was used with success, as far as workloads have reported; the
-   * allowlist does each minute.
+   * The number of successful uses that workloads have reported. The allowlist reports every
+   * minute.
    *
    * @generated from field: uint64 use_count = 7;
    */
   useCount: bigint;
 
   /**
-   * How often what it was used on did not open or verify.
+   * The number of messages that failed to decrypt or verify.
    *
    * @generated from field: uint64 failure_count = 8;
    */
   failureCount: bigint;
 
   /**
-   * When it was last used with success. Unset: no use was reported.
+   * The time of the last successful use. Unset if no use was reported.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: Timestamp | undefined;
 
   /**
-   * How much of its nonce budget the version has used. Unset: no nonces were reserved.
+   * The nonce budget of the version. Unset if no nonces were reserved.
    *
    * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
    */
   nonceBudget?: NonceBudget | undefined;
 
   /**
-   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
-   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   * The acknowledged reason for a weak key. Empty for other versions, for versions stored before
+   * weak keys required a reason, and after the version is destroyed.
    *
    * @generated from field: string weak_reason = 25;
    */
   weakReason: string;
 
   /**
-   * The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
-   * destroyed.
+   * The hosts to which this version of a CREDENTIAL may be sent, as in Secret. Empty after the
+   * version is destroyed.
    *
    * @generated from field: repeated string allowed_hosts = 26;
    */
@@ -1605,8 +1600,8 @@ export declare type SecretVersion = Message<"keyward.vault.v1.SecretVersion"> & 
 };
 
 /**
- * A SecretVersion is one value of a secret together with its state. The value
- * itself is never part of this message.
+ * A SecretVersion is one value of a secret and its state. The message never contains the value
+ * itself.
  *
  * @generated from message keyward.vault.v1.SecretVersion
  */
@@ -1619,21 +1614,21 @@ export declare type SecretVersionJson = {
   name?: string;
 
   /**
-   * Counts up from 1 and is never used again within a uid.
+   * The number. Starts at 1 and is never reused within a uid.
    *
    * @generated from field: uint32 version = 2;
    */
   version?: number;
 
   /**
-   * What may be done with the value.
+   * The state.
    *
    * @generated from field: keyward.vault.v1.VersionState state = 3;
    */
   state?: VersionStateJson;
 
   /**
-   * Whether this is the version that is used now.
+   * Whether this is the current version.
    *
    * @generated from field: bool current = 4;
    */
@@ -1647,52 +1642,53 @@ export declare type SecretVersionJson = {
   createTime?: TimestampJson;
 
   /**
-   * The id of the key that wraps this version's data key. Empty once it is destroyed.
+   * The ID of the key that wraps the data key of this version. Empty after the version is
+   * destroyed.
    *
    * @generated from field: string key_id = 6;
    */
   keyId?: string;
 
   /**
-   * How often the version was used with success, as far as workloads have reported; the
-   * allowlist does each minute.
+   * The number of successful uses that workloads have reported. The allowlist reports every
+   * minute.
    *
    * @generated from field: uint64 use_count = 7;
    */
   useCount?: string;
 
   /**
-   * How often what it was used on did not open or verify.
+   * The number of messages that failed to decrypt or verify.
    *
    * @generated from field: uint64 failure_count = 8;
    */
   failureCount?: string;
 
   /**
-   * When it was last used with success. Unset: no use was reported.
+   * The time of the last successful use. Unset if no use was reported.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 9;
    */
   lastUseTime?: TimestampJson;
 
   /**
-   * How much of its nonce budget the version has used. Unset: no nonces were reserved.
+   * The nonce budget of the version. Unset if no nonces were reserved.
    *
    * @generated from field: keyward.vault.v1.NonceBudget nonce_budget = 20;
    */
   nonceBudget?: NonceBudgetJson;
 
   /**
-   * Why the key is weak, as acknowledged when it was stored. Empty for all other versions,
-   * for those that were stored before weak keys were acknowledged, and once it is destroyed.
+   * The acknowledged reason for a weak key. Empty for other versions, for versions stored before
+   * weak keys required a reason, and after the version is destroyed.
    *
    * @generated from field: string weak_reason = 25;
    */
   weakReason?: string;
 
   /**
-   * The hosts that this version of a CREDENTIAL may be sent to, as in Secret. Empty once it is
-   * destroyed.
+   * The hosts to which this version of a CREDENTIAL may be sent, as in Secret. Empty after the
+   * version is destroyed.
    *
    * @generated from field: repeated string allowed_hosts = 26;
    */
@@ -1706,32 +1702,32 @@ export declare type SecretVersionJson = {
 export declare const SecretVersionSchema: GenMessage<SecretVersion, {jsonType: SecretVersionJson}>;
 
 /**
- * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
- * that two of them have the same IV with a probability of at most 2^-33. It covers all
- * endpoints and resolvers, and counts values: a message with three encrypted fields
- * counts three. Public keys have no budget. Versions of one secret with the same value
- * share a budget, so storing a key again gives it no new one.
+ * A NonceBudget limits the number of values that one version of a KEY encrypts with random IVs, so
+ * that the probability of two equal IVs is at most 2^-33. It covers all endpoints and resolvers,
+ * and counts values: a message with three encrypted fields counts three. Public keys have no
+ * budget. Versions of one secret with the same value share a budget, so storing a key again does
+ * not extend it.
  *
  * @generated from message keyward.vault.v1.NonceBudget
  */
 export declare type NonceBudget = Message<"keyward.vault.v1.NonceBudget"> & {
   /**
-   * How many values are reserved. Resolvers reserve in blocks, so this is a little more
-   * than what was encrypted.
+   * The number of reserved values. Resolvers reserve in blocks, so this is slightly more than the
+   * number of encrypted values.
    *
    * @generated from field: uint64 used = 1;
    */
   used: bigint;
 
   /**
-   * How many values the version may encrypt: 2^((random_bits - 32) / 2).
+   * The number of values that the version may encrypt: 2^((random_bits - 32) / 2).
    *
    * @generated from field: uint64 budget = 2;
    */
   budget: bigint;
 
   /**
-   * The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+   * The smallest number of random bits of any use of the version: 96 for AES-GCM.
    *
    * @generated from field: uint32 random_bits = 3;
    */
@@ -1745,15 +1741,15 @@ export declare type NonceBudget = Message<"keyward.vault.v1.NonceBudget"> & {
   startTime?: Timestamp | undefined;
 
   /**
-   * When the budget will be used up if use goes on as it did since `start_time`. Unset:
-   * it is used up, or there is not enough to tell, or it takes more than 100 years.
+   * When the budget will be used up at the average rate since `start_time`. Unset if it is used
+   * up, if there is not enough data, or if it will last more than 100 years.
    *
    * @generated from field: google.protobuf.Timestamp projected_end_time = 5;
    */
   projectedEndTime?: Timestamp | undefined;
 
   /**
-   * What there is to do.
+   * The states of a budget.
    *
    * @generated from field: keyward.vault.v1.NonceBudget.State state = 6;
    */
@@ -1761,32 +1757,32 @@ export declare type NonceBudget = Message<"keyward.vault.v1.NonceBudget"> & {
 };
 
 /**
- * A NonceBudget limits how many values one version of a KEY encrypts under random IVs, so
- * that two of them have the same IV with a probability of at most 2^-33. It covers all
- * endpoints and resolvers, and counts values: a message with three encrypted fields
- * counts three. Public keys have no budget. Versions of one secret with the same value
- * share a budget, so storing a key again gives it no new one.
+ * A NonceBudget limits the number of values that one version of a KEY encrypts with random IVs, so
+ * that the probability of two equal IVs is at most 2^-33. It covers all endpoints and resolvers,
+ * and counts values: a message with three encrypted fields counts three. Public keys have no
+ * budget. Versions of one secret with the same value share a budget, so storing a key again does
+ * not extend it.
  *
  * @generated from message keyward.vault.v1.NonceBudget
  */
 export declare type NonceBudgetJson = {
   /**
-   * How many values are reserved. Resolvers reserve in blocks, so this is a little more
-   * than what was encrypted.
+   * The number of reserved values. Resolvers reserve in blocks, so this is slightly more than the
+   * number of encrypted values.
    *
    * @generated from field: uint64 used = 1;
    */
   used?: string;
 
   /**
-   * How many values the version may encrypt: 2^((random_bits - 32) / 2).
+   * The number of values that the version may encrypt: 2^((random_bits - 32) / 2).
    *
    * @generated from field: uint64 budget = 2;
    */
   budget?: string;
 
   /**
-   * The smallest number of random bits that any use of the version had: 96 for AES-GCM.
+   * The smallest number of random bits of any use of the version: 96 for AES-GCM.
    *
    * @generated from field: uint32 random_bits = 3;
    */
@@ -1800,15 +1796,15 @@ export declare type NonceBudgetJson = {
   startTime?: TimestampJson;
 
   /**
-   * When the budget will be used up if use goes on as it did since `start_time`. Unset:
-   * it is used up, or there is not enough to tell, or it takes more than 100 years.
+   * When the budget will be used up at the average rate since `start_time`. Unset if it is used
+   * up, if there is not enough data, or if it will last more than 100 years.
    *
    * @generated from field: google.protobuf.Timestamp projected_end_time = 5;
    */
   projectedEndTime?: TimestampJson;
 
   /**
-   * What there is to do.
+   * The states of a budget.
    *
    * @generated from field: keyward.vault.v1.NonceBudget.State state = 6;
    */
@@ -1822,13 +1818,13 @@ export declare type NonceBudgetJson = {
 export declare const NonceBudgetSchema: GenMessage<NonceBudget, {jsonType: NonceBudgetJson}>;
 
 /**
- * What there is to do.
+ * The states of a budget.
  *
  * @generated from enum keyward.vault.v1.NonceBudget.State
  */
 export enum NonceBudget_State {
   /**
-   * Never sent.
+   * Never returned.
    *
    * @generated from enum value: STATE_UNSPECIFIED = 0;
    */
@@ -1849,8 +1845,8 @@ export enum NonceBudget_State {
   WARNING = 2,
 
   /**
-   * The budget is used up, and the version encrypts nothing more. Store a new version
-   * with another value.
+   * The budget is used up, and the version no longer encrypts. Store a new version with another
+   * value.
    *
    * @generated from enum value: STATE_EXHAUSTED = 3;
    */
@@ -1858,7 +1854,7 @@ export enum NonceBudget_State {
 }
 
 /**
- * What there is to do.
+ * The states of a budget.
  *
  * @generated from enum keyward.vault.v1.NonceBudget.State
  */
@@ -1870,8 +1866,8 @@ export declare type NonceBudget_StateJson = "STATE_UNSPECIFIED" | "STATE_OK" | "
 export declare const NonceBudget_StateSchema: GenEnum<NonceBudget_State, NonceBudget_StateJson>;
 
 /**
- * A Binding is a grant: it lets one workload resolve one secret for one
- * referrer, and keeps the secret from being deleted while it lasts.
+ * A Binding is a grant that lets one workload resolve one secret for one referrer. While it
+ * exists, the secret cannot be deleted.
  *
  * @generated from message keyward.vault.v1.Binding
  */
@@ -1891,37 +1887,36 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
   uid: string;
 
   /**
-   * What the referrer uses the secret for; always the secret's own usage.
+   * The usage of the secret.
    *
    * @generated from field: keyward.vault.v1.Usage usage = 3;
    */
   usage: Usage;
 
   /**
-   * The resource name of what refers to the secret, such as
-   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   * The resource name of the referrer, such as `workspaces/{workspace}/endpoints/{endpoint}`.
    *
    * @generated from field: string referrer = 4;
    */
   referrer: string;
 
   /**
-   * The workload that may resolve the secret, as the vault knows it.
+   * The workload that may resolve the secret, as the vault authenticates it.
    *
    * @generated from field: string holder = 5;
    */
   holder: string;
 
   /**
-   * The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
+   * The host of the referrer. Set for CREDENTIAL, which is sent to this host, and for KEY.
    *
    * @generated from field: string host = 6;
    */
   host: string;
 
   /**
-   * The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
-   * before ports were kept and are not reported yet.
+   * The port to which a CREDENTIAL is sent. 0 for other usages, and for bindings of early releases
+   * whose port has not been reported yet.
    *
    * @generated from field: uint32 port = 40;
    */
@@ -1942,16 +1937,15 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * The versions that the referrer names, ascending: they are in use. It may mean the
-   * current one besides.
+   * The versions that the referrer pins, in ascending order. It may also use the current version.
    *
    * @generated from field: repeated uint32 versions = 9;
    */
   versions: number[];
 
   /**
-   * What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
-   * before purposes were kept.
+   * The purpose for which the referrer uses a KEY. Empty for other usages, and for bindings of
+   * early releases.
    *
    * @generated from field: repeated string chains = 10;
    */
@@ -1959,8 +1953,8 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
 };
 
 /**
- * A Binding is a grant: it lets one workload resolve one secret for one
- * referrer, and keeps the secret from being deleted while it lasts.
+ * A Binding is a grant that lets one workload resolve one secret for one referrer. While it
+ * exists, the secret cannot be deleted.
  *
  * @generated from message keyward.vault.v1.Binding
  */
@@ -1980,37 +1974,36 @@ export declare type BindingJson = {
   uid?: string;
 
   /**
-   * What the referrer uses the secret for; always the secret's own usage.
+   * The usage of the secret.
    *
    * @generated from field: keyward.vault.v1.Usage usage = 3;
    */
   usage?: UsageJson;
 
   /**
-   * The resource name of what refers to the secret, such as
-   * `workspaces/{workspace}/endpoints/{endpoint}`.
+   * The resource name of the referrer, such as `workspaces/{workspace}/endpoints/{endpoint}`.
    *
    * @generated from field: string referrer = 4;
    */
   referrer?: string;
 
   /**
-   * The workload that may resolve the secret, as the vault knows it.
+   * The workload that may resolve the secret, as the vault authenticates it.
    *
    * @generated from field: string holder = 5;
    */
   holder?: string;
 
   /**
-   * The host of the referrer. Set for CREDENTIAL, which is sent there, and for KEY.
+   * The host of the referrer. Set for CREDENTIAL, which is sent to this host, and for KEY.
    *
    * @generated from field: string host = 6;
    */
   host?: string;
 
   /**
-   * The port that a CREDENTIAL is sent to. 0 for other usages, and of bindings that were made
-   * before ports were kept and are not reported yet.
+   * The port to which a CREDENTIAL is sent. 0 for other usages, and for bindings of early releases
+   * whose port has not been reported yet.
    *
    * @generated from field: uint32 port = 40;
    */
@@ -2031,16 +2024,15 @@ export declare type BindingJson = {
   createTime?: TimestampJson;
 
   /**
-   * The versions that the referrer names, ascending: they are in use. It may mean the
-   * current one besides.
+   * The versions that the referrer pins, in ascending order. It may also use the current version.
    *
    * @generated from field: repeated uint32 versions = 9;
    */
   versions?: number[];
 
   /**
-   * What the referrer uses a KEY for. Empty for other usages, and of bindings that were made
-   * before purposes were kept.
+   * The purpose for which the referrer uses a KEY. Empty for other usages, and for bindings of
+   * early releases.
    *
    * @generated from field: repeated string chains = 10;
    */
@@ -2054,8 +2046,8 @@ export declare type BindingJson = {
 export declare const BindingSchema: GenMessage<Binding, {jsonType: BindingJson}>;
 
 /**
- * A SecretChange is one entry of the change log. Entries are never altered and
- * outlive the secret. They hold no value, in no form.
+ * A SecretChange is an entry of the change log. Entries are never altered, remain after the secret
+ * is deleted, and never contain a value in any form.
  *
  * @generated from message keyward.vault.v1.SecretChange
  */
@@ -2075,44 +2067,44 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   time?: Timestamp | undefined;
 
   /**
-   * Who made it.
+   * The principal that made it.
    *
    * @generated from field: keyward.vault.v1.Actor actor = 3;
    */
   actor?: Actor | undefined;
 
   /**
-   * What was done.
+   * The kind of change.
    *
    * @generated from field: keyward.vault.v1.SecretChange.Action action = 4;
    */
   action: SecretChange_Action;
 
   /**
-   * The secret's resource name. Empty for a change of the workspace's sealing setting, which is
-   * listed with `secrets/-`.
+   * The secret's resource name. Empty for a change of the workspace's sealing setting; `secrets/-`
+   * lists such changes.
    *
    * @generated from field: string secret = 5;
    */
   secret: string;
 
   /**
-   * The secret's uid: tells apart two lives of one name.
+   * The secret's uid, which distinguishes incarnations of one name.
    *
    * @generated from field: string uid = 6;
    */
   uid: string;
 
   /**
-   * The version that the change added or was made to, or that the binding names; or 0.
+   * The version that the change added or affected, or that the binding pins; otherwise 0.
    *
    * @generated from field: uint32 version = 7;
    */
   version: number;
 
   /**
-   * The names of the fields that changed. `current_version` is among them where another
-   * version became the current one: so a `value` without it waits to be restored.
+   * The names of the fields that changed. They include `current_version` if another version became
+   * current; a new `value` without it is not current yet.
    *
    * @generated from field: repeated string changed_fields = 8;
    */
@@ -2161,36 +2153,36 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   newAllowedHosts: string[];
 
   /**
-   * The referrer, for ACTION_BOUND and ACTION_UNBOUND; the referrers that lost
-   * the secret (the first 10), for ACTION_FORCE_DELETED.
+   * The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
+   * secret, for ACTION_FORCE_DELETED.
    *
    * @generated from field: repeated string referrers = 15;
    */
   referrers: string[];
 
   /**
-   * Why, in the words of who made the change.
+   * The reason that the caller gave.
    *
    * @generated from field: string reason = 16;
    */
   reason: string;
 
   /**
-   * The id of the request that made the change, as in the server's logs.
+   * The ID of the request that made the change, as in the server's log.
    *
    * @generated from field: string request_id = 17;
    */
   requestId: string;
 
   /**
-   * The rotation period before the change; set if it changed and there was one.
+   * The rotation period before the change. Set if it changed and there was one.
    *
    * @generated from field: google.protobuf.Duration old_rotation_period = 18;
    */
   oldRotationPeriod?: Duration | undefined;
 
   /**
-   * The rotation period after the change; set if it changed and there is one.
+   * The rotation period after the change. Set if it changed and there is one.
    *
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
@@ -2212,21 +2204,21 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
   oldChains: string[];
 
   /**
-   * Why the key that the change added is weak; empty unless it is.
+   * The reason for a weak key that the change added. Empty otherwise.
    *
    * @generated from field: string weak_reason = 30;
    */
   weakReason: string;
 
   /**
-   * The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+   * The previous minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
    *
    * @generated from field: uint64 old_min_cost = 40;
    */
   oldMinCost: bigint;
 
   /**
-   * The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+   * The new minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
    *
    * @generated from field: uint64 new_min_cost = 41;
    */
@@ -2234,8 +2226,8 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
 };
 
 /**
- * A SecretChange is one entry of the change log. Entries are never altered and
- * outlive the secret. They hold no value, in no form.
+ * A SecretChange is an entry of the change log. Entries are never altered, remain after the secret
+ * is deleted, and never contain a value in any form.
  *
  * @generated from message keyward.vault.v1.SecretChange
  */
@@ -2255,44 +2247,44 @@ export declare type SecretChangeJson = {
   time?: TimestampJson;
 
   /**
-   * Who made it.
+   * The principal that made it.
    *
    * @generated from field: keyward.vault.v1.Actor actor = 3;
    */
   actor?: ActorJson;
 
   /**
-   * What was done.
+   * The kind of change.
    *
    * @generated from field: keyward.vault.v1.SecretChange.Action action = 4;
    */
   action?: SecretChange_ActionJson;
 
   /**
-   * The secret's resource name. Empty for a change of the workspace's sealing setting, which is
-   * listed with `secrets/-`.
+   * The secret's resource name. Empty for a change of the workspace's sealing setting; `secrets/-`
+   * lists such changes.
    *
    * @generated from field: string secret = 5;
    */
   secret?: string;
 
   /**
-   * The secret's uid: tells apart two lives of one name.
+   * The secret's uid, which distinguishes incarnations of one name.
    *
    * @generated from field: string uid = 6;
    */
   uid?: string;
 
   /**
-   * The version that the change added or was made to, or that the binding names; or 0.
+   * The version that the change added or affected, or that the binding pins; otherwise 0.
    *
    * @generated from field: uint32 version = 7;
    */
   version?: number;
 
   /**
-   * The names of the fields that changed. `current_version` is among them where another
-   * version became the current one: so a `value` without it waits to be restored.
+   * The names of the fields that changed. They include `current_version` if another version became
+   * current; a new `value` without it is not current yet.
    *
    * @generated from field: repeated string changed_fields = 8;
    */
@@ -2341,36 +2333,36 @@ export declare type SecretChangeJson = {
   newAllowedHosts?: string[];
 
   /**
-   * The referrer, for ACTION_BOUND and ACTION_UNBOUND; the referrers that lost
-   * the secret (the first 10), for ACTION_FORCE_DELETED.
+   * The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
+   * secret, for ACTION_FORCE_DELETED.
    *
    * @generated from field: repeated string referrers = 15;
    */
   referrers?: string[];
 
   /**
-   * Why, in the words of who made the change.
+   * The reason that the caller gave.
    *
    * @generated from field: string reason = 16;
    */
   reason?: string;
 
   /**
-   * The id of the request that made the change, as in the server's logs.
+   * The ID of the request that made the change, as in the server's log.
    *
    * @generated from field: string request_id = 17;
    */
   requestId?: string;
 
   /**
-   * The rotation period before the change; set if it changed and there was one.
+   * The rotation period before the change. Set if it changed and there was one.
    *
    * @generated from field: google.protobuf.Duration old_rotation_period = 18;
    */
   oldRotationPeriod?: DurationJson;
 
   /**
-   * The rotation period after the change; set if it changed and there is one.
+   * The rotation period after the change. Set if it changed and there is one.
    *
    * @generated from field: google.protobuf.Duration new_rotation_period = 19;
    */
@@ -2392,21 +2384,21 @@ export declare type SecretChangeJson = {
   oldChains?: string[];
 
   /**
-   * Why the key that the change added is weak; empty unless it is.
+   * The reason for a weak key that the change added. Empty otherwise.
    *
    * @generated from field: string weak_reason = 30;
    */
   weakReason?: string;
 
   /**
-   * The least iterations of derivations before, for ACTION_PURPOSE_REPLACED.
+   * The previous minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
    *
    * @generated from field: uint64 old_min_cost = 40;
    */
   oldMinCost?: string;
 
   /**
-   * The least iterations of derivations after, for ACTION_PURPOSE_REPLACED.
+   * The new minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
    *
    * @generated from field: uint64 new_min_cost = 41;
    */
@@ -2420,7 +2412,7 @@ export declare type SecretChangeJson = {
 export declare const SecretChangeSchema: GenMessage<SecretChange, {jsonType: SecretChangeJson}>;
 
 /**
- * What was done.
+ * The kind of change.
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
@@ -2454,7 +2446,7 @@ export enum SecretChange_Action {
   DELETED = 3,
 
   /**
-   * The secret was deleted by a super admin although it was in use.
+   * A super admin deleted the secret although it was in use.
    *
    * @generated from enum value: ACTION_FORCE_DELETED = 4;
    */
@@ -2468,14 +2460,14 @@ export enum SecretChange_Action {
   BOUND = 5,
 
   /**
-   * A workload gave a binding up.
+   * A workload released a binding.
    *
    * @generated from enum value: ACTION_UNBOUND = 6;
    */
   UNBOUND = 6,
 
   /**
-   * A version was made current again; `version` names it here and below.
+   * A version was made current again. Here and below, `version` is its number.
    *
    * @generated from enum value: ACTION_VERSION_RESTORED = 7;
    */
@@ -2503,22 +2495,22 @@ export enum SecretChange_Action {
   VERSION_DESTROYED = 10,
 
   /**
-   * The purpose of a KEY was sealed by its first use; `chains` names it.
+   * The first use of a KEY sealed its purpose, which is in `chains`.
    *
    * @generated from enum value: ACTION_PURPOSE_SEALED = 11;
    */
   PURPOSE_SEALED = 11,
 
   /**
-   * A super admin replaced the purpose of a KEY; `chains` names the new one.
+   * A super admin replaced the purpose of a KEY. `chains` contains the new purpose.
    *
    * @generated from enum value: ACTION_PURPOSE_REPLACED = 12;
    */
   PURPOSE_REPLACED = 12,
 
   /**
-   * The secret was refused a purpose or a value, since another secret of the workspace has
-   * equal bytes and another purpose.
+   * A purpose or value was refused because another secret of the workspace has equal bytes and
+   * another purpose.
    *
    * @generated from enum value: ACTION_EQUAL_VALUE_REFUSED = 13;
    */
@@ -2540,7 +2532,7 @@ export enum SecretChange_Action {
 }
 
 /**
- * What was done.
+ * The kind of change.
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
@@ -2552,13 +2544,13 @@ export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CRE
 export declare const SecretChange_ActionSchema: GenEnum<SecretChange_Action, SecretChange_ActionJson>;
 
 /**
- * An Actor is who made a change, as the server authenticated them.
+ * An Actor is the authenticated principal that made a change.
  *
  * @generated from message keyward.vault.v1.Actor
  */
 export declare type Actor = Message<"keyward.vault.v1.Actor"> & {
   /**
-   * The issuer and subject of a token, or a SPIFFE id.
+   * The issuer and subject of a token, or a SPIFFE ID.
    *
    * @generated from field: string subject = 1;
    */
@@ -2572,14 +2564,14 @@ export declare type Actor = Message<"keyward.vault.v1.Actor"> & {
   roles: string[];
 
   /**
-   * How the caller was authenticated: `oidc` or `mtls`.
+   * How the caller authenticated: `oidc` or `mtls`.
    *
    * @generated from field: string authentication = 3;
    */
   authentication: string;
 
   /**
-   * The network address the request came from.
+   * The network address of the caller.
    *
    * @generated from field: string address = 4;
    */
@@ -2587,13 +2579,13 @@ export declare type Actor = Message<"keyward.vault.v1.Actor"> & {
 };
 
 /**
- * An Actor is who made a change, as the server authenticated them.
+ * An Actor is the authenticated principal that made a change.
  *
  * @generated from message keyward.vault.v1.Actor
  */
 export declare type ActorJson = {
   /**
-   * The issuer and subject of a token, or a SPIFFE id.
+   * The issuer and subject of a token, or a SPIFFE ID.
    *
    * @generated from field: string subject = 1;
    */
@@ -2607,14 +2599,14 @@ export declare type ActorJson = {
   roles?: string[];
 
   /**
-   * How the caller was authenticated: `oidc` or `mtls`.
+   * How the caller authenticated: `oidc` or `mtls`.
    *
    * @generated from field: string authentication = 3;
    */
   authentication?: string;
 
   /**
-   * The network address the request came from.
+   * The network address of the caller.
    *
    * @generated from field: string address = 4;
    */
@@ -2628,7 +2620,7 @@ export declare type ActorJson = {
 export declare const ActorSchema: GenMessage<Actor, {jsonType: ActorJson}>;
 
 /**
- * What a secret may be used for. Fixed when the secret is created.
+ * The class of a secret, fixed when the secret is created.
  *
  * @generated from enum keyward.vault.v1.Usage
  */
@@ -2641,33 +2633,33 @@ export enum Usage {
   UNSPECIFIED = 0,
 
   /**
-   * Key material. Its bytes feed ciphers, MACs, digests and key derivations
-   * only and reach no output in any other way.
+   * Key material. Its bytes reach an output only through ciphers, MACs, digests, signatures, and
+   * key derivations.
    *
    * @generated from enum value: USAGE_KEY = 1;
    */
   KEY = 1,
 
   /**
-   * A parameter such as a static IV or a salt. Public by declaration: it may
-   * become visible in what is sent to a partner.
+   * A parameter such as a static IV or a salt. Treated as public: it may be visible in messages to
+   * a partner.
    *
    * @generated from enum value: USAGE_PARAMETER = 2;
    */
   PARAMETER = 2,
 
   /**
-   * A header, query or body value that is sent as it is, but only to the hosts and ports
-   * in `allowed_hosts`.
+   * A header, query, or body value that is sent unencrypted, but only to the hosts and ports in
+   * `allowed_hosts`.
    *
    * @generated from enum value: USAGE_CREDENTIAL = 3;
    */
   CREDENTIAL = 3,
 
   /**
-   * Key material that what is sent gives away, because a partner uses its beginning as the
-   * IV (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be
-   * read does not hold for it. Only a super admin may create such a secret, with a reason.
+   * Key material that messages reveal, because a partner uses its beginning as the IV
+   * (Iv.SOURCE_KEY_PREFIX): senders can compute it. The promise that a value cannot be read does
+   * not apply. Only a super admin may create such a secret, with a reason.
    *
    * @generated from enum value: USAGE_EXPOSED_KEY = 4;
    */
@@ -2675,7 +2667,7 @@ export enum Usage {
 }
 
 /**
- * What a secret may be used for. Fixed when the secret is created.
+ * The class of a secret, fixed when the secret is created.
  *
  * @generated from enum keyward.vault.v1.Usage
  */
@@ -2687,7 +2679,7 @@ export declare type UsageJson = "USAGE_UNSPECIFIED" | "USAGE_KEY" | "USAGE_PARAM
 export declare const UsageSchema: GenEnum<Usage, UsageJson>;
 
 /**
- * How far the purpose of a KEY is decided.
+ * The states of the purpose of a KEY.
  *
  * @generated from enum keyward.vault.v1.PurposeState
  */
@@ -2700,22 +2692,23 @@ export enum PurposeState {
   UNSPECIFIED = 0,
 
   /**
-   * Nothing uses the KEY, so that its next binding may claim any purpose.
+   * Nothing uses the KEY. Its next binding may claim any purpose.
    *
    * @generated from enum value: PURPOSE_STATE_UNCLAIMED = 1;
    */
   UNCLAIMED = 1,
 
   /**
-   * Endpoints are bound that all use the KEY for this purpose, or its owner stated it; no
-   * message was made or opened yet. Unless it was stated, the claim ends with the bindings.
+   * Endpoints are bound that use the KEY for this purpose, or its owner stated it, but no message
+   * has been encrypted or decrypted yet. Unless the purpose was stated, the claim ends with the
+   * bindings.
    *
    * @generated from enum value: PURPOSE_STATE_CLAIMED = 2;
    */
   CLAIMED = 2,
 
   /**
-   * The KEY was used for this purpose and serves no other as long as the secret exists.
+   * The KEY was used for this purpose and serves no other purpose while the secret exists.
    *
    * @generated from enum value: PURPOSE_STATE_SEALED = 3;
    */
@@ -2739,7 +2732,7 @@ export enum PurposeState {
 }
 
 /**
- * How far the purpose of a KEY is decided.
+ * The states of the purpose of a KEY.
  *
  * @generated from enum keyward.vault.v1.PurposeState
  */
@@ -2751,7 +2744,7 @@ export declare type PurposeStateJson = "PURPOSE_STATE_UNSPECIFIED" | "PURPOSE_ST
 export declare const PurposeStateSchema: GenEnum<PurposeState, PurposeStateJson>;
 
 /**
- * What may be done with a version of a secret.
+ * The states of a version of a secret.
  *
  * @generated from enum keyward.vault.v1.VersionState
  */
@@ -2778,7 +2771,7 @@ export enum VersionState {
   DISABLED = 2,
 
   /**
-   * The value is gone for good. Nothing leads out of this state.
+   * The value is permanently erased. The state is final.
    *
    * @generated from enum value: VERSION_STATE_DESTROYED = 3;
    */
@@ -2786,7 +2779,7 @@ export enum VersionState {
 }
 
 /**
- * What may be done with a version of a secret.
+ * The states of a version of a secret.
  *
  * @generated from enum keyward.vault.v1.VersionState
  */

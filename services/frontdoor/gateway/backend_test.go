@@ -26,9 +26,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	"github.com/keyward/keyward/pkg/gateway"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // canary stands for a secret that was put where it does not belong.

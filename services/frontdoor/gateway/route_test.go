@@ -7,9 +7,9 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/keyward/keyward/pkg/gateway"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 const (

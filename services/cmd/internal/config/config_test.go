@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/config"
+	"github.com/keyward/keyward/services/cmd/internal/config"
 )
 
 type settings struct {

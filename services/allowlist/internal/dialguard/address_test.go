@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/dialguard"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 // own is the machine's address in these tests: one that would pass otherwise.

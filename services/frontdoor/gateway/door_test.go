@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/gateway"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // serve sends a request through a handler without a network.

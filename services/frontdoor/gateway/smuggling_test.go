@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/gateway"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // rawTLS sends bytes over TLS and returns the answers until the server closes the

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/client"
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 )
 
 // metadataPrevious is where a refusal names the versions before.
@@ -30,8 +30,8 @@ func (e *UnusableError) Unwrap() error { return e.Err }
 
 // describe returns the error of a call, an [*UnusableError] if that is what it means.
 func describe(err error) error {
-	if !client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED) &&
-		!client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED) {
+	if !client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED) &&
+		!client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED) {
 		return err
 	}
 	e := (*client.Error)(nil)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/client"
-	"github.com/keyward/keyward/pkg/client/internal/pause"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -55,7 +54,7 @@ func (c *Cache) Run(ctx context.Context) {
 		if heard {
 			wait = firstPause
 		}
-		if !pause.For(ctx, pause.About(wait)) {
+		if !pause(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, lastPause)

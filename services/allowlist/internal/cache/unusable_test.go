@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keyward/keyward/pkg/client"
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 )
 
 func unusable(t testing.TB, reason, previous string) error {
@@ -93,7 +93,7 @@ func TestOtherRefusalsStayAsTheyAre(t *testing.T) {
 			t.Errorf("describe(%v) = %v", err, got)
 		}
 	}
-	if reason := vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED; !client.HasReason(describe(unusable(t, "VERSION_DISABLED", "")), reason) {
+	if reason := commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED; !client.HasReason(describe(unusable(t, "VERSION_DISABLED", "")), reason) {
 		t.Error("the reason of a disabled version is lost")
 	}
 }

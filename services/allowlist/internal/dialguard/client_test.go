@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyward/keyward/pkg/dialguard"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 // A partner is an HTTPS server that counts its callers.

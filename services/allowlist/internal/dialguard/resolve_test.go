@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/dialguard"
+	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
 // everything resolves each name to one address.

@@ -10,10 +10,10 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/auth"
-	"github.com/keyward/keyward/pkg/gateway"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/pkg/telemetry"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // vault tells who calls: the subject in the description, the address and the request id

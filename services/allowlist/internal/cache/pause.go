@@ -1,0 +1,23 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// pause waits between a half of d and d, by chance, so that replicas that lost the vault
+// together do not come back together. It reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	timer := time.NewTimer(d/2 + time.Duration(binary.BigEndian.Uint64(random[:])%uint64(d/2)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
