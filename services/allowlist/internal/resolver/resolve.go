@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/keyward/keyward/pkg/client/cache"
@@ -28,7 +27,7 @@ type Want struct {
 	// a message.
 	Purpose string
 	Seal    bool
-	// Fresh asks the vault, whatever is cached.
+	// Fresh asks the vault, whatever is cached, for this want and those resolved with it.
 	Fresh bool
 	// To is where a credential is sent.
 	To destination.Destination
@@ -88,20 +87,26 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-// resolveEach returns a key or an error for each want.
+// resolveEach returns a key or an error for each want. It asks the cache once for each.
 func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
-	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
-	var calls sync.WaitGroup
+	refs := make([]cache.Ref, len(wants))
 	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok && !want.Fresh {
-			keys[i], failures[i] = want.take(kept)
+		refs[i] = want.ref()
+	}
+	resolve := v.cache.ResolveAll
+	if slices.ContainsFunc(wants, func(w Want) bool { return w.Fresh }) {
+		resolve = v.cache.Fresh
+	}
+	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
+	for i, got := range resolve(ctx, refs) {
+		if got.Err != nil {
+			failures[i] = translate(ctx, "resolve", got.Err)
 			continue
 		}
-		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
+		keys[i], failures[i] = wants[i].take(got.Value)
 	}
-	calls.Wait()
 	return keys, failures
 }
 
@@ -173,18 +178,6 @@ func (v *Vault) welcome(want Want, previous []Previous) []uint32 {
 // withdrawn reports whether a version was refused for its own sake.
 func withdrawn(err error) bool {
 	return fault.Is(err, ReasonVersionDisabled) || fault.Is(err, ReasonVersionDestroyed) || fault.Is(err, ReasonVersionNotFound)
-}
-
-func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	resolve := v.cache.Resolve
-	if want.Fresh {
-		resolve = v.cache.Fresh
-	}
-	got, err := resolve(ctx, want.ref())
-	if err != nil {
-		return Key{}, translate(ctx, "resolve", err)
-	}
-	return want.take(got)
 }
 
 // ref returns what the vault is asked about.

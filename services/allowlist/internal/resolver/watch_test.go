@@ -290,3 +290,47 @@ func TestSecretThatIsGoneIsTold(t *testing.T) {
 		t.Error("nothing is told to be gone in time")
 	}
 }
+
+func TestCacheIsAskedOncePerKey(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.watched(t)
+	wants := []resolver.Want{want("a"), want("b")}
+	for _, tt := range []struct {
+		name  string
+		delta map[string]float64
+	}{
+		{name: "when neither key is in memory", delta: map[string]float64{"misses": 2}},
+		{name: "when both keys are in memory", delta: map[string]float64{"hits": 2}},
+	} {
+		before := b.lookups(t)
+		keys, err := b.vault.ResolveLive(t.Context(), wants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resolver.Zero(keys...)
+		for outcome, after := range b.lookups(t) {
+			if got := after - before[outcome]; got != tt.delta[outcome] {
+				t.Errorf("%s, ResolveLive makes %v lookups that are %s, want %v", tt.name, got, outcome, tt.delta[outcome])
+			}
+		}
+	}
+}
+
+// lookups returns how often the cache was asked, by the outcome.
+func (b *bench) lookups(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string]float64)
+	for _, f := range families {
+		for _, outcome := range []string{"hits", "misses"} {
+			if f.GetName() == "keyward_key_cache_"+outcome+"_total" {
+				counts[outcome] = f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+	}
+	return counts
+}
