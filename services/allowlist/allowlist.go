@@ -48,9 +48,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
@@ -194,7 +194,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	vault, err := resolver.New(a.conn, resolver.Freshness{
+	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 		// The watch begins when the registry is there.
 		Deleted:   func(secret, uid string) { a.endpoints.Gone(secret, uid) },
@@ -241,7 +241,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 }
 
 // answer completes the parts and makes what answers requests of them.
-func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
+func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
 	if parts.Failures, err = usage.NewFailures(); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ var layers = []layer{
 	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/finding", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
 	{"what the compiler stands on knows bytes only", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
-	{"the resolver is the vault's client", []string{"services/allowlist/internal/resolver"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},
+	{"the resolver is the vault's client", []string{"services/allowlist/internal/vaultclient"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist's door", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
 	{"the console is files, and knows of nothing", []string{"services/console"}, nil},

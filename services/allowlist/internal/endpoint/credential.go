@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/destination"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A Credential refers to a secret that is sent as it is. The zero Credential is none.
@@ -79,21 +79,21 @@ func (u Use) destination() string {
 }
 
 // key reports whether the use is that of a KEY, which has a purpose.
-func (u Use) key() bool { return u.usage() == resolver.UsageKey }
+func (u Use) key() bool { return u.usage() == vaultclient.UsageKey }
 
 // unreported reports whether the use is that of a KEY, saved before purposes were kept.
 func (u Use) unreported() bool { return u.key() && u.Chains == "" }
 
-func (u Use) usage() resolver.Usage {
+func (u Use) usage() vaultclient.Usage {
 	switch {
 	case u.credential():
-		return resolver.UsageCredential
+		return vaultclient.UsageCredential
 	case u.Parameter:
-		return resolver.UsageParameter
+		return vaultclient.UsageParameter
 	case u.Exposed:
-		return resolver.UsageExposedKey
+		return vaultclient.UsageExposedKey
 	default:
-		return resolver.UsageKey
+		return vaultclient.UsageKey
 	}
 }
 

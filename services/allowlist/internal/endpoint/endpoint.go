@@ -43,7 +43,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A State says what may be done with an endpoint.
@@ -154,7 +154,7 @@ type Encryption struct {
 }
 
 // FactsOf returns what the vault tells of a version of a secret, and whether it was asked.
-type FactsOf func(secret string, version uint32) (resolver.Facts, bool)
+type FactsOf func(secret string, version uint32) (vaultclient.Facts, bool)
 
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }

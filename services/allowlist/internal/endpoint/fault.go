@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // The reasons of the registry's own refusals; errors.proto explains them.
@@ -66,7 +66,7 @@ func tooSoon(wait time.Duration) error {
 }
 
 func secretGone() error {
-	return fault.New(fault.NotFound, resolver.ReasonSecretNotFound,
+	return fault.New(fault.NotFound, vaultclient.ReasonSecretNotFound,
 		"a secret that the endpoint refers to is gone; save what refers to it again")
 }
 

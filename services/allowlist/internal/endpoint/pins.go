@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // # Pinned versions
@@ -78,10 +78,10 @@ func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid s
 	}
 	b, err := r.bind(ctx, use, e.Name, e.Operation) // to repeat a binding changes nothing
 	switch {
-	case fault.Is(err, resolver.ReasonVersionNotFound):
+	case fault.Is(err, vaultclient.ReasonVersionNotFound):
 		_, err := r.restore(ctx, e, ref) // the endpoint goes on to refer to the secret
 		return "", false, err
-	case fault.Is(err, resolver.ReasonVersionDisabled), fault.Is(err, resolver.ReasonVersionDestroyed):
+	case fault.Is(err, vaultclient.ReasonVersionDisabled), fault.Is(err, vaultclient.ReasonVersionDestroyed):
 		return ref.VersionUID, true, nil
 	case err != nil:
 		return "", false, fmt.Errorf("ask for pinned version: %w", err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // Probe returns what the vault tells of the keys of an endpoint as it would be saved, of which
@@ -48,7 +48,7 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 
 // probe asks the vault for all uses, and fails with all that it refuses.
 func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) (FactsOf, error) {
-	told := make(map[Use]resolver.Binding, len(uses))
+	told := make(map[Use]vaultclient.Binding, len(uses))
 	wrong := finding.Merge(p.by.Wrong)
 	for _, use := range uses {
 		b, err := r.vault.Probe(ctx, s.asked(use, p.name, p.operation))

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A grant is a binding as a comparison sees it.
@@ -113,7 +113,7 @@ type comparison struct {
 
 // ends reports whether an error is one that everything after it would meet, too.
 func ends(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || fault.Is(err, resolver.ReasonVaultUnavailable)
+	return ctx.Err() != nil || fault.Is(err, vaultclient.ReasonVaultUnavailable)
 }
 
 // reconcileBindings goes through the bindings of all workspaces, gives up those that
@@ -202,7 +202,7 @@ func (r *Registry) forgetUnbound(ctx context.Context, found comparison, kept map
 }
 
 // needed reports whether an intent, the queue, or the referrer knows a binding.
-func (r *Registry) needed(ctx context.Context, secret string, b resolver.Binding) (bool, error) {
+func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Binding) (bool, error) {
 	name, err := ParseName(b.Referrer)
 	if err != nil {
 		return false, nil //nolint:nilerr // what is not an endpoint needs nothing
@@ -339,8 +339,8 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	}
 	b, err := r.bindAgain(ctx, reference.Use, e)
 	switch {
-	case fault.Is(err, resolver.ReasonSecretNotFound), fault.Is(err, resolver.ReasonUsageNotAllowed),
-		fault.Is(err, resolver.ReasonHostNotAllowed), fault.Is(err, resolver.ReasonKeyPurposeFixed), fault.Is(err, resolver.ReasonKeyNotShared):
+	case fault.Is(err, vaultclient.ReasonSecretNotFound), fault.Is(err, vaultclient.ReasonUsageNotAllowed),
+		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared):
 		// A usage and a purpose never change: a secret of another one is another life of
 		// the name, or was taken for something else while nothing was bound.
 		return r.lose(ctx, e, reference)
@@ -349,7 +349,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	}
 	// A save may have replaced the operation meanwhile, and a secret of the same
 	// name may be another one: then this binding is not needed.
-	needed, err := r.needed(ctx, reference.Secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
+	needed, err := r.needed(ctx, reference.Secret, vaultclient.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
 	if err != nil || needed {
 		return BoundAgain, err
 	}

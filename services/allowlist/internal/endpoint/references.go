@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A LinkState says whether a reference and a binding belong together.
@@ -62,7 +62,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 	if err != nil {
 		return err
 	}
-	bindings := make(map[string][]resolver.Binding)
+	bindings := make(map[string][]vaultclient.Binding)
 	for _, workspace := range workspaces {
 		held, err := r.bindings(ctx, workspace)
 		if err != nil {
@@ -125,7 +125,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 }
 
 // linksOf tells the links of one secret. Bound is the state of references that are bound.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, bound LinkState, tell func(Link)) error {
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []vaultclient.Binding, bound LinkState, tell func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -168,11 +168,11 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 }
 
 // bindings returns the bindings in a workspace that are this allowlist's.
-func (r *Registry) bindings(ctx context.Context, workspace string) ([]resolver.Binding, error) {
+func (r *Registry) bindings(ctx context.Context, workspace string) ([]vaultclient.Binding, error) {
 	all, err := r.vault.Bindings(ctx, workspace)
 	if err != nil {
 		return nil, fmt.Errorf("list bindings: %w", err)
 	}
-	others := func(b resolver.Binding) bool { return b.Holder != r.holder }
+	others := func(b vaultclient.Binding) bool { return b.Holder != r.holder }
 	return slices.DeleteFunc(all, others), nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/search"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
@@ -30,7 +30,7 @@ type Options struct {
 	Store   kv.Store
 	Log     *changelog.Log
 	Replays *replay.Ledger
-	Vault   *resolver.Vault
+	Vault   *vaultclient.Vault
 	// Holder is who the vault knows this allowlist as. Bindings of others are left alone.
 	Holder string
 	Logger *slog.Logger
@@ -67,7 +67,7 @@ type Registry struct {
 	kv      kv.Store
 	log     *changelog.Log
 	replays *replay.Ledger
-	vault   *resolver.Vault
+	vault   *vaultclient.Vault
 	holder  string
 	logger  *slog.Logger
 	now     func() time.Time

@@ -11,7 +11,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // Earlier releases recorded no purposes and no ports, so the bindings of the endpoints they saved
@@ -71,7 +71,7 @@ func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Ref
 			continue // what is not bound is bound again with its port
 		}
 		b, err := r.bindReported(ctx, e, ref.Use)
-		if fault.Is(err, resolver.ReasonHostNotAllowed) {
+		if fault.Is(err, vaultclient.ReasonHostNotAllowed) {
 			return ref.Secret, nil
 		}
 		if err != nil {
@@ -110,10 +110,10 @@ func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []
 }
 
 // bindReported binds a use again under the endpoint's operation.
-func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (resolver.Binding, error) {
+func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (vaultclient.Binding, error) {
 	b, err := r.bindAgain(ctx, use, e)
 	if err != nil {
-		return resolver.Binding{}, fmt.Errorf("report purpose or port: %w", err)
+		return vaultclient.Binding{}, fmt.Errorf("report purpose or port: %w", err)
 	}
 	return b, nil
 }

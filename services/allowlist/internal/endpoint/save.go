@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // # The life of a save
@@ -205,7 +205,7 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 // bindAll binds what is used. It fails with all that is wrong with the save: what was
 // found before, what the vault refuses, and what the keys have against the configuration.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
-	bound := make(map[Use]resolver.Binding, len(uses))
+	bound := make(map[Use]vaultclient.Binding, len(uses))
 	wrong := finding.Merge(s.by.Wrong)
 	for _, use := range uses {
 		b, err := r.vault.Bind(ctx, next.asked(use, s.name, s.operation))
@@ -234,19 +234,19 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 }
 
 // toldOf returns what was told of keys when they were bound.
-func toldOf(bound map[Use]resolver.Binding) FactsOf {
-	return func(secret string, version uint32) (resolver.Facts, bool) {
+func toldOf(bound map[Use]vaultclient.Binding) FactsOf {
+	return func(secret string, version uint32) (vaultclient.Facts, bool) {
 		for use, b := range bound {
 			if use.Secret == secret && use.Version == version {
 				return b.Facts, true
 			}
 		}
-		return resolver.Facts{}, false
+		return vaultclient.Facts{}, false
 	}
 }
 
 // asked returns what the vault is asked for a use of the endpoint as it will be.
-func (s Settings) asked(u Use, name Name, operation string) resolver.Use {
+func (s Settings) asked(u Use, name Name, operation string) vaultclient.Use {
 	asked := u.asked(name, operation)
 	if s.Encryption.KeyBytes != nil && u.key() {
 		asked.KeyBytes = s.Encryption.KeyBytes(u.Secret, u.Version)
@@ -260,13 +260,13 @@ func refusal(err error) bool {
 	return ok && f.Kind != fault.Unavailable
 }
 
-func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
+func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (vaultclient.Binding, error) {
 	return r.vault.Bind(ctx, use.asked(name, operation))
 }
 
 // asked returns what the vault is asked for.
-func (u Use) asked(name Name, operation string) resolver.Use {
-	return resolver.Use{
+func (u Use) asked(name Name, operation string) vaultclient.Use {
+	return vaultclient.Use{
 		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner), Port: u.Port,
 		Chains: u.chains(), Cost: u.Cost, Conflicting: u.Conflicting,
 		Referrer: name.String(), Operation: operation,
@@ -358,7 +358,7 @@ func readIntent(reader kv.Reader, operation string) (intent, error) {
 func placed(err error, use Use, places Places) error {
 	f, _ := fault.From(err)
 	fields := places.of(use)
-	if len(fields) == 0 && f.Reason == resolver.ReasonHostNotAllowed {
+	if len(fields) == 0 && f.Reason == vaultclient.ReasonHostNotAllowed {
 		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+use.destination()+" to their allowed_hosts")
 	}
 	for _, field := range fields {
@@ -370,21 +370,21 @@ func placed(err error, use Use, places Places) error {
 // wanted says what a reference must be that the vault refuses.
 func wanted(refused fault.Reason, use Use) string {
 	switch refused {
-	case resolver.ReasonSecretNotFound:
+	case vaultclient.ReasonSecretNotFound:
 		return "must be a secret that exists"
-	case resolver.ReasonVersionNotFound:
+	case vaultclient.ReasonVersionNotFound:
 		return "must be a version that exists"
-	case resolver.ReasonVersionDisabled, resolver.ReasonVersionDestroyed:
+	case vaultclient.ReasonVersionDisabled, vaultclient.ReasonVersionDestroyed:
 		return "must be a version that is enabled"
-	case resolver.ReasonUsageNotAllowed:
+	case vaultclient.ReasonUsageNotAllowed:
 		return "must be a secret of usage " + use.usage().String()
-	case resolver.ReasonHostNotAllowed:
+	case vaultclient.ReasonHostNotAllowed:
 		return "must be a credential that may be sent to the endpoint's host and port: add " + use.destination() + " to its allowed_hosts"
-	case resolver.ReasonKeyPurposeFixed:
+	case vaultclient.ReasonKeyPurposeFixed:
 		return "must be another secret: this one serves another purpose"
-	case resolver.ReasonKeyPurposeUnknown:
+	case vaultclient.ReasonKeyPurposeUnknown:
 		return "must be another secret: what this one is used for was never recorded"
-	case resolver.ReasonKeyNotShared:
+	case vaultclient.ReasonKeyNotShared:
 		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host, or of other senders"
 	default:
 		return "must refer to a secret that can be used so"

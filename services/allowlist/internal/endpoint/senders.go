@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // differing remembers the KEY secrets whose endpoints have different senders.
@@ -133,7 +133,7 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 // is not done. A KEY that none of the endpoints is bound to is not shared.
 func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (shared, bound bool, err error) {
 	bindings, err := r.vault.BindingsOf(ctx, secret)
-	if fault.Is(err, resolver.ReasonSecretNotFound) {
+	if fault.Is(err, vaultclient.ReasonSecretNotFound) {
 		return false, false, nil
 	}
 	if err != nil {
@@ -168,12 +168,12 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 
 // bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the
 // endpoint. What became of a version that the use names does not matter.
-func (r *Registry) bindAgain(ctx context.Context, use Use, e Endpoint) (resolver.Binding, error) {
+func (r *Registry) bindAgain(ctx context.Context, use Use, e Endpoint) (vaultclient.Binding, error) {
 	if use.credential() {
 		use.Port = e.URL.Destination().Port
 	}
 	b, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
+	if fault.Is(err, vaultclient.ReasonVersionNotFound) || fault.Is(err, vaultclient.ReasonVersionDisabled) || fault.Is(err, vaultclient.ReasonVersionDestroyed) {
 		use.Version = 0
 		b, err = r.bind(ctx, use, e.Name, e.Operation)
 	}
@@ -181,8 +181,8 @@ func (r *Registry) bindAgain(ctx context.Context, use Use, e Endpoint) (resolver
 }
 
 // dropUnneeded gives up a binding that was repeated if a save replaced its operation meanwhile.
-func (r *Registry) dropUnneeded(ctx context.Context, secret string, b resolver.Binding, e Endpoint) error {
-	needed, err := r.needed(ctx, secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
+func (r *Registry) dropUnneeded(ctx context.Context, secret string, b vaultclient.Binding, e Endpoint) error {
+	needed, err := r.needed(ctx, secret, vaultclient.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
 	if err != nil || needed {
 		return err
 	}

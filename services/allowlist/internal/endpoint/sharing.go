@@ -8,7 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // # Keys and senders
@@ -82,7 +82,7 @@ func (s *sharing) shared() map[string][]Name {
 
 // sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
 // not shared, and has other senders.
-func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
+func (r *Registry) sameSenders(s saving, bound map[Use]vaultclient.Binding) error {
 	var wrong []error
 	for use, b := range bound {
 		if !use.key() || b.Shared || r.senders == nil {
@@ -100,6 +100,6 @@ func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
 }
 
 func otherSenders() error {
-	return fault.New(fault.FailedPrecondition, resolver.ReasonKeyNotShared,
+	return fault.New(fault.FailedPrecondition, vaultclient.ReasonKeyNotShared,
 		"a referenced key serves endpoints with other senders; store another key, or ask a super admin to share this one")
 }

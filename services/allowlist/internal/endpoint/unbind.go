@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // batch is how many records one look into the store takes at most.
@@ -95,7 +95,7 @@ func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if fault.Is(err, resolver.ReasonVaultUnavailable) {
+			if fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 				return next, errors.Join(failures...) // so would be all the others
 			}
 			if !due.IsZero() && (next.IsZero() || due.Before(next)) {

@@ -41,8 +41,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // compiled is how many configurations are kept compiled.
@@ -58,7 +58,7 @@ const (
 // Options are what a server works with. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
-	Vault     *resolver.Vault
+	Vault     *vaultclient.Vault
 	Keys      *keyring.Keyring
 	// Store remembers what was answered.
 	Store kv.Store
@@ -78,7 +78,7 @@ type Options struct {
 // A Server encrypts and decrypts. It may be used from many goroutines.
 type Server struct {
 	endpoints *endpoint.Registry
-	vault     *resolver.Vault
+	vault     *vaultclient.Vault
 	tokens    tokens
 	now       func() time.Time
 	uses      *usage.Meter

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // loaded is all that one message needs.
@@ -19,13 +19,13 @@ type loaded struct {
 	credentials []endpoint.Credential
 	// keys are those of the references, each with the versions to try, and then the
 	// credentials.
-	keys   [][]resolver.Key
+	keys   [][]vaultclient.Key
 	pinned pin
 }
 
 // zero overwrites what was resolved.
 func (l loaded) zero() {
-	resolver.Zero(l.keys...)
+	vaultclient.Zero(l.keys...)
 	if l.pinned.exchange != nil {
 		wipe(*l.pinned.exchange)
 	}
@@ -104,13 +104,13 @@ func (s *Server) load(ctx context.Context, m Message, answer use, references fun
 // and versions that the endpoint needs: then the endpoint is switched off.
 func (s *Server) repair(ctx context.Context, e endpoint.Endpoint, err error) (again bool, failed error) {
 	var now endpoint.Endpoint
-	unbound := errors.Is(err, resolver.ErrNotBound)
+	unbound := errors.Is(err, vaultclient.ErrNotBound)
 	switch {
-	case fault.Is(err, resolver.ReasonSecretNotFound):
+	case fault.Is(err, vaultclient.ReasonSecretNotFound):
 		now, failed = s.endpoints.Lose(ctx, e)
 	case unbound:
 		now, failed = s.endpoints.Rebind(ctx, e)
-	case fault.Is(err, resolver.ReasonVersionNotFound):
+	case fault.Is(err, vaultclient.ReasonVersionNotFound):
 		now, failed = s.endpoints.LosePins(ctx, e)
 	default:
 		return false, err
@@ -159,10 +159,10 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 
 // wants returns the keys to resolve for the references of what goes out or came in. Where
 // one follows the current version, a version that the exchange pinned goes before.
-func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
-	wants := make([]resolver.Want, 0, len(l.references)+len(l.credentials))
+func (l loaded) wants(config *payload.Config, incoming bool) []vaultclient.Want {
+	wants := make([]vaultclient.Want, 0, len(l.references)+len(l.credentials))
 	for _, reference := range l.references {
-		want := resolver.Want{
+		want := vaultclient.Want{
 			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
 			VersionUID: l.endpoint.VersionUID(reference.Secret, reference.Version),
 			Usage:      l.usageOf(reference), Incoming: incoming, Purpose: reference.Purpose.Digest, Seal: true,
@@ -179,16 +179,16 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 }
 
 // usageOf returns the usage of a reference's secret.
-func (l loaded) usageOf(ref payload.Reference) resolver.Usage {
+func (l loaded) usageOf(ref payload.Reference) vaultclient.Usage {
 	switch ref.Usage {
 	case payload.ParameterUsage:
-		return resolver.UsageParameter
+		return vaultclient.UsageParameter
 	case payload.ExposedKeyUsage:
 		if l.endpoint.Exposes(ref.Secret) {
-			return resolver.UsageExposedKey
+			return vaultclient.UsageExposedKey
 		}
 	}
-	return resolver.UsageKey
+	return vaultclient.UsageKey
 }
 
 // config returns the endpoint's configuration, compiled.

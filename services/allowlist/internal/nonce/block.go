@@ -6,7 +6,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 const (
@@ -82,7 +82,7 @@ func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 }
 
 // add adds what the vault granted.
-func (b *block) add(bits int, granted resolver.Granted, now time.Time) {
+func (b *block) add(bits int, granted vaultclient.Granted, now time.Time) {
 	b.left += granted.Reserved
 	b.size, b.bits = b.left, bits
 	b.taken, b.granted = 0, now
@@ -93,7 +93,7 @@ func (b *block) add(bits int, granted resolver.Granted, now time.Time) {
 // refuse notes that the vault granted nothing. A budget that ends because of fewer random
 // bits takes back what was reserved under more.
 func (b *block) refuse(bits int, err error, now time.Time) {
-	if !fault.Is(err, resolver.ReasonNoncesExhausted) {
+	if !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 		b.again = now.Add(failedPause)
 		return
 	}

@@ -29,7 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // versions is how many versions of keys a ledger remembers.
@@ -42,8 +42,8 @@ type Key struct {
 	Version     uint32
 }
 
-// Reserve asks the vault for nonces, as [resolver.Vault.ReserveNonces] does.
-type Reserve func(context.Context, resolver.Nonces) (resolver.Granted, error)
+// Reserve asks the vault for nonces, as [vaultclient.Vault.ReserveNonces] does.
+type Reserve func(context.Context, vaultclient.Nonces) (vaultclient.Granted, error)
 
 // Options are what a [Ledger] works with. All are required.
 type Options struct {
@@ -168,7 +168,7 @@ func (l *Ledger) ask(b *block, key Key, bits int, values uint64, now time.Time) 
 	count := max(values, b.next(bits, l.ahead, now))
 	b.call = c
 	l.calls.Go(func() {
-		granted, err := l.reserve(l.background, resolver.Nonces{
+		granted, err := l.reserve(l.background, vaultclient.Nonces{
 			Secret: key.Secret, UID: key.UID, Version: key.Version, Bits: bits, Count: count,
 		})
 		l.settle(b, c, granted, err)
@@ -177,7 +177,7 @@ func (l *Ledger) ask(b *block, key Key, bits int, values uint64, now time.Time) 
 }
 
 // settle ends a call to the vault.
-func (l *Ledger) settle(b *block, c *call, granted resolver.Granted, err error) {
+func (l *Ledger) settle(b *block, c *call, granted vaultclient.Granted, err error) {
 	l.asked.WithLabelValues(outcome(err)).Inc()
 	b.mu.Lock()
 	defer b.mu.Unlock()

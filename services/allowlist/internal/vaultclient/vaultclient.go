@@ -1,4 +1,4 @@
-// Package resolver is the allowlist's way to the vault: it binds secrets, gives
+// Package vaultclient is the allowlist's way to the vault: it binds secrets, gives
 // bindings up, and resolves what is bound, over gRPC and with the allowlist's own identity.
 //
 // It is the only place of the allowlist that looks at gRPC status codes. What the
@@ -19,7 +19,7 @@
 // tells which versions were current and when they were replaced; [Vault.ResolveLive]
 // returns those that a [Want] still welcomes, next to the current one, or for what came in
 // without it while it is disabled or destroyed.
-package resolver
+package vaultclient
 
 import (
 	"context"

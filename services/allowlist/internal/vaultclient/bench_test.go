@@ -1,9 +1,9 @@
-package resolver_test
+package vaultclient_test
 
 import (
 	"testing"
 
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // BenchmarkResolveLive resolves two keys as each message does: from the cache, and from a vault
@@ -15,7 +15,7 @@ func BenchmarkResolveLive(b *testing.B) {
 			k.watched(b)
 			k.kept(b, want("a"))
 			k.kept(b, want("b"))
-			wants := []resolver.Want{want("a"), want("b")}
+			wants := []vaultclient.Want{want("a"), want("b")}
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range wants {
@@ -25,7 +25,7 @@ func BenchmarkResolveLive(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				resolver.Zero(keys...)
+				vaultclient.Zero(keys...)
 			}
 		})
 	}
