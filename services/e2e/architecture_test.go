@@ -31,7 +31,7 @@ var layers = []layer{
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
 	{"the vault's door", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the allowlist's api", []string{"services/allowlist/internal/api"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
-	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/finding", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
+	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/violation", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
 	{"what the compiler stands on knows bytes only", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
 	{"the resolver is the vault's client", []string{"services/allowlist/internal/vaultclient"}, []string{"pkg/...", "proto/gen/keyward/vault/v1"}},

@@ -7,10 +7,10 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // encryptionFromProto checks and compiles a configuration, with its preset written out,
@@ -27,7 +27,7 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(tryout.Known(of))) },
 		KeyBytes: draft.KeyBytes,
 	}
-	if err := finding.Merge(err, wrong); err != nil {
+	if err := violation.Merge(err, wrong); err != nil {
 		return e, draft, inEndpoint(err)
 	}
 	e.Stored, err = draft.Config().Marshal()
@@ -95,5 +95,5 @@ func useOf(ref payload.Reference) endpoint.Use {
 // inEndpoint names the fields of a fault of packages payload and preset from the request
 // on.
 func inEndpoint(err error) error {
-	return finding.Name(err, func(field string) string { return "endpoint." + field })
+	return violation.Name(err, func(field string) string { return "endpoint." + field })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // CreateEndpoint registers an endpoint.
@@ -21,9 +21,9 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	d := s.draftOf(req.GetEndpoint(), workspace, changeable())
 	name, err := endpoint.NewName(workspace, req.GetEndpointId())
 	if err != nil {
-		return nil, finding.Merge(at("endpoint_id", err), d.wrong)
+		return nil, violation.Merge(at("endpoint_id", err), d.wrong)
 	}
-	d.wrong = finding.Merge(prose("endpoint_id", req.GetEndpointId()), d.wrong)
+	d.wrong = violation.Merge(prose("endpoint_id", req.GetEndpointId()), d.wrong)
 	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // changeable returns the fields that people decide about.
@@ -70,7 +70,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 		}
 	}
 	found[7], found[8] = literals(pb, fields), urlPublicReason(pb, fields)
-	d.wrong = finding.Merge(found[:]...)
+	d.wrong = violation.Merge(found[:]...)
 	return d
 }
 

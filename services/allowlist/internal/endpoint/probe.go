@@ -6,8 +6,8 @@ import (
 	"context"
 
 	"github.com/keyward/keyward/pkg/resource"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // Probe returns what the vault tells of the keys of an endpoint as it would be saved, of which
@@ -27,7 +27,7 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (Fac
 	}
 	uses := s.uses()
 	if err := checkUses(uses); err != nil {
-		return nil, finding.Merge(by.Wrong, err)
+		return nil, violation.Merge(by.Wrong, err)
 	}
 	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, uses)
 }
@@ -49,12 +49,12 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 // probe asks the vault for all uses, and fails with all that it refuses.
 func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) (FactsOf, error) {
 	told := make(map[Use]vaultclient.Binding, len(uses))
-	wrong := finding.Merge(p.by.Wrong)
+	wrong := violation.Merge(p.by.Wrong)
 	for _, use := range uses {
 		b, err := r.vault.Probe(ctx, s.asked(use, p.name, p.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = finding.Merge(wrong, placed(err, use, p.by.Places))
+			wrong = violation.Merge(wrong, placed(err, use, p.by.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		default:
@@ -62,7 +62,7 @@ func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) 
 		}
 	}
 	if err := r.sameSenders(p, told); err != nil {
-		wrong = finding.Merge(wrong, err)
+		wrong = violation.Merge(wrong, err)
 	}
 	return toldOf(told), wrong
 }

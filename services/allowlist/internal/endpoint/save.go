@@ -12,8 +12,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // # The life of a save
@@ -122,7 +122,7 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 		}
 		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
 			if err := checkUses(wanted); err != nil {
-				return finding.Merge(s.by.Wrong, err)
+				return violation.Merge(s.by.Wrong, err)
 			}
 			saved, uses = next, wanted
 			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(wanted), Time: r.now()})
@@ -206,12 +206,12 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 // found before, what the vault refuses, and what the keys have against the configuration.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
 	bound := make(map[Use]vaultclient.Binding, len(uses))
-	wrong := finding.Merge(s.by.Wrong)
+	wrong := violation.Merge(s.by.Wrong)
 	for _, use := range uses {
 		b, err := r.vault.Bind(ctx, next.asked(use, s.name, s.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
+			wrong = violation.Merge(wrong, placed(err, use, s.by.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		}
@@ -221,10 +221,10 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 		}
 	}
 	if err := r.sameSenders(s, bound); err != nil {
-		wrong = finding.Merge(wrong, err)
+		wrong = violation.Merge(wrong, err)
 	}
 	if check := next.Encryption.Check; check != nil {
-		wrong = finding.Merge(wrong, check(toldOf(bound)))
+		wrong = violation.Merge(wrong, check(toldOf(bound)))
 	}
 	references := make([]Reference, len(uses))
 	for i, use := range uses {

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // # Keys and senders
@@ -96,7 +96,7 @@ func (r *Registry) sameSenders(s saving, bound map[Use]vaultclient.Binding) erro
 			}
 		}
 	}
-	return finding.Merge(wrong...)
+	return violation.Merge(wrong...)
 }
 
 func otherSenders() error {

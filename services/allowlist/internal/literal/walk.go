@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // A rule is how the strings of a field are looked at, if not as a [Text].
@@ -128,7 +128,7 @@ func (w *walker) entries(path string, field protoreflect.FieldDescriptor, entrie
 		return true
 	})
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		at := finding.Entry(path, key)
+		at := violation.Entry(path, key)
 		switch {
 		case field.MapValue().Kind() != protoreflect.StringKind:
 			w.add(at, Text(key))
