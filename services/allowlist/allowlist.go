@@ -41,6 +41,7 @@ import (
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -49,7 +50,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
@@ -113,7 +113,7 @@ type Allowlist struct {
 	api   *api.Server
 
 	endpoints *endpoint.Registry
-	uses      *usage.Meter
+	uses      *activity.Meter
 	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
 	nonces    *nonce.Ledger
 	exchanges *exchange.Server
@@ -242,7 +242,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 
 // answer completes the parts and makes what answers requests of them.
 func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
-	if parts.Failures, err = usage.NewFailures(); err != nil {
+	if parts.Failures, err = activity.NewFailures(); err != nil {
 		return err
 	}
 	if parts.Presets, err = preset.New(); err != nil {

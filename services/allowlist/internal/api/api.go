@@ -24,19 +24,19 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/server"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
 // Parts are what a server puts together. All are required.
 type Parts struct {
 	Endpoints *endpoint.Registry
 	Exchanges *exchange.Server
-	Uses      *usage.Meter
-	Failures  *usage.Failures
+	Uses      *activity.Meter
+	Failures  *activity.Failures
 	Presets   *preset.Library
 	Tryouts   *tryout.Server
 	// Ledger is the one that Endpoints looks repeated requests up in.
@@ -51,8 +51,8 @@ type Server struct {
 
 	endpoints *endpoint.Registry
 	exchanges *exchange.Server
-	uses      *usage.Meter
-	failures  *usage.Failures
+	uses      *activity.Meter
+	failures  *activity.Failures
 	presets   *preset.Library
 	tryouts   *tryout.Server
 	ledger    *replay.Ledger

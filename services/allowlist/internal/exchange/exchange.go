@@ -37,11 +37,11 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
@@ -64,8 +64,8 @@ type Options struct {
 	Store kv.Store
 	Now   func() time.Time
 	// Uses counts how keys are used, and Failures remembers what did not open.
-	Uses     *usage.Meter
-	Failures *usage.Failures
+	Uses     *activity.Meter
+	Failures *activity.Failures
 	// Nonces counts the values that keys encrypt.
 	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
@@ -81,8 +81,8 @@ type Server struct {
 	vault     *vaultclient.Vault
 	tokens    tokens
 	now       func() time.Time
-	uses      *usage.Meter
-	failures  *usage.Failures
+	uses      *activity.Meter
+	failures  *activity.Failures
 	stages    *prometheus.CounterVec
 	configs   *lru.Cache[life, *payload.Config]
 	spent     *spent

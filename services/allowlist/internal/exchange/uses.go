@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
 // newStages returns the metric of the partners' messages that did not open or verify. The
@@ -38,8 +38,8 @@ func (s *Server) used(l loaded, uses []payload.Use, opened bool) {
 	}
 }
 
-func (l loaded) keyOf(secret string, version uint32) usage.Key {
-	return usage.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
+func (l loaded) keyOf(secret string, version uint32) activity.Key {
+	return activity.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
 }
 
 // failed counts and remembers a message of the partner that did not open or verify, for
@@ -56,7 +56,7 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 	}
 	s.stages.WithLabelValues(stage).Inc()
 	failure := s.failure(m, stage, payload.Cause(err))
-	var last usage.Key
+	var last activity.Key
 	for i, ref := range l.references {
 		if !triedAt(stage, ref) {
 			continue
@@ -89,8 +89,8 @@ func (s *Server) refused(l loaded, m Message, err error) error {
 }
 
 // failure returns what is remembered of a message that stopped, without the versions of keys.
-func (s *Server) failure(m Message, stage, cause string) usage.Failure {
-	return usage.Failure{
+func (s *Server) failure(m Message, stage, cause string) activity.Failure {
+	return activity.Failure{
 		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: cause,
 	}
 }
