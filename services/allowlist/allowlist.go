@@ -213,7 +213,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
-		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Uses: api.UsesOf, Senders: a.senders,
+		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Needs: api.UsesOf, Senders: a.senders,
 		PolicyKnown: func() bool { return a.policies.Load() != nil },
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,

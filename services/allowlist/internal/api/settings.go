@@ -43,7 +43,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 			DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 			Methods: pb.GetMethods(), ContentType: pb.GetContentType(), URLPublicReason: pb.GetUrlPublicReason(),
 		},
-		places: endpoint.Places{Keys: make(map[endpoint.Use][]string), Credentials: make(map[endpoint.Credential][]string)},
+		places: endpoint.Places{Keys: make(map[endpoint.Need][]string), Credentials: make(map[endpoint.Credential][]string)},
 	}
 	var found [9]error
 	for _, field := range fields {

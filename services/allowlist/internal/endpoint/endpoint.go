@@ -143,8 +143,8 @@ type Encryption struct {
 	Privileged string
 	// Stored is the configuration in its stored form.
 	Stored []byte
-	// Uses are what it needs secrets for, each once.
-	Uses []Use
+	// Needs are what it needs secrets for, each once.
+	Needs []Need
 	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
 	// of them. It is there while the configuration is being saved, as is KeyBytes.
 	Check func(of FactsOf) error
@@ -162,7 +162,7 @@ func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 // A Reference is a secret as it was bound: for a use, and by the uid that the name
 // had in the vault.
 type Reference struct {
-	Use
+	Need
 	UID string `json:"uid"`
 	// VersionUID tells the version that is meant from others with its number. It is empty for
 	// the current version, and where it is not on record yet.

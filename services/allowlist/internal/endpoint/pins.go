@@ -32,7 +32,7 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 // reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
 // endpoint off if one is gone, and else records the uids that are not on record yet.
 func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Finding)) error {
-	references, gone := slices.Clone(e.References), make(map[Use]bool)
+	references, gone := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
 		if ref.Version == 0 {
 			continue
@@ -46,7 +46,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 		}
 		switch {
 		case !there:
-			gone[ref.Use] = true
+			gone[ref.Need] = true
 		case ref.VersionUID == "":
 			references[i].VersionUID = uid
 		}
@@ -58,7 +58,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 		_, err := r.keepReported(ctx, e, references, "the uids of pinned versions are on record from now on")
 		return err
 	}
-	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return gone[ref.Use] })
+	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return gone[ref.Need] })
 	if err != nil || !now.Lost {
 		return err
 	}
@@ -72,11 +72,11 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 // it is there. Nothing is returned for one that is disabled or destroyed; it cannot be
 // resolved either.
 func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid string, there bool, err error) {
-	use := ref.Use
-	if use.credential() {
-		use.Port = e.URL.Destination().Port
+	need := ref.Need
+	if need.credential() {
+		need.Port = e.URL.Destination().Port
 	}
-	b, err := r.bind(ctx, use, e.Name, e.Operation) // to repeat a binding changes nothing
+	b, err := r.bind(ctx, need, e.Name, e.Operation) // to repeat a binding changes nothing
 	switch {
 	case fault.Is(err, vaultclient.ReasonVersionNotFound):
 		_, err := r.restore(ctx, e, ref) // the endpoint goes on to refer to the secret

@@ -25,11 +25,11 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (Fac
 	if flags := s.Encryption.Privileged; flags != "" && !by.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
 		return nil, superAdminRequired(flags)
 	}
-	uses := s.uses()
-	if err := checkUses(uses); err != nil {
+	needs := s.needs()
+	if err := checkNeeds(needs); err != nil {
 		return nil, violation.Merge(by.Wrong, err)
 	}
-	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, uses)
+	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, needs)
 }
 
 // Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
@@ -38,27 +38,27 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 	s := e.Settings
 	s.Headers, s.Query, s.BodyValues, s.Encryption.KeyBytes = nil, nil, nil, keyBytes
 	for _, ref := range e.References {
-		if use := ref.Use; !use.credential() {
-			use.Partner = ""
-			s.Encryption.Uses = append(s.Encryption.Uses, use)
+		if need := ref.Need; !need.credential() {
+			need.Partner = ""
+			s.Encryption.Needs = append(s.Encryption.Needs, need)
 		}
 	}
-	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.uses())
+	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.needs())
 }
 
 // probe asks the vault for all uses, and fails with all that it refuses.
-func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) (FactsOf, error) {
-	told := make(map[Use]vaultclient.Binding, len(uses))
+func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need) (FactsOf, error) {
+	told := make(map[Need]vaultclient.Binding, len(needs))
 	wrong := violation.Merge(p.by.Wrong)
-	for _, use := range uses {
-		b, err := r.vault.Probe(ctx, s.asked(use, p.name, p.operation))
+	for _, need := range needs {
+		b, err := r.vault.Probe(ctx, s.bindRequest(need, p.name, p.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = violation.Merge(wrong, placed(err, use, p.by.Places))
+			wrong = violation.Merge(wrong, placed(err, need, p.by.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		default:
-			told[use] = b
+			told[need] = b
 		}
 	}
 	if err := r.sameSenders(p, told); err != nil {

@@ -337,7 +337,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	case !allowed:
 		return r.lose(ctx, e, reference)
 	}
-	b, err := r.bindAgain(ctx, reference.Use, e)
+	b, err := r.bindAgain(ctx, reference.Need, e)
 	switch {
 	case fault.Is(err, vaultclient.ReasonSecretNotFound), fault.Is(err, vaultclient.ReasonUsageNotAllowed),
 		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared):

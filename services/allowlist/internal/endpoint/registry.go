@@ -50,8 +50,8 @@ type Options struct {
 	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
 	// uid. It is called again where a crash came in between.
 	DropUses func(ctx context.Context, uid string) error
-	// Uses returns what a stored configuration needs secrets for.
-	Uses func(stored []byte) ([]Use, error)
+	// Needs returns what a stored configuration needs secrets for.
+	Needs func(stored []byte) ([]Need, error)
 	// Senders returns who may send for an endpoint; nil: all endpoints have the same senders.
 	Senders func(Name) []string
 	// PolicyKnown reports whether Senders answers by a policy. Required with Senders.
@@ -87,7 +87,7 @@ type Registry struct {
 	warned    time.Time // the day of the last word about acknowledgements; the sweep's alone
 
 	dropUses func(ctx context.Context, uid string) error
-	usesOf   func(stored []byte) ([]Use, error)
+	needsOf  func(stored []byte) ([]Need, error)
 	mixed    prometheus.Gauge
 	sharing  *sharing
 	senders  func(Name) []string
@@ -106,7 +106,7 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
-		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
+		needsOf: o.Needs, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
 		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {

@@ -76,12 +76,12 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 	// Also after an error: a commit whose answer was lost is a commit.
 	defer r.follow(ctx, name)
 	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(by, change)), by: by}
-	e, uses, err := r.begin(ctx, s)
+	e, needs, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if len(uses) > 0 {
-		return r.rebind(ctx, s, e, uses)
+	if len(needs) > 0 {
+		return r.rebind(ctx, s, e, needs)
 	}
 	return e, nil
 }
@@ -101,11 +101,11 @@ func permitted(by By, change edit) edit {
 
 // begin applies the edit and, if that needs no new bindings, commits the result.
 // Otherwise it writes the intent and returns what to bind.
-func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error) {
+func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error) {
 	var saved Endpoint
-	var uses []Use
+	var needs []Need
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		saved, uses = Endpoint{}, nil
+		saved, needs = Endpoint{}, nil
 		if e, err := r.replayed(tx, s); err != nil {
 			return err
 		} else if e != nil {
@@ -120,12 +120,12 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 		if err != nil {
 			return cmp.Or(s.by.Wrong, err)
 		}
-		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
-			if err := checkUses(wanted); err != nil {
+		if needs := next.needs(); next.Operation == "" && len(needs) > 0 {
+			if err := checkNeeds(needs); err != nil {
 				return violation.Merge(s.by.Wrong, err)
 			}
-			saved, uses = next, wanted
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(wanted), Time: r.now()})
+			saved, needs = next, needs
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(needs), Time: r.now()})
 		}
 		if s.by.Wrong != nil {
 			return s.by.Wrong
@@ -133,7 +133,7 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 		saved, err = r.commit(tx, s.action, old, next, s.by)
 		return err
 	})
-	return saved, uses, err
+	return saved, needs, err
 }
 
 // replayed returns the endpoint as it is now if the same request made it so
@@ -172,8 +172,8 @@ func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
 }
 
 // rebind is steps (b) and (c), and the cancelling if they fail.
-func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
-	e, err := r.bindAndFinish(ctx, s, next, uses)
+func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
+	e, err := r.bindAndFinish(ctx, s, next, needs)
 	var crash *stopped
 	if err == nil || errors.As(err, &crash) {
 		return e, err
@@ -187,11 +187,11 @@ func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, uses []U
 	return Endpoint{}, err
 }
 
-func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
+func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
-	references, err := r.bindAll(ctx, s, next, uses)
+	references, err := r.bindAll(ctx, s, next, needs)
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -204,18 +204,18 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 
 // bindAll binds what is used. It fails with all that is wrong with the save: what was
 // found before, what the vault refuses, and what the keys have against the configuration.
-func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
-	bound := make(map[Use]vaultclient.Binding, len(uses))
+func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs []Need) ([]Reference, error) {
+	bound := make(map[Need]vaultclient.Binding, len(needs))
 	wrong := violation.Merge(s.by.Wrong)
-	for _, use := range uses {
-		b, err := r.vault.Bind(ctx, next.asked(use, s.name, s.operation))
+	for _, need := range needs {
+		b, err := r.vault.Bind(ctx, next.bindRequest(need, s.name, s.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = violation.Merge(wrong, placed(err, use, s.by.Places))
+			wrong = violation.Merge(wrong, placed(err, need, s.by.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		}
-		bound[use] = b
+		bound[need] = b
 		if err := r.step("bound"); err != nil {
 			return nil, err
 		}
@@ -226,18 +226,18 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []
 	if check := next.Encryption.Check; check != nil {
 		wrong = violation.Merge(wrong, check(toldOf(bound)))
 	}
-	references := make([]Reference, len(uses))
-	for i, use := range uses {
-		references[i] = Reference{Use: use, UID: bound[use].UID, VersionUID: bound[use].VersionUID}
+	references := make([]Reference, len(needs))
+	for i, need := range needs {
+		references[i] = Reference{Need: need, UID: bound[need].UID, VersionUID: bound[need].VersionUID}
 	}
 	return references, wrong
 }
 
 // toldOf returns what was told of keys when they were bound.
-func toldOf(bound map[Use]vaultclient.Binding) FactsOf {
+func toldOf(bound map[Need]vaultclient.Binding) FactsOf {
 	return func(secret string, version uint32) (vaultclient.Facts, bool) {
-		for use, b := range bound {
-			if use.Secret == secret && use.Version == version {
+		for need, b := range bound {
+			if need.Secret == secret && need.Version == version {
 				return b.Facts, true
 			}
 		}
@@ -245,11 +245,11 @@ func toldOf(bound map[Use]vaultclient.Binding) FactsOf {
 	}
 }
 
-// asked returns what the vault is asked for a use of the endpoint as it will be.
-func (s Settings) asked(u Use, name Name, operation string) vaultclient.Use {
-	asked := u.asked(name, operation)
-	if s.Encryption.KeyBytes != nil && u.key() {
-		asked.KeyBytes = s.Encryption.KeyBytes(u.Secret, u.Version)
+// bindRequest returns what the vault is asked for a use of the endpoint as it will be.
+func (s Settings) bindRequest(n Need, name Name, operation string) vaultclient.BindRequest {
+	asked := n.bindRequest(name, operation)
+	if s.Encryption.KeyBytes != nil && n.key() {
+		asked.KeyBytes = s.Encryption.KeyBytes(n.Secret, n.Version)
 	}
 	return asked
 }
@@ -260,25 +260,25 @@ func refusal(err error) bool {
 	return ok && f.Kind != fault.Unavailable
 }
 
-func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (vaultclient.Binding, error) {
-	return r.vault.Bind(ctx, use.asked(name, operation))
+func (r *Registry) bind(ctx context.Context, need Need, name Name, operation string) (vaultclient.Binding, error) {
+	return r.vault.Bind(ctx, need.bindRequest(name, operation))
 }
 
-// asked returns what the vault is asked for.
-func (u Use) asked(name Name, operation string) vaultclient.Use {
-	return vaultclient.Use{
-		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner), Port: u.Port,
-		Chains: u.chains(), Cost: u.Cost, Conflicting: u.Conflicting,
+// bindRequest returns what the vault is asked for.
+func (n Need) bindRequest(name Name, operation string) vaultclient.BindRequest {
+	return vaultclient.BindRequest{
+		Secret: n.Secret, Version: n.Version, Usage: n.usage(), Host: cmp.Or(n.Host, n.Partner), Port: n.Port,
+		Chains: n.chains(), Cost: n.Cost, Conflicting: n.Conflicting,
 		Referrer: name.String(), Operation: operation,
 	}
 }
 
 // chains returns what a key is used for.
-func (u Use) chains() []string {
-	if u.Chains == "" {
+func (n Need) chains() []string {
+	if n.Chains == "" {
 		return nil
 	}
-	return strings.Split(u.Chains, "\n")
+	return strings.Split(n.Chains, "\n")
 }
 
 // finish commits the save, unless its intent is gone or its bindings are not those
@@ -320,7 +320,7 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 	if err := r.consume(tx, s.operation); err != nil {
 		return Endpoint{}, err
 	}
-	if !slices.EqualFunc(next.uses(), references, func(u Use, bound Reference) bool { return u == bound.Use }) {
+	if !slices.EqualFunc(next.needs(), references, func(n Need, bound Reference) bool { return n == bound.Need }) {
 		return Endpoint{}, contention()
 	}
 	next.Operation, next.References = s.operation, references
@@ -355,20 +355,20 @@ func readIntent(reader kv.Reader, operation string) (intent, error) {
 
 // placed adds to a refusal of the vault where in the request the secret stands. A
 // credential that does not is refused because of the URL.
-func placed(err error, use Use, places Places) error {
+func placed(err error, need Need, places Places) error {
 	f, _ := fault.From(err)
-	fields := places.of(use)
+	fields := places.of(need)
 	if len(fields) == 0 && f.Reason == vaultclient.ReasonHostNotAllowed {
-		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+use.destination()+" to their allowed_hosts")
+		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+need.destination()+" to their allowed_hosts")
 	}
 	for _, field := range fields {
-		f = f.At(field, wanted(f.Reason, use))
+		f = f.At(field, wanted(f.Reason, need))
 	}
 	return f
 }
 
 // wanted says what a reference must be that the vault refuses.
-func wanted(refused fault.Reason, use Use) string {
+func wanted(refused fault.Reason, need Need) string {
 	switch refused {
 	case vaultclient.ReasonSecretNotFound:
 		return "must be a secret that exists"
@@ -377,9 +377,9 @@ func wanted(refused fault.Reason, use Use) string {
 	case vaultclient.ReasonVersionDisabled, vaultclient.ReasonVersionDestroyed:
 		return "must be a version that is enabled"
 	case vaultclient.ReasonUsageNotAllowed:
-		return "must be a secret of usage " + use.usage().String()
+		return "must be a secret of usage " + need.usage().String()
 	case vaultclient.ReasonHostNotAllowed:
-		return "must be a credential that may be sent to the endpoint's host and port: add " + use.destination() + " to its allowed_hosts"
+		return "must be a credential that may be sent to the endpoint's host and port: add " + need.destination() + " to its allowed_hosts"
 	case vaultclient.ReasonKeyPurposeFixed:
 		return "must be another secret: this one serves another purpose"
 	case vaultclient.ReasonKeyPurposeUnknown:

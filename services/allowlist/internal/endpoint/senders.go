@@ -155,7 +155,7 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 		if at < 0 || !held[grant{secret, e.References[at].UID, e.Operation}] {
 			continue
 		}
-		b, err := r.bindAgain(ctx, e.References[at].Use, e)
+		b, err := r.bindAgain(ctx, e.References[at].Need, e)
 		if err == nil {
 			return b.Shared, true, r.dropUnneeded(ctx, secret, b, e)
 		}
@@ -168,14 +168,14 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 
 // bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the
 // endpoint. What became of a version that the use names does not matter.
-func (r *Registry) bindAgain(ctx context.Context, use Use, e Endpoint) (vaultclient.Binding, error) {
-	if use.credential() {
-		use.Port = e.URL.Destination().Port
+func (r *Registry) bindAgain(ctx context.Context, need Need, e Endpoint) (vaultclient.Binding, error) {
+	if need.credential() {
+		need.Port = e.URL.Destination().Port
 	}
-	b, err := r.bind(ctx, use, e.Name, e.Operation)
+	b, err := r.bind(ctx, need, e.Name, e.Operation)
 	if fault.Is(err, vaultclient.ReasonVersionNotFound) || fault.Is(err, vaultclient.ReasonVersionDisabled) || fault.Is(err, vaultclient.ReasonVersionDestroyed) {
-		use.Version = 0
-		b, err = r.bind(ctx, use, e.Name, e.Operation)
+		need.Version = 0
+		b, err = r.bind(ctx, need, e.Name, e.Operation)
 	}
 	return b, err
 }

@@ -82,16 +82,16 @@ func (s *sharing) shared() map[string][]Name {
 
 // sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
 // not shared, and has other senders.
-func (r *Registry) sameSenders(s saving, bound map[Use]vaultclient.Binding) error {
+func (r *Registry) sameSenders(s saving, bound map[Need]vaultclient.Binding) error {
 	var wrong []error
-	for use, b := range bound {
-		if !use.key() || b.Shared || r.senders == nil {
+	for need, b := range bound {
+		if !need.key() || b.Shared || r.senders == nil {
 			continue
 		}
 		mine := r.senders(s.name)
-		for _, other := range r.sharing.others(use.Secret, s.name) {
+		for _, other := range r.sharing.others(need.Secret, s.name) {
 			if !slices.Equal(mine, r.senders(other)) {
-				wrong = append(wrong, placed(otherSenders(), use, s.by.Places))
+				wrong = append(wrong, placed(otherSenders(), need, s.by.Places))
 				break
 			}
 		}

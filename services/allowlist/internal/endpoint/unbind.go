@@ -31,11 +31,11 @@ func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
 	if old == nil || old.Operation == "" || old.Operation == next {
 		return nil
 	}
-	uses := make([]Use, 0, len(old.References))
+	needs := make([]Need, 0, len(old.References))
 	for _, reference := range old.References {
-		uses = append(uses, reference.Use)
+		needs = append(needs, reference.Need)
 	}
-	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(uses), Rounds: 1, NotBefore: r.now()})
+	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(needs), Rounds: 1, NotBefore: r.now()})
 }
 
 // retire turns an intent, if it is still there, into an entry of the queue.

@@ -122,8 +122,8 @@ func (u Usage) toProto() vaultv1.Usage {
 // String returns the usage as the contract names it.
 func (u Usage) String() string { return usageName(u.toProto()) }
 
-// A Use is what a secret is bound for.
-type Use struct {
+// A BindRequest is what a secret is bound for.
+type BindRequest struct {
 	// Secret is the resource name of the secret.
 	Secret string
 	// Version is the version that is meant, or 0 for the current one.
@@ -199,42 +199,42 @@ type Facts struct {
 // another host, and a version
 // that is not there or cannot be resolved. To bind
 // once more under the operation tells the facts of another version.
-func (v *Vault) Bind(ctx context.Context, use Use) (Binding, error) {
-	resp, err := v.bind(ctx, use, false)
+func (v *Vault) Bind(ctx context.Context, req BindRequest) (Binding, error) {
+	resp, err := v.bind(ctx, req, false)
 	if err != nil {
 		return Binding{}, err
 	}
-	if use.Usage == UsageCredential {
-		v.cache.Forget(use.Secret) // what is cached may have the hosts from before a report
+	if req.Usage == UsageCredential {
+		v.cache.Forget(req.Secret) // what is cached may have the hosts from before a report
 	}
-	return bound(resp), nil
+	return bindingOf(resp), nil
 }
 
 // Probe returns what [Vault.Bind] would, without a binding.
-func (v *Vault) Probe(ctx context.Context, use Use) (Binding, error) {
-	resp, err := v.bind(ctx, use, true)
+func (v *Vault) Probe(ctx context.Context, req BindRequest) (Binding, error) {
+	resp, err := v.bind(ctx, req, true)
 	if err != nil {
 		return Binding{}, err
 	}
 	if resp.GetBinding() != nil { // a vault that does not know of probes has bound
-		if err := v.Unbind(ctx, use.Secret, use.Operation); err != nil {
+		if err := v.Unbind(ctx, req.Secret, req.Operation); err != nil {
 			return Binding{}, err
 		}
 	}
-	return bound(resp), nil
+	return bindingOf(resp), nil
 }
 
-func (v *Vault) bind(ctx context.Context, use Use, probe bool) (*vaultv1.BindSecretResponse, error) {
+func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1.BindSecretResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	var keyBytes []uint32
-	for _, n := range use.KeyBytes {
+	for _, n := range req.KeyBytes {
 		keyBytes = append(keyBytes, uint32(n))
 	}
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
-		Name: use.Secret, Version: use.Version, Usage: use.Usage.toProto(), Host: use.Host, Port: uint32(use.Port),
-		Chains: use.Chains, Cost: use.Cost, Conflicting: use.Conflicting, KeyBytes: keyBytes,
-		Referrer: use.Referrer, OperationId: use.Operation, ValidateOnly: probe,
+		Name: req.Secret, Version: req.Version, Usage: req.Usage.toProto(), Host: req.Host, Port: uint32(req.Port),
+		Chains: req.Chains, Cost: req.Cost, Conflicting: req.Conflicting, KeyBytes: keyBytes,
+		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe,
 	})
 	if err != nil {
 		return nil, translate(ctx, "bind", err)
@@ -242,8 +242,8 @@ func (v *Vault) bind(ctx context.Context, use Use, probe bool) (*vaultv1.BindSec
 	return resp, nil
 }
 
-// bound returns what the vault tells of a binding.
-func bound(resp *vaultv1.BindSecretResponse) Binding {
+// bindingOf returns what the vault tells of a binding.
+func bindingOf(resp *vaultv1.BindSecretResponse) Binding {
 	b, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
 	b.Shared, b.VersionUID = resp.GetShared(), resp.GetVersionUid()
 	b.Facts = Facts{

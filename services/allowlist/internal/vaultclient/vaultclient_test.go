@@ -36,7 +36,7 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 				Binding: &vaultv1.Binding{Uid: "uid", Referrer: "r", OperationId: "op", Holder: "h"}, Facts: facts,
 			}, nil
 		})
-		got, err := b.vault.Bind(t.Context(), vaultclient.Use{
+		got, err := b.vault.Bind(t.Context(), vaultclient.BindRequest{
 			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Chains: []string{"c"}, Cost: 7, Conflicting: true, Referrer: "r", Operation: "op",
 		})
 		if err != nil {
@@ -63,7 +63,7 @@ func TestVersionThatDoesNotExistIsNotBound(t *testing.T) {
 	b := newBench(t)
 	absent := refusal(t, codes.NotFound, "VERSION_NOT_FOUND")
 	b.binds(func(*vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) { return nil, absent })
-	_, err := b.vault.Bind(t.Context(), vaultclient.Use{Secret: nameOf("a"), Version: 9})
+	_, err := b.vault.Bind(t.Context(), vaultclient.BindRequest{Secret: nameOf("a"), Version: 9})
 	if !fault.Is(err, vaultclient.ReasonVersionNotFound) {
 		t.Errorf("Bind = %v, want VERSION_NOT_FOUND", err)
 	}
