@@ -136,7 +136,7 @@ func (s Secret) public(v Version) bool {
 
 // claim fails unless a KEY may be bound for the use's purpose. If reports is set, the binding
 // exists from before purposes were recorded, and the use reports its purpose.
-func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
+func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if sec.Usage != Key || sec.public(meant) {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 
 // agreesWithFixed fails if an earlier release recorded that the KEY goes into digests that are
 // sent and the use is of another kind, or the reverse.
-func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
+func (u BindRequest) agreesWithFixed(r kv.Reader, sec Secret) error {
 	stored, err := r.Get(purposeKey(sec.UID))
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil
@@ -195,7 +195,7 @@ func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
 
 // claimBeside fails unless the bindings of all other referrers claim the same purpose. Earlier
 // claims of the same referrer do not count, so that it can correct its configuration.
-func (u Use) claimBeside(r kv.Reader, sec Secret) error {
+func (u BindRequest) claimBeside(r kv.Reader, sec Secret) error {
 	mine, silent, mixed := false, false, false
 	var first, other *Binding
 	for b, err := range eachBinding(r, sec) {
