@@ -20,8 +20,8 @@ import (
 type (
 	// A Link is what ties a secret to what refers to it.
 	Link = endpoint.Link
-	// A Finding is one difference between the endpoints and the bindings.
-	Finding = endpoint.Finding
+	// A Discrepancy is one difference between the endpoints and the bindings.
+	Discrepancy = endpoint.Discrepancy
 )
 
 // ErrRunning means that a running allowlist holds the store.
@@ -46,7 +46,7 @@ func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *sl
 
 // Reconcile is [Allowlist.Reconcile] for an allowlist that does not run, and tells
 // each difference and each loss. Senders are compared by the policy. The vault runs.
-func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Finding)) error {
+func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Discrepancy)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
 		a.UsePolicies(auth.NewPolicies(policy))
 		// What a crash left is given up first, so that it is no finding.

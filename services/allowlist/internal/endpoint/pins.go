@@ -23,7 +23,7 @@ import (
 // LosePins switches an endpoint off if a version that it pins is gone, unless it was saved
 // since e was read. It returns the endpoint as it is now.
 func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
-	if err := r.reconcilePins(ctx, e, func(Finding) {}); err != nil {
+	if err := r.reconcilePins(ctx, e, func(Discrepancy) {}); err != nil {
 		return e, err
 	}
 	return r.Get(ctx, e.Name)
@@ -31,7 +31,7 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 
 // reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
 // endpoint off if one is gone, and else records the uids that are not on record yet.
-func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Finding)) error {
+func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Discrepancy)) error {
 	references, gone := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
 		if ref.Version == 0 {
@@ -63,7 +63,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 		return err
 	}
 	for _, secret := range now.lost(nil) {
-		tell(Finding{SwitchedOff, secret, e.Name.String()})
+		tell(Discrepancy{SwitchedOff, secret, e.Name.String()})
 	}
 	return nil
 }

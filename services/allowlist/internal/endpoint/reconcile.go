@@ -40,8 +40,8 @@ func (r Repair) Repaired() bool { return r != StillLost }
 // Loss reports whether an endpoint is off because of the difference.
 func (r Repair) Loss() bool { return r == SwitchedOff || r == StillLost }
 
-// A Finding is one difference between the endpoints and the bindings.
-type Finding struct {
+// A Discrepancy is one difference between the endpoints and the bindings.
+type Discrepancy struct {
 	Repair Repair
 	// Secret and Referrer are the names of the secret and of what refers to it, or
 	// was bound to it.
@@ -66,7 +66,7 @@ type Finding struct {
 // compared; only a vault out of reach ends the comparison. It tells each difference
 // once that is put right, and each loss that is left; the log says how many these are. One
 // comparison runs at a time.
-func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
+func (r *Registry) Reconcile(ctx context.Context, tell func(Discrepancy)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
 	losses := 0
@@ -75,7 +75,7 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to are gone; save them again", slog.Int("losses", losses))
 		}
 	}()
-	return r.reconcile(ctx, func(f Finding) {
+	return r.reconcile(ctx, func(f Discrepancy) {
 		if f.Repair.Loss() {
 			losses++
 		}
@@ -85,7 +85,7 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Finding)) error {
 
 // Repair is [Registry.Reconcile] for who wants to know only how many differences were put right.
 func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
-	err = r.Reconcile(ctx, func(f Finding) {
+	err = r.Reconcile(ctx, func(f Discrepancy) {
 		if f.Repair.Repaired() {
 			repairs++
 		}
@@ -93,7 +93,7 @@ func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
 	return repairs, err
 }
 
-func (r *Registry) reconcile(ctx context.Context, tell func(Finding)) error {
+func (r *Registry) reconcile(ctx context.Context, tell func(Discrepancy)) error {
 	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
 	err := r.reconcileBindings(ctx, seen, tell)
 	if ends(ctx, err) {
@@ -119,7 +119,7 @@ func ends(ctx context.Context, err error) bool {
 // reconcileBindings goes through the bindings of all workspaces, gives up those that
 // nothing needs, and adds the others to held. It looks at what the vault holds, not at
 // what the own store says was bound: a backup that was put back does not know it all.
-func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Finding)) error {
+func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Discrepancy)) error {
 	workspaces, failed := r.workspaces(ctx)
 	if ends(ctx, failed) {
 		return failed
@@ -145,7 +145,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell
 				kept[b.Secret], found.held[at], found.portless[at] = true, true, b.Port == 0
 			default:
 				if err = r.vault.Unbind(ctx, b.Secret, b.Operation); err == nil {
-					tell(Finding{GivenUp, b.Secret, b.Referrer})
+					tell(Discrepancy{GivenUp, b.Secret, b.Referrer})
 				}
 			}
 			if ends(ctx, err) {
@@ -249,7 +249,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 
 // reconcileEndpoints looks for endpoints that refer to what is not bound, reports what was not
 // kept yet when they were saved, and counts keys that serve several purposes.
-func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Finding)) error {
+func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Discrepancy)) error {
 	keys := make(census)
 	defer func() { r.mixed.Set(float64(len(keys.mixed()))) }()
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
@@ -263,7 +263,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 		}
 		if err == nil && e.Lost {
 			for _, secret := range e.lost(found.held) {
-				tell(Finding{StillLost, secret, e.Name.String()})
+				tell(Discrepancy{StillLost, secret, e.Name.String()})
 			}
 			return nil
 		}
@@ -286,7 +286,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 
 // restoreMissing restores the references of an endpoint that are not bound, and reports whether
 // the endpoint is off now.
-func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, tell func(Finding)) (off bool, err error) {
+func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, tell func(Discrepancy)) (off bool, err error) {
 	for _, reference := range e.References {
 		if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 			continue
@@ -297,7 +297,7 @@ func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found compari
 		}
 		if repair != "" {
 			found.held[grant{reference.Secret, reference.UID, e.Operation}] = true // for its other versions
-			tell(Finding{repair, reference.Secret, e.Name.String()})
+			tell(Discrepancy{repair, reference.Secret, e.Name.String()})
 		}
 		if repair == SwitchedOff {
 			return true, nil

@@ -45,14 +45,14 @@ const parameter protoreflect.FullName = "keyward.allowlist.v1.Parameter"
 
 // Message looks at every string of a message and of the messages inside it, in the order of
 // the proto. Path is that of the message.
-func Message(path string, m proto.Message) []Finding {
+func Message(path string, m proto.Message) []Match {
 	var w walker
 	w.message(path, m.ProtoReflect())
 	return w.found
 }
 
 // Fields is [Message] for the named fields of a message only.
-func Fields(path string, m proto.Message, names []string) []Finding {
+func Fields(path string, m proto.Message, names []string) []Match {
 	var w walker
 	r := m.ProtoReflect()
 	for _, name := range names {
@@ -63,11 +63,11 @@ func Fields(path string, m proto.Message, names []string) []Finding {
 	return w.found
 }
 
-type walker struct{ found []Finding }
+type walker struct{ found []Match }
 
 func (w *walker) add(path string, kind Kind) {
-	if kind != None && !slices.Contains(w.found, Finding{path, kind}) {
-		w.found = append(w.found, Finding{path, kind})
+	if kind != None && !slices.Contains(w.found, Match{path, kind}) {
+		w.found = append(w.found, Match{path, kind})
 	}
 }
 
