@@ -116,7 +116,7 @@ type Allowlist struct {
 	uses      *activity.Meter
 	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
 	nonces    *nonce.Ledger
-	exchanges *exchange.Server
+	exchanges *exchange.Processor
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup

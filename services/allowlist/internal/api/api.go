@@ -34,7 +34,7 @@ import (
 // Parts are what a server puts together. All are required.
 type Parts struct {
 	Endpoints *endpoint.Registry
-	Exchanges *exchange.Server
+	Exchanges *exchange.Processor
 	Uses      *activity.Meter
 	Failures  *activity.Failures
 	Presets   *preset.Library
@@ -50,7 +50,7 @@ type Server struct {
 	allowlistv1.UnimplementedAllowlistServiceServer
 
 	endpoints *endpoint.Registry
-	exchanges *exchange.Server
+	exchanges *exchange.Processor
 	uses      *activity.Meter
 	failures  *activity.Failures
 	presets   *preset.Library

@@ -62,10 +62,10 @@ type pin struct {
 }
 
 // seal makes the exchange that a message begins.
-func (s *Server) seal(l loaded, caller string, begun use, message payload.Output) (string, error) {
+func (p *Processor) seal(l loaded, caller string, begun use, message payload.Output) (string, error) {
 	rest, err := json.Marshal(token{
 		Endpoint: l.endpoint.UID, Caller: caller, Begun: begun,
-		Versions: l.versions(message.Used), Expires: s.now().Add(lifetime).Unix(),
+		Versions: l.versions(message.Used), Expires: p.now().Add(lifetime).Unix(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode exchange: %w", err)
@@ -79,7 +79,7 @@ func (s *Server) seal(l loaded, caller string, begun use, message payload.Output
 	text = append(text, tokenFormat, byte(len(key)))
 	text = append(append(text, key...), byte(len(iv)))
 	text = append(append(text, iv...), rest...)
-	sealed, err := s.tokens.seal(text)
+	sealed, err := p.tokens.seal(text)
 	if err != nil {
 		return "", fmt.Errorf("seal exchange: %w", err)
 	}
@@ -88,18 +88,18 @@ func (s *Server) seal(l loaded, caller string, begun use, message payload.Output
 
 // open returns what the exchange of a message pins; nothing without an exchange. Ours is
 // the message's own use: it ends what the other one begins.
-func (s *Server) open(m Message, e endpoint.Endpoint, ours use) (pin, error) {
+func (p *Processor) open(m Message, e endpoint.Endpoint, ours use) (pin, error) {
 	if m.Exchange == "" {
 		return pin{}, nil
 	}
-	text, err := s.tokens.open(m.Exchange)
+	text, err := p.tokens.open(m.Exchange)
 	if err != nil {
 		return pin{}, invalid()
 	}
 	defer clear(text)
 	t, left, err := parseToken(text)
 	good := err == nil && t.Endpoint == e.UID && t.Caller == m.Caller &&
-		t.Begun != ours && m.Direction == payload.Response && s.now().Unix() < t.Expires
+		t.Begun != ours && m.Direction == payload.Response && p.now().Unix() < t.Expires
 	if !good {
 		return pin{}, invalid()
 	}
