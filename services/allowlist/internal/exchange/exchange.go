@@ -168,7 +168,7 @@ type Verified struct {
 // headers of the result begin with those of the endpoint itself. A request carries
 // the endpoint's credentials; see credentials.go.
 func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
-	l, err := p.load(ctx, m, opening, (*payload.Pipeline).EncryptReferences)
+	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).EncryptReferences)
 	if err != nil {
 		return Encrypted{}, err
 	}
@@ -196,7 +196,7 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 		ContentType: cmp.Or(sent.ContentType, l.endpoint.ContentType),
 	}
 	if m.Direction == payload.Request {
-		e.Exchange, err = p.seal(l, m.Caller, opening, sent)
+		e.Exchange, err = p.seal(l, m.Caller, sealing, sent)
 	}
 	return e, err
 }
@@ -236,7 +236,7 @@ func withOwn(own, made []payload.Header) []payload.Header {
 // Decrypt decrypts a body as the endpoint's configuration says, and verifies its
 // signature where the configuration signs.
 func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
-	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).DecryptReferences)
+	l, err := p.load(ctx, m, opening, (*payload.Pipeline).DecryptReferences)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -249,7 +249,7 @@ func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	p.used(l, opened.Used, true)
 	d := Decrypted{Body: opened.Body}
 	if m.Direction == payload.Request {
-		d.Exchange, err = p.seal(l, m.Caller, sealing, opened)
+		d.Exchange, err = p.seal(l, m.Caller, opening, opened)
 	}
 	return d, err
 }
@@ -257,7 +257,7 @@ func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 // Verify verifies the signature of a message as the endpoint's configuration says. What
 // that does not sign does not verify.
 func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
-	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).VerifyReferences)
+	l, err := p.load(ctx, m, opening, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
 		return Verified{}, err
 	}

@@ -82,9 +82,9 @@ const attempts = 3
 
 // load reads the endpoint and resolves its keys. Where they cannot be resolved because the
 // endpoint and the vault do not agree, it repairs that and begins again.
-func (p *Processor) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+func (p *Processor) load(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
 	for range attempts {
-		if l, err = p.attempt(ctx, m, answer, references); err == nil {
+		if l, err = p.attempt(ctx, m, op, references); err == nil {
 			return l, nil
 		}
 		again, failed := p.repair(ctx, l.endpoint, err)
@@ -132,7 +132,7 @@ func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) 
 
 // attempt reads the endpoint and resolves its keys. With an error, it returns what it
 // found before that, and nothing that needs to be zeroed.
-func (p *Processor) attempt(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+func (p *Processor) attempt(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
 	if l.endpoint, err = p.endpoints.Get(ctx, m.Endpoint); err != nil {
 		return l, err
 	}
@@ -145,13 +145,13 @@ func (p *Processor) attempt(ctx context.Context, m Message, answer use, referenc
 	}
 	l.pipeline = config.Pipeline(m.Direction)
 	l.references = references(l.pipeline)
-	if answer == opening && m.Direction == payload.Request {
+	if op == sealing && m.Direction == payload.Request {
 		l.credentials = l.endpoint.Credentials()
 	}
-	if l.pinned, err = p.open(m, l.endpoint, answer); err != nil {
+	if l.pinned, err = p.open(m, l.endpoint, op); err != nil {
 		return l, err
 	}
-	if l.keys, err = p.vault.ResolveLive(ctx, append(l.wants(config, answer == sealing), l.credentialWants()...)); err != nil {
+	if l.keys, err = p.vault.ResolveLive(ctx, append(l.wants(config, op == opening), l.credentialWants()...)); err != nil {
 		l.zero()
 	}
 	return l, err
