@@ -31,15 +31,15 @@ func (s *Server) DeactivateEndpoint(ctx context.Context, req *allowlistv1.Deacti
 	return &allowlistv1.DeactivateEndpointResponse{Endpoint: pb}, err
 }
 
-// A turn is a request that moves an endpoint to another state.
-type turn interface {
+// A transition is a request that moves an endpoint to another state.
+type transition interface {
 	GetName() string
 	GetEtag() string
 	GetReason() string
 }
 
 // switched is what the handlers of all turns do.
-func switched(ctx context.Context, req turn, do func(context.Context, endpoint.Name, string, endpoint.By) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
+func switched(ctx context.Context, req transition, do func(context.Context, endpoint.Name, string, endpoint.By) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {
 		return nil, at("name", err)

@@ -15,18 +15,18 @@ import (
 // to the next comparison.
 const maxGone = 10_000
 
-// A life identifies a secret.
-type life struct{ secret, uid string }
+// An incarnation identifies a secret.
+type incarnation struct{ secret, uid string }
 
 // A gone holds the secrets that the vault said were deleted, until the endpoints have
 // been looked at.
 type gone struct {
 	mu      sync.Mutex
-	secrets map[life]bool
+	secrets map[incarnation]bool
 	kick    chan struct{} // holds one element while there are some
 }
 
-func newGone() *gone { return &gone{secrets: make(map[life]bool), kick: make(chan struct{}, 1)} }
+func newGone() *gone { return &gone{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)} }
 
 // Gone says that a secret was deleted in the vault. It returns at once; [Registry.Run]
 // switches off what refers to it. Only a super admin's force deletes what is referred to.
@@ -36,18 +36,18 @@ func (r *Registry) Gone(secret, uid string) {
 	if len(r.gone.secrets) == maxGone {
 		return
 	}
-	r.gone.secrets[life{secret, uid}] = true
+	r.gone.secrets[incarnation{secret, uid}] = true
 	select {
 	case r.gone.kick <- struct{}{}:
 	default: // it is known
 	}
 }
 
-func (g *gone) take() map[life]bool {
+func (g *gone) take() map[incarnation]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	secrets := g.secrets
-	g.secrets = make(map[life]bool)
+	g.secrets = make(map[incarnation]bool)
 	return secrets
 }
 
@@ -69,7 +69,7 @@ func (r *Registry) runGone(ctx context.Context, every Intervals) {
 // loseAll switches the endpoints off that refer to secrets which are gone. It reads
 // all endpoints of their workspaces: but secrets that were never bound, which are
 // almost all that get deleted, cost one look each.
-func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
+func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) error {
 	workspaces := make(map[string]bool)
 	for l := range secrets {
 		bound, err := r.wasBound(ctx, l.secret)
@@ -90,7 +90,7 @@ func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
 			if err != nil || e == nil {
 				return err
 			}
-			gone := func(ref Reference) bool { return secrets[life{ref.Secret, ref.UID}] }
+			gone := func(ref Reference) bool { return secrets[incarnation{ref.Secret, ref.UID}] }
 			if !slices.ContainsFunc(e.References, gone) {
 				return nil
 			}

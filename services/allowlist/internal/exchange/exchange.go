@@ -84,7 +84,7 @@ type Processor struct {
 	uses      *activity.Meter
 	failures  *activity.Failures
 	stages    *prometheus.CounterVec
-	configs   *lru.Cache[life, *payload.Config]
+	configs   *lru.Cache[revision, *payload.Config]
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *turn.Queue
@@ -92,15 +92,15 @@ type Processor struct {
 	keepUnused time.Duration
 }
 
-// life identifies one state of one endpoint, and so its configuration.
-type life struct {
+// revision identifies one state of one endpoint, and so its configuration.
+type revision struct {
 	uid      string
 	revision uint64
 }
 
 // New returns a server for the endpoints of a registry.
 func New(o Options) (*Processor, error) {
-	configs, err := lru.New[life, *payload.Config](compiled)
+	configs, err := lru.New[revision, *payload.Config](compiled)
 	if err != nil {
 		return nil, fmt.Errorf("prepare configurations: %w", err)
 	}

@@ -196,7 +196,7 @@ func (p *Processor) config(e endpoint.Endpoint) (*payload.Config, error) {
 	if !e.Encryption.Configured() {
 		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no configuration to encrypt or sign messages")
 	}
-	key := life{uid: e.UID, revision: e.Revision}
+	key := revision{uid: e.UID, revision: e.Revision}
 	if config, ok := p.configs.Get(key); ok {
 		return config, nil
 	}

@@ -54,8 +54,8 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
-// life identifies the block of a version: names may be used again.
-type life struct {
+// versionKey identifies the block of a version: names may be used again.
+type versionKey struct {
 	uid     string
 	version uint32
 }
@@ -66,7 +66,7 @@ type Ledger struct {
 	now     func() time.Time
 	alone   time.Duration
 	ahead   time.Duration
-	blocks  *lru.Cache[life, *block]
+	blocks  *lru.Cache[versionKey, *block]
 	asked   *prometheus.CounterVec
 
 	background context.Context // of the calls to the vault; no message's
@@ -76,7 +76,7 @@ type Ledger struct {
 
 // New returns a ledger that holds nothing yet.
 func New(o Options) (*Ledger, error) {
-	blocks, err := lru.New[life, *block](versions)
+	blocks, err := lru.New[versionKey, *block](versions)
 	if err != nil {
 		return nil, fmt.Errorf("prepare blocks of nonces: %w", err)
 	}
@@ -127,7 +127,7 @@ func (l *Ledger) For(ctx context.Context, references []payload.Reference, uid fu
 
 // block returns the block of a version.
 func (l *Ledger) block(key Key) *block {
-	of := life{key.UID, key.Version}
+	of := versionKey{key.UID, key.Version}
 	if b, ok := l.blocks.Get(of); ok {
 		return b
 	}
