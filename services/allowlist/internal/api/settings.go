@@ -30,10 +30,10 @@ type draft struct {
 	configuration *preset.Draft
 }
 
-// by adds to who asks for a change what is known of the request.
-func (d draft) by(b endpoint.By) endpoint.By {
-	b.Places, b.Wrong = d.places, d.wrong
-	return b
+// complete adds to who asks for a change what is known of the request.
+func (d draft) complete(call endpoint.Call) endpoint.Call {
+	call.Places, call.Wrong = d.places, d.wrong
+	return call
 }
 
 // draftOf reads the given fields. All findings come at once.

@@ -18,8 +18,8 @@ func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.Activate
 	prove := func(ctx context.Context, e endpoint.Endpoint) error {
 		return s.tryouts.RoundTrip(ctx, e, req.GetSample())
 	}
-	activate := func(ctx context.Context, name endpoint.Name, etag string, by endpoint.By) (endpoint.Endpoint, error) {
-		return s.endpoints.Activate(ctx, name, etag, by, prove)
+	activate := func(ctx context.Context, name endpoint.Name, etag string, call endpoint.Call) (endpoint.Endpoint, error) {
+		return s.endpoints.Activate(ctx, name, etag, call, prove)
 	}
 	pb, err := switched(ctx, req, activate)
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err
@@ -39,16 +39,16 @@ type transition interface {
 }
 
 // switched is what the handlers of all turns do.
-func switched(ctx context.Context, req transition, do func(context.Context, endpoint.Name, string, endpoint.By) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
+func switched(ctx context.Context, req transition, do func(context.Context, endpoint.Name, string, endpoint.Call) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {
 		return nil, at("name", err)
 	}
-	author, err := by(ctx, name.Workspace, req.GetReason())
+	call, err := newCall(ctx, name.Workspace, req.GetReason())
 	if err != nil {
 		return nil, err
 	}
-	e, err := do(ctx, name, req.GetEtag(), author)
+	e, err := do(ctx, name, req.GetEtag(), call)
 	if err != nil {
 		return nil, err
 	}

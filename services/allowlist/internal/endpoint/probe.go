@@ -14,7 +14,7 @@ import (
 // the URL and the encryption count, and binds nothing. It fails as the save would, but does not
 // look at whether the keys fit: that is for the caller. The id of the name may be
 // [resource.Any], for an endpoint that does not exist.
-func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (FactsOf, error) {
+func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) (FactsOf, error) {
 	var old Endpoint
 	var err error
 	if name.ID == resource.Any {
@@ -22,14 +22,14 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (Fac
 	} else if old, err = r.Get(ctx, name); err != nil {
 		return nil, err
 	}
-	if flags := s.Encryption.Privileged; flags != "" && !by.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
+	if flags := s.Encryption.Privileged; flags != "" && !call.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
 		return nil, superAdminRequired(flags)
 	}
 	needs := s.needs()
 	if err := checkNeeds(needs); err != nil {
-		return nil, violation.Merge(by.Wrong, err)
+		return nil, violation.Merge(call.Wrong, err)
 	}
-	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, needs)
+	return r.probe(ctx, saving{operation: newID(), name: name, call: call}, s, needs)
 }
 
 // Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
@@ -49,12 +49,12 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 // probe asks the vault for all uses, and fails with all that it refuses.
 func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need) (FactsOf, error) {
 	told := make(map[Need]vaultclient.Binding, len(needs))
-	wrong := violation.Merge(p.by.Wrong)
+	wrong := violation.Merge(p.call.Wrong)
 	for _, need := range needs {
 		b, err := r.vault.Probe(ctx, s.bindRequest(need, p.name, p.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = violation.Merge(wrong, placed(err, need, p.by.Places))
+			wrong = violation.Merge(wrong, placed(err, need, p.call.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		default:

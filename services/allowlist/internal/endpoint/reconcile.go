@@ -414,7 +414,7 @@ func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, gone fun
 		for i, ref := range next.References {
 			next.References[i].Gone = gone(ref)
 		}
-		now, err = r.commit(tx, ActionDeactivated, &old, next, By{Author: system(why.reason)})
+		now, err = r.commit(tx, ActionDeactivated, &old, next, Call{Author: system(why.reason)})
 		return err
 	})
 	return now, err

@@ -49,7 +49,7 @@ import (
 // # Findings
 //
 // A save answers with everything that is wrong with it. So one whose request is malformed
-// ([By].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
+// ([Call].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
 // what the vault has against its secrets; then it is cancelled as any other that fails.
 // What cannot be looked at, because the vault is out of reach, is left to the next save.
 
@@ -66,16 +66,16 @@ type saving struct {
 	name      Name
 	action    string
 	change    edit
-	by        By
+	call      Call
 }
 
 // save runs an edit through the steps.
-func (r *Registry) save(ctx context.Context, name Name, action string, by By, change edit) (Endpoint, error) {
+func (r *Registry) save(ctx context.Context, name Name, action string, call Call, change edit) (Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
 	// Also after an error: a commit whose answer was lost is a commit.
 	defer r.follow(ctx, name)
-	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(by, change)), by: by}
+	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(call, change)), call: call}
 	e, needs, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
@@ -88,11 +88,11 @@ func (r *Registry) save(ctx context.Context, name Name, action string, by By, ch
 
 // permitted is an edit that fails if it saves what only a super admin may acknowledge, for
 // another caller. What is saved already stays as it is.
-func permitted(by By, change edit) edit {
+func permitted(call Call, change edit) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		e, err := change(old)
 		flags := e.Encryption.Privileged
-		if err != nil || flags == "" || by.SuperAdmin || old != nil && bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) {
+		if err != nil || flags == "" || call.SuperAdmin || old != nil && bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) {
 			return e, err
 		}
 		return Endpoint{}, superAdminRequired(flags)
@@ -118,19 +118,19 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error
 		}
 		next, err := s.change(old)
 		if err != nil {
-			return cmp.Or(s.by.Wrong, err)
+			return cmp.Or(s.call.Wrong, err)
 		}
 		if needs := next.needs(); next.Operation == "" && len(needs) > 0 {
 			if err := checkNeeds(needs); err != nil {
-				return violation.Merge(s.by.Wrong, err)
+				return violation.Merge(s.call.Wrong, err)
 			}
 			saved, needs = next, needs
 			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(needs), Time: r.now()})
 		}
-		if s.by.Wrong != nil {
-			return s.by.Wrong
+		if s.call.Wrong != nil {
+			return s.call.Wrong
 		}
-		saved, err = r.commit(tx, s.action, old, next, s.by)
+		saved, err = r.commit(tx, s.action, old, next, s.call)
 		return err
 	})
 	return saved, needs, err
@@ -140,7 +140,7 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error
 // before, and nil if the request is new. The life that the request made may be
 // over: then there is no such endpoint, whoever has the name now.
 func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
-	uid, seen, err := r.replays.Lookup(tx, s.by.Request)
+	uid, seen, err := r.replays.Lookup(tx, s.call.Request)
 	if err != nil || !seen {
 		return nil, err
 	}
@@ -206,12 +206,12 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, n
 // found before, what the vault refuses, and what the keys have against the configuration.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs []Need) ([]Reference, error) {
 	bound := make(map[Need]vaultclient.Binding, len(needs))
-	wrong := violation.Merge(s.by.Wrong)
+	wrong := violation.Merge(s.call.Wrong)
 	for _, need := range needs {
 		b, err := r.vault.Bind(ctx, next.bindRequest(need, s.name, s.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = violation.Merge(wrong, placed(err, need, s.by.Places))
+			wrong = violation.Merge(wrong, placed(err, need, s.call.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		}
@@ -315,7 +315,7 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 		if err := r.retire(tx, s.operation); err != nil {
 			return Endpoint{}, err
 		}
-		return r.commit(tx, s.action, old, next, s.by)
+		return r.commit(tx, s.action, old, next, s.call)
 	}
 	if err := r.consume(tx, s.operation); err != nil {
 		return Endpoint{}, err
@@ -324,7 +324,7 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 		return Endpoint{}, contention()
 	}
 	next.Operation, next.References = s.operation, references
-	return r.commit(tx, s.action, old, next, s.by)
+	return r.commit(tx, s.action, old, next, s.call)
 }
 
 // consume deletes an intent. One that is gone, or too old, has lost the race.

@@ -91,7 +91,7 @@ func (r *Registry) sameSenders(s saving, bound map[Need]vaultclient.Binding) err
 		mine := r.senders(s.name)
 		for _, other := range r.sharing.others(need.Secret, s.name) {
 			if !slices.Equal(mine, r.senders(other)) {
-				wrong = append(wrong, placed(otherSenders(), need, s.by.Places))
+				wrong = append(wrong, placed(otherSenders(), need, s.call.Places))
 				break
 			}
 		}
