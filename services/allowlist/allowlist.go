@@ -197,7 +197,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 		// The watch begins when the registry is there.
-		Deleted:   func(secret, uid string) { a.endpoints.Gone(secret, uid) },
+		Deleted:   func(secret, uid string) { a.endpoints.SecretDeleted(secret, uid) },
 		Restarted: func() { a.endpoints.Restarted() },
 	})
 	if err != nil {

@@ -167,6 +167,6 @@ type Reference struct {
 	// VersionUID tells the version that is meant from others with its number. It is empty for
 	// the current version, and where it is not on record yet.
 	VersionUID string `json:"version_uid,omitempty"`
-	// Gone says that the endpoint was switched off because of this reference.
-	Gone bool `json:"gone,omitempty"`
+	// Missing says that the endpoint was switched off because of this reference.
+	Missing bool `json:"gone,omitempty"`
 }

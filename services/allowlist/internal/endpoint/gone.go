@@ -11,39 +11,41 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// maxGone is how many deleted secrets wait to be looked at. What comes beyond is left
+// maxDeleted is how many deleted secrets wait to be looked at. What comes beyond is left
 // to the next comparison.
-const maxGone = 10_000
+const maxDeleted = 10_000
 
 // An incarnation identifies a secret.
 type incarnation struct{ secret, uid string }
 
-// A gone holds the secrets that the vault said were deleted, until the endpoints have
+// A deletedSecrets holds the secrets that the vault said were deleted, until the endpoints have
 // been looked at.
-type gone struct {
+type missing struct {
 	mu      sync.Mutex
 	secrets map[incarnation]bool
 	kick    chan struct{} // holds one element while there are some
 }
 
-func newGone() *gone { return &gone{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)} }
+func newDeletedSecrets() *missing {
+	return &missing{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)}
+}
 
-// Gone says that a secret was deleted in the vault. It returns at once; [Registry.Run]
+// SecretDeleted says that a secret was deleted in the vault. It returns at once; [Registry.Run]
 // switches off what refers to it. Only a super admin's force deletes what is referred to.
-func (r *Registry) Gone(secret, uid string) {
-	r.gone.mu.Lock()
-	defer r.gone.mu.Unlock()
-	if len(r.gone.secrets) == maxGone {
+func (r *Registry) SecretDeleted(secret, uid string) {
+	r.tombstone.mu.Lock()
+	defer r.tombstone.mu.Unlock()
+	if len(r.tombstone.secrets) == maxDeleted {
 		return
 	}
-	r.gone.secrets[incarnation{secret, uid}] = true
+	r.tombstone.secrets[incarnation{secret, uid}] = true
 	select {
-	case r.gone.kick <- struct{}{}:
+	case r.tombstone.kick <- struct{}{}:
 	default: // it is known
 	}
 }
 
-func (g *gone) take() map[incarnation]bool {
+func (g *missing) take() map[incarnation]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	secrets := g.secrets
@@ -51,13 +53,13 @@ func (g *gone) take() map[incarnation]bool {
 	return secrets
 }
 
-func (r *Registry) runGone(ctx context.Context, every Intervals) {
-	for wait(ctx, every.Sweep, r.gone.kick) {
-		secrets := r.gone.take()
+func (r *Registry) runDeleted(ctx context.Context, every Intervals) {
+	for wait(ctx, every.Sweep, r.tombstone.kick) {
+		secrets := r.tombstone.take()
 		if err := r.loseAll(ctx, secrets); err != nil {
 			r.logFailure(ctx, "switch off what lost its secret", err)
 			for l := range secrets {
-				r.Gone(l.secret, l.uid)
+				r.SecretDeleted(l.secret, l.uid)
 			}
 			if !wait(ctx, every.Retry, nil) {
 				return
@@ -90,11 +92,11 @@ func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) er
 			if err != nil || e == nil {
 				return err
 			}
-			gone := func(ref Reference) bool { return secrets[incarnation{ref.Secret, ref.UID}] }
-			if !slices.ContainsFunc(e.References, gone) {
+			missing := func(ref Reference) bool { return secrets[incarnation{ref.Secret, ref.UID}] }
+			if !slices.ContainsFunc(e.References, missing) {
 				return nil
 			}
-			_, err = r.switchOff(ctx, *e, secretLost, gone)
+			_, err = r.switchOff(ctx, *e, secretLost, missing)
 			return err
 		})
 		if err != nil {

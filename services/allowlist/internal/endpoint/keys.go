@@ -47,9 +47,9 @@ func boundKey(secret string) kv.Key { return boundSpace().Text(secret) }
 
 func boundSpace() kv.Key { return kv.NewKey("bound") }
 
-func farewellKey(uid string) kv.Key { return farewellSpace().Text(uid) }
+func cleanupKey(uid string) kv.Key { return cleanupSpace().Text(uid) }
 
-func farewellSpace() kv.Key { return kv.NewKey("farewell") }
+func cleanupSpace() kv.Key { return kv.NewKey("farewell") }
 
 func trialKey(action, subject string) kv.Key { return trialSpace().Text(action).Text(subject) }
 

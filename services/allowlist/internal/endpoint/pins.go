@@ -32,7 +32,7 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 // reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
 // endpoint off if one is gone, and else records the uids that are not on record yet.
 func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Discrepancy)) error {
-	references, gone := slices.Clone(e.References), make(map[Need]bool)
+	references, missing := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
 		if ref.Version == 0 {
 			continue
@@ -46,19 +46,19 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Disc
 		}
 		switch {
 		case !there:
-			gone[ref.Need] = true
+			missing[ref.Need] = true
 		case ref.VersionUID == "":
 			references[i].VersionUID = uid
 		}
 	}
-	if len(gone) == 0 {
+	if len(missing) == 0 {
 		if slices.Equal(references, e.References) {
 			return nil
 		}
 		_, err := r.keepReported(ctx, e, references, "the uids of pinned versions are on record from now on")
 		return err
 	}
-	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return gone[ref.Need] })
+	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return missing[ref.Need] })
 	if err != nil || !now.Lost {
 		return err
 	}

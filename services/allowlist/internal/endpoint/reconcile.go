@@ -317,7 +317,7 @@ func (e Endpoint) lost(held map[grant]bool) []string {
 		}
 		return secrets
 	}
-	if marked := because(func(ref Reference) bool { return ref.Gone }); len(marked) > 0 {
+	if marked := because(func(ref Reference) bool { return ref.Missing }); len(marked) > 0 {
 		return marked
 	}
 	return because(func(ref Reference) bool { return !held[grant{ref.Secret, ref.UID, e.Operation}] })
@@ -396,7 +396,7 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 }
 
 // switchOff is Lose for any loss. Gone reports which references are lost, if that is known.
-func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, gone func(Reference) bool) (Endpoint, error) {
+func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing func(Reference) bool) (Endpoint, error) {
 	defer r.follow(ctx, e.Name)
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -412,7 +412,7 @@ func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, gone fun
 		next.Lost, next.State, next.StateReason = true, Inactive, why.state
 		next.References = slices.Clone(old.References)
 		for i, ref := range next.References {
-			next.References[i].Gone = gone(ref)
+			next.References[i].Missing = missing(ref)
 		}
 		now, err = r.commit(tx, ActionDeactivated, &old, next, Call{Author: system(why.reason)})
 		return err

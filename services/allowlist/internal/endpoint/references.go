@@ -51,7 +51,7 @@ type reference struct {
 	referrer string
 	grant    grant
 	// lost says that the endpoint is off because of a loss, and gone that it is this one.
-	lost, gone bool
+	lost, missing bool
 }
 
 // Links tells every reference and every binding of this allowlist, by secret and
@@ -116,7 +116,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 		keys.count(e)
 		for _, ref := range e.References {
 			all[ref.Secret] = append(all[ref.Secret], reference{
-				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost, ref.Gone,
+				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost, ref.Missing,
 			})
 		}
 		return err
@@ -134,7 +134,7 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	for _, ref := range references {
 		state := Unbound
 		switch {
-		case ref.gone:
+		case ref.missing:
 			state = Lost
 		case held[ref.grant]:
 			state = bound

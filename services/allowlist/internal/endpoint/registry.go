@@ -64,23 +64,23 @@ type Options struct {
 
 // A Registry keeps endpoints. It may be used from many goroutines.
 type Registry struct {
-	kv      kv.Store
-	log     *changelog.Log
-	replays *replay.Ledger
-	vault   *vaultclient.Vault
-	holder  string
-	logger  *slog.Logger
-	now     func() time.Time
-	hook    func(step string) error
-	index   *search.Index
-	matches *matcher
-	guard   *dialguard.Guard
-	proofs  *verify.Checker
-	recheck time.Duration
-	grace   time.Duration
-	pace    *pace
-	kick    chan struct{} // holds one element while bindings wait to be given up
-	gone    *gone
+	kv        kv.Store
+	log       *changelog.Log
+	replays   *replay.Ledger
+	vault     *vaultclient.Vault
+	holder    string
+	logger    *slog.Logger
+	now       func() time.Time
+	hook      func(step string) error
+	index     *search.Index
+	matches   *matcher
+	guard     *dialguard.Guard
+	proofs    *verify.Checker
+	recheck   time.Duration
+	grace     time.Duration
+	pace      *pace
+	kick      chan struct{} // holds one element while bindings wait to be given up
+	tombstone *missing
 	// restarted holds one element while a comparison is due because the vault was started again.
 	restarted chan struct{}
 	legacy    *legacy
@@ -105,7 +105,7 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
-		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
+		tombstone: newDeletedSecrets(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
 		needsOf: o.Needs, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
 		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
@@ -229,11 +229,11 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, call Call) error {
 	if err := unschedule(tx, old.Name); err != nil {
 		return err
 	}
-	if err := r.queueFarewell(tx, old.UID, farewell{Due: r.now()}); err != nil {
+	if err := r.queueCleanup(tx, old.UID, usesCleanup{Due: r.now()}); err != nil {
 		return err
 	}
-	gone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
-	change, err := entry(ActionDeleted, old, gone, call.Author)
+	tombstone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
+	change, err := entry(ActionDeleted, old, tombstone, call.Author)
 	if err != nil {
 		return err
 	}

@@ -186,9 +186,9 @@ func TestMessagesThatWaitAskOnce(t *testing.T) {
 	for range 16 {
 		go func() { answers <- l.Take(t.Context(), key, 96, 1) }()
 	}
-	gone, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Take(gone, key, 96, 1); !errors.Is(err, context.Canceled) {
+	if err := l.Take(canceled, key, 96, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Take of a caller who went away = %v", err)
 	}
 	close(b.held)
