@@ -31,7 +31,7 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 
 // reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
 // endpoint off if one is gone, and else records the uids that are not on record yet.
-func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Discrepancy)) error {
+func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Discrepancy)) error {
 	references, missing := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
 		if ref.Version == 0 {
@@ -63,7 +63,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Disc
 		return err
 	}
 	for _, secret := range now.lost(nil) {
-		tell(Discrepancy{SwitchedOff, secret, e.Name.String()})
+		report(Discrepancy{SwitchedOff, secret, e.Name.String()})
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 
 // probe asks the vault for all uses, and fails with all that it refuses.
 func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need) (FactsOf, error) {
-	told := make(map[Need]vaultclient.Binding, len(needs))
+	bindings := make(map[Need]vaultclient.Binding, len(needs))
 	wrong := violation.Merge(p.call.Wrong)
 	for _, need := range needs {
 		b, err := r.vault.Probe(ctx, s.bindRequest(need, p.name, p.operation))
@@ -58,11 +58,11 @@ func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		default:
-			told[need] = b
+			bindings[need] = b
 		}
 	}
-	if err := r.sameSenders(p, told); err != nil {
+	if err := r.sameSenders(p, bindings); err != nil {
 		wrong = violation.Merge(wrong, err)
 	}
-	return toldOf(told), wrong
+	return factsOf(bindings), wrong
 }

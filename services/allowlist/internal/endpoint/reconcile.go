@@ -66,7 +66,7 @@ type Discrepancy struct {
 // compared; only a vault out of reach ends the comparison. It tells each difference
 // once that is put right, and each loss that is left; the log says how many these are. One
 // comparison runs at a time.
-func (r *Registry) Reconcile(ctx context.Context, tell func(Discrepancy)) error {
+func (r *Registry) Reconcile(ctx context.Context, report func(Discrepancy)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
 	losses := 0
@@ -79,7 +79,7 @@ func (r *Registry) Reconcile(ctx context.Context, tell func(Discrepancy)) error 
 		if f.Repair.Loss() {
 			losses++
 		}
-		tell(f)
+		report(f)
 	})
 }
 
@@ -93,13 +93,13 @@ func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
 	return repairs, err
 }
 
-func (r *Registry) reconcile(ctx context.Context, tell func(Discrepancy)) error {
+func (r *Registry) reconcile(ctx context.Context, report func(Discrepancy)) error {
 	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
-	err := r.reconcileBindings(ctx, seen, tell)
+	err := r.reconcileBindings(ctx, seen, report)
 	if ends(ctx, err) {
 		return err
 	}
-	return errors.Join(err, r.reconcileEndpoints(ctx, seen, tell))
+	return errors.Join(err, r.reconcileEndpoints(ctx, seen, report))
 }
 
 // A comparison is what the first half of a reconciliation found for the second.
@@ -119,7 +119,7 @@ func ends(ctx context.Context, err error) bool {
 // reconcileBindings goes through the bindings of all workspaces, gives up those that
 // nothing needs, and adds the others to held. It looks at what the vault holds, not at
 // what the own store says was bound: a backup that was put back does not know it all.
-func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell func(Discrepancy)) error {
+func (r *Registry) reconcileBindings(ctx context.Context, found comparison, report func(Discrepancy)) error {
 	workspaces, failed := r.workspaces(ctx)
 	if ends(ctx, failed) {
 		return failed
@@ -145,7 +145,7 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, tell
 				kept[b.Secret], found.held[at], found.portless[at] = true, true, b.Port == 0
 			default:
 				if err = r.vault.Unbind(ctx, b.Secret, b.Operation); err == nil {
-					tell(Discrepancy{GivenUp, b.Secret, b.Referrer})
+					report(Discrepancy{GivenUp, b.Secret, b.Referrer})
 				}
 			}
 			if ends(ctx, err) {
@@ -249,7 +249,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 
 // reconcileEndpoints looks for endpoints that refer to what is not bound, reports what was not
 // kept yet when they were saved, and counts keys that serve several purposes.
-func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tell func(Discrepancy)) error {
+func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, report func(Discrepancy)) error {
 	keys := make(census)
 	defer func() { r.mixed.Set(float64(len(keys.mixed()))) }()
 	return r.eachKey(ctx, allEndpoints(), func(key []byte) error {
@@ -263,30 +263,30 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, tel
 		}
 		if err == nil && e.Lost {
 			for _, secret := range e.lost(found.held) {
-				tell(Discrepancy{StillLost, secret, e.Name.String()})
+				report(Discrepancy{StillLost, secret, e.Name.String()})
 			}
 			return nil
 		}
 		if err == nil {
-			e, err = r.report(ctx, e, found, tell)
+			e, err = r.report(ctx, e, found, report)
 		}
 		if err != nil || e.Lost {
 			return err
 		}
 		keys.count(e)
-		if off, err := r.restoreMissing(ctx, e, found, tell); err != nil || off {
+		if off, err := r.restoreMissing(ctx, e, found, report); err != nil || off {
 			return err
 		}
 		if found.unknown[e.Name.Parent()] {
 			return nil
 		}
-		return r.reconcilePins(ctx, e, tell)
+		return r.reconcilePins(ctx, e, report)
 	})
 }
 
 // restoreMissing restores the references of an endpoint that are not bound, and reports whether
 // the endpoint is off now.
-func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, tell func(Discrepancy)) (off bool, err error) {
+func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, report func(Discrepancy)) (off bool, err error) {
 	for _, reference := range e.References {
 		if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
 			continue
@@ -297,7 +297,7 @@ func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found compari
 		}
 		if repair != "" {
 			found.held[grant{reference.Secret, reference.UID, e.Operation}] = true // for its other versions
-			tell(Discrepancy{repair, reference.Secret, e.Name.String()})
+			report(Discrepancy{repair, reference.Secret, e.Name.String()})
 		}
 		if repair == SwitchedOff {
 			return true, nil

@@ -57,7 +57,7 @@ type reference struct {
 // Links tells every reference and every binding of this allowlist, by secret and
 // then by referrer, and changes nothing. It takes memory in proportion to the
 // references.
-func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
+func (r *Registry) Links(ctx context.Context, report func(Link)) error {
 	workspaces, err := r.workspaces(ctx)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
-		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], cmp.Or(state[secret], Bound), tell); err != nil {
+		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], cmp.Or(state[secret], Bound), report); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 }
 
 // linksOf tells the links of one secret. Bound is the state of references that are bound.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []vaultclient.Binding, bound LinkState, tell func(Link)) error {
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []vaultclient.Binding, bound LinkState, report func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -162,7 +162,7 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	}
 	slices.SortFunc(links, func(a, b Link) int { return cmp.Compare(a.Referrer, b.Referrer) })
 	for _, link := range slices.Compact(links) { // a secret may be used twice by one endpoint
-		tell(link)
+		report(link)
 	}
 	return nil
 }

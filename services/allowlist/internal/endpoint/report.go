@@ -37,7 +37,7 @@ func (r *Registry) informed(change edit) edit {
 
 // report tells the vault what it does not know of an endpoint's references, and returns the
 // endpoint as it is then.
-func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tell func(Discrepancy)) (Endpoint, error) {
+func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, report func(Discrepancy)) (Endpoint, error) {
 	references := slices.Clone(e.References)
 	purposes := r.reportPurposes(ctx, e, references)
 	if ends(ctx, purposes) {
@@ -47,7 +47,7 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tel
 	if refused != "" {
 		repair, err := r.lose(ctx, e, Reference{Need: Need{Secret: refused}})
 		if repair != "" {
-			tell(Discrepancy{repair, refused, e.Name.String()})
+			report(Discrepancy{repair, refused, e.Name.String()})
 		}
 		e.Lost = err == nil
 		return e, errors.Join(purposes, err)

@@ -224,7 +224,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 		wrong = violation.Merge(wrong, err)
 	}
 	if check := next.Encryption.Check; check != nil {
-		wrong = violation.Merge(wrong, check(toldOf(bound)))
+		wrong = violation.Merge(wrong, check(factsOf(bound)))
 	}
 	references := make([]Reference, len(needs))
 	for i, need := range needs {
@@ -233,8 +233,8 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 	return references, wrong
 }
 
-// toldOf returns what was told of keys when they were bound.
-func toldOf(bound map[Need]vaultclient.Binding) FactsOf {
+// factsOf returns what was told of keys when they were bound.
+func factsOf(bound map[Need]vaultclient.Binding) FactsOf {
 	return func(secret string, version uint32) (vaultclient.Facts, bool) {
 		for need, b := range bound {
 			if need.Secret == secret && need.Version == version {
@@ -362,13 +362,13 @@ func placed(err error, need Need, places Places) error {
 		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+need.destination()+" to their allowed_hosts")
 	}
 	for _, field := range fields {
-		f = f.At(field, wanted(f.Reason, need))
+		f = f.At(field, requirement(f.Reason, need))
 	}
 	return f
 }
 
-// wanted says what a reference must be that the vault refuses.
-func wanted(refused fault.Reason, need Need) string {
+// requirement says what a reference must be that the vault refuses.
+func requirement(refused fault.Reason, need Need) string {
 	switch refused {
 	case vaultclient.ReasonSecretNotFound:
 		return "must be a secret that exists"

@@ -74,11 +74,11 @@ func (b *block) low(alone time.Duration, now time.Time) bool {
 // next returns the size of the next block: what lasts ahead at the present rate.
 func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 	most := max(1, budget.Of(bits)/share)
-	wanted := b.rate(now) * ahead.Seconds()
-	if wanted >= float64(most) {
+	expected := b.rate(now) * ahead.Seconds()
+	if expected >= float64(most) {
 		return most
 	}
-	return min(most, max(least, uint64(wanted)))
+	return min(most, max(least, uint64(expected)))
 }
 
 // add adds what the vault granted.

@@ -18,9 +18,9 @@ const maxSetting = 256
 
 // settingsOf returns the settings of a preset as they are given or, where they are not,
 // by their defaults. One that is missing or not valid is a finding, and left out.
-func settingsOf(wanted []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
-	settings, known := make(map[string]string, len(wanted)), make(map[string]bool, len(wanted))
-	for _, setting := range wanted {
+func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
+	settings, known := make(map[string]string, len(declared)), make(map[string]bool, len(declared))
+	for _, setting := range declared {
 		name := setting.GetName()
 		known[name] = true
 		value, ok := given[name]

@@ -55,7 +55,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	_, _, err3 := f.Bind(t.Context(), secret.Call{}, name("there"), "h", secret.BindRequest{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"})
 	err4 := f.Delete(t.Context(), secret.Call{}, name("there"), secret.Deletion{})
 	for _, err := range []error{err, err2, err3, err4} {
-		if _, told := fault.From(err); !errors.Is(err, errBroken) || told {
+		if _, isFault := fault.From(err); !errors.Is(err, errBroken) || isFault {
 			t.Errorf("a change that was not committed = %v, want %v, opaque", err, errBroken)
 		}
 	}

@@ -81,8 +81,8 @@ func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public [
 	all := []string{s.equalPrint(workspace, "bytes", stored)}
 	// The public part of a private key is not kept if it is of a kind that is not shown, or an
 	// earlier release did not recognize it.
-	if look := keyform.Look(stored); look.Kind == keyform.KindPrivateKey && look.Public != nil {
-		all = append(all, s.equalPrint(workspace, "pair", look.Public))
+	if facts := keyform.Look(stored); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
+		all = append(all, s.equalPrint(workspace, "pair", facts.Public))
 	}
 	for _, decoded := range decodings(stored) {
 		all = append(all, s.equalPrint(workspace, "bytes", decoded))

@@ -19,7 +19,7 @@ import (
 //
 // A KEY serves one purpose, since the output of one use may be an oracle for another. Bindings
 // claim the purpose: all referrers of a KEY claim the same one, and the claim ends with the last
-// binding. The first resolve for a message seals the purpose. Then only [Store.ReplacePurpose]
+// binding. The first resolve for a message seals the purpose. Then only [poll.ReplacePurpose]
 // changes it. The vault compares chains without knowing what they mean.
 //
 // The owner may state the purpose when the KEY is created. Then bindings claim that one, and
@@ -82,8 +82,8 @@ func (p Purpose) is(digest []byte) bool {
 }
 
 // admits reports whether the purpose allows a use for the wanted one.
-func (p Purpose) admits(wanted Purpose) bool {
-	return slices.Equal(p.Chains, wanted.Chains) && wanted.Cost >= p.Cost
+func (p Purpose) admits(requested Purpose) bool {
+	return slices.Equal(p.Chains, requested.Chains) && requested.Cost >= p.Cost
 }
 
 // fixed returns the refusal of a purpose that differs from the KEY's.
