@@ -35,7 +35,7 @@ type Want struct {
 	// any port of an allowed host until the port is reported.
 	AnyPort bool
 	// Grace is for how long versions are welcome that were replaced, next to the current
-	// one. [Vault.ResolveLive] looks at it.
+	// one. [accepted.ResolveLive] looks at it.
 	Grace time.Duration
 	// Incoming says that the key is for what came in. Then those versions do without the
 	// current one, if that is disabled or destroyed: what was sent before is as good as it
