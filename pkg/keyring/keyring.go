@@ -55,7 +55,7 @@ func (k *Keyring) KeyID() string { return k.keyID }
 // Seal encrypts a short text under the keyset. It opens only with the same
 // associated data, which may be empty.
 func (k *Keyring) Seal(plaintext, associatedData []byte) ([]byte, error) {
-	sealed, err := k.aead.Encrypt(plaintext, useText.bind(k.purpose, string(associatedData)))
+	sealed, err := k.aead.Encrypt(plaintext, domainText.bind(k.purpose, string(associatedData)))
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
@@ -65,7 +65,7 @@ func (k *Keyring) Seal(plaintext, associatedData []byte) ([]byte, error) {
 // Open decrypts what Seal made. It fails if a bit of it or of the associated data
 // differs.
 func (k *Keyring) Open(sealed, associatedData []byte) ([]byte, error) {
-	plaintext, err := k.aead.Decrypt(sealed, useText.bind(k.purpose, string(associatedData)))
+	plaintext, err := k.aead.Decrypt(sealed, domainText.bind(k.purpose, string(associatedData)))
 	if err != nil {
 		return nil, fmt.Errorf("open sealed text: %w", err)
 	}
@@ -75,7 +75,7 @@ func (k *Keyring) Open(sealed, associatedData []byte) ([]byte, error) {
 // Derive returns the key for a purpose: the same one each time, after restarts
 // too, and one that tells nothing of the key for another purpose.
 func (k *Keyring) Derive(purpose string) [RootSize]byte {
-	key, err := hkdf.Key(sha256.New, k.root, nil, string(useDerive.bind(k.purpose, purpose)), RootSize)
+	key, err := hkdf.Key(sha256.New, k.root, nil, string(domainDerive.bind(k.purpose, purpose)), RootSize)
 	if err != nil {
 		// HKDF refuses only lengths beyond 255 hashes; ours is a constant one.
 		panic("keyring: derive: " + err.Error())
