@@ -64,5 +64,5 @@ func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need
 	if err := r.sameSenders(p, bindings); err != nil {
 		wrong = violation.Merge(wrong, err)
 	}
-	return factsOf(bindings), wrong
+	return boundFacts(bindings), wrong
 }

@@ -120,12 +120,12 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error
 		if err != nil {
 			return cmp.Or(s.call.Wrong, err)
 		}
-		if needs := next.needs(); next.Operation == "" && len(needs) > 0 {
-			if err := checkNeeds(needs); err != nil {
+		if required := next.needs(); next.Operation == "" && len(required) > 0 {
+			if err := checkNeeds(required); err != nil {
 				return violation.Merge(s.call.Wrong, err)
 			}
-			saved, needs = next, needs
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(needs), Time: r.now()})
+			saved, needs = next, required
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(required), Time: r.now()})
 		}
 		if s.call.Wrong != nil {
 			return s.call.Wrong
@@ -224,7 +224,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 		wrong = violation.Merge(wrong, err)
 	}
 	if check := next.Encryption.Check; check != nil {
-		wrong = violation.Merge(wrong, check(factsOf(bound)))
+		wrong = violation.Merge(wrong, check(boundFacts(bound)))
 	}
 	references := make([]Reference, len(needs))
 	for i, need := range needs {
@@ -233,8 +233,8 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 	return references, wrong
 }
 
-// factsOf returns what was told of keys when they were bound.
-func factsOf(bound map[Need]vaultclient.Binding) FactsOf {
+// boundFacts returns what was told of keys when they were bound.
+func boundFacts(bound map[Need]vaultclient.Binding) FactsOf {
 	return func(secret string, version uint32) (vaultclient.Facts, bool) {
 		for need, b := range bound {
 			if need.Secret == secret && need.Version == version {
