@@ -295,6 +295,7 @@ func TestCacheIsAskedOncePerKey(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
+	b.kept(t, want("other")) // the watch has begun
 	wants := []vaultclient.Want{want("a"), want("b")}
 	for _, tt := range []struct {
 		name  string
