@@ -151,7 +151,7 @@ func (p *Processor) attempt(ctx context.Context, m Message, op operation, refere
 	if l.pinned, err = p.open(m, l.endpoint, op); err != nil {
 		return l, err
 	}
-	if l.keys, err = p.vault.ResolveLive(ctx, append(l.wants(config, op == opening), l.credentialWants()...)); err != nil {
+	if l.keys, err = p.vault.ResolveAccepted(ctx, append(l.wants(config, op == opening), l.credentialWants()...)); err != nil {
 		l.zero()
 	}
 	return l, err

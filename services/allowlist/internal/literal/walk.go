@@ -102,13 +102,13 @@ func (w *walker) value(path string, field protoreflect.FieldDescriptor, value pr
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		w.message(path, value.Message())
 	case protoreflect.StringKind:
-		w.add(path, rules[field.FullName()].look(value.String()))
+		w.add(path, rules[field.FullName()].classify(value.String()))
 	case protoreflect.BytesKind:
-		w.add(path, rules[field.FullName()].look(string(value.Bytes())))
+		w.add(path, rules[field.FullName()].classify(string(value.Bytes())))
 	}
 }
 
-func (r rule) look(text string) Kind {
+func (r rule) classify(text string) Kind {
 	switch r {
 	case asItIs:
 		return None

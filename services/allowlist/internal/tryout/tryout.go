@@ -108,10 +108,10 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 			wants[i].Grace = config.Grace()
 		}
 	}
-	keys, err := s.vault.ResolveLive(ctx, wants)
+	keys, err := s.vault.ResolveAccepted(ctx, wants)
 	if errors.Is(err, vaultclient.ErrNotBound) { // the vault may have been restored from a backup
 		if now, failed := s.endpoints.Rebind(ctx, e); failed == nil && !now.Lost && now.Operation == e.Operation {
-			keys, err = s.vault.ResolveLive(ctx, wants)
+			keys, err = s.vault.ResolveAccepted(ctx, wants)
 		}
 	}
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// BenchmarkResolveLive resolves two keys as each message does: from the cache, and from a vault
+// BenchmarkResolveAccepted resolves two keys as each message does: from the cache, and from a vault
 // in the same process.
-func BenchmarkResolveLive(b *testing.B) {
+func BenchmarkResolveAccepted(b *testing.B) {
 	for name, next := range map[string]uint32{"cached": 0, "uncached": 1} {
 		b.Run(name, func(b *testing.B) {
 			k := newBench(b)
@@ -21,7 +21,7 @@ func BenchmarkResolveLive(b *testing.B) {
 				for i := range wants {
 					wants[i].Version += next // a version that was never resolved is not in the cache
 				}
-				keys, err := k.vault.ResolveLive(b.Context(), wants)
+				keys, err := k.vault.ResolveAccepted(b.Context(), wants)
 				if err != nil {
 					b.Fatal(err)
 				}

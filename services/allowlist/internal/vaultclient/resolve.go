@@ -35,7 +35,7 @@ type Want struct {
 	// any port of an allowed host until the port is reported.
 	AnyPort bool
 	// Grace is for how long versions are welcome that were replaced, next to the current
-	// one. [accepted.ResolveLive] looks at it.
+	// one. [Vault.ResolveAccepted] looks at it.
 	Grace time.Duration
 	// Incoming says that the key is for what came in. Then those versions do without the
 	// current one, if that is disabled or destroyed: what was sent before is as good as it
@@ -110,11 +110,11 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	return keys, failures
 }
 
-// ResolveLive returns for each want, in their order, its key and behind it those of the
+// ResolveAccepted returns for each want, in their order, its key and behind it those of the
 // versions that its grace welcomes, the one replaced last first: four at most. A version
 // that may no longer be resolved by now is left out, the current one only where the want
 // does without it; anything else that fails is an error, and what did come is zeroed.
-func (v *Vault) ResolveLive(ctx context.Context, wants []Want) ([][]Key, error) {
+func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, error) {
 	keys, failures := v.resolveEach(ctx, wants)
 	all := make([][]Key, len(keys))
 	for i, key := range keys {
@@ -145,7 +145,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 		previous = current.Previous
 	}
 	var keys []Key
-	for _, version := range v.welcome(want, previous) {
+	for _, version := range v.accepted(want, previous) {
 		before := want
 		before.Version, before.VersionUID = version, ""
 		key, err := v.Resolve(ctx, []Want{before})
@@ -164,8 +164,8 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	return keys, nil
 }
 
-// welcome returns those of previous versions that are within the want's grace.
-func (v *Vault) welcome(want Want, previous []Previous) []uint32 {
+// accepted returns those of previous versions that are within the want's grace.
+func (v *Vault) accepted(want Want, previous []Previous) []uint32 {
 	var versions []uint32
 	for _, p := range previous {
 		if v.now().Sub(p.ReplaceTime) < want.Grace {

@@ -16,7 +16,7 @@
 // # Rotation
 //
 // What a partner sent before it heard of a new key opens with the one before. The vault
-// tells which versions were current and when they were replaced; [accepted.ResolveLive]
+// tells which versions were current and when they were replaced; [Vault.ResolveAccepted]
 // returns those that a [Want] still welcomes, next to the current one, or for what came in
 // without it while it is disabled or destroyed.
 package vaultclient
@@ -58,7 +58,7 @@ type Freshness struct {
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 	// Deleted, if not nil, is called with the name and the uid of each secret that the
-	// vault says is gone, while [accepted.Watch] runs and something is kept. It must not block.
+	// vault says is gone, while [Vault.Watch] runs and something is kept. It must not block.
 	Deleted func(secret, uid string)
 	// Restarted, if not nil, is called when the vault was started again. It may have been restored
 	// from a backup. It must not block.
@@ -70,7 +70,7 @@ type Freshness struct {
 }
 
 // New returns the vault at the other end of a connection. Resolved secrets are kept in
-// memory while [accepted.Watch] runs.
+// memory while [Vault.Watch] runs.
 func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 	if f.Now == nil {
 		f.Now = time.Now
@@ -162,12 +162,12 @@ type Binding struct {
 	Holder string
 	// Port is the port that a credential is sent to. 0: none is, or the vault does not know.
 	Port uint16
-	// Shared is whether a KEY may serve several hosts and senders. [accepted.Bind] sets it.
+	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
 	Shared bool
-	// VersionUID tells the version that was named from others with its number. [accepted.Bind] sets
+	// VersionUID tells the version that was named from others with its number. [Vault.Bind] sets
 	// it.
 	VersionUID string
-	// Facts are what the vault tells of the version that is meant. [accepted.Bind] sets them.
+	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
 	Facts Facts
 }
 
@@ -210,7 +210,7 @@ func (v *Vault) Bind(ctx context.Context, req BindRequest) (Binding, error) {
 	return bindingOf(resp), nil
 }
 
-// Probe returns what [accepted.Bind] would, without a binding.
+// Probe returns what [Vault.Bind] would, without a binding.
 func (v *Vault) Probe(ctx context.Context, req BindRequest) (Binding, error) {
 	resp, err := v.bind(ctx, req, true)
 	if err != nil {
@@ -315,7 +315,7 @@ func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, erro
 	return v.BindingsOf(ctx, workspace+"/secrets/-")
 }
 
-// BindingsOf is [accepted.Bindings] for one secret, which must exist.
+// BindingsOf is [Vault.Bindings] for one secret, which must exist.
 func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error) {
 	var all []Binding
 	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}

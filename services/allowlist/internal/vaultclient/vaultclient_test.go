@@ -98,7 +98,7 @@ func (b *bench) rotated(ages []time.Duration, refused map[uint32]error) {
 // live returns the values that a want resolves to.
 func (b *bench) live(t *testing.T, wants ...vaultclient.Want) ([][]string, error) {
 	t.Helper()
-	keys, err := b.vault.ResolveLive(t.Context(), wants)
+	keys, err := b.vault.ResolveAccepted(t.Context(), wants)
 	values := make([][]string, len(keys))
 	for i, versions := range keys {
 		for _, key := range versions {

@@ -305,14 +305,14 @@ func TestCacheIsAskedOncePerKey(t *testing.T) {
 		{name: "when both keys are in memory", delta: map[string]float64{"hits": 2}},
 	} {
 		before := b.lookups(t)
-		keys, err := b.vault.ResolveLive(t.Context(), wants)
+		keys, err := b.vault.ResolveAccepted(t.Context(), wants)
 		if err != nil {
 			t.Fatal(err)
 		}
 		vaultclient.Zero(keys...)
 		for outcome, after := range b.lookups(t) {
 			if got := after - before[outcome]; got != tt.delta[outcome] {
-				t.Errorf("%s, ResolveLive makes %v lookups that are %s, want %v", tt.name, got, outcome, tt.delta[outcome])
+				t.Errorf("%s, ResolveAccepted makes %v lookups that are %s, want %v", tt.name, got, outcome, tt.delta[outcome])
 			}
 		}
 	}

@@ -136,21 +136,21 @@ func (c *Checker) Check(ctx context.Context, method Method, s Subject, accepted 
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	period, err := c.look(ctx, method, s, accepted)
+	period, err := c.check(ctx, method, s, accepted)
 	if err != nil && ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	return period, err
 }
 
-func (c *Checker) look(ctx context.Context, method Method, s Subject, accepted Period) (Period, error) {
+func (c *Checker) check(ctx context.Context, method Method, s Subject, accepted Period) (Period, error) {
 	switch method {
 	case DNS:
-		return c.lookDNS(ctx, s, accepted)
+		return c.checkDNS(ctx, s, accepted)
 	case File:
-		return c.lookFile(ctx, s, accepted)
+		return c.checkFile(ctx, s, accepted)
 	case WebToken:
-		return c.lookWeb(ctx, s, accepted)
+		return c.checkWeb(ctx, s, accepted)
 	default:
 		return 0, errors.New("look for proof: unknown method")
 	}

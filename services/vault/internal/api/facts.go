@@ -34,7 +34,7 @@ func formToProto(form keyform.Form) *vaultv1.ValueForm {
 // keyFactsToProto returns nil for a version without facts. The forms of symmetric
 // keys are only for callers who ask for lengths.
 func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, error) {
-	if meant.Facts == nil && meant.Told == nil {
+	if meant.Facts == nil && meant.Learned == nil {
 		return nil, nil
 	}
 	public, err := publicToProto(meant.Public)
@@ -45,7 +45,7 @@ func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, err
 	if meant.Facts != nil {
 		pb.Bytes, pb.PrivateKey = meant.Facts.Bytes, meant.Facts.Private
 	}
-	learned := meant.Told
+	learned := meant.Learned
 	if learned == nil {
 		return pb, nil
 	}

@@ -64,7 +64,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, r
 	return bound, meant, s.noteEqual(ctx, call, name, err)
 }
 
-// bind does in a transaction what [poll.Bind] promises.
+// bind does in a transaction what [Store.Bind] promises.
 func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	now := s.timestamp()
 	sec, err := loadSecret(tx, name)
@@ -77,7 +77,7 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 	if meant.Version, err = req.meant(tx, sec); err != nil {
 		return bound, meant, err
 	}
-	if meant.Told, err = s.examine(tx, sec, &meant.Version); err != nil {
+	if meant.Learned, err = s.examine(tx, sec, &meant.Version); err != nil {
 		return bound, meant, err
 	}
 	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: req.Operation}
@@ -217,7 +217,7 @@ func (u BindRequest) destination() destination.Destination {
 }
 
 // hostOf fails if the version that is meant may not be sent to the host and port. Present is
-// the binding if there is one already; [poll.reportPort] judges one without port.
+// the binding if there is one already; [Store.reportPort] judges one without port.
 func (u BindRequest) hostOf(sec Secret, meant Version, present Binding) error {
 	hosts := sec.AllowedHosts // also while the current version is destroyed
 	if u.Version != 0 {

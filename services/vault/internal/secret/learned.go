@@ -13,8 +13,8 @@ import (
 // A Meant is the version that a binder means, with its facts.
 type Meant struct {
 	Version
-	// Told is nil unless the version is an enabled one of a KEY.
-	Told *Learned
+	// Learned is nil unless the version is an enabled one of a KEY.
+	Learned *Learned
 }
 
 // Learned is what a binder learns of a version's value besides what is kept of it.

@@ -19,7 +19,7 @@ import (
 //
 // A KEY serves one purpose, since the output of one use may be an oracle for another. Bindings
 // claim the purpose: all referrers of a KEY claim the same one, and the claim ends with the last
-// binding. The first resolve for a message seals the purpose. Then only [poll.ReplacePurpose]
+// binding. The first resolve for a message seals the purpose. Then only [Store.ReplacePurpose]
 // changes it. The vault compares chains without knowing what they mean.
 //
 // The owner may state the purpose when the KEY is created. Then bindings claim that one, and

@@ -22,7 +22,7 @@ type Stored struct {
 	// Facts are what is told of the value; nil: nothing.
 	Facts *Facts
 	// Purpose is what a KEY is used for, and PurposeState how far that is decided; empty
-	// where there is no purpose. [poll.Get] sets both.
+	// where there is no purpose. [Store.Get] sets both.
 	Purpose      Purpose
 	PurposeState PurposeState
 	// WeakReason is why a weak key is to be used.

@@ -9,11 +9,11 @@
 //
 // # The life of a secret
 //
-// [poll.Create] gives a name its first version and a uid. A name that was deleted
+// [Store.Create] gives a name its first version and a uid. A name that was deleted
 // may be used again; its next life has another uid, and everything that belongs
 // to a life (versions, values, bindings) hangs on the uid, not on the name.
-// [poll.Update] changes what people see and adds versions. [poll.Bind] lets a
-// workload resolve the secret and holds off [poll.Delete] until [poll.Unbind].
+// [Store.Update] changes what people see and adds versions. [Store.Bind] lets a
+// workload resolve the secret and holds off [Store.Delete] until [Store.Unbind].
 //
 // The bindings of a KEY claim its [Purpose], which its first use seals for the whole life.
 //
@@ -23,9 +23,9 @@
 // uid, so a reader who remembers (uid, number) is never handed another value.
 //
 // One version is the current one. A new one becomes current when it is added, or waits
-// until [poll.Restore] makes it current, as it may any version that is enabled.
-// [poll.Disable] keeps a version from being resolved, also the current one, until
-// [poll.Enable]. [poll.Destroy] removes the value with all that is known of it; number,
+// until [Store.Restore] makes it current, as it may any version that is enabled.
+// [Store.Disable] keeps a version from being resolved, also the current one, until
+// [Store.Enable]. [Store.Destroy] removes the value with all that is known of it; number,
 // times, uses and ledger stay. None of them moves the pointer by itself: what is current and
 // cannot be resolved is refused, so that nobody goes on with a key they did not choose.
 //
@@ -41,25 +41,25 @@
 //
 // # Values that arrive sealed
 //
-// A value may arrive sealed to a key of the vault (package sealing). [poll.Create] and
-// [poll.Update] open it, once, and treat it like any other from then on (sealed.go). A workspace
-// may take such values only ([poll.SetSealing]).
+// A value may arrive sealed to a key of the vault (package sealing). [Store.Create] and
+// [Store.Update] open it, once, and treat it like any other from then on (sealed.go). A workspace
+// may take such values only ([Store.SetSealing]).
 //
 // # Versions that were current before
 //
 // A version that was current before may be welcome for a while longer, say to open what
 // a partner sent before it heard of the next one. A secret remembers when such versions
-// were replaced, and [poll.Resolve] tells it.
+// were replaced, and [Store.Resolve] tells it.
 //
 // # Uses
 //
-// [poll.Report] counts uses of versions, so that nobody takes away what is in use
+// [Store.Report] counts uses of versions, so that nobody takes away what is in use
 // without knowing. The counters are beside the secret: to count changes no etag and is
 // not on the change log.
 //
 // # Nonces
 //
-// [poll.ReserveNonces] hands out, once, the values that workloads may encrypt with a
+// [Store.ReserveNonces] hands out, once, the values that workloads may encrypt with a
 // version of a KEY under random IVs: as many as its budget allows (package budget), over
 // all referrers. The ledger is in the version's own record, or in that of the first version
 // with the same value: to store a key again gives it no new budget. Like uses it changes no etag
@@ -75,8 +75,8 @@
 //
 // # Watching
 //
-// [poll.Watch] follows the change log and tells of what makes a resolved value
-// outdated. [poll.Resolve] says at which position of the same log it read, so that
+// [Store.Watch] follows the change log and tells of what makes a resolved value
+// outdated. [Store.Resolve] says at which position of the same log it read, so that
 // who keeps values can tell which of the two was later.
 //
 // The package knows nothing of gRPC or of permissions.
@@ -153,7 +153,7 @@ type Secret struct {
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`
 	// Ports is that of the current version.
 	Ports bool `json:"ports,omitempty"`
-	// UsedPorts are destinations other than port 443 that bindings reported; see [poll.Bind].
+	// UsedPorts are destinations other than port 443 that bindings reported; see [Store.Bind].
 	// They are among the hosts of versions without Ports.
 	UsedPorts []string `json:"used_ports,omitempty"`
 	// EarlierHosts are those of versions that were stored before hosts belonged to them.
@@ -229,13 +229,13 @@ type Version struct {
 	Prints string `json:"prints,omitempty"`
 	// Nonces is the ledger of what the version encrypts under random IVs; nil: another
 	// version's counts, or the version was stored before there were ledgers, and nothing has
-	// been reserved since. [poll.Versions] and the changes of a version return the one that
+	// been reserved since. [Store.Versions] and the changes of a version return the one that
 	// counts.
 	Nonces *Nonces `json:"nonces,omitempty"`
 	// SameAs is the first version with the same value, whose ledger counts for this one; 0:
 	// there is none before it.
 	SameAs uint32 `json:"same_as,omitempty"`
-	// NoncesEnd is [Nonces.ProjectedEnd] as of when the version was read. [poll.Versions]
+	// NoncesEnd is [Nonces.ProjectedEnd] as of when the version was read. [Store.Versions]
 	// and the changes of a version compute it.
 	NoncesEnd time.Time `json:"-"`
 	// AllowedHosts are the hosts that a CREDENTIAL may be sent to. Versions that were stored
@@ -246,7 +246,7 @@ type Version struct {
 	Ports bool `json:"ports,omitempty"`
 	// WeakReason is why the key is weak, as acknowledged; empty for all others.
 	WeakReason string `json:"weak_reason,omitempty"`
-	// Uses are what was reported of the version. [poll.Versions] reads them.
+	// Uses are what was reported of the version. [Store.Versions] reads them.
 	Uses Uses `json:"-"`
 }
 
@@ -270,9 +270,9 @@ type Binding struct {
 	// Purpose is what the referrer uses a KEY for. Bindings that were made before there
 	// was such a field tell none.
 	Purpose Purpose `json:"purpose,omitzero"`
-	// Shared is whether a KEY may serve several hosts and senders. [poll.Bind] sets it.
+	// Shared is whether a KEY may serve several hosts and senders. [Store.Bind] sets it.
 	Shared bool `json:"-"`
-	// VersionUID tells the version that was named from others with its number. [poll.Bind] sets
+	// VersionUID tells the version that was named from others with its number. [Store.Bind] sets
 	// it.
 	VersionUID string `json:"-"`
 }

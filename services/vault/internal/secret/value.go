@@ -49,7 +49,7 @@ type Value struct {
 	kind  Kind
 	// binary is whether the given value came as bytes, not as text.
 	binary bool
-	// sealed is the value as it arrived; nil if it came as it is. [poll.unseal] opens it.
+	// sealed is the value as it arrived; nil if it came as it is. [Store.unseal] opens it.
 	sealed *sealing.Sealed
 	// weakReason is why the value may be a weak key.
 	weakReason string
