@@ -42,7 +42,7 @@ type Key struct {
 	Version     uint32
 }
 
-// Reserve asks the vault for nonces, as [vaultclient.accepted.ReserveNonces] does.
+// Reserve asks the vault for nonces, as [vaultclient.Vault.ReserveNonces] does.
 type Reserve func(context.Context, vaultclient.Nonces) (vaultclient.Granted, error)
 
 // Options are what a [Ledger] works with. All are required.

@@ -7,7 +7,7 @@
 // they follow.
 //
 // Before an endpoint is switched on its keys make a round trip, of which nothing is shown
-// but why it fails ([Processor.RoundTrip]).
+// but why it fails ([Server.RoundTrip]).
 //
 //	tryout ┬→ dryrun      one message, step by step
 //	       │    ├→ throwaway   keys for it

@@ -1,8 +1,8 @@
 // Package secret holds the rules of the vault: what a secret is, how its versions
 // come to be, who may be bound to it, and which changes are allowed.
 //
-// A [poll] turns each operation into exactly one transaction of the underlying
-// [kv.poll], so operations are atomic and appear in one order to all callers.
+// A [Store] turns each operation into exactly one transaction of the underlying
+// [kv.Store], so operations are atomic and appear in one order to all callers.
 // The entry in the change log and the record that recognises a repeated request
 // are part of that transaction. Values are sealed before they reach the store and
 // opened after they leave it; the store never sees plaintext.

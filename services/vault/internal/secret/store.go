@@ -25,7 +25,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
-// Config is what a [poll] stands on. KV, Keys, Log and Ledger are required.
+// Config is what a [Store] stands on. KV, Keys, Log and Ledger are required.
 type Config struct {
 	// KV keeps everything. The change log must be attached to it.
 	KV kv.Store

@@ -209,7 +209,7 @@ type noticed struct {
 	commits *commits
 }
 
-// Update implements [kv.poll].
+// Update implements [kv.Store].
 func (n noticed) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	defer n.commits.wake()
 	return n.Store.Update(ctx, fn)
