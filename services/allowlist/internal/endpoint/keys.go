@@ -11,9 +11,9 @@ import (
 //
 //	endpoint/{workspace}/{id}                    → the endpoint            record.go
 //	endpoint-by-update/{workspace}/{time}/{id}   → nothing                 record.go
-//	intent/{operation}                           → a save under way        save.go
+//	intent/{operation}                           → a save under way        intent.go
 //	unbind/{operation}                           → bindings to give up     unbind.go
-//	bound/{secret}                               → nothing                 reconcile.go
+//	bound/{secret}                               → nothing                 reconcilebindings.go
 //	proof/{workspace}/{id}                       → when it is looked for   proof.go
 //	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
 //	farewell/{uid}                               → uses to forget          forget.go

@@ -57,7 +57,7 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 	return r.switchOff(ctx, e, secretLost, func(Reference) bool { return false })
 }
 
-// switchOff is Lose for any loss. Gone reports which references are lost, if that is known.
+// switchOff is Lose for any loss. Missing reports which references are lost, if that is known.
 func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing func(Reference) bool) (Endpoint, error) {
 	defer r.follow(ctx, e.Name)
 	var now Endpoint

@@ -86,8 +86,8 @@ func (p *Processor) seal(l loaded, caller string, begun operation, message paylo
 	return sealed, nil
 }
 
-// open returns what the exchange of a message pins; nothing without an exchange. Ours is
-// the message's own use: it ends what the other one begins.
+// open returns what the exchange of a message pins; nothing without an exchange. Op is the
+// message's own operation: it ends what the other one begins.
 func (p *Processor) open(m Message, e endpoint.Endpoint, op operation) (pin, error) {
 	if m.Exchange == "" {
 		return pin{}, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
@@ -103,27 +104,36 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 		if reports {
 			bound.Purpose = req.purpose()
 		}
-		if err := s.reportPort(tx, call, sec, &bound, req); err != nil {
-			return bound, meant, err
-		}
+		err = s.reportPort(tx, call, sec, &bound, req)
 	} else {
-		bound.Usage, bound.Referrer, bound.Created = req.Usage, req.Referrer, now
-		if bound.Purpose = req.purpose(); req.Usage == Credential {
-			bound.Host, bound.Port = req.Host, req.Port
-		}
-		if err := countBinding(tx, bound, true); err != nil {
-			return bound, meant, err
-		}
+		err = bound.begin(tx, req, now)
 	}
-	if err := bound.name(tx, req.Version); err != nil {
+	if err != nil {
 		return bound, meant, err
 	}
-	state, err := put(tx, bindingKey(bound), bound)
-	if err != nil {
-		return bound, meant, fmt.Errorf("write binding: %w", err)
+	return bound, meant, s.writeBinding(tx, call, sec, &bound, req.Version, now)
+}
+
+// begin fills in a binding that is new, and counts it.
+func (b *Binding) begin(tx kv.Tx, req BindRequest, now time.Time) error {
+	b.Usage, b.Referrer, b.Created = req.Usage, req.Referrer, now
+	if b.Purpose = req.purpose(); req.Usage == Credential {
+		b.Host, b.Port = req.Host, req.Port
 	}
-	e := entry{action: Bound, at: now, version: req.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
-	return bound, meant, s.record(tx, call, sec, e, state)
+	return countBinding(tx, *b, true)
+}
+
+// writeBinding adds a version to a binding, and writes and logs it.
+func (s *Store) writeBinding(tx kv.Tx, call Call, sec Secret, b *Binding, version uint32, now time.Time) error {
+	if err := b.name(tx, version); err != nil {
+		return err
+	}
+	state, err := put(tx, bindingKey(*b), *b)
+	if err != nil {
+		return fmt.Errorf("write binding: %w", err)
+	}
+	e := entry{action: Bound, at: now, version: version, detail: Detail{Referrers: []string{b.Referrer}}}
+	return s.record(tx, call, sec, e, state)
 }
 
 // sameAs refuses an operation id that was used for another binding of the secret: the
