@@ -54,10 +54,10 @@ func oldest(r kv.Reader, prefix kv.Key, from uint64, limit int) ([]uint64, error
 	return listed(r, within, len(prefix), limit, func(sequence uint64) bool { return sequence >= from })
 }
 
-// listed returns the sequence numbers of the listings in a range for which wanted reports true, in
+// listed returns the sequence numbers of the listings in a range for which match reports true, in
 // the order of the range, at most limit of them. Prefix is the length of the keys without the
 // sequence number.
-func listed(r kv.Reader, within kv.Range, prefix, limit int, wanted func(uint64) bool) (sequences []uint64, err error) {
+func listed(r kv.Reader, within kv.Range, prefix, limit int, match func(uint64) bool) (sequences []uint64, err error) {
 	for pair, err := range r.Scan(within) {
 		if err != nil {
 			return nil, fmt.Errorf("read index: %w", err)
@@ -70,7 +70,7 @@ func listed(r kv.Reader, within kv.Range, prefix, limit int, wanted func(uint64)
 			slices.Reverse(listing)
 		}
 		for _, sequence := range listing {
-			if wanted(sequence) && len(sequences) < limit {
+			if match(sequence) && len(sequences) < limit {
 				sequences = append(sequences, sequence)
 			}
 		}

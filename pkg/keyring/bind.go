@@ -2,27 +2,27 @@ package keyring
 
 import "encoding/binary"
 
-// A use is what a key is used for. It comes first in all associated data, so that
+// A domain is what a key is used for. It comes first in all associated data, so that
 // nothing sealed for one use opens for another.
-type use string
+type domain string
 
 const (
-	useKeyset  use = "keyward keyset"
-	useRoot    use = "keyward root"
-	useDerive  use = "keyward derive"
-	useText    use = "keyward text"
-	useDataKey use = "keyward data key"
-	useValue   use = "keyward value"
+	domainKeyset  domain = "keyward keyset"
+	domainRoot    domain = "keyward root"
+	domainDerive  domain = "keyward derive"
+	domainText    domain = "keyward text"
+	domainDataKey domain = "keyward data key"
+	domainValue   domain = "keyward value"
 )
 
 // bind returns the associated data of a use in a context. Each part follows its
 // length, so that no two contexts have the same bytes.
-func (u use) bind(parts ...string) []byte {
-	size := 8 + len(u)
+func (d domain) bind(parts ...string) []byte {
+	size := 8 + len(d)
 	for _, part := range parts {
 		size += 8 + len(part)
 	}
-	data := frame(make([]byte, 0, size), string(u))
+	data := frame(make([]byte, 0, size), string(d))
 	for _, part := range parts {
 		data = frame(data, part)
 	}

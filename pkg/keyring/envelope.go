@@ -70,7 +70,7 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	defer clear(dataKey)
 	rand.Read(dataKey)
 	sealed := Sealed{Algorithm: Algorithm, KeyID: k.keyID}
-	wrapped, err := k.aead.Encrypt(dataKey, useDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
+	wrapped, err := k.aead.Encrypt(dataKey, domainDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
 	if err != nil {
 		return Sealed{}, fmt.Errorf("wrap data key: %w", err)
 	}
@@ -81,7 +81,7 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	padded := pad(plaintext.Reveal())
 	defer clear(padded)
 	sealed.WrappedKey = wrapped
-	sealed.Ciphertext = gcm.Seal(nil, nil, padded, useValue.bind(ad.parts(sealed.Algorithm)...)) //nolint:gosec // this cipher makes a random nonce itself
+	sealed.Ciphertext = gcm.Seal(nil, nil, padded, domainValue.bind(ad.parts(sealed.Algorithm)...)) //nolint:gosec // this cipher makes a random nonce itself
 	return sealed, nil
 }
 
@@ -91,7 +91,7 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if sealed.Algorithm != Algorithm {
 		return sensitive.Bytes{}, errors.New("open value: unknown algorithm")
 	}
-	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, useDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
+	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, domainDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
 	if err != nil || len(dataKey) != dataKeySize {
 		return sensitive.Bytes{}, fmt.Errorf("unwrap data key: %w", errOpen)
 	}
@@ -100,7 +100,7 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if err != nil {
 		return sensitive.Bytes{}, err
 	}
-	padded, err := gcm.Open(nil, nil, sealed.Ciphertext, useValue.bind(ad.parts(sealed.Algorithm)...))
+	padded, err := gcm.Open(nil, nil, sealed.Ciphertext, domainValue.bind(ad.parts(sealed.Algorithm)...))
 	if err != nil {
 		return sensitive.Bytes{}, fmt.Errorf("open value: %w", errOpen)
 	}

@@ -55,7 +55,7 @@ func (k *Keyring) KeyID() string { return k.keyID }
 // Seal encrypts a short string with the keyset. It opens only with the same associated data, which
 // may be empty.
 func (k *Keyring) Seal(plaintext, associatedData []byte) ([]byte, error) {
-	sealed, err := k.aead.Encrypt(plaintext, useText.bind(k.purpose, string(associatedData)))
+	sealed, err := k.aead.Encrypt(plaintext, domainText.bind(k.purpose, string(associatedData)))
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
@@ -64,7 +64,7 @@ func (k *Keyring) Seal(plaintext, associatedData []byte) ([]byte, error) {
 
 // Open decrypts the output of Seal. It fails if the ciphertext or the associated data was changed.
 func (k *Keyring) Open(sealed, associatedData []byte) ([]byte, error) {
-	plaintext, err := k.aead.Decrypt(sealed, useText.bind(k.purpose, string(associatedData)))
+	plaintext, err := k.aead.Decrypt(sealed, domainText.bind(k.purpose, string(associatedData)))
 	if err != nil {
 		return nil, fmt.Errorf("open sealed text: %w", err)
 	}
@@ -74,7 +74,7 @@ func (k *Keyring) Open(sealed, associatedData []byte) ([]byte, error) {
 // Derive returns the key for a purpose. The key is always the same, even after a restart, and
 // reveals nothing about the keys for other purposes.
 func (k *Keyring) Derive(purpose string) [RootSize]byte {
-	key, err := hkdf.Key(sha256.New, k.root, nil, string(useDerive.bind(k.purpose, purpose)), RootSize)
+	key, err := hkdf.Key(sha256.New, k.root, nil, string(domainDerive.bind(k.purpose, purpose)), RootSize)
 	if err != nil {
 		// HKDF refuses only lengths above 255 hashes; this length is a constant.
 		panic("keyring: derive: " + err.Error())

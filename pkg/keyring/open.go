@@ -118,7 +118,7 @@ func generate(kek tink.AEAD, purpose string) (records, error) {
 		return records{}, fmt.Errorf("generate keyset: %w", err)
 	}
 	wrapped := bytes.NewBuffer([]byte{format})
-	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(wrapped), kek, useKeyset.bind(purpose)); err != nil {
+	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(wrapped), kek, domainKeyset.bind(purpose)); err != nil {
 		return records{}, fmt.Errorf("wrap keyset: %w", err)
 	}
 	primitive, err := aead.New(handle)
@@ -128,7 +128,7 @@ func generate(kek tink.AEAD, purpose string) (records, error) {
 	root := make([]byte, RootSize)
 	defer clear(root)
 	rand.Read(root)
-	sealed, err := primitive.Encrypt(root, useRoot.bind(purpose))
+	sealed, err := primitive.Encrypt(root, domainRoot.bind(purpose))
 	if err != nil {
 		return records{}, fmt.Errorf("seal root: %w", err)
 	}
@@ -141,7 +141,7 @@ func unwrap(stored records, kek tink.AEAD, purpose string) (*Keyring, error) {
 		return nil, errors.New("unknown record format")
 	}
 	wrapped := keyset.NewBinaryReader(bytes.NewReader(stored.keyset[1:]))
-	handle, err := keyset.ReadWithAssociatedData(wrapped, kek, useKeyset.bind(purpose))
+	handle, err := keyset.ReadWithAssociatedData(wrapped, kek, domainKeyset.bind(purpose))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrongKey, err)
 	}
@@ -153,7 +153,7 @@ func unwrap(stored records, kek tink.AEAD, purpose string) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use keyset: %w", err)
 	}
-	root, err := primitive.Decrypt(stored.root[1:], useRoot.bind(purpose))
+	root, err := primitive.Decrypt(stored.root[1:], domainRoot.bind(purpose))
 	if err != nil {
 		return nil, fmt.Errorf("open root: %w", err)
 	}

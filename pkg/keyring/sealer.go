@@ -78,5 +78,5 @@ func (s *Sealer) Open(sealed, associatedData []byte) ([]byte, error) {
 }
 
 func (s *Sealer) bound(associatedData []byte) []byte {
-	return useText.bind(s.ring.purpose, s.use, string(associatedData))
+	return domainText.bind(s.ring.purpose, s.use, string(associatedData))
 }

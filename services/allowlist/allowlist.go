@@ -41,6 +41,7 @@ import (
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
@@ -48,9 +49,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
@@ -113,10 +113,10 @@ type Allowlist struct {
 	api   *api.Server
 
 	endpoints *endpoint.Registry
-	uses      *usage.Meter
+	uses      *activity.Meter
 	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
 	nonces    *nonce.Ledger
-	exchanges *exchange.Server
+	exchanges *exchange.Processor
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -194,10 +194,10 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
-	vault, err := resolver.New(a.conn, resolver.Freshness{
+	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
 		// The watch begins when the registry is there.
-		Deleted:   func(secret, uid string) { a.endpoints.Gone(secret, uid) },
+		Deleted:   func(secret, uid string) { a.endpoints.SecretDeleted(secret, uid) },
 		Restarted: func() { a.endpoints.Restarted() },
 	})
 	if err != nil {
@@ -213,7 +213,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.endpoints, err = endpoint.NewRegistry(ctx, endpoint.Options{
 		Store: a.store, Log: a.log, Replays: ledger, Vault: vault, Holder: a.self.name, Logger: logger, Now: around.now, Step: around.step,
 		Guard: out.guard, Recheck: cfg.Verification.recheck(), Grace: cfg.Verification.grace(),
-		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Uses: api.UsesOf, Senders: a.senders,
+		Metrics: around.metrics, DropUses: a.uses.Forget, Acknowledged: payload.AcknowledgedUntil, Needs: api.UsesOf, Senders: a.senders,
 		PolicyKnown: func() bool { return a.policies.Load() != nil },
 		Proofs: verify.NewChecker(verify.Options{
 			Key: keys.Derive("verification"), Guard: out.guard, Resolver: out.resolver, Roots: out.roots, Now: around.now,
@@ -241,8 +241,8 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 }
 
 // answer completes the parts and makes what answers requests of them.
-func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
-	if parts.Failures, err = usage.NewFailures(); err != nil {
+func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
+	if parts.Failures, err = activity.NewFailures(); err != nil {
 		return err
 	}
 	if parts.Presets, err = preset.New(); err != nil {

@@ -20,8 +20,8 @@ import (
 type (
 	// A Link is what ties a secret to what refers to it.
 	Link = endpoint.Link
-	// A Finding is one difference between the endpoints and the bindings.
-	Finding = endpoint.Finding
+	// A Discrepancy is one difference between the endpoints and the bindings.
+	Discrepancy = endpoint.Discrepancy
 )
 
 // ErrRunning means that a running allowlist holds the store.
@@ -37,28 +37,28 @@ func (a *Allowlist) Reconcile(ctx context.Context) (repairs int, err error) {
 // References tells every reference of the endpoints to a secret, every binding, and
 // whether they belong together. Senders are compared by the policy. The allowlist does not run
 // meanwhile; the vault does.
-func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Link)) error {
+func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, report func(Link)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
 		a.UsePolicies(auth.NewPolicies(policy))
-		return a.endpoints.Links(ctx, tell)
+		return a.endpoints.Links(ctx, report)
 	})
 }
 
 // Reconcile is [Allowlist.Reconcile] for an allowlist that does not run, and tells
 // each difference and each loss. Senders are compared by the policy. The vault runs.
-func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, tell func(Finding)) error {
+func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, report func(Discrepancy)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
 		a.UsePolicies(auth.NewPolicies(policy))
 		// What a crash left is given up first, so that it is no finding.
 		if _, err := a.endpoints.Unbind(ctx); err != nil {
 			return err
 		}
-		return a.endpoints.Reconcile(ctx, tell)
+		return a.endpoints.Reconcile(ctx, report)
 	})
 }
 
 // inspect opens an allowlist in which nothing happens but what look does.
-func inspect(ctx context.Context, cfg Config, logger *slog.Logger, look func(*Allowlist) error) (err error) {
+func inspect(ctx context.Context, cfg Config, logger *slog.Logger, check func(*Allowlist) error) (err error) {
 	if _, err := os.Stat(cfg.Store); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("open store: %w", err) // and do not make one
 	}
@@ -70,5 +70,5 @@ func inspect(ctx context.Context, cfg Config, logger *slog.Logger, look func(*Al
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	return look(a)
+	return check(a)
 }

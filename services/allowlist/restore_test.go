@@ -231,8 +231,8 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 		t.Errorf("the references are %v, want LOST", links)
 	}
 	for range 2 {
-		var found []allowlist.Finding
-		must(t, allowlist.Reconcile(t.Context(), k.config, nil, k.env.Logger, func(f allowlist.Finding) { found = append(found, f) }))
+		var found []allowlist.Discrepancy
+		must(t, allowlist.Reconcile(t.Context(), k.config, nil, k.env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
 		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != nameOf("orders") {
 			t.Errorf("Reconcile tells %v, want the loss that is left", found)
 		}

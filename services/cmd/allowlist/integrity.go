@@ -47,7 +47,7 @@ func reconcile(ctx context.Context, cfg config) error {
 		return err
 	}
 	out, repaired, lost := newTable(os.Stdout), 0, 0
-	err = allowlist.Reconcile(ctx, cfg.Allowlist, policy, commandLog(), func(f allowlist.Finding) {
+	err = allowlist.Reconcile(ctx, cfg.Allowlist, policy, commandLog(), func(f allowlist.Discrepancy) {
 		out.row(string(f.Repair), f.Secret, f.Referrer)
 		if f.Repair.Repaired() {
 			repaired++

@@ -7,7 +7,7 @@
 // declare. Errors are faults, which the chain turns into statuses.
 //
 // What is wrong with an endpoint that is to be saved does not end the request: it goes to
-// the registry with what can be read ([endpoint.By]), so that the answer names what is
+// the registry with what can be read ([endpoint.Call]), so that the answer names what is
 // wrong with the secrets, too. Package finding puts all of it together.
 package api
 
@@ -24,19 +24,19 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/server"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
 // Parts are what a server puts together. All are required.
 type Parts struct {
 	Endpoints *endpoint.Registry
-	Exchanges *exchange.Server
-	Uses      *usage.Meter
-	Failures  *usage.Failures
+	Exchanges *exchange.Processor
+	Uses      *activity.Meter
+	Failures  *activity.Failures
 	Presets   *preset.Library
 	Tryouts   *tryout.Server
 	// Ledger is the one that Endpoints looks repeated requests up in.
@@ -50,9 +50,9 @@ type Server struct {
 	allowlistv1.UnimplementedAllowlistServiceServer
 
 	endpoints *endpoint.Registry
-	exchanges *exchange.Server
-	uses      *usage.Meter
-	failures  *usage.Failures
+	exchanges *exchange.Processor
+	uses      *activity.Meter
+	failures  *activity.Failures
 	presets   *preset.Library
 	tryouts   *tryout.Server
 	ledger    *replay.Ledger
@@ -73,26 +73,26 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	allowlistv1.RegisterAllowlistServiceServer(r, s)
 }
 
-// by describes the caller who changes something in a workspace. Everything that goes on the log
+// newCall describes the caller who changes something in a workspace. Everything that goes on the log
 // gets its author here, so no reason that holds a secret gets there.
-func by(ctx context.Context, workspace, reason string) (endpoint.By, error) {
+func newCall(ctx context.Context, workspace, reason string) (endpoint.Call, error) {
 	if err := prose("reason", reason); err != nil {
-		return endpoint.By{}, err
+		return endpoint.Call{}, err
 	}
-	return endpoint.By{
+	return endpoint.Call{
 		Author:     server.Author(ctx, "workspaces/"+workspace, reason),
 		SuperAdmin: auth.FromContext(ctx).SuperAdmin(),
 	}, nil
 }
 
 // once is by for a request that may be repeated under its id.
-func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.By, error) {
-	b, err := by(ctx, workspace, reason)
+func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.Call, error) {
+	call, err := newCall(ctx, workspace, reason)
 	if err != nil {
-		return endpoint.By{}, err
+		return endpoint.Call{}, err
 	}
-	b.Request, err = s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
-	return b, err
+	call.Request, err = s.ledger.Request(auth.FromContext(ctx).Subject, method, id, req)
+	return call, err
 }
 
 // page opens the page token of a list request. Seal makes the next one of a cursor.

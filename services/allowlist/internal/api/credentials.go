@@ -7,8 +7,8 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // hidden stands in the place of a reference for callers who may not see secrets.
@@ -31,7 +31,7 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 		}
 		parameters, found = append(parameters, p), append(found, err, publicReason(at, pb))
 	}
-	return parameters, finding.Merge(found...)
+	return parameters, violation.Merge(found...)
 }
 
 // bodyValuesFromProto reads body values, and adds the places of their references. One
@@ -50,7 +50,7 @@ func bodyValuesFromProto(pbs []*allowlistv1.BodyValue, workspace string, places 
 	if _, err := payload.NewInsertion(paths); err != nil {
 		found = append(found, inEndpoint(err))
 	}
-	return values, finding.Merge(found...)
+	return values, violation.Merge(found...)
 }
 
 // credentialFromProto reads a reference to a credential, and adds its place. What is no
@@ -74,7 +74,7 @@ func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace str
 }
 
 func directKey(field, description string) error {
-	return fault.New(fault.InvalidArgument, finding.DirectKey, "key material stands where only a reference may").
+	return fault.New(fault.InvalidArgument, violation.DirectKey, "key material stands where only a reference may").
 		At(field, description)
 }
 

@@ -7,10 +7,10 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // encryptionFromProto checks and compiles a configuration, with its preset written out,
@@ -21,13 +21,13 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 		return endpoint.Encryption{}, nil, nil
 	}
 	draft, err := s.presets.Parse(pb, workspace, s.now())
-	uses, wrong := usesOf(draft, workspace, places)
+	uses, wrong := needsOf(draft, workspace, places)
 	e := endpoint.Encryption{
-		Uses:     uses,
+		Needs:    uses,
 		Check:    func(of endpoint.FactsOf) error { return inEndpoint(draft.CheckFacts(tryout.Known(of))) },
 		KeyBytes: draft.KeyBytes,
 	}
-	if err := finding.Merge(err, wrong); err != nil {
+	if err := violation.Merge(err, wrong); err != nil {
 		return e, draft, inEndpoint(err)
 	}
 	e.Stored, err = draft.Config().Marshal()
@@ -35,14 +35,14 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 	return e, draft, err
 }
 
-// usesOf returns what a configuration needs secrets for, each once, and adds their places.
+// needsOf returns what a configuration needs secrets for, each once, and adds their places.
 // A secret has one usage: it cannot be a key in one place and be shown in another. One that
 // has two is a finding, and not asked about. Nor is what is no reference, of which there is a
 // finding already.
-func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Use, error) {
+func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Need, error) {
 	usages := make(map[string]payload.Usage)
 	torn := make(map[string]bool)
-	var uses []endpoint.Use
+	var uses []endpoint.Need
 	var wrong []fault.Violation
 	draft.EachReference(func(field string, ref payload.Reference) {
 		if in, _, ok := resource.Cut(ref.Secret, "secrets"); !ok || in != workspace {
@@ -65,17 +65,17 @@ func usesOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]en
 	if len(wrong) == 0 {
 		return uses, nil
 	}
-	uses = slices.DeleteFunc(uses, func(u endpoint.Use) bool { return torn[u.Secret] })
+	uses = slices.DeleteFunc(uses, func(u endpoint.Need) bool { return torn[u.Secret] })
 	return uses, fault.Fields(wrong...)
 }
 
 // UsesOf returns what a stored configuration needs secrets for, each once.
-func UsesOf(stored []byte) ([]endpoint.Use, error) {
+func UsesOf(stored []byte) ([]endpoint.Need, error) {
 	config, err := payload.Load(stored)
 	if err != nil {
 		return nil, err
 	}
-	var uses []endpoint.Use
+	var uses []endpoint.Need
 	for _, ref := range config.References() {
 		if use := useOf(ref); !slices.Contains(uses, use) {
 			uses = append(uses, use)
@@ -85,8 +85,8 @@ func UsesOf(stored []byte) ([]endpoint.Use, error) {
 }
 
 // useOf returns what a reference needs its secret for.
-func useOf(ref payload.Reference) endpoint.Use {
-	return endpoint.Use{
+func useOf(ref payload.Reference) endpoint.Need {
+	return endpoint.Need{
 		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
 		Chains: ref.Purpose.Chains, Cost: ref.Purpose.Cost, Conflicting: ref.Purpose.Conflicted(),
 	}
@@ -95,5 +95,5 @@ func useOf(ref payload.Reference) endpoint.Use {
 // inEndpoint names the fields of a fault of packages payload and preset from the request
 // on.
 func inEndpoint(err error) error {
-	return finding.Name(err, func(field string) string { return "endpoint." + field })
+	return violation.Name(err, func(field string) string { return "endpoint." + field })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // CreateEndpoint registers an endpoint.
@@ -21,14 +21,14 @@ func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndp
 	d := s.draftOf(req.GetEndpoint(), workspace, changeable())
 	name, err := endpoint.NewName(workspace, req.GetEndpointId())
 	if err != nil {
-		return nil, finding.Merge(at("endpoint_id", err), d.wrong)
+		return nil, violation.Merge(at("endpoint_id", err), d.wrong)
 	}
-	d.wrong = finding.Merge(prose("endpoint_id", req.GetEndpointId()), d.wrong)
-	author, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
+	d.wrong = violation.Merge(prose("endpoint_id", req.GetEndpointId()), d.wrong)
+	call, err := s.once(ctx, allowlistv1.AllowlistService_CreateEndpoint_FullMethodName, workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.endpoints.Create(ctx, name, d.Settings, d.by(author))
+	created, err := s.endpoints.Create(ctx, name, d.Settings, d.complete(call))
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +100,13 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	if err != nil {
 		return nil, err
 	}
-	author, err := s.once(ctx, allowlistv1.AllowlistService_UpdateEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
+	call, err := s.once(ctx, allowlistv1.AllowlistService_UpdateEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err
 	}
 	d := s.draftOf(req.GetEndpoint(), name.Workspace, fields)
 	change := endpoint.Change{Fields: fields, Settings: d.Settings, Etag: req.GetEndpoint().GetEtag()}
-	updated, err := s.endpoints.Update(ctx, name, change, d.by(author))
+	updated, err := s.endpoints.Update(ctx, name, change, d.complete(call))
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,11 @@ func (s *Server) DeleteEndpoint(ctx context.Context, req *allowlistv1.DeleteEndp
 	if err != nil {
 		return nil, at("name", err)
 	}
-	author, err := s.once(ctx, allowlistv1.AllowlistService_DeleteEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
+	call, err := s.once(ctx, allowlistv1.AllowlistService_DeleteEndpoint_FullMethodName, name.Workspace, req.GetReason(), req.GetRequestId(), req)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.endpoints.Delete(ctx, name, req.GetEtag(), author); err != nil {
+	if err := s.endpoints.Delete(ctx, name, req.GetEtag(), call); err != nil {
 		return nil, err
 	}
 	return &allowlistv1.DeleteEndpointResponse{}, nil

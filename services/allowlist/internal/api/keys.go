@@ -31,12 +31,12 @@ func (s *Server) CheckKeys(ctx context.Context, req *allowlistv1.CheckKeysReques
 // draftKeys tells of the keys of an endpoint that is not saved, and fails with all else that
 // saving it would be refused for.
 func (s *Server) draftKeys(ctx context.Context, name endpoint.Name, pb *allowlistv1.Endpoint) ([]payload.Fit, error) {
-	author, err := by(ctx, name.Workspace, "")
+	call, err := newCall(ctx, name.Workspace, "")
 	if err != nil {
 		return nil, err
 	}
 	d := s.draftOf(pb, name.Workspace, []string{endpoint.FieldURL, endpoint.FieldEncryption})
-	of, err := s.endpoints.Probe(ctx, name, d.Settings, d.by(author))
+	of, err := s.endpoints.Probe(ctx, name, d.Settings, d.complete(call))
 	if err != nil || d.configuration == nil {
 		return nil, err
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/literal"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 const fieldURLPublicReason = "url_public_reason"
@@ -26,7 +26,7 @@ func literals(pb *allowlistv1.Endpoint, fields []string) error {
 		}
 		found = append(found, directKey(f.Field, f.Kind.Description()))
 	}
-	return finding.Merge(found...)
+	return violation.Merge(found...)
 }
 
 // publicReason refuses a reason where there is nothing to acknowledge.

@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // changeable returns the fields that people decide about.
@@ -30,10 +30,10 @@ type draft struct {
 	configuration *preset.Draft
 }
 
-// by adds to who asks for a change what is known of the request.
-func (d draft) by(b endpoint.By) endpoint.By {
-	b.Places, b.Wrong = d.places, d.wrong
-	return b
+// complete adds to who asks for a change what is known of the request.
+func (d draft) complete(call endpoint.Call) endpoint.Call {
+	call.Places, call.Wrong = d.places, d.wrong
+	return call
 }
 
 // draftOf reads the given fields. All findings come at once.
@@ -43,7 +43,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 			DisplayName: pb.GetDisplayName(), Description: pb.GetDescription(), Labels: pb.GetLabels(),
 			Methods: pb.GetMethods(), ContentType: pb.GetContentType(), URLPublicReason: pb.GetUrlPublicReason(),
 		},
-		places: endpoint.Places{Keys: make(map[endpoint.Use][]string), Credentials: make(map[endpoint.Credential][]string)},
+		places: endpoint.Places{Keys: make(map[endpoint.Need][]string), Credentials: make(map[endpoint.Credential][]string)},
 	}
 	var found [9]error
 	for _, field := range fields {
@@ -70,7 +70,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 		}
 	}
 	found[7], found[8] = literals(pb, fields), urlPublicReason(pb, fields)
-	d.wrong = finding.Merge(found[:]...)
+	d.wrong = violation.Merge(found[:]...)
 	return d
 }
 

@@ -18,8 +18,8 @@ func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.Activate
 	prove := func(ctx context.Context, e endpoint.Endpoint) error {
 		return s.tryouts.RoundTrip(ctx, e, req.GetSample())
 	}
-	activate := func(ctx context.Context, name endpoint.Name, etag string, by endpoint.By) (endpoint.Endpoint, error) {
-		return s.endpoints.Activate(ctx, name, etag, by, prove)
+	activate := func(ctx context.Context, name endpoint.Name, etag string, call endpoint.Call) (endpoint.Endpoint, error) {
+		return s.endpoints.Activate(ctx, name, etag, call, prove)
 	}
 	pb, err := switched(ctx, req, activate)
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err
@@ -31,24 +31,24 @@ func (s *Server) DeactivateEndpoint(ctx context.Context, req *allowlistv1.Deacti
 	return &allowlistv1.DeactivateEndpointResponse{Endpoint: pb}, err
 }
 
-// A turn is a request that moves an endpoint to another state.
-type turn interface {
+// A transition is a request that moves an endpoint to another state.
+type transition interface {
 	GetName() string
 	GetEtag() string
 	GetReason() string
 }
 
 // switched is what the handlers of all turns do.
-func switched(ctx context.Context, req turn, do func(context.Context, endpoint.Name, string, endpoint.By) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
+func switched(ctx context.Context, req transition, do func(context.Context, endpoint.Name, string, endpoint.Call) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {
 		return nil, at("name", err)
 	}
-	author, err := by(ctx, name.Workspace, req.GetReason())
+	call, err := newCall(ctx, name.Workspace, req.GetReason())
 	if err != nil {
 		return nil, err
 	}
-	e, err := do(ctx, name, req.GetEtag(), author)
+	e, err := do(ctx, name, req.GetEtag(), call)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func (s *Server) TestEncryption(ctx context.Context, req *allowlistv1.TestEncryp
 	if err != nil {
 		return nil, at("name", err)
 	}
-	author, err := by(ctx, name.Workspace, req.GetReason())
+	call, err := newCall(ctx, name.Workspace, req.GetReason())
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (s *Server) TestEncryption(ctx context.Context, req *allowlistv1.TestEncryp
 	}
 	tested, err := s.tryouts.Test(ctx, tryout.Test{
 		Endpoint: name, Draft: req.GetEncryption(), Direction: directionFromProto(req.GetKind(), payload.Request),
-		Body: req.GetBody(), Context: known, Live: req.GetLiveKeys(), Author: author.Author,
+		Body: req.GetBody(), Context: known, Live: req.GetLiveKeys(), Author: call.Author,
 	})
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	if err != nil {
 		return nil, at("name", err)
 	}
-	author, err := by(ctx, name.Workspace, req.GetReason())
+	call, err := newCall(ctx, name.Workspace, req.GetReason())
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	}
 	answer, err := s.tryouts.Diagnose(ctx, tryout.Complaint{
 		Endpoint: name, Direction: directionFromProto(req.GetKind(), otherwise), Body: req.GetBody(), Headers: headers,
-		Plaintext: req.GetPlaintext(), Signature: req.GetSignature(), Context: known, Author: author.Author,
+		Plaintext: req.GetPlaintext(), Signature: req.GetSignature(), Context: known, Author: call.Author,
 	})
 	if err != nil {
 		return nil, err

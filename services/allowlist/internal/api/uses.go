@@ -6,10 +6,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 )
 
-func usesToProto(totals []usage.Total) []*allowlistv1.KeyUse {
+func usesToProto(totals []activity.Total) []*allowlistv1.KeyUse {
 	pbs := make([]*allowlistv1.KeyUse, 0, len(totals))
 	for _, t := range totals {
 		pb := &allowlistv1.KeyUse{Secret: t.Secret, Version: t.Version, Used: t.Used, Failed: t.Failed}
@@ -21,7 +21,7 @@ func usesToProto(totals []usage.Total) []*allowlistv1.KeyUse {
 	return pbs
 }
 
-func failuresToProto(failures []usage.Failure) []*allowlistv1.MessageFailure {
+func failuresToProto(failures []activity.Failure) []*allowlistv1.MessageFailure {
 	pbs := make([]*allowlistv1.MessageFailure, 0, len(failures))
 	for _, f := range failures {
 		pbs = append(pbs, &allowlistv1.MessageFailure{

@@ -12,8 +12,8 @@ import (
 
 // VerifyEndpoint looks for a proof that the endpoint is the partner's.
 func (s *Server) VerifyEndpoint(ctx context.Context, req *allowlistv1.VerifyEndpointRequest) (*allowlistv1.VerifyEndpointResponse, error) {
-	pb, err := switched(ctx, req, func(ctx context.Context, name endpoint.Name, etag string, by endpoint.By) (endpoint.Endpoint, error) {
-		return s.endpoints.Verify(ctx, name, methodFromProto(req.GetMethod()), etag, by)
+	pb, err := switched(ctx, req, func(ctx context.Context, name endpoint.Name, etag string, call endpoint.Call) (endpoint.Endpoint, error) {
+		return s.endpoints.Verify(ctx, name, methodFromProto(req.GetMethod()), etag, call)
 	})
 	return &allowlistv1.VerifyEndpointResponse{Endpoint: pb}, err
 }

@@ -47,6 +47,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -194,17 +195,49 @@ func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 		a, err := c.ask(ctx, ref)
 		return a.Value, err
 	}
-	if kept, ok := c.Kept(ref); ok {
-		return kept, nil
-	}
 	a, err := c.memory.fetch(ctx, ref, c.ask)
 	return a.Value, err
 }
 
-// Fresh is [Cache.Resolve] from the vault alone: Sealed is as it is now.
-func (c *Cache) Fresh(ctx context.Context, ref Ref) (Value, error) {
-	a, err := c.ask(ctx, ref)
-	return a.Value, err
+// A Result is what [Cache.Resolve] returns for one of several refs.
+type Result struct {
+	Value Value
+	Err   error
+}
+
+// ResolveAll is [Cache.Resolve] for several refs, with a result for each in their order. It looks
+// each ref up once, and asks the vault for all that are not in memory at the same time.
+func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
+	if c.memory == nil {
+		return c.Fresh(ctx, refs)
+	}
+	results, flights := make([]Result, len(refs)), make([]*flight, len(refs))
+	for i, ref := range refs {
+		var a answer
+		a, flights[i] = c.memory.find(ctx, ref, c.ask)
+		results[i].Value = a.Value
+	}
+	for i, f := range flights {
+		if f != nil {
+			a, err := c.memory.wait(ctx, f)
+			results[i] = Result{a.Value, err}
+		}
+	}
+	return results
+}
+
+// Fresh is [Cache.ResolveAll] from the vault alone: Sealed is as it is now.
+func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
+	results := make([]Result, len(refs))
+	var calls sync.WaitGroup
+	for i, ref := range refs {
+		calls.Go(func() {
+			a, err := c.ask(ctx, ref)
+			results[i] = Result{a.Value, err}
+		})
+	}
+	calls.Wait()
+	return results
 }
 
 // Kept returns a secret if it is in memory and may be relied on. It does not wait.

@@ -48,6 +48,33 @@ func TestSecretIsAskedForOnce(t *testing.T) {
 	k.wantAsks(t, "forgotten", 2)
 }
 
+func TestSeveralSecretsAreAskedForTogether(t *testing.T) {
+	t.Parallel()
+	for name, maxStale := range map[string]time.Duration{"kept": time.Minute, "not kept": 0} {
+		k := newKit(t, Config{MaxStale: maxStale})
+		k.vault.rotate("key")
+		k.vault.rotate("other")
+		k.vault.rotate("other")
+		if maxStale > 0 {
+			k.run(t)
+		}
+		var asked sync.WaitGroup
+		asked.Add(2)
+		k.vault.answering = func() { // none is answered before both were asked for
+			asked.Done()
+			asked.Wait()
+		}
+		got := k.ResolveAll(t.Context(), []Ref{ref("key"), ref("other")})
+		for i, want := range []uint32{1, 2} {
+			if got[i].Err != nil || got[i].Value.Version != want {
+				t.Errorf("%s: result %d is version %d, %v, want version %d", name, i, got[i].Value.Version, got[i].Err, want)
+			}
+			got[i].Value.Plain.Zero()
+		}
+		k.wantAsks(t, name, 2)
+	}
+}
+
 func TestRotationIsSeen(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})

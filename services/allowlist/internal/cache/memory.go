@@ -100,28 +100,37 @@ func (m *memory) get(ref Ref) (answer, bool) {
 	return m.look(ref)
 }
 
+// look looks a ref up, and counts that. The memory is locked.
 func (m *memory) look(ref Ref) (answer, bool) {
-	if m.stale() {
-		return answer{}, false
-	}
-	e, ok := m.kept.Get(ref)
-	if !ok {
-		return answer{}, false
-	}
-	e.used = m.now()
-	m.metrics.hits.Inc()
-	return e.copied(), true
-}
-
-// fetch returns what ask answers, which is called once for all who want the same at
-// the same time. It goes on for the others when the context of one ends.
-func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, error) {
-	m.mu.Lock()
-	if a, ok := m.look(ref); ok { // since get
-		m.mu.Unlock()
-		return a, nil
+	if !m.stale() {
+		if e, ok := m.kept.Get(ref); ok {
+			m.metrics.hits.Inc()
+			e.used = m.now()
+			return e.copied(), true
+		}
 	}
 	m.metrics.misses.Inc()
+	return answer{}, false
+}
+
+// fetch returns what is kept, or else what ask answers, which is called once for all who want
+// the same at the same time. It goes on for the others when the context of one ends.
+func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, error) {
+	a, f := m.find(ctx, ref, ask)
+	if f == nil {
+		return a, nil
+	}
+	return m.wait(ctx, f)
+}
+
+// find is the first half of fetch: it looks the ref up, once, and returns a copy of what is kept
+// or the flight that brings it. The caller waits for a flight that it gets.
+func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, *flight) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a, ok := m.look(ref); ok {
+		return a, nil
+	}
 	f, ok := m.flights[ref]
 	if !ok {
 		f = &flight{done: make(chan struct{}), least: m.heard.sequence}
@@ -132,8 +141,11 @@ func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, R
 		go m.fly(context.WithoutCancel(ctx), ref, f, ask)
 	}
 	f.waiting++
-	m.mu.Unlock()
+	return answer{}, f
+}
 
+// wait is the second half of fetch: it returns what a flight brings.
+func (m *memory) wait(ctx context.Context, f *flight) (answer, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():

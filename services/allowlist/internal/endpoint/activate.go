@@ -21,10 +21,10 @@ func (unproven) Error() string { return "endpoint: the keys of this state were n
 //
 // It fails with ENDPOINT_NOT_VERIFIED, and with SECRET_NOT_FOUND if the endpoint lost a
 // secret.
-func (r *Registry) Activate(ctx context.Context, name Name, etag string, by By, prove func(context.Context, Endpoint) error) (Endpoint, error) {
+func (r *Registry) Activate(ctx context.Context, name Name, etag string, call Call, prove func(context.Context, Endpoint) error) (Endpoint, error) {
 	var proven Endpoint
 	for range activations {
-		e, err := r.save(ctx, name, ActionActivated, by, existing(etag, switchOn(proven)))
+		e, err := r.save(ctx, name, ActionActivated, call, existing(etag, switchOn(proven)))
 		asked, ok := errors.AsType[unproven](err)
 		if !ok {
 			return e, err

@@ -15,16 +15,16 @@ func pending(t *testing.T) (*Registry, Name) {
 	u, err := ParseURL("https://api.partner.example/v1")
 	check(t, err)
 	name := Name{"acme", "orders"}
-	_, err = r.Create(t.Context(), name, Settings{URL: u, Methods: []string{"POST"}}, By{})
+	_, err = r.Create(t.Context(), name, Settings{URL: u, Methods: []string{"POST"}}, Call{})
 	check(t, err)
-	_, err = r.Approve(t.Context(), name, "", By{})
+	_, err = r.Approve(t.Context(), name, "", Call{})
 	check(t, err)
 	return r, name
 }
 
 // describe changes an endpoint.
 func describe(ctx context.Context, r *Registry, name Name, text string) error {
-	_, err := r.Update(ctx, name, Change{Fields: []string{FieldDescription}, Settings: Settings{Description: text}}, By{})
+	_, err := r.Update(ctx, name, Change{Fields: []string{FieldDescription}, Settings: Settings{Description: text}}, Call{})
 	return err
 }
 
@@ -32,7 +32,7 @@ func TestTheStateThatGoesIntoUseIsTheOneThatWasProven(t *testing.T) {
 	t.Parallel()
 	r, name := pending(t)
 	var proven []string
-	e, err := r.Activate(t.Context(), name, "", By{}, func(ctx context.Context, e Endpoint) error {
+	e, err := r.Activate(t.Context(), name, "", Call{}, func(ctx context.Context, e Endpoint) error {
 		proven = append(proven, e.Description)
 		if len(proven) == 1 {
 			return describe(ctx, r, name, "changed meanwhile") // which no transaction around this would let through
@@ -42,7 +42,7 @@ func TestTheStateThatGoesIntoUseIsTheOneThatWasProven(t *testing.T) {
 	if err != nil || e.State != Active || len(proven) != 2 || proven[1] != "changed meanwhile" {
 		t.Errorf("Activate = %v, %v after %q", e.State, err, proven)
 	}
-	_, err = r.Activate(t.Context(), name, "", By{}, func(context.Context, Endpoint) error { return errors.New("asked again") })
+	_, err = r.Activate(t.Context(), name, "", Call{}, func(context.Context, Endpoint) error { return errors.New("asked again") })
 	if err != nil {
 		t.Errorf("Activate of what is on = %v", err)
 	}
@@ -65,7 +65,7 @@ func TestAnEndpointThatIsNotProvenStaysOff(t *testing.T) {
 	} {
 		r, endpoint := pending(t)
 		calls := 0
-		_, err := r.Activate(t.Context(), endpoint, "", By{}, func(ctx context.Context, _ Endpoint) error {
+		_, err := r.Activate(t.Context(), endpoint, "", Call{}, func(ctx context.Context, _ Endpoint) error {
 			calls++
 			if calls <= c.changes {
 				check(t, describe(ctx, r, endpoint, string(rune('a'+calls))))

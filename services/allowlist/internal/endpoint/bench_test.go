@@ -54,7 +54,7 @@ func fill(ctx context.Context, r *Registry, i int) error {
 		return err
 	}
 	name := Name{"acme", fmt.Sprintf("e%06d", i)}
-	_, err = r.save(ctx, name, ActionCreated, By{}, func(*Endpoint) (Endpoint, error) {
+	_, err = r.save(ctx, name, ActionCreated, Call{}, func(*Endpoint) (Endpoint, error) {
 		return Endpoint{Name: name, UID: name.ID, State: Active, Settings: Settings{URL: u, Methods: []string{"POST"}}}, nil
 	})
 	return err

@@ -103,7 +103,7 @@ func (c Change) refers() bool {
 // is empty. So they are if one was lost and references are saved again.
 func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
 	mends := again && before.Lost
-	if !mends && bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.uses(), before.uses()) {
+	if !mends && bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.needs(), before.needs()) {
 		return e
 	}
 	if e.Lost && e.State == Inactive {
@@ -152,7 +152,7 @@ func difference(old, e Endpoint) ([]string, detail) {
 	differs(FieldEncryption, !bytes.Equal(old.Encryption.Stored, e.Encryption.Stored))
 	differs(FieldBodyValues, !slices.Equal(old.BodyValues, e.BodyValues))
 	if old.Operation != e.Operation {
-		d.Secrets = secretsOf(e.uses())
+		d.Secrets = secretsOf(e.needs())
 	}
 	differs("state", old.State != e.State)
 	differs("state_reason", old.StateReason != e.StateReason || old.Lost != e.Lost)

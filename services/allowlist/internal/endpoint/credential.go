@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/destination"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A Credential refers to a secret that is sent as it is. The zero Credential is none.
@@ -46,8 +46,8 @@ func refersTo(parameters []Parameter) bool {
 	return slices.ContainsFunc(parameters, func(p Parameter) bool { return p.Credential != (Credential{}) })
 }
 
-// A Use is what an endpoint needs a secret for: a key, unless something else is said.
-type Use struct {
+// A Need is what an endpoint needs a secret for: a key, unless something else is said.
+type Need struct {
 	// Secret is the resource name of the secret.
 	Secret string `json:"secret"`
 	// Version is the version that is meant, or 0 for the current one.
@@ -71,39 +71,39 @@ type Use struct {
 	Partner string `json:"partner,omitempty"`
 }
 
-func (u Use) credential() bool { return u.Host != "" }
+func (n Need) credential() bool { return n.Host != "" }
 
 // destination returns where a credential is sent, as allowed_hosts name it.
-func (u Use) destination() string {
-	return destination.Destination{Host: u.Host, Port: u.Port}.String()
+func (n Need) destination() string {
+	return destination.Destination{Host: n.Host, Port: n.Port}.String()
 }
 
 // key reports whether the use is that of a KEY, which has a purpose.
-func (u Use) key() bool { return u.usage() == resolver.UsageKey }
+func (n Need) key() bool { return n.usage() == vaultclient.UsageKey }
 
 // unreported reports whether the use is that of a KEY, saved before purposes were kept.
-func (u Use) unreported() bool { return u.key() && u.Chains == "" }
+func (n Need) unreported() bool { return n.key() && n.Chains == "" }
 
-func (u Use) usage() resolver.Usage {
+func (n Need) usage() vaultclient.Usage {
 	switch {
-	case u.credential():
-		return resolver.UsageCredential
-	case u.Parameter:
-		return resolver.UsageParameter
-	case u.Exposed:
-		return resolver.UsageExposedKey
+	case n.credential():
+		return vaultclient.UsageCredential
+	case n.Parameter:
+		return vaultclient.UsageParameter
+	case n.Exposed:
+		return vaultclient.UsageExposedKey
 	default:
-		return resolver.UsageKey
+		return vaultclient.UsageKey
 	}
 }
 
 // portless reports whether the use is that of a credential, saved before ports were kept.
-func (u Use) portless() bool { return u.credential() && u.Port == 0 }
+func (n Need) portless() bool { return n.credential() && n.Port == 0 }
 
-// uses returns what has to be bound for the settings, each once, in order. Without a URL,
+// needs returns what has to be bound for the settings, each once, in order. Without a URL,
 // of which there is a finding then, nobody knows what credentials are for.
-func (s Settings) uses() []Use {
-	all, to := slices.Clone(s.Encryption.Uses), s.URL.Destination()
+func (s Settings) needs() []Need {
+	all, to := slices.Clone(s.Encryption.Needs), s.URL.Destination()
 	for i := range all {
 		if all[i].Chains != "" {
 			all[i].Partner = to.Host
@@ -111,11 +111,11 @@ func (s Settings) uses() []Use {
 	}
 	for _, c := range s.Credentials() {
 		if s.URL != (URL{}) {
-			all = append(all, Use{Secret: c.Secret, Version: c.Version, Host: to.Host, Port: to.Port})
+			all = append(all, Need{Secret: c.Secret, Version: c.Version, Host: to.Host, Port: to.Port})
 		}
 	}
 	// A secret is for one purpose, so this tells all uses apart.
-	slices.SortFunc(all, func(a, b Use) int {
+	slices.SortFunc(all, func(a, b Need) int {
 		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
 			cmp.Compare(a.usage(), b.usage()))
 	})
@@ -123,10 +123,10 @@ func (s Settings) uses() []Use {
 }
 
 // secretsOf returns the names of the secrets in uses, each once.
-func secretsOf(uses []Use) []string {
+func secretsOf(needs []Need) []string {
 	var secrets []string
-	for _, use := range uses {
-		secrets = append(secrets, use.Secret)
+	for _, need := range needs {
+		secrets = append(secrets, need.Secret)
 	}
 	return slices.Compact(secrets)
 }
@@ -134,14 +134,14 @@ func secretsOf(uses []Use) []string {
 // Places says at which fields of a request each secret is referred to: by the encryption
 // for a use, and as a credential.
 type Places struct {
-	Keys        map[Use][]string
+	Keys        map[Need][]string
 	Credentials map[Credential][]string
 }
 
-func (p Places) of(u Use) []string {
-	if u.credential() {
-		return p.Credentials[Credential{Secret: u.Secret, Version: u.Version}]
+func (p Places) of(n Need) []string {
+	if n.credential() {
+		return p.Credentials[Credential{Secret: n.Secret, Version: n.Version}]
 	}
-	u.Partner = "" // as the configuration knows it
-	return p.Keys[u]
+	n.Partner = "" // as the configuration knows it
+	return p.Keys[n]
 }

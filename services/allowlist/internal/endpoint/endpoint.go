@@ -43,7 +43,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A State says what may be done with an endpoint.
@@ -143,8 +143,8 @@ type Encryption struct {
 	Privileged string
 	// Stored is the configuration in its stored form.
 	Stored []byte
-	// Uses are what it needs secrets for, each once.
-	Uses []Use
+	// Needs are what it needs secrets for, each once.
+	Needs []Need
 	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
 	// of them. It is there while the configuration is being saved, as is KeyBytes.
 	Check func(of FactsOf) error
@@ -154,7 +154,7 @@ type Encryption struct {
 }
 
 // FactsOf returns what the vault tells of a version of a secret, and whether it was asked.
-type FactsOf func(secret string, version uint32) (resolver.Facts, bool)
+type FactsOf func(secret string, version uint32) (vaultclient.Facts, bool)
 
 // Configured reports whether there is a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
@@ -162,11 +162,11 @@ func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 // A Reference is a secret as it was bound: for a use, and by the uid that the name
 // had in the vault.
 type Reference struct {
-	Use
+	Need
 	UID string `json:"uid"`
 	// VersionUID tells the version that is meant from others with its number. It is empty for
 	// the current version, and where it is not on record yet.
 	VersionUID string `json:"version_uid,omitempty"`
-	// Gone says that the endpoint was switched off because of this reference.
-	Gone bool `json:"gone,omitempty"`
+	// Missing says that the endpoint was switched off because of this reference.
+	Missing bool `json:"gone,omitempty"`
 }

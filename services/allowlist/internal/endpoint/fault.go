@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // The reasons of the registry's own refusals; errors.proto explains them.
@@ -25,18 +25,18 @@ const (
 	maxVersions = 16
 )
 
-// checkUses fails if uses, in order, are of more secrets or versions than a save can bind.
-func checkUses(uses []Use) error {
-	if len(secretsOf(uses)) > maxSecrets {
+// checkNeeds fails if uses, in order, are of more secrets or versions than a save can bind.
+func checkNeeds(needs []Need) error {
+	if len(secretsOf(needs)) > maxSecrets {
 		return fault.Field("endpoint", "must refer to at most 48 secrets in all")
 	}
 	versions := make(map[string]int)
-	for i, use := range uses {
-		again := i > 0 && uses[i-1].Secret == use.Secret && uses[i-1].Version == use.Version
-		if use.Version == 0 || again {
+	for i, need := range needs {
+		again := i > 0 && needs[i-1].Secret == need.Secret && needs[i-1].Version == need.Version
+		if need.Version == 0 || again {
 			continue
 		}
-		if versions[use.Secret]++; versions[use.Secret] > maxVersions {
+		if versions[need.Secret]++; versions[need.Secret] > maxVersions {
 			return fault.Field("endpoint", "must name at most 16 versions of one secret")
 		}
 	}
@@ -66,7 +66,7 @@ func tooSoon(wait time.Duration) error {
 }
 
 func secretGone() error {
-	return fault.New(fault.NotFound, resolver.ReasonSecretNotFound,
+	return fault.New(fault.NotFound, vaultclient.ReasonSecretNotFound,
 		"a secret that the endpoint refers to is gone; save what refers to it again")
 }
 

@@ -11,9 +11,9 @@ import (
 //
 //	endpoint/{workspace}/{id}                    → the endpoint            record.go
 //	endpoint-by-update/{workspace}/{time}/{id}   → nothing                 record.go
-//	intent/{operation}                           → a save under way        save.go
+//	intent/{operation}                           → a save under way        intent.go
 //	unbind/{operation}                           → bindings to give up     unbind.go
-//	bound/{secret}                               → nothing                 reconcile.go
+//	bound/{secret}                               → nothing                 reconcilebindings.go
 //	proof/{workspace}/{id}                       → when it is looked for   proof.go
 //	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
 //	farewell/{uid}                               → uses to forget          forget.go
@@ -47,9 +47,9 @@ func boundKey(secret string) kv.Key { return boundSpace().Text(secret) }
 
 func boundSpace() kv.Key { return kv.NewKey("bound") }
 
-func farewellKey(uid string) kv.Key { return farewellSpace().Text(uid) }
+func cleanupKey(uid string) kv.Key { return cleanupSpace().Text(uid) }
 
-func farewellSpace() kv.Key { return kv.NewKey("farewell") }
+func cleanupSpace() kv.Key { return kv.NewKey("farewell") }
 
 func trialKey(action, subject string) kv.Key { return trialSpace().Text(action).Text(subject) }
 

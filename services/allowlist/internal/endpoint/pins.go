@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // # Pinned versions
@@ -23,7 +23,7 @@ import (
 // LosePins switches an endpoint off if a version that it pins is gone, unless it was saved
 // since e was read. It returns the endpoint as it is now.
 func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
-	if err := r.reconcilePins(ctx, e, func(Finding) {}); err != nil {
+	if err := r.reconcilePins(ctx, e, func(Discrepancy) {}); err != nil {
 		return e, err
 	}
 	return r.Get(ctx, e.Name)
@@ -31,8 +31,8 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 
 // reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
 // endpoint off if one is gone, and else records the uids that are not on record yet.
-func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Finding)) error {
-	references, gone := slices.Clone(e.References), make(map[Use]bool)
+func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Discrepancy)) error {
+	references, missing := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
 		if ref.Version == 0 {
 			continue
@@ -46,24 +46,24 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 		}
 		switch {
 		case !there:
-			gone[ref.Use] = true
+			missing[ref.Need] = true
 		case ref.VersionUID == "":
 			references[i].VersionUID = uid
 		}
 	}
-	if len(gone) == 0 {
+	if len(missing) == 0 {
 		if slices.Equal(references, e.References) {
 			return nil
 		}
 		_, err := r.keepReported(ctx, e, references, "the uids of pinned versions are on record from now on")
 		return err
 	}
-	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return gone[ref.Use] })
+	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return missing[ref.Need] })
 	if err != nil || !now.Lost {
 		return err
 	}
 	for _, secret := range now.lost(nil) {
-		tell(Finding{SwitchedOff, secret, e.Name.String()})
+		report(Discrepancy{SwitchedOff, secret, e.Name.String()})
 	}
 	return nil
 }
@@ -72,16 +72,16 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, tell func(Find
 // it is there. Nothing is returned for one that is disabled or destroyed; it cannot be
 // resolved either.
 func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid string, there bool, err error) {
-	use := ref.Use
-	if use.credential() {
-		use.Port = e.URL.Destination().Port
+	need := ref.Need
+	if need.credential() {
+		need.Port = e.URL.Destination().Port
 	}
-	b, err := r.bind(ctx, use, e.Name, e.Operation) // to repeat a binding changes nothing
+	b, err := r.bind(ctx, need, e.Name, e.Operation) // to repeat a binding changes nothing
 	switch {
-	case fault.Is(err, resolver.ReasonVersionNotFound):
+	case fault.Is(err, vaultclient.ReasonVersionNotFound):
 		_, err := r.restore(ctx, e, ref) // the endpoint goes on to refer to the secret
 		return "", false, err
-	case fault.Is(err, resolver.ReasonVersionDisabled), fault.Is(err, resolver.ReasonVersionDestroyed):
+	case fault.Is(err, vaultclient.ReasonVersionDisabled), fault.Is(err, vaultclient.ReasonVersionDestroyed):
 		return ref.VersionUID, true, nil
 	case err != nil:
 		return "", false, fmt.Errorf("ask for pinned version: %w", err)

@@ -6,15 +6,15 @@ import (
 	"context"
 
 	"github.com/keyward/keyward/pkg/resource"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // Probe returns what the vault tells of the keys of an endpoint as it would be saved, of which
 // the URL and the encryption count, and binds nothing. It fails as the save would, but does not
 // look at whether the keys fit: that is for the caller. The id of the name may be
 // [resource.Any], for an endpoint that does not exist.
-func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (FactsOf, error) {
+func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) (FactsOf, error) {
 	var old Endpoint
 	var err error
 	if name.ID == resource.Any {
@@ -22,14 +22,14 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, by By) (Fac
 	} else if old, err = r.Get(ctx, name); err != nil {
 		return nil, err
 	}
-	if flags := s.Encryption.Privileged; flags != "" && !by.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
+	if flags := s.Encryption.Privileged; flags != "" && !call.SuperAdmin && !bytes.Equal(old.Encryption.Stored, s.Encryption.Stored) {
 		return nil, superAdminRequired(flags)
 	}
-	uses := s.uses()
-	if err := checkUses(uses); err != nil {
-		return nil, finding.Merge(by.Wrong, err)
+	needs := s.needs()
+	if err := checkNeeds(needs); err != nil {
+		return nil, violation.Merge(call.Wrong, err)
 	}
-	return r.probe(ctx, saving{operation: newID(), name: name, by: by}, s, uses)
+	return r.probe(ctx, saving{operation: newID(), name: name, call: call}, s, needs)
 }
 
 // Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
@@ -38,31 +38,31 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 	s := e.Settings
 	s.Headers, s.Query, s.BodyValues, s.Encryption.KeyBytes = nil, nil, nil, keyBytes
 	for _, ref := range e.References {
-		if use := ref.Use; !use.credential() {
-			use.Partner = ""
-			s.Encryption.Uses = append(s.Encryption.Uses, use)
+		if need := ref.Need; !need.credential() {
+			need.Partner = ""
+			s.Encryption.Needs = append(s.Encryption.Needs, need)
 		}
 	}
-	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.uses())
+	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.needs())
 }
 
 // probe asks the vault for all uses, and fails with all that it refuses.
-func (r *Registry) probe(ctx context.Context, p saving, s Settings, uses []Use) (FactsOf, error) {
-	told := make(map[Use]resolver.Binding, len(uses))
-	wrong := finding.Merge(p.by.Wrong)
-	for _, use := range uses {
-		b, err := r.vault.Probe(ctx, s.asked(use, p.name, p.operation))
+func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need) (FactsOf, error) {
+	bindings := make(map[Need]vaultclient.Binding, len(needs))
+	wrong := violation.Merge(p.call.Wrong)
+	for _, need := range needs {
+		b, err := r.vault.Probe(ctx, s.bindRequest(need, p.name, p.operation))
 		switch {
 		case err != nil && refusal(err):
-			wrong = finding.Merge(wrong, placed(err, use, p.by.Places))
+			wrong = violation.Merge(wrong, placed(err, need, p.call.Places))
 		case err != nil:
 			return nil, cmp.Or(wrong, err)
 		default:
-			told[use] = b
+			bindings[need] = b
 		}
 	}
-	if err := r.sameSenders(p, told); err != nil {
-		wrong = finding.Merge(wrong, err)
+	if err := r.sameSenders(p, bindings); err != nil {
+		wrong = violation.Merge(wrong, err)
 	}
-	return toldOf(told), wrong
+	return boundFacts(bindings), wrong
 }

@@ -210,7 +210,7 @@ func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Pe
 		if action == "" {
 			return r.schedule(tx, *old)
 		}
-		_, err = r.commit(tx, action, old, next, By{Author: system(reason)})
+		_, err = r.commit(tx, action, old, next, Call{Author: system(reason)})
 		return err
 	})
 }

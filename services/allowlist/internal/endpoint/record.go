@@ -63,7 +63,7 @@ func (r record) endpoint(name Name) Endpoint {
 	}
 	for _, reference := range r.References {
 		if !reference.credential() {
-			e.Encryption.Uses = append(e.Encryption.Uses, reference.Use)
+			e.Encryption.Needs = append(e.Encryption.Needs, reference.Need)
 		}
 	}
 	return e

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A LinkState says whether a reference and a binding belong together.
@@ -51,18 +51,18 @@ type reference struct {
 	referrer string
 	grant    grant
 	// lost says that the endpoint is off because of a loss, and gone that it is this one.
-	lost, gone bool
+	lost, missing bool
 }
 
 // Links tells every reference and every binding of this allowlist, by secret and
 // then by referrer, and changes nothing. It takes memory in proportion to the
 // references.
-func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
+func (r *Registry) Links(ctx context.Context, report func(Link)) error {
 	workspaces, err := r.workspaces(ctx)
 	if err != nil {
 		return err
 	}
-	bindings := make(map[string][]resolver.Binding)
+	bindings := make(map[string][]vaultclient.Binding)
 	for _, workspace := range workspaces {
 		held, err := r.bindings(ctx, workspace)
 		if err != nil {
@@ -93,7 +93,7 @@ func (r *Registry) Links(ctx context.Context, tell func(Link)) error {
 		}
 	}
 	for _, secret := range slices.Sorted(maps.Keys(references)) {
-		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], cmp.Or(state[secret], Bound), tell); err != nil {
+		if err := r.linksOf(ctx, secret, references[secret], bindings[secret], cmp.Or(state[secret], Bound), report); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 		keys.count(e)
 		for _, ref := range e.References {
 			all[ref.Secret] = append(all[ref.Secret], reference{
-				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost, ref.Gone,
+				name.String(), grant{ref.Secret, ref.UID, e.Operation}, e.Lost, ref.Missing,
 			})
 		}
 		return err
@@ -125,7 +125,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 }
 
 // linksOf tells the links of one secret. Bound is the state of references that are bound.
-func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []resolver.Binding, bound LinkState, tell func(Link)) error {
+func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []vaultclient.Binding, bound LinkState, report func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
 		held[grant{secret, b.UID, b.Operation}] = true
@@ -134,7 +134,7 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	for _, ref := range references {
 		state := Unbound
 		switch {
-		case ref.gone:
+		case ref.missing:
 			state = Lost
 		case held[ref.grant]:
 			state = bound
@@ -162,17 +162,17 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	}
 	slices.SortFunc(links, func(a, b Link) int { return cmp.Compare(a.Referrer, b.Referrer) })
 	for _, link := range slices.Compact(links) { // a secret may be used twice by one endpoint
-		tell(link)
+		report(link)
 	}
 	return nil
 }
 
 // bindings returns the bindings in a workspace that are this allowlist's.
-func (r *Registry) bindings(ctx context.Context, workspace string) ([]resolver.Binding, error) {
+func (r *Registry) bindings(ctx context.Context, workspace string) ([]vaultclient.Binding, error) {
 	all, err := r.vault.Bindings(ctx, workspace)
 	if err != nil {
 		return nil, fmt.Errorf("list bindings: %w", err)
 	}
-	others := func(b resolver.Binding) bool { return b.Holder != r.holder }
+	others := func(b vaultclient.Binding) bool { return b.Holder != r.holder }
 	return slices.DeleteFunc(all, others), nil
 }

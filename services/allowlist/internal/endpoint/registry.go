@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/search"
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
@@ -30,7 +30,7 @@ type Options struct {
 	Store   kv.Store
 	Log     *changelog.Log
 	Replays *replay.Ledger
-	Vault   *resolver.Vault
+	Vault   *vaultclient.Vault
 	// Holder is who the vault knows this allowlist as. Bindings of others are left alone.
 	Holder string
 	Logger *slog.Logger
@@ -50,8 +50,8 @@ type Options struct {
 	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
 	// uid. It is called again where a crash came in between.
 	DropUses func(ctx context.Context, uid string) error
-	// Uses returns what a stored configuration needs secrets for.
-	Uses func(stored []byte) ([]Use, error)
+	// Needs returns what a stored configuration needs secrets for.
+	Needs func(stored []byte) ([]Need, error)
 	// Senders returns who may send for an endpoint; nil: all endpoints have the same senders.
 	Senders func(Name) []string
 	// PolicyKnown reports whether Senders answers by a policy. Required with Senders.
@@ -64,30 +64,30 @@ type Options struct {
 
 // A Registry keeps endpoints. It may be used from many goroutines.
 type Registry struct {
-	kv      kv.Store
-	log     *changelog.Log
-	replays *replay.Ledger
-	vault   *resolver.Vault
-	holder  string
-	logger  *slog.Logger
-	now     func() time.Time
-	hook    func(step string) error
-	index   *search.Index
-	matches *matcher
-	guard   *dialguard.Guard
-	proofs  *verify.Checker
-	recheck time.Duration
-	grace   time.Duration
-	pace    *pace
-	kick    chan struct{} // holds one element while bindings wait to be given up
-	gone    *gone
+	kv        kv.Store
+	log       *changelog.Log
+	replays   *replay.Ledger
+	vault     *vaultclient.Vault
+	holder    string
+	logger    *slog.Logger
+	now       func() time.Time
+	hook      func(step string) error
+	index     *search.Index
+	matches   *matcher
+	guard     *dialguard.Guard
+	proofs    *verify.Checker
+	recheck   time.Duration
+	grace     time.Duration
+	pace      *pace
+	kick      chan struct{} // holds one element while bindings wait to be given up
+	tombstone *missing
 	// restarted holds one element while a comparison is due because the vault was started again.
 	restarted chan struct{}
 	legacy    *legacy
 	warned    time.Time // the day of the last word about acknowledgements; the sweep's alone
 
 	dropUses func(ctx context.Context, uid string) error
-	usesOf   func(stored []byte) ([]Use, error)
+	needsOf  func(stored []byte) ([]Need, error)
 	mixed    prometheus.Gauge
 	sharing  *sharing
 	senders  func(Name) []string
@@ -105,8 +105,8 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
-		gone: newGone(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
-		usesOf: o.Uses, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
+		tombstone: newDeletedSecrets(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
+		needsOf: o.Needs, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
 		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
@@ -126,8 +126,8 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// By is what a change comes with beside the change itself.
-type By struct {
+// Call is what a change comes with beside the change itself.
+type Call struct {
 	// Author goes into the change log.
 	Author changelog.Author
 	// Request makes the change safe to repeat; the zero Request does not.
@@ -155,9 +155,9 @@ func (r *Registry) Get(ctx context.Context, name Name) (Endpoint, error) {
 
 // Create registers an endpoint. It starts PENDING. It fails with ENDPOINT_EXISTS
 // if the name is taken.
-func (r *Registry) Create(ctx context.Context, name Name, s Settings, by By) (Endpoint, error) {
+func (r *Registry) Create(ctx context.Context, name Name, s Settings, call Call) (Endpoint, error) {
 	uid := newID()
-	return r.save(ctx, name, ActionCreated, by, func(old *Endpoint) (Endpoint, error) {
+	return r.save(ctx, name, ActionCreated, call, func(old *Endpoint) (Endpoint, error) {
 		if old != nil {
 			return Endpoint{}, exists()
 		}
@@ -166,20 +166,20 @@ func (r *Registry) Create(ctx context.Context, name Name, s Settings, by By) (En
 }
 
 // Update changes an endpoint. A change that changes nothing leaves no trace.
-func (r *Registry) Update(ctx context.Context, name Name, c Change, by By) (Endpoint, error) {
-	return r.save(ctx, name, ActionUpdated, by, existing(c.Etag, func(e Endpoint) (Endpoint, error) {
+func (r *Registry) Update(ctx context.Context, name Name, c Change, call Call) (Endpoint, error) {
+	return r.save(ctx, name, ActionUpdated, call, existing(c.Etag, func(e Endpoint) (Endpoint, error) {
 		return c.apply(e), nil
 	}))
 }
 
 // Approve records that the author vouches for the endpoint. An endpoint that is
 // verified already stays as it is.
-func (r *Registry) Approve(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
-	return r.save(ctx, name, ActionApproved, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+func (r *Registry) Approve(ctx context.Context, name Name, etag string, call Call) (Endpoint, error) {
+	return r.save(ctx, name, ActionApproved, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.Verification.Done() {
 			return e, nil
 		}
-		e.Verification = Verification{Method: ByApproval, Actor: by.Author.Actor.Subject, Time: r.now().UTC()}
+		e.Verification = Verification{Method: ByApproval, Actor: call.Author.Actor.Subject, Time: r.now().UTC()}
 		if e.State == Pending {
 			e.StateReason = "verified"
 		}
@@ -188,8 +188,8 @@ func (r *Registry) Approve(ctx context.Context, name Name, etag string, by By) (
 }
 
 // Deactivate switches an endpoint off. One that is not on stays as it is.
-func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, by By) (Endpoint, error) {
-	return r.save(ctx, name, ActionDeactivated, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, call Call) (Endpoint, error) {
+	return r.save(ctx, name, ActionDeactivated, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.State == Active {
 			e.State, e.StateReason = Inactive, "switched off by hand"
 		}
@@ -199,10 +199,10 @@ func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, by By
 
 // Delete removes an endpoint and queues its bindings to be given up, in one
 // transaction.
-func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) error {
+func (r *Registry) Delete(ctx context.Context, name Name, etag string, call Call) error {
 	defer r.follow(ctx, name)
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
-		if _, seen, err := r.replays.Lookup(tx, by.Request); err != nil || seen {
+		if _, seen, err := r.replays.Lookup(tx, call.Request); err != nil || seen {
 			return err
 		}
 		old, err := read(tx, name)
@@ -212,11 +212,11 @@ func (r *Registry) Delete(ctx context.Context, name Name, etag string, by By) er
 		if err := checkEtag(etag, old.Revision); err != nil {
 			return err
 		}
-		return r.remove(tx, old, by)
+		return r.remove(tx, old, call)
 	})
 }
 
-func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
+func (r *Registry) remove(tx kv.Tx, old Endpoint, call Call) error {
 	if err := tx.Delete(endpointKey(old.Name)); err != nil {
 		return fmt.Errorf("delete endpoint: %w", err)
 	}
@@ -229,18 +229,18 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, by By) error {
 	if err := unschedule(tx, old.Name); err != nil {
 		return err
 	}
-	if err := r.queueFarewell(tx, old.UID, farewell{Due: r.now()}); err != nil {
+	if err := r.queueCleanup(tx, old.UID, usesCleanup{Due: r.now()}); err != nil {
 		return err
 	}
-	gone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
-	change, err := entry(ActionDeleted, old, gone, by.Author)
+	tombstone := Endpoint{Name: old.Name, UID: old.UID, Updated: after(r.now(), old.Updated)}
+	change, err := entry(ActionDeleted, old, tombstone, call.Author)
 	if err != nil {
 		return err
 	}
 	if err := r.log.Append(tx, change, nil); err != nil {
 		return err
 	}
-	return r.replays.Record(tx, by.Request, old.UID)
+	return r.replays.Record(tx, call.Request, old.UID)
 }
 
 // An edit turns the present state of an endpoint, nil if there is none, into the
@@ -262,12 +262,12 @@ func existing(etag string, change func(Endpoint) (Endpoint, error)) edit {
 
 // commit writes the next state of an endpoint with all that belongs to it. If
 // nothing changed it writes nothing but the record of the request.
-func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by By) (Endpoint, error) {
+func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, call Call) (Endpoint, error) {
 	before := Endpoint{}
 	if old != nil {
 		before = *old
 		if fields, _ := difference(before, e); len(fields) == 0 {
-			return before, r.replays.Record(tx, by.Request, e.UID)
+			return before, r.replays.Record(tx, call.Request, e.UID)
 		}
 	}
 	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
@@ -284,7 +284,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by
 	if err := r.reschedule(tx, before, e); err != nil {
 		return Endpoint{}, err
 	}
-	change, err := entry(action, before, e, by.Author)
+	change, err := entry(action, before, e, call.Author)
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -294,7 +294,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, by
 	if err := addCheck(tx, &e); err != nil {
 		return Endpoint{}, err
 	}
-	return e, r.replays.Record(tx, by.Request, e.UID)
+	return e, r.replays.Record(tx, call.Request, e.UID)
 }
 
 // after returns now, or the next moment after earlier where the clock stands or

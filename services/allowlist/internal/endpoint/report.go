@@ -11,7 +11,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // Earlier releases recorded no purposes and no ports, so the bindings of the endpoints they saved
@@ -27,17 +27,17 @@ import (
 func (r *Registry) informed(change edit) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		e, err := change(old)
-		if err != nil || e.Operation != "" || !slices.ContainsFunc(e.Encryption.Uses, Use.unreported) {
+		if err != nil || e.Operation != "" || !slices.ContainsFunc(e.Encryption.Needs, Need.unreported) {
 			return e, err
 		}
-		e.Encryption.Uses, err = r.usesOf(e.Encryption.Stored)
+		e.Encryption.Needs, err = r.needsOf(e.Encryption.Stored)
 		return e, err
 	}
 }
 
 // report tells the vault what it does not know of an endpoint's references, and returns the
 // endpoint as it is then.
-func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tell func(Finding)) (Endpoint, error) {
+func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, report func(Discrepancy)) (Endpoint, error) {
 	references := slices.Clone(e.References)
 	purposes := r.reportPurposes(ctx, e, references)
 	if ends(ctx, purposes) {
@@ -45,9 +45,9 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, tel
 	}
 	refused, ports := r.reportPorts(ctx, e, references, found)
 	if refused != "" {
-		repair, err := r.lose(ctx, e, Reference{Use: Use{Secret: refused}})
+		repair, err := r.lose(ctx, e, Reference{Need: Need{Secret: refused}})
 		if repair != "" {
-			tell(Finding{repair, refused, e.Name.String()})
+			report(Discrepancy{repair, refused, e.Name.String()})
 		}
 		e.Lost = err == nil
 		return e, errors.Join(purposes, err)
@@ -70,8 +70,8 @@ func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Ref
 		if !ref.credential() || !found.held[at] || ref.Port != 0 && !found.portless[at] {
 			continue // what is not bound is bound again with its port
 		}
-		b, err := r.bindReported(ctx, e, ref.Use)
-		if fault.Is(err, resolver.ReasonHostNotAllowed) {
+		b, err := r.bindReported(ctx, e, ref.Need)
+		if fault.Is(err, vaultclient.ReasonHostNotAllowed) {
 			return ref.Secret, nil
 		}
 		if err != nil {
@@ -90,30 +90,30 @@ func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []
 	if !slices.ContainsFunc(references, func(ref Reference) bool { return ref.unreported() }) {
 		return nil
 	}
-	uses, err := r.usesOf(e.Encryption.Stored)
+	needs, err := r.needsOf(e.Encryption.Stored)
 	if err != nil {
 		return fmt.Errorf("read purposes of %s: %w", e.Name, err)
 	}
 	for i, ref := range references {
-		at := slices.IndexFunc(uses, func(u Use) bool { return u.key() && u.Secret == ref.Secret && u.Version == ref.Version })
+		at := slices.IndexFunc(needs, func(n Need) bool { return n.key() && n.Secret == ref.Secret && n.Version == ref.Version })
 		if at < 0 || !ref.unreported() {
 			continue // nothing to say of it, such as of a key that is an exposed one by now
 		}
-		use := uses[at]
-		use.Partner = e.URL.Destination().Host
-		if _, err := r.bindReported(ctx, e, use); err != nil {
+		need := needs[at]
+		need.Partner = e.URL.Destination().Host
+		if _, err := r.bindReported(ctx, e, need); err != nil {
 			return err
 		}
-		references[i].Use = use
+		references[i].Need = need
 	}
 	return nil
 }
 
 // bindReported binds a use again under the endpoint's operation.
-func (r *Registry) bindReported(ctx context.Context, e Endpoint, use Use) (resolver.Binding, error) {
-	b, err := r.bindAgain(ctx, use, e)
+func (r *Registry) bindReported(ctx context.Context, e Endpoint, need Need) (vaultclient.Binding, error) {
+	b, err := r.bindAgain(ctx, need, e)
 	if err != nil {
-		return resolver.Binding{}, fmt.Errorf("report purpose or port: %w", err)
+		return vaultclient.Binding{}, fmt.Errorf("report purpose or port: %w", err)
 	}
 	return b, nil
 }

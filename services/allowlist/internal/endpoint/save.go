@@ -7,13 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // # The life of a save
@@ -49,16 +45,9 @@ import (
 // # Findings
 //
 // A save answers with everything that is wrong with it. So one whose request is malformed
-// ([By].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
+// ([Call].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
 // what the vault has against its secrets; then it is cancelled as any other that fails.
 // What cannot be looked at, because the vault is out of reach, is left to the next save.
-
-// intent is a save under way, as stored.
-type intent struct {
-	Endpoint string    `json:"endpoint"`
-	Secrets  []string  `json:"secrets"`
-	Time     time.Time `json:"time"`
-}
 
 // A saving is one save on its way through the steps.
 type saving struct {
@@ -66,33 +55,33 @@ type saving struct {
 	name      Name
 	action    string
 	change    edit
-	by        By
+	call      Call
 }
 
 // save runs an edit through the steps.
-func (r *Registry) save(ctx context.Context, name Name, action string, by By, change edit) (Endpoint, error) {
+func (r *Registry) save(ctx context.Context, name Name, action string, call Call, change edit) (Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
 	// Also after an error: a commit whose answer was lost is a commit.
 	defer r.follow(ctx, name)
-	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(by, change)), by: by}
-	e, uses, err := r.begin(ctx, s)
+	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(call, change)), call: call}
+	e, needs, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if len(uses) > 0 {
-		return r.rebind(ctx, s, e, uses)
+	if len(needs) > 0 {
+		return r.rebind(ctx, s, e, needs)
 	}
 	return e, nil
 }
 
 // permitted is an edit that fails if it saves what only a super admin may acknowledge, for
 // another caller. What is saved already stays as it is.
-func permitted(by By, change edit) edit {
+func permitted(call Call, change edit) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		e, err := change(old)
 		flags := e.Encryption.Privileged
-		if err != nil || flags == "" || by.SuperAdmin || old != nil && bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) {
+		if err != nil || flags == "" || call.SuperAdmin || old != nil && bytes.Equal(old.Encryption.Stored, e.Encryption.Stored) {
 			return e, err
 		}
 		return Endpoint{}, superAdminRequired(flags)
@@ -101,11 +90,11 @@ func permitted(by By, change edit) edit {
 
 // begin applies the edit and, if that needs no new bindings, commits the result.
 // Otherwise it writes the intent and returns what to bind.
-func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error) {
+func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error) {
 	var saved Endpoint
-	var uses []Use
+	var needs []Need
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		saved, uses = Endpoint{}, nil
+		saved, needs = Endpoint{}, nil
 		if e, err := r.replayed(tx, s); err != nil {
 			return err
 		} else if e != nil {
@@ -118,29 +107,29 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Use, error)
 		}
 		next, err := s.change(old)
 		if err != nil {
-			return cmp.Or(s.by.Wrong, err)
+			return cmp.Or(s.call.Wrong, err)
 		}
-		if wanted := next.uses(); next.Operation == "" && len(wanted) > 0 {
-			if err := checkUses(wanted); err != nil {
-				return finding.Merge(s.by.Wrong, err)
+		if required := next.needs(); next.Operation == "" && len(required) > 0 {
+			if err := checkNeeds(required); err != nil {
+				return violation.Merge(s.call.Wrong, err)
 			}
-			saved, uses = next, wanted
-			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(wanted), Time: r.now()})
+			saved, needs = next, required
+			return r.intend(tx, s.operation, intent{Endpoint: s.name.String(), Secrets: secretsOf(required), Time: r.now()})
 		}
-		if s.by.Wrong != nil {
-			return s.by.Wrong
+		if s.call.Wrong != nil {
+			return s.call.Wrong
 		}
-		saved, err = r.commit(tx, s.action, old, next, s.by)
+		saved, err = r.commit(tx, s.action, old, next, s.call)
 		return err
 	})
-	return saved, uses, err
+	return saved, needs, err
 }
 
 // replayed returns the endpoint as it is now if the same request made it so
 // before, and nil if the request is new. The life that the request made may be
 // over: then there is no such endpoint, whoever has the name now.
 func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
-	uid, seen, err := r.replays.Lookup(tx, s.by.Request)
+	uid, seen, err := r.replays.Lookup(tx, s.call.Request)
 	if err != nil || !seen {
 		return nil, err
 	}
@@ -154,26 +143,9 @@ func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
 	return &e, nil
 }
 
-// intend writes an intent, and the secrets where reconcile will look for bindings.
-func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
-	value, err := encode(i)
-	if err != nil {
-		return err
-	}
-	for _, secret := range i.Secrets {
-		if err := tx.Put(boundKey(secret), nil); err != nil {
-			return fmt.Errorf("write intent: %w", err)
-		}
-	}
-	if err := tx.Put(intentKey(operation), value); err != nil {
-		return fmt.Errorf("write intent: %w", err)
-	}
-	return nil
-}
-
 // rebind is steps (b) and (c), and the cancelling if they fail.
-func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
-	e, err := r.bindAndFinish(ctx, s, next, uses)
+func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
+	e, err := r.bindAndFinish(ctx, s, next, needs)
 	var crash *stopped
 	if err == nil || errors.As(err, &crash) {
 		return e, err
@@ -187,11 +159,11 @@ func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, uses []U
 	return Endpoint{}, err
 }
 
-func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, uses []Use) (Endpoint, error) {
+func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
-	references, err := r.bindAll(ctx, s, next, uses)
+	references, err := r.bindAll(ctx, s, next, needs)
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -200,85 +172,6 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, u
 		return Endpoint{}, err
 	}
 	return e, r.step("saved")
-}
-
-// bindAll binds what is used. It fails with all that is wrong with the save: what was
-// found before, what the vault refuses, and what the keys have against the configuration.
-func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, uses []Use) ([]Reference, error) {
-	bound := make(map[Use]resolver.Binding, len(uses))
-	wrong := finding.Merge(s.by.Wrong)
-	for _, use := range uses {
-		b, err := r.vault.Bind(ctx, next.asked(use, s.name, s.operation))
-		switch {
-		case err != nil && refusal(err):
-			wrong = finding.Merge(wrong, placed(err, use, s.by.Places))
-		case err != nil:
-			return nil, cmp.Or(wrong, err)
-		}
-		bound[use] = b
-		if err := r.step("bound"); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.sameSenders(s, bound); err != nil {
-		wrong = finding.Merge(wrong, err)
-	}
-	if check := next.Encryption.Check; check != nil {
-		wrong = finding.Merge(wrong, check(toldOf(bound)))
-	}
-	references := make([]Reference, len(uses))
-	for i, use := range uses {
-		references[i] = Reference{Use: use, UID: bound[use].UID, VersionUID: bound[use].VersionUID}
-	}
-	return references, wrong
-}
-
-// toldOf returns what was told of keys when they were bound.
-func toldOf(bound map[Use]resolver.Binding) FactsOf {
-	return func(secret string, version uint32) (resolver.Facts, bool) {
-		for use, b := range bound {
-			if use.Secret == secret && use.Version == version {
-				return b.Facts, true
-			}
-		}
-		return resolver.Facts{}, false
-	}
-}
-
-// asked returns what the vault is asked for a use of the endpoint as it will be.
-func (s Settings) asked(u Use, name Name, operation string) resolver.Use {
-	asked := u.asked(name, operation)
-	if s.Encryption.KeyBytes != nil && u.key() {
-		asked.KeyBytes = s.Encryption.KeyBytes(u.Secret, u.Version)
-	}
-	return asked
-}
-
-// refusal reports whether the vault has something against a use, as opposed to trouble.
-func refusal(err error) bool {
-	f, ok := fault.From(err)
-	return ok && f.Kind != fault.Unavailable
-}
-
-func (r *Registry) bind(ctx context.Context, use Use, name Name, operation string) (resolver.Binding, error) {
-	return r.vault.Bind(ctx, use.asked(name, operation))
-}
-
-// asked returns what the vault is asked for.
-func (u Use) asked(name Name, operation string) resolver.Use {
-	return resolver.Use{
-		Secret: u.Secret, Version: u.Version, Usage: u.usage(), Host: cmp.Or(u.Host, u.Partner), Port: u.Port,
-		Chains: u.chains(), Cost: u.Cost, Conflicting: u.Conflicting,
-		Referrer: name.String(), Operation: operation,
-	}
-}
-
-// chains returns what a key is used for.
-func (u Use) chains() []string {
-	if u.Chains == "" {
-		return nil
-	}
-	return strings.Split(u.Chains, "\n")
 }
 
 // finish commits the save, unless its intent is gone or its bindings are not those
@@ -315,78 +208,14 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 		if err := r.retire(tx, s.operation); err != nil {
 			return Endpoint{}, err
 		}
-		return r.commit(tx, s.action, old, next, s.by)
+		return r.commit(tx, s.action, old, next, s.call)
 	}
 	if err := r.consume(tx, s.operation); err != nil {
 		return Endpoint{}, err
 	}
-	if !slices.EqualFunc(next.uses(), references, func(u Use, bound Reference) bool { return u == bound.Use }) {
+	if !slices.EqualFunc(next.needs(), references, func(n Need, bound Reference) bool { return n == bound.Need }) {
 		return Endpoint{}, contention()
 	}
 	next.Operation, next.References = s.operation, references
-	return r.commit(tx, s.action, old, next, s.by)
-}
-
-// consume deletes an intent. One that is gone, or too old, has lost the race.
-func (r *Registry) consume(tx kv.Tx, operation string) error {
-	i, err := readIntent(tx, operation)
-	if errors.Is(err, kv.ErrNotFound) || (err == nil && r.overdue(i)) {
-		return contention()
-	}
-	if err != nil {
-		return err
-	}
-	if err := tx.Delete(intentKey(operation)); err != nil {
-		return fmt.Errorf("delete intent: %w", err)
-	}
-	return nil
-}
-
-func (r *Registry) overdue(i intent) bool { return r.now().Sub(i.Time) > SaveBound }
-
-func readIntent(reader kv.Reader, operation string) (intent, error) {
-	value, err := reader.Get(intentKey(operation))
-	if err != nil {
-		return intent{}, fmt.Errorf("read intent: %w", err)
-	}
-	var i intent
-	return i, decode(value, &i)
-}
-
-// placed adds to a refusal of the vault where in the request the secret stands. A
-// credential that does not is refused because of the URL.
-func placed(err error, use Use, places Places) error {
-	f, _ := fault.From(err)
-	fields := places.of(use)
-	if len(fields) == 0 && f.Reason == resolver.ReasonHostNotAllowed {
-		return f.At("endpoint.url", "must have a host and port that all credentials of the endpoint may be sent to: add "+use.destination()+" to their allowed_hosts")
-	}
-	for _, field := range fields {
-		f = f.At(field, wanted(f.Reason, use))
-	}
-	return f
-}
-
-// wanted says what a reference must be that the vault refuses.
-func wanted(refused fault.Reason, use Use) string {
-	switch refused {
-	case resolver.ReasonSecretNotFound:
-		return "must be a secret that exists"
-	case resolver.ReasonVersionNotFound:
-		return "must be a version that exists"
-	case resolver.ReasonVersionDisabled, resolver.ReasonVersionDestroyed:
-		return "must be a version that is enabled"
-	case resolver.ReasonUsageNotAllowed:
-		return "must be a secret of usage " + use.usage().String()
-	case resolver.ReasonHostNotAllowed:
-		return "must be a credential that may be sent to the endpoint's host and port: add " + use.destination() + " to its allowed_hosts"
-	case resolver.ReasonKeyPurposeFixed:
-		return "must be another secret: this one serves another purpose"
-	case resolver.ReasonKeyPurposeUnknown:
-		return "must be another secret: what this one is used for was never recorded"
-	case resolver.ReasonKeyNotShared:
-		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host, or of other senders"
-	default:
-		return "must refer to a secret that can be used so"
-	}
+	return r.commit(tx, s.action, old, next, s.call)
 }

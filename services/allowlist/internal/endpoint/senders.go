@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // differing remembers the KEY secrets whose endpoints have different senders.
@@ -133,7 +133,7 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 // is not done. A KEY that none of the endpoints is bound to is not shared.
 func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (shared, bound bool, err error) {
 	bindings, err := r.vault.BindingsOf(ctx, secret)
-	if fault.Is(err, resolver.ReasonSecretNotFound) {
+	if fault.Is(err, vaultclient.ReasonSecretNotFound) {
 		return false, false, nil
 	}
 	if err != nil {
@@ -155,7 +155,7 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 		if at < 0 || !held[grant{secret, e.References[at].UID, e.Operation}] {
 			continue
 		}
-		b, err := r.bindAgain(ctx, e.References[at].Use, e)
+		b, err := r.bindAgain(ctx, e.References[at].Need, e)
 		if err == nil {
 			return b.Shared, true, r.dropUnneeded(ctx, secret, b, e)
 		}
@@ -168,21 +168,21 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 
 // bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the
 // endpoint. What became of a version that the use names does not matter.
-func (r *Registry) bindAgain(ctx context.Context, use Use, e Endpoint) (resolver.Binding, error) {
-	if use.credential() {
-		use.Port = e.URL.Destination().Port
+func (r *Registry) bindAgain(ctx context.Context, need Need, e Endpoint) (vaultclient.Binding, error) {
+	if need.credential() {
+		need.Port = e.URL.Destination().Port
 	}
-	b, err := r.bind(ctx, use, e.Name, e.Operation)
-	if fault.Is(err, resolver.ReasonVersionNotFound) || fault.Is(err, resolver.ReasonVersionDisabled) || fault.Is(err, resolver.ReasonVersionDestroyed) {
-		use.Version = 0
-		b, err = r.bind(ctx, use, e.Name, e.Operation)
+	b, err := r.bind(ctx, need, e.Name, e.Operation)
+	if fault.Is(err, vaultclient.ReasonVersionNotFound) || fault.Is(err, vaultclient.ReasonVersionDisabled) || fault.Is(err, vaultclient.ReasonVersionDestroyed) {
+		need.Version = 0
+		b, err = r.bind(ctx, need, e.Name, e.Operation)
 	}
 	return b, err
 }
 
 // dropUnneeded gives up a binding that was repeated if a save replaced its operation meanwhile.
-func (r *Registry) dropUnneeded(ctx context.Context, secret string, b resolver.Binding, e Endpoint) error {
-	needed, err := r.needed(ctx, secret, resolver.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
+func (r *Registry) dropUnneeded(ctx context.Context, secret string, b vaultclient.Binding, e Endpoint) error {
+	needed, err := r.needed(ctx, secret, vaultclient.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
 	if err != nil || needed {
 		return err
 	}

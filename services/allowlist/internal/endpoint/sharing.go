@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // # Keys and senders
@@ -82,24 +82,24 @@ func (s *sharing) shared() map[string][]Name {
 
 // sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
 // not shared, and has other senders.
-func (r *Registry) sameSenders(s saving, bound map[Use]resolver.Binding) error {
+func (r *Registry) sameSenders(s saving, bound map[Need]vaultclient.Binding) error {
 	var wrong []error
-	for use, b := range bound {
-		if !use.key() || b.Shared || r.senders == nil {
+	for need, b := range bound {
+		if !need.key() || b.Shared || r.senders == nil {
 			continue
 		}
 		mine := r.senders(s.name)
-		for _, other := range r.sharing.others(use.Secret, s.name) {
+		for _, other := range r.sharing.others(need.Secret, s.name) {
 			if !slices.Equal(mine, r.senders(other)) {
-				wrong = append(wrong, placed(otherSenders(), use, s.by.Places))
+				wrong = append(wrong, placed(otherSenders(), need, s.call.Places))
 				break
 			}
 		}
 	}
-	return finding.Merge(wrong...)
+	return violation.Merge(wrong...)
 }
 
 func otherSenders() error {
-	return fault.New(fault.FailedPrecondition, resolver.ReasonKeyNotShared,
+	return fault.New(fault.FailedPrecondition, vaultclient.ReasonKeyNotShared,
 		"a referenced key serves endpoints with other senders; store another key, or ask a super admin to share this one")
 }

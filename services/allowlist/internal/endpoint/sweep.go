@@ -35,7 +35,7 @@ func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
 	tasks.Go(func() { r.runProofs(ctx, every) })
-	tasks.Go(func() { r.runGone(ctx, every) })
+	tasks.Go(func() { r.runDeleted(ctx, every) })
 	tasks.Go(func() { r.runSenders(ctx, every) })
 	if every.Reconcile > 0 {
 		tasks.Go(func() { r.runReconcile(ctx, every) })

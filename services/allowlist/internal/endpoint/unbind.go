@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // batch is how many records one look into the store takes at most.
@@ -31,11 +31,11 @@ func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
 	if old == nil || old.Operation == "" || old.Operation == next {
 		return nil
 	}
-	uses := make([]Use, 0, len(old.References))
+	needs := make([]Need, 0, len(old.References))
 	for _, reference := range old.References {
-		uses = append(uses, reference.Use)
+		needs = append(needs, reference.Need)
 	}
-	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(uses), Rounds: 1, NotBefore: r.now()})
+	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(needs), Rounds: 1, NotBefore: r.now()})
 }
 
 // retire turns an intent, if it is still there, into an entry of the queue.
@@ -95,7 +95,7 @@ func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if fault.Is(err, resolver.ReasonVaultUnavailable) {
+			if fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 				return next, errors.Join(failures...) // so would be all the others
 			}
 			if !due.IsZero() && (next.IsZero() || due.Before(next)) {

@@ -74,7 +74,7 @@ func (r *Registry) Challenge(e Endpoint) (verify.Challenge, bool) {
 // Verify looks for a proof and, if it is in place, records the verification in the
 // place of any other. It leaves the state alone, as Approve does. It fails with
 // VERIFICATION_FAILED, and with RATE_LIMITED if it was tried a moment ago.
-func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, etag string, by By) (Endpoint, error) {
+func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, etag string, call Call) (Endpoint, error) {
 	seen, err := r.Get(ctx, name)
 	if err != nil {
 		return Endpoint{}, err
@@ -89,12 +89,12 @@ func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, 
 	if err != nil {
 		return Endpoint{}, err
 	}
-	return r.save(ctx, name, ActionVerified, by, existing(etag, func(e Endpoint) (Endpoint, error) {
+	return r.save(ctx, name, ActionVerified, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.UID != seen.UID || e.URL != seen.URL {
 			return Endpoint{}, contention() // the proof is one for something else
 		}
 		e.Verification = Verification{
-			Method: string(method), Actor: by.Author.Actor.Subject, Time: r.now().UTC(), Period: period,
+			Method: string(method), Actor: call.Author.Actor.Subject, Time: r.now().UTC(), Period: period,
 		}
 		if e.State == Pending {
 			e.StateReason = "verified"

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // # Credentials
@@ -23,13 +23,13 @@ import (
 // body that a credential was put into, are.
 
 // credentialWants returns what to resolve for the credentials that the message carries.
-func (l loaded) credentialWants() []resolver.Want {
-	wants := make([]resolver.Want, 0, len(l.credentials))
+func (l loaded) credentialWants() []vaultclient.Want {
+	wants := make([]vaultclient.Want, 0, len(l.credentials))
 	for _, c := range l.credentials {
-		wants = append(wants, resolver.Want{
+		wants = append(wants, vaultclient.Want{
 			Secret: c.Secret, UID: l.endpoint.SecretUID(c.Secret), Version: c.Version,
 			VersionUID: l.endpoint.VersionUID(c.Secret, c.Version),
-			Usage:      resolver.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
+			Usage:      vaultclient.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
 		})
 	}
 	return wants

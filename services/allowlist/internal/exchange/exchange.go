@@ -37,12 +37,12 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // compiled is how many configurations are kept compiled.
@@ -58,14 +58,14 @@ const (
 // Options are what a server works with. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
-	Vault     *resolver.Vault
+	Vault     *vaultclient.Vault
 	Keys      *keyring.Keyring
 	// Store remembers what was answered.
 	Store kv.Store
 	Now   func() time.Time
 	// Uses counts how keys are used, and Failures remembers what did not open.
-	Uses     *usage.Meter
-	Failures *usage.Failures
+	Uses     *activity.Meter
+	Failures *activity.Failures
 	// Nonces counts the values that keys encrypt.
 	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
@@ -75,16 +75,16 @@ type Options struct {
 	Metrics    prometheus.Registerer
 }
 
-// A Server encrypts and decrypts. It may be used from many goroutines.
-type Server struct {
+// A Processor encrypts and decrypts. It may be used from many goroutines.
+type Processor struct {
 	endpoints *endpoint.Registry
-	vault     *resolver.Vault
+	vault     *vaultclient.Vault
 	tokens    tokens
 	now       func() time.Time
-	uses      *usage.Meter
-	failures  *usage.Failures
+	uses      *activity.Meter
+	failures  *activity.Failures
 	stages    *prometheus.CounterVec
-	configs   *lru.Cache[life, *payload.Config]
+	configs   *lru.Cache[revision, *payload.Config]
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *turn.Queue
@@ -92,15 +92,15 @@ type Server struct {
 	keepUnused time.Duration
 }
 
-// life identifies one state of one endpoint, and so its configuration.
-type life struct {
+// revision identifies one state of one endpoint, and so its configuration.
+type revision struct {
 	uid      string
 	revision uint64
 }
 
 // New returns a server for the endpoints of a registry.
-func New(o Options) (*Server, error) {
-	configs, err := lru.New[life, *payload.Config](compiled)
+func New(o Options) (*Processor, error) {
+	configs, err := lru.New[revision, *payload.Config](compiled)
 	if err != nil {
 		return nil, fmt.Errorf("prepare configurations: %w", err)
 	}
@@ -108,19 +108,19 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare exchanges: %w", err)
 	}
-	s := &Server{
+	p := &Processor{
 		endpoints: o.Endpoints, vault: o.Vault, tokens: sealed, now: o.Now, uses: o.Uses, failures: o.Failures,
 		stages: newStages(), configs: configs, nonces: o.Nonces, turns: o.Turns, keepUnused: o.KeepUnused,
 		spent: &spent{kv: o.Store, key: o.Keys.Derive("spent exchanges"), now: o.Now},
 	}
-	if err := o.Metrics.Register(s.stages); err != nil {
+	if err := o.Metrics.Register(p.stages); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	return s, nil
+	return p, nil
 }
 
 // Run removes what no longer needs to be remembered, until the context ends.
-func (s *Server) Run(ctx context.Context, logger *slog.Logger) { s.spent.run(ctx, logger) }
+func (p *Processor) Run(ctx context.Context, logger *slog.Logger) { p.spent.run(ctx, logger) }
 
 // A Message is a body to encrypt, decrypt or verify.
 type Message struct {
@@ -167,8 +167,8 @@ type Verified struct {
 // Encrypt encrypts and signs a body as the endpoint's configuration says. The
 // headers of the result begin with those of the endpoint itself. A request carries
 // the endpoint's credentials; see credentials.go.
-func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
-	l, err := s.load(ctx, m, opening, (*payload.Pipeline).EncryptReferences)
+func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
+	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).EncryptReferences)
 	if err != nil {
 		return Encrypted{}, err
 	}
@@ -177,38 +177,38 @@ func (s *Server) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	in := s.input(ctx, m, l)
+	in := p.input(ctx, m, l)
 	if in.Context.ID == "" && l.pipeline.Signs() {
 		in.Context.ID = NewMessageID()
 	}
 	sent, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
 		in.Body = body
-		return s.encrypt(ctx, l, in)
+		return p.encrypt(ctx, l, in)
 	})
 	if err != nil {
-		return Encrypted{}, s.refused(l, m, err)
+		return Encrypted{}, p.refused(l, m, err)
 	}
 	defer wipe(sent.Exchange)
-	s.used(l, sent.Used, false)
+	p.used(l, sent.Used, false)
 	e := Encrypted{
 		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
 		// Without a cipher the body is what it was, and so is its type.
 		ContentType: cmp.Or(sent.ContentType, l.endpoint.ContentType),
 	}
 	if m.Direction == payload.Request {
-		e.Exchange, err = s.seal(l, m.Caller, opening, sent)
+		e.Exchange, err = p.seal(l, m.Caller, sealing, sent)
 	}
 	return e, err
 }
 
 // encrypt encrypts a message. What the question has fixed key and IV of is noted as its one
 // answer before it leaves.
-func (s *Server) encrypt(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
+func (p *Processor) encrypt(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
 	sent, err := l.pipeline.Encrypt(in)
 	if err != nil || !l.pipeline.AnswersOnce() || in.Exchange == nil {
 		return sent, err
 	}
-	err = s.spent.note(ctx, *in.Exchange, answer{
+	err = p.spent.note(ctx, *in.Exchange, answer{
 		endpoint: l.endpoint.UID, revision: l.endpoint.Revision, body: in.Body, unique: !l.pipeline.Repeats(),
 	})
 	if err != nil {
@@ -235,50 +235,50 @@ func withOwn(own, made []payload.Header) []payload.Header {
 
 // Decrypt decrypts a body as the endpoint's configuration says, and verifies its
 // signature where the configuration signs.
-func (s *Server) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
-	l, err := s.load(ctx, m, sealing, (*payload.Pipeline).DecryptReferences)
+func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
+	l, err := p.load(ctx, m, opening, (*payload.Pipeline).DecryptReferences)
 	if err != nil {
 		return Decrypted{}, err
 	}
 	defer l.zero()
-	opened, err := l.pipeline.Decrypt(s.input(ctx, m, l))
+	opened, err := l.pipeline.Decrypt(p.input(ctx, m, l))
 	if err != nil {
-		return Decrypted{}, s.failed(l, m, err)
+		return Decrypted{}, p.failed(l, m, err)
 	}
 	defer wipe(opened.Exchange)
-	s.used(l, opened.Used, true)
+	p.used(l, opened.Used, true)
 	d := Decrypted{Body: opened.Body}
 	if m.Direction == payload.Request {
-		d.Exchange, err = s.seal(l, m.Caller, sealing, opened)
+		d.Exchange, err = p.seal(l, m.Caller, opening, opened)
 	}
 	return d, err
 }
 
 // Verify verifies the signature of a message as the endpoint's configuration says. What
 // that does not sign does not verify.
-func (s *Server) Verify(ctx context.Context, m Message) (Verified, error) {
-	l, err := s.load(ctx, m, sealing, (*payload.Pipeline).VerifyReferences)
+func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
+	l, err := p.load(ctx, m, opening, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
 		return Verified{}, err
 	}
 	defer l.zero()
-	verified, err := l.pipeline.Verify(s.input(ctx, m, l))
+	verified, err := l.pipeline.Verify(p.input(ctx, m, l))
 	if err != nil {
-		return Verified{}, s.failed(l, m, err)
+		return Verified{}, p.failed(l, m, err)
 	}
 	wipe(verified.Exchange)
-	s.used(l, verified.Used, true)
+	p.used(l, verified.Used, true)
 	return Verified{ID: verified.ID, Time: verified.Time}, nil
 }
 
 // input returns what a pipeline needs to know of a message.
-func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
+func (p *Processor) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
-		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
+		Now: p.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: s.keepUnused,
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
-		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
+		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: p.keepUnused,
+		Exchange: l.pinned.exchange, Turn: p.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		Nonces: p.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // loaded is all that one message needs.
@@ -19,13 +19,13 @@ type loaded struct {
 	credentials []endpoint.Credential
 	// keys are those of the references, each with the versions to try, and then the
 	// credentials.
-	keys   [][]resolver.Key
+	keys   [][]vaultclient.Key
 	pinned pin
 }
 
 // zero overwrites what was resolved.
 func (l loaded) zero() {
-	resolver.Zero(l.keys...)
+	vaultclient.Zero(l.keys...)
 	if l.pinned.exchange != nil {
 		wipe(*l.pinned.exchange)
 	}
@@ -82,12 +82,12 @@ const attempts = 3
 
 // load reads the endpoint and resolves its keys. Where they cannot be resolved because the
 // endpoint and the vault do not agree, it repairs that and begins again.
-func (s *Server) load(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+func (p *Processor) load(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
 	for range attempts {
-		if l, err = s.attempt(ctx, m, answer, references); err == nil {
+		if l, err = p.attempt(ctx, m, op, references); err == nil {
 			return l, nil
 		}
-		again, failed := s.repair(ctx, l.endpoint, err)
+		again, failed := p.repair(ctx, l.endpoint, err)
 		if failed != nil {
 			return loaded{}, failed
 		}
@@ -102,16 +102,16 @@ func (s *Server) load(ctx context.Context, m Message, answer use, references fun
 // save that came in between may have given up the bindings of the state that was read. A
 // vault that was restored from a backup may lack bindings, which are made again, or secrets
 // and versions that the endpoint needs: then the endpoint is switched off.
-func (s *Server) repair(ctx context.Context, e endpoint.Endpoint, err error) (again bool, failed error) {
+func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) (again bool, failed error) {
 	var now endpoint.Endpoint
-	unbound := errors.Is(err, resolver.ErrNotBound)
+	unbound := errors.Is(err, vaultclient.ErrNotBound)
 	switch {
-	case fault.Is(err, resolver.ReasonSecretNotFound):
-		now, failed = s.endpoints.Lose(ctx, e)
+	case fault.Is(err, vaultclient.ReasonSecretNotFound):
+		now, failed = p.endpoints.Lose(ctx, e)
 	case unbound:
-		now, failed = s.endpoints.Rebind(ctx, e)
-	case fault.Is(err, resolver.ReasonVersionNotFound):
-		now, failed = s.endpoints.LosePins(ctx, e)
+		now, failed = p.endpoints.Rebind(ctx, e)
+	case fault.Is(err, vaultclient.ReasonVersionNotFound):
+		now, failed = p.endpoints.LosePins(ctx, e)
 	default:
 		return false, err
 	}
@@ -132,26 +132,26 @@ func (s *Server) repair(ctx context.Context, e endpoint.Endpoint, err error) (ag
 
 // attempt reads the endpoint and resolves its keys. With an error, it returns what it
 // found before that, and nothing that needs to be zeroed.
-func (s *Server) attempt(ctx context.Context, m Message, answer use, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
-	if l.endpoint, err = s.endpoints.Get(ctx, m.Endpoint); err != nil {
+func (p *Processor) attempt(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
+	if l.endpoint, err = p.endpoints.Get(ctx, m.Endpoint); err != nil {
 		return l, err
 	}
 	if l.endpoint.State != endpoint.Active {
 		return l, notActive(l.endpoint.State)
 	}
-	config, err := s.config(l.endpoint)
+	config, err := p.config(l.endpoint)
 	if err != nil {
 		return l, err
 	}
 	l.pipeline = config.Pipeline(m.Direction)
 	l.references = references(l.pipeline)
-	if answer == opening && m.Direction == payload.Request {
+	if op == sealing && m.Direction == payload.Request {
 		l.credentials = l.endpoint.Credentials()
 	}
-	if l.pinned, err = s.open(m, l.endpoint, answer); err != nil {
+	if l.pinned, err = p.open(m, l.endpoint, op); err != nil {
 		return l, err
 	}
-	if l.keys, err = s.vault.ResolveLive(ctx, append(l.wants(config, answer == sealing), l.credentialWants()...)); err != nil {
+	if l.keys, err = p.vault.ResolveAccepted(ctx, append(l.wants(config, op == opening), l.credentialWants()...)); err != nil {
 		l.zero()
 	}
 	return l, err
@@ -159,10 +159,10 @@ func (s *Server) attempt(ctx context.Context, m Message, answer use, references 
 
 // wants returns the keys to resolve for the references of what goes out or came in. Where
 // one follows the current version, a version that the exchange pinned goes before.
-func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
-	wants := make([]resolver.Want, 0, len(l.references)+len(l.credentials))
+func (l loaded) wants(config *payload.Config, incoming bool) []vaultclient.Want {
+	wants := make([]vaultclient.Want, 0, len(l.references)+len(l.credentials))
 	for _, reference := range l.references {
-		want := resolver.Want{
+		want := vaultclient.Want{
 			Secret: reference.Secret, UID: l.endpoint.SecretUID(reference.Secret), Version: reference.Version,
 			VersionUID: l.endpoint.VersionUID(reference.Secret, reference.Version),
 			Usage:      l.usageOf(reference), Incoming: incoming, Purpose: reference.Purpose.Digest, Seal: true,
@@ -179,32 +179,32 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 }
 
 // usageOf returns the usage of a reference's secret.
-func (l loaded) usageOf(ref payload.Reference) resolver.Usage {
+func (l loaded) usageOf(ref payload.Reference) vaultclient.Usage {
 	switch ref.Usage {
 	case payload.ParameterUsage:
-		return resolver.UsageParameter
+		return vaultclient.UsageParameter
 	case payload.ExposedKeyUsage:
 		if l.endpoint.Exposes(ref.Secret) {
-			return resolver.UsageExposedKey
+			return vaultclient.UsageExposedKey
 		}
 	}
-	return resolver.UsageKey
+	return vaultclient.UsageKey
 }
 
 // config returns the endpoint's configuration, compiled.
-func (s *Server) config(e endpoint.Endpoint) (*payload.Config, error) {
+func (p *Processor) config(e endpoint.Endpoint) (*payload.Config, error) {
 	if !e.Encryption.Configured() {
 		return nil, fault.New(fault.FailedPrecondition, ReasonNotConfigured, "the endpoint has no configuration to encrypt or sign messages")
 	}
-	key := life{uid: e.UID, revision: e.Revision}
-	if config, ok := s.configs.Get(key); ok {
+	key := revision{uid: e.UID, revision: e.Revision}
+	if config, ok := p.configs.Get(key); ok {
 		return config, nil
 	}
 	config, err := payload.Load(e.Encryption.Stored)
 	if err != nil {
 		return nil, fmt.Errorf("load configuration: %w", err)
 	}
-	s.configs.Add(key, config)
+	p.configs.Add(key, config)
 	return config, nil
 }
 

@@ -23,14 +23,14 @@ const (
 	maxPart = 255
 )
 
-// A use says which message began an exchange, and so which may end it.
-type use string
+// An operation says which message began an exchange, and so which may end it.
+type operation string
 
 const (
-	// opening is an exchange that Encrypt(REQUEST) begins and Decrypt(RESPONSE) ends.
-	opening use = "encrypted"
-	// sealing is an exchange that Decrypt(REQUEST) begins and Encrypt(RESPONSE) ends.
-	sealing use = "decrypted"
+	// sealing is an exchange that Encrypt(REQUEST) begins and Decrypt(RESPONSE) ends.
+	sealing operation = "encrypted"
+	// opening is an exchange that Decrypt(REQUEST) begins and Encrypt(RESPONSE) ends.
+	opening operation = "decrypted"
 )
 
 // A token is an exchange in the clear, but for the key and the IV of the message. It is
@@ -44,9 +44,9 @@ const (
 // needs them; they stay out of the JSON, whose encoder leaves copies behind.
 type token struct {
 	// Endpoint is the uid of the endpoint.
-	Endpoint string `json:"e"`
-	Caller   string `json:"c"`
-	Begun    use    `json:"b"`
+	Endpoint string    `json:"e"`
+	Caller   string    `json:"c"`
+	Begun    operation `json:"b"`
 	// Versions are the versions of the keys used, by the uid of the secret.
 	Versions map[string]uint32 `json:"v,omitempty"`
 	// Expires is in seconds since 1970.
@@ -62,10 +62,10 @@ type pin struct {
 }
 
 // seal makes the exchange that a message begins.
-func (s *Server) seal(l loaded, caller string, begun use, message payload.Output) (string, error) {
+func (p *Processor) seal(l loaded, caller string, begun operation, message payload.Output) (string, error) {
 	rest, err := json.Marshal(token{
 		Endpoint: l.endpoint.UID, Caller: caller, Begun: begun,
-		Versions: l.versions(message.Used), Expires: s.now().Add(lifetime).Unix(),
+		Versions: l.versions(message.Used), Expires: p.now().Add(lifetime).Unix(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode exchange: %w", err)
@@ -79,27 +79,27 @@ func (s *Server) seal(l loaded, caller string, begun use, message payload.Output
 	text = append(text, tokenFormat, byte(len(key)))
 	text = append(append(text, key...), byte(len(iv)))
 	text = append(append(text, iv...), rest...)
-	sealed, err := s.tokens.seal(text)
+	sealed, err := p.tokens.seal(text)
 	if err != nil {
 		return "", fmt.Errorf("seal exchange: %w", err)
 	}
 	return sealed, nil
 }
 
-// open returns what the exchange of a message pins; nothing without an exchange. Ours is
-// the message's own use: it ends what the other one begins.
-func (s *Server) open(m Message, e endpoint.Endpoint, ours use) (pin, error) {
+// open returns what the exchange of a message pins; nothing without an exchange. Op is the
+// message's own operation: it ends what the other one begins.
+func (p *Processor) open(m Message, e endpoint.Endpoint, op operation) (pin, error) {
 	if m.Exchange == "" {
 		return pin{}, nil
 	}
-	text, err := s.tokens.open(m.Exchange)
+	text, err := p.tokens.open(m.Exchange)
 	if err != nil {
 		return pin{}, invalid()
 	}
 	defer clear(text)
 	t, left, err := parseToken(text)
 	good := err == nil && t.Endpoint == e.UID && t.Caller == m.Caller &&
-		t.Begun != ours && m.Direction == payload.Response && s.now().Unix() < t.Expires
+		t.Begun != op && m.Direction == payload.Response && p.now().Unix() < t.Expires
 	if !good {
 		return pin{}, invalid()
 	}

@@ -64,8 +64,8 @@ func (k Kind) Description() string {
 	}
 }
 
-// A Finding is a literal that may be a secret, by the path of its field.
-type Finding struct {
+// A Match is a literal that may be a secret, by the path of its field.
+type Match struct {
 	Field string
 	Kind  Kind
 }

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // A rule is how the strings of a field are looked at, if not as a [Text].
@@ -45,14 +45,14 @@ const parameter protoreflect.FullName = "keyward.allowlist.v1.Parameter"
 
 // Message looks at every string of a message and of the messages inside it, in the order of
 // the proto. Path is that of the message.
-func Message(path string, m proto.Message) []Finding {
+func Message(path string, m proto.Message) []Match {
 	var w walker
 	w.message(path, m.ProtoReflect())
 	return w.found
 }
 
 // Fields is [Message] for the named fields of a message only.
-func Fields(path string, m proto.Message, names []string) []Finding {
+func Fields(path string, m proto.Message, names []string) []Match {
 	var w walker
 	r := m.ProtoReflect()
 	for _, name := range names {
@@ -63,11 +63,11 @@ func Fields(path string, m proto.Message, names []string) []Finding {
 	return w.found
 }
 
-type walker struct{ found []Finding }
+type walker struct{ found []Match }
 
 func (w *walker) add(path string, kind Kind) {
-	if kind != None && !slices.Contains(w.found, Finding{path, kind}) {
-		w.found = append(w.found, Finding{path, kind})
+	if kind != None && !slices.Contains(w.found, Match{path, kind}) {
+		w.found = append(w.found, Match{path, kind})
 	}
 }
 
@@ -102,13 +102,13 @@ func (w *walker) value(path string, field protoreflect.FieldDescriptor, value pr
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		w.message(path, value.Message())
 	case protoreflect.StringKind:
-		w.add(path, rules[field.FullName()].look(value.String()))
+		w.add(path, rules[field.FullName()].classify(value.String()))
 	case protoreflect.BytesKind:
-		w.add(path, rules[field.FullName()].look(string(value.Bytes())))
+		w.add(path, rules[field.FullName()].classify(string(value.Bytes())))
 	}
 }
 
-func (r rule) look(text string) Kind {
+func (r rule) classify(text string) Kind {
 	switch r {
 	case asItIs:
 		return None
@@ -128,7 +128,7 @@ func (w *walker) entries(path string, field protoreflect.FieldDescriptor, entrie
 		return true
 	})
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		at := finding.Entry(path, key)
+		at := violation.Entry(path, key)
 		switch {
 		case field.MapValue().Kind() != protoreflect.StringKind:
 			w.add(at, Text(key))

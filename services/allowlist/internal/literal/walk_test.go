@@ -87,7 +87,7 @@ func TestFindingsNameFieldsAndRepeatNothing(t *testing.T) {
 		},
 		AllowLegacy: []*allowlistv1.LegacyAcknowledgement{{Reason: "the key is " + hex64}},
 	}}
-	want := []literal.Finding{
+	want := []literal.Match{
 		{Field: "encryption.request.envelope.json", Kind: literal.Material},
 		{Field: "encryption.request.envelope.headers", Kind: literal.Material},
 		{Field: `encryption.request.envelope.headers["X-Password"]`, Kind: literal.Password},
@@ -103,7 +103,7 @@ func TestFindingsNameFieldsAndRepeatNothing(t *testing.T) {
 			{Name: "X-Password", Source: &allowlistv1.Parameter_Value{Value: "x"}, PublicReason: proto.String("is not")},
 		},
 	}
-	want = []literal.Finding{
+	want = []literal.Match{
 		{Field: "endpoint.description", Kind: literal.Material},
 		{Field: `endpoint.labels["a"]`, Kind: literal.Material},
 		{Field: "endpoint.headers[1].value", Kind: literal.Password},

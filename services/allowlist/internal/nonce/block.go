@@ -6,7 +6,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 const (
@@ -74,15 +74,15 @@ func (b *block) low(alone time.Duration, now time.Time) bool {
 // next returns the size of the next block: what lasts ahead at the present rate.
 func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 	most := max(1, budget.Of(bits)/share)
-	wanted := b.rate(now) * ahead.Seconds()
-	if wanted >= float64(most) {
+	expected := b.rate(now) * ahead.Seconds()
+	if expected >= float64(most) {
 		return most
 	}
-	return min(most, max(least, uint64(wanted)))
+	return min(most, max(least, uint64(expected)))
 }
 
 // add adds what the vault granted.
-func (b *block) add(bits int, granted resolver.Granted, now time.Time) {
+func (b *block) add(bits int, granted vaultclient.Granted, now time.Time) {
 	b.left += granted.Reserved
 	b.size, b.bits = b.left, bits
 	b.taken, b.granted = 0, now
@@ -93,7 +93,7 @@ func (b *block) add(bits int, granted resolver.Granted, now time.Time) {
 // refuse notes that the vault granted nothing. A budget that ends because of fewer random
 // bits takes back what was reserved under more.
 func (b *block) refuse(bits int, err error, now time.Time) {
-	if !fault.Is(err, resolver.ReasonNoncesExhausted) {
+	if !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 		b.again = now.Add(failedPause)
 		return
 	}

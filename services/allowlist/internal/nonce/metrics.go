@@ -7,7 +7,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // The outcomes of asking the vault, and what there is to do about a version.
@@ -34,7 +34,7 @@ func outcome(err error) string {
 	switch {
 	case err == nil:
 		return granted
-	case fault.Is(err, resolver.ReasonNoncesExhausted):
+	case fault.Is(err, vaultclient.ReasonNoncesExhausted):
 		return exhausted
 	default:
 		return failed

@@ -29,7 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // versions is how many versions of keys a ledger remembers.
@@ -42,8 +42,8 @@ type Key struct {
 	Version     uint32
 }
 
-// Reserve asks the vault for nonces, as [resolver.Vault.ReserveNonces] does.
-type Reserve func(context.Context, resolver.Nonces) (resolver.Granted, error)
+// Reserve asks the vault for nonces, as [vaultclient.Vault.ReserveNonces] does.
+type Reserve func(context.Context, vaultclient.Nonces) (vaultclient.Granted, error)
 
 // Options are what a [Ledger] works with. All are required.
 type Options struct {
@@ -54,8 +54,8 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
-// life identifies the block of a version: names may be used again.
-type life struct {
+// versionKey identifies the block of a version: names may be used again.
+type versionKey struct {
 	uid     string
 	version uint32
 }
@@ -66,7 +66,7 @@ type Ledger struct {
 	now     func() time.Time
 	alone   time.Duration
 	ahead   time.Duration
-	blocks  *lru.Cache[life, *block]
+	blocks  *lru.Cache[versionKey, *block]
 	asked   *prometheus.CounterVec
 
 	background context.Context // of the calls to the vault; no message's
@@ -76,7 +76,7 @@ type Ledger struct {
 
 // New returns a ledger that holds nothing yet.
 func New(o Options) (*Ledger, error) {
-	blocks, err := lru.New[life, *block](versions)
+	blocks, err := lru.New[versionKey, *block](versions)
 	if err != nil {
 		return nil, fmt.Errorf("prepare blocks of nonces: %w", err)
 	}
@@ -127,7 +127,7 @@ func (l *Ledger) For(ctx context.Context, references []payload.Reference, uid fu
 
 // block returns the block of a version.
 func (l *Ledger) block(key Key) *block {
-	of := life{key.UID, key.Version}
+	of := versionKey{key.UID, key.Version}
 	if b, ok := l.blocks.Get(of); ok {
 		return b
 	}
@@ -168,7 +168,7 @@ func (l *Ledger) ask(b *block, key Key, bits int, values uint64, now time.Time) 
 	count := max(values, b.next(bits, l.ahead, now))
 	b.call = c
 	l.calls.Go(func() {
-		granted, err := l.reserve(l.background, resolver.Nonces{
+		granted, err := l.reserve(l.background, vaultclient.Nonces{
 			Secret: key.Secret, UID: key.UID, Version: key.Version, Bits: bits, Count: count,
 		})
 		l.settle(b, c, granted, err)
@@ -177,7 +177,7 @@ func (l *Ledger) ask(b *block, key Key, bits int, values uint64, now time.Time) 
 }
 
 // settle ends a call to the vault.
-func (l *Ledger) settle(b *block, c *call, granted resolver.Granted, err error) {
+func (l *Ledger) settle(b *block, c *call, granted vaultclient.Granted, err error) {
 	l.asked.WithLabelValues(outcome(err)).Inc()
 	b.mu.Lock()
 	defer b.mu.Unlock()

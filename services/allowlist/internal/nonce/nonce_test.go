@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 var key = nonce.Key{Secret: "workspaces/acme/secrets/key", UID: "uid", Version: 1}
@@ -32,9 +32,9 @@ type bank struct {
 	near  bool // nobody is to go on without it
 }
 
-var errAway = fault.New(fault.Unavailable, resolver.ReasonVaultUnavailable, "away")
+var errAway = fault.New(fault.Unavailable, vaultclient.ReasonVaultUnavailable, "away")
 
-func (b *bank) reserve(_ context.Context, n resolver.Nonces) (resolver.Granted, error) {
+func (b *bank) reserve(_ context.Context, n vaultclient.Nonces) (vaultclient.Granted, error) {
 	b.calls.Add(1)
 	if b.held != nil {
 		<-b.held
@@ -42,7 +42,7 @@ func (b *bank) reserve(_ context.Context, n resolver.Nonces) (resolver.Granted, 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away {
-		return resolver.Granted{}, errAway
+		return vaultclient.Granted{}, errAway
 	}
 	if b.bits == 0 || n.Bits < b.bits {
 		b.bits = n.Bits
@@ -50,11 +50,11 @@ func (b *bank) reserve(_ context.Context, n resolver.Nonces) (resolver.Granted, 
 	limit := budget.Of(b.bits)
 	reserved := min(n.Count, limit-min(b.used, limit))
 	if reserved == 0 {
-		return resolver.Granted{}, fault.New(fault.FailedPrecondition, resolver.ReasonNoncesExhausted, "used up")
+		return vaultclient.Granted{}, fault.New(fault.FailedPrecondition, vaultclient.ReasonNoncesExhausted, "used up")
 	}
 	b.used += reserved
 	b.sizes = append(b.sizes, reserved)
-	return resolver.Granted{Reserved: reserved, Used: b.used, Budget: limit}, nil
+	return vaultclient.Granted{Reserved: reserved, Used: b.used, Budget: limit}, nil
 }
 
 func (b *bank) set(away bool) {
@@ -166,7 +166,7 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 		if limit := budget.Of(bits); taken.Load() != limit {
 			t.Errorf("%d bits: %d values were taken, want all %d", bits, taken.Load(), limit)
 		}
-		if err := l.Take(t.Context(), key, bits, 1); !fault.Is(err, resolver.ReasonNoncesExhausted) {
+		if err := l.Take(t.Context(), key, bits, 1); !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 			t.Errorf("%d bits: Take at the end = %v", bits, err)
 		}
 		sizes, _ := b.granted()
@@ -186,9 +186,9 @@ func TestMessagesThatWaitAskOnce(t *testing.T) {
 	for range 16 {
 		go func() { answers <- l.Take(t.Context(), key, 96, 1) }()
 	}
-	gone, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Take(gone, key, 96, 1); !errors.Is(err, context.Canceled) {
+	if err := l.Take(canceled, key, 96, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Take of a caller who went away = %v", err)
 	}
 	close(b.held)
@@ -263,14 +263,14 @@ func TestWithoutTheVaultWhatIsInMemoryIsUsedUp(t *testing.T) {
 		take(t, l, 96, 1)
 	}
 	for range 3 {
-		if err := l.Take(t.Context(), key, 96, 1); !fault.Is(err, resolver.ReasonVaultUnavailable) {
-			t.Errorf("Take with nothing left = %v, want %s", err, resolver.ReasonVaultUnavailable)
+		if err := l.Take(t.Context(), key, 96, 1); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
+			t.Errorf("Take with nothing left = %v, want %s", err, vaultclient.ReasonVaultUnavailable)
 		}
 	}
 	other := key
 	other.Version = 2
-	if err := l.Take(t.Context(), other, 96, 1); !fault.Is(err, resolver.ReasonVaultUnavailable) {
-		t.Errorf("Take of a version that is new = %v, want %s", err, resolver.ReasonVaultUnavailable)
+	if err := l.Take(t.Context(), other, 96, 1); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
+		t.Errorf("Take of a version that is new = %v, want %s", err, vaultclient.ReasonVaultUnavailable)
 	}
 	b.set(false)
 	c.advance(time.Second)
@@ -288,7 +288,7 @@ func TestFewerRandomBitsAreTakenAfterTheVaultKnows(t *testing.T) {
 	take(t, l, 128, 1)
 	// For Triple DES more is used than it may be: that is the end for all.
 	for _, bits := range []int{64, 96, 128} {
-		if err := l.Take(t.Context(), key, bits, 1); !fault.Is(err, resolver.ReasonNoncesExhausted) {
+		if err := l.Take(t.Context(), key, bits, 1); !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 			t.Errorf("Take(%d bits) after the end for 64 = %v", bits, err)
 		}
 	}
@@ -299,7 +299,7 @@ func TestVaultIsNotAskedByEachMessageThatIsRefused(t *testing.T) {
 	l, b, c := newLedger(t)
 	b.used = 1 << 40
 	for range 10 {
-		if err := l.Take(t.Context(), key, 96, 1); !fault.Is(err, resolver.ReasonNoncesExhausted) {
+		if err := l.Take(t.Context(), key, 96, 1); !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 			t.Fatalf("Take = %v", err)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // The limits of an envelope and its parts.
@@ -89,7 +89,7 @@ func blobPath(path, name string) string {
 	if !template.ValidName(name) {
 		return path
 	}
-	return finding.Entry(path, name)
+	return violation.Entry(path, name)
 }
 
 // blob checks and compiles one blob.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // The limits of headers.
@@ -165,7 +165,7 @@ func headerPath(field, name string) string {
 	if !validHeaderName(strings.ToLower(name)) {
 		return field
 	}
-	return finding.Entry(field, name)
+	return violation.Entry(field, name)
 }
 
 // headerNames checks the names of headers.

@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // jose checks and compiles a JSON Web Encryption with its envelope.
@@ -113,7 +113,7 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 	}
 	names := regexp.MustCompile(`^[A-Za-z0-9_#-]{1,32}$`)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		member := finding.Entry(field, name)
+		member := violation.Entry(field, name)
 		rest := strings.NewReplacer(publicKeyPlaceholder, "", certificatePlaceholder, "").Replace(header[name])
 		switch {
 		case !names.MatchString(name):

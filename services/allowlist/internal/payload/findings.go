@@ -7,13 +7,13 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // The reasons that this package gives, besides INVALID_FIELD.
 const (
-	DirectKeyNotSupported              = finding.DirectKey
-	LegacyNotAcknowledged              = finding.Legacy
+	DirectKeyNotSupported              = violation.DirectKey
+	LegacyNotAcknowledged              = violation.Legacy
 	KeyNotUsable          fault.Reason = "KEY_NOT_USABLE"
 	BodyNotEncryptable    fault.Reason = "BODY_NOT_ENCRYPTABLE"
 	DecryptionFailed      fault.Reason = "DECRYPTION_FAILED"
@@ -21,7 +21,7 @@ const (
 )
 
 // findings collects what is wrong with a configuration. Fields are named by the
-// proto's names, by list positions and by the keys of maps ([finding.Entry]).
+// proto's names, by list positions and by the keys of maps ([violation.Entry]).
 type findings struct {
 	workspace string
 	now       time.Time

@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // root is what the fields of a configuration are named from.
@@ -33,7 +33,7 @@ func walk(path string, m protoreflect.Message, visit func(path string, m protore
 				continue
 			}
 			for _, key := range sortedKeys(value.Map()) {
-				walk(finding.Entry(at, key.String()), value.Map().Get(key).Message(), visit)
+				walk(violation.Entry(at, key.String()), value.Map().Get(key).Message(), visit)
 			}
 		case field.Message() == nil:
 		case field.IsList():

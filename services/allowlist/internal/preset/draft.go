@@ -7,8 +7,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // A Draft is a configuration as a request has it, maybe by a preset: written out,
@@ -32,9 +32,9 @@ func (l *Library) Parse(pb *allowlistv1.Encryption, workspace string, now time.T
 	}
 	config, err := payload.Parse(pb, workspace, now)
 	d.config = config
-	err = without(finding.Name(err, d.origins.field), wrong)
+	err = without(violation.Name(err, d.origins.field), wrong)
 	if len(wrong) > 0 {
-		err = finding.Merge(fault.Fields(wrong...), err)
+		err = violation.Merge(fault.Fields(wrong...), err)
 	}
 	return d, err
 }
@@ -84,7 +84,7 @@ func (d *Draft) CheckFacts(known func(payload.Reference) (payload.Facts, bool)) 
 	if d.config == nil {
 		return nil
 	}
-	return finding.Name(d.config.CheckFacts(known), d.origins.field)
+	return violation.Name(d.config.CheckFacts(known), d.origins.field)
 }
 
 // Fits is [payload.Config.Fits]. Fields are named as they stand in the request, without

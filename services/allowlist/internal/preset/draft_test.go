@@ -8,8 +8,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 func TestReferencesOfAPresetAreNamedAfterItsSecrets(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAMistakeInAPresetDoesNotHideItsUnsafeChoices(t *testing.T) {
 	// Of a preset that is not known, nothing else is.
 	draft, err = l.Parse(&allowlistv1.Encryption{Preset: &allowlistv1.PresetUse{Id: "none"}}, "acme", now)
 	draft.EachReference(func(field string, _ payload.Reference) { t.Errorf("a reference at %s", field) })
-	if facts := draft.CheckFacts(nil); facts != nil || !fault.Is(err, fault.InvalidField) || fault.Is(err, finding.Legacy) {
+	if facts := draft.CheckFacts(nil); facts != nil || !fault.Is(err, fault.InvalidField) || fault.Is(err, violation.Legacy) {
 		t.Errorf("Parse of an unknown preset = %v, CheckFacts = %v", err, facts)
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // The fields of the use of a preset, from `encryption` on.
@@ -64,7 +64,7 @@ func secretsOf(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) (wrong []
 	for _, secret := range preset.GetSecrets() {
 		known[secret.GetName()] = true
 		if use.GetSecrets()[secret.GetName()] == nil {
-			wrong = append(wrong, fault.Violation{Field: finding.Entry(fieldSecrets, secret.GetName()), Description: isRequired})
+			wrong = append(wrong, fault.Violation{Field: violation.Entry(fieldSecrets, secret.GetName()), Description: isRequired})
 		}
 	}
 	for name := range use.GetSecrets() {

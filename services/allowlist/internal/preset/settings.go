@@ -10,7 +10,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // maxSetting is how long a setting may be.
@@ -18,9 +18,9 @@ const maxSetting = 256
 
 // settingsOf returns the settings of a preset as they are given or, where they are not,
 // by their defaults. One that is missing or not valid is a finding, and left out.
-func settingsOf(wanted []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
-	settings, known := make(map[string]string, len(wanted)), make(map[string]bool, len(wanted))
-	for _, setting := range wanted {
+func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
+	settings, known := make(map[string]string, len(declared)), make(map[string]bool, len(declared))
+	for _, setting := range declared {
 		name := setting.GetName()
 		known[name] = true
 		value, ok := given[name]
@@ -29,10 +29,10 @@ func settingsOf(wanted []*allowlistv1.PresetSetting, given map[string]string) (s
 		}
 		switch {
 		case !ok:
-			wrong = append(wrong, fault.Violation{Field: finding.Entry(fieldSettings, name), Description: isRequired})
+			wrong = append(wrong, fault.Violation{Field: violation.Entry(fieldSettings, name), Description: isRequired})
 		case !validSetting(value):
 			wrong = append(wrong, fault.Violation{
-				Field:       finding.Entry(fieldSettings, name),
+				Field:       violation.Entry(fieldSettings, name),
 				Description: "must be at most 256 visible characters without quotes, backslashes and braces",
 			})
 		default:
@@ -100,7 +100,7 @@ func (f *filler) message(path string, m protoreflect.Message) {
 // unless the secret is stored in another form.
 func (f *filler) reference(path string, ref *allowlistv1.SecretRef) {
 	name := strings.TrimPrefix(ref.GetName(), place)
-	f.origins = append(f.origins, origin{path: path, field: finding.Entry(fieldSecrets, name), whole: true})
+	f.origins = append(f.origins, origin{path: path, field: violation.Entry(fieldSecrets, name), whole: true})
 	given := f.secrets[name]
 	ref.Name, ref.Version = given.GetName(), given.GetVersion()
 	if given.GetDecoding() != allowlistv1.Decoding_DECODING_UNSPECIFIED {
@@ -117,7 +117,7 @@ func (f *filler) text(path, text string) protoreflect.Value {
 func (f *filler) note(path, text string) {
 	if _, rest, ok := strings.Cut(text, "{{"); ok {
 		name, _, _ := strings.Cut(rest, "}}")
-		f.origins = append(f.origins, origin{path: path, field: finding.Entry(fieldSettings, name)})
+		f.origins = append(f.origins, origin{path: path, field: violation.Entry(fieldSettings, name)})
 	}
 }
 
@@ -152,7 +152,7 @@ func (f *filler) entries(path string, field protoreflect.FieldDescriptor, entrie
 	filled := make(map[string]protoreflect.Value, entries.Len())
 	entries.Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
 		name := f.texts.Replace(key.String())
-		at := finding.Entry(path, name)
+		at := violation.Entry(path, name)
 		if field.MapValue().Kind() == protoreflect.StringKind {
 			value = f.text(at, value.String())
 		} else {

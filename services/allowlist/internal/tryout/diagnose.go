@@ -12,8 +12,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // tick is what the time of an answer that found nothing is rounded up to, so that it does
@@ -66,7 +66,7 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
-	defer resolver.Zero(keys...)
+	defer vaultclient.Zero(keys...)
 	if hopeless := config.Pipeline(c.Direction).Hopeless(payloadKeys(keys)); len(hopeless) > 0 {
 		return diagnosis.Answer{Unusable: hopeless}, nil
 	}

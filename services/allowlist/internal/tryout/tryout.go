@@ -33,13 +33,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A Server tries configurations. It may be used from many goroutines.
 type Server struct {
 	endpoints *endpoint.Registry
-	vault     *resolver.Vault
+	vault     *vaultclient.Vault
 	presets   *preset.Library
 	turns     *turn.Queue
 	nonces    *nonce.Ledger
@@ -49,7 +49,7 @@ type Server struct {
 // Options are what a server works with. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
-	Vault     *resolver.Vault
+	Vault     *vaultclient.Vault
 	Presets   *preset.Library
 	// Turns is where slow messages wait.
 	Turns *turn.Queue
@@ -91,27 +91,27 @@ func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.C
 
 // resolve returns the keys of an endpoint for references, with what the vault says of their
 // purposes now. The caller zeroes them.
-func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]resolver.Key, error) {
-	wants := make([]resolver.Want, len(refs))
+func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]vaultclient.Key, error) {
+	wants := make([]vaultclient.Want, len(refs))
 	for i, ref := range refs {
-		wants[i] = resolver.Want{
+		wants[i] = vaultclient.Want{
 			Secret: ref.Secret, UID: e.SecretUID(ref.Secret), Version: ref.Version, VersionUID: e.VersionUID(ref.Secret, ref.Version),
 			Purpose: ref.Purpose.Digest, Fresh: true,
 		}
 		switch {
 		case ref.Usage == payload.ParameterUsage:
-			wants[i].Usage = resolver.UsageParameter
+			wants[i].Usage = vaultclient.UsageParameter
 		case ref.Usage == payload.ExposedKeyUsage && e.Exposes(ref.Secret):
-			wants[i].Usage = resolver.UsageExposedKey
+			wants[i].Usage = vaultclient.UsageExposedKey
 		}
 		if ref.Live {
 			wants[i].Grace = config.Grace()
 		}
 	}
-	keys, err := s.vault.ResolveLive(ctx, wants)
-	if errors.Is(err, resolver.ErrNotBound) { // the vault may have been restored from a backup
+	keys, err := s.vault.ResolveAccepted(ctx, wants)
+	if errors.Is(err, vaultclient.ErrNotBound) { // the vault may have been restored from a backup
 		if now, failed := s.endpoints.Rebind(ctx, e); failed == nil && !now.Lost && now.Operation == e.Operation {
-			keys, err = s.vault.ResolveLive(ctx, wants)
+			keys, err = s.vault.ResolveAccepted(ctx, wants)
 		}
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 
 // liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
 func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
-	var resolved [][]resolver.Key
+	var resolved [][]vaultclient.Key
 	return func(refs []payload.Reference) (payload.Keys, error) {
 		found, err := s.resolve(ctx, e, config, refs)
 		if err != nil {
@@ -130,11 +130,11 @@ func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payl
 		}
 		resolved = append(resolved, found...)
 		return payloadKeys(found), nil
-	}, func() { resolver.Zero(resolved...) }
+	}, func() { vaultclient.Zero(resolved...) }
 }
 
 // payloadKeys returns the resolved keys of several references as package payload takes them.
-func payloadKeys(found [][]resolver.Key) payload.Keys {
+func payloadKeys(found [][]vaultclient.Key) payload.Keys {
 	keys := make(payload.Keys, len(found))
 	for i, versions := range found {
 		keys[i] = versionsOf(versions)
@@ -143,7 +143,7 @@ func payloadKeys(found [][]resolver.Key) payload.Keys {
 }
 
 // versionsOf returns resolved keys as package payload takes them.
-func versionsOf(keys []resolver.Key) []payload.Key {
+func versionsOf(keys []vaultclient.Key) []payload.Key {
 	versions := make([]payload.Key, len(keys))
 	for i, key := range keys {
 		versions[i] = payload.Key{Value: key.Value, Version: key.Version}

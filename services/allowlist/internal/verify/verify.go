@@ -13,7 +13,7 @@
 //
 // # Promises
 //
-//   - What was found is not repeated, in no answer and no log; a [Finding] says in
+//   - What was found is not repeated, in no answer and no log; a [Outcome] says in
 //     one word what is wrong with it.
 //   - HTTP goes through a [dialguard.Guard]. Redirects are not followed: who can
 //     place one on a host does not therefore hold it.
@@ -75,21 +75,21 @@ type Subject struct {
 // right. Its metadata has the finding.
 const ReasonFailed fault.Reason = "VERIFICATION_FAILED"
 
-// A Finding says why there is no proof.
-type Finding string
+// An Outcome says why there is no proof.
+type Outcome string
 
 // The findings.
 const (
-	NotFound         Finding = "NOT_FOUND"
-	Mismatch         Finding = "MISMATCH"
-	Unreachable      Finding = "UNREACHABLE"
-	ForbiddenAddress Finding = "FORBIDDEN_ADDRESS"
-	Expired          Finding = "EXPIRED"
+	NotFound         Outcome = "NOT_FOUND"
+	Mismatch         Outcome = "MISMATCH"
+	Unreachable      Outcome = "UNREACHABLE"
+	ForbiddenAddress Outcome = "FORBIDDEN_ADDRESS"
+	Expired          Outcome = "EXPIRED"
 )
 
-func failed(finding Finding) error {
+func failed(outcome Outcome) error {
 	return fault.New(fault.FailedPrecondition, ReasonFailed, "the proof of verification was not found or is not right").
-		With("finding", string(finding))
+		With("finding", string(outcome))
 }
 
 // Options are what a checker works with. All but Roots are required.
@@ -136,21 +136,21 @@ func (c *Checker) Check(ctx context.Context, method Method, s Subject, accepted 
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	period, err := c.look(ctx, method, s, accepted)
+	period, err := c.check(ctx, method, s, accepted)
 	if err != nil && ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	return period, err
 }
 
-func (c *Checker) look(ctx context.Context, method Method, s Subject, accepted Period) (Period, error) {
+func (c *Checker) check(ctx context.Context, method Method, s Subject, accepted Period) (Period, error) {
 	switch method {
 	case DNS:
-		return c.lookDNS(ctx, s, accepted)
+		return c.checkDNS(ctx, s, accepted)
 	case File:
-		return c.lookFile(ctx, s, accepted)
+		return c.checkFile(ctx, s, accepted)
 	case WebToken:
-		return c.lookWeb(ctx, s, accepted)
+		return c.checkWeb(ctx, s, accepted)
 	default:
 		return 0, errors.New("look for proof: unknown method")
 	}

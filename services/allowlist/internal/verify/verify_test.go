@@ -90,10 +90,10 @@ func TestAWebTokenDoesNotPrint(t *testing.T) {
 
 func TestACallerThatLeftIsNoFinding(t *testing.T) {
 	t.Parallel()
-	gone, leave := context.WithCancel(t.Context())
+	canceled, leave := context.WithCancel(t.Context())
 	leave()
 	for _, method := range []verify.Method{verify.DNS, verify.File, verify.WebToken} {
-		if _, err := checker(1, moment).Check(gone, method, subject, 0); !errors.Is(err, context.Canceled) || fault.Is(err, verify.ReasonFailed) {
+		if _, err := checker(1, moment).Check(canceled, method, subject, 0); !errors.Is(err, context.Canceled) || fault.Is(err, verify.ReasonFailed) {
 			t.Errorf("Check by %s = %v, want the context's error", method, err)
 		}
 	}

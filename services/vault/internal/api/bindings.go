@@ -36,11 +36,11 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, at("name", err)
 	}
-	use, err := useFromProto(name.Workspace, req)
+	bind, err := bindRequestFromProto(name.Workspace, req)
 	if err != nil {
 		return nil, err
 	}
-	bound, meant, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), use)
+	bound, meant, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), bind)
 	if err != nil {
 		return nil, err
 	}
@@ -49,40 +49,40 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 		return nil, err
 	}
 	res := &vaultv1.BindSecretResponse{Facts: facts, Shared: bound.Shared, VersionUid: bound.VersionUID}
-	if !use.Rehearse {
+	if !bind.Rehearse {
 		res.Binding = bindingToProto(bound)
 	}
 	return res, nil
 }
 
-func useFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.Use, error) {
-	use := secret.Use{
+func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (secret.BindRequest, error) {
+	bind := secret.BindRequest{
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Port: uint16(req.GetPort()),
 		Operation: req.GetOperationId(), Version: req.GetVersion(),
 		Purpose:  secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
 		Rehearse: req.GetValidateOnly(),
 	}
-	if len(req.GetChains()) > 0 && use.Usage != secret.Key {
-		return secret.Use{}, fault.Field("chains", "must be empty unless the usage is KEY")
+	if len(req.GetChains()) > 0 && bind.Usage != secret.Key {
+		return secret.BindRequest{}, fault.Field("chains", "must be empty unless the usage is KEY")
 	}
 	var err error
-	if use.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
-		return secret.Use{}, at("referrer", err)
+	if bind.Referrer, err = secret.ParseReferrer(workspace, req.GetReferrer()); err != nil {
+		return secret.BindRequest{}, at("referrer", err)
 	}
 	switch {
-	case use.Usage == secret.Credential && use.Port == 0:
-		return secret.Use{}, fault.Field("port", "must be the port that the CREDENTIAL is sent to")
-	case use.Usage != secret.Credential && use.Port != 0:
-		return secret.Use{}, fault.Field("port", "must be 0 unless the usage is CREDENTIAL")
-	case use.Usage != secret.Credential && use.Host == "":
-		return use, nil
-	case use.Usage == secret.Parameter:
-		return secret.Use{}, fault.Field("host", "must be empty for a PARAMETER")
+	case bind.Usage == secret.Credential && bind.Port == 0:
+		return secret.BindRequest{}, fault.Field("port", "must be the port that the CREDENTIAL is sent to")
+	case bind.Usage != secret.Credential && bind.Port != 0:
+		return secret.BindRequest{}, fault.Field("port", "must be 0 unless the usage is CREDENTIAL")
+	case bind.Usage != secret.Credential && bind.Host == "":
+		return bind, nil
+	case bind.Usage == secret.Parameter:
+		return secret.BindRequest{}, fault.Field("host", "must be empty for a PARAMETER")
 	}
-	if _, err := destination.ParseHost(use.Host); err != nil {
-		return secret.Use{}, at("host", err)
+	if _, err := destination.ParseHost(bind.Host); err != nil {
+		return secret.BindRequest{}, at("host", err)
 	}
-	return use, nil
+	return bind, nil
 }
 
 // UnbindSecret gives up what the calling workload bound.

@@ -34,7 +34,7 @@ func formToProto(form keyform.Form) *vaultv1.ValueForm {
 // keyFactsToProto returns nil for a version without facts. The forms of symmetric
 // keys are only for callers who ask for lengths.
 func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, error) {
-	if meant.Facts == nil && meant.Told == nil {
+	if meant.Facts == nil && meant.Learned == nil {
 		return nil, nil
 	}
 	public, err := publicToProto(meant.Public)
@@ -45,23 +45,23 @@ func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, err
 	if meant.Facts != nil {
 		pb.Bytes, pb.PrivateKey = meant.Facts.Bytes, meant.Facts.Private
 	}
-	told := meant.Told
-	if told == nil {
+	learned := meant.Learned
+	if learned == nil {
 		return pb, nil
 	}
-	pb.Kind = kindToProto(told.Kind)
-	if told.Asymmetric() {
-		pb.Algorithm, pb.PrivateKey = told.Algorithm, told.Kind == keyform.KindPrivateKey
+	pb.Kind = kindToProto(learned.Kind)
+	if learned.Asymmetric() {
+		pb.Algorithm, pb.PrivateKey = learned.Algorithm, learned.Kind == keyform.KindPrivateKey
 	}
-	if told.Public != nil {
-		digest := sha256.Sum256(told.Public)
+	if learned.Public != nil {
+		digest := sha256.Sum256(learned.Public)
 		pb.Fingerprint = hex.EncodeToString(digest[:])
 	}
-	if told.Problem != nil {
-		pb.Problem = told.Problem.Cause
+	if learned.Problem != nil {
+		pb.Problem = learned.Problem.Cause
 	}
 	if withForms {
-		pb.Forms, pb.LineEnd = each(told.Forms, formToProto), told.LineEnd
+		pb.Forms, pb.LineEnd = each(learned.Forms, formToProto), learned.LineEnd
 	}
 	return pb, nil
 }

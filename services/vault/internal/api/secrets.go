@@ -105,16 +105,16 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := changeFromProto(req)
+	change, err := changeFromProto(req)
 	if err != nil {
 		return nil, err
 	}
-	if wanted.Shared != nil && *wanted.Shared && !auth.FromContext(ctx).SuperAdmin() {
-		wanted.Value.Zero()
+	if change.Shared != nil && *change.Shared && !auth.FromContext(ctx).SuperAdmin() {
+		change.Value.Zero()
 		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may share a key that exists; an owner may when creating it")
 	}
-	wanted.Admin = auth.FromContext(ctx).SuperAdmin()
-	updated, err := s.secrets.Update(ctx, call, name, wanted)
+	change.Admin = auth.FromContext(ctx).SuperAdmin()
+	updated, err := s.secrets.Update(ctx, call, name, change)
 	if err != nil {
 		return nil, err
 	}

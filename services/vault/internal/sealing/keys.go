@@ -90,7 +90,7 @@ func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func()
 		return err
 	})
 	if err == nil && !current(k.pairs, ring) {
-		err = k.turn(ctx, ring)
+		err = k.rotate(ctx, ring)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open sealing keys: %w", err)
@@ -98,8 +98,8 @@ func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func()
 	return k, nil
 }
 
-// turn adds a pair for the keyring's present key, unless another start was quicker.
-func (k *Keys) turn(ctx context.Context, ring *keyring.Keyring) error {
+// rotate adds a pair for the keyring's present key, unless another start was quicker.
+func (k *Keys) rotate(ctx context.Context, ring *keyring.Keyring) error {
 	made, err := generate(ring, k.now())
 	if err != nil {
 		return fmt.Errorf("make key: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
@@ -17,8 +18,8 @@ import (
 // transaction.
 const maxNamed = 16
 
-// A Use is what a binding is asked for.
-type Use struct {
+// A BindRequest is what a binding is asked for.
+type BindRequest struct {
 	Usage Usage
 	// Referrer is the resource that refers to the secret.
 	Referrer string
@@ -51,9 +52,9 @@ var errRehearsed = errors.New("rehearsed")
 // and nothing is bound. Bind fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
 // VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
 // KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED.
-func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, use Use) (bound Binding, meant Meant, err error) {
+func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
-		if bound, meant, err = s.bind(tx, call, name, holder, use); err == nil && use.Rehearse {
+		if bound, meant, err = s.bind(tx, call, name, holder, req); err == nil && req.Rehearse {
 			return errRehearsed
 		}
 		return err
@@ -65,70 +66,79 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, u
 }
 
 // bind does in a transaction what [Store.Bind] promises.
-func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, use Use) (bound Binding, meant Meant, err error) {
+func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	now := s.timestamp()
 	sec, err := loadSecret(tx, name)
 	if err != nil {
 		return bound, meant, err
 	}
-	if err := use.allowedBy(sec); err != nil {
+	if err := req.allowedBy(sec); err != nil {
 		return bound, meant, err
 	}
-	if meant.Version, err = use.meant(tx, sec); err != nil {
+	if meant.Version, err = req.meant(tx, sec); err != nil {
 		return bound, meant, err
 	}
-	if meant.Told, err = s.examine(tx, sec, &meant.Version); err != nil {
+	if meant.Learned, err = s.examine(tx, sec, &meant.Version); err != nil {
 		return bound, meant, err
 	}
-	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: use.Operation}
+	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: req.Operation}
 	present, err := loadBinding(tx, &bound)
 	if err != nil {
 		return bound, meant, err
 	}
-	if bound.VersionUID, err = use.uidOf(tx, sec); err != nil {
+	if bound.VersionUID, err = req.uidOf(tx, sec); err != nil {
 		return bound, meant, err
 	}
-	if err := use.hostOf(sec, meant.Version, bound); err != nil {
+	if err := req.hostOf(sec, meant.Version, bound); err != nil {
 		return bound, meant, err
 	}
 	bound.Shared = sec.Shared || sec.public(meant.Version)
 	reports := present && len(bound.Purpose.Chains) == 0
-	if err := use.claim(tx, sec, meant.Version, reports); err != nil {
+	if err := req.claim(tx, sec, meant.Version, reports); err != nil {
 		return bound, meant, err
 	}
 	if present {
-		if err := use.sameAs(bound); err != nil || !use.adds(bound) {
+		if err := req.sameAs(bound); err != nil || !req.adds(bound) {
 			return bound, meant, err
 		}
 		if reports {
-			bound.Purpose = use.purpose()
+			bound.Purpose = req.purpose()
 		}
-		if err := s.reportPort(tx, call, sec, &bound, use); err != nil {
-			return bound, meant, err
-		}
+		err = s.reportPort(tx, call, sec, &bound, req)
 	} else {
-		bound.Usage, bound.Referrer, bound.Created = use.Usage, use.Referrer, now
-		if bound.Purpose = use.purpose(); use.Usage == Credential {
-			bound.Host, bound.Port = use.Host, use.Port
-		}
-		if err := countBinding(tx, bound, true); err != nil {
-			return bound, meant, err
-		}
+		err = bound.begin(tx, req, now)
 	}
-	if err := bound.name(tx, use.Version); err != nil {
+	if err != nil {
 		return bound, meant, err
 	}
-	state, err := put(tx, bindingKey(bound), bound)
-	if err != nil {
-		return bound, meant, fmt.Errorf("write binding: %w", err)
+	return bound, meant, s.writeBinding(tx, call, sec, &bound, req.Version, now)
+}
+
+// begin fills in a binding that is new, and counts it.
+func (b *Binding) begin(tx kv.Tx, req BindRequest, now time.Time) error {
+	b.Usage, b.Referrer, b.Created = req.Usage, req.Referrer, now
+	if b.Purpose = req.purpose(); req.Usage == Credential {
+		b.Host, b.Port = req.Host, req.Port
 	}
-	e := entry{action: Bound, at: now, version: use.Version, detail: Detail{Referrers: []string{bound.Referrer}}}
-	return bound, meant, s.record(tx, call, sec, e, state)
+	return countBinding(tx, *b, true)
+}
+
+// writeBinding adds a version to a binding, and writes and logs it.
+func (s *Store) writeBinding(tx kv.Tx, call Call, sec Secret, b *Binding, version uint32, now time.Time) error {
+	if err := b.name(tx, version); err != nil {
+		return err
+	}
+	state, err := put(tx, bindingKey(*b), *b)
+	if err != nil {
+		return fmt.Errorf("write binding: %w", err)
+	}
+	e := entry{action: Bound, at: now, version: version, detail: Detail{Referrers: []string{b.Referrer}}}
+	return s.record(tx, call, sec, e, state)
 }
 
 // sameAs refuses an operation id that was used for another binding of the secret: the
 // caller would rely on a grant that it does not have.
-func (u Use) sameAs(b Binding) error {
+func (u BindRequest) sameAs(b Binding) error {
 	if u.Referrer != b.Referrer || u.Usage == Credential && (u.Host != b.Host || u.Port != b.Port && !b.portless()) {
 		return fault.Field("operation_id", "must not be that of a binding for another referrer, host or port")
 	}
@@ -139,7 +149,7 @@ func (u Use) sameAs(b Binding) error {
 }
 
 // purpose returns the purpose that a binding of a KEY claims.
-func (u Use) purpose() Purpose {
+func (u BindRequest) purpose() Purpose {
 	if u.Usage != Key {
 		return Purpose{}
 	}
@@ -150,7 +160,7 @@ func (u Use) purpose() Purpose {
 
 // adds reports whether the use tells a version, a purpose or a port that the binding does not
 // have yet.
-func (u Use) adds(b Binding) bool {
+func (u BindRequest) adds(b Binding) bool {
 	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0 || b.portless()
 }
 
@@ -203,7 +213,7 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 }
 
 // allowedBy fails if the secret does not permit the use.
-func (u Use) allowedBy(sec Secret) error {
+func (u BindRequest) allowedBy(sec Secret) error {
 	if u.Usage != sec.Usage {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret may not be used for this").
 			With("usage", string(sec.Usage))
@@ -212,13 +222,13 @@ func (u Use) allowedBy(sec Secret) error {
 }
 
 // destination returns where a credential is sent.
-func (u Use) destination() destination.Destination {
+func (u BindRequest) destination() destination.Destination {
 	return destination.Destination{Host: u.Host, Port: u.Port}
 }
 
 // hostOf fails if the version that is meant may not be sent to the host and port. Present is
 // the binding if there is one already; [Store.reportPort] judges one without port.
-func (u Use) hostOf(sec Secret, meant Version, present Binding) error {
+func (u BindRequest) hostOf(sec Secret, meant Version, present Binding) error {
 	hosts := sec.AllowedHosts // also while the current version is destroyed
 	if u.Version != 0 {
 		hosts = meant.AllowedHosts
@@ -236,7 +246,7 @@ func hostNotAllowed(to string) error {
 }
 
 // meant returns the version that the use means.
-func (u Use) meant(r kv.Reader, sec Secret) (Version, error) {
+func (u BindRequest) meant(r kv.Reader, sec Secret) (Version, error) {
 	v, err := loadVersion(r, sec, cmp.Or(u.Version, sec.Current))
 	if err == nil && u.Version != 0 {
 		err = v.usable()

@@ -34,8 +34,8 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 		if err := sec.checkEtag(d.Etag); err != nil {
 			return err
 		}
-		_, gone := differences(sec, Secret{})
-		e := entry{action: Deleted, at: later(sec.Updated, now), detail: gone}
+		_, removed := differences(sec, Secret{})
+		e := entry{action: Deleted, at: later(sec.Updated, now), detail: removed}
 		if sec.References > 0 {
 			referrers, err := someReferrers(tx, referrersKey(sec.UID))
 			if err != nil {

@@ -52,10 +52,10 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	_, err := f.Create(t.Context(), secret.Call{}, name("new"), secret.Draft{Usage: secret.Key, Value: value(t, "v")})
 	description := "changed"
 	_, err2 := f.Update(t.Context(), secret.Call{}, name("there"), secret.Change{Description: &description})
-	_, _, err3 := f.Bind(t.Context(), secret.Call{}, name("there"), "h", secret.Use{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"})
+	_, _, err3 := f.Bind(t.Context(), secret.Call{}, name("there"), "h", secret.BindRequest{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"})
 	err4 := f.Delete(t.Context(), secret.Call{}, name("there"), secret.Deletion{})
 	for _, err := range []error{err, err2, err3, err4} {
-		if _, told := fault.From(err); !errors.Is(err, errBroken) || told {
+		if _, isFault := fault.From(err); !errors.Is(err, errBroken) || isFault {
 			t.Errorf("a change that was not committed = %v, want %v, opaque", err, errBroken)
 		}
 	}

@@ -81,8 +81,8 @@ func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public [
 	all := []string{s.equalPrint(workspace, "bytes", stored)}
 	// The public part of a private key is not kept if it is of a kind that is not shown, or an
 	// earlier release did not recognize it.
-	if look := keyform.Look(stored); look.Kind == keyform.KindPrivateKey && look.Public != nil {
-		all = append(all, s.equalPrint(workspace, "pair", look.Public))
+	if facts := keyform.Look(stored); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
+		all = append(all, s.equalPrint(workspace, "pair", facts.Public))
 	}
 	for _, decoded := range decodings(stored) {
 		all = append(all, s.equalPrint(workspace, "bytes", decoded))
@@ -124,11 +124,11 @@ func decodings(stored []byte) [][]byte {
 // few are ever in the way.
 func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 	for _, fingerprint := range prints {
-		_, gone, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
+		_, stale, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
 		if err != nil {
 			return err
 		}
-		for _, uid := range gone {
+		for _, uid := range stale {
 			if err := tx.Delete(equalKey(sec.Name.Workspace, fingerprint, uid)); err != nil {
 				return fmt.Errorf("delete fingerprint: %w", err)
 			}
@@ -165,7 +165,7 @@ func (v *Version) learn(tx kv.Tx, sec Secret, prints []string) error {
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of those
 // that are gone, up to a limit of both.
-func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, gone []string, err error) {
+func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, stale []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
 	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {
 		if err != nil {
@@ -182,12 +182,12 @@ func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Sec
 		sec, err := loadLife(r, Name{Workspace: workspace, ID: row.ID}, uid)
 		switch {
 		case fault.Is(err, NotFound):
-			gone = append(gone, uid)
+			stale = append(stale, uid)
 		case err != nil:
 			return nil, nil, err
 		default:
 			there = append(there, sec)
 		}
 	}
-	return there, gone, nil
+	return there, stale, nil
 }

@@ -116,7 +116,7 @@ func (s *Store) loadCounted(tx kv.Tx, name Name, holder string, want Reservation
 	if err := checkHolder(tx, want.UID, holder); err != nil {
 		return Version{}, err
 	}
-	if err := (Use{Usage: Key}).allowedBy(sec); err != nil {
+	if err := (BindRequest{Usage: Key}).allowedBy(sec); err != nil {
 		return Version{}, err
 	}
 	v, err := loadUsed(tx, sec, want.Version)

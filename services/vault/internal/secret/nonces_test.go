@@ -168,8 +168,8 @@ func TestOnlyHoldersOfUsableKeysReserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := secret.Use{Usage: secret.Parameter, Referrer: "workspaces/acme/endpoints/bank", Operation: "op"}
-	if _, _, err := f.Bind(t.Context(), secret.Call{}, salt.Name, "allowlist", use); err != nil {
+	req := secret.BindRequest{Usage: secret.Parameter, Referrer: "workspaces/acme/endpoints/bank", Operation: "op"}
+	if _, _, err := f.Bind(t.Context(), secret.Call{}, salt.Name, "allowlist", req); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.reserve(t, salt, 96, 1); !fault.Is(err, secret.UsageNotAllowed) {

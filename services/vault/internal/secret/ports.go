@@ -21,18 +21,18 @@ func (b Binding) destination() string {
 // the hosts of versions that were stored before that. It fails with HOST_NOT_ALLOWED if
 // neither the current version nor one that the binding names may be sent there: their hosts
 // were changed since. For other bindings it does nothing.
-func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, use Use) error {
+func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req BindRequest) error {
 	if !b.portless() {
 		return nil
 	}
-	lists, err := hostsInUse(tx, sec, slices.Concat(b.Versions, []uint32{use.Version}))
+	lists, err := hostsInUse(tx, sec, slices.Concat(b.Versions, []uint32{req.Version}))
 	if err != nil {
 		return err
 	}
-	to := use.destination().String()
+	to := req.destination().String()
 	admits := func(l hostList) bool { return slices.Contains(l.hosts, to) }
 	// The host was allowed before ports were kept, so any port of it was.
-	opens := func(l hostList) bool { return !l.ports && !admits(l) && slices.Contains(l.hosts, use.Host) }
+	opens := func(l hostList) bool { return !l.ports && !admits(l) && slices.Contains(l.hosts, req.Host) }
 	opened := slices.IndexFunc(lists, opens)
 	if opened < 0 && !slices.ContainsFunc(lists, admits) {
 		return hostNotAllowed(to)
@@ -40,7 +40,7 @@ func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, use Use)
 	if err := countHost(tx, *b, false); err != nil {
 		return err
 	}
-	b.Port = use.Port
+	b.Port = req.Port
 	if err := countHost(tx, *b, true); err != nil || opened < 0 {
 		return err
 	}

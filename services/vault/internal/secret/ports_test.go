@@ -54,7 +54,7 @@ func (f *fixture) token(t testing.TB, hosts ...string) secret.Secret {
 
 func (f *fixture) bindPort(t testing.TB, host string, port uint16, operation string, version uint32) error {
 	t.Helper()
-	_, _, err := f.Bind(t.Context(), secret.Call{}, name("token"), "allowlist", secret.Use{
+	_, _, err := f.Bind(t.Context(), secret.Call{}, name("token"), "allowlist", secret.BindRequest{
 		Usage: secret.Credential, Host: host, Port: port, Operation: operation, Version: version, Referrer: "endpoints/" + operation,
 	})
 	return err

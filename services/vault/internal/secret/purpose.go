@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,8 +80,8 @@ func (p Purpose) is(digest []byte) bool {
 }
 
 // admits reports whether the purpose allows a use for the wanted one.
-func (p Purpose) admits(wanted Purpose) bool {
-	return slices.Equal(p.Chains, wanted.Chains) && wanted.Cost >= p.Cost
+func (p Purpose) admits(requested Purpose) bool {
+	return slices.Equal(p.Chains, requested.Chains) && requested.Cost >= p.Cost
 }
 
 // fixed returns the refusal of a purpose that differs from the KEY's.
@@ -132,122 +130,6 @@ func purposeUnknown() error {
 // recorded, the version says so.
 func (s Secret) public(v Version) bool {
 	return s.Public || s.Purpose == nil && len(v.Public) > 0 && v.Facts != nil && !v.Facts.Private
-}
-
-// claim fails unless a KEY may be bound for the use's purpose. If reports is set, the binding
-// exists from before purposes were recorded, and the use reports its purpose.
-func (u Use) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
-	if sec.Usage != Key || sec.public(meant) {
-		return nil
-	}
-	if len(u.Purpose.Chains) == 0 {
-		return fault.Field("chains", "is required for a KEY")
-	}
-	if !sec.Kind.servesAll(u.Purpose) {
-		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-			"the key was generated for another kind of algorithm; generate one of the kind that this use needs").
-			With("requested", strings.Join(u.Purpose.Chains, ", "))
-	}
-	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
-		switch {
-		case !p.admits(u.Purpose):
-			return p.fixed(u.Purpose.Chains)
-		case !sec.Shared && p.Host != u.Host:
-			return notShared(p.Host)
-		}
-		return nil
-	}
-	if reports && sec.Purpose == nil {
-		return nil
-	}
-	if p := sec.Purpose; p.isStated() && !p.admits(u.Purpose) {
-		return p.fixed(u.Purpose.Chains)
-	}
-	if err := agreesWithTwins(r, sec, strings.Fields(meant.Prints), u.Purpose.Chains); err != nil {
-		return err
-	}
-	if err := u.agreesWithFixed(r, sec); err != nil {
-		return err
-	}
-	return u.claimBeside(r, sec)
-}
-
-// agreesWithFixed fails if an earlier release recorded that the KEY goes into digests that are
-// sent and the use is of another kind, or the reverse.
-func (u Use) agreesWithFixed(r kv.Reader, sec Secret) error {
-	stored, err := r.Get(purposeKey(sec.UID))
-	if errors.Is(err, kv.ErrNotFound) {
-		return nil
-	}
-	var fixed string
-	if err == nil {
-		err = decode(stored, &fixed)
-	}
-	if err != nil {
-		return fmt.Errorf("read purpose: %w", err)
-	}
-	digested := func(chain string) bool { return strings.Contains(chain, "SECRET-DIGEST-") }
-	if slices.ContainsFunc(u.Purpose.Chains, digested) != (fixed == "DIGESTED") {
-		return Purpose{}.fixed(u.Purpose.Chains)
-	}
-	return nil
-}
-
-// claimBeside fails unless the bindings of all other referrers claim the same purpose. Earlier
-// claims of the same referrer do not count, so that it can correct its configuration.
-func (u Use) claimBeside(r kv.Reader, sec Secret) error {
-	mine, silent, mixed := false, false, false
-	var first, other *Binding
-	for b, err := range eachBinding(r, sec) {
-		switch {
-		case err != nil:
-			return err
-		case b.Referrer == u.Referrer:
-			mine = true
-			continue
-		case len(b.Purpose.Chains) == 0:
-			silent = true
-			continue
-		case !sec.mayClaim(b.Purpose.Chains):
-			continue // claims a stated purpose that was replaced, and no longer resolves
-		case first == nil:
-			first = &b
-		}
-		mixed = mixed || !slices.Equal(first.Purpose.Chains, b.Purpose.Chains)
-		if !b.Purpose.admits(u.Purpose) || !sec.Shared && b.Purpose.Host != u.Host {
-			other = &b
-		}
-	}
-	switch {
-	case silent && !mine:
-		return purposeUnknown()
-	case other == nil:
-		return nil
-	case sec.Purpose == nil && mixed && !mine:
-		return purposeUnknown()
-	case !other.Purpose.admits(u.Purpose):
-		return other.Purpose.fixed(u.Purpose.Chains)
-	}
-	return notShared(other.Purpose.Host)
-}
-
-// eachBinding yields the bindings of a secret.
-func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) {
-	return func(yield func(Binding, error) bool) {
-		prefix := bindingsKey(sec.UID)
-		for pair, err := range r.Scan(kv.Prefix(prefix, maxExamined)) {
-			b := Binding{Name: sec.Name, UID: sec.UID}
-			if err == nil {
-				err = b.read(prefix, pair)
-			}
-			if err != nil {
-				err = fmt.Errorf("read bindings: %w", err)
-			}
-			if !yield(b, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // permits fails unless the holder of a binding may resolve a KEY for the purpose with the

@@ -56,8 +56,8 @@ func (f *fixture) age(t *testing.T, sec secret.Secret, fixed string) {
 }
 
 // useFor is a use of the key by an endpoint.
-func useFor(referrer, operation string, chains ...string) secret.Use {
-	return secret.Use{
+func useFor(referrer, operation string, chains ...string) secret.BindRequest {
+	return secret.BindRequest{
 		Usage: secret.Key, Referrer: "workspaces/acme/endpoints/" + referrer, Operation: operation, Host: "a.example",
 		Purpose: secret.NewPurpose(chains, 0, false),
 	}
@@ -72,8 +72,8 @@ const (
 func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	bind := func(use secret.Use) error {
-		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", use)
+	bind := func(req secret.BindRequest) error {
+		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 		return err
 	}
 	state := func() secret.PurposeState {
@@ -129,9 +129,9 @@ func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 		if err := resolve(made.UID, digest); !fault.Is(err, secret.KeyPurposeFixed) {
 			t.Errorf("%s: a use that was not reported = %v", tt.name, err)
 		}
-		for _, use := range []secret.Use{useFor("third", "op3", gcm), useFor("second", "op4", digest)} {
-			if err := bind(use); !fault.Is(err, secret.KeyPurposeFixed) && !fault.Is(err, secret.KeyPurposeUnknown) {
-				t.Errorf("%s: %s for %v = %v", tt.name, use.Referrer, use.Purpose.Chains, err)
+		for _, req := range []secret.BindRequest{useFor("third", "op3", gcm), useFor("second", "op4", digest)} {
+			if err := bind(req); !fault.Is(err, secret.KeyPurposeFixed) && !fault.Is(err, secret.KeyPurposeUnknown) {
+				t.Errorf("%s: %s for %v = %v", tt.name, req.Referrer, req.Purpose.Chains, err)
 			}
 		}
 		for _, operation := range []string{"first", "second"} {

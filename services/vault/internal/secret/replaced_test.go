@@ -128,8 +128,8 @@ func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := secret.Use{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
-	_, meant, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", use)
+	req := secret.BindRequest{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
+	_, meant, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 	if err != nil || meant.Facts == nil || !meant.Facts.Private {
 		t.Fatalf("Bind tells %v, %v, want a private key", meant.Facts, err)
 	}
@@ -137,7 +137,7 @@ func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
 		before, _, _ := bytes.Cut(stored, []byte(`,"facts":`))
 		return append(bytes.Clone(before), '}')
 	})
-	_, meant, err = f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", use)
+	_, meant, err = f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 	if err != nil || meant.Facts != nil || len(meant.Public) == 0 {
 		t.Errorf("Bind tells %v, %v, want nothing of a version with a public key", meant.Facts, err)
 	}

@@ -38,22 +38,22 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 		if err != nil {
 			return err
 		}
-		wanted := NewPurpose(chains, 0, false)
-		if err := before.replaceable(tx, wanted); err != nil {
+		replacement := NewPurpose(chains, 0, false)
+		if err := before.replaceable(tx, replacement); err != nil {
 			return err
 		}
-		if wanted.Cost, err = before.Purpose.costAfter(wanted, minCost); err != nil {
+		if replacement.Cost, err = before.Purpose.costAfter(replacement, minCost); err != nil {
 			return err
 		}
 		after := before
 		after.Updated = later(before.Updated, now)
-		wanted.Stated, wanted.Host = before.Purpose.Stated, before.Purpose.Host
+		replacement.Stated, replacement.Host = before.Purpose.Stated, before.Purpose.Host
 		if !before.Purpose.Sealed.IsZero() {
-			wanted.Sealed = after.Updated
+			replacement.Sealed = after.Updated
 		}
-		after.Purpose = &wanted
+		after.Purpose = &replacement
 		e := entry{action: ReplacedPurpose, detail: Detail{
-			OldChains: before.Purpose.Chains, Chains: wanted.Chains, OldCost: before.Purpose.Cost, NewCost: wanted.Cost,
+			OldChains: before.Purpose.Chains, Chains: replacement.Chains, OldCost: before.Purpose.Cost, NewCost: replacement.Cost,
 		}}
 		replaced, err = s.save(tx, call, before, after, e)
 		return err
@@ -62,7 +62,7 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 }
 
 // replaceable fails unless the purpose of the secret may be replaced by another.
-func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
+func (s Secret) replaceable(r kv.Reader, replacement Purpose) error {
 	if s.Usage != Key {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
 	}
@@ -70,12 +70,12 @@ func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
 		return fault.New(fault.FailedPrecondition, KeyPurposeUnknown, "the key has no stated or sealed purpose yet; correct the configuration of its endpoint instead")
 	}
 	stays, comes := false, false
-	for _, chain := range wanted.Chains {
+	for _, chain := range replacement.Chains {
 		known := slices.Contains(s.Purpose.Chains, chain)
 		stays, comes = stays || known, comes || !known
 	}
 	if stays && comes {
-		return s.Purpose.fixed(wanted.Chains)
+		return s.Purpose.fixed(replacement.Chains)
 	}
 	var made uint64
 	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
@@ -87,15 +87,15 @@ func (s Secret) replaceable(r kv.Reader, wanted Purpose) error {
 			return fmt.Errorf("read uses: %w", err)
 		}
 		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
-			return s.Purpose.fixed(wanted.Chains)
+			return s.Purpose.fixed(replacement.Chains)
 		}
 	}
 	return nil
 }
 
 // costAfter returns the minimum number of iterations once the purpose is replaced by wanted.
-func (p Purpose) costAfter(wanted Purpose, minCost *uint64) (uint64, error) {
-	switch derives := slices.ContainsFunc(wanted.Chains, iterates); {
+func (p Purpose) costAfter(replacement Purpose, minCost *uint64) (uint64, error) {
+	switch derives := slices.ContainsFunc(replacement.Chains, iterates); {
 	case !derives && minCost != nil && *minCost > 0:
 		return 0, fault.Field("min_cost", "must be 0: none of the chains derives a key with iterations")
 	case !derives:

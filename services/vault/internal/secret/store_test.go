@@ -103,7 +103,7 @@ func (f *fixture) create(t testing.TB, id, text string) secret.Secret {
 
 func (f *fixture) bind(t testing.TB, id, referrer, operation string) secret.Binding {
 	t.Helper()
-	b, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", secret.Use{
+	b, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", secret.BindRequest{
 		Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/" + referrer, Operation: operation,
 	})
 	if err != nil {

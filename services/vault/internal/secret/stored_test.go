@@ -88,7 +88,7 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 			}
 			continue
 		}
-		if _, told := fault.From(err); err == nil || told {
+		if _, isFault := fault.From(err); err == nil || isFault {
 			t.Errorf("Resolve of %s value = %v, want an opaque error", what, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestRecordOfANewerFormatIsNotMisread(t *testing.T) {
 		return append([]byte{stored[0] + 1}, stored[1:]...)
 	})
 	_, _, err := f.Get(t.Context(), name("key"))
-	if _, told := fault.From(err); err == nil || told {
+	if _, isFault := fault.From(err); err == nil || isFault {
 		t.Errorf("Get of a record of a newer format = %v, want an opaque error", err)
 	}
 }

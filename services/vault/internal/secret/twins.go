@@ -34,11 +34,11 @@ const maxTwins = 256
 func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
 	var found []Secret
 	for _, fingerprint := range prints {
-		there, gone, err := sharers(r, sec.Name.Workspace, fingerprint, maxTwins+1)
+		there, stale, err := sharers(r, sec.Name.Workspace, fingerprint, maxTwins+1)
 		if err != nil {
 			return nil, err
 		}
-		if len(there)+len(gone) > maxTwins {
+		if len(there)+len(stale) > maxTwins {
 			return nil, equalError{fault.New(fault.FailedPrecondition, KeyPurposeFixed,
 				"too many secrets in the workspace have this value, so its purpose cannot be compared; use one that has a purpose")}
 		}

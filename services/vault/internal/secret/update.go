@@ -58,52 +58,68 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 			return Secret{}, err
 		}
 	}
-	now := s.timestamp()
 	var updated Secret
-	err = s.kv.Update(ctx, func(tx kv.Tx) error {
-		uid, seen, err := s.replayed(tx, call)
-		if err != nil {
-			return err
-		}
-		if seen {
-			updated, err = loadLife(tx, name, uid)
-			return err
-		}
-		if err := s.admit(tx, name, change.Value); err != nil {
-			return err
-		}
-		before, err := loadSecret(tx, name)
-		if err != nil {
-			return err
-		}
-		if err := before.checkEtag(change.Etag); err != nil {
-			return err
-		}
-		if change.Value.present() && before.Usage != usage {
-			return fault.New(fault.Aborted, fault.EtagMismatch, "the secret was replaced by another one in the meantime; read it again")
-		}
-		after, err := change.apply(tx, before)
-		if err != nil {
-			return err
-		}
-		if err := before.takes(tx, drawn); err != nil {
-			return err
-		}
-		after.Updated = later(before.Updated, now)
-		if change.Value.present() {
-			beside := storing{secret: after, value: change.Value, reason: call.Author.Reason, id: "secret.name"}
-			if err := beside.vet(&drawn); err != nil {
-				return err
-			}
-		}
-		updated, err = s.replace(tx, call, before, after, addition{drawn, change.KeepCurrent})
-		updated.Taken = drawn.taken
+	u := update{call: call, name: name, change: change, usage: usage, drawn: drawn, now: s.timestamp()}
+	err = s.kv.Update(ctx, func(tx kv.Tx) (err error) {
+		updated, err = s.update(tx, u)
 		return err
 	})
 	if err != nil {
 		return Secret{}, s.noteEqual(ctx, call, name, err)
 	}
 	return updated, nil
+}
+
+// An update is a change on its way into the store.
+type update struct {
+	call   Call
+	name   Name
+	change Change
+	// usage is that of the secret that the value was made for.
+	usage Usage
+	drawn material
+	now   time.Time
+}
+
+// update does in a transaction what [Store.Update] promises.
+func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
+	uid, seen, err := s.replayed(tx, u.call)
+	if err != nil {
+		return Secret{}, err
+	}
+	if seen {
+		return loadLife(tx, u.name, uid)
+	}
+	if err := s.admit(tx, u.name, u.change.Value); err != nil {
+		return Secret{}, err
+	}
+	before, err := loadSecret(tx, u.name)
+	if err != nil {
+		return Secret{}, err
+	}
+	if err := before.checkEtag(u.change.Etag); err != nil {
+		return Secret{}, err
+	}
+	if u.change.Value.present() && before.Usage != u.usage {
+		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "the secret was replaced by another one in the meantime; read it again")
+	}
+	after, err := u.change.apply(tx, before)
+	if err != nil {
+		return Secret{}, err
+	}
+	if err := before.takes(tx, u.drawn); err != nil {
+		return Secret{}, err
+	}
+	after.Updated = later(before.Updated, u.now)
+	if u.change.Value.present() {
+		beside := storing{secret: after, value: u.change.Value, reason: u.call.Author.Reason, id: "secret.name"}
+		if err := beside.vet(&u.drawn); err != nil {
+			return Secret{}, err
+		}
+	}
+	updated, err := s.replace(tx, u.call, before, after, addition{u.drawn, u.change.KeepCurrent})
+	updated.Taken = u.drawn.taken
+	return updated, err
 }
 
 // usageFor returns the usage of the secret that a value is for, which decides whether the value is

@@ -42,7 +42,7 @@ func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag s
 // an enabled version nothing is changed and logged.
 func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
 	return s.changeVersion(ctx, call, name, etag, EnabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
-		return v.turn(Enabled)
+		return v.setState(Enabled)
 	})
 }
 
@@ -50,12 +50,12 @@ func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag st
 // VERSION_DESTROYED. For a disabled version nothing is changed and logged.
 func (s *Store) Disable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
 	return s.changeVersion(ctx, call, name, etag, DisabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
-		return v.turn(Disabled)
+		return v.setState(Disabled)
 	})
 }
 
-// turn changes the state of a version that keeps its value.
-func (v *Version) turn(to State) (changed bool, err error) {
+// setState changes the state of a version that keeps its value.
+func (v *Version) setState(to State) (changed bool, err error) {
 	if v.State == Destroyed {
 		return false, v.usable()
 	}

@@ -23,7 +23,7 @@ func versionUID(sealed keyring.Sealed) string {
 }
 
 // uidOf returns the uid of the version that a use names, or nothing for the current one.
-func (u Use) uidOf(r kv.Reader, sec Secret) (string, error) {
+func (u BindRequest) uidOf(r kv.Reader, sec Secret) (string, error) {
 	if u.Version == 0 {
 		return "", nil
 	}

@@ -114,7 +114,7 @@ func (s *Store) position(r kv.Reader) (Position, error) {
 // catchUp sends what there is behind a position, and returns how far that is.
 func (s *Store) catchUp(ctx context.Context, scope string, at Position, send func(Message) error) (Position, error) {
 	for {
-		m, more, err := s.look(ctx, scope, at)
+		m, more, err := s.poll(ctx, scope, at)
 		if err != nil {
 			return at, err
 		}
@@ -129,8 +129,8 @@ func (s *Store) catchUp(ctx context.Context, scope string, at Position, send fun
 	}
 }
 
-// look reads a part of the log behind a position, and whether there may be more.
-func (s *Store) look(ctx context.Context, scope string, at Position) (m Message, more bool, err error) {
+// poll reads a part of the log behind a position, and whether there may be more.
+func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message, more bool, err error) {
 	var entries []changelog.Entry
 	m.Position = at
 	err = s.kv.View(ctx, func(r kv.Reader) error {

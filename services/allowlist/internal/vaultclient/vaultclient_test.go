@@ -1,4 +1,4 @@
-package resolver_test
+package vaultclient_test
 
 import (
 	"context"
@@ -18,16 +18,16 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	facts := &vaultv1.KeyFacts{Bytes: 32, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: "f"}
-	for usage, want := range map[resolver.Usage]vaultv1.Usage{
-		resolver.UsageKey: vaultv1.Usage_USAGE_KEY, resolver.UsageParameter: vaultv1.Usage_USAGE_PARAMETER,
-		resolver.UsageCredential: vaultv1.Usage_USAGE_CREDENTIAL, resolver.UsageExposedKey: vaultv1.Usage_USAGE_EXPOSED_KEY,
+	for usage, want := range map[vaultclient.Usage]vaultv1.Usage{
+		vaultclient.UsageKey: vaultv1.Usage_USAGE_KEY, vaultclient.UsageParameter: vaultv1.Usage_USAGE_PARAMETER,
+		vaultclient.UsageCredential: vaultv1.Usage_USAGE_CREDENTIAL, vaultclient.UsageExposedKey: vaultv1.Usage_USAGE_EXPOSED_KEY,
 	} {
 		var asked *vaultv1.BindSecretRequest
 		b.binds(func(req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
@@ -36,7 +36,7 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 				Binding: &vaultv1.Binding{Uid: "uid", Referrer: "r", OperationId: "op", Holder: "h"}, Facts: facts,
 			}, nil
 		})
-		got, err := b.vault.Bind(t.Context(), resolver.Use{
+		got, err := b.vault.Bind(t.Context(), vaultclient.BindRequest{
 			Secret: nameOf("a"), Version: 3, Usage: usage, Host: "h.example", Chains: []string{"c"}, Cost: 7, Conflicting: true, Referrer: "r", Operation: "op",
 		})
 		if err != nil {
@@ -48,9 +48,9 @@ func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
 		if diff := cmp.Diff(request, asked, protocmp.Transform()); diff != "" {
 			t.Errorf("the request differs (-want +got):\n%s", diff)
 		}
-		bound := resolver.Binding{
+		bound := vaultclient.Binding{
 			UID: "uid", Referrer: "r", Operation: "op", Holder: "h",
-			Facts: resolver.Facts{Bytes: 32, Algorithm: "EC-P256", Private: true, Fingerprint: "f"},
+			Facts: vaultclient.Facts{Bytes: 32, Algorithm: "EC-P256", Private: true, Fingerprint: "f"},
 		}
 		if diff := cmp.Diff(bound, got); diff != "" {
 			t.Errorf("the binding differs (-want +got):\n%s", diff)
@@ -63,8 +63,8 @@ func TestVersionThatDoesNotExistIsNotBound(t *testing.T) {
 	b := newBench(t)
 	absent := refusal(t, codes.NotFound, "VERSION_NOT_FOUND")
 	b.binds(func(*vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) { return nil, absent })
-	_, err := b.vault.Bind(t.Context(), resolver.Use{Secret: nameOf("a"), Version: 9})
-	if !fault.Is(err, resolver.ReasonVersionNotFound) {
+	_, err := b.vault.Bind(t.Context(), vaultclient.BindRequest{Secret: nameOf("a"), Version: 9})
+	if !fault.Is(err, vaultclient.ReasonVersionNotFound) {
 		t.Errorf("Bind = %v, want VERSION_NOT_FOUND", err)
 	}
 }
@@ -96,16 +96,16 @@ func (b *bench) rotated(ages []time.Duration, refused map[uint32]error) {
 }
 
 // live returns the values that a want resolves to.
-func (b *bench) live(t *testing.T, wants ...resolver.Want) ([][]string, error) {
+func (b *bench) live(t *testing.T, wants ...vaultclient.Want) ([][]string, error) {
 	t.Helper()
-	keys, err := b.vault.ResolveLive(t.Context(), wants)
+	keys, err := b.vault.ResolveAccepted(t.Context(), wants)
 	values := make([][]string, len(keys))
 	for i, versions := range keys {
 		for _, key := range versions {
 			values[i] = append(values[i], string(key.Value.Reveal()))
 		}
 	}
-	resolver.Zero(keys...)
+	vaultclient.Zero(keys...)
 	return values, err
 }
 
@@ -114,12 +114,12 @@ func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
 	b := newBench(t)
 	b.watched(t)
 	b.rotated([]time.Duration{time.Hour, 3 * time.Hour, 5 * time.Hour}, nil)
-	within := func(version uint32, grace time.Duration) resolver.Want {
+	within := func(version uint32, grace time.Duration) vaultclient.Want {
 		w := want("a")
 		w.Version, w.Grace = version, grace
 		return w
 	}
-	wants := []resolver.Want{within(0, 0), within(0, 2*time.Hour), within(0, 24*time.Hour), within(2, 24*time.Hour)}
+	wants := []vaultclient.Want{within(0, 0), within(0, 2*time.Hour), within(0, 24*time.Hour), within(2, 24*time.Hour)}
 	for range 2 { // from the vault, and from memory
 		got, err := b.live(t, wants...)
 		if err != nil {
@@ -140,11 +140,11 @@ func TestKeyComesWithTheVersionsBeforeIt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.rotated([]time.Duration{time.Hour}, nil)
-	keys, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
+	keys, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resolver.Zero(keys)
+	defer vaultclient.Zero(keys)
 	if got := keys[0].Previous; len(got) != 1 || got[0].Version != 3 || time.Since(got[0].ReplaceTime) < time.Hour {
 		t.Errorf("the versions before are %v, want version 3, replaced an hour ago", got)
 	}
@@ -165,7 +165,7 @@ func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
 	}
 	b := newBench(t)
 	b.rotated([]time.Duration{time.Hour}, map[uint32]error{3: status.Error(codes.Unavailable, "")})
-	if got, err := b.live(t, long); !fault.Is(err, resolver.ReasonVaultUnavailable) || len(got) != 0 {
+	if got, err := b.live(t, long); !fault.Is(err, vaultclient.ReasonVaultUnavailable) || len(got) != 0 {
 		t.Errorf("with a vault that went away, %v are live, %v, want VAULT_UNAVAILABLE", got, err)
 	}
 }
@@ -217,8 +217,8 @@ func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
 		b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 			return nil, refusal(t, code, "PERMISSION_DENIED")
 		})
-		_, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
-		if f, _ := fault.From(err); !fault.Is(err, resolver.ReasonVaultUnavailable) || f.RetryAfter == 0 {
+		_, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")})
+		if f, _ := fault.From(err); !fault.Is(err, vaultclient.ReasonVaultUnavailable) || f.RetryAfter == 0 {
 			t.Errorf("Resolve = %v, want VAULT_UNAVAILABLE", err)
 		}
 		if !strings.Contains(err.Error(), code.String()) {
@@ -233,8 +233,8 @@ func TestASecretThatIsNotBoundIsToBeBoundAgain(t *testing.T) {
 	b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 		return nil, refusal(t, codes.PermissionDenied, "NOT_BOUND")
 	})
-	_, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")})
-	if f, _ := fault.From(err); !fault.Is(err, resolver.ReasonVaultUnavailable) || f.RetryAfter == 0 || !errors.Is(err, resolver.ErrNotBound) {
+	_, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")})
+	if f, _ := fault.From(err); !fault.Is(err, vaultclient.ReasonVaultUnavailable) || f.RetryAfter == 0 || !errors.Is(err, vaultclient.ErrNotBound) {
 		t.Errorf("Resolve = %v, want VAULT_UNAVAILABLE because of ErrNotBound", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestUsesAreReported(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	last := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	err := b.vault.Report(t.Context(), "workspaces/acme", "id", []resolver.Count{
+	err := b.vault.Report(t.Context(), "workspaces/acme", "id", []vaultclient.Count{
 		{Secret: nameOf("a"), UID: "uid", Version: 2, Used: 3, Failed: 1, Last: last},
 		{Secret: nameOf("b"), UID: "uid2", Version: 1, Failed: 2},
 	})

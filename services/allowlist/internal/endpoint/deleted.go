@@ -11,53 +11,55 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// maxGone is how many deleted secrets wait to be looked at. What comes beyond is left
+// maxDeleted is how many deleted secrets wait to be looked at. What comes beyond is left
 // to the next comparison.
-const maxGone = 10_000
+const maxDeleted = 10_000
 
-// A life identifies a secret.
-type life struct{ secret, uid string }
+// An incarnation identifies a secret.
+type incarnation struct{ secret, uid string }
 
-// A gone holds the secrets that the vault said were deleted, until the endpoints have
+// A deletedSecrets holds the secrets that the vault said were deleted, until the endpoints have
 // been looked at.
-type gone struct {
+type missing struct {
 	mu      sync.Mutex
-	secrets map[life]bool
+	secrets map[incarnation]bool
 	kick    chan struct{} // holds one element while there are some
 }
 
-func newGone() *gone { return &gone{secrets: make(map[life]bool), kick: make(chan struct{}, 1)} }
+func newDeletedSecrets() *missing {
+	return &missing{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)}
+}
 
-// Gone says that a secret was deleted in the vault. It returns at once; [Registry.Run]
+// SecretDeleted says that a secret was deleted in the vault. It returns at once; [Registry.Run]
 // switches off what refers to it. Only a super admin's force deletes what is referred to.
-func (r *Registry) Gone(secret, uid string) {
-	r.gone.mu.Lock()
-	defer r.gone.mu.Unlock()
-	if len(r.gone.secrets) == maxGone {
+func (r *Registry) SecretDeleted(secret, uid string) {
+	r.tombstone.mu.Lock()
+	defer r.tombstone.mu.Unlock()
+	if len(r.tombstone.secrets) == maxDeleted {
 		return
 	}
-	r.gone.secrets[life{secret, uid}] = true
+	r.tombstone.secrets[incarnation{secret, uid}] = true
 	select {
-	case r.gone.kick <- struct{}{}:
+	case r.tombstone.kick <- struct{}{}:
 	default: // it is known
 	}
 }
 
-func (g *gone) take() map[life]bool {
+func (g *missing) take() map[incarnation]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	secrets := g.secrets
-	g.secrets = make(map[life]bool)
+	g.secrets = make(map[incarnation]bool)
 	return secrets
 }
 
-func (r *Registry) runGone(ctx context.Context, every Intervals) {
-	for wait(ctx, every.Sweep, r.gone.kick) {
-		secrets := r.gone.take()
+func (r *Registry) runDeleted(ctx context.Context, every Intervals) {
+	for wait(ctx, every.Sweep, r.tombstone.kick) {
+		secrets := r.tombstone.take()
 		if err := r.loseAll(ctx, secrets); err != nil {
 			r.logFailure(ctx, "switch off what lost its secret", err)
 			for l := range secrets {
-				r.Gone(l.secret, l.uid)
+				r.SecretDeleted(l.secret, l.uid)
 			}
 			if !wait(ctx, every.Retry, nil) {
 				return
@@ -69,7 +71,7 @@ func (r *Registry) runGone(ctx context.Context, every Intervals) {
 // loseAll switches the endpoints off that refer to secrets which are gone. It reads
 // all endpoints of their workspaces: but secrets that were never bound, which are
 // almost all that get deleted, cost one look each.
-func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
+func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) error {
 	workspaces := make(map[string]bool)
 	for l := range secrets {
 		bound, err := r.wasBound(ctx, l.secret)
@@ -90,11 +92,11 @@ func (r *Registry) loseAll(ctx context.Context, secrets map[life]bool) error {
 			if err != nil || e == nil {
 				return err
 			}
-			gone := func(ref Reference) bool { return secrets[life{ref.Secret, ref.UID}] }
-			if !slices.ContainsFunc(e.References, gone) {
+			missing := func(ref Reference) bool { return secrets[incarnation{ref.Secret, ref.UID}] }
+			if !slices.ContainsFunc(e.References, missing) {
 				return nil
 			}
-			_, err = r.switchOff(ctx, *e, secretLost, gone)
+			_, err = r.switchOff(ctx, *e, secretLost, missing)
 			return err
 		})
 		if err != nil {

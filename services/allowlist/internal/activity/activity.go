@@ -1,4 +1,4 @@
-// Package usage counts how the versions of secrets are used for endpoints, and
+// Package activity counts how the versions of secrets are used for endpoints, and
 // remembers what of a partner's did not open.
 //
 // Counting costs a message two atomic additions and no write to the store: a [Meter]
@@ -9,7 +9,7 @@
 //
 // [Failures] are kept in memory only. They hold where a message stopped, its length and
 // its hash: nothing of keys or plaintext.
-package usage
+package activity
 
 import (
 	"sync"

@@ -1,4 +1,4 @@
-package usage_test
+package activity_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/keyward/keyward/pkg/kv/boltkv"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 )
 
 // at is the time of all tests.
@@ -21,20 +21,20 @@ var at = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 
 // A desk is a meter over a real store, with a vault that can be away.
 type desk struct {
-	*usage.Meter
+	*activity.Meter
 
 	path  string
 	store *boltkv.DB
 	away  bool
 	// refused is a workspace whose reports are never taken.
 	refused string
-	sent    map[string][]usage.Total // by the id of the report
+	sent    map[string][]activity.Total // by the id of the report
 	now     time.Time
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{path: filepath.Join(t.TempDir(), "allowlist.db"), sent: make(map[string][]usage.Total), now: at}
+	d := &desk{path: filepath.Join(t.TempDir(), "allowlist.db"), sent: make(map[string][]activity.Total), now: at}
 	d.open(t)
 	t.Cleanup(func() { d.store.Close() })
 	return d
@@ -47,13 +47,13 @@ func (d *desk) open(t *testing.T) {
 		t.Fatalf("open store: %v", err)
 	}
 	d.store = store
-	d.Meter = usage.New(store, d.report, func() time.Time { return d.now })
+	d.Meter = activity.New(store, d.report, func() time.Time { return d.now })
 }
 
-func (d *desk) report(_ context.Context, workspace, id string, uses []usage.Total) error {
+func (d *desk) report(_ context.Context, workspace, id string, uses []activity.Total) error {
 	d.sent[id] = uses
 	if workspace == d.refused {
-		return usage.ErrRefused
+		return activity.ErrRefused
 	}
 	if workspace != "workspaces/w" || d.away {
 		return errors.New("the vault is away")
@@ -61,11 +61,11 @@ func (d *desk) report(_ context.Context, workspace, id string, uses []usage.Tota
 	return nil
 }
 
-func key(endpoint, secret string, version uint32) usage.Key {
-	return usage.Key{Endpoint: endpoint, Secret: "workspaces/w/secrets/" + secret, UID: "uid-" + secret, Version: version}
+func key(endpoint, secret string, version uint32) activity.Key {
+	return activity.Key{Endpoint: endpoint, Secret: "workspaces/w/secrets/" + secret, UID: "uid-" + secret, Version: version}
 }
 
-func (d *desk) totals(t *testing.T, endpoint string) []usage.Total {
+func (d *desk) totals(t *testing.T, endpoint string) []activity.Total {
 	t.Helper()
 	totals, err := d.Totals(t.Context(), endpoint)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestTotalsSurviveARestart(t *testing.T) {
 	d.flush(t)
 	d.now = at.Add(time.Minute)
 	d.Used(key("e", "b", 2))
-	want := []usage.Total{
+	want := []activity.Total{
 		{Key: key("e", "b", 2), Used: 1, Last: at.Add(time.Minute)},
 		{Key: key("e", "a", 1), Used: 2, Failed: 1, Last: at},
 	}
@@ -122,7 +122,7 @@ func TestReportThatWasNotAnsweredIsSentAgainUnderItsID(t *testing.T) {
 		t.Fatalf("the vault was sent %d reports, want 1", len(d.sent))
 	}
 	for _, uses := range d.sent {
-		want := []usage.Total{{Key: key("", "a", 1), Used: 2, Last: at}}
+		want := []activity.Total{{Key: key("", "a", 1), Used: 2, Last: at}}
 		if diff := cmp.Diff(want, uses, cmpopts.EquateApproxTime(0)); diff != "" {
 			t.Errorf("report (-want +got):\n%s", diff)
 		}
@@ -192,19 +192,19 @@ func TestNothingIsLostBetweenCountingAndFlushing(t *testing.T) {
 
 func TestLastFailuresAreRemembered(t *testing.T) {
 	t.Parallel()
-	failures, err := usage.NewFailures()
+	failures, err := activity.NewFailures()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		failures.Add("e", usage.Failure{Stage: "decrypt", Bytes: i})
+		failures.Add("e", activity.Failure{Stage: "decrypt", Bytes: i})
 	}
 	got := failures.Of("e")
 	if len(got) != 16 || got[0].Bytes != 19 || got[15].Bytes != 4 {
 		t.Errorf("Of returns %v, want the last 16, the newest first", got)
 	}
 	for i := range 2000 {
-		failures.Add(fmt.Sprint(i), usage.Failure{})
+		failures.Add(fmt.Sprint(i), activity.Failure{})
 	}
 	if got := failures.Of("e"); len(got) != 0 {
 		t.Error("the memory of failures has no bounds")
@@ -212,7 +212,7 @@ func TestLastFailuresAreRemembered(t *testing.T) {
 }
 
 func BenchmarkUsed(b *testing.B) {
-	meter := usage.New(nil, nil, time.Now)
+	meter := activity.New(nil, nil, time.Now)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -225,9 +225,9 @@ func TestARefusedReportHoldsUpNothingElse(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.refused = "workspaces/bad"
-	d.Used(usage.Key{Endpoint: "e", Secret: "workspaces/bad/secrets/s", UID: "uid", Version: 1})
+	d.Used(activity.Key{Endpoint: "e", Secret: "workspaces/bad/secrets/s", UID: "uid", Version: 1})
 	d.Used(key("e", "s", 1))
-	if err := d.Flush(t.Context()); !errors.Is(err, usage.ErrRefused) {
+	if err := d.Flush(t.Context()); !errors.Is(err, activity.ErrRefused) {
 		t.Errorf("Flush = %v, want ErrRefused", err)
 	}
 	taken := 0

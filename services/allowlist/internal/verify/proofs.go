@@ -23,8 +23,8 @@ const (
 	nonceParameter = "keyward-nonce"
 )
 
-// lookDNS looks for the TXT record. Other records of the name do not matter.
-func (c *Checker) lookDNS(ctx context.Context, s Subject, accepted Period) (Period, error) {
+// checkDNS looks for the TXT record. Other records of the name do not matter.
+func (c *Checker) checkDNS(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	name, ok := dnsName(s)
 	if !ok {
 		return 0, failed(NotFound)
@@ -46,8 +46,8 @@ func (c *Checker) lookDNS(ctx context.Context, s Subject, accepted Period) (Peri
 	})
 }
 
-// lookFile looks for the file.
-func (c *Checker) lookFile(ctx context.Context, s Subject, accepted Period) (Period, error) {
+// checkFile looks for the file.
+func (c *Checker) checkFile(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	body, err := c.get(ctx, c.tokens.fileURL(s))
 	if err != nil {
 		return 0, err
@@ -56,8 +56,8 @@ func (c *Checker) lookFile(ctx context.Context, s Subject, accepted Period) (Per
 	return c.match(accepted, func(p Period) bool { return same(content, c.tokens.file(s, p)) })
 }
 
-// lookWeb asks the URL to answer a nonce that nobody has seen before.
-func (c *Checker) lookWeb(ctx context.Context, s Subject, accepted Period) (Period, error) {
+// checkWeb asks the URL to answer a nonce that nobody has seen before.
+func (c *Checker) checkWeb(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails
 	nonce := hex.EncodeToString(random)

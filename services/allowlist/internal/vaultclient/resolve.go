@@ -1,10 +1,9 @@
-package resolver
+package vaultclient
 
 import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/keyward/keyward/pkg/destination"
@@ -28,7 +27,7 @@ type Want struct {
 	// a message.
 	Purpose string
 	Seal    bool
-	// Fresh asks the vault, whatever is cached.
+	// Fresh asks the vault, whatever is cached, for this want and those resolved with it.
 	Fresh bool
 	// To is where a credential is sent.
 	To destination.Destination
@@ -36,7 +35,7 @@ type Want struct {
 	// any port of an allowed host until the port is reported.
 	AnyPort bool
 	// Grace is for how long versions are welcome that were replaced, next to the current
-	// one. [Vault.ResolveLive] looks at it.
+	// one. [Vault.ResolveAccepted] looks at it.
 	Grace time.Duration
 	// Incoming says that the key is for what came in. Then those versions do without the
 	// current one, if that is disabled or destroyed: what was sent before is as good as it
@@ -88,28 +87,34 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-// resolveEach returns a key or an error for each want.
+// resolveEach returns a key or an error for each want. It asks the cache once for each.
 func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
-	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
-	var calls sync.WaitGroup
+	refs := make([]cache.Ref, len(wants))
 	for i, want := range wants {
-		if kept, ok := v.cache.Kept(want.ref()); ok && !want.Fresh {
-			keys[i], failures[i] = want.take(kept)
+		refs[i] = want.ref()
+	}
+	resolve := v.cache.ResolveAll
+	if slices.ContainsFunc(wants, func(w Want) bool { return w.Fresh }) {
+		resolve = v.cache.Fresh
+	}
+	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
+	for i, got := range resolve(ctx, refs) {
+		if got.Err != nil {
+			failures[i] = translate(ctx, "resolve", got.Err)
 			continue
 		}
-		calls.Go(func() { keys[i], failures[i] = v.resolve(ctx, want) })
+		keys[i], failures[i] = wants[i].take(got.Value)
 	}
-	calls.Wait()
 	return keys, failures
 }
 
-// ResolveLive returns for each want, in their order, its key and behind it those of the
+// ResolveAccepted returns for each want, in their order, its key and behind it those of the
 // versions that its grace welcomes, the one replaced last first: four at most. A version
 // that may no longer be resolved by now is left out, the current one only where the want
 // does without it; anything else that fails is an error, and what did come is zeroed.
-func (v *Vault) ResolveLive(ctx context.Context, wants []Want) ([][]Key, error) {
+func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, error) {
 	keys, failures := v.resolveEach(ctx, wants)
 	all := make([][]Key, len(keys))
 	for i, key := range keys {
@@ -140,7 +145,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 		previous = current.Previous
 	}
 	var keys []Key
-	for _, version := range v.welcome(want, previous) {
+	for _, version := range v.accepted(want, previous) {
 		before := want
 		before.Version, before.VersionUID = version, ""
 		key, err := v.Resolve(ctx, []Want{before})
@@ -159,8 +164,8 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	return keys, nil
 }
 
-// welcome returns those of previous versions that are within the want's grace.
-func (v *Vault) welcome(want Want, previous []Previous) []uint32 {
+// accepted returns those of previous versions that are within the want's grace.
+func (v *Vault) accepted(want Want, previous []Previous) []uint32 {
 	var versions []uint32
 	for _, p := range previous {
 		if v.now().Sub(p.ReplaceTime) < want.Grace {
@@ -173,18 +178,6 @@ func (v *Vault) welcome(want Want, previous []Previous) []uint32 {
 // withdrawn reports whether a version was refused for its own sake.
 func withdrawn(err error) bool {
 	return fault.Is(err, ReasonVersionDisabled) || fault.Is(err, ReasonVersionDestroyed) || fault.Is(err, ReasonVersionNotFound)
-}
-
-func (v *Vault) resolve(ctx context.Context, want Want) (Key, error) {
-	resolve := v.cache.Resolve
-	if want.Fresh {
-		resolve = v.cache.Fresh
-	}
-	got, err := resolve(ctx, want.ref())
-	if err != nil {
-		return Key{}, translate(ctx, "resolve", err)
-	}
-	return want.take(got)
 }
 
 // ref returns what the vault is asked about.

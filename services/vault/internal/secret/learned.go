@@ -13,12 +13,12 @@ import (
 // A Meant is the version that a binder means, with its facts.
 type Meant struct {
 	Version
-	// Told is nil unless the version is an enabled one of a KEY.
-	Told *Told
+	// Learned is nil unless the version is an enabled one of a KEY.
+	Learned *Learned
 }
 
-// Told is what a binder learns of a version's value besides what is kept of it.
-type Told struct {
+// Learned is what a binder learns of a version's value besides what is kept of it.
+type Learned struct {
 	keyform.Facts
 	// LineEnd is whether the value without its final line end would be a key of a usual length.
 	LineEnd bool
@@ -26,7 +26,7 @@ type Told struct {
 
 // examine opens the value of a KEY that is bound, to tell what it is. It adds the fingerprints
 // that an earlier release, which knew fewer spellings of keys, did not store.
-func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (told *Told, err error) {
+func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (learned *Learned, err error) {
 	if sec.Usage != Key || v.State != Enabled {
 		return nil, nil
 	}
@@ -41,22 +41,22 @@ func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (told *Told, err error
 			return
 		}
 		defer plain.Zero()
-		told = tell(plain)
+		learned = learn(plain)
 		prints = s.printsOf(sec, material{plain: plain, public: v.Public, facts: v.Facts})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open version: %w", err)
 	}
-	return told, v.learn(tx, sec, prints.All)
+	return learned, v.learn(tx, sec, prints.All)
 }
 
-// tell returns what a binder learns of a value. Of the forms of symmetric keys only those of usual
+// learn returns what a binder learns of a value. Of the forms of symmetric keys only those of usual
 // lengths are: other lengths are mostly those of passphrases.
-func tell(plain sensitive.Bytes) *Told {
-	told := &Told{Facts: keyform.Look(plain.Reveal()), LineEnd: keyform.LineEnd(plain.Reveal(), lengths()...)}
-	told.Forms = slices.DeleteFunc(told.Forms, func(f keyform.Form) bool { return !slices.Contains(lengths(), f.Bytes) })
-	if told.Public != nil {
-		told.Problem = nil // an earlier release stored several keys, of which the first is used
+func learn(plain sensitive.Bytes) *Learned {
+	learned := &Learned{Facts: keyform.Look(plain.Reveal()), LineEnd: keyform.LineEnd(plain.Reveal(), lengths()...)}
+	learned.Forms = slices.DeleteFunc(learned.Forms, func(f keyform.Form) bool { return !slices.Contains(lengths(), f.Bytes) })
+	if learned.Public != nil {
+		learned.Problem = nil // an earlier release stored several keys, of which the first is used
 	}
-	return told
+	return learned
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
 
 // newStages returns the metric of the partners' messages that did not open or verify. The
@@ -25,38 +25,38 @@ func newStages() *prometheus.CounterVec {
 }
 
 // used counts a message that was protected, or with opened one that was opened or verified.
-func (s *Server) used(l loaded, uses []payload.Use, opened bool) {
-	count := s.uses.Used
+func (p *Processor) used(l loaded, uses []payload.Use, opened bool) {
+	count := p.uses.Used
 	if opened {
-		count = s.uses.Opened
+		count = p.uses.Opened
 	}
 	for _, use := range uses {
 		count(l.keyOf(l.references[use.Reference].Secret, use.Version))
 	}
 	for i, c := range l.credentials {
-		s.uses.Used(l.keyOf(c.Secret, l.keys[len(l.references)+i][0].Version))
+		p.uses.Used(l.keyOf(c.Secret, l.keys[len(l.references)+i][0].Version))
 	}
 }
 
-func (l loaded) keyOf(secret string, version uint32) usage.Key {
-	return usage.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
+func (l loaded) keyOf(secret string, version uint32) activity.Key {
+	return activity.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
 }
 
 // failed counts and remembers a message of the partner that did not open or verify, for
 // the endpoint's owners, and returns the error of the call. Other errors are none of it;
 // nor is a message that may be under a current version which is disabled or destroyed:
 // then that is the answer, whatever else is wrong with it.
-func (s *Server) failed(l loaded, m Message, err error) error {
+func (p *Processor) failed(l loaded, m Message, err error) error {
 	stage := payload.Stage(err)
 	if stage == "" {
-		return s.refused(l, m, err)
+		return p.refused(l, m, err)
 	}
 	if version := l.refused(); version != nil {
 		return version
 	}
-	s.stages.WithLabelValues(stage).Inc()
-	failure := s.failure(m, stage, payload.Cause(err))
-	var last usage.Key
+	p.stages.WithLabelValues(stage).Inc()
+	failure := p.failure(m, stage, payload.Cause(err))
+	var last activity.Key
 	for i, ref := range l.references {
 		if !triedAt(stage, ref) {
 			continue
@@ -67,31 +67,31 @@ func (s *Server) failed(l loaded, m Message, err error) error {
 		}
 	}
 	if len(failure.Versions) > 0 {
-		s.uses.Failed(last)
+		p.uses.Failed(last)
 	}
-	s.failures.Add(l.endpoint.UID, failure)
+	p.failures.Add(l.endpoint.UID, failure)
 	return refused(err)
 }
 
 // refused remembers a key that cannot be used, for the endpoint's owners, and returns the error
 // of the call, which does not say why.
-func (s *Server) refused(l loaded, m Message, err error) error {
+func (p *Processor) refused(l loaded, m Message, err error) error {
 	if fit, ok := payload.Unusable(err); ok {
-		failure := s.failure(m, payload.StageKey, fit.Cause)
+		failure := p.failure(m, payload.StageKey, fit.Cause)
 		for i, ref := range l.references {
 			if ref.Field == fit.Field {
 				failure.Versions = append(failure.Versions, versionName(ref.Secret, l.keys[i][0].Version))
 			}
 		}
-		s.failures.Add(l.endpoint.UID, failure)
+		p.failures.Add(l.endpoint.UID, failure)
 	}
 	return refused(err)
 }
 
 // failure returns what is remembered of a message that stopped, without the versions of keys.
-func (s *Server) failure(m Message, stage, cause string) usage.Failure {
-	return usage.Failure{
-		Time: s.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: cause,
+func (p *Processor) failure(m Message, stage, cause string) activity.Failure {
+	return activity.Failure{
+		Time: p.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: cause,
 	}
 }
 

@@ -1,4 +1,4 @@
-package resolver_test
+package vaultclient_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,7 +19,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // A script is the vault at the far end of the wire: it says what the test has it say.
@@ -121,16 +122,17 @@ func refusal(t *testing.T, code codes.Code, reason string) error {
 // A bench is a cached vault in front of a script.
 type bench struct {
 	*script
-	vault *resolver.Vault
-	log   *servertest.Log
-	ahead atomic.Int64
+	vault   *vaultclient.Vault
+	log     *servertest.Log
+	ahead   atomic.Int64
+	metrics *prometheus.Registry
 	// deleted are the secrets that are told to be gone.
 	deleted chan string
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{script: &script{watches: make(chan *stage)}, log: &servertest.Log{}, deleted: make(chan string, 8)}
+	b := &bench{script: &script{watches: make(chan *stage)}, log: &servertest.Log{}, metrics: prometheus.NewRegistry(), deleted: make(chan string, 8)}
 	b.answers(at(10), "first")
 	lis := bufconn.Listen(1 << 16)
 	server := grpc.NewServer()
@@ -142,7 +144,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.vault, err = resolver.New(conn, resolver.Freshness{
+	b.vault, err = vaultclient.New(conn, vaultclient.Freshness{
+		Metrics:  b.metrics,
 		Logger:   slog.New(slog.NewTextHandler(b.log, nil)),
 		Deleted:  func(secret, uid string) { b.deleted <- secret + "#" + uid },
 		MaxStale: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
@@ -182,7 +185,7 @@ func changed(id string, sequence uint64) *vaultv1.WatchSecretsResponse {
 func nameOf(id string) string { return "workspaces/acme/secrets/" + id }
 
 // watched waits for the watch, and begins it at position 10.
-func (b *bench) watched(t *testing.T) *stage {
+func (b *bench) watched(t testing.TB) *stage {
 	t.Helper()
 	on := b.next(t)
 	if on.request.GetParent() != "workspaces/-" || on.request.GetPosition() != nil {
@@ -193,7 +196,7 @@ func (b *bench) watched(t *testing.T) *stage {
 	return on
 }
 
-func (b *bench) next(t *testing.T) *stage {
+func (b *bench) next(t testing.TB) *stage {
 	t.Helper()
 	select {
 	case on := <-b.watches:
@@ -204,20 +207,20 @@ func (b *bench) next(t *testing.T) *stage {
 	}
 }
 
-func (b *bench) get(t *testing.T, want resolver.Want) string {
+func (b *bench) get(t testing.TB, want vaultclient.Want) string {
 	t.Helper()
-	keys, err := b.vault.Resolve(t.Context(), []resolver.Want{want})
+	keys, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resolver.Zero(keys) // as every caller does
+	defer vaultclient.Zero(keys) // as every caller does
 	return string(keys[0].Value.Reveal())
 }
 
-func want(id string) resolver.Want { return resolver.Want{Secret: nameOf(id), UID: "uid"} }
+func want(id string) vaultclient.Want { return vaultclient.Want{Secret: nameOf(id), UID: "uid"} }
 
 // until polls until the answer is as wanted.
-func (b *bench) until(t *testing.T, w resolver.Want, value string) {
+func (b *bench) until(t testing.TB, w vaultclient.Want, value string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for b.get(t, w) != value {
@@ -228,7 +231,7 @@ func (b *bench) until(t *testing.T, w resolver.Want, value string) {
 }
 
 // kept waits until a want is answered from memory.
-func (b *bench) kept(t *testing.T, w resolver.Want) {
+func (b *bench) kept(t testing.TB, w vaultclient.Want) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {

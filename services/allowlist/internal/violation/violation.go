@@ -1,10 +1,10 @@
-// Package finding puts together what is wrong with a request.
+// Package violation puts together what is wrong with a request.
 //
 // A finding is a violation of a [fault.Error]: the path of a field and what must be there.
 // The packages that look at parts of a request each give a fault with their findings, and
 // name fields as they know them. [Name] names them as the request does, and [Merge] makes
 // one answer of several: who asked learns everything at once.
-package finding
+package violation
 
 import (
 	"maps"

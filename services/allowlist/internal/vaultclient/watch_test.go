@@ -1,4 +1,4 @@
-package resolver_test
+package vaultclient_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/resolver"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
@@ -26,14 +26,14 @@ func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		b.kept(t, want(id))
 	}
-	b.kept(t, resolver.Want{Secret: nameOf("a"), UID: "uid", Version: 1}) // known of the current one
+	b.kept(t, vaultclient.Want{Secret: nameOf("a"), UID: "uid", Version: 1}) // known of the current one
 	b.answers(at(12), "second")
 	on.say <- changed("a", 11)
 	b.until(t, want("a"), "second")
 	if got := b.get(t, want("b")); got != "first" {
 		t.Errorf("an event of another secret makes it %q", got)
 	}
-	if got := b.get(t, resolver.Want{Secret: nameOf("a"), UID: "uid", Version: 1}); got != "second" {
+	if got := b.get(t, vaultclient.Want{Secret: nameOf("a"), UID: "uid", Version: 1}); got != "second" {
 		t.Errorf("an event of the secret leaves %q of its version", got)
 	}
 }
@@ -110,7 +110,7 @@ func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
 		t.Errorf("just before it is too old, %q is served", got)
 	}
 	b.ahead.Store(int64(time.Minute))
-	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")}); !fault.Is(err, resolver.ReasonVaultUnavailable) {
+	if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")}); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 		t.Errorf("Resolve once it is too old = %v, want VAULT_UNAVAILABLE", err)
 	}
 	// A heartbeat that was on its way counts from when it came in.
@@ -119,7 +119,7 @@ func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
 	// meanwhile until its first heartbeat.
 	on := b.next(t)
 	on.say <- &vaultv1.WatchSecretsResponse{Position: on.request.GetPosition()}
-	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a")}); !fault.Is(err, resolver.ReasonVaultUnavailable) {
+	if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")}); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 		t.Errorf("Resolve before a heartbeat = %v, want VAULT_UNAVAILABLE", err)
 	}
 	if !strings.Contains(b.log.String(), "not heard for too long") {
@@ -163,7 +163,7 @@ func TestManyWhoWantTheSameAskOnce(t *testing.T) {
 	leaver, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := b.vault.Resolve(leaver, []resolver.Want{want("a")})
+		_, err := b.vault.Resolve(leaver, []vaultclient.Want{want("a")})
 		left <- err
 	}()
 	<-arrived
@@ -210,11 +210,11 @@ func TestWhatMustNotBeKept(t *testing.T) {
 		})
 		before := b.asked.Load()
 		for range 2 {
-			keys, err := b.vault.Resolve(t.Context(), []resolver.Want{{Secret: nameOf("a"), UID: "uid", Version: answer.version}})
+			keys, err := b.vault.Resolve(t.Context(), []vaultclient.Want{{Secret: nameOf("a"), UID: "uid", Version: answer.version}})
 			if err != nil && keys != nil {
 				t.Errorf("%s: Resolve = %v with keys", name, err)
 			}
-			resolver.Zero(keys)
+			vaultclient.Zero(keys)
 		}
 		if got := b.asked.Load() - before; got != 2 {
 			t.Errorf("%s: the vault was asked %d times for two, want twice", name, got)
@@ -231,26 +231,26 @@ func TestHostOfAKeptCredentialIsCheckedEachTime(t *testing.T) {
 		r.Usage, r.AllowedHosts = vaultv1.Usage_USAGE_CREDENTIAL, []string{"a.example"}
 		return r, nil
 	})
-	to := func(host string, port uint16, anyPort bool) resolver.Want {
+	to := func(host string, port uint16, anyPort bool) vaultclient.Want {
 		w := want("a")
-		w.Usage, w.To, w.AnyPort = resolver.UsageCredential, destination.Destination{Host: host, Port: port}, anyPort
+		w.Usage, w.To, w.AnyPort = vaultclient.UsageCredential, destination.Destination{Host: host, Port: port}, anyPort
 		return w
 	}
 	allowed, key := to("a.example", 443, false), want("a")
 	b.kept(t, allowed)
 	before := b.asked.Load()
-	for what, foreign := range map[string]resolver.Want{
+	for what, foreign := range map[string]vaultclient.Want{
 		"another host": to("b.example", 443, false), "another port": to("a.example", 8443, false),
 		"any port of another host": to("b.example", 8443, true), "nothing": to("", 0, false), "a host without port": to("a.example", 0, false),
 	} {
-		if _, err := b.vault.Resolve(t.Context(), []resolver.Want{foreign}); !fault.Is(err, resolver.ReasonHostNotAllowed) {
+		if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{foreign}); !fault.Is(err, vaultclient.ReasonHostNotAllowed) {
 			t.Errorf("Resolve for %s = %v, want HOST_NOT_ALLOWED", what, err)
 		}
 	}
 	if got := b.get(t, to("a.example", 8443, true)); got != "token" {
 		t.Errorf("Resolve for any port of its host = %q", got)
 	}
-	if _, err := b.vault.Resolve(t.Context(), []resolver.Want{key}); !fault.Is(err, resolver.ReasonUsageNotAllowed) {
+	if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{key}); !fault.Is(err, vaultclient.ReasonUsageNotAllowed) {
 		t.Errorf("Resolve of a credential as a key = %v, want USAGE_NOT_ALLOWED", err)
 	}
 	if got := b.get(t, allowed); got != "token" || b.asked.Load() != before {
@@ -263,7 +263,7 @@ func TestCallersOwnWhatTheyGet(t *testing.T) {
 	b := newBench(t)
 	b.watched(t)
 	b.kept(t, want("a"))
-	first, err := b.vault.Resolve(t.Context(), []resolver.Want{want("a"), want("a")})
+	first, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a"), want("a")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,4 +289,49 @@ func TestSecretThatIsGoneIsTold(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("nothing is told to be gone in time")
 	}
+}
+
+func TestCacheIsAskedOncePerKey(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.watched(t)
+	b.kept(t, want("other")) // the watch has begun
+	wants := []vaultclient.Want{want("a"), want("b")}
+	for _, tt := range []struct {
+		name  string
+		delta map[string]float64
+	}{
+		{name: "when neither key is in memory", delta: map[string]float64{"misses": 2}},
+		{name: "when both keys are in memory", delta: map[string]float64{"hits": 2}},
+	} {
+		before := b.lookups(t)
+		keys, err := b.vault.ResolveAccepted(t.Context(), wants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vaultclient.Zero(keys...)
+		for outcome, after := range b.lookups(t) {
+			if got := after - before[outcome]; got != tt.delta[outcome] {
+				t.Errorf("%s, ResolveAccepted makes %v lookups that are %s, want %v", tt.name, got, outcome, tt.delta[outcome])
+			}
+		}
+	}
+}
+
+// lookups returns how often the cache was asked, by the outcome.
+func (b *bench) lookups(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string]float64)
+	for _, f := range families {
+		for _, outcome := range []string{"hits", "misses"} {
+			if f.GetName() == "keyward_key_cache_"+outcome+"_total" {
+				counts[outcome] = f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+	}
+	return counts
 }

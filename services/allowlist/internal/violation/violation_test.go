@@ -1,4 +1,4 @@
-package finding_test
+package violation_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
@@ -29,7 +29,7 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 		{"a line end", "data\n", "blobs"},
 		{"nothing", "", "blobs"},
 	} {
-		if got := finding.Entry("blobs", tt.key); got != tt.want {
+		if got := violation.Entry("blobs", tt.key); got != tt.want {
 			t.Errorf("%s: Entry = %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -37,10 +37,10 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 
 func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 	t.Parallel()
-	legacy := fault.New(fault.FailedPrecondition, finding.Legacy, "unsafe").With("flags", "ECB").At("a", "must acknowledge")
+	legacy := fault.New(fault.FailedPrecondition, violation.Legacy, "unsafe").With("flags", "ECB").At("a", "must acknowledge")
 	missing := fault.New(fault.NotFound, "SECRET_NOT_FOUND", "none").At("b", "must be there").With("what", "secret")
 	usage := fault.New(fault.FailedPrecondition, "USAGE_NOT_ALLOWED", "usage").At("c", "must be usable").With("what", "usage")
-	malformed, key := fault.Field("d", "is required"), fault.New(fault.InvalidArgument, finding.DirectKey, "key").At("e", "must refer")
+	malformed, key := fault.Field("d", "is required"), fault.New(fault.InvalidArgument, violation.DirectKey, "key").At("e", "must refer")
 	opaque := errors.New("the disk is gone")
 	for _, tt := range []struct {
 		name     string
@@ -49,12 +49,12 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 		fields   string
 		metadata map[string]string
 	}{
-		{"one", []error{nil, legacy}, finding.Legacy, "a", map[string]string{"flags": "ECB"}},
+		{"one", []error{nil, legacy}, violation.Legacy, "a", map[string]string{"flags": "ECB"}},
 		{"two of a rank: the first", []error{legacy, missing, usage}, "SECRET_NOT_FOUND", "abc", map[string]string{"flags": "ECB", "what": "secret"}},
 		{"malformed fields before them", []error{usage, malformed, legacy}, fault.InvalidField, "cda", map[string]string{"flags": "ECB", "what": "usage"}},
-		{"key material before all", []error{malformed, key}, finding.DirectKey, "de", nil},
+		{"key material before all", []error{malformed, key}, violation.DirectKey, "de", nil},
 	} {
-		f, _ := fault.From(finding.Merge(tt.errs...))
+		f, _ := fault.From(violation.Merge(tt.errs...))
 		fields := ""
 		for _, v := range f.Violations {
 			fields += v.Field
@@ -63,10 +63,10 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 			t.Errorf("%s: Merge = %v of %s with %v", tt.name, f.Reason, fields, f.Metadata)
 		}
 	}
-	if err := finding.Merge(nil, nil); err != nil {
+	if err := violation.Merge(nil, nil); err != nil {
 		t.Errorf("Merge of nothing = %v", err)
 	}
-	if err := finding.Merge(malformed, opaque); err != opaque { //nolint:errorlint // it is returned alone
+	if err := violation.Merge(malformed, opaque); err != opaque { //nolint:errorlint // it is returned alone
 		t.Errorf("Merge with what is no fault = %v", err)
 	}
 	if len(legacy.Violations) != 1 || len(missing.Metadata) != 1 {
@@ -76,7 +76,7 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 
 func TestFieldsAreNamedAnewOnceEach(t *testing.T) {
 	t.Parallel()
-	err := finding.Name(fault.Fields(
+	err := violation.Name(fault.Fields(
 		fault.Violation{Field: "a.x", Description: "is required"}, fault.Violation{Field: "b.x", Description: "is required"},
 	), func(field string) string { return strings.TrimLeft(field, "ab.") })
 	f, _ := fault.From(err)
@@ -84,7 +84,7 @@ func TestFieldsAreNamedAnewOnceEach(t *testing.T) {
 		t.Errorf("violations (-want +got):\n%s", diff)
 	}
 	opaque := errors.New("the disk is gone")
-	if got := finding.Name(opaque, strings.ToUpper); !errors.Is(got, opaque) {
+	if got := violation.Name(opaque, strings.ToUpper); !errors.Is(got, opaque) {
 		t.Errorf("Name = %v", got)
 	}
 }

@@ -1,0 +1,83 @@
+package endpoint
+
+import (
+	"context"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// lost returns the secrets because of which an endpoint is off, each once.
+func (e Endpoint) lost(held map[grant]bool) []string {
+	because := func(lost func(Reference) bool) []string {
+		var secrets []string
+		for _, ref := range e.References {
+			if lost(ref) && !slices.Contains(secrets, ref.Secret) {
+				secrets = append(secrets, ref.Secret)
+			}
+		}
+		return secrets
+	}
+	if marked := because(func(ref Reference) bool { return ref.Missing }); len(marked) > 0 {
+		return marked
+	}
+	return because(func(ref Reference) bool { return !held[grant{ref.Secret, ref.UID, e.Operation}] })
+}
+
+// lose is [Registry.Lose] for a comparison, because of one reference.
+func (r *Registry) lose(ctx context.Context, e Endpoint, because Reference) (Repair, error) {
+	now, err := r.switchOff(ctx, e, secretLost, func(ref Reference) bool { return ref.Secret == because.Secret })
+	if err != nil || !now.Lost {
+		return "", err
+	}
+	return SwitchedOff, nil
+}
+
+// A loss is why an endpoint is switched off.
+type loss struct {
+	// state is for people who see the endpoint, reason for the change log.
+	state, reason string
+}
+
+var (
+	secretLost = loss{
+		"a secret that the endpoint refers to is gone, or for another use; save what refers to it again",
+		"a secret that the endpoint refers to is gone",
+	}
+	versionLost = loss{
+		"a version that the endpoint pins is gone, or its number was given to another value, as after a restore of the vault; save the endpoint with a version that is there",
+		"a version that the endpoint pins is gone",
+	}
+)
+
+// Lose switches an endpoint off because a secret that it refers to is gone,
+// unless it was saved with other references since e was read. It returns the
+// endpoint as it is now.
+func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
+	return r.switchOff(ctx, e, secretLost, func(Reference) bool { return false })
+}
+
+// switchOff is Lose for any loss. Missing reports which references are lost, if that is known.
+func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing func(Reference) bool) (Endpoint, error) {
+	defer r.follow(ctx, e.Name)
+	var now Endpoint
+	err := r.kv.Update(ctx, func(tx kv.Tx) error {
+		old, err := read(tx, e.Name)
+		if err != nil {
+			return err
+		}
+		now = old
+		if old.UID != e.UID || old.Operation != e.Operation || old.Lost {
+			return nil
+		}
+		next := old
+		next.Lost, next.State, next.StateReason = true, Inactive, why.state
+		next.References = slices.Clone(old.References)
+		for i, ref := range next.References {
+			next.References[i].Missing = missing(ref)
+		}
+		now, err = r.commit(tx, ActionDeactivated, &old, next, Call{Author: system(why.reason)})
+		return err
+	})
+	return now, err
+}
