@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/memory"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // maxTag is the length of a whole tag.
@@ -154,7 +155,7 @@ func (s suite) newBox(key []byte) (box, error) {
 		defer clear(key)
 	}
 	if len(key) != s.key {
-		return nil, errKeyLength
+		return nil, keys.ErrSize
 	}
 	if s.mode == modeChaCha {
 		aead, err := chacha20poly1305.New(key)

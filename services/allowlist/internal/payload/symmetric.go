@@ -113,7 +113,7 @@ func (s *symmetric) deriveIV(m *message, k *keyed, dst []byte) error {
 			return err
 		}
 		if len(stored) != len(dst) {
-			return s.staticIV.unusable(errKeyLength)
+			return s.staticIV.unusable(keys.ErrSize)
 		}
 		copy(dst, stored)
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX:
@@ -328,7 +328,7 @@ func (e *encrypting) authenticate() error {
 		}
 		defer clear(stored)
 		if len(stored) == 0 {
-			return e.mac.key.unusable(errKeyLength)
+			return e.mac.key.unusable(keys.ErrSize)
 		}
 		key = stored
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 func (s *symmetric) opening(m *message) (opening, error) {
@@ -200,7 +201,7 @@ func (d *decrypting) authentic(found [][]byte, p *parts) ([]keyed, error) {
 	for _, c := range d.m.ring.candidates([]*source{d.mac.key}) {
 		key, err := c.decode(c.Key)
 		if err == nil && len(key) == 0 {
-			err = c.unusable(errKeyLength)
+			err = c.unusable(keys.ErrSize)
 		}
 		if err != nil && !c.previous {
 			return nil, err
