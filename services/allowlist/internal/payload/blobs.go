@@ -4,40 +4,23 @@ import (
 	"bytes"
 	"errors"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // slots is how many kinds of parts there are, and one for the literals.
-const slots = int(allowlistv1.Part_SLOT_PUBLIC_KEY_SHA256) + 1
-
-// The slots by shorter names.
-const (
-	slotLiteral     = allowlistv1.Part_SLOT_UNSPECIFIED
-	slotIV          = allowlistv1.Part_SLOT_IV
-	slotCiphertext  = allowlistv1.Part_SLOT_CIPHERTEXT
-	slotTag         = allowlistv1.Part_SLOT_TAG
-	slotSalt        = allowlistv1.Part_SLOT_SALT
-	slotWrapped     = allowlistv1.Part_SLOT_WRAPPED_KEY
-	slotMAC         = allowlistv1.Part_SLOT_MAC
-	slotAAD         = allowlistv1.Part_SLOT_AAD
-	slotEphemeral   = allowlistv1.Part_SLOT_EPHEMERAL_KEY
-	slotCertificate = allowlistv1.Part_SLOT_CERTIFICATE_SHA256
-	slotPublicKey   = allowlistv1.Part_SLOT_PUBLIC_KEY_SHA256
-)
+const slots = int(describe.SlotPublicKey) + 1
 
 // parts are the pieces of one encrypted value, by slot.
 type parts [slots][]byte
 
-// sizes are the lengths of parts, by slot; unknown where it differs by message.
+// sizes are the lengths of parts, by slot; [describe.Unknown] where it differs by message.
 type sizes [slots]int
-
-const unknown = -1
 
 // A piece is a part of a blob, or a literal.
 type piece struct {
-	slot    allowlistv1.Part_Slot
+	slot    describe.Slot
 	literal []byte
 }
 
@@ -65,37 +48,37 @@ type blobs struct {
 
 // size returns the length of a piece.
 func (p *piece) size(n *sizes) int {
-	if p.slot == slotLiteral {
+	if p.slot == describe.SlotLiteral {
 		return len(p.literal)
 	}
 	return n[p.slot]
 }
 
-// size returns the length of a blob before encoding, or unknown.
+// size returns the length of a blob before encoding, or [describe.Unknown].
 func (b *blob) size(n *sizes) int {
 	total := 0
 	for i := range b.pieces {
 		size := b.pieces[i].size(n)
-		if size == unknown {
-			return unknown
+		if size == describe.Unknown {
+			return describe.Unknown
 		}
 		total += size
 	}
 	return total
 }
 
-// textLen returns the length of the blob's text as it is written, or unknown.
+// textLen returns the length of the blob's text as it is written, or [describe.Unknown].
 func (b *blob) textLen(n *sizes) int {
-	if size := b.size(n); size != unknown {
+	if size := b.size(n); size != describe.Unknown {
 		return b.codec.EncodedLen(size)
 	}
-	return unknown
+	return describe.Unknown
 }
 
-// fixedLen returns the length of the blob's text as it is read, or unknown.
+// fixedLen returns the length of the blob's text as it is read, or [describe.Unknown].
 func (b *blob) fixedLen(n *sizes) int {
 	if !b.codec.FixedLen() {
-		return unknown
+		return describe.Unknown
 	}
 	return b.textLen(n)
 }
@@ -130,7 +113,7 @@ func (p *packer) begin(n *sizes) (ciphertext []byte) {
 	for i := range p.list {
 		for j := range p.list[i].pieces {
 			piece := &p.list[i].pieces[j]
-			if piece.slot == slotCiphertext {
+			if piece.slot == describe.SlotCiphertext {
 				at = total
 			}
 			total += piece.size(n)
@@ -152,9 +135,9 @@ func (p *packer) finish(n *sizes, parts *parts) error {
 		for j := range p.list[i].pieces {
 			piece := &p.list[i].pieces[j]
 			switch piece.slot {
-			case slotLiteral:
+			case describe.SlotLiteral:
 				copy(p.raw[at:], piece.literal)
-			case slotCiphertext:
+			case describe.SlotCiphertext:
 			default:
 				part := parts[piece.slot]
 				if len(part) != n[piece.slot] {
@@ -240,7 +223,7 @@ func (u *unpacker) unpack(found [][]byte, n *sizes, p *parts, spare bool) bool {
 // sealed returns the ciphertext with the tag behind it. If the tag stood elsewhere this
 // overwrites what stands there, so that all other parts are done with by then.
 func (u *unpacker) sealed(p *parts) []byte {
-	ciphertext, tag := p[slotCiphertext], p[slotTag]
+	ciphertext, tag := p[describe.SlotCiphertext], p[describe.SlotTag]
 	n := len(ciphertext)
 	if len(tag) == 0 || cap(ciphertext) > n && &ciphertext[:n+1][n] == &tag[0] {
 		return ciphertext[:n+len(tag)]
@@ -257,7 +240,7 @@ func (b *blob) cut(raw []byte, n *sizes, p *parts) bool {
 			continue
 		}
 		size := b.pieces[i].size(n)
-		if size == unknown {
+		if size == describe.Unknown {
 			return false
 		}
 		rest -= size
@@ -272,7 +255,7 @@ func (b *blob) cut(raw []byte, n *sizes, p *parts) bool {
 		}
 		part := raw[:size]
 		raw = raw[size:]
-		if b.pieces[i].slot == slotLiteral {
+		if b.pieces[i].slot == describe.SlotLiteral {
 			if !bytes.Equal(part, b.pieces[i].literal) {
 				return false
 			}

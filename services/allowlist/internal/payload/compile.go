@@ -1,21 +1,36 @@
 package payload
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// compile checks a configuration and compiles it. If there are findings, the
+// compiled is a configuration that was compiled.
+type compiled struct {
+	pb *allowlistv1.Encryption
+	// request and response describe the directions, and plans are their compiled forms.
+	request, response *describe.Profile
+	plans             [2]*plan
+	purposes          purpose.Set
+	exposed           map[string]bool
+}
+
+// compile checks a configuration and compiles it. If there are violations, the
 // result is not to be used.
-func compile(f *findings, pb *allowlistv1.Encryption) *Config {
-	config := &Config{pb: new(allowlistv1.Encryption), pipelines: [2]*Pipeline{new(Pipeline), new(Pipeline)}}
+func compile(f *violations, pb *allowlistv1.Encryption) *compiled {
+	c := &compiled{pb: new(allowlistv1.Encryption), plans: [2]*plan{new(plan), new(plan)}}
 	if pb == nil {
 		f.add(root, "is required")
-		return config
+		c.request, c.response = describe.Directions(nil)
+		return c
 	}
 	pb = proto.CloneOf(pb)
 	f.known(pb)
@@ -25,40 +40,59 @@ func compile(f *findings, pb *allowlistv1.Encryption) *Config {
 	if pb.GetPreset() != nil {
 		f.add(root+".preset", "must be expanded")
 	}
-	config.pb = pb
+	c.pb = pb
+	c.request, c.response = describe.Directions(pb)
 	f.declared(pb)
-	config.purposes, config.exposed = purposesOf(pb), exposed(pb)
-	f.conflicting = config.purposes.conflicting()
-	defer func() {
-		for _, s := range config.sources() {
-			config.purposed(&s.Reference)
-		}
-	}()
+	c.purposes, c.exposed = purpose.Of(pb), purpose.Exposed(pb)
+	f.conflicting = c.purposes.Conflicting()
 	if pb.GetRequest() == nil {
 		f.add(root+".request", "is required")
-		return config
+		return c
 	}
-	request := f.profile(root+".request", pb.GetRequest(), pb.GetResponse())
-	config.pipelines[Request] = request
-	if (choices{pb.GetRequest()}).idle() && (choices{pb.GetResponse()}).idle() {
+	answer := c.response
+	if pb.GetResponse() == nil {
+		answer = nil
+	}
+	request := f.profile(root+".request", pb.GetRequest(), c.request, answer)
+	c.plans[0] = request
+	if c.request.Idle() && (pb.GetResponse() == nil || c.response.Idle()) {
 		f.add(root, "must encrypt or sign in one direction at least")
 	}
-	if pb.GetResponse() != nil {
-		f.answer(pb.GetRequest(), pb.GetResponse())
-		config.pipelines[Response] = f.profile(root+".response", pb.GetResponse(), nil)
-		return config
+	if answer != nil {
+		f.answer(c.request, c.response)
+		c.plans[1] = f.profile(root+".response", pb.GetResponse(), c.response, nil)
+	} else {
+		mirror := *request
+		mirror.signer, mirror.oracle = nil, safety.Oracle(c.response)
+		c.plans[1] = mirror.finish()
 	}
-	mirror := *request
-	mirror.signer = nil
-	unsigned := proto.CloneOf(pb.GetRequest())
-	unsigned.Signing = nil
-	mirror.oracle = choices{unsigned}.oracle()
-	config.pipelines[Response] = mirror.finish()
-	return config
+	for _, p := range c.plans {
+		for _, needs := range [][]need{p.toEncrypt, p.toDecrypt} {
+			for _, n := range needs {
+				c.purposed(&n.source.Reference)
+			}
+		}
+	}
+	return c
 }
 
+// purposed says of a reference what its secret is used for in the configuration.
+func (c *compiled) purposed(ref *Reference) {
+	if ref.Usage != KeyUsage {
+		return
+	}
+	if c.exposed[ref.Secret] {
+		ref.Usage = ExposedKeyUsage
+		return
+	}
+	ref.Purpose = c.purposes[ref.Secret]
+}
+
+// maxGrace is for how long after a rotation the version before may be good.
+const maxGrace = 30 * 24 * time.Hour
+
 // grace checks for how long previous versions are good.
-func (f *findings) grace(pb *allowlistv1.Encryption) {
+func (f *violations) grace(pb *allowlistv1.Encryption) {
 	grace := pb.GetRotationGrace()
 	if grace != nil && (!grace.IsValid() || grace.AsDuration() < 0 || grace.AsDuration() > maxGrace) {
 		f.add(root+".rotation_grace", "must be from 0 to 30 days")
@@ -67,30 +101,30 @@ func (f *findings) grace(pb *allowlistv1.Encryption) {
 
 // answer checks that the message a response answers has what the response needs of it:
 // one key of the right length.
-func (f *findings) answer(request, response *allowlistv1.Profile) {
-	if response.GetCipher().GetExchangeKey() == nil {
+func (f *violations) answer(request, response *describe.Profile) {
+	if response.Cipher == nil || response.Cipher.Key != describe.KeyExchanged {
 		return
 	}
-	field, asked := root+".response.cipher.exchange_key", choices{request}
+	field, asked, answer := root+".response.cipher.exchange_key", request.Cipher, response.Cipher
 	switch {
-	case request.GetCipher().GetSessionKey() == nil && request.GetCipher().GetEcdh() == nil:
+	case asked == nil || asked.Key != describe.KeySession && asked.Key != describe.KeyAgreed:
 		f.add(field, "must answer a request with a session key or an agreed key")
-	case !asked.single():
+	case !request.Single():
 		f.add(field, "must answer a request with one selected value")
-	case symmetric.SuiteOf(request.GetCipher()).Key != symmetric.SuiteOf(response.GetCipher()).Key:
+	case asked.Suite.Key != answer.Suite.Key:
 		f.add(field, "must answer a request whose key has the length of the response's")
-	case response.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_PEER_FLIPPED &&
-		symmetric.SuiteOf(request.GetCipher()).IV != symmetric.SuiteOf(response.GetCipher()).IV:
+	case answer.IV.Source == allowlistv1.Iv_SOURCE_PEER_FLIPPED && asked.Suite.IV != answer.Suite.IV:
 		f.add(root+".response.cipher.iv.bytes", "must be the length of the request's IV")
 	}
 }
 
 // A profile is compiled piece by piece.
 type profile struct {
-	*findings
-	choices
+	*violations
+	*describe.Profile
+	pb        *allowlistv1.Profile
 	path      string
-	pipeline  *Pipeline
+	plan      *plan
 	selection selection.Selection
 	// response says that it is of the direction that answers, and answered that the
 	// answer to it needs its key.
@@ -99,80 +133,74 @@ type profile struct {
 	taken map[string]bool
 }
 
-// profile checks and compiles the profile of one direction; answer is the profile of
-// what answers it, if there is one of its own.
-func (f *findings) profile(path string, pb, answer *allowlistv1.Profile) *Pipeline {
+// profile checks and compiles the profile of one direction; answer describes what answers it,
+// if there is a profile of its own.
+func (f *violations) profile(path string, pb *allowlistv1.Profile, described, answer *describe.Profile) *plan {
 	c := &profile{
-		findings: f, choices: choices{pb}, path: path, pipeline: &Pipeline{acknowledged: f.legacy(path, pb)},
-		response: path == root+".response", answered: answer.GetCipher().GetExchangeKey() != nil,
+		violations: f, Profile: described, pb: pb, path: path, plan: &plan{acknowledged: f.legacy(path, pb)},
+		response: path == root+".response",
+		answered: answer != nil && answer.Cipher != nil && answer.Cipher.Key == describe.KeyExchanged,
 	}
-	c.pipeline.selection = c.selected(path + ".selection")
+	c.plan.selection = c.selected(path + ".selection")
 	switch {
-	case c.plain():
+	case c.Kind == describe.KindPlain:
 		c.nothingBeside()
-	case Protects(pb):
-		c.pipeline.nested = c.nestedJWS(path+".nested_jws", pb.GetNestedJws())
+	case describe.Protects(pb):
+		c.plan.nested = c.nestedJWS(path + ".nested_jws")
 		c.kind()
-		c.pipeline.needsExchange = pb.GetCipher().GetExchangeKey() != nil
+		c.plan.needsExchange = c.Cipher != nil && c.Cipher.Key == describe.KeyExchanged
 	case pb.GetSelection() != nil:
 		f.add(path+".selection", "must be unset where nothing is done to what is selected")
-	case pb.GetSigning() == nil:
+	case c.Signing == nil:
 		f.add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them; plain if it is not encrypted on purpose")
 	}
-	if pb.GetSigning() != nil {
-		c.pipeline.signer = c.signing(path+".signing", pb.GetSigning())
+	if c.Signing != nil {
+		c.plan.signer = c.signing(path + ".signing")
 	}
-	c.pipeline.oracle, c.pipeline.oneStage = c.oracle(), c.unauthenticated()
-	return c.pipeline.finish()
-}
-
-// Protects reports whether a profile does anything to bodies, as opposed to signing them or
-// leaving them plain.
-func Protects(p *allowlistv1.Profile) bool {
-	return !choices{p}.plain() && (p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil)
+	c.plan.oracle, c.plan.oneStage = safety.Oracle(c.Profile), safety.Unauthenticated(c.Profile)
+	return c.plan.finish()
 }
 
 // nothingBeside refuses what would be done to the bodies of a plain direction.
 func (c *profile) nothingBeside() {
 	const unset = "must be unset beside plain, which leaves the body as it is"
-	if c.GetSelection() != nil {
+	if c.pb.GetSelection() != nil {
 		c.add(c.path+".selection", unset)
 	}
-	if c.GetEnvelope() != nil {
+	if c.pb.GetEnvelope() != nil {
 		c.add(c.path+".envelope", unset)
 	}
-	if c.GetNestedJws() != nil {
+	if c.pb.GetNestedJws() != nil {
 		c.add(c.path+".nested_jws", unset+": sign the message with signing")
 	}
 }
 
 // kind checks and compiles what is done to the selected values, with its envelope.
 func (c *profile) kind() {
-	p := c.pipeline
 	var parts *blobs
-	switch kind := c.GetKind().(type) {
-	case *allowlistv1.Profile_Cipher:
-		s := c.cipher(c.path+".cipher", kind.Cipher)
-		s.layout = c.blobs(c.cipherSlots(s))
-		if kind.Cipher.GetMac() != nil {
-			s.mac = c.mac(c.path+".cipher.mac", kind.Cipher.GetMac(), s.layout)
+	switch c.Kind {
+	case describe.KindCipher:
+		s := c.cipher(c.path + ".cipher")
+		s.layout = c.blobs()
+		if c.Cipher.MAC != nil {
+			c.mac(c.path+".cipher.mac", s)
 		}
-		p.kind, parts = s, s.layout
-	case *allowlistv1.Profile_RsaDirect:
-		r := c.rsaDirect(c.path+".rsa_direct", kind.RsaDirect)
-		parts = c.blobs(slotRules{slotCiphertext: required, slotCertificate: optional, slotPublicKey: optional}.sized(nil))
-		r.certificate = parts.has[slotCertificate]
-		p.kind = &coded{blobs: parts, begin: r}
-	case *allowlistv1.Profile_Jose:
-		p.kind = c.jose(c.path+".jose", kind.Jose)
+		c.plan.kind, parts = s, s.layout
+	case describe.KindRSA:
+		r := c.rsaDirect(c.path + ".rsa_direct")
+		parts = c.blobs()
+		r.certificate = parts.has[describe.SlotCertificate]
+		c.plan.kind = &coded{blobs: parts, begin: r}
+	case describe.KindJWE:
+		c.plan.kind = c.jose(c.path + ".jose")
 		return
-	case *allowlistv1.Profile_Pgp:
-		g := c.pgp(c.path+".pgp", kind.Pgp)
-		parts = c.blobs(slotRules{slotCiphertext: required}.sized(nil))
-		p.kind = &coded{blobs: parts, begin: g}
+	case describe.KindPGP:
+		g := c.pgp()
+		parts = c.blobs()
+		c.plan.kind = &coded{blobs: parts, begin: g}
 	default:
-		parts = c.blobs(slotRules{slotCiphertext: required}.sized(nil))
-		p.kind = &coded{blobs: parts, begin: plain{}}
+		parts = c.blobs()
+		c.plan.kind = &coded{blobs: parts, begin: plain{}}
 	}
 	c.envelope(parts)
 }
@@ -180,8 +208,8 @@ func (c *profile) kind() {
 // selected compiles the selection.
 func (c *profile) selected(field string) selection.Selection {
 	var made selection.Selection
-	var wrong []selection.Finding
-	pb := c.GetSelection()
+	var wrong []selection.Violation
+	pb := c.pb.GetSelection()
 	switch part := pb.GetPart().(type) {
 	case *allowlistv1.Selection_Fields:
 		field += ".fields"
@@ -191,7 +219,7 @@ func (c *profile) selected(field string) selection.Selection {
 		})
 	case *allowlistv1.Selection_Object:
 		field += ".object"
-		made, wrong = selection.NewObject(part.Object.GetPath(), c.form() == formJSON)
+		made, wrong = selection.NewObject(part.Object.GetPath(), c.Envelope.JSON)
 	case *allowlistv1.Selection_Form:
 		field += ".form"
 		made, wrong = selection.NewForm(selection.FormConfig{
@@ -202,11 +230,11 @@ func (c *profile) selected(field string) selection.Selection {
 		if pb != nil && pb.GetWholeBody() == nil {
 			c.add(field, "must be whole_body, fields, object or form")
 		}
-		c.pipeline.whole = true
+		c.plan.whole = true
 		return selection.Whole()
 	}
-	for _, finding := range wrong {
-		c.add(field+"."+finding.Field, finding.Text)
+	for _, v := range wrong {
+		c.add(field+"."+v.Field, v.Text)
 	}
 	c.selection = made
 	return made
@@ -216,7 +244,7 @@ func (c *profile) selected(field string) selection.Selection {
 func (c *profile) suffix(field, text string, n int) *suffix {
 	path, ok := jsonbytes.ParsePath(text)
 	switch {
-	case c.GetSelection().GetFields() == nil && c.GetSelection().GetObject() == nil:
+	case c.pb.GetSelection().GetFields() == nil && c.pb.GetSelection().GetObject() == nil:
 		c.add(field, "must be unset unless fields or an object are selected")
 	case !ok || !path.Exact():
 		c.add(field, "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]")

@@ -2,10 +2,12 @@ package payload
 
 import (
 	"crypto"
-	"fmt"
+	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
@@ -27,83 +29,92 @@ const (
 	maxSaltBytes = 64
 )
 
-// sources returns the sources of a list of references, which must be 1-4, or exactly 1.
-func (f *findings) sources(field string, refs []*allowlistv1.SecretRef, one bool) []*source {
+// sources returns the sources of a list of keys, which must be 1-4, or exactly 1.
+func (c *profile) sources(list string, one bool) []*source {
+	field, keys := c.path+"."+list, c.List(list)
 	switch {
-	case len(refs) == 0 || len(refs) > maxKeys:
-		f.add(field, oneToFour)
-	case one && len(refs) > 1:
-		f.add(field, exactlyOne)
+	case len(keys) == 0 || len(keys) > maxKeys:
+		c.add(field, oneToFour)
+	case one && len(keys) > 1:
+		c.add(field, exactlyOne)
 	}
-	made := make([]*source, max(1, len(refs))) // at least one, so that the rest can be looked at
+	made := make([]*source, max(1, len(keys))) // at least one, so that the rest can be looked at
 	made[0] = new(source)
-	for i, ref := range refs {
-		made[i] = newSource(fmt.Sprintf("%s[%d]", field, i), ref)
+	for i, key := range keys {
+		made[i] = newSource(key)
 	}
 	return made
 }
 
-// cipher checks and compiles a cipher, without its blobs.
-func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetricCipher {
-	s := &symmetricCipher{
-		suite: symmetric.SuiteOf(pb), iv: pb.GetIv().GetSource(), answered: c.answered, bare: c.bare(),
-		secretScope: c.drawnKey(), saltScope: c.partScope(slotSalt), ivScope: c.partScope(slotIV),
+// source returns the source of a key that stands alone; nil: there is none.
+func (c *profile) source(field string) *source {
+	key, ok := c.Profile.Key(field)
+	if !ok {
+		return nil
 	}
+	return newSource(key)
+}
+
+// cipher checks and compiles a cipher, without its blobs.
+func (c *profile) cipher(path string) *symmetricCipher {
+	d := c.Cipher
+	s := &symmetricCipher{
+		suite: d.Suite, iv: d.IV.Source, answered: c.answered, bare: c.Bare(),
+		secretScope: c.GeneratedKey(), saltScope: c.PartScope(describe.SlotSalt), ivScope: c.PartScope(describe.SlotIV),
+	}
+	s.suite.IV = d.IV.Bytes
 	if s.suite.Mode == symmetric.ModeNone {
 		c.add(path+".algorithm", mustBeKnown)
 	}
-	c.shape(path, pb, s.suite)
-	c.key(path, pb, s)
-	c.iv(path+".iv", pb, s)
-	c.aad(path+".aad", pb, s)
-	s.randomBits = RandomBits(c.Profile)
+	c.padding(path, d)
+	c.key(path, s)
+	c.iv(path+".iv", s)
+	c.aad(path+".aad", s)
+	s.randomBits = safety.RandomBits(c.Profile)
 	s.counted = counted(s.supply.sources(), s.randomBits)
-	if s.suite.AEAD() && pb.GetMac() != nil {
+	if s.suite.AEAD() && d.MAC != nil {
 		c.add(path+".mac", "must be unset for a mode that authenticates")
 	}
 	return s
 }
 
-// shape checks padding and tag.
-func (c *profile) shape(path string, pb *allowlistv1.Cipher, s symmetric.Suite) {
-	if !s.Blocks() && pb.GetPadding() != allowlistv1.Cipher_PADDING_UNSPECIFIED {
+// padding checks padding and tag.
+func (c *profile) padding(path string, d *describe.Cipher) {
+	if !d.Suite.Blocks() && c.pb.GetCipher().GetPadding() != allowlistv1.Cipher_PADDING_UNSPECIFIED {
 		c.add(path+".padding", "must be unset but for CBC and ECB")
 	}
-	switch tag := pb.GetTagBytes(); {
+	switch tag := d.TagBytes; {
 	case tag == 0:
-	case s.Mode != symmetric.ModeGCM:
+	case d.Suite.Mode != symmetric.ModeGCM:
 		c.add(path+".tag_bytes", "must be unset but for GCM")
 	case tag < 12 || tag > symmetric.MaxTag:
 		c.add(path+".tag_bytes", "must be from 12 to 16")
-	case tag < symmetric.MaxTag && s.IV != 12:
+	case tag < symmetric.MaxTag && d.Suite.IV != 12:
 		c.add(path+".tag_bytes", "must be 16 with an IV of 16 bytes")
 	}
 }
 
 // key checks and compiles where the cipher's key comes from.
-func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetricCipher) {
+func (c *profile) key(path string, s *symmetricCipher) {
 	s.supply, s.keyBytes = &sharedKey{keys: []*source{new(source)}}, s.suite.Key
-	switch key := pb.GetKey().(type) {
-	case *allowlistv1.Cipher_SharedKey:
-		path += ".shared_key"
-		s.supply = &sharedKey{keys: c.sources(path+".keys", key.SharedKey.GetKeys(), !c.authenticated())}
-		c.derived(path+".derivation", key.SharedKey.GetDerivation(), s)
-		if s.derivation == nil {
-			shaped(s.supply.sources(), shape{symmetric: true, bytes: s.suite.KeyLengths()})
-		}
-	case *allowlistv1.Cipher_SessionKey:
-		path += ".session_key"
-		c.derived(path+".derivation", key.SessionKey.GetDerivation(), s)
-		s.supply = c.session(path, key.SessionKey, s.suite.Key)
-	case *allowlistv1.Cipher_Ecdh:
+	if d := c.Cipher.Derivation; d != nil {
+		s.keyBytes, s.derivation = d.KeyBytes, c.derivation(d)
+	}
+	switch c.Cipher.Key {
+	case describe.KeyShared:
+		s.supply = &sharedKey{keys: c.sources("cipher.shared_key.keys", !c.Authenticated())}
+	case describe.KeySession:
+		s.supply = c.session(path + ".session_key")
+	case describe.KeyAgreed:
 		path += ".ecdh"
-		curve, pair := c.curve(path+".curve", key.Ecdh.GetCurve())
-		s.supply = &agreed{curve: curve, keys: shaped(c.sources(path+".keys", key.Ecdh.GetKeys(), !c.authenticated()), shape{pairs: []string{pair}})}
-		if key.Ecdh.GetDerivation() == nil {
+		if c.pb.GetCipher().GetEcdh().GetCurve() == allowlistv1.Ecdh_CURVE_UNSPECIFIED {
+			c.add(path+".curve", "must be a known curve")
+		}
+		s.supply = &agreed{curve: c.Cipher.Curve, keys: c.sources("cipher.ecdh.keys", !c.Authenticated())}
+		if c.Cipher.Derivation == nil {
 			c.add(path+".derivation", isRequired)
 		}
-		c.derived(path+".derivation", key.Ecdh.GetDerivation(), s)
-	case *allowlistv1.Cipher_ExchangeKey:
+	case describe.KeyExchanged:
 		s.supply = exchanged{}
 		if !c.response {
 			c.add(path+".exchange_key", "must be in a response")
@@ -113,177 +124,72 @@ func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetricCipher) {
 	}
 }
 
-// curve returns a curve, and the algorithm of its keys.
-func (c *profile) curve(field string, curve allowlistv1.Ecdh_Curve) (made keys.Curve, pair string) {
-	switch curve {
-	case allowlistv1.Ecdh_CURVE_X25519:
-	case allowlistv1.Ecdh_CURVE_P256:
-		return keys.P256, "EC-P256"
-	default:
-		c.add(field, "must be a known curve")
-	}
-	return keys.X25519, "X25519"
-}
-
-// derived checks and compiles how the cipher's key is derived.
-func (c *profile) derived(field string, pb *allowlistv1.Derivation, s *symmetricCipher) {
-	if pb == nil {
-		return
-	}
-	n := s.suite.Key
-	d := derivationOf(pb)
-	if d.Function == keys.Digest && s.suite.TripleDES {
-		// A digest of 16 bytes is a key of two of Triple DES's three.
-		if _, wrong := d.Check(16); wrong == "" {
-			n = 16
-		}
-	}
-	s.keyBytes = n
-	if s.iv == allowlistv1.Iv_SOURCE_DERIVED {
-		n += s.suite.IV
-	}
-	s.derivation = c.derivation(field, pb, n)
-}
-
-// derivation checks and compiles a derivation of n bytes.
-func (c *profile) derivation(field string, pb *allowlistv1.Derivation, n int) *deriver {
-	d := newDeriver(derivationOf(pb))
-	name := "digest"
-	slow := false
-	switch pb.GetFunction().(type) {
-	case *allowlistv1.Derivation_EvpBytesToKey:
-		name = "evp_bytes_to_key"
-	case *allowlistv1.Derivation_Pbkdf2:
-		name, slow = "pbkdf2", true
-	case *allowlistv1.Derivation_Scrypt:
-		name, slow = "scrypt", true
-	case *allowlistv1.Derivation_Hkdf:
-		name = "hkdf"
-	case nil:
+// derivation checks and compiles a derivation.
+func (c *profile) derivation(d *describe.Derivation) *deriver {
+	made, field := newDeriver(d.Derivation), root+"."+d.Field
+	made.sent = d.SentSalt
+	name := map[keys.Function]string{
+		keys.Digest: "digest", keys.EVPBytesToKey: "evp_bytes_to_key", keys.PBKDF2: "pbkdf2", keys.Scrypt: "scrypt", keys.HKDF: "hkdf",
+	}[d.Function]
+	if name == "" {
 		c.add(field, "must have a function")
-		return d
+		return made
 	}
-	if parameter, wrong := d.Check(n); wrong != "" {
+	if parameter, wrong := d.Check(d.Bytes); wrong != "" {
 		at := field + "." + name
 		if parameter != "function" {
 			at += "." + parameter
 		}
 		c.add(at, wrong)
 	}
-	switch salt := pb.GetSalt(); {
-	case salt == nil && slow:
+	switch {
+	case !d.Salted && (d.Function == keys.PBKDF2 || d.Function == keys.Scrypt):
 		c.add(field+".salt", isRequired)
-	case salt == nil:
+	case !d.Salted:
 	case d.Function == keys.Digest:
 		c.add(field+".salt", "must be unset for a digest")
-	case salt.GetSecret() != nil:
-		d.salt = newSource(field+".salt.secret", salt.GetSecret())
-	default:
-		if n := salt.GetSentBytes(); n < minSaltBytes || n > maxSaltBytes {
-			c.add(field+".salt.sent_bytes", "must be from 8 to 64")
-		}
-		d.sent = int(salt.GetSentBytes())
+	case d.SecretSalt:
+		made.salt = c.source(strings.TrimPrefix(d.Field, c.Path+".") + ".salt.secret")
+	case d.SentSalt < minSaltBytes || d.SentSalt > maxSaltBytes:
+		c.add(field+".salt.sent_bytes", "must be from 8 to 64")
 	}
-	return d
+	return made
 }
 
-// derivationOf returns the options of a derivation.
-func derivationOf(pb *allowlistv1.Derivation) keys.Derivation {
-	switch function := pb.GetFunction().(type) {
-	case *allowlistv1.Derivation_Digest:
-		encodings := map[allowlistv1.Encoding]keys.Encoding{
-			allowlistv1.Encoding_ENCODING_HEX: keys.EncodeHex, allowlistv1.Encoding_ENCODING_HEX_UPPER: keys.EncodeHexUpper,
-			allowlistv1.Encoding_ENCODING_BASE64: keys.EncodeBase64, allowlistv1.Encoding_ENCODING_BASE64URL: keys.EncodeBase64URL,
-			// No key is longer than a line.
-			allowlistv1.Encoding_ENCODING_BASE64_MIME: keys.EncodeBase64,
-		}
-		return keys.Derivation{
-			Function: keys.Digest, Hash: hashOf(function.Digest.GetHash(), 0),
-			Encoding: encodings[function.Digest.GetEncoding()], Take: int(function.Digest.GetTake()),
-		}
-	case *allowlistv1.Derivation_EvpBytesToKey:
-		return keys.Derivation{
-			Function: keys.EVPBytesToKey, Hash: hashOf(function.EvpBytesToKey.GetHash(), 0),
-			Iterations: int(max(1, function.EvpBytesToKey.GetIterations())),
-		}
-	case *allowlistv1.Derivation_Pbkdf2:
-		return keys.Derivation{
-			Function: keys.PBKDF2, Hash: hashOf(function.Pbkdf2.GetHash(), crypto.SHA256),
-			Iterations: int(function.Pbkdf2.GetIterations()),
-		}
-	case *allowlistv1.Derivation_Scrypt:
-		r, p := function.Scrypt.GetR(), function.Scrypt.GetP()
-		if r == 0 {
-			r = 8
-		}
-		return keys.Derivation{Function: keys.Scrypt, N: int(function.Scrypt.GetN()), R: int(r), P: int(max(1, p))}
-	case *allowlistv1.Derivation_Hkdf:
-		return keys.Derivation{Function: keys.HKDF, Hash: hashOf(function.Hkdf.GetHash(), crypto.SHA256), Info: function.Hkdf.GetInfo()}
-	default:
-		return keys.Derivation{}
-	}
-}
-
-// hashOf returns a hash function; unset is the one given.
-func hashOf(pb allowlistv1.Hash, unset crypto.Hash) crypto.Hash {
-	switch pb {
-	case allowlistv1.Hash_HASH_MD5:
-		return crypto.MD5
-	case allowlistv1.Hash_HASH_SHA1:
-		return crypto.SHA1
-	case allowlistv1.Hash_HASH_SHA256:
-		return crypto.SHA256
-	case allowlistv1.Hash_HASH_SHA384:
-		return crypto.SHA384
-	case allowlistv1.Hash_HASH_SHA512:
-		return crypto.SHA512
-	default:
-		return unset
-	}
-}
-
-// session checks and compiles a session key for a cipher whose key has n bytes.
-func (c *profile) session(path string, pb *allowlistv1.SessionKey, n int) *session {
-	s := &session{bytes: n}
-	switch bytes := int(pb.GetBytes()); {
-	case bytes == 0 || bytes == n:
-	case pb.GetDerivation() == nil:
+// session checks and compiles a session key.
+func (c *profile) session(path string) *session {
+	d := c.Cipher.Session
+	s := &session{form: d.Form, bytes: c.Cipher.Suite.Key}
+	switch {
+	case d.Bytes == s.bytes:
+	case c.Cipher.Derivation == nil:
 		c.add(path+".bytes", "must be unset without a derivation")
-	case bytes < minSession || bytes > maxSession:
+	case d.Bytes < minSession || d.Bytes > maxSession:
 		c.add(path+".bytes", "must be from 16 to 64")
 	default:
-		s.bytes = bytes
+		s.bytes = d.Bytes
 	}
-	switch pb.GetForm() {
-	case allowlistv1.SessionKey_FORM_ALPHANUMERIC:
-		s.form = formAlphanumeric
-	case allowlistv1.SessionKey_FORM_BASE64:
-		s.form = formBase64
-	case allowlistv1.SessionKey_FORM_HEX:
-		s.form = formHex
-	}
-	one, of := false, anyRSA()
-	switch wrap := pb.GetWrap().(type) {
-	case *allowlistv1.SessionKey_RsaOaep:
-		s.wrap = rsaWrap{oaep: c.oaep(path+".rsa_oaep", wrap.RsaOaep)}
-	case *allowlistv1.SessionKey_RsaPkcs1V15:
-		s.wrap, one = rsaWrap{}, true
-	case *allowlistv1.SessionKey_AesKw:
-		s.wrap, of = aesWrap{}, shape{symmetric: true, bytes: []int{16, 24, 32}}
-		if s.form.wrappedLen(s.bytes)%8 != 0 {
+	switch d.Wrap {
+	case describe.WrapOAEP:
+		c.oaep(path+".rsa_oaep", d.OAEP)
+		s.wrap = rsaWrap{oaep: d.OAEP}
+	case describe.WrapPKCS1v15:
+		s.wrap = rsaWrap{}
+	case describe.WrapAES:
+		s.wrap = aesWrap{}
+		if s.form.WrappedLen(s.bytes)%8 != 0 {
 			c.add(path+".form", "must make the key a multiple of 8 bytes for AES Key Wrap")
 		}
 	default:
 		s.wrap = rsaWrap{}
 		c.add(path, "must be wrapped: rsa_oaep, rsa_pkcs1_v15 or aes_kw")
 	}
-	s.keys = shaped(c.sources(path+".keys", pb.GetKeys(), one), of)
+	s.keys = c.sources("cipher.session_key.keys", d.Wrap == describe.WrapPKCS1v15)
 	return s
 }
 
-// oaep checks and compiles the options of RSAES-OAEP.
-func (c *profile) oaep(path string, pb *allowlistv1.RsaOaep) *keys.OAEP {
-	o := &keys.OAEP{Hash: hashOf(pb.GetHash(), crypto.SHA256), MGF1: hashOf(pb.GetMgf1Hash(), 0), Label: pb.GetLabel()}
+// oaep checks the options of RSAES-OAEP.
+func (c *profile) oaep(path string, o *keys.OAEP) {
 	if o.Hash == crypto.MD5 {
 		c.add(path+".hash", mustBeHash)
 	}
@@ -293,19 +199,15 @@ func (c *profile) oaep(path string, pb *allowlistv1.RsaOaep) *keys.OAEP {
 	if len(o.Label) > 256 {
 		c.add(path+".label", "must have at most 256 bytes")
 	}
-	return o
 }
 
 // rsaDirect checks and compiles RSA over the bytes themselves.
-func (c *profile) rsaDirect(path string, pb *allowlistv1.RsaDirect) *rsaDirect {
-	r := new(rsaDirect)
-	switch padding := pb.GetPadding().(type) {
-	case *allowlistv1.RsaDirect_Oaep:
-		r.wrap.oaep = c.oaep(path+".oaep", padding.Oaep)
-	case *allowlistv1.RsaDirect_Pkcs1V15:
-	default:
+func (c *profile) rsaDirect(path string) *rsaDirect {
+	switch d := c.RSA; {
+	case d.OAEP != nil:
+		c.oaep(path+".oaep", d.OAEP)
+	case !d.PKCS1v15:
 		c.add(path, "must have a padding: oaep or pkcs1_v15")
 	}
-	r.keys = shaped(c.sources(path+".keys", pb.GetKeys(), pb.GetPkcs1V15() != nil), anyRSA())
-	return r
+	return &rsaDirect{wrap: rsaWrap{oaep: c.RSA.OAEP}, keys: c.sources("rsa_direct.keys", c.RSA.PKCS1v15)}
 }

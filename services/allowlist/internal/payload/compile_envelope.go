@@ -9,6 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -18,39 +19,23 @@ const (
 	maxHeaderBytes = 256
 )
 
-// A bodyForm is what an envelope is written into.
-type bodyForm int
-
-const (
-	formText bodyForm = iota
-	formJSON
-)
-
-// form returns what the envelope is written into.
-func (c choices) form() bodyForm {
-	if _, ok := c.GetEnvelope().GetBody().(*allowlistv1.Envelope_Json); ok {
-		return formJSON
-	}
-	return formText
-}
-
 // envelope checks and compiles the envelope around blobs.
 func (c *profile) envelope(b *blobs) {
 	holes := make([]template.Hole, len(b.list))
 	for i := range b.list {
 		holes[i] = template.Hole{
-			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].fixedLen(&b.sizes) != unknown,
+			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].fixedLen(&b.sizes) != describe.Unknown,
 		}
 	}
-	e, wrong := c.templates(holes, "${"+defaultBlob+"}")
-	if len(wrong) > 0 && b.sizes[slotWrapped] == unknown && b.has[slotWrapped] {
+	e, wrong := c.templates(holes)
+	if len(wrong) > 0 && b.sizes[describe.SlotWrapped] == describe.Unknown && b.has[describe.SlotWrapped] {
 		// The texts may be told apart once the length of the wrapped key is known.
 		n := b.sizes
-		n[slotWrapped] = 0
+		n[describe.SlotWrapped] = 0
 		for i := range b.list {
-			holes[i].Fixed = b.list[i].fixedLen(&n) != unknown
+			holes[i].Fixed = b.list[i].fixedLen(&n) != describe.Unknown
 		}
-		e, wrong = c.templates(holes, "${"+defaultBlob+"}")
+		e, wrong = c.templates(holes)
 		b.cuts = true
 	}
 	c.found(wrong)
@@ -60,41 +45,36 @@ func (c *profile) envelope(b *blobs) {
 	c.surroundings(e)
 }
 
-// found adds findings that were made before it was clear that they count.
+// found adds violations that were made before it was clear that they count.
 func (c *profile) found(wrong [][2]string) {
-	for _, finding := range wrong {
-		c.add(finding[0], finding[1])
+	for _, violation := range wrong {
+		c.add(violation[0], violation[1])
 	}
 }
 
 // templates compiles the templates of the envelope, and returns what is wrong with them
 // by field.
-func (c *profile) templates(holes []template.Hole, unset string) (*envelope, [][2]string) {
-	path, pb := c.path+".envelope", c.GetEnvelope()
+func (c *profile) templates(holes []template.Hole) (*envelope, [][2]string) {
+	path, d := c.path+".envelope.text", c.Envelope
 	e := &envelope{holes: len(holes)}
 	var wrong [][2]string
-	var finding string
-	switch body := pb.GetBody().(type) {
-	case *allowlistv1.Envelope_Json:
-		path += ".json"
-		e.body, finding = template.JSON(body.Json, holes)
-	case *allowlistv1.Envelope_Text:
-		path += ".text"
-		e.body, finding = template.Text(body.Text, holes)
-	default:
-		path += ".text"
-		e.body, finding = template.Text(unset, holes)
+	var violation string
+	if d.JSON {
+		path = c.path + ".envelope.json"
+		e.body, violation = template.JSON(d.Body, holes)
+	} else {
+		e.body, violation = template.Text(d.Body, holes)
 	}
-	if finding != "" {
-		wrong = append(wrong, [2]string{path, finding})
+	if violation != "" {
+		wrong = append(wrong, [2]string{path, violation})
 	}
-	for _, name := range slices.Sorted(maps.Keys(pb.GetHeaders())) {
-		value, finding := template.Text(pb.GetHeaders()[name], holes)
-		if text := pb.GetHeaders()[name]; len(text) > maxHeaderBytes || !validHeaderText(text) {
-			finding = "must have at most 256 visible characters and inner blanks"
+	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
+		value, violation := template.Text(d.Headers[name], holes)
+		if text := d.Headers[name]; len(text) > maxHeaderBytes || !validHeaderText(text) {
+			violation = "must have at most 256 visible characters and inner blanks"
 		}
-		if finding != "" {
-			wrong = append(wrong, [2]string{headerPath(c.path+".envelope.headers", name), finding})
+		if violation != "" {
+			wrong = append(wrong, [2]string{headerPath(c.path+".envelope.headers", name), violation})
 			continue
 		}
 		e.headers = append(e.headers, headerTemplate{name: name, value: value, filled: len(value.Holes()) > 0})
@@ -102,8 +82,8 @@ func (c *profile) templates(holes []template.Hole, unset string) (*envelope, [][
 	return e, wrong
 }
 
-// held returns the holes that stand in the body and in headers, sorted.
-func (e *envelope) held() []int {
+// heldBy returns the holes that stand in the body and in headers, sorted.
+func heldBy(e *envelope) []int {
 	held := e.body.Holes()
 	for _, h := range e.headers {
 		held = append(held, h.value.Holes()...)
@@ -114,35 +94,35 @@ func (e *envelope) held() []int {
 
 // once checks that each hole stands in the envelope once.
 func (c *profile) once(e *envelope, holes []template.Hole) {
-	if held := e.held(); len(held) != len(holes) || len(slices.Compact(held)) != len(holes) {
+	if held := heldBy(e); len(held) != len(holes) || len(slices.Compact(held)) != len(holes) {
 		c.add(c.path+".envelope", "must hold each blob exactly once, in the body or in a header")
 	}
 }
 
 // surroundings checks and compiles the rest of the envelope.
 func (c *profile) surroundings(e *envelope) {
-	path, pb := c.path+".envelope", c.GetEnvelope()
+	path, pb := c.path+".envelope", c.pb.GetEnvelope()
 	c.headerNames(path+".headers", pb.GetHeaders())
-	part := c.GetSelection()
-	if c.form() == formJSON && (part.GetFields() != nil || part.GetForm() != nil) {
+	part := c.pb.GetSelection()
+	if c.Envelope.JSON && (part.GetFields() != nil || part.GetForm() != nil) {
 		c.add(path+".json", "must be unset with selected fields and forms")
 	}
 	switch pb.GetEncoding() {
 	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
 	default:
-		codec := codecOf(pb.GetEncoding(), template.Raw)
+		codec := template.NewCodec(c.Envelope.Outer)
 		e.outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
 			c.add(path+".encoding", "must be unset but for whole bodies")
 		}
 	}
-	c.pipeline.envelope = e
-	c.pipeline.contentType = c.contentType(path + ".content_type")
+	c.plan.envelope = e
+	c.plan.contentType = c.contentType(path + ".content_type")
 }
 
 // contentType returns the content type of what is sent.
 func (c *profile) contentType(field string) string {
-	given, part := c.GetEnvelope().GetContentType(), c.GetSelection()
+	given, part := c.pb.GetEnvelope().GetContentType(), c.pb.GetSelection()
 	switch {
 	case given != "":
 		if !regexp.MustCompile(`^[a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?$`).MatchString(given) {
@@ -153,7 +133,7 @@ func (c *profile) contentType(field string) string {
 		return ""
 	case part.GetFields() != nil || part.GetObject() != nil:
 		return "application/json"
-	case c.form() == formJSON && c.pipeline.envelope.outer == nil:
+	case c.Envelope.JSON && c.plan.envelope.outer == nil:
 		return "application/json"
 	default:
 		return "text/plain"

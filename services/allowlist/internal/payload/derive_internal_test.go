@@ -15,7 +15,18 @@ func slowDeriver(iterations int) *deriver {
 	return newDeriver(keys.Derivation{Function: keys.PBKDF2, Hash: crypto.SHA256, Iterations: iterations})
 }
 
-func TestDerivedKeysAreRememberedBySecretAndSalt(t *testing.T) {
+// isCached reports whether a derived key is cached.
+func isCached(t *testing.T, d *deriver, secret, salt string, n int) bool {
+	t.Helper()
+	of, err := d.hash([]byte(secret), []byte(salt), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ok := d.derived.Find(&of)
+	return ok
+}
+
+func TestDerivedKeysAreCachedBySecretAndSalt(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(1000)
 	derive := func(secret, salt string, n int) []byte {
@@ -30,7 +41,7 @@ func TestDerivedKeysAreRememberedBySecretAndSalt(t *testing.T) {
 	tests := []struct {
 		name, secret, salt string
 		n                  int
-		remembered         bool
+		cached             bool
 	}{
 		{"the same", "secret", "salt", 32, true},
 		{"another secret", "Secret", "salt", 32, false},
@@ -40,39 +51,17 @@ func TestDerivedKeysAreRememberedBySecretAndSalt(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := derive(tt.secret, tt.salt, tt.n)
-		if work := got[tt.n]; (work == 0) != tt.remembered || bytes.Equal(got[:tt.n], first[:tt.n]) != (tt.remembered || tt.n == 16) {
+		if work := got[tt.n]; (work == 0) != tt.cached || bytes.Equal(got[:tt.n], first[:tt.n]) != (tt.cached || tt.n == 16) {
 			t.Errorf("%s: derived %x with %d work", tt.name, got[:tt.n], work)
 		}
 	}
 	clear(first)
 	if got := derive("secret", "salt", 32); bytes.Equal(got[:32], make([]byte, 32)) {
-		t.Error("what a caller zeroes is zeroed where it is remembered")
+		t.Error("what a caller zeroes is zeroed in the cache")
 	}
 }
 
-func TestRememberedKeysAreBoundedAndZeroed(t *testing.T) {
-	t.Parallel()
-	d := slowDeriver(2)
-	if _, err := d.derive(new(message), []byte("0"), nil, 32); err != nil {
-		t.Fatal(err)
-	}
-	oldest := d.remembered[0].key
-	for i := range maxRemembered {
-		if _, err := d.derive(new(message), fmt.Append(nil, i+1), nil, 32); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(oldest, make([]byte, 32)) {
-		t.Errorf("the oldest key is still there: %x", oldest)
-	}
-	for _, r := range d.remembered {
-		if bytes.Contains(r.of[:], []byte("1")) && len(r.key) == 0 {
-			t.Error("nothing is remembered")
-		}
-	}
-}
-
-func TestSentSaltsAreNotRemembered(t *testing.T) {
+func TestKeysOfSentSaltsAreNotCached(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(1000)
 	d.sent = 8
@@ -82,8 +71,8 @@ func TestSentSaltsAreNotRemembered(t *testing.T) {
 			t.Errorf("derive with a salt that is sent = %v with %d work", err, m.work)
 		}
 	}
-	if d.remembered[0].key != nil {
-		t.Error("a key of a salt that is sent is remembered")
+	if isCached(t, d, "secret", "salt", 32) {
+		t.Error("a key of a salt that is sent is cached")
 	}
 }
 
@@ -104,7 +93,7 @@ func TestDerivingFromManyGoroutines(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			for j := range 200 {
-				secret := fmt.Append(nil, (i*j)%(maxRemembered+3))
+				secret := fmt.Append(nil, (i*j)%11)
 				got, err := d.derive(new(message), secret, nil, 32)
 				want, _ := d.Derive(secret, nil, 32)
 				if err != nil || !bytes.Equal(got, want) {

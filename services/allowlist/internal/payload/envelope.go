@@ -6,9 +6,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// maxIV is the length of the longest IV.
-const maxIV = 16
-
 // An envelope says how protected bytes are written and read. What they are is not its
 // business: it fills holes with texts.
 type envelope struct {
@@ -157,9 +154,7 @@ func newParser(m *message, e *envelope, n *nesting, o opening) *parser {
 
 // Prepare implements [selection.Opener].
 func (p *parser) Prepare(values int) error {
-	if d, ok := p.opening.(*decrypting); ok && d.eachDerives() {
-		p.left = values
-	}
+	p.opening.prepare(values)
 	return nil
 }
 

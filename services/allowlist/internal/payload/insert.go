@@ -21,10 +21,10 @@ type Insertion struct {
 }
 
 // NewInsertion compiles the paths of values: `$` and then `.name` or `['name']`. All
-// findings come back at once as one [fault.Error], whose violations name fields as
+// violations come back at once as one [fault.Error], whose violations name fields as
 // `body_values[0].path`.
 func NewInsertion(texts []string) (*Insertion, error) {
-	f := new(findings)
+	f := new(violations)
 	paths := make([]jsonbytes.Path, len(texts))
 	for i, text := range texts {
 		at := fmt.Sprintf("body_values[%d].path", i)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/keyward/keyward/pkg/keyform"
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
@@ -27,15 +27,16 @@ func OneSided(err error) bool {
 	return errors.Is(err, errPublicKey) || errors.Is(err, errNoCertificate) || errors.Is(err, pgp.ErrPublic)
 }
 
-// A source is a reference with the way from the stored bytes to the key. Pipelines
-// know their sources by address.
+// A source is a key of a configuration with all that was parsed of it before. Pipelines know
+// their sources by address.
 type source struct {
 	Reference
-	decoding keyform.Decoding
-	shape    shape
-	// privates and publics are the keys that were parsed before.
-	privates keys.Made[parsed[crypto.PrivateKey]]
-	publics  keys.Made[parsed[crypto.PublicKey]]
+	decoding    keyform.Decoding
+	requirement keyfit.Requirement
+	// opens says that the private part of the key opens messages.
+	opens    bool
+	privates keys.Cache[parsed[crypto.PrivateKey]]
+	publics  keys.Cache[parsed[crypto.PublicKey]]
 }
 
 // parsed is an asymmetric key with its metadata.
@@ -44,28 +45,13 @@ type parsed[Key any] struct {
 	info keyform.Info
 }
 
-// newSource returns the source of a reference that stands at a path, such as
-// `encryption.request.signing.keys[0]`.
-func newSource(path string, ref *allowlistv1.SecretRef) *source {
-	s := &source{
-		Reference: Reference{
-			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: UsageAt(path),
-			Field: strings.TrimPrefix(path, root+"."),
-		},
+// newSource returns the source of a key.
+func newSource(key describe.Key) *source {
+	return &source{
+		Reference: Reference{Secret: key.Secret, Version: key.Version, Usage: UsageAt(key.Field), Field: key.Field},
+		decoding:  key.Decoding, requirement: key.Requirement,
+		opens: key.Role == describe.Encrypts && !key.Shared(),
 	}
-	switch ref.GetDecoding() {
-	case allowlistv1.Decoding_DECODING_HEX:
-		s.decoding = keyform.Hex
-	case allowlistv1.Decoding_DECODING_BASE64:
-		s.decoding = keyform.Base64
-	case allowlistv1.Decoding_DECODING_BASE64URL:
-		s.decoding = keyform.Base64URL
-	case allowlistv1.Decoding_DECODING_WHSEC:
-		s.decoding = keyform.Whsec
-	case allowlistv1.Decoding_DECODING_PEM:
-		s.decoding = keyform.PEM
-	}
-	return s
 }
 
 // UsageAt returns the usage of the secret that stands at a path of a configuration, such
@@ -79,24 +65,14 @@ func UsageAt(path string) Usage {
 	return KeyUsage
 }
 
-// decode returns the key that the stored bytes hold, as a copy to zero after use.
-func (s *source) decode(k Key) ([]byte, error) {
-	key, err := keyform.Decode(s.decoding, k.Value.Reveal())
-	if err != nil {
-		return nil, s.unusable(err)
-	}
-	return key, nil
-}
-
-// private returns the private key that the stored bytes hold. Like public, it keeps the parsed
-// key for as long as unused after its last use.
-func (s *source) private(k Key, unused time.Duration) (crypto.PrivateKey, keyform.Info, error) {
-	text, err := s.decode(k)
+// private returns the private key of a version. Like public, it keeps the parsed key until it
+// has been unused for a while.
+func (m *message) private(v version) (crypto.PrivateKey, keyform.Info, error) {
+	text, err := m.bytes(v)
 	if err != nil {
 		return nil, keyform.Info{}, err
 	}
-	defer clear(text)
-	p, err := s.privates.Get(text, unused, func() (p parsed[crypto.PrivateKey], err error) {
+	p, err := v.privates.Get(text, m.keepUnused(), func() (p parsed[crypto.PrivateKey], err error) {
 		if p.key, p.info, err = keyform.ParsePrivate(text); err != nil {
 			if _, _, public := keyform.ParsePublic(text); public == nil {
 				err = errPublicKey
@@ -105,117 +81,170 @@ func (s *source) private(k Key, unused time.Duration) (crypto.PrivateKey, keyfor
 		return p, err
 	})
 	if err != nil {
-		return nil, keyform.Info{}, s.unusable(err)
+		return nil, keyform.Info{}, v.unusable(err)
 	}
 	return p.key, p.info, nil
 }
 
-// public returns the public key that the stored bytes hold or belong to.
-func (s *source) public(k Key, unused time.Duration) (crypto.PublicKey, keyform.Info, error) {
-	text, err := s.decode(k)
+// public returns the public key of a version, or the one that its private key belongs to.
+func (m *message) public(v version) (crypto.PublicKey, keyform.Info, error) {
+	text, err := m.bytes(v)
 	if err != nil {
 		return nil, keyform.Info{}, err
 	}
-	defer clear(text)
-	p, err := s.publics.Get(text, unused, func() (p parsed[crypto.PublicKey], err error) {
+	p, err := v.publics.Get(text, m.keepUnused(), func() (p parsed[crypto.PublicKey], err error) {
 		p.key, p.info, err = keyform.ParsePublic(text)
 		return p, err
 	})
 	if err != nil {
-		return nil, keyform.Info{}, s.unusable(err)
+		return nil, keyform.Info{}, v.unusable(err)
 	}
 	return p.key, p.info, nil
 }
 
-// A want is a source that a step needs, and whether its versions before the current
-// one are welcome.
-type want struct {
+// A need is a source that a step needs, and whether its versions before the current one are
+// welcome.
+type need struct {
 	*source
-	live bool
+	previous bool
 }
 
-// wantFirst returns the key that a list begins with: the one for what goes out.
-func wantFirst(sources []*source) []want {
+// needFirst returns the key that a list begins with: the one for what goes out.
+func needFirst(sources []*source) []need {
 	if len(sources) == 0 {
 		return nil
 	}
-	return []want{{source: sources[0]}}
+	return []need{{source: sources[0]}}
 }
 
-// wantAll returns all keys of a list.
-func wantAll(sources []*source, live bool) []want {
-	wants := make([]want, len(sources))
+// needAll returns all keys of a list.
+func needAll(sources []*source, previous bool) []need {
+	needs := make([]need, len(sources))
 	for i, s := range sources {
-		wants[i] = want{source: s, live: live}
+		needs[i] = need{source: s, previous: previous}
 	}
-	return wants
+	return needs
 }
 
 // references returns what has to be resolved. Only what follows the current version
 // has versions before it.
-func references(wants []want) []Reference {
-	refs := make([]Reference, len(wants))
-	for i, w := range wants {
-		refs[i] = w.Reference
-		refs[i].Live = w.live && w.Version == 0
+func references(needs []need) []Reference {
+	refs := make([]Reference, len(needs))
+	for i, n := range needs {
+		refs[i] = n.Reference
+		refs[i].Previous = n.previous && n.Version == 0
 	}
 	return refs
 }
 
 // A ring holds the resolved keys of one message.
 type ring struct {
-	wants []want
+	needs []need
 	keys  Keys
-	used  []Use
+	used  []UsedKey
+	// decoded are the keys that were decoded so far.
+	decoded []decoded
 }
 
-// newRing returns the ring of the keys that were resolved for wants.
-func newRing(wants []want, keys Keys) (ring, error) {
-	r := ring{wants: wants, keys: keys}
-	if len(keys) != len(wants) || slices.ContainsFunc(keys, func(versions []Key) bool { return len(versions) == 0 }) {
+// decoded is the key that a version holds.
+type decoded struct {
+	need, index int
+	key         []byte
+}
+
+// newRing returns the ring of the keys that were resolved for needs.
+func newRing(needs []need, keys Keys) (ring, error) {
+	r := ring{needs: needs, keys: keys}
+	if len(keys) != len(needs) || slices.ContainsFunc(keys, func(versions []Key) bool { return len(versions) == 0 }) {
 		return r, errKeys
 	}
 	return r, nil
 }
 
-// versions returns the versions of a source, the newest first.
-func (r *ring) versions(s *source) []Key { return r.keys[r.at(s)] }
+// newest returns the version of a source that is used for what goes out.
+func (r *ring) newest(s *source) version {
+	at := r.at(s)
+	return version{source: s, Key: r.keys[at][0], need: at}
+}
 
-// first returns the version that is used for what goes out, and notes its use.
-func (r *ring) first(s *source) Key {
-	key := r.versions(s)[0]
-	r.use(s, key.Version)
-	return key
+// first returns the newest version of a source, and notes its use.
+func (r *ring) first(s *source) version {
+	v := r.newest(s)
+	r.use(v)
+	return v
 }
 
 // use notes that a version protected the message or opened it.
-func (r *ring) use(s *source, version uint32) {
-	use := Use{Reference: r.at(s), Version: version}
+func (r *ring) use(v version) {
+	use := UsedKey{Reference: v.need, Version: v.Key.Version}
 	if !slices.Contains(r.used, use) {
 		r.used = append(r.used, use)
 	}
 }
 
 func (r *ring) at(s *source) int {
-	return slices.IndexFunc(r.wants, func(w want) bool { return w.source == s })
+	return slices.IndexFunc(r.needs, func(n need) bool { return n.source == s })
 }
 
-// A candidate is one version of one of several keys that may be the right one.
-type candidate struct {
+// A version is one version of a source, which may be the right one of several.
+type version struct {
 	*source
-	Key
-	// previous says that a newer version is there. One that is not usable is passed
-	// over then: the secret may have been of another kind before.
-	previous bool
+	Key         Key
+	need, index int
 }
+
+// previous reports whether a newer version is there. One that is not usable is passed over
+// then: the secret may have been of another kind before.
+func (v version) previous() bool { return v.index > 0 }
 
 // candidates returns all versions of all sources, in the order to try them.
-func (r *ring) candidates(sources []*source) []candidate {
-	var all []candidate
+func (r *ring) candidates(sources []*source) []version {
+	var all []version
 	for _, s := range sources {
-		for i, key := range r.versions(s) {
-			all = append(all, candidate{source: s, Key: key, previous: i > 0})
+		at := r.at(s)
+		for i, key := range r.keys[at] {
+			all = append(all, version{source: s, Key: key, need: at, index: i})
 		}
 	}
 	return all
+}
+
+// bytes returns the key that a version holds, decoded once for the message, which owns it:
+// callers neither change nor keep it.
+func (m *message) bytes(v version) ([]byte, error) {
+	for _, d := range m.ring.decoded {
+		if d.need == v.need && d.index == v.index {
+			return d.key, nil
+		}
+	}
+	key, err := keyform.Decode(v.decoding, v.Key.Value.Reveal())
+	if err != nil {
+		return nil, v.unusable(err)
+	}
+	m.ring.decoded = append(m.ring.decoded, decoded{need: v.need, index: v.index, key: key})
+	return key, nil
+}
+
+// optional returns the newest version of a source that may be nil.
+func (m *message) optional(s *source) ([]byte, error) {
+	if s == nil {
+		return nil, nil
+	}
+	return m.bytes(m.ring.first(s))
+}
+
+// usable returns what take makes of each version of the sources that can be used, with the
+// versions. It fails with the newest version that cannot.
+func usable[Made any](m *message, sources []*source, take func(version) (Made, error)) (made []Made, of []version, err error) {
+	for _, v := range m.ring.candidates(sources) {
+		one, err := take(v)
+		switch {
+		case err != nil && v.previous():
+			continue
+		case err != nil:
+			return nil, nil, err
+		}
+		made, of = append(made, one), append(of, v)
+	}
+	return made, of, nil
 }

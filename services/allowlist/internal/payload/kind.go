@@ -6,6 +6,9 @@ type kind interface {
 	// sealing and opening begin a message.
 	sealing(m *message) (sealing, error)
 	opening(m *message) (opening, error)
+	// needs returns what it takes to encrypt and to decrypt. Versions before the current one
+	// are welcome where a wrong key is told from a right one.
+	needs() (encrypt, decrypt []need)
 }
 
 // A sealing protects the values of one message.
@@ -17,8 +20,6 @@ type sealing interface {
 	// seal protects a value. After it, appendText writes the texts of its holes.
 	seal(value []byte) error
 	appendText(dst []byte, hole int) []byte
-	// wipe zeroes what the message leaves behind.
-	wipe()
 }
 
 // reading finds the texts of an envelope's holes. Lengths are those that are known
@@ -27,10 +28,11 @@ type reading func(lengths []int) ([][]byte, error)
 
 // An opening opens the values of one message.
 type opening interface {
+	// prepare tells how many values there are.
+	prepare(values int)
 	// open returns a value, which is good until the next call. Errors are stages, or
 	// about our side.
 	open(read reading) ([]byte, error)
-	// close zeroes keys, and wipe also what was returned last.
-	close()
+	// wipe zeroes what the opening holds of values, the one returned last included.
 	wipe()
 }

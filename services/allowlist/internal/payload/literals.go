@@ -27,7 +27,7 @@ func PublicLiterals(profile *allowlistv1.Profile) []string {
 
 // literals refuses literals that may be secrets, unless they are acknowledged. It looks at
 // all strings, wherever they stand.
-func (f *findings) literals(pb *allowlistv1.Encryption) {
+func (f *violations) literals(pb *allowlistv1.Encryption) {
 	if f.stored || f.trusted {
 		return
 	}
@@ -37,14 +37,14 @@ func (f *findings) literals(pb *allowlistv1.Encryption) {
 	for _, found := range literal.Message(root, pb) {
 		if !found.Kind.Public() || !public[found.Field] {
 			f.directKey = true
-			f.violations = append(f.violations, fault.Violation{Field: found.Field, Description: found.Kind.Description()})
+			f.list = append(f.list, fault.Violation{Field: found.Field, Description: found.Kind.Description()})
 		}
 	}
 }
 
 // acknowledgedLiterals adds the fields that a profile acknowledges, and checks that each is
 // one that needs it.
-func (f *findings) acknowledgedLiterals(path string, profile *allowlistv1.Profile, public map[string]bool) {
+func (f *violations) acknowledgedLiterals(path string, profile *allowlistv1.Profile, public map[string]bool) {
 	for i, ack := range profile.GetAllowLegacy() {
 		field := fmt.Sprintf("%s.allow_legacy[%d].fields", path, i)
 		switch {

@@ -9,8 +9,30 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 )
+
+const (
+	// leastUnused is the shortest time that what is made of a key is kept without use.
+	leastUnused = time.Second
+	// workLimit is how much work one message may make, in iterations of a hash, about
+	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
+	// wrapped key of its own, would keep a processor busy for hours.
+	workLimit = 10_000_000
+	// lightWork is how much a message does without waiting for a turn, about 4 ms: two
+	// private keys. What takes more could otherwise, a few at a time, take all processors
+	// from all others.
+	lightWork = 20_000
+	// What the private key of a pair costs once, and what the public one does, in the same
+	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
+	privateKeyWork = 10_000
+	publicKeyWork  = 1_000
+	pgpWork        = 100_000
+)
+
+// errTooMuchWork means that a message has more values that cost than it may.
+var errTooMuchWork = errors.New("the values of the message take too much work in all")
 
 // A Usage is what a secret must be stored for.
 type Usage int
@@ -35,10 +57,10 @@ type Reference struct {
 	// Usage is what the secret must be stored for.
 	Usage Usage
 	// Purpose is what the configuration uses a KEY for, with all its references.
-	Purpose Purpose
-	// Live says that the versions before the current one are welcome too, as long as
+	Purpose purpose.Purpose
+	// Previous says that the versions before the current one are welcome too, as long as
 	// the rotation's grace lasts: the scheme tells a wrong key from a right one.
-	Live bool
+	Previous bool
 	// Field is where the reference stands in the configuration, such as
 	// `request.cipher.shared_key.keys[0]`. A response that mirrors the request names
 	// the request's fields.
@@ -106,8 +128,8 @@ type Input struct {
 
 func (in *Input) keepUnused() time.Duration { return max(in.KeepUnused, leastUnused) }
 
-// A Use is a key that was used.
-type Use struct {
+// A UsedKey is a key that was used.
+type UsedKey struct {
 	Reference int // in the references of the call
 	Version   uint32
 }
@@ -123,7 +145,7 @@ type Output struct {
 	// Exchange is set where an answer needs it.
 	Exchange Exchange
 	// Used are the keys that protected the message or opened it.
-	Used []Use
+	Used []UsedKey
 	// ID and Time are those that were signed, as far as there are such.
 	ID   string
 	Time time.Time
@@ -160,28 +182,48 @@ type message struct {
 	// with what there is and fails at its end, so that a wrong padding takes the path and the
 	// time of a wrong structure.
 	spoiled bool
-	// owned are decoded keys that are wiped when the message is done.
+	// owned are the keys that were made for the message. They are wiped when it is done, if not
+	// before.
 	owned [][]byte
+	// room is for the keys of most messages, which take no memory of their own then.
+	room struct {
+		owned   [4][]byte
+		decoded [2]decoded
+	}
 }
 
-// own has a decoded key wiped when the message is done.
+// newMessage returns a message with its resolved keys. Limit is how much work there may be; 0: as
+// much as any.
+func newMessage(in Input, ring ring, limit int) *message {
+	m := &message{Input: in, ring: ring, limit: limit}
+	m.owned, m.ring.decoded = m.room.owned[:0], m.room.decoded[:0]
+	return m
+}
+
+// own has a key wiped when the message is done, or is released. It is the one way to wipe keys:
+// what is decoded is owned, too ([message.bytes]).
 func (m *message) own(key []byte) []byte {
 	m.owned = append(m.owned, key)
 	return key
 }
 
-// ownShared is own for a key that may be one of a pair, which nobody wipes.
-func (m *message) ownShared(key any) {
-	if secret, ok := key.([]byte); ok {
-		m.own(secret)
+// owns returns how many keys the message owns, for release.
+func (m *message) owns() int { return len(m.owned) }
+
+// release wipes all keys but the first ones, which the message goes on with.
+func (m *message) release(first int) {
+	for _, key := range m.owned[first:] {
+		clear(key)
 	}
+	m.owned = m.owned[:first]
 }
 
-// close ends the turn of the message and wipes the keys that it owns.
+// close ends the turn of the message and wipes its keys.
 func (m *message) close() {
 	m.end()
-	for _, key := range m.owned {
-		clear(key)
+	m.release(0)
+	for _, d := range m.ring.decoded {
+		clear(d.key)
 	}
 }
 
@@ -242,7 +284,7 @@ type stage string
 func (s stage) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
 
 // The stages. Padding and tag are one even here, and where nothing authenticates all that
-// comes after a key was used is [errCipher]; see [choices.unauthenticated].
+// comes after a key was used is [errCipher]; see [safety.Unauthenticated].
 const (
 	errSelect     = stage("select")
 	errEnvelope   = stage("envelope")

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"maps"
 	"strings"
-	"time"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
@@ -24,7 +24,7 @@ type nesting struct {
 	options jose.JWS // with the fingerprints of the key
 	key     any      // that signs
 	public  []any    // that verify
-	by      []candidate
+	of      []version
 }
 
 // signing begins a message that goes out.
@@ -33,11 +33,10 @@ func (n *nested) signing(m *message) (*nesting, error) {
 		return nil, nil
 	}
 	s := n.keys[0]
-	key, info, err := joseKey(s, m.ring.first(s), n.jws.KeyBytes() > 0, true, m.keepUnused())
+	key, info, err := joseKey(m, m.ring.first(s), n.jws.KeyBytes() > 0, true)
 	if err != nil {
 		return nil, err
 	}
-	m.ownShared(key)
 	made := &nesting{nested: n, options: n.jws, key: key}
 	made.options.Header, err = fingerprinted(s, n.jws.Header, info)
 	return made, err
@@ -48,19 +47,11 @@ func (n *nested) verifying(m *message) (*nesting, error) {
 	if n == nil {
 		return nil, nil
 	}
-	made := &nesting{nested: n, options: n.jws}
-	for _, c := range m.ring.candidates(n.keys) {
-		key, _, err := joseKey(c.source, c.Key, n.jws.KeyBytes() > 0, false, m.keepUnused())
-		switch {
-		case err != nil && c.previous:
-			continue
-		case err != nil:
-			return nil, err
-		}
-		m.ownShared(key)
-		made.public, made.by = append(made.public, key), append(made.by, c)
-	}
-	return made, nil
+	public, of, err := usable(m, n.keys, func(v version) (any, error) {
+		key, _, err := joseKey(m, v, n.jws.KeyBytes() > 0, false)
+		return key, err
+	})
+	return &nesting{nested: n, options: n.jws, public: public, of: of}, err
 }
 
 // len returns about how long the JWS around n bytes is.
@@ -95,53 +86,38 @@ func (n *nesting) verify(m *message, compact []byte) ([]byte, error) {
 	case err != nil:
 		return nil, errSignInside
 	}
-	m.ring.use(n.by[which].source, n.by[which].Version)
+	m.ring.use(n.of[which])
 	return value, nil
 }
 
 // joseKey returns a key as package jose takes it: the bytes of a shared one, a private
 // or a public one.
-func joseKey(s *source, k Key, shared, private bool, unused time.Duration) (any, keyform.Info, error) {
+func joseKey(m *message, v version, shared, private bool) (any, keyform.Info, error) {
 	if shared {
-		key, err := s.decode(k)
+		key, err := m.bytes(v)
 		return key, keyform.Info{}, err
 	}
 	if private {
-		return s.private(k, unused)
+		return m.private(v)
 	}
-	return s.public(k, unused)
+	return m.public(v)
 }
-
-// The placeholders of JOSE headers.
-const (
-	publicKeyPlaceholder   = "${public_key_sha256}"
-	certificatePlaceholder = "${certificate_sha256}"
-)
 
 // fingerprinted returns header members with the fingerprints of the key in them.
 func fingerprinted(s *source, header map[string]string, info keyform.Info) (map[string]string, error) {
-	if !holdsFingerprint(header) {
+	if !describe.HoldsFingerprint(header) {
 		return header, nil
 	}
 	filled := maps.Clone(header)
 	for name, value := range filled {
-		if strings.Contains(value, certificatePlaceholder) && info.CertificateSHA256 == nil {
+		if strings.Contains(value, describe.CertificatePlaceholder) && info.CertificateSHA256 == nil {
 			return nil, s.unusable(errNoCertificate)
 		}
-		value = strings.ReplaceAll(value, publicKeyPlaceholder, hex.EncodeToString(info.PublicSHA256[:]))
+		value = strings.ReplaceAll(value, describe.PublicKeyPlaceholder, hex.EncodeToString(info.PublicSHA256[:]))
 		if info.CertificateSHA256 != nil {
-			value = strings.ReplaceAll(value, certificatePlaceholder, hex.EncodeToString(info.CertificateSHA256[:]))
+			value = strings.ReplaceAll(value, describe.CertificatePlaceholder, hex.EncodeToString(info.CertificateSHA256[:]))
 		}
 		filled[name] = value
 	}
 	return filled, nil
-}
-
-func holdsFingerprint(header map[string]string) bool {
-	for _, value := range header {
-		if strings.Contains(value, publicKeyPlaceholder) || strings.Contains(value, certificatePlaceholder) {
-			return true
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
@@ -15,27 +16,31 @@ type openPGP struct {
 	signers    []*source
 }
 
-// secret returns the decoded newest version of an optional source.
-func (m *message) secret(s *source) ([]byte, error) {
-	if s == nil {
-		return nil, nil
+func (o *openPGP) needs() (encrypt, decrypt []need) {
+	encrypt = append(needFirst(o.keys), needFirst(o.signers)...)
+	decrypt = append(needAll(o.keys, true), needAll(o.signers, true)...)
+	if o.passphrase != nil {
+		passphrase := need{source: o.passphrase}
+		decrypt = append(decrypt, passphrase)
+		if len(o.signers) > 0 {
+			encrypt = append(encrypt, passphrase)
+		}
 	}
-	text, err := s.decode(m.ring.first(s))
-	return m.own(text), err
+	return encrypt, decrypt
 }
 
 func (o *openPGP) encoder(m *message) (encoder, error) {
-	recipient, err := m.secret(o.keys[0])
+	recipient, err := m.optional(o.keys[0])
 	if err != nil {
 		return nil, err
 	}
 	var signer *pgp.Signer
 	if len(o.signers) > 0 {
 		signer = new(pgp.Signer)
-		if signer.Key, err = m.secret(o.signers[0]); err != nil {
+		if signer.Key, err = m.optional(o.signers[0]); err != nil {
 			return nil, err
 		}
-		if signer.Passphrase, err = m.secret(o.passphrase); err != nil {
+		if signer.Passphrase, err = m.optional(o.passphrase); err != nil {
 			return nil, err
 		}
 	}
@@ -53,31 +58,16 @@ func (o *openPGP) encoder(m *message) (encoder, error) {
 	}, nil
 }
 
-// texts returns the decoded versions of sources.
-func (m *message) texts(sources []*source) (texts [][]byte, by []candidate, err error) {
-	for _, c := range m.ring.candidates(sources) {
-		text, err := c.decode(c.Key)
-		switch {
-		case err != nil && c.previous:
-			continue
-		case err != nil:
-			return nil, nil, err
-		}
-		texts, by = append(texts, m.own(text)), append(by, c)
-	}
-	return texts, by, nil
-}
-
 func (o *openPGP) decoder(m *message) (decoder, error) {
-	private, by, err := m.texts(o.keys)
+	private, of, err := usable(m, o.keys, m.bytes)
 	if err != nil {
 		return nil, err
 	}
-	passphrase, err := m.secret(o.passphrase)
+	passphrase, err := m.optional(o.passphrase)
 	if err != nil {
 		return nil, err
 	}
-	verifiers, _, err := m.texts(o.signers)
+	verifiers, _, err := usable(m, o.signers, m.bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -89,18 +79,18 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 		}
 		var which int
 		value, err := memory.Erased(func() (value []byte, err error) {
-			value, which, err = pgp.Decrypt(m.Now, private, passphrase, verifiers, p[slotCiphertext])
+			value, which, err = pgp.Decrypt(m.Now, private, passphrase, verifiers, p[describe.SlotCiphertext])
 			return value, err
 		})
 		m.tried = m.tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
 		switch {
 		case err == nil:
 			// What one value may inflate to, all of a message may: there can be many.
-			if inflated += max(0, len(value)-len(p[slotCiphertext])); inflated > pgp.MaxInflated {
+			if inflated += max(0, len(value)-len(p[describe.SlotCiphertext])); inflated > pgp.MaxInflated {
 				clear(value)
 				return nil, errCipher
 			}
-			m.ring.use(by[which].source, by[which].Version)
+			m.ring.use(of[which])
 			return value, nil
 		case errors.Is(err, pgp.ErrKey):
 			return nil, o.keys[0].unusable(err)

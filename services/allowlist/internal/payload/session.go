@@ -1,19 +1,22 @@
 package payload
 
 import (
-	"crypto"
-	"crypto/rsa"
-	"crypto/subtle"
+	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// session is a key that is drawn and sent, wrapped.
+// session is a key that is generated and sent, wrapped.
 type session struct {
-	form  form
+	form  describe.SessionForm
 	bytes int // of the key
 	wrap  wrap
 	keys  []*source
@@ -35,16 +38,18 @@ type wrapOpener interface {
 
 func (s *session) sources() []*source { return s.keys }
 
-func (s *session) draw(m *message, p *parts) (held, error) {
-	key, wrapped, err := s.form.draw(m.Random, s.bytes)
+func (s *session) generate(m *message, p *parts) (held, error) {
+	key, wrapped, err := generateSession(m.Random, s.form, s.bytes)
 	if err != nil {
 		return held{}, err
 	}
+	m.own(key)
+	m.own(wrapped)
 	if err := s.wrap.seal(m, s.keys[0], wrapped, p); err != nil {
 		return held{}, err
 	}
-	m.traced("key", "session key wrapped", p[slotWrapped])
-	return held{secret: key, by: s.keys[0], version: m.ring.versions(s.keys[0])[0].Version}, nil
+	m.traced("key", "session key wrapped", p[describe.SlotWrapped])
+	return held{secret: key, of: m.ring.newest(s.keys[0])}, nil
 }
 
 func (s *session) opener(m *message) (supplyOpener, error) {
@@ -59,142 +64,27 @@ type unwrapping struct {
 }
 
 func (u *unwrapping) secrets(m *message, p *parts) ([]held, error) {
-	wrapped, err := u.unwrap(m, p, u.form.wrappedLen(u.bytes))
+	wrapped, err := u.unwrap(m, p, u.form.WrappedLen(u.bytes))
 	for i := range wrapped {
-		key := u.form.read(wrapped[i].secret, u.bytes)
-		clear(wrapped[i].secret)
-		wrapped[i].secret = key
+		m.own(wrapped[i].secret)
+		wrapped[i].secret = m.own(readSession(u.form, wrapped[i].secret, u.bytes))
 	}
 	return wrapped, err
-}
-
-// rsaWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
-type rsaWrap struct{ oaep *keys.OAEP }
-
-func (w rsaWrap) seal(m *message, s *source, key []byte, p *parts) error {
-	wrapped, err := w.encrypt(m, s, key, p)
-	if errors.Is(err, keys.ErrLength) {
-		return s.unusable(err)
-	}
-	p[slotWrapped] = wrapped
-	return err
-}
-
-// encrypt encrypts for the public key of a source, and tells its fingerprints.
-func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]byte, error) {
-	if err := m.spend(publicKeyWork); err != nil {
-		return nil, err
-	}
-	public, info, err := s.public(m.ring.first(s), m.keepUnused())
-	if err != nil {
-		return nil, err
-	}
-	p[slotPublicKey] = info.PublicSHA256[:]
-	if info.CertificateSHA256 != nil {
-		p[slotCertificate] = info.CertificateSHA256[:]
-	}
-	var wrapped []byte
-	if w.oaep != nil {
-		wrapped, err = w.oaep.Wrap(m.Random, public, plaintext)
-	} else {
-		wrapped, err = keys.PKCS1v15{}.Wrap(m.Random, public, plaintext)
-	}
-	switch {
-	case errors.Is(err, keys.ErrLength):
-		return nil, err
-	case err != nil:
-		return nil, s.unusable(err)
-	}
-	return wrapped, nil
-}
-
-func (w rsaWrap) opener(m *message, sources []*source) (wrapOpener, error) {
-	privates, err := m.privates(sources)
-	return rsaUnwrap{rsaWrap: w, privates: privates}, err
-}
-
-// rsaUnwrap unwraps with the private keys of one message.
-type rsaUnwrap struct {
-	rsaWrap
-	privates []private
-}
-
-func (u rsaUnwrap) wrappedSizes() []int {
-	sizes := make([]int, 0, len(u.privates))
-	for _, private := range u.privates {
-		if key, ok := private.key.(*rsa.PrivateKey); ok {
-			sizes = append(sizes, key.Size())
-		}
-	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
-}
-
-func (u rsaUnwrap) unwrap(m *message, p *parts, n int) ([]held, error) {
-	for _, private := range u.chosen(p) {
-		if err := m.spend(privateKeyWork); err != nil {
-			return nil, err
-		}
-		secret, err := u.open(private.key, p[slotWrapped], n)
-		switch {
-		case errors.Is(err, keys.ErrKey):
-			return nil, private.unusable(err)
-		case err == nil:
-			return []held{{secret: secret, by: private.source, version: private.Version}}, nil
-		case !errors.Is(err, keys.ErrUnwrap):
-			return nil, fmt.Errorf("unwrap: %w", err)
-		}
-	}
-	return nil, errUnwrap
-}
-
-func (u rsaUnwrap) open(key crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
-	if u.oaep != nil {
-		return u.oaep.Unwrap(key, wrapped)
-	}
-	return keys.PKCS1v15{}.UnwrapKey(key, wrapped, n)
-}
-
-// decrypt opens what was encrypted itself. Under PKCS #1 v1.5 this is an oracle in time:
-// whoever has a partner that wants it acknowledges that.
-func (u rsaUnwrap) decrypt(key crypto.PrivateKey, encrypted []byte) ([]byte, error) {
-	if u.oaep != nil {
-		return u.oaep.Unwrap(key, encrypted)
-	}
-	return keys.PKCS1v15{}.Decrypt(key, encrypted)
-}
-
-// chosen returns the keys that the fingerprints which came choose: all, if none came.
-func (u rsaUnwrap) chosen(p *parts) []private {
-	var chosen []private
-	for _, private := range u.privates {
-		if of := p[slotPublicKey]; of != nil && subtle.ConstantTimeCompare(of, private.info.PublicSHA256[:]) == 0 {
-			continue
-		}
-		// Of a private key without its certificate the fingerprint is not known.
-		of, certificate := p[slotCertificate], private.info.CertificateSHA256
-		if of != nil && certificate != nil && subtle.ConstantTimeCompare(of, certificate[:]) == 0 {
-			continue
-		}
-		chosen = append(chosen, private)
-	}
-	return chosen
 }
 
 // aesWrap is AES Key Wrap.
 type aesWrap struct{ sources []*source }
 
 func (aesWrap) seal(m *message, s *source, key []byte, p *parts) error {
-	kek, err := s.decode(m.ring.first(s))
+	kek, err := m.bytes(m.ring.first(s))
 	if err != nil {
 		return err
 	}
-	defer clear(kek)
 	wrapped, err := keys.WrapAES(kek, key)
 	if err != nil {
 		return s.unusable(err)
 	}
-	p[slotWrapped] = wrapped
+	p[describe.SlotWrapped] = wrapped
 	return nil
 }
 
@@ -205,22 +95,67 @@ func (aesWrap) opener(_ *message, sources []*source) (wrapOpener, error) {
 func (aesWrap) wrappedSizes() []int { return noSizes[:] }
 
 func (w aesWrap) unwrap(m *message, p *parts, _ int) ([]held, error) {
-	for _, c := range m.ring.candidates(w.sources) {
-		kek, err := c.decode(c.Key)
+	for _, v := range m.ring.candidates(w.sources) {
+		kek, err := m.bytes(v)
 		switch {
-		case err != nil && c.previous:
+		case err != nil && v.previous():
 			continue
 		case err != nil:
 			return nil, err
 		}
-		secret, err := keys.UnwrapAES(kek, p[slotWrapped])
-		clear(kek)
+		secret, err := keys.UnwrapAES(kek, p[describe.SlotWrapped])
 		switch {
-		case errors.Is(err, keys.ErrKey) && !c.previous:
-			return nil, c.unusable(err)
+		case errors.Is(err, keys.ErrKey) && !v.previous():
+			return nil, v.unusable(err)
 		case err == nil:
-			return []held{{secret: secret, by: c.source, version: c.Version}}, nil
+			return []held{{secret: secret, of: v}}, nil
 		}
 	}
 	return nil, errUnwrap
+}
+
+// generateSession returns a key of n bytes and what is wrapped of it.
+func generateSession(random io.Reader, f describe.SessionForm, n int) (key, wrapped []byte, err error) {
+	key = make([]byte, n)
+	if f == describe.FormAlphanumeric {
+		return key, key, symmetric.RandomText(random, key)
+	}
+	if _, err := io.ReadFull(random, key); err != nil {
+		return nil, nil, fmt.Errorf("generate session key: %w", err)
+	}
+	switch f {
+	case describe.FormBase64:
+		return key, base64.StdEncoding.AppendEncode(nil, key), nil
+	case describe.FormHex:
+		return key, hex.AppendEncode(nil, key), nil
+	default:
+		return key, key, nil
+	}
+}
+
+// readSession returns the key that was wrapped. What is not of the form becomes no error but
+// other bytes, always the same for it, so that nothing tells it from a key that opens
+// nothing; see [keys.PKCS1v15.UnwrapKey].
+func readSession(f describe.SessionForm, wrapped []byte, n int) []byte {
+	key := make([]byte, n+1) // one more, to see what is too long
+	var got int
+	var err error
+	switch f {
+	case describe.FormBase64:
+		trimmed := bytes.TrimRight(wrapped, "=")
+		if base64.RawStdEncoding.DecodedLen(len(trimmed)) <= n {
+			got, err = base64.RawStdEncoding.Decode(key, trimmed)
+		}
+	case describe.FormHex:
+		if hex.DecodedLen(len(wrapped)) <= n {
+			got, err = hex.Decode(key, wrapped)
+		}
+	default:
+		got = copy(key, wrapped)
+	}
+	if got == n && err == nil {
+		return key[:n]
+	}
+	other := sha512.Sum512(wrapped) // as long as the longest session key
+	return key[:copy(key[:n], other[:])]
 }

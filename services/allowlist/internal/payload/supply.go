@@ -2,31 +2,24 @@ package payload
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 
-	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // A held secret is what a cipher's key may be made of.
 type held struct {
 	secret []byte
-	// by is the source that it came from or was unwrapped with, nil for an exchange.
-	by      *source
-	version uint32
+	// of is the version that it came from or was unwrapped with, zero for an exchange.
+	of version
 }
 
 // A supply is where the secret comes from that a cipher's key is made of.
 type supply interface {
-	// draw returns the secret for what goes out, and fills in the parts that travel
-	// with it.
-	draw(m *message, p *parts) (held, error)
+	// generate returns the secret for what goes out, and fills in the parts that travel
+	// with it. The message owns it.
+	generate(m *message, p *parts) (held, error)
 	// opener prepares the keys that may open one message.
 	opener(m *message) (supplyOpener, error)
 	// sources are the references, the one that encrypts first.
@@ -35,25 +28,23 @@ type supply interface {
 
 // A supplyOpener finds the secrets of what came in.
 type supplyOpener interface {
-	// secrets returns those that may be right, in the order to try them. They are zeroed
-	// by the caller.
+	// secrets returns those that may be right, in the order to try them. The message
+	// owns them.
 	secrets(m *message, p *parts) ([]held, error)
 	// wrappedSizes are the lengths that a wrapped key may have.
 	wrappedSizes() []int
 }
 
 // noSizes is for supplies that wrap nothing.
-var noSizes = [...]int{unknown}
+var noSizes = [...]int{describe.Unknown}
 
 // sharedKey is a key that both sides hold.
 type sharedKey struct{ keys []*source }
 
 func (s *sharedKey) sources() []*source { return s.keys }
 
-func (s *sharedKey) draw(m *message, _ *parts) (held, error) {
-	key := m.ring.first(s.keys[0])
-	secret, err := s.keys[0].decode(key)
-	return held{secret: secret, by: s.keys[0], version: key.Version}, err
+func (s *sharedKey) generate(m *message, _ *parts) (held, error) {
+	return sharedSecret(m, m.ring.first(s.keys[0]))
 }
 
 func (s *sharedKey) opener(*message) (supplyOpener, error) { return s, nil }
@@ -61,19 +52,14 @@ func (s *sharedKey) opener(*message) (supplyOpener, error) { return s, nil }
 func (s *sharedKey) wrappedSizes() []int { return noSizes[:] }
 
 func (s *sharedKey) secrets(m *message, _ *parts) ([]held, error) {
-	candidates := m.ring.candidates(s.keys)
-	all := make([]held, 0, len(candidates))
-	for _, c := range candidates {
-		secret, err := c.decode(c.Key)
-		switch {
-		case err != nil && c.previous:
-			continue
-		case err != nil:
-			return all, err
-		}
-		all = append(all, held{secret: secret, by: c.source, version: c.Version})
-	}
-	return all, nil
+	all, _, err := usable(m, s.keys, func(v version) (held, error) { return sharedSecret(m, v) })
+	return all, err
+}
+
+// sharedSecret returns a version of a shared key.
+func sharedSecret(m *message, v version) (held, error) {
+	secret, err := m.bytes(v)
+	return held{secret: secret, of: v}, err
 }
 
 // agreed is a key that is agreed on, with an ephemeral key of the sender.
@@ -84,12 +70,12 @@ type agreed struct {
 
 func (s *agreed) sources() []*source { return s.keys }
 
-func (s *agreed) draw(m *message, p *parts) (held, error) {
+func (s *agreed) generate(m *message, p *parts) (held, error) {
 	if err := m.spend(publicKeyWork); err != nil {
 		return held{}, err
 	}
 	key := m.ring.first(s.keys[0])
-	public, _, err := s.keys[0].public(key, m.keepUnused())
+	public, _, err := m.public(key)
 	if err != nil {
 		return held{}, err
 	}
@@ -97,12 +83,12 @@ func (s *agreed) draw(m *message, p *parts) (held, error) {
 	if err != nil {
 		return held{}, s.keys[0].unusable(err)
 	}
-	p[slotEphemeral] = ephemeral
-	return held{secret: secret, by: s.keys[0], version: key.Version}, nil
+	p[describe.SlotEphemeral] = ephemeral
+	return held{secret: m.own(secret), of: key}, nil
 }
 
 func (s *agreed) opener(m *message) (supplyOpener, error) {
-	privates, err := m.privates(s.keys)
+	privates, err := privatesOf(m, s.keys)
 	return &agreement{agreed: s, privates: privates}, err
 }
 
@@ -120,14 +106,14 @@ func (a *agreement) secrets(m *message, p *parts) ([]held, error) {
 		if err := m.spend(publicKeyWork); err != nil {
 			return all, err
 		}
-		secret, err := a.curve.Decapsulate(private.key, p[slotEphemeral])
+		secret, err := a.curve.Decapsulate(private.key, p[describe.SlotEphemeral])
 		switch {
 		case errors.Is(err, keys.ErrKey):
 			return all, private.unusable(err)
 		case err != nil:
 			return all, errUnwrap
 		}
-		all = append(all, held{secret: secret, by: private.source, version: private.Version})
+		all = append(all, held{secret: m.own(secret), of: private.version})
 	}
 	return all, nil
 }
@@ -137,11 +123,11 @@ type exchanged struct{}
 
 func (exchanged) sources() []*source { return nil }
 
-func (exchanged) draw(m *message, _ *parts) (held, error) {
+func (exchanged) generate(m *message, _ *parts) (held, error) {
 	if m.Exchange == nil || len(m.Exchange.Key) == 0 {
 		return held{}, ErrExchange
 	}
-	return held{secret: bytes.Clone(m.Exchange.Key)}, nil
+	return held{secret: m.own(bytes.Clone(m.Exchange.Key))}, nil
 }
 
 func (e exchanged) opener(*message) (supplyOpener, error) { return e, nil }
@@ -149,124 +135,6 @@ func (e exchanged) opener(*message) (supplyOpener, error) { return e, nil }
 func (exchanged) wrappedSizes() []int { return noSizes[:] }
 
 func (e exchanged) secrets(m *message, p *parts) ([]held, error) {
-	secret, err := e.draw(m, p)
+	secret, err := e.generate(m, p)
 	return []held{secret}, err
-}
-
-// A form is what of a session key is wrapped.
-type form int
-
-const (
-	formRaw form = iota
-	formAlphanumeric
-	formBase64
-	formHex
-)
-
-// wrappedLen returns the length of what is wrapped for a key of n bytes.
-func (f form) wrappedLen(n int) int {
-	switch f {
-	case formBase64:
-		return base64.StdEncoding.EncodedLen(n)
-	case formHex:
-		return hex.EncodedLen(n)
-	default:
-		return n
-	}
-}
-
-// draw returns a key of n bytes and what is wrapped of it.
-func (f form) draw(random io.Reader, n int) (key, wrapped []byte, err error) {
-	key = make([]byte, n)
-	if f == formAlphanumeric {
-		return key, key, drawText(random, key)
-	}
-	if _, err := io.ReadFull(random, key); err != nil {
-		return nil, nil, fmt.Errorf("draw session key: %w", err)
-	}
-	switch f {
-	case formBase64:
-		return key, base64.StdEncoding.AppendEncode(nil, key), nil
-	case formHex:
-		return key, hex.AppendEncode(nil, key), nil
-	default:
-		return key, key, nil
-	}
-}
-
-// read returns the key that was wrapped. What is not of the form becomes no error but
-// other bytes, always the same for it, so that nothing tells it from a key that opens
-// nothing; see [keys.PKCS1v15.UnwrapKey].
-func (f form) read(wrapped []byte, n int) []byte {
-	key := make([]byte, n+1) // one more, to see what is too long
-	var got int
-	var err error
-	switch f {
-	case formBase64:
-		trimmed := bytes.TrimRight(wrapped, "=")
-		if base64.RawStdEncoding.DecodedLen(len(trimmed)) <= n {
-			got, err = base64.RawStdEncoding.Decode(key, trimmed)
-		}
-	case formHex:
-		if hex.DecodedLen(len(wrapped)) <= n {
-			got, err = hex.Decode(key, wrapped)
-		}
-	default:
-		got = copy(key, wrapped)
-	}
-	if got == n && err == nil {
-		return key[:n]
-	}
-	other := sha512.Sum512(wrapped) // as long as the longest session key
-	return key[:copy(key[:n], other[:])]
-}
-
-// alphanumeric are the characters of random texts.
-const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-// drawText fills dst with random characters, each as likely as the others.
-func drawText(random io.Reader, dst []byte) error {
-	const fair = 256 - 256%len(alphanumeric)
-	for len(dst) > 0 {
-		if _, err := io.ReadFull(random, dst); err != nil {
-			return fmt.Errorf("draw text: %w", err)
-		}
-		n := 0
-		for _, b := range dst {
-			if int(b) < fair {
-				dst[n] = alphanumeric[int(b)%len(alphanumeric)]
-				n++
-			}
-		}
-		dst = dst[n:]
-	}
-	return nil
-}
-
-// A private is a private key that may open.
-type private struct {
-	candidate
-	key  crypto.PrivateKey
-	info keyform.Info
-}
-
-// privates returns the private keys of all versions of the sources. Of several sources
-// some may be public keys, which only encrypt.
-func (m *message) privates(sources []*source) ([]private, error) {
-	var all []private
-	var unusable error
-	for _, c := range m.ring.candidates(sources) {
-		key, info, err := c.private(c.Key, m.keepUnused())
-		if err == nil {
-			all = append(all, private{candidate: c, key: key, info: info})
-			continue
-		}
-		if _, _, public := c.public(c.Key, m.keepUnused()); unusable == nil && !c.previous && (public != nil || len(sources) == 1) {
-			unusable = err
-		}
-	}
-	if unusable == nil && len(all) == 0 {
-		unusable = sources[0].unusable(keys.ErrKey)
-	}
-	return all, unusable
 }

@@ -9,9 +9,13 @@ import (
 
 	"github.com/keyward/keyward/pkg/memory"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
+
+// maxIV is the length of the longest IV.
+const maxIV = 16
 
 // symmetricCipher is a profile's cipher with all that it takes.
 type symmetricCipher struct {
@@ -22,12 +26,13 @@ type symmetricCipher struct {
 	keyBytes   int      // of the cipher's key, before the IV that is derived with it
 	iv         allowlistv1.Iv_Source
 	staticIV   *source
-	mac        *mac // nil: there is none
+	mac        *symmetric.MAC // nil: there is none
+	macKey     *source        // nil: the cipher's own
 	// aad are the associated data that are always the same; of what is sent, the ones
 	// that are written.
 	aad []byte
-	// How often the secret, the salt and the IV are made anew.
-	secretScope, saltScope, ivScope scope
+	// How often the secret, the salt and the IV are generated.
+	secretScope, saltScope, ivScope describe.Scope
 	// randomBits tell two values apart, and counted is the key that has a budget for them;
 	// nil: there is none.
 	randomBits int
@@ -37,7 +42,7 @@ type symmetricCipher struct {
 	// bare says that nothing authenticates what is encrypted.
 	bare bool
 	// boxes are those of keys that serve more than one message.
-	boxes keys.Made[symmetric.Box]
+	boxes keys.Cache[symmetric.Box]
 }
 
 // A keyed box is a key with what can be done with it.
@@ -45,12 +50,6 @@ type keyed struct {
 	held
 	key []byte // and behind it the IV that was derived
 	box symmetric.Box
-}
-
-// wipe zeroes the key material.
-func (k *keyed) wipe() {
-	clear(k.secret)
-	clear(k.key)
 }
 
 // key makes the box of a secret.
@@ -84,10 +83,10 @@ func (s *symmetricCipher) key(m *message, from held, salt []byte) (keyed, error)
 	case err == nil:
 		k.box = box
 		return k, nil
-	case from.by == nil:
+	case from.of.source == nil:
 		return k, ErrExchange
 	default:
-		return k, from.by.unusable(err)
+		return k, from.of.unusable(err)
 	}
 }
 
@@ -105,11 +104,11 @@ func (s *symmetricCipher) own(k *keyed) []byte {
 	return k.key
 }
 
-// deriveIV returns the IV where it is not drawn and does not travel.
+// deriveIV returns the IV where it is not random and does not travel.
 func (s *symmetricCipher) deriveIV(m *message, k *keyed, dst []byte) error {
 	switch s.iv {
 	case allowlistv1.Iv_SOURCE_STATIC:
-		stored, err := s.staticIV.decode(m.ring.first(s.staticIV))
+		stored, err := m.optional(s.staticIV)
 		if err != nil {
 			return err
 		}
@@ -136,10 +135,10 @@ func (s *symmetricCipher) deriveIV(m *message, k *keyed, dst []byte) error {
 	return nil
 }
 
-// drawnIV reports whether the IV is drawn.
-func (s *symmetricCipher) drawnIV() bool {
+// randomIV reports whether the IV is random.
+func (s *symmetricCipher) randomIV() bool {
 	switch s.iv {
-	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
 		return true
 	}
 	return false
@@ -154,11 +153,11 @@ func (s *symmetricCipher) note(m *message, k *keyed, iv []byte) {
 
 // eachDerives reports whether each value has a derivation of its own.
 func (s *symmetricCipher) eachDerives() bool {
-	return s.derivation != nil && s.anew()
+	return s.derivation != nil && s.keyPerValue()
 }
 
 func (s *symmetricCipher) sealing(m *message) (sealing, error) {
-	return &encrypting{symmetricCipher: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes}, nil
+	return &encrypting{symmetricCipher: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes, before: m.owns()}, nil
 }
 
 // encrypting encrypts the values of one message.
@@ -171,8 +170,11 @@ type encrypting struct {
 	sizes sizes
 	iv    [maxIV]byte
 	tag   [symmetric.MaxTag]byte
-	ivs   []byte // that were drawn and are not used yet
+	ivs   []byte // that were generated and are not used yet
 	fresh bool   // the key is for the value to come
+	// before and secrets are how many keys the message owned before it had the cipher's secret,
+	// and with it.
+	before, secrets int
 }
 
 func (e *encrypting) prepare(values int) error {
@@ -182,13 +184,13 @@ func (e *encrypting) prepare(values int) error {
 	if err := e.m.count(e.counted, e.randomBits, values); err != nil {
 		return err
 	}
-	if e.drawnIV() {
+	if e.randomIV() {
 		n := 1
-		if e.ivScope == perValue {
+		if e.ivScope == describe.PerValue {
 			n = values
 		}
 		e.ivs = make([]byte, n*e.suite.IV)
-		if err := e.drawIVs(); err != nil {
+		if err := e.randomIVs(); err != nil {
 			return err
 		}
 	}
@@ -199,64 +201,66 @@ func (e *encrypting) prepare(values int) error {
 	return e.rekey(true)
 }
 
-// drawIVs fills the IVs of all values at once, or fails: a short read would leave
+// randomIVs fills the IVs of all values at once, or fails: a short read would leave
 // predictable ones.
-func (e *encrypting) drawIVs() error {
+func (e *encrypting) randomIVs() error {
 	if e.symmetricCipher.iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
-		return drawText(e.m.Random, e.ivs)
+		return symmetric.RandomText(e.m.Random, e.ivs)
 	}
 	if _, err := io.ReadFull(e.m.Random, e.ivs); err != nil {
-		return fmt.Errorf("draw iv: %w", err)
+		return fmt.Errorf("generate iv: %w", err)
 	}
 	return nil
 }
 
-// rekey makes anew what is of each value, and first all.
+// rekey generates what is of each value, and first all.
 func (e *encrypting) rekey(first bool) error {
 	from, changed := e.keyed.held, first
-	if first || e.secretScope == perValue {
-		e.keyed.wipe()
+	if first || e.secretScope == describe.PerValue {
+		e.m.release(e.before)
 		var err error
-		if from, err = e.supply.draw(e.m, &e.parts); err != nil {
+		if from, err = e.supply.generate(e.m, &e.parts); err != nil {
 			return err
 		}
+		e.secrets = e.m.owns()
 		e.m.traced("key", "secret that the key is made of", from.secret)
 		changed = true
 	}
-	if d := e.derivation; d != nil && d.sent > 0 && (first || e.saltScope == perValue) {
+	if d := e.derivation; d != nil && d.sent > 0 && (first || e.saltScope == describe.PerValue) {
 		salt := make([]byte, d.sent)
 		if _, err := io.ReadFull(e.m.Random, salt); err != nil {
-			return fmt.Errorf("draw salt: %w", err)
+			return fmt.Errorf("generate salt: %w", err)
 		}
-		e.parts[slotSalt] = salt
+		e.parts[describe.SlotSalt] = salt
 		changed = true
 	}
 	if !changed {
 		return nil
 	}
+	e.m.release(e.secrets)
 	var err error
-	e.keyed, err = e.key(e.m, from, e.parts[slotSalt])
-	if err == nil && e.layout.has[slotCertificate] && e.parts[slotCertificate] == nil {
-		err = from.by.unusable(errNoCertificate)
+	e.keyed, err = e.key(e.m, from, e.parts[describe.SlotSalt])
+	if err == nil && e.layout.has[describe.SlotCertificate] && e.parts[describe.SlotCertificate] == nil {
+		err = from.of.unusable(errNoCertificate)
 	}
-	e.sizes[slotWrapped] = len(e.parts[slotWrapped])
+	e.sizes[describe.SlotWrapped] = len(e.parts[describe.SlotWrapped])
 	return err
 }
 
-// anew reports whether each value has a key of its own.
-func (s *symmetricCipher) anew() bool {
-	return s.secretScope == perValue || s.saltScope == perValue
+// keyPerValue reports whether each value has a key of its own.
+func (s *symmetricCipher) keyPerValue() bool {
+	return s.secretScope == describe.PerValue || s.saltScope == describe.PerValue
 }
 
 func (e *encrypting) textLen(n int) int {
 	sizes := e.sizes
-	sizes[slotCiphertext] = e.suite.SealedLen(n)
-	sizes[slotAAD] = len(e.aad)
+	sizes[describe.SlotCiphertext] = e.suite.SealedLen(n)
+	sizes[describe.SlotAAD] = len(e.aad)
 	return e.packer.textLen(&sizes)
 }
 
 func (e *encrypting) seal(value []byte) error {
-	if !e.fresh && e.anew() {
+	if !e.fresh && e.keyPerValue() {
 		if err := e.rekey(false); err != nil {
 			return err
 		}
@@ -266,9 +270,9 @@ func (e *encrypting) seal(value []byte) error {
 	if err != nil {
 		return err
 	}
-	e.sizes[slotCiphertext] = e.suite.SealedLen(len(value))
-	e.sizes[slotAAD] = len(e.aad)
-	e.parts[slotAAD] = e.aad
+	e.sizes[describe.SlotCiphertext] = e.suite.SealedLen(len(value))
+	e.sizes[describe.SlotAAD] = len(e.aad)
+	e.parts[describe.SlotAAD] = e.aad
 	place := e.begin(&e.sizes)
 	sealed, err := e.keyed.box.Seal(place, iv, value, e.associated())
 	switch {
@@ -279,9 +283,9 @@ func (e *encrypting) seal(value []byte) error {
 	}
 	// The tag comes out behind the ciphertext, where another part may belong: it is put
 	// aside before the others take their places.
-	copy(e.tag[:], sealed[e.sizes[slotCiphertext]:])
-	e.parts[slotTag] = e.tag[:e.suite.Tag]
-	e.parts[slotIV] = iv
+	copy(e.tag[:], sealed[e.sizes[describe.SlotCiphertext]:])
+	e.parts[describe.SlotTag] = e.tag[:e.suite.Tag]
+	e.parts[describe.SlotIV] = iv
 	e.m.traced("encrypt", "encrypted", sealed)
 	if e.mac != nil {
 		return e.authenticate()
@@ -293,11 +297,11 @@ func (e *encrypting) seal(value []byte) error {
 func (e *encrypting) nextIV() ([]byte, error) {
 	iv := e.iv[:e.suite.IV]
 	switch {
-	case !e.drawnIV():
+	case !e.randomIV():
 		if err := e.deriveIV(e.m, &e.keyed, iv); err != nil {
 			return nil, err
 		}
-	case e.ivScope == perValue:
+	case e.ivScope == describe.PerValue:
 		e.ivs = e.ivs[copy(iv, e.ivs):]
 	default:
 		copy(iv, e.ivs)
@@ -317,25 +321,57 @@ func (e *encrypting) associated() []byte {
 
 // authenticate puts all parts into their places, and then the MAC over them.
 func (e *encrypting) authenticate() error {
-	e.parts[slotMAC] = make([]byte, e.mac.hash.Size())
+	e.parts[describe.SlotMAC] = make([]byte, e.mac.Hash.Size())
 	if err := e.finish(&e.sizes, &e.parts); err != nil {
 		return err
 	}
 	key := e.own(&e.keyed)
-	if e.mac.key != nil {
-		stored, err := e.mac.key.decode(e.m.ring.first(e.mac.key))
+	if e.macKey != nil {
+		stored, err := e.m.optional(e.macKey)
 		if err != nil {
 			return err
 		}
-		defer clear(stored)
 		if len(stored) == 0 {
-			return e.mac.key.unusable(keys.ErrSize)
+			return e.macKey.unusable(keys.ErrSize)
 		}
 		key = stored
 	}
-	e.parts[slotMAC] = e.mac.sum(key, func(h hash.Hash, blob int) { e.list[blob].codec.WriteEncoded(h, e.bytes(blob)) }, e.bytes)
-	e.m.traced("mac", "MAC", e.parts[slotMAC])
+	e.parts[describe.SlotMAC] = e.mac.Sum(key, func(h hash.Hash, blob int) { e.list[blob].codec.WriteEncoded(h, e.bytes(blob)) }, e.bytes)
+	e.m.traced("mac", "MAC", e.parts[describe.SlotMAC])
 	return e.finish(&e.sizes, &e.parts)
 }
 
-func (e *encrypting) wipe() { e.keyed.wipe() }
+// needs returns what a cipher needs.
+func (s *symmetricCipher) needs() (encrypt, decrypt []need) {
+	previous := s.authenticates()
+	if session, ok := s.supply.(*session); ok {
+		previous = !session.blind()
+	}
+	encrypt, decrypt = needFirst(s.supply.sources()), needAll(s.supply.sources(), previous)
+	if s.derivation != nil && s.derivation.salt != nil {
+		salt := need{source: s.derivation.salt}
+		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
+	}
+	if s.staticIV != nil {
+		encrypt = append(encrypt, need{source: s.staticIV})
+		if !s.layout.has[describe.SlotIV] {
+			decrypt = append(decrypt, need{source: s.staticIV})
+		}
+	}
+	if s.macKey != nil {
+		encrypt = append(encrypt, need{source: s.macKey})
+		decrypt = append(decrypt, need{source: s.macKey, previous: true})
+	}
+	return encrypt, decrypt
+}
+
+// authenticates reports whether a wrong key is told from a right one.
+func (s *symmetricCipher) authenticates() bool {
+	return s.suite.AEAD() || s.mac != nil && s.macKey == nil
+}
+
+// blind reports whether a session key that does not unwrap becomes a random one.
+func (s *session) blind() bool {
+	w, ok := s.wrap.(rsaWrap)
+	return ok && w.oaep == nil
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -16,7 +17,7 @@ func (s *symmetricCipher) opening(m *message) (opening, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decrypting{symmetricCipher: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener}
+	d := &decrypting{symmetricCipher: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener, before: m.owns()}
 	d.trial = s.suite.AEAD() && len(m.ring.candidates(s.supply.sources())) > 1
 	if s.constant() {
 		// Keys that are not usable are told before the message is looked at.
@@ -44,6 +45,8 @@ type decrypting struct {
 	m     *message
 	from  supplyOpener
 	trial bool // several keys may be tried
+	// before is how many keys the message owned before it had those of the cipher.
+	before int
 
 	keyed []keyed
 	of    [3][]byte // the parts that the keys were made of
@@ -56,7 +59,7 @@ type decrypting struct {
 
 func (d *decrypting) open(read reading) ([]byte, error) {
 	if !d.cuts {
-		return d.openWith(read, unknown)
+		return d.openWith(read, describe.Unknown)
 	}
 	// A wrapped key that has to be cut off is as long as one of our keys.
 	err := error(errEnvelope)
@@ -71,8 +74,8 @@ func (d *decrypting) open(read reading) ([]byte, error) {
 
 func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
 	d.sizes = d.layout.sizes
-	if d.sizes[slotWrapped] == unknown {
-		d.sizes[slotWrapped] = wrapped
+	if d.sizes[describe.SlotWrapped] == describe.Unknown {
+		d.sizes[describe.SlotWrapped] = wrapped
 	}
 	lengths := d.lengths[:len(d.list)]
 	d.blobs.lengths(&d.sizes, lengths)
@@ -92,27 +95,27 @@ func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
 
 // rekey makes the keys that may open a value, unless they are those of the value before.
 func (d *decrypting) rekey(p *parts) error {
-	of := [...][]byte{p[slotWrapped], p[slotEphemeral], p[slotSalt]}
+	of := [...][]byte{p[describe.SlotWrapped], p[describe.SlotEphemeral], p[describe.SlotSalt]}
 	if d.keyed != nil && slices.EqualFunc(of[:], d.of[:], bytes.Equal) {
 		return nil
 	}
-	d.wipeKeys()
+	d.m.release(d.before)
+	d.keyed = nil
 	secrets, err := d.from.secrets(d.m, p)
 	if err != nil {
 		return err
 	}
-	if !d.tells() {
+	if !d.authenticates() {
 		// Without authentication a wrong key could not be told from a right one.
 		secrets = secrets[:1]
 	}
 	for _, secret := range secrets {
-		k, err := d.key(d.m, secret, p[slotSalt])
+		k, err := d.key(d.m, secret, p[describe.SlotSalt])
 		switch {
 		case errors.Is(err, errTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 			fault.Is(err, fault.RateLimited):
 			return err // no other key would do better
-		case err != nil && d.earlier(secret):
-			k.wipe()
+		case err != nil && secret.of.previous():
 			continue
 		case err != nil:
 			return err
@@ -125,11 +128,6 @@ func (d *decrypting) rekey(p *parts) error {
 	return nil
 }
 
-// earlier reports whether a secret is a version before the newest.
-func (d *decrypting) earlier(h held) bool {
-	return h.by != nil && h.version != d.m.ring.versions(h.by)[0].Version
-}
-
 // decrypt opens the parts of a value with the first key that does.
 func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 	keys := d.keyed
@@ -140,8 +138,8 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 		}
 	}
 	iv := d.iv[:d.suite.IV]
-	travels := d.has[slotIV]
-	copy(iv, p[slotIV])
+	travels := d.has[describe.SlotIV]
+	copy(iv, p[describe.SlotIV])
 	aad := d.associated(p)
 	sealed := d.sealed(p)
 
@@ -163,8 +161,8 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 			d.m.spoiled = true
 			return value, nil
 		case ok:
-			if keys[i].by != nil {
-				d.m.ring.use(keys[i].by, keys[i].version)
+			if of := keys[i].of; of.source != nil {
+				d.m.ring.use(of)
 			}
 			d.note(d.m, &keys[i], iv)
 			return value, nil
@@ -177,8 +175,8 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 // overwritten by the tag, and is copied.
 func (d *decrypting) associated(p *parts) []byte {
 	switch {
-	case d.has[slotAAD]:
-		return bytes.Clone(p[slotAAD])
+	case d.has[describe.SlotAAD]:
+		return bytes.Clone(p[describe.SlotAAD])
 	case d.m.aadSuffix != nil:
 		return d.m.aadSuffix
 	default:
@@ -190,43 +188,34 @@ func (d *decrypting) associated(p *parts) []byte {
 func (d *decrypting) authentic(found [][]byte, p *parts) ([]keyed, error) {
 	text := func(h hash.Hash, blob int) { h.Write(found[blob]) }
 	raw := func(blob int) []byte { return d.raw[blob] }
-	if d.mac.key == nil {
+	if d.macKey == nil {
 		for i := range d.keyed {
-			if d.mac.check(d.own(&d.keyed[i]), p[slotMAC], text, raw) {
+			if d.mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
 				return d.keyed[i : i+1], nil
 			}
 		}
 		return nil, errMAC
 	}
-	for _, c := range d.m.ring.candidates([]*source{d.mac.key}) {
-		key, err := c.decode(c.Key)
+	for _, v := range d.m.ring.candidates([]*source{d.macKey}) {
+		key, err := d.m.bytes(v)
 		if err == nil && len(key) == 0 {
-			err = c.unusable(keys.ErrSize)
+			err = v.unusable(keys.ErrSize)
 		}
-		if err != nil && !c.previous {
+		if err != nil && !v.previous() {
 			return nil, err
 		}
-		good := err == nil && d.mac.check(key, p[slotMAC], text, raw)
-		clear(key)
-		if good {
-			d.m.ring.use(c.source, c.Version)
+		if err == nil && d.mac.Check(key, p[describe.SlotMAC], text, raw) {
+			d.m.ring.use(v)
 			return d.keyed, nil
 		}
 	}
 	return nil, errMAC
 }
 
-func (d *decrypting) wipeKeys() {
-	for i := range d.keyed {
-		d.keyed[i].wipe()
+func (d *decrypting) prepare(values int) {
+	if d.eachDerives() {
+		d.m.left = values
 	}
-	d.keyed = nil
 }
 
-func (d *decrypting) wipe() {
-	d.wipeKeys()
-	d.Wipe()
-}
-
-// close zeroes the keys; a value that was returned stays.
-func (d *decrypting) close() { d.wipeKeys() }
+func (d *decrypting) wipe() { d.Wipe() }

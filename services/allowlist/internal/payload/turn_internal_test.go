@@ -1,7 +1,6 @@
 package payload
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,8 +100,8 @@ func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 		if key, err := d.derive(&message{Input: Input{Turn: &pieces}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
 			t.Errorf("derive = %x, %v", key, err)
 		}
-		if d.remembered[0].key != nil || pieces != -1 {
-			t.Errorf("what was not derived is remembered, or was asked for %d times more", pieces)
+		if isCached(t, d, "secret", "", 32) || pieces != -1 {
+			t.Errorf("what was not derived is cached, or was asked for %d times more", pieces)
 		}
 	}
 }
@@ -121,16 +120,14 @@ func (meanwhile) End() {}
 func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(101_000)
-	want, err := d.derive(new(message), []byte("secret"), []byte("salt"), 32)
+	of, err := d.hash([]byte("secret"), []byte("salt"), 32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := slowDeriver(101_000)
-	late.by = d.by
-	other := meanwhile(func() { late.remember(d.remembered[0].of, []byte("what another derived meanwhile.."), time.Minute) })
-	got, err := late.derive(&message{Input: Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
+	other := meanwhile(func() { d.derived.Keep(&of, []byte("what another derived meanwhile.."), time.Minute) })
+	got, err := d.derive(&message{Input: Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
 	if err != nil || string(got) != "what another derived meanwhile.." {
-		t.Errorf("derive = %q, %v, and %x would be derived anew", got, err, want)
+		t.Errorf("derive = %q, %v, want the key that another message derived", got, err)
 	}
 }
 
@@ -142,19 +139,18 @@ func TestADerivedKeyIsForgottenWhenUnused(t *testing.T) {
 		if _, err := d.derive(in, []byte("secret"), []byte("salt"), 32); err != nil {
 			t.Fatal(err)
 		}
-		kept := d.remembered[0]
 		time.Sleep(50 * time.Second)
-		if d.recall(kept.of, 32) == nil {
-			t.Error("a key is forgotten while it is in use")
+		if !isCached(t, d, "secret", "salt", 32) {
+			t.Error("a key is dropped while it is in use")
 		}
 		time.Sleep(50 * time.Second)
-		if d.recall(kept.of, 32) == nil {
-			t.Error("a key is forgotten although it was used")
+		if !isCached(t, d, "secret", "salt", 32) {
+			t.Error("a key is dropped although it was used")
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if d.recall(kept.of, 32) != nil || !bytes.Equal(kept.key, make([]byte, 32)) {
-			t.Error("an unused key is remembered, or was not overwritten")
+		if isCached(t, d, "secret", "salt", 32) {
+			t.Error("an unused key is cached")
 		}
 	})
 }

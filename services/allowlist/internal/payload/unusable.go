@@ -2,11 +2,11 @@ package payload
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
@@ -64,9 +64,9 @@ func (e *keyError) cause() string {
 		return problem.Error()
 	case errors.Is(e.err, keyform.ErrDecoding):
 		return "The secret is not written in " + e.decoding.String() + ". Set the decoding to what it is written in, or store it again."
-	case errors.Is(e.err, keys.ErrSize), errors.Is(e.err, jose.ErrKey) && e.shape.symmetric:
-		if e.shape.sized() {
-			return read + "the secret is not a key of " + listed(e.shape.bytes) + " bytes. Set the decoding to what it is written in, or store a key of that length."
+	case errors.Is(e.err, keys.ErrSize), errors.Is(e.err, jose.ErrKey) && e.requirement.Symmetric:
+		if e.requirement.Sized() {
+			return read + "the secret is not a key of " + keyfit.Listed(e.requirement.Bytes) + " bytes. Set the decoding to what it is written in, or store a key of that length."
 		}
 		return read + "the secret is empty or too short for the algorithm. Store a longer one."
 	case errors.Is(e.err, errNoCertificate):
@@ -86,26 +86,25 @@ func (e *keyError) cause() string {
 // can use: what is no key pair where one is needed, the public part of one that opens messages,
 // and a key pair where a shared key is needed.
 func (p *Pipeline) Hopeless(keys Keys) []Fit {
-	openers := p.openers()
 	var all []Fit
-	for i, w := range p.toDecrypt {
-		if i >= len(keys) || len(keys[i]) == 0 || w.Usage == ParameterUsage {
+	for i, n := range p.plan.toDecrypt {
+		if i >= len(keys) || len(keys[i]) == 0 || n.Usage == ParameterUsage {
 			continue
 		}
-		looked := keyform.Look(keys[i][0].Value.Reveal())
-		facts := Facts{Kind: looked.Kind, Algorithm: looked.Algorithm}
-		if looked.Problem != nil {
-			facts.Problem = looked.Problem.Error()
+		form := keyform.Look(keys[i][0].Value.Reveal())
+		facts := keyfit.Facts{Kind: form.Kind, Algorithm: form.Algorithm}
+		if form.Problem != nil {
+			facts.Problem = form.Problem.Error()
 		}
 		cause := ""
-		if !w.shape.sized() || facts.pair() { // a derivation may make a key of any length
-			cause, _ = w.against(facts)
+		if !n.requirement.Sized() || facts.Pair() { // a derivation may make a key of any length
+			cause, _ = n.requirement.Against(n.decoding, facts)
 		}
-		if cause == "" && facts.public() && slices.Contains(openers, w.source) {
-			cause = (&keyError{source: w.source, err: errPublicKey}).cause()
+		if cause == "" && facts.Public() && n.opens {
+			cause = (&keyError{source: n.source, err: errPublicKey}).cause()
 		}
 		if cause != "" {
-			all = append(all, Fit{Field: w.Field, Secret: w.Secret, Cause: cause})
+			all = append(all, Fit{Field: n.Field, Secret: n.Secret, Cause: cause})
 		}
 	}
 	return all

@@ -104,7 +104,7 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 		case ref.Usage == payload.ExposedKeyUsage && e.Exposes(ref.Secret):
 			wants[i].Usage = resolver.UsageExposedKey
 		}
-		if ref.Live {
+		if ref.Previous {
 			wants[i].Grace = config.Grace()
 		}
 	}

@@ -25,11 +25,11 @@ type Scheme interface {
 type HMAC struct {
 	Hash crypto.Hash
 	// made are the codes of keys that were used before.
-	made *keys.Made[*codes]
+	made *keys.Cache[*codes]
 }
 
 // NewHMAC returns the scheme of a hash.
-func NewHMAC(hash crypto.Hash) HMAC { return HMAC{Hash: hash, made: new(keys.Made[*codes])} }
+func NewHMAC(hash crypto.Hash) HMAC { return HMAC{Hash: hash, made: new(keys.Cache[*codes])} }
 
 func (s HMAC) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	secret, ok := shared(key)

@@ -128,7 +128,7 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 		if len(keys[i]) == 0 {
 			return nil, nil, false
 		}
-		if !ref.Live {
+		if !ref.Previous {
 			keys[i] = keys[i][:1]
 		}
 	}

@@ -20,9 +20,9 @@ const (
 	SignatureInvalid      fault.Reason = "SIGNATURE_INVALID"
 )
 
-// findings collects what is wrong with a configuration. Fields are named by the
+// violations collects what is wrong with a configuration. Fields are named by the
 // proto's names, by list positions and by the keys of maps ([finding.Entry]).
-type findings struct {
+type violations struct {
 	workspace string
 	now       time.Time
 	// stored turns off what depends on the time and the workspace: it was
@@ -35,40 +35,40 @@ type findings struct {
 	// conflicting says that a KEY is in chains of which one may open another.
 	conflicting bool
 
-	violations []fault.Violation
-	directKey  bool
-	invalid    bool
-	flags      []allowlistv1.LegacyAcknowledgement_Flag
+	list      []fault.Violation
+	directKey bool
+	invalid   bool
+	flags     []allowlistv1.LegacyAcknowledgement_Flag
 }
 
 // add notes a malformed field. The description never repeats what the field holds, but for
 // the name of a placeholder or function that there is not.
-func (f *findings) add(field, description string) {
+func (f *violations) add(field, description string) {
 	f.invalid = true
-	f.violations = append(f.violations, fault.Violation{Field: field, Description: description})
+	f.list = append(f.list, fault.Violation{Field: field, Description: description})
 }
 
 // addDirectKey notes something that is no reference where one belongs.
-func (f *findings) addDirectKey(field string) {
+func (f *violations) addDirectKey(field string) {
 	f.directKey = true
-	f.violations = append(f.violations, fault.Violation{
+	f.list = append(f.list, fault.Violation{
 		Field:       field,
 		Description: "must be the name of a secret, workspaces/{workspace}/secrets/{secret}; store the key in the vault and refer to it",
 	})
 }
 
 // addLegacy notes an unsafe choice that is not acknowledged.
-func (f *findings) addLegacy(field string, flag allowlistv1.LegacyAcknowledgement_Flag) {
+func (f *violations) addLegacy(field string, flag allowlistv1.LegacyAcknowledgement_Flag) {
 	f.flags = append(f.flags, flag)
-	f.violations = append(f.violations, fault.Violation{
+	f.list = append(f.list, fault.Violation{
 		Field:       field,
 		Description: "must acknowledge " + flagName(flag),
 	})
 }
 
-// fault returns all findings under the gravest reason, or nil if there are none. The
+// fault returns all violations under the gravest reason, or nil if there are none. The
 // flags of choices that are not acknowledged are named in any case.
-func (f *findings) fault() *fault.Error {
+func (f *violations) fault() *fault.Error {
 	var err *fault.Error
 	switch {
 	case f.directKey:
@@ -80,7 +80,7 @@ func (f *findings) fault() *fault.Error {
 	default:
 		return nil
 	}
-	err.Violations = f.violations
+	err.Violations = f.list
 	if len(f.flags) > 0 {
 		err = err.With("flags", flagNames(f.flags))
 	}

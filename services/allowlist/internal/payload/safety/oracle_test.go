@@ -1,4 +1,4 @@
-package payload
+package safety_test
 
 import (
 	"testing"
@@ -6,6 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
@@ -47,7 +49,7 @@ func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {
 		for _, mac := range []*allowlistv1.EncryptThenMac{nil, {}} {
 			cipher.Mac = mac
 			p := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Cipher{Cipher: cipher}}
-			if got := (choices{p}).oracle(); got != want {
+			if got := safety.Oracle(describe.Of("request", p)); got != want {
 				t.Errorf("oracle of %v = %v, want %v", cipher, got, want)
 			}
 		}
@@ -69,7 +71,7 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		}}})
 	}
 	for _, kind := range kinds {
-		if (choices{kind}).oracle() {
+		if safety.Oracle(describe.Of("request", kind)) {
 			t.Errorf("encryption alone is an oracle: %v", kind)
 		}
 		schemes := []*allowlistv1.Signing{{}}
@@ -88,18 +90,18 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		for _, signing := range schemes {
 			p := proto.CloneOf(kind)
 			p.Signing = signing
-			if !(choices{p}).oracle() {
+			if !safety.Oracle(describe.Of("request", p)) {
 				t.Errorf("what signs is no oracle: %v", p)
 			}
 		}
 		p := proto.CloneOf(kind)
 		p.NestedJws = &allowlistv1.NestedJws{}
-		if !(choices{p}).oracle() {
+		if !safety.Oracle(describe.Of("request", p)) {
 			t.Errorf("what signs inside is no oracle: %v", p)
 		}
 	}
 	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
-	if !(choices{signed}).oracle() {
+	if !safety.Oracle(describe.Of("request", signed)) {
 		t.Error("OpenPGP that signs is no oracle")
 	}
 }

@@ -1,17 +1,8 @@
-package payload
+package purpose
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-)
-
-// maxChains and maxChainBytes bound the purpose of one KEY.
-const (
-	maxChains     = 16
-	maxChainBytes = 512
 )
 
 // A class is what the bytes of a KEY meet first. Whether one chain can be an oracle for
@@ -46,6 +37,9 @@ func classOf(chain string) class {
 	}
 	return classUnknown
 }
+
+// IsChain reports whether a text is a chain.
+func IsChain(text string) bool { return classOf(text) != classUnknown }
 
 type classPrefix struct {
 	prefix string
@@ -93,7 +87,7 @@ func harmless() map[[2]class]string {
 	}
 }
 
-// conflicts reports whether of two chains of one KEY one may be an oracle for the other:
+// Conflict reports whether of two chains of one KEY one may be an oracle for the other:
 //
 //   - HMAC under a KEY is the core of PBKDF2, scrypt and HKDF of the KEY: messages that are
 //     signed on demand compute the derived key.
@@ -104,13 +98,16 @@ func harmless() map[[2]class]string {
 //     of an HMAC, which hashes keys that are longer than its block.
 //   - RSA decryption opens what any other use of the pair wraps, and signs what PKCS #1
 //     v1.5 pads.
-func conflicts(a, b string) bool {
+func Conflict(a, b string) bool {
 	if a == b {
 		return false
 	}
-	pair := [2]class{min(classOf(a), classOf(b)), max(classOf(a), classOf(b))}
-	_, safe := harmless()[pair]
-	return !safe
+	return Harmless(a, b) == ""
+}
+
+// Harmless returns why one KEY may have both chains; empty: it must not.
+func Harmless(a, b string) string {
+	return harmless()[[2]class{min(classOf(a), classOf(b)), max(classOf(a), classOf(b))}]
 }
 
 // Conflicted reports whether a purpose has chains that conflict.
@@ -118,7 +115,7 @@ func (p Purpose) Conflicted() bool {
 	chains := p.List()
 	for i, a := range chains {
 		for _, b := range chains[i+1:] {
-			if conflicts(a, b) {
+			if Conflict(a, b) {
 				return true
 			}
 		}
@@ -126,39 +123,12 @@ func (p Purpose) Conflicted() bool {
 	return false
 }
 
-// conflicting reports whether a configuration has a KEY whose chains conflict.
-func (p purposes) conflicting() bool {
-	for _, purpose := range p {
+// Conflicting reports whether a configuration has a KEY whose chains conflict.
+func (s Set) Conflicting() bool {
+	for _, purpose := range s {
 		if purpose.Conflicted() {
 			return true
 		}
 	}
 	return false
 }
-
-// declared checks what a configuration declares that its keys are used for elsewhere.
-func (f *findings) declared(pb *allowlistv1.Encryption) {
-	made := madeOf(pb)
-	for i, declared := range pb.GetAlsoUsedFor() {
-		field := declaredField(i)
-		if name := declared.GetKey().GetName(); name != "" && made[name] == (Purpose{}) {
-			f.add(field+".key", "must be a KEY that the configuration uses itself")
-		}
-		for j, chain := range declared.GetChains() {
-			if len(chain) > maxChainBytes || classOf(chain) == classUnknown || strings.ContainsFunc(chain, unprintable) {
-				f.add(field+chainField(j), "must be a chain as GetEndpoint shows it in key_purposes")
-			}
-		}
-	}
-	for _, purpose := range purposesOf(pb) {
-		if len(purpose.List()) > maxChains {
-			f.add(root, "must not use a KEY in more than 16 ways")
-		}
-	}
-}
-
-func unprintable(r rune) bool { return r < ' ' || r > '~' }
-
-func declaredField(i int) string { return fmt.Sprintf("%s.also_used_for[%d]", root, i) }
-
-func chainField(i int) string { return fmt.Sprintf(".chains[%d]", i) }

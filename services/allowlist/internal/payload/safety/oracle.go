@@ -1,15 +1,12 @@
-package payload
+package safety
 
 import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// This file is the table of what a profile gives away, beside [UnsafeChoices]: to owners who
-// test it with live keys (oracle), and to observers of where messages stop
-// (unauthenticated).
-
-// oracle reports whether the output for chosen text tells the caller what another
+// Oracle reports whether the output for chosen text tells the caller what another
 // configuration makes of the same key. Live tests are refused then. What is left is
 // encryption under a random IV, or under a key with a random salt: each message shows the
 // key's function at points that the caller can neither choose nor foresee.
@@ -30,25 +27,23 @@ import (
 // header. One mistake in such a rule gives a key away, so there is no exception.
 //
 // The MAC of a cipher stays: it has to cover the IV and the salt that are sent, which are
-// random ([profile.mac]). So do AES Key Wrap and GCM Key Wrap, whose input is a key that is
+// random (package compile). So do AES Key Wrap and GCM Key Wrap, whose input is a key that is
 // generated for the message, and encryption to public keys, which anyone can do.
-func (c choices) oracle() bool {
-	return c.signs() || !c.randomized()
-}
+func Oracle(p *describe.Profile) bool { return signs(p) || !randomized(p) }
 
 // signs reports whether a message carries a signature by one of the profile's keys.
-func (c choices) signs() bool {
-	return c.GetSigning() != nil || c.GetNestedJws() != nil || len(c.GetPgp().GetSigningKeys()) > 0
+func signs(p *describe.Profile) bool {
+	return p.Signing != nil || p.Nested != nil || p.PGP != nil && p.PGP.Signs
 }
 
 // randomized reports whether two encryptions of the same text differ by random bytes of
 // our own. What is not known to be randomized is not.
-func (c choices) randomized() bool {
-	switch c.GetKind().(type) {
-	case nil, *allowlistv1.Profile_Plain, *allowlistv1.Profile_RsaDirect, *allowlistv1.Profile_Jose, *allowlistv1.Profile_Pgp:
+func randomized(p *describe.Profile) bool {
+	switch p.Kind {
+	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP:
 		return true
-	case *allowlistv1.Profile_Cipher:
-		return c.randomIV()
+	case describe.KindCipher:
+		return randomIV(p.Cipher)
 	default:
 		return false
 	}
@@ -58,35 +53,27 @@ func (c choices) randomized() bool {
 // is. The caller knows or chooses all others: a static IV, zeros, the end of a field, the IV
 // of the question. IN_PLAINTEXT encrypts its random block under zeros, and the beginning of
 // the key shows the key.
-func (c choices) randomIV() bool {
-	switch symmetric.SuiteOf(c.GetCipher()).Mode {
+func randomIV(c *describe.Cipher) bool {
+	switch c.Suite.Mode {
 	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR:
 	default:
 		return false
 	}
-	switch c.GetCipher().GetIv().GetSource() {
-	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
+	switch c.IV.Source {
+	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
 		return true
 	case allowlistv1.Iv_SOURCE_DERIVED:
-		return c.derivation().GetSalt().GetSentBytes() > 0
+		return c.Derivation != nil && c.Derivation.SentSalt > 0
 	default:
 		return false
 	}
 }
 
-// unauthenticated reports whether an attacker without the key can send a message whose
+// Unauthenticated reports whether an attacker without the key can send a message whose
 // plaintext is related to that of another message. An observer who can tell a wrong padding
 // from a wrong structure then decrypts the other message, byte by byte (Vaudenay 2002,
 // Bleichenbacher 1998). So once a key was used, these messages fail at one stage. OpenPGP
 // wraps session keys with PKCS #1 v1.5, too.
-func (c choices) unauthenticated() bool {
-	return c.bare() || c.rsaPKCS1v15() || c.GetPgp() != nil
-}
-
-// bare reports whether the cipher encrypts and does not authenticate. An IV that is the end
-// of another value is not under the MAC.
-func (c choices) bare() bool {
-	cipher, suite := c.GetCipher(), symmetric.SuiteOf(c.GetCipher())
-	return cipher != nil && !suite.AEAD() &&
-		(cipher.GetMac() == nil || cipher.GetIv().GetSource() == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
+func Unauthenticated(p *describe.Profile) bool {
+	return p.Bare() || p.PKCS1v15() || p.PGP != nil
 }

@@ -18,9 +18,9 @@ const (
 	joseHoles
 )
 
-// encrypted is a JSON Web Encryption.
-type encrypted struct {
-	jwe        jose.JWE
+// jwe is a JSON Web Encryption.
+type jwe struct {
+	options    jose.JWE
 	keys       []*source
 	derivation *deriver // of a shared key; nil: the secret is the key
 	compact    bool     // the envelope holds the compact serialization
@@ -30,42 +30,50 @@ type encrypted struct {
 	counted    *source
 }
 
-func (e *encrypted) shared() bool { return e.jwe.KeyBytes() > 0 }
+func (e *jwe) shared() bool { return e.options.KeyBytes() > 0 }
+
+func (e *jwe) needs() (encrypt, decrypt []need) {
+	encrypt, decrypt = needFirst(e.keys), needAll(e.keys, true)
+	if e.derivation != nil && e.derivation.salt != nil {
+		salt := need{source: e.derivation.salt}
+		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
+	}
+	return encrypt, decrypt
+}
 
 // key returns one version of a key.
-func (e *encrypted) key(m *message, s *source, k Key, private bool) (any, keyform.Info, error) {
-	key, info, err := joseKey(s, k, e.shared(), private, m.keepUnused())
+func (e *jwe) key(m *message, v version, private bool) (any, keyform.Info, error) {
+	key, info, err := joseKey(m, v, e.shared(), private)
 	if err != nil || e.derivation == nil {
 		return key, info, err
 	}
 	secret, _ := key.([]byte)
-	defer clear(secret)
-	derived, err := e.derivation.derive(m, secret, nil, e.jwe.KeyBytes())
+	derived, err := e.derivation.derive(m, secret, nil, e.options.KeyBytes())
 	if err == nil {
 		m.traced("derive", "key derived", derived)
 	}
 	return derived, info, err
 }
 
-func (e *encrypted) sealing(m *message) (sealing, error) {
+func (e *jwe) sealing(m *message) (sealing, error) {
 	s := e.keys[0]
-	key, info, err := e.key(m, s, m.ring.first(s), false)
+	key, info, err := e.key(m, m.ring.first(s), false)
 	if err != nil {
 		return nil, err
 	}
-	made := &joseSealing{encrypted: e, m: m, options: e.jwe, key: key}
-	made.options.Header, err = fingerprinted(s, e.jwe.Header, info)
+	made := &joseSealing{jwe: e, m: m, sent: e.options, key: key}
+	made.sent.Header, err = fingerprinted(s, e.options.Header, info)
 	return made, err
 }
 
 // joseSealing encrypts the values of one message.
 type joseSealing struct {
-	*encrypted
-	m       *message
-	options jose.JWE
-	key     any
-	text    []byte
-	parts   jose.Parts
+	*jwe
+	m     *message
+	sent  jose.JWE // with the fingerprints of the key
+	key   any
+	text  []byte
+	parts jose.Parts
 }
 
 func (s *joseSealing) prepare(values int) error { return s.m.count(s.counted, s.randomBits, values) }
@@ -79,9 +87,9 @@ func (s *joseSealing) seal(value []byte) error {
 			return err
 		}
 	}
-	compact, err := s.options.Encrypt(s.m.Now, s.m.Random, s.key, value)
+	compact, err := s.sent.Encrypt(s.m.Now, s.m.Random, s.key, value)
 	if err != nil {
-		return s.encrypted.keys[0].unusable(err)
+		return s.jwe.keys[0].unusable(err)
 	}
 	s.m.traced("encrypt", "JSON Web Encryption", compact)
 	s.text = compact
@@ -97,33 +105,20 @@ func (s *joseSealing) appendText(dst []byte, hole int) []byte {
 	}[hole]...)
 }
 
-func (s *joseSealing) wipe() {
-	if key, ok := s.key.([]byte); ok {
-		clear(key)
-	}
-}
-
-func (e *encrypted) opening(m *message) (opening, error) {
-	made := &joseOpening{encrypted: e, m: m}
-	for _, c := range m.ring.candidates(e.keys) {
-		key, _, err := e.key(m, c.source, c.Key, true)
-		switch {
-		case err != nil && c.previous:
-			continue
-		case err != nil:
-			return nil, err
-		}
-		made.keys, made.by = append(made.keys, key), append(made.by, c)
-	}
-	return made, nil
+func (e *jwe) opening(m *message) (opening, error) {
+	keys, of, err := usable(m, e.keys, func(v version) (any, error) {
+		key, _, err := e.key(m, v, true)
+		return key, err
+	})
+	return &joseOpening{jwe: e, m: m, keys: keys, of: of}, err
 }
 
 // joseOpening decrypts the values of one message.
 type joseOpening struct {
-	*encrypted
+	*jwe
 	m     *message
 	keys  []any
-	by    []candidate
+	of    []version
 	value []byte
 }
 
@@ -147,12 +142,12 @@ func (o *joseOpening) open(read reading) ([]byte, error) {
 		}
 	}
 	o.m.tried = true
-	value, which, err := o.jwe.Decrypt(o.keys, parts)
+	value, which, err := o.options.Decrypt(o.keys, parts)
 	if err != nil {
 		return nil, o.refused(err)
 	}
 	o.value = value
-	o.m.ring.use(o.by[which].source, o.by[which].Version)
+	o.m.ring.use(o.of[which])
 	return value, nil
 }
 
@@ -160,7 +155,7 @@ func (o *joseOpening) open(read reading) ([]byte, error) {
 func (o *joseOpening) refused(err error) error {
 	switch {
 	case errors.Is(err, jose.ErrKey):
-		return o.encrypted.keys[0].unusable(err)
+		return o.jwe.keys[0].unusable(err)
 	case errors.Is(err, jose.ErrUnwrap):
 		return errUnwrap
 	case errors.Is(err, jose.ErrDecrypt):
@@ -170,15 +165,6 @@ func (o *joseOpening) refused(err error) error {
 	}
 }
 
-func (o *joseOpening) close() {
-	for _, key := range o.keys {
-		if key, ok := key.([]byte); ok {
-			clear(key)
-		}
-	}
-}
+func (*joseOpening) prepare(int) {}
 
-func (o *joseOpening) wipe() {
-	o.close()
-	clear(o.value)
-}
+func (o *joseOpening) wipe() { clear(o.value) }
