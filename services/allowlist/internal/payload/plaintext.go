@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
@@ -59,10 +60,10 @@ func (c *Config) Warnings(json bool) []Warning {
 	request, response := c.compiled.request, c.compiled.response
 	mirrored := c.compiled.pb.GetResponse() == nil // without the signing
 	if request.Bare() && !request.Parsed(json) && (mirrored || !request.Signed()) {
-		all = append(all, Warning{root + ".request.cipher", unnoticed})
+		all = append(all, Warning{describe.Root + ".request.cipher", unnoticed})
 	}
 	if !mirrored && response.Bare() && !response.Parsed(json) && !response.Signed() {
-		all = append(all, Warning{root + ".response.cipher", unnoticed})
+		all = append(all, Warning{describe.Root + ".response.cipher", unnoticed})
 	}
 	return all
 }
