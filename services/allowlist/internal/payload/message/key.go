@@ -236,7 +236,9 @@ func (m *Message) Optional(s *Source) ([]byte, error) {
 // Usable returns what take makes of each version of the sources that can be used, with the
 // versions. It fails with the newest version that cannot.
 func Usable[Made any](m *Message, sources []*Source, take func(Candidate) (Made, error)) (made []Made, of []Candidate, err error) {
-	for _, v := range m.Ring.Candidates(sources) {
+	all := m.Ring.Candidates(sources)
+	made, of = make([]Made, 0, len(all)), all[:0]
+	for _, v := range all {
 		one, err := take(v)
 		switch {
 		case err != nil && v.Superseded():
