@@ -62,7 +62,7 @@ func (c *profile) source(field string) *message.Source {
 func (c *profile) cipher(path string) *kind.Cipher {
 	d := c.Cipher
 	s := &kind.Cipher{
-		Suite: d.Suite, Iv: d.IV.Source, Answered: c.answered, Bare: c.Bare(),
+		Suite: d.Suite, IVSource: d.IV.Source, Answered: c.answered, Bare: c.Bare(),
 		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.PartScope(describe.SlotIV),
 	}
 	s.Suite.IV = d.IV.Bytes
@@ -175,16 +175,16 @@ func (c *profile) session(path string) *kind.Session {
 	switch d.Wrap {
 	case describe.WrapOAEP:
 		c.oaep(path+".rsa_oaep", d.OAEP)
-		s.Wrap = kind.RsaWrap{Oaep: d.OAEP}
+		s.Wrap = kind.RSAWrap{Oaep: d.OAEP}
 	case describe.WrapPKCS1v15:
-		s.Wrap = kind.RsaWrap{}
+		s.Wrap = kind.RSAWrap{}
 	case describe.WrapAES:
-		s.Wrap = kind.AesWrap{}
+		s.Wrap = kind.AESWrap{}
 		if s.Form.WrappedLen(s.Bytes)%8 != 0 {
 			c.Add(path+".form", "must make the key a multiple of 8 bytes for AES Key Wrap")
 		}
 	default:
-		s.Wrap = kind.RsaWrap{}
+		s.Wrap = kind.RSAWrap{}
 		c.Add(path, "must be wrapped: rsa_oaep, rsa_pkcs1_v15 or aes_kw")
 	}
 	s.Keys = c.sources("cipher.session_key.keys", d.Wrap == describe.WrapPKCS1v15)
@@ -212,5 +212,5 @@ func (c *profile) rsaDirect(path string) *kind.RSA {
 	case !d.PKCS1v15:
 		c.Add(path, "must have a padding: oaep or pkcs1_v15")
 	}
-	return &kind.RSA{Wrap: kind.RsaWrap{Oaep: c.RSA.OAEP}, Keys: c.sources("rsa_direct.keys", c.RSA.PKCS1v15)}
+	return &kind.RSA{Wrap: kind.RSAWrap{Oaep: c.RSA.OAEP}, Keys: c.sources("rsa_direct.keys", c.RSA.PKCS1v15)}
 }

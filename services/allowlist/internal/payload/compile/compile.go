@@ -78,7 +78,7 @@ func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 	for _, p := range c.Plans {
 		for _, needs := range [][]message.Need{p.ToEncrypt, p.ToDecrypt} {
 			for _, n := range needs {
-				c.Purposed(&n.Source.Reference)
+				c.Purposed(&n.Reference)
 			}
 		}
 	}

@@ -22,12 +22,12 @@ func (c *profile) iv(field string, s *kind.Cipher) {
 		return
 	}
 	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.Suite)
-	if static := s.Iv == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
+	if static := s.IVSource == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
 		c.Add(field+".secret", "must be given for STATIC, and for nothing else")
 	} else if static {
 		s.StaticIV = c.source("cipher.iv.secret")
 	}
-	if suffix := s.Iv == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
+	if suffix := s.IVSource == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
 		c.Add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
 	} else if suffix {
 		c.plan.IvSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.Suite.IV)
@@ -55,12 +55,12 @@ func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 
 // ivSource checks that the source goes with the mode and the key.
 func (c *profile) ivSource(field string, s *kind.Cipher) {
-	switch s.Iv {
+	switch s.IVSource {
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
 		if s.Suite.Mode != symmetric.ModeCBC {
 			c.Add(field, "must be another for a mode that is not CBC")
 		}
-		c.plan.ShowsKey = s.Iv == allowlistv1.Iv_SOURCE_KEY_PREFIX
+		c.plan.ShowsKey = s.IVSource == allowlistv1.Iv_SOURCE_KEY_PREFIX
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		if c.Cipher.Derivation == nil || c.Cipher.Derivation.Function == keys.Digest {
 			c.Add(field, "must be another without a derivation that can make more than a key")

@@ -27,7 +27,7 @@ type Cipher struct {
 	Supply     supply
 	Derivation *derive.Deriver // nil: the secret is the key
 	KeyBytes   int             // of the cipher's key, before the IV that is derived with it
-	Iv         allowlistv1.Iv_Source
+	IVSource   allowlistv1.Iv_Source
 	StaticIV   *message.Source
 	Mac        *symmetric.MAC  // nil: there is none
 	MacKey     *message.Source // nil: the cipher's own
@@ -60,7 +60,7 @@ func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) 
 	k := keyed{held: from, key: from.secret}
 	if s.Derivation != nil {
 		n := s.KeyBytes
-		if s.Iv == allowlistv1.Iv_SOURCE_DERIVED {
+		if s.IVSource == allowlistv1.Iv_SOURCE_DERIVED {
 			n += s.Suite.IV
 		}
 		key, err := s.Derivation.Key(m, from.secret, salt, n)
@@ -109,7 +109,7 @@ func (s *Cipher) own(k *keyed) []byte {
 
 // deriveIV returns the IV where it is not random and does not travel.
 func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
-	switch s.Iv {
+	switch s.IVSource {
 	case allowlistv1.Iv_SOURCE_STATIC:
 		stored, err := m.Optional(s.StaticIV)
 		if err != nil {
@@ -140,7 +140,7 @@ func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
 
 // randomIV reports whether the IV is random.
 func (s *Cipher) randomIV() bool {
-	switch s.Iv {
+	switch s.IVSource {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
 		return true
 	}
@@ -159,6 +159,7 @@ func (s *Cipher) eachDerives() bool {
 	return s.Derivation != nil && s.keyPerValue()
 }
 
+// Sealing implements [Kind].
 func (s *Cipher) Sealing(m *message.Message) (envelope.Sealing, error) {
 	return &encrypting{Cipher: s, m: m, Packer: envelope.Packer{Blobs: s.Layout}, sizes: s.Layout.Sizes, before: m.Owns()}, nil
 }
@@ -207,7 +208,7 @@ func (e *encrypting) Prepare(values int) error {
 // randomIVs fills the IVs of all values at once, or fails: a short read would leave
 // predictable ones.
 func (e *encrypting) randomIVs() error {
-	if e.Cipher.Iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
+	if e.IVSource == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
 		return symmetric.RandomText(e.m.Random, e.ivs)
 	}
 	if _, err := io.ReadFull(e.m.Random, e.ivs); err != nil {
@@ -375,6 +376,6 @@ func (s *Cipher) authenticates() bool {
 
 // blind reports whether a session key that does not unwrap becomes a random one.
 func (s *Session) blind() bool {
-	w, ok := s.Wrap.(RsaWrap)
+	w, ok := s.Wrap.(RSAWrap)
 	return ok && w.Oaep == nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
+// Opening implements [Kind].
 func (s *Cipher) Opening(m *message.Message) (envelope.Opening, error) {
 	opener, err := s.Supply.opener(m)
 	if err != nil {

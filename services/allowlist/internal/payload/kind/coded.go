@@ -25,8 +25,10 @@ type encoder func(value []byte, p *envelope.Parts) ([]byte, error)
 // A decoder returns the value of parts. What it returns may be theirs.
 type decoder func(p *envelope.Parts) ([]byte, error)
 
+// Needs implements [Kind].
 func (c *Coded) Needs() (encrypt, decrypt []message.Need) { return c.Begin.needs() }
 
+// Sealing implements [Kind].
 func (c *Coded) Sealing(m *message.Message) (envelope.Sealing, error) {
 	encode, err := c.Begin.encoder(m)
 	if err != nil {
@@ -69,6 +71,7 @@ func (e *encoding) Seal(value []byte) error {
 	return e.Finish(&sizes, &e.parts)
 }
 
+// Opening implements [Kind].
 func (c *Coded) Opening(m *message.Message) (envelope.Opening, error) {
 	decode, err := c.Begin.decoder(m)
 	if err != nil {

@@ -34,8 +34,10 @@ type JWE struct {
 	Counted    *message.Source
 }
 
+// Shared reports whether both sides share the key.
 func (e *JWE) Shared() bool { return e.Options.KeyBytes() > 0 }
 
+// Needs implements [Kind].
 func (e *JWE) Needs() (encrypt, decrypt []message.Need) {
 	encrypt, decrypt = message.NeedFirst(e.Keys), message.NeedAll(e.Keys, true)
 	if e.Derivation != nil && e.Derivation.Salt != nil {
@@ -59,6 +61,7 @@ func (e *JWE) key(m *message.Message, v message.Candidate, private bool) (any, k
 	return derived, info, err
 }
 
+// Sealing implements [Kind].
 func (e *JWE) Sealing(m *message.Message) (envelope.Sealing, error) {
 	s := e.Keys[0]
 	key, info, err := e.key(m, m.Ring.First(s), false)
@@ -109,6 +112,7 @@ func (s *joseSealing) AppendText(dst []byte, hole int) []byte {
 	}[hole]...)
 }
 
+// Opening implements [Kind].
 func (e *JWE) Opening(m *message.Message) (envelope.Opening, error) {
 	keys, of, err := message.Usable(m, e.Keys, func(v message.Candidate) (any, error) {
 		key, _, err := e.key(m, v, true)

@@ -17,7 +17,7 @@ import (
 
 // RSA is RSA over the bytes themselves.
 type RSA struct {
-	Wrap RsaWrap
+	Wrap RSAWrap
 	Keys []*message.Source
 	// Certificate says that the fingerprint of a certificate is sent.
 	Certificate bool
@@ -45,7 +45,7 @@ func (r *RSA) decoder(m *message.Message) (decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := rsaUnwrap{RsaWrap: r.Wrap, privates: privates}
+	from := rsaUnwrap{RSAWrap: r.Wrap, privates: privates}
 	return func(p *envelope.Parts) ([]byte, error) {
 		m.Tried = true
 		for _, private := range from.chosen(p) {
@@ -69,10 +69,10 @@ func (r *RSA) decoder(m *message.Message) (decoder, error) {
 	}, nil
 }
 
-// RsaWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
-type RsaWrap struct{ Oaep *keys.OAEP }
+// RSAWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
+type RSAWrap struct{ Oaep *keys.OAEP }
 
-func (w RsaWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
+func (w RSAWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
 	wrapped, err := w.encrypt(m, s, key, p)
 	if errors.Is(err, keys.ErrLength) {
 		return s.Unusable(err)
@@ -82,7 +82,7 @@ func (w RsaWrap) seal(m *message.Message, s *message.Source, key []byte, p *enve
 }
 
 // encrypt encrypts for the public key of a source, and tells its fingerprints.
-func (w RsaWrap) encrypt(m *message.Message, s *message.Source, plaintext []byte, p *envelope.Parts) ([]byte, error) {
+func (w RSAWrap) encrypt(m *message.Message, s *message.Source, plaintext []byte, p *envelope.Parts) ([]byte, error) {
 	if err := m.Spend(message.PublicKeyWork); err != nil {
 		return nil, err
 	}
@@ -109,14 +109,14 @@ func (w RsaWrap) encrypt(m *message.Message, s *message.Source, plaintext []byte
 	return wrapped, nil
 }
 
-func (w RsaWrap) opener(m *message.Message, sources []*message.Source) (wrapOpener, error) {
+func (w RSAWrap) opener(m *message.Message, sources []*message.Source) (wrapOpener, error) {
 	privates, err := privatesOf(m, sources)
-	return rsaUnwrap{RsaWrap: w, privates: privates}, err
+	return rsaUnwrap{RSAWrap: w, privates: privates}, err
 }
 
 // rsaUnwrap unwraps with the private keys of one message.
 type rsaUnwrap struct {
-	RsaWrap
+	RSAWrap
 	privates []private
 }
 

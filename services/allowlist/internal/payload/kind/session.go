@@ -38,6 +38,7 @@ type wrapOpener interface {
 	unwrap(m *message.Message, p *envelope.Parts, n int) ([]held, error)
 }
 
+// Sources returns the keys, the one that encrypts first.
 func (s *Session) Sources() []*message.Source { return s.Keys }
 
 func (s *Session) generate(m *message.Message, p *envelope.Parts) (held, error) {
@@ -74,10 +75,10 @@ func (u *unwrapping) secrets(m *message.Message, p *envelope.Parts) ([]held, err
 	return wrapped, err
 }
 
-// AesWrap is AES Key Wrap.
-type AesWrap struct{ sources []*message.Source }
+// AESWrap is AES Key Wrap.
+type AESWrap struct{ sources []*message.Source }
 
-func (AesWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
+func (AESWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
 	kek, err := m.Bytes(m.Ring.First(s))
 	if err != nil {
 		return err
@@ -90,13 +91,13 @@ func (AesWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelo
 	return nil
 }
 
-func (AesWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) {
-	return AesWrap{sources}, nil
+func (AESWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) {
+	return AESWrap{sources}, nil
 }
 
-func (AesWrap) wrappedSizes() []int { return noSizes[:] }
+func (AESWrap) wrappedSizes() []int { return noSizes[:] }
 
-func (w AesWrap) unwrap(m *message.Message, p *envelope.Parts, _ int) ([]held, error) {
+func (w AESWrap) unwrap(m *message.Message, p *envelope.Parts, _ int) ([]held, error) {
 	for _, v := range m.Ring.Candidates(w.sources) {
 		kek, err := m.Bytes(v)
 		switch {

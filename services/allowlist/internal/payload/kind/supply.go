@@ -43,6 +43,7 @@ var noSizes = [...]int{describe.Unknown}
 // SharedKey is a key that both sides hold.
 type SharedKey struct{ Keys []*message.Source }
 
+// Sources returns the keys, the one that encrypts first.
 func (s *SharedKey) Sources() []*message.Source { return s.Keys }
 
 func (s *SharedKey) generate(m *message.Message, _ *envelope.Parts) (held, error) {
@@ -70,6 +71,7 @@ type Agreed struct {
 	Keys  []*message.Source
 }
 
+// Sources returns the keys, the one that encrypts first.
 func (s *Agreed) Sources() []*message.Source { return s.Keys }
 
 func (s *Agreed) generate(m *message.Message, p *envelope.Parts) (held, error) {
@@ -123,6 +125,7 @@ func (a *agreement) secrets(m *message.Message, p *envelope.Parts) ([]held, erro
 // Exchanged is the key of the message that this one answers.
 type Exchanged struct{}
 
+// Sources returns the keys, the one that encrypts first.
 func (Exchanged) Sources() []*message.Source { return nil }
 
 func (Exchanged) generate(m *message.Message, _ *envelope.Parts) (held, error) {

@@ -32,10 +32,10 @@ const (
 	// private keys. What takes more could otherwise, a few at a time, take all processors
 	// from all others.
 	lightWork = 20_000
-	// What the private key of a pair costs once, and what the public one does, in the same
+	// PrivateKeyWork is what the private key of a pair costs once, and what the public one does, in the same
 	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
 	PrivateKeyWork = 10_000
-	PublicKeyWork  = 1_000
+	PublicKeyWork  = 1_000 // see PrivateKeyWork
 	PgpWork        = 100_000
 )
 
@@ -134,6 +134,7 @@ type Input struct {
 	KeepUnused time.Duration
 }
 
+// CacheFor returns how long what is made of keys is cached without use.
 func (in *Input) CacheFor() time.Duration { return max(in.KeepUnused, leastUnused) }
 
 // A UsedKey is a key that was used.
