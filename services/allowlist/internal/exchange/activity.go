@@ -25,7 +25,7 @@ func newStages() *prometheus.CounterVec {
 }
 
 // used counts a message that was protected, or with opened one that was opened or verified.
-func (p *Processor) used(l loaded, uses []payload.Use, opened bool) {
+func (p *Processor) used(l loaded, uses []payload.UsedKey, opened bool) {
 	count := p.uses.Used
 	if opened {
 		count = p.uses.Opened
