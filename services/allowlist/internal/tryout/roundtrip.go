@@ -11,8 +11,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
 
 // ReasonSample is the reason for a configuration that encrypts no sample.
@@ -45,8 +43,8 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 		if !own {
 			continue // it mirrors the request, which made its round trip
 		}
-		made := dryrun.Sample{
-			Config: config, Direction: direction, Now: s.now(), Body: sample.Body(profile), ContentType: e.ContentType,
+		made := Sample{
+			Config: config, Direction: direction, Now: s.now(), Body: SampleBody(profile), ContentType: e.ContentType,
 			Context: madeUp(e), Turn: s.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
@@ -58,16 +56,16 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 
 // roundTrip makes the round trip of the sample that was made up or, if that does not fit, of the
 // given body.
-func roundTrip(made dryrun.Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
-	err := dryrun.RoundTrip(made, resolve)
-	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is {
+func roundTrip(made Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
+	err := RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*SampleError](err); !is {
 		return err
 	} else if len(given) == 0 {
 		return notEncryptable("A made-up body does not fit the configuration (" + unfit.Error() + "). Send a sample of your own.")
 	}
 	made.Body = given
-	err = dryrun.RoundTrip(made, resolve)
-	if unfit, is := errors.AsType[*dryrun.SampleError](err); is {
+	err = RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*SampleError](err); is {
 		return notEncryptable("The configuration does not encrypt the sample: " + unfit.Error() + ".")
 	}
 	return err

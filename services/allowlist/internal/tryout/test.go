@@ -14,7 +14,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 )
 
 // A Test is a sample to try a configuration on.
@@ -35,7 +34,7 @@ type Test struct {
 
 // A Tested is what would be sent, and how it came about.
 type Tested struct {
-	dryrun.Result
+	Result
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
 	// Config is what was tried.
@@ -56,16 +55,16 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	if err != nil {
 		return Tested{}, err
 	}
-	sample := dryrun.Sample{
+	sample := Sample{
 		Config: config, Direction: t.Direction, Now: s.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
 		Turn: s.turns.For(ctx, turn.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)
 	}
-	run := dryrun.Throwaway
+	run := Throwaway
 	if t.Live {
-		run = func(sample dryrun.Sample) (dryrun.Result, error) { return s.live(ctx, e, sample, t.Author) }
+		run = func(sample Sample) (Result, error) { return s.live(ctx, e, sample, t.Author) }
 	}
 	result, err := run(sample)
 	if err != nil {
@@ -108,22 +107,22 @@ func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, 
 
 // live tries a sample with the endpoint's own keys, as far as their quotas go, once that is on
 // the change log. It refuses what tells of the keys.
-func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample dryrun.Sample, author changelog.Author) (dryrun.Result, error) {
+func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample Sample, author changelog.Author) (Result, error) {
 	pipeline := sample.Config.Pipeline(sample.Direction)
 	if pipeline.IsOracle() {
-		return dryrun.Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
+		return Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
 	}
 	err := s.endpoints.Try(ctx, endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionTested, Author: author,
 		Subjects: keysOf(e, pipeline.EncryptReferences(), pipeline.DecryptReferences()),
 	})
 	if err != nil {
-		return dryrun.Result{}, err
+		return Result{}, err
 	}
 	sample.Nonces = s.nonces.For(ctx, pipeline.EncryptReferences(), e.SecretUID)
 	resolve, zero := s.liveKeys(ctx, e, sample.Config)
 	defer zero()
-	return dryrun.Live(sample, resolve)
+	return Live(sample, resolve)
 }
 
 // filled returns the body of a request with what stands for the credentials in it.

@@ -9,12 +9,17 @@
 // Before an endpoint is switched on its keys make a round trip, of which nothing is shown
 // but why it fails ([Server.RoundTrip]).
 //
-//	tryout ┬→ dryrun      one message, step by step
-//	       │    ├→ throwaway   keys for it
-//	       │    └→ snippet     programs that open it
-//	       ├→ sample      messages that are made up
-//	       └→ diagnosis   many variants of one profile
-//	            └→ variant     what they are
+// # Where things are
+//
+// This package holds the calls (test.go, diagnose.go, roundtrip.go, keycheck.go), the dry run of
+// one message (dryrun.go), the keys made up for it (throwaway.go), and made-up bodies (sample.go).
+// Two packages below it know nothing of endpoints and of the vault:
+//
+//	tryout ┬→ diagnosis   which of many variants of a profile opens a message
+//	       └→ snippet     programs that open a message
+//
+// Package diagnosis stays apart because it promises what an answer reveals, and a third of the
+// code of this directory is about nothing but variants.
 package tryout
 
 import (

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
 
 // The prefixes that make a SubjectPublicKeyInfo (RFC 5280) of the bytes of a public key.
@@ -50,7 +49,7 @@ func (p *program) decrypt(c *allowlistv1.Cipher) (string, error) {
 	opened := p.let("opened", p.cipherCall(c, key, iv, aad))
 	if c.GetIv().GetSource() == allowlistv1.Iv_SOURCE_IN_PLAINTEXT {
 		p.say("Its first block is the IV.")
-		return p.let("behindIv", p.slice(opened, number(throwaway.IVBytes(c)), "")), nil
+		return p.let("behindIv", p.slice(opened, number(IVBytes(c)), "")), nil
 	}
 	return opened, nil
 }
@@ -103,9 +102,9 @@ func (p *program) cipherKey(c *allowlistv1.Cipher) (key, iv string, err error) {
 	if err != nil || d == nil {
 		return secret, "", err
 	}
-	n, size := throwaway.KeyBytes(c.GetAlgorithm()), 0
+	n, size := KeyBytes(c.GetAlgorithm()), 0
 	if c.GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
-		size = throwaway.IVBytes(c)
+		size = IVBytes(c)
 	}
 	derived, err := p.derive(d, secret, path+".derivation", n+size)
 	if err != nil {
@@ -211,7 +210,7 @@ func (p *program) digestKey(d *allowlistv1.DigestDerivation, secret string) stri
 
 // iv writes where the IV comes from; derived is the one that came with the key.
 func (p *program) iv(c *allowlistv1.Cipher, key, derived string) (string, error) {
-	n := throwaway.IVBytes(c)
+	n := IVBytes(c)
 	switch source := c.GetIv().GetSource(); {
 	case n == 0:
 		return "", nil

@@ -23,7 +23,6 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
 
 // A Program is the source of a program.
@@ -40,7 +39,7 @@ type Message struct {
 	Profile *allowlistv1.Profile
 	// Keys are those of the profile. The key and the IV of an exchange stand at
 	// `cipher.exchange_key` and `cipher.iv`.
-	Keys        []throwaway.Key
+	Keys        []Key
 	Body        []byte
 	Headers     []payload.Header
 	ContentType string
@@ -67,13 +66,13 @@ func Programs(m Message) []Program {
 func (m Message) at(place string) string { return m.Path + "." + place }
 
 // key returns the throw-away key at a place in the profile.
-func (m Message) key(place string) (throwaway.Key, error) {
+func (m Message) key(place string) (Key, error) {
 	for _, key := range m.Keys {
 		if key.Field == m.at(place) {
 			return key, nil
 		}
 	}
-	return throwaway.Key{}, errors.New("there is no key at " + place)
+	return Key{}, errors.New("there is no key at " + place)
 }
 
 // time returns the time that was signed.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
 
 // The parts by shorter names.
@@ -96,7 +95,7 @@ func (p *program) sends(slot allowlistv1.Part_Slot) bool {
 	}
 	switch c.GetIv().GetSource() {
 	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
-		return c != nil && throwaway.IVBytes(c) > 0
+		return c != nil && IVBytes(c) > 0
 	}
 	return false
 }
@@ -109,7 +108,7 @@ func (p *program) size(slot allowlistv1.Part_Slot) int {
 	c := p.Profile.GetCipher()
 	switch slot {
 	case slotIV:
-		return throwaway.IVBytes(c)
+		return IVBytes(c)
 	case slotTag:
 		switch {
 		case c == nil || !authenticates(c.GetAlgorithm()):
@@ -122,7 +121,7 @@ func (p *program) size(slot allowlistv1.Part_Slot) int {
 		return int(derivationOf(p.Profile).GetSalt().GetSentBytes())
 	case slotWrapped:
 		if session := c.GetSessionKey(); session.GetAesKw() != nil {
-			return wrappedBytes(session, throwaway.KeyBytes(c.GetAlgorithm())) + 8
+			return wrappedBytes(session, KeyBytes(c.GetAlgorithm())) + 8
 		}
 		return rsaBytes
 	case slotMAC:

@@ -1,4 +1,4 @@
-package variant
+package diagnosis
 
 import (
 	"maps"

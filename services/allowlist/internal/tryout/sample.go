@@ -1,8 +1,4 @@
-// Package sample makes up bodies in which a profile finds what it selects and signs.
-//
-// A body holds nothing of an endpoint but the names that its configuration has, so that it
-// can be encrypted with live keys.
-package sample
+package tryout
 
 import (
 	"encoding/json"
@@ -24,9 +20,9 @@ const (
 	maxList = 1000
 )
 
-// Body returns a body for a profile. For some profiles there is none that fits, such as two
+// SampleBody returns a body for a profile. For some profiles there is none that fits, such as two
 // paths that contradict each other; then it is one that is refused.
-func Body(p *allowlistv1.Profile) []byte {
+func SampleBody(p *allowlistv1.Profile) []byte {
 	if form := p.GetSelection().GetForm(); form != nil {
 		values := url.Values{"other": {"a b&c"}}
 		for _, name := range form.GetNames() {
@@ -58,7 +54,7 @@ func Body(p *allowlistv1.Profile) []byte {
 		return nil
 	}
 	if p.GetSelection().GetPart() == nil || p.GetSelection().GetWholeBody() != nil {
-		return filled(p, body)
+		return inBlocks(p, body)
 	}
 	return body
 }
@@ -68,8 +64,8 @@ func unpadded(p *allowlistv1.Profile) bool {
 	return p.GetCipher().GetPadding() == allowlistv1.Cipher_PADDING_NONE
 }
 
-// filled returns a document with spaces behind it, up to whole blocks if it needs them.
-func filled(p *allowlistv1.Profile, body []byte) []byte {
+// inBlocks returns a document with spaces behind it, up to whole blocks if it needs them.
+func inBlocks(p *allowlistv1.Profile, body []byte) []byte {
 	for unpadded(p) && len(body)%whole != 0 {
 		body = append(body, ' ')
 	}
@@ -77,7 +73,7 @@ func filled(p *allowlistv1.Profile, body []byte) []byte {
 }
 
 func formValue(p *allowlistv1.Profile) string {
-	return string(filled(p, []byte(`{"amount":"10.50","to":"Jörg & Co"}`)))
+	return string(inBlocks(p, []byte(`{"amount":"10.50","to":"Jörg & Co"}`)))
 }
 
 // field returns the value of a selected field, which is encrypted with its quotes or without.

@@ -1,9 +1,4 @@
-// Package dryrun shows what a configuration makes of a sample, step by step, and opens
-// the result again. It works with throw-away keys, which it makes and gives out, or with
-// keys that it is given, of which it shows nothing.
-//
-// Nothing is sent, and nothing is stored.
-package dryrun
+package tryout
 
 import (
 	"bytes"
@@ -19,7 +14,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
 
 // A Sample is a message to try a configuration on.
@@ -42,7 +36,7 @@ type Result struct {
 	// Opened reports whether our own decryption gave the sample back.
 	Opened bool
 	// Keys and Programs are there with throw-away keys only.
-	Keys     []throwaway.Key
+	Keys     []snippet.Key
 	Programs []snippet.Program
 }
 
@@ -51,7 +45,7 @@ type Result struct {
 func Throwaway(s Sample) (Result, error) {
 	s.Nonces = payload.Uncounted
 	path, profile := s.profile()
-	made, err := throwaway.Make(rand.Reader, s.Now, path, profile)
+	made, err := makeKeys(rand.Reader, s.Now, path, profile)
 	if err != nil {
 		return Result{}, err
 	}
@@ -110,7 +104,7 @@ func Live(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Re
 type keySource func([]payload.Reference) payload.Keys
 
 // keysFor returns throw-away keys for references, by where they stand.
-func keysFor(made []throwaway.Key) keySource {
+func keysFor(made []snippet.Key) keySource {
 	return func(refs []payload.Reference) payload.Keys {
 		keys := make(payload.Keys, len(refs))
 		for i, ref := range refs {
@@ -212,24 +206,24 @@ func (s Sample) sameValues(body []byte, keys keySource, exchange *payload.Exchan
 
 // makeExchange makes up what a response needs of the request that it answers, nil if
 // that is nothing, and returns it as throw-away keys too.
-func makeExchange(path string, profile *allowlistv1.Profile) (*payload.Exchange, []throwaway.Key, error) {
+func makeExchange(path string, profile *allowlistv1.Profile) (*payload.Exchange, []snippet.Key, error) {
 	cipher := profile.GetCipher()
 	if cipher.GetExchangeKey() == nil {
 		return nil, nil, nil
 	}
-	e := &payload.Exchange{Key: make([]byte, throwaway.KeyBytes(cipher.GetAlgorithm())), IV: make([]byte, throwaway.IVBytes(cipher))}
+	e := &payload.Exchange{Key: make([]byte, snippet.KeyBytes(cipher.GetAlgorithm())), IV: make([]byte, snippet.IVBytes(cipher))}
 	for _, part := range [][]byte{e.Key, e.IV} {
 		if _, err := io.ReadFull(rand.Reader, part); err != nil {
 			return nil, nil, fmt.Errorf("make up exchange: %w", err)
 		}
 	}
-	return e, []throwaway.Key{
+	return e, []snippet.Key{
 		inExchange(path+".cipher.exchange_key", e.Key), inExchange(path+".cipher.iv", e.IV),
 	}, nil
 }
 
-func inExchange(field string, value []byte) throwaway.Key {
-	return throwaway.Key{
+func inExchange(field string, value []byte) snippet.Key {
+	return snippet.Key{
 		Field: field, Decoding: allowlistv1.Decoding_DECODING_BASE64,
 		Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value,
 	}

@@ -1,4 +1,4 @@
-package throwaway
+package snippet
 
 import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 
@@ -36,8 +36,8 @@ func IVBytes(c *allowlistv1.Cipher) int {
 	}
 }
 
-// contentBytes returns the length of the content key of a JWE.
-func contentBytes(e allowlistv1.Jose_ContentEncryption) int {
+// ContentKeyBytes returns the length of the content key of a JWE.
+func ContentKeyBytes(e allowlistv1.Jose_ContentEncryption) int {
 	switch e {
 	case allowlistv1.Jose_CONTENT_ENCRYPTION_A128GCM:
 		return 16

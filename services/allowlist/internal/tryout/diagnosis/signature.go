@@ -1,4 +1,4 @@
-package variant
+package diagnosis
 
 import (
 	"cmp"
@@ -16,17 +16,17 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// AnyTime is the tolerance of a variant that takes a message of any time that a clock had: ten
+// anyTime is the tolerance of a variant that takes a message of any time that a clock had: ten
 // years. A time in another unit is further away.
-const AnyTime = 10 * 365 * 24 * time.Hour
+const anyTime = 10 * 365 * 24 * time.Hour
 
-// ToleranceField ends the field of the difference of such a variant.
-const ToleranceField = ".signing.tolerance"
+// toleranceField ends the field of the difference of such a variant.
+const toleranceField = ".signing.tolerance"
 
-// OfSignature returns the variants of a profile whose signature does not verify: the profile
+// signatureVariants returns the variants of a profile whose signature does not verify: the profile
 // itself, then those with one change of its signing, the likelier ones first, then those with
 // two. Headers are those of the message, by name in lower case.
-func OfSignature(path string, profile *allowlistv1.Profile, body []byte, headers map[string]string) iter.Seq[Variant] {
+func signatureVariants(path string, profile *allowlistv1.Profile, body []byte, headers map[string]string) iter.Seq[variant] {
 	base := proto.CloneOf(profile)
 	s := base.GetSigning()
 	if s.GetInput() == "" {
@@ -124,8 +124,8 @@ func (c *collector) times() {
 	if s.GetTolerance() != nil {
 		tolerance = s.GetTolerance().AsDuration()
 	}
-	c.signing("tolerance", strings.TrimPrefix(ToleranceField, ".signing."), tolerance.String(), "any", func(s *allowlistv1.Signing) {
-		s.Tolerance = durationpb.New(AnyTime)
+	c.signing("tolerance", strings.TrimPrefix(toleranceField, ".signing."), tolerance.String(), "any", func(s *allowlistv1.Signing) {
+		s.Tolerance = durationpb.New(anyTime)
 	})
 }
 

@@ -1,15 +1,4 @@
-// Package variant makes variants of a profile: what a partner may mean who says that a
-// message is encrypted as the profile has it, and whose message does not open. Most
-// misunderstandings are about one setting, such as hexadecimal for base64, a tag in front
-// or MGF1 with SHA-1; some are about two.
-//
-// [Of] is for messages that do not open, and [OfSignature] for those whose signature does not
-// verify. A variant may also read the body of the message in another form.
-//
-// The package knows nothing of keys. It looks at a message only to see which characters it
-// could be split at, which forms its body has, and which of its headers could be meant.
-// Whether a variant makes sense the compiler says.
-package variant
+package diagnosis
 
 import (
 	"bytes"
@@ -30,8 +19,8 @@ type Difference struct {
 	Configured, Works string
 }
 
-// A Variant is a profile with changes.
-type Variant struct {
+// A variant is a profile with changes.
+type variant struct {
 	Profile *allowlistv1.Profile
 	// Body is the body of the message as the variant reads it.
 	Body        []byte
@@ -48,10 +37,10 @@ type change struct {
 	body []byte
 }
 
-// Of returns the variants of a profile that stands at a path: the profile itself, then
+// variantsOf returns the variants of a profile that stands at a path: the profile itself, then
 // those with one change, the likelier ones first, then those with two. Signing is left
 // away: what does not open is not helped by it.
-func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant] {
+func variantsOf(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[variant] {
 	base := proto.CloneOf(profile)
 	base.Signing = nil
 	writeOut(base)
@@ -59,8 +48,8 @@ func Of(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[Variant
 }
 
 // combined returns a profile, those with one change, and those with two.
-func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[Variant] {
-	return func(yield func(Variant) bool) {
+func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[variant] {
+	return func(yield func(variant) bool) {
 		if !yield(with(base, body)) {
 			return
 		}
@@ -82,8 +71,8 @@ func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[Var
 }
 
 // with returns a profile with changes.
-func with(base *allowlistv1.Profile, body []byte, changes ...change) Variant {
-	v := Variant{Profile: proto.CloneOf(base), Body: body}
+func with(base *allowlistv1.Profile, body []byte, changes ...change) variant {
+	v := variant{Profile: proto.CloneOf(base), Body: body}
 	for _, c := range changes {
 		if c.body != nil {
 			v.Body = c.body

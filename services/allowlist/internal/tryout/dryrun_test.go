@@ -1,4 +1,4 @@
-package dryrun_test
+package tryout_test
 
 import (
 	"encoding/hex"
@@ -14,11 +14,11 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // sampleFor returns a sample for a profile of requests in proto text.
-func sampleFor(t *testing.T, profile, body string) dryrun.Sample {
+func sampleFor(t *testing.T, profile, body string) tryout.Sample {
 	t.Helper()
 	pb := new(allowlistv1.Encryption)
 	if err := prototext.Unmarshal([]byte("request { "+profile+" }"), pb); err != nil {
@@ -34,9 +34,9 @@ func sampleFor(t *testing.T, profile, body string) dryrun.Sample {
 	return sample
 }
 
-func throwaway(t *testing.T, s dryrun.Sample) dryrun.Result {
+func throwaway(t *testing.T, s tryout.Sample) tryout.Result {
 	t.Helper()
-	result, err := dryrun.Throwaway(s)
+	result, err := tryout.Throwaway(s)
 	if err != nil {
 		t.Fatalf("Throwaway: %v", err)
 	}
@@ -119,7 +119,7 @@ func TestStepsShowTheBeginningOfTheirResults(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("0123456789", 10)
 	steps := throwaway(t, sampleFor(t, shared, body)).Steps
-	i := slices.IndexFunc(steps, func(s dryrun.Step) bool { return s.Stage == "select" })
+	i := slices.IndexFunc(steps, func(s tryout.Step) bool { return s.Stage == "select" })
 	if i < 0 {
 		t.Fatalf("the steps %+v do not select", steps)
 	}
@@ -143,7 +143,7 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		}
 		return keys, nil
 	}
-	if _, err := dryrun.Live(sample, resolve); err == nil {
+	if _, err := tryout.Live(sample, resolve); err == nil {
 		t.Error("Live without a budget of nonces = nil")
 	}
 	counted := 0
@@ -153,7 +153,7 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		}
 		return nil
 	}
-	result, err := dryrun.Live(sample, resolve)
+	result, err := tryout.Live(sample, resolve)
 	if counted != 1 {
 		t.Errorf("Live counts %d values, want 1", counted)
 	}
@@ -181,7 +181,7 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 `
 	sample := sampleFor(t, `cipher { algorithm: ALGORITHM_AES_128_GCM ecdh { curve: CURVE_X25519 keys { name: "workspaces/acme/secrets/a" } derivation { hkdf {} } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_EPHEMERAL_KEY } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`, "a text")
-	result, err := dryrun.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
+	result, err := tryout.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
 		return payload.Keys{{{Value: sensitive.New([]byte(public)), Version: 1}}}, nil
 	})
 	if err != nil || result.Opened || len(result.Body) == 0 {
@@ -191,7 +191,7 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 
 func TestASampleThatCannotBeEncryptedIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := dryrun.Throwaway(sampleFor(t, shared+`selection { fields { paths: "$.pan" } }`, `{}`))
+	_, err := tryout.Throwaway(sampleFor(t, shared+`selection { fields { paths: "$.pan" } }`, `{}`))
 	if !fault.Is(err, payload.BodyNotEncryptable) {
 		t.Errorf("Throwaway of a body without the value = %v, want BODY_NOT_ENCRYPTABLE", err)
 	}

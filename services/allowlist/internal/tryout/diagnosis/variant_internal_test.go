@@ -1,4 +1,4 @@
-package variant_test
+package diagnosis
 
 import (
 	"fmt"
@@ -12,7 +12,6 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
 // profiles are those of all presets, and one that leaves everything away.
@@ -43,9 +42,9 @@ func parse(t *testing.T, text string) *allowlistv1.Profile {
 // enough is how many variants tests look at: all with one change, and some with two.
 const enough = 150
 
-func all(p *allowlistv1.Profile, body string) []variant.Variant {
-	var all []variant.Variant
-	for v := range variant.Of("request", p, []byte(body)) {
+func all(p *allowlistv1.Profile, body string) []variant {
+	var all []variant
+	for v := range variantsOf("request", p, []byte(body)) {
 		if all = append(all, v); len(all) == enough {
 			break
 		}

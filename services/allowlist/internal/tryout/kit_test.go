@@ -1,4 +1,4 @@
-package dryrun_test
+package tryout_test
 
 import (
 	"encoding/json"
@@ -13,8 +13,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // now is the moment of all tests.
@@ -53,7 +52,7 @@ func presets(t *testing.T) []*allowlistv1.Preset {
 }
 
 // sampleOf returns a sample that a configuration finds what it selects in.
-func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direction) dryrun.Sample {
+func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direction) tryout.Sample {
 	t.Helper()
 	config, err := payload.Parse(pb, "acme", now)
 	if err != nil {
@@ -63,8 +62,8 @@ func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direct
 	if direction == payload.Response && pb.GetResponse() != nil {
 		profile = pb.GetResponse()
 	}
-	return dryrun.Sample{
-		Config: config, Direction: direction, Now: now, Body: sample.Body(profile), ContentType: "application/json",
+	return tryout.Sample{
+		Config: config, Direction: direction, Now: now, Body: tryout.SampleBody(profile), ContentType: "application/json",
 		Context: payload.Context{ID: "msg_4711", Method: "POST", Host: "api.partner.example", Path: "/v1/pay", Query: "a=1&b=2"},
 	}
 }

@@ -1,10 +1,11 @@
-package throwaway
+package tryout
 
 import (
 	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
 // A kind is what a key has to be.
@@ -89,7 +90,7 @@ func (n *needed) list(field string, refs []*allowlistv1.SecretRef, kind kind, by
 func (n *needed) cipher(path string, c *allowlistv1.Cipher) {
 	switch key := c.GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
-		n.list(path+".shared_key.keys", key.SharedKey.GetKeys(), shared, underived(key.SharedKey.GetDerivation(), KeyBytes(c.GetAlgorithm())))
+		n.list(path+".shared_key.keys", key.SharedKey.GetKeys(), shared, underived(key.SharedKey.GetDerivation(), snippet.KeyBytes(c.GetAlgorithm())))
 		n.salt(path+".shared_key", key.SharedKey.GetDerivation())
 	case *allowlistv1.Cipher_SessionKey:
 		kind, bytes := rsaPair, 0
@@ -106,7 +107,7 @@ func (n *needed) cipher(path string, c *allowlistv1.Cipher) {
 		n.list(path+".ecdh.keys", key.Ecdh.GetKeys(), kind, 0)
 		n.salt(path+".ecdh", key.Ecdh.GetDerivation())
 	}
-	n.one(path+".iv.secret", c.GetIv().GetSecret(), shared, IVBytes(c))
+	n.one(path+".iv.secret", c.GetIv().GetSecret(), shared, snippet.IVBytes(c))
 	n.one(path+".mac.key", c.GetMac().GetKey(), shared, 0)
 }
 
@@ -126,7 +127,7 @@ func (n *needed) jose(path string, j *allowlistv1.Jose) {
 	kind, bytes := shared, 0
 	switch j.GetKeyManagement() {
 	case allowlistv1.Jose_KEY_MANAGEMENT_DIR:
-		bytes = contentBytes(j.GetContentEncryption())
+		bytes = snippet.ContentKeyBytes(j.GetContentEncryption())
 	case allowlistv1.Jose_KEY_MANAGEMENT_A128KW, allowlistv1.Jose_KEY_MANAGEMENT_A128GCMKW:
 		bytes = 16
 	case allowlistv1.Jose_KEY_MANAGEMENT_A256KW, allowlistv1.Jose_KEY_MANAGEMENT_A256GCMKW:

@@ -1,6 +1,6 @@
 //go:build interop
 
-package dryrun_test
+package tryout_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
@@ -28,7 +28,7 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 		for _, direction := range []payload.Direction{payload.Request, payload.Response} {
 			name := fmt.Sprintf("%s %d", preset.GetId(), direction)
 			sample := sampleOf(t, preset.GetEncryption(), direction)
-			result, err := dryrun.Throwaway(sample)
+			result, err := tryout.Throwaway(sample)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -58,12 +58,12 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 }
 
 // awkward are samples with what a program must not stumble over.
-func awkward(t *testing.T) map[string]dryrun.Sample {
+func awkward(t *testing.T) map[string]tryout.Sample {
 	t.Helper()
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
 	base64, raw, lines := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW"), fmt.Sprintf(data, "BASE64_MIME")
 	long := strings.Repeat("0123456789 é\n", 20)
-	return map[string]dryrun.Sample{
+	return map[string]tryout.Sample{
 		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
 		"members of quotes":       sampleFor(t, shared+`envelope { `+base64+` json: "{\"a\\\"'\\\\b\":[{\"\\u00e9\":\"<${data}>\"},null,\"${*}\"]}" }`, "a text"),
 		"bytes":                   sampleFor(t, shared+`envelope { `+raw+` text: "${data}" }`, "a text"),

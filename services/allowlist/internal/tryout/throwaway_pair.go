@@ -1,4 +1,4 @@
-package throwaway
+package tryout
 
 import (
 	"bytes"
@@ -17,6 +17,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
 // rsaBits is the size of RSA keys: the least that is taken, since making a larger one
@@ -46,16 +48,16 @@ func (m *maker) pair(k kind) (privateKey, error) {
 type privateKey interface{ Public() crypto.PublicKey }
 
 // encode returns the DER of a pair.
-func encode(pair privateKey) (Key, error) {
+func encode(pair privateKey) (snippet.Key, error) {
 	private, err := x509.MarshalPKCS8PrivateKey(pair)
 	if err != nil {
-		return Key{}, fmt.Errorf("encode private key: %w", err)
+		return snippet.Key{}, fmt.Errorf("encode private key: %w", err)
 	}
 	public, err := x509.MarshalPKIXPublicKey(pair.Public())
 	if err != nil {
-		return Key{}, fmt.Errorf("encode public key: %w", err)
+		return snippet.Key{}, fmt.Errorf("encode public key: %w", err)
 	}
-	return Key{Private: private, Public: public}, nil
+	return snippet.Key{Private: private, Public: public}, nil
 }
 
 // validity is how long a certificate says that it is good for.

@@ -1,11 +1,11 @@
-package variant
+package diagnosis
 
 import (
 	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
 // derivationOf returns how a profile derives its key, or nil.
@@ -103,7 +103,7 @@ func (c *collector) digests(configured *allowlistv1.Derivation) {
 		}
 		return
 	}
-	n := throwaway.KeyBytes(c.profile.GetCipher().GetAlgorithm())
+	n := snippet.KeyBytes(c.profile.GetCipher().GetAlgorithm())
 	for _, e := range []struct {
 		encoding allowlistv1.Encoding
 		length   func(int) int

@@ -1,11 +1,4 @@
-// Package throwaway makes keys that stand for the secrets of a configuration, to try it
-// without anything that is worth keeping: each is drawn anew and of the kind and length
-// that its place needs, so that whoever is given a message made with them can be given
-// the keys as well.
-//
-// A key is made as one would store it in the vault: a text that decodes as the reference
-// says. One secret that is used in several places has one value.
-package throwaway
+package tryout
 
 import (
 	"cmp"
@@ -19,31 +12,13 @@ import (
 	"time"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
-// A Key stands for the secret of one reference.
-type Key struct {
-	// Field is where the reference stands, such as `request.cipher.shared_key.keys[0]`.
-	Field string
-	// Secret is the name of the secret that it stands for; empty for a key or an IV that
-	// comes with an exchange and not of the vault.
-	Secret string
-	// Version is the version that is referred to, 0 for the current one.
-	Version uint32
-	// Decoding is the one of the reference.
-	Decoding allowlistv1.Decoding
-	// Stored is what one would store.
-	Stored []byte
-	// Bytes is the key itself where both sides share it.
-	Bytes []byte
-	// Private and Public are the DER of a pair (PKCS #8 and SubjectPublicKeyInfo).
-	Private, Public []byte
-}
-
-// Make makes the keys of a profile that stands at a path, `request` or `response`, in the
+// makeKeys makes the keys of a profile that stands at a path, `request` or `response`, in the
 // order of its references. Now is when keys that say so were made.
-func Make(random io.Reader, now time.Time, path string, profile *allowlistv1.Profile) ([]Key, error) {
-	m := maker{random: random, now: now, made: make(map[identity]Key)}
+func makeKeys(random io.Reader, now time.Time, path string, profile *allowlistv1.Profile) ([]snippet.Key, error) {
+	m := maker{random: random, now: now, made: make(map[identity]snippet.Key)}
 	wanted := needs(path, profile)
 	for _, n := range wanted {
 		if n.kind == locked {
@@ -56,7 +31,7 @@ func Make(random io.Reader, now time.Time, path string, profile *allowlistv1.Pro
 	// in the second place.
 	order := slices.Clone(wanted)
 	slices.SortStableFunc(order, func(a, b need) int { return -cmp.Compare(min(a.bytes, 1), min(b.bytes, 1)) })
-	made := make(map[string]Key, len(wanted))
+	made := make(map[string]snippet.Key, len(wanted))
 	for _, n := range order {
 		key, err := m.key(n)
 		if err != nil {
@@ -65,7 +40,7 @@ func Make(random io.Reader, now time.Time, path string, profile *allowlistv1.Pro
 		key.Field = n.field
 		made[n.field] = key
 	}
-	keys := make([]Key, len(wanted))
+	keys := make([]snippet.Key, len(wanted))
 	for i, n := range wanted {
 		keys[i] = made[n.field]
 	}
@@ -85,7 +60,7 @@ type maker struct {
 	random     io.Reader
 	now        time.Time
 	passphrase []byte // of OpenPGP keys, nil if they are not locked
-	made       map[identity]Key
+	made       map[identity]snippet.Key
 }
 
 // lock makes the passphrase, which has to be there before the keys that it locks.
@@ -96,7 +71,7 @@ func (m *maker) lock(n need) error {
 }
 
 // key returns the key for a need, made now or before.
-func (m *maker) key(n need) (Key, error) {
+func (m *maker) key(n need) (snippet.Key, error) {
 	ref := n.ref
 	id := identity{ref.GetName(), ref.GetVersion(), ref.GetDecoding(), n.kind}
 	if id.kind == locked {
@@ -107,7 +82,7 @@ func (m *maker) key(n need) (Key, error) {
 	}
 	key, err := m.draw(n)
 	if err != nil {
-		return Key{}, err
+		return snippet.Key{}, err
 	}
 	key.Secret, key.Version, key.Decoding = ref.GetName(), ref.GetVersion(), ref.GetDecoding()
 	m.made[id] = key
@@ -118,20 +93,20 @@ func (m *maker) key(n need) (Key, error) {
 const usualBytes = 32
 
 // draw makes a key.
-func (m *maker) draw(n need) (Key, error) {
+func (m *maker) draw(n need) (snippet.Key, error) {
 	decoding := n.ref.GetDecoding()
 	switch n.kind {
 	case shared, locked:
 		raw := decoding == allowlistv1.Decoding_DECODING_UNSPECIFIED || decoding == allowlistv1.Decoding_DECODING_RAW
 		secret, err := m.secret(cmp.Or(n.bytes, usualBytes), raw || decoding == allowlistv1.Decoding_DECODING_PEM)
-		return Key{Stored: stored(decoding, secret), Bytes: secret}, err
+		return snippet.Key{Stored: stored(decoding, secret), Bytes: secret}, err
 	case openPGP:
 		block, err := m.openPGP()
-		return Key{Stored: stored(decoding, block)}, err
+		return snippet.Key{Stored: stored(decoding, block)}, err
 	}
 	pair, err := m.pair(n.kind)
 	if err != nil {
-		return Key{}, err
+		return snippet.Key{}, err
 	}
 	key, text, err := m.written(pair, n.certified)
 	if decoding > allowlistv1.Decoding_DECODING_RAW && decoding != allowlistv1.Decoding_DECODING_PEM {
@@ -173,16 +148,16 @@ func stored(decoding allowlistv1.Decoding, key []byte) []byte {
 }
 
 // written returns a pair with its PEM, and with a certificate if one is needed.
-func (m *maker) written(pair privateKey, certified bool) (Key, []byte, error) {
+func (m *maker) written(pair privateKey, certified bool) (snippet.Key, []byte, error) {
 	key, err := encode(pair)
 	if err != nil {
-		return Key{}, nil, err
+		return snippet.Key{}, nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key.Private})
 	if signer, ok := pair.(crypto.Signer); ok && certified {
 		certificate, err := m.certificate(signer)
 		if err != nil {
-			return Key{}, nil, err
+			return snippet.Key{}, nil, err
 		}
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...)
 	}

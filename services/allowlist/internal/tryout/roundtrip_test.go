@@ -1,4 +1,4 @@
-package dryrun_test
+package tryout_test
 
 import (
 	"errors"
@@ -9,8 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // stored resolves references to values by the last part of the secret's name.
@@ -35,7 +34,7 @@ func TestKeysOfPresetsMakeARoundTrip(t *testing.T) {
 			t.Parallel()
 			s := sampleOf(t, preset.GetEncryption(), payload.Request)
 			made := throwaway(t, s).Keys
-			err := dryrun.RoundTrip(s, func(refs []payload.Reference) (payload.Keys, error) {
+			err := tryout.RoundTrip(s, func(refs []payload.Reference) (payload.Keys, error) {
 				keys := make(payload.Keys, len(refs))
 				for i, ref := range refs {
 					for _, key := range made {
@@ -70,7 +69,7 @@ func TestSamplesFitWhatIsSelected(t *testing.T) {
 			headers { key: "X-Sig" value: "${signature}" } headers { key: "X-Id" value: "${id}" } }`,
 	} {
 		s := sampleFor(t, profile, "")
-		s.Body = sample.Body(s.Config.Proto().GetRequest())
+		s.Body = tryout.SampleBody(s.Config.Proto().GetRequest())
 		if result := throwaway(t, s); !result.Opened {
 			t.Errorf("%s: the sample %s does not come back", name, s.Body)
 		}
@@ -131,7 +130,7 @@ func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
 		"a key of another curve":               {agreed, with("e", publicKey), "request.cipher.ecdh.keys[0]"},
 		"a bad key with a body that is no use": {shared + `selection { fields { paths: "$.no" } }`, with("a", "abcd"), "request.cipher.shared_key.keys[0]"},
 	} {
-		err := dryrun.RoundTrip(sampleFor(t, c.profile, "{}"), stored(c.values))
+		err := tryout.RoundTrip(sampleFor(t, c.profile, "{}"), stored(c.values))
 		f, _ := fault.From(err)
 		switch {
 		case c.field == "" && err != nil:
@@ -140,12 +139,12 @@ func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
 			t.Errorf("%s: RoundTrip = %v, %v, want KEY_NOT_USABLE at %s", name, err, f, c.field)
 		}
 	}
-	err := dryrun.RoundTrip(sampleFor(t, shared+`selection { fields { paths: "$.no" } }`, "{}"), stored(good))
-	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is || unfit.Error() != "a selected value is missing: $.no" {
+	err := tryout.RoundTrip(sampleFor(t, shared+`selection { fields { paths: "$.no" } }`, "{}"), stored(good))
+	if unfit, is := errors.AsType[*tryout.SampleError](err); !is || unfit.Error() != "a selected value is missing: $.no" {
 		t.Errorf("RoundTrip of a sample that does not fit = %v", err)
 	}
 	refused := errors.New("the vault is away")
-	if err := dryrun.RoundTrip(sampleFor(t, shared, "{}"), func([]payload.Reference) (payload.Keys, error) { return nil, refused }); !errors.Is(err, refused) {
+	if err := tryout.RoundTrip(sampleFor(t, shared, "{}"), func([]payload.Reference) (payload.Keys, error) { return nil, refused }); !errors.Is(err, refused) {
 		t.Errorf("RoundTrip without keys = %v", err)
 	}
 }

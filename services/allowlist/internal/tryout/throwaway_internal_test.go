@@ -1,4 +1,4 @@
-package throwaway_test
+package tryout
 
 import (
 	"bytes"
@@ -11,23 +11,23 @@ import (
 
 	"github.com/keyward/keyward/pkg/keyform"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // made makes the keys of a profile in proto text, by their fields.
-func made(t *testing.T, text string) map[string]throwaway.Key {
+func made(t *testing.T, text string) map[string]snippet.Key {
 	t.Helper()
 	profile := new(allowlistv1.Profile)
 	if err := prototext.Unmarshal([]byte(text), profile); err != nil {
 		t.Fatalf("parse %s: %v", text, err)
 	}
-	all, err := throwaway.Make(rand.Reader, now, "request", profile)
+	all, err := makeKeys(rand.Reader, now, "request", profile)
 	if err != nil {
 		t.Fatalf("Make: %v", err)
 	}
-	byField := make(map[string]throwaway.Key)
+	byField := make(map[string]snippet.Key)
 	for _, key := range all {
 		byField[strings.TrimPrefix(key.Field, "request.")] = key
 	}
