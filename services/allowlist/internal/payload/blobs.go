@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -136,7 +137,7 @@ func (p *packer) begin(n *sizes) (ciphertext []byte) {
 		}
 		p.ends[i] = total
 	}
-	p.raw = p.room(total + maxTag)
+	p.raw = p.room(total + symmetric.MaxTag)
 	return p.raw[at:at:len(p.raw)]
 }
 
@@ -214,7 +215,7 @@ type unpacker struct {
 // unpack decodes the texts of all blobs and puts the parts in them into p. N has the lengths
 // that are known. Behind all there is room for a plaintext if wanted.
 func (u *unpacker) unpack(found [][]byte, n *sizes, p *parts, spare bool) bool {
-	size := maxTag
+	size := symmetric.MaxTag
 	for i, text := range found {
 		size += u.list[i].codec.MaxDecodedLen(len(text))
 	}
@@ -231,7 +232,7 @@ func (u *unpacker) unpack(found [][]byte, n *sizes, p *parts, spare bool) bool {
 		at = decoded[len(decoded):]
 	}
 	if spare {
-		u.free = at[maxTag:maxTag]
+		u.free = at[symmetric.MaxTag:symmetric.MaxTag]
 	}
 	return true
 }
@@ -244,7 +245,7 @@ func (u *unpacker) sealed(p *parts) []byte {
 	if len(tag) == 0 || cap(ciphertext) > n && &ciphertext[:n+1][n] == &tag[0] {
 		return ciphertext[:n+len(tag)]
 	}
-	var kept [maxTag]byte
+	var kept [symmetric.MaxTag]byte
 	return append(ciphertext, kept[:copy(kept[:], tag)]...)
 }
 

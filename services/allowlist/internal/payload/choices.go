@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A scope is how often something is made anew.
@@ -142,6 +143,6 @@ func (c choices) pairReused() bool {
 // authenticated reports whether a wrong key or a changed ciphertext is told from a
 // right one under the cipher's own key.
 func (c choices) authenticated() bool {
-	mode := suiteOf(c.GetCipher()).mode
-	return mode == modeGCM || mode == modeChaCha || c.GetCipher().GetMac() != nil && c.GetCipher().GetMac().GetKey() == nil
+	mode := symmetric.SuiteOf(c.GetCipher()).Mode
+	return mode == symmetric.ModeGCM || mode == symmetric.ModeChaCha || c.GetCipher().GetMac() != nil && c.GetCipher().GetMac().GetKey() == nil
 }

@@ -6,6 +6,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // compile checks a configuration and compiles it. If there are findings, the
@@ -76,10 +77,10 @@ func (f *findings) answer(request, response *allowlistv1.Profile) {
 		f.add(field, "must answer a request with a session key or an agreed key")
 	case !asked.single():
 		f.add(field, "must answer a request with one selected value")
-	case suiteOf(request.GetCipher()).key != suiteOf(response.GetCipher()).key:
+	case symmetric.SuiteOf(request.GetCipher()).Key != symmetric.SuiteOf(response.GetCipher()).Key:
 		f.add(field, "must answer a request whose key has the length of the response's")
 	case response.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_PEER_FLIPPED &&
-		suiteOf(request.GetCipher()).iv != suiteOf(response.GetCipher()).iv:
+		symmetric.SuiteOf(request.GetCipher()).IV != symmetric.SuiteOf(response.GetCipher()).IV:
 		f.add(root+".response.cipher.iv.bytes", "must be the length of the request's IV")
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // The limits of what is configured.
@@ -43,12 +44,12 @@ func (f *findings) sources(field string, refs []*allowlistv1.SecretRef, one bool
 }
 
 // cipher checks and compiles a cipher, without its blobs.
-func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetric {
-	s := &symmetric{
-		suite: suiteOf(pb), iv: pb.GetIv().GetSource(), answered: c.answered, bare: c.bare(),
+func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetricCipher {
+	s := &symmetricCipher{
+		suite: symmetric.SuiteOf(pb), iv: pb.GetIv().GetSource(), answered: c.answered, bare: c.bare(),
 		secretScope: c.drawnKey(), saltScope: c.partScope(slotSalt), ivScope: c.partScope(slotIV),
 	}
-	if s.suite.mode == modeNone {
+	if s.suite.Mode == symmetric.ModeNone {
 		c.add(path+".algorithm", mustBeKnown)
 	}
 	c.shape(path, pb, s.suite)
@@ -57,43 +58,43 @@ func (c *profile) cipher(path string, pb *allowlistv1.Cipher) *symmetric {
 	c.aad(path+".aad", pb, s)
 	s.randomBits = RandomBits(c.Profile)
 	s.counted = counted(s.supply.sources(), s.randomBits)
-	if s.suite.aead() && pb.GetMac() != nil {
+	if s.suite.AEAD() && pb.GetMac() != nil {
 		c.add(path+".mac", "must be unset for a mode that authenticates")
 	}
 	return s
 }
 
 // shape checks padding and tag.
-func (c *profile) shape(path string, pb *allowlistv1.Cipher, s suite) {
-	if !s.blocks() && pb.GetPadding() != allowlistv1.Cipher_PADDING_UNSPECIFIED {
+func (c *profile) shape(path string, pb *allowlistv1.Cipher, s symmetric.Suite) {
+	if !s.Blocks() && pb.GetPadding() != allowlistv1.Cipher_PADDING_UNSPECIFIED {
 		c.add(path+".padding", "must be unset but for CBC and ECB")
 	}
 	switch tag := pb.GetTagBytes(); {
 	case tag == 0:
-	case s.mode != modeGCM:
+	case s.Mode != symmetric.ModeGCM:
 		c.add(path+".tag_bytes", "must be unset but for GCM")
-	case tag < 12 || tag > maxTag:
+	case tag < 12 || tag > symmetric.MaxTag:
 		c.add(path+".tag_bytes", "must be from 12 to 16")
-	case tag < maxTag && s.iv != 12:
+	case tag < symmetric.MaxTag && s.IV != 12:
 		c.add(path+".tag_bytes", "must be 16 with an IV of 16 bytes")
 	}
 }
 
 // key checks and compiles where the cipher's key comes from.
-func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetric) {
-	s.supply, s.keyBytes = &sharedKey{keys: []*source{new(source)}}, s.suite.key
+func (c *profile) key(path string, pb *allowlistv1.Cipher, s *symmetricCipher) {
+	s.supply, s.keyBytes = &sharedKey{keys: []*source{new(source)}}, s.suite.Key
 	switch key := pb.GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
 		path += ".shared_key"
 		s.supply = &sharedKey{keys: c.sources(path+".keys", key.SharedKey.GetKeys(), !c.authenticated())}
 		c.derived(path+".derivation", key.SharedKey.GetDerivation(), s)
 		if s.derivation == nil {
-			shaped(s.supply.sources(), shape{symmetric: true, bytes: s.suite.keyLengths()})
+			shaped(s.supply.sources(), shape{symmetric: true, bytes: s.suite.KeyLengths()})
 		}
 	case *allowlistv1.Cipher_SessionKey:
 		path += ".session_key"
 		c.derived(path+".derivation", key.SessionKey.GetDerivation(), s)
-		s.supply = c.session(path, key.SessionKey, s.suite.key)
+		s.supply = c.session(path, key.SessionKey, s.suite.Key)
 	case *allowlistv1.Cipher_Ecdh:
 		path += ".ecdh"
 		curve, pair := c.curve(path+".curve", key.Ecdh.GetCurve())
@@ -125,13 +126,13 @@ func (c *profile) curve(field string, curve allowlistv1.Ecdh_Curve) (made keys.C
 }
 
 // derived checks and compiles how the cipher's key is derived.
-func (c *profile) derived(field string, pb *allowlistv1.Derivation, s *symmetric) {
+func (c *profile) derived(field string, pb *allowlistv1.Derivation, s *symmetricCipher) {
 	if pb == nil {
 		return
 	}
-	n := s.suite.key
+	n := s.suite.Key
 	d := derivationOf(pb)
-	if d.Function == keys.Digest && s.suite.tripleDES {
+	if d.Function == keys.Digest && s.suite.TripleDES {
 		// A digest of 16 bytes is a key of two of Triple DES's three.
 		if _, wrong := d.Check(16); wrong == "" {
 			n = 16
@@ -139,7 +140,7 @@ func (c *profile) derived(field string, pb *allowlistv1.Derivation, s *symmetric
 	}
 	s.keyBytes = n
 	if s.iv == allowlistv1.Iv_SOURCE_DERIVED {
-		n += s.suite.iv
+		n += s.suite.IV
 	}
 	s.derivation = c.derivation(field, pb, n)
 }

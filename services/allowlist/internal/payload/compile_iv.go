@@ -5,16 +5,17 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // iv checks and compiles where the IV comes from.
-func (c *profile) iv(field string, pb *allowlistv1.Cipher, s *symmetric) {
+func (c *profile) iv(field string, pb *allowlistv1.Cipher, s *symmetricCipher) {
 	iv := pb.GetIv()
-	if s.suite.mode == modeECB {
+	if s.suite.Mode == symmetric.ModeECB {
 		if iv != nil {
 			c.add(field, "must be unset for ECB")
 		}
-		s.suite.iv = 0
+		s.suite.IV = 0
 		return
 	}
 	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.suite)
@@ -26,34 +27,34 @@ func (c *profile) iv(field string, pb *allowlistv1.Cipher, s *symmetric) {
 	if suffix := s.iv == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
 		c.add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
 	} else if suffix {
-		c.pipeline.ivSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.suite.iv)
+		c.pipeline.ivSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.suite.IV)
 	}
 	c.ivSource(field+".source", pb, s)
-	if s.suite.counter() && c.pairReused() {
+	if s.suite.Counter() && c.pairReused() {
 		c.add(field+".source", "must not let two values have the same key and IV: under this mode that gives both away")
 	}
 }
 
 // ivBytes checks the length of the IV.
-func (c *profile) ivBytes(field string, bytes int, s suite) {
+func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 	if bytes == 0 {
 		return
 	}
 	switch {
-	case s.mode == modeGCM && bytes != 12 && bytes != 16:
+	case s.Mode == symmetric.ModeGCM && bytes != 12 && bytes != 16:
 		c.add(field, "must be 12 or 16 for GCM")
-	case s.mode == modeChaCha && bytes != 12:
+	case s.Mode == symmetric.ModeChaCha && bytes != 12:
 		c.add(field, "must be 12 for ChaCha20-Poly1305")
-	case (s.mode == modeCBC || s.mode == modeCTR) && bytes != s.blockSize():
+	case (s.Mode == symmetric.ModeCBC || s.Mode == symmetric.ModeCTR) && bytes != s.BlockSize():
 		c.add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
 	}
 }
 
 // ivSource checks that the source goes with the mode and the key.
-func (c *profile) ivSource(field string, pb *allowlistv1.Cipher, s *symmetric) {
+func (c *profile) ivSource(field string, pb *allowlistv1.Cipher, s *symmetricCipher) {
 	switch s.iv {
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
-		if s.suite.mode != modeCBC {
+		if s.suite.Mode != symmetric.ModeCBC {
 			c.add(field, "must be another for a mode that is not CBC")
 		}
 		c.pipeline.showsKey = s.iv == allowlistv1.Iv_SOURCE_KEY_PREFIX
@@ -70,11 +71,11 @@ func (c *profile) ivSource(field string, pb *allowlistv1.Cipher, s *symmetric) {
 }
 
 // aad checks and compiles the associated data.
-func (c *profile) aad(field string, pb *allowlistv1.Cipher, s *symmetric) {
+func (c *profile) aad(field string, pb *allowlistv1.Cipher, s *symmetricCipher) {
 	if pb.GetAad() == nil {
 		return
 	}
-	if !s.suite.aead() {
+	if !s.suite.AEAD() {
 		c.add(field, "must be unset but for GCM and ChaCha20-Poly1305")
 	}
 	switch source := pb.GetAad().GetSource().(type) {
@@ -97,17 +98,17 @@ func (c *profile) aad(field string, pb *allowlistv1.Cipher, s *symmetric) {
 }
 
 // cipherSlots returns which parts a cipher's blobs must hold, and their lengths.
-func (c *profile) cipherSlots(s *symmetric) layout {
+func (c *profile) cipherSlots(s *symmetricCipher) layout {
 	rules := slotRules{slotCiphertext: required}
 	n := map[allowlistv1.Part_Slot]int{
-		slotIV: s.suite.iv, slotTag: s.suite.tag, slotWrapped: unknown,
+		slotIV: s.suite.IV, slotTag: s.suite.Tag, slotWrapped: unknown,
 	}
-	if s.suite.tag > 0 {
+	if s.suite.Tag > 0 {
 		rules[slotTag] = required
 	}
 	switch s.iv {
 	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
-		if s.suite.iv > 0 {
+		if s.suite.IV > 0 {
 			rules[slotIV] = required
 		}
 	case allowlistv1.Iv_SOURCE_STATIC, allowlistv1.Iv_SOURCE_ZERO:

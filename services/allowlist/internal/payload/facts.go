@@ -132,7 +132,7 @@ func (c *Config) unopenable(known func(Reference) (Facts, bool)) bool {
 func (p *Pipeline) openers() []*source {
 	var sources []*source
 	switch k := p.kind.(type) {
-	case *symmetric:
+	case *symmetricCipher:
 		sources = k.supply.sources()
 	case *encrypted:
 		sources = k.keys

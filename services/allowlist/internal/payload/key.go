@@ -15,7 +15,6 @@ import (
 
 // What may be wrong with a key besides what package keys finds.
 var (
-	errKeyLength     = errors.New("the key has the wrong length")
 	errNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
 	errPublicKey     = errors.New("the key is a public one, and a private one is needed")
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 const (
@@ -32,21 +33,21 @@ type acknowledgement struct {
 // the one place that decides it.
 func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledgement_Flag {
 	c := choices{profile}
-	suite, cipher := suiteOf(profile.GetCipher()), profile.GetCipher()
-	source, cbc := cipher.GetIv().GetSource(), suite.mode == modeCBC
+	suite, cipher := symmetric.SuiteOf(profile.GetCipher()), profile.GetCipher()
+	source, cbc := cipher.GetIv().GetSource(), suite.Mode == symmetric.ModeCBC
 	rules := []struct {
 		flag allowlistv1.LegacyAcknowledgement_Flag
 		made bool
 	}{
 		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, cbc && c.bare()},
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, suite.mode == modeCTR && c.bare()},
-		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, suite.mode == modeECB},
-		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.tripleDES},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, suite.Mode == symmetric.ModeCTR && c.bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, suite.Mode == symmetric.ModeECB},
+		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.TripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},
 		{allowlistv1.LegacyAcknowledgement_FLAG_STATIC_IV, cbc && c.staticIV()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY, source == allowlistv1.Iv_SOURCE_KEY_PREFIX},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_PADDING, cipher.GetPadding() == allowlistv1.Cipher_PADDING_ZERO},
-		{allowlistv1.LegacyAcknowledgement_FLAG_SHORT_TAG, cipher.GetTagBytes() > 0 && cipher.GetTagBytes() < maxTag},
+		{allowlistv1.LegacyAcknowledgement_FLAG_SHORT_TAG, cipher.GetTagBytes() > 0 && cipher.GetTagBytes() < symmetric.MaxTag},
 		{allowlistv1.LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION, c.rsaPKCS1v15()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST, profile.GetSigning().GetSecretDigest() != nil},
 		{allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST, c.weakDigest()},

@@ -1,6 +1,9 @@
 package payload
 
-import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+import (
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
 
 // This file is the table of what a profile gives away, beside [UnsafeChoices]: to owners who
 // test it with live keys (oracle), and to observers of where messages stop
@@ -56,8 +59,8 @@ func (c choices) randomized() bool {
 // of the question. IN_PLAINTEXT encrypts its random block under zeros, and the beginning of
 // the key shows the key.
 func (c choices) randomIV() bool {
-	switch suiteOf(c.GetCipher()).mode {
-	case modeGCM, modeChaCha, modeCBC, modeCTR:
+	switch symmetric.SuiteOf(c.GetCipher()).Mode {
+	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR:
 	default:
 		return false
 	}
@@ -83,7 +86,7 @@ func (c choices) unauthenticated() bool {
 // bare reports whether the cipher encrypts and does not authenticate. An IV that is the end
 // of another value is not under the MAC.
 func (c choices) bare() bool {
-	cipher, suite := c.GetCipher(), suiteOf(c.GetCipher())
-	return cipher != nil && !suite.aead() &&
+	cipher, suite := c.GetCipher(), symmetric.SuiteOf(c.GetCipher())
+	return cipher != nil && !suite.AEAD() &&
 		(cipher.GetMac() == nil || cipher.GetIv().GetSource() == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/budget"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // Nonces takes values from the nonce budget of a key. It is called before the values are
@@ -62,7 +63,7 @@ func RandomBits(profile *allowlistv1.Profile) int {
 
 // cipherBits returns the random bits of a cipher.
 func (c choices) cipherBits() int {
-	cipher, suite := c.GetCipher(), suiteOf(c.GetCipher())
+	cipher, suite := c.GetCipher(), symmetric.SuiteOf(c.GetCipher())
 	fresh := 8 * int(c.derivation().GetSalt().GetSentBytes())
 	switch key := cipher.GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
@@ -70,18 +71,18 @@ func (c choices) cipherBits() int {
 		if key.SessionKey.GetAesKw() == nil {
 			return 0
 		}
-		fresh += sessionBits(key.SessionKey, suite.key)
+		fresh += sessionBits(key.SessionKey, suite.Key)
 	default:
 		return 0
 	}
-	if suite.mode == modeNone || suite.mode == modeECB {
+	if suite.Mode == symmetric.ModeNone || suite.Mode == symmetric.ModeECB {
 		return 0
 	}
-	made := 8 * suite.key // a key has no more bits than its bytes
+	made := 8 * suite.Key // a key has no more bits than its bytes
 	if cipher.GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
-		made += 8 * suite.iv
+		made += 8 * suite.IV
 	}
-	return min(fresh, made) + ivBits(cipher.GetIv().GetSource(), suite.iv)
+	return min(fresh, made) + ivBits(cipher.GetIv().GetSource(), suite.IV)
 }
 
 // sessionBits returns the random bits of a session key for a cipher whose key has n bytes.

@@ -12,6 +12,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // # Purposes
@@ -202,9 +203,9 @@ func (p purposes) cipher(c choices, answer *allowlistv1.Profile) {
 	if apart := pb.GetMac().GetKey(); apart != nil {
 		p.add(apart, chainOf(apart, macStep(pb.GetMac().GetAlgorithm())+"(of=ciphertext)"), 0)
 	}
-	bytes := suiteOf(pb).key
+	bytes := symmetric.SuiteOf(pb).Key
 	if pb.GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
-		bytes += suiteOf(pb).iv
+		bytes += symmetric.SuiteOf(pb).IV
 	}
 	switch key := pb.GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
@@ -212,7 +213,7 @@ func (p purposes) cipher(c choices, answer *allowlistv1.Profile) {
 		p.each(key.SharedKey.GetKeys(), cost, derivation, end)
 	case *allowlistv1.Cipher_SessionKey:
 		derivation, cost := derivationStep(key.SessionKey.GetDerivation(), bytes)
-		steps := []string{sessionStep(key.SessionKey, suiteOf(pb).key), derivation, end + answered(answer)}
+		steps := []string{sessionStep(key.SessionKey, symmetric.SuiteOf(pb).Key), derivation, end + answered(answer)}
 		if key.SessionKey.GetAesKw() != nil {
 			p.each(key.SessionKey.GetKeys(), cost, append([]string{"AES-KW"}, steps...)...)
 			return
@@ -297,18 +298,18 @@ func chained(decoding string, steps ...string) string {
 
 // cipherStep returns the step of a content cipher.
 func cipherStep(pb *allowlistv1.Cipher) string {
-	s := suiteOf(pb)
+	s := symmetric.SuiteOf(pb)
 	var options []string
-	if s.blocks() {
+	if s.Blocks() {
 		padding := max(pb.GetPadding(), allowlistv1.Cipher_PADDING_PKCS7)
 		options = append(options, "padding="+strings.ToLower(enumName(padding.String(), "PADDING_")))
 	}
-	if s.mode != modeECB {
+	if s.Mode != symmetric.ModeECB {
 		source := max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM)
-		options = append(options, fmt.Sprintf("iv=%s/%d", strings.ToLower(enumName(source.String(), "SOURCE_")), s.iv))
+		options = append(options, fmt.Sprintf("iv=%s/%d", strings.ToLower(enumName(source.String(), "SOURCE_")), s.IV))
 	}
-	if s.tag > 0 {
-		options = append(options, fmt.Sprintf("tag=%d", s.tag))
+	if s.Tag > 0 {
+		options = append(options, fmt.Sprintf("tag=%d", s.Tag))
 	}
 	step := enumName(pb.GetAlgorithm().String(), "ALGORITHM_") + "(" + strings.Join(options, ",") + ")"
 	switch mac := pb.GetMac(); {

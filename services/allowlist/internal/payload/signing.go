@@ -14,6 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // The limits of signing.
@@ -167,7 +168,7 @@ func macHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 func (s *signer) key(m *message, from *source, k Key, private bool) (any, keyform.Info, error) {
 	key, info, err := joseKey(from, k, s.shared, private, m.keepUnused())
 	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
-		return nil, info, from.unusable(errKeyLength)
+		return nil, info, from.unusable(keys.ErrSize)
 	}
 	return key, info, err
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// symmetric is a profile's cipher with all that it takes.
-type symmetric struct {
+// symmetricCipher is a profile's cipher with all that it takes.
+type symmetricCipher struct {
 	layout     *blobs
-	suite      suite
+	suite      symmetric.Suite
 	supply     supply
 	derivation *deriver // nil: the secret is the key
 	keyBytes   int      // of the cipher's key, before the IV that is derived with it
@@ -36,14 +37,14 @@ type symmetric struct {
 	// bare says that nothing authenticates what is encrypted.
 	bare bool
 	// boxes are those of keys that serve more than one message.
-	boxes keys.Made[box]
+	boxes keys.Made[symmetric.Box]
 }
 
 // A keyed box is a key with what can be done with it.
 type keyed struct {
 	held
 	key []byte // and behind it the IV that was derived
-	box box
+	box symmetric.Box
 }
 
 // wipe zeroes the key material.
@@ -53,12 +54,12 @@ func (k *keyed) wipe() {
 }
 
 // key makes the box of a secret.
-func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
+func (s *symmetricCipher) key(m *message, from held, salt []byte) (keyed, error) {
 	k := keyed{held: from, key: from.secret}
 	if s.derivation != nil {
 		n := s.keyBytes
 		if s.iv == allowlistv1.Iv_SOURCE_DERIVED {
-			n += s.suite.iv
+			n += s.suite.IV
 		}
 		key, err := s.derivation.derive(m, from.secret, salt, n)
 		if err != nil {
@@ -71,8 +72,8 @@ func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
 	if s.derivation != nil {
 		cut = k.key[:s.keyBytes]
 	}
-	newBox := func() (box, error) { return s.suite.newBox(cut) }
-	var box box
+	newBox := func() (symmetric.Box, error) { return s.suite.NewBox(cut) }
+	var box symmetric.Box
 	var err error
 	if s.lasting() {
 		box, err = s.boxes.Get(cut, m.keepUnused(), newBox)
@@ -91,13 +92,13 @@ func (s *symmetric) key(m *message, from held, salt []byte) (keyed, error) {
 }
 
 // lasting reports whether one key serves many messages.
-func (s *symmetric) lasting() bool {
+func (s *symmetricCipher) lasting() bool {
 	_, shared := s.supply.(*sharedKey)
 	return shared && (s.derivation == nil || s.derivation.sent == 0)
 }
 
 // own returns the cipher's key for other uses.
-func (s *symmetric) own(k *keyed) []byte {
+func (s *symmetricCipher) own(k *keyed) []byte {
 	if s.derivation != nil {
 		return k.key[:s.keyBytes]
 	}
@@ -105,7 +106,7 @@ func (s *symmetric) own(k *keyed) []byte {
 }
 
 // deriveIV returns the IV where it is not drawn and does not travel.
-func (s *symmetric) deriveIV(m *message, k *keyed, dst []byte) error {
+func (s *symmetricCipher) deriveIV(m *message, k *keyed, dst []byte) error {
 	switch s.iv {
 	case allowlistv1.Iv_SOURCE_STATIC:
 		stored, err := s.staticIV.decode(m.ring.first(s.staticIV))
@@ -113,7 +114,7 @@ func (s *symmetric) deriveIV(m *message, k *keyed, dst []byte) error {
 			return err
 		}
 		if len(stored) != len(dst) {
-			return s.staticIV.unusable(errKeyLength)
+			return s.staticIV.unusable(keys.ErrSize)
 		}
 		copy(dst, stored)
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX:
@@ -136,7 +137,7 @@ func (s *symmetric) deriveIV(m *message, k *keyed, dst []byte) error {
 }
 
 // drawnIV reports whether the IV is drawn.
-func (s *symmetric) drawnIV() bool {
+func (s *symmetricCipher) drawnIV() bool {
 	switch s.iv {
 	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
 		return true
@@ -145,31 +146,31 @@ func (s *symmetric) drawnIV() bool {
 }
 
 // note keeps what the answer to the message needs.
-func (s *symmetric) note(m *message, k *keyed, iv []byte) {
+func (s *symmetricCipher) note(m *message, k *keyed, iv []byte) {
 	if s.answered {
 		m.answer = Exchange{Key: bytes.Clone(s.own(k)), IV: bytes.Clone(iv)}
 	}
 }
 
 // eachDerives reports whether each value has a derivation of its own.
-func (s *symmetric) eachDerives() bool {
+func (s *symmetricCipher) eachDerives() bool {
 	return s.derivation != nil && s.anew()
 }
 
-func (s *symmetric) sealing(m *message) (sealing, error) {
-	return &encrypting{symmetric: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes}, nil
+func (s *symmetricCipher) sealing(m *message) (sealing, error) {
+	return &encrypting{symmetricCipher: s, m: m, packer: packer{blobs: s.layout}, sizes: s.layout.sizes}, nil
 }
 
 // encrypting encrypts the values of one message.
 type encrypting struct {
-	*symmetric
+	*symmetricCipher
 	packer
 	m     *message
 	keyed keyed
 	parts parts
 	sizes sizes
 	iv    [maxIV]byte
-	tag   [maxTag]byte
+	tag   [symmetric.MaxTag]byte
 	ivs   []byte // that were drawn and are not used yet
 	fresh bool   // the key is for the value to come
 }
@@ -186,7 +187,7 @@ func (e *encrypting) prepare(values int) error {
 		if e.ivScope == perValue {
 			n = values
 		}
-		e.ivs = make([]byte, n*e.suite.iv)
+		e.ivs = make([]byte, n*e.suite.IV)
 		if err := e.drawIVs(); err != nil {
 			return err
 		}
@@ -201,7 +202,7 @@ func (e *encrypting) prepare(values int) error {
 // drawIVs fills the IVs of all values at once, or fails: a short read would leave
 // predictable ones.
 func (e *encrypting) drawIVs() error {
-	if e.symmetric.iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
+	if e.symmetricCipher.iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
 		return drawText(e.m.Random, e.ivs)
 	}
 	if _, err := io.ReadFull(e.m.Random, e.ivs); err != nil {
@@ -243,13 +244,13 @@ func (e *encrypting) rekey(first bool) error {
 }
 
 // anew reports whether each value has a key of its own.
-func (s *symmetric) anew() bool {
+func (s *symmetricCipher) anew() bool {
 	return s.secretScope == perValue || s.saltScope == perValue
 }
 
 func (e *encrypting) textLen(n int) int {
 	sizes := e.sizes
-	sizes[slotCiphertext] = e.suite.sealedLen(n)
+	sizes[slotCiphertext] = e.suite.SealedLen(n)
 	sizes[slotAAD] = len(e.aad)
 	return e.packer.textLen(&sizes)
 }
@@ -265,13 +266,13 @@ func (e *encrypting) seal(value []byte) error {
 	if err != nil {
 		return err
 	}
-	e.sizes[slotCiphertext] = e.suite.sealedLen(len(value))
+	e.sizes[slotCiphertext] = e.suite.SealedLen(len(value))
 	e.sizes[slotAAD] = len(e.aad)
 	e.parts[slotAAD] = e.aad
 	place := e.begin(&e.sizes)
-	sealed, err := e.keyed.box.seal(place, iv, value, e.associated())
+	sealed, err := e.keyed.box.Seal(place, iv, value, e.associated())
 	switch {
-	case errors.Is(err, errPlaintext):
+	case errors.Is(err, symmetric.ErrPlaintext):
 		return notEncryptable("what is encrypted must be whole blocks of the cipher, without padding", "")
 	case err != nil:
 		return fmt.Errorf("encrypt: %w", err)
@@ -279,7 +280,7 @@ func (e *encrypting) seal(value []byte) error {
 	// The tag comes out behind the ciphertext, where another part may belong: it is put
 	// aside before the others take their places.
 	copy(e.tag[:], sealed[e.sizes[slotCiphertext]:])
-	e.parts[slotTag] = e.tag[:e.suite.tag]
+	e.parts[slotTag] = e.tag[:e.suite.Tag]
 	e.parts[slotIV] = iv
 	e.m.traced("encrypt", "encrypted", sealed)
 	if e.mac != nil {
@@ -290,7 +291,7 @@ func (e *encrypting) seal(value []byte) error {
 
 // nextIV returns the IV of the next value.
 func (e *encrypting) nextIV() ([]byte, error) {
-	iv := e.iv[:e.suite.iv]
+	iv := e.iv[:e.suite.IV]
 	switch {
 	case !e.drawnIV():
 		if err := e.deriveIV(e.m, &e.keyed, iv); err != nil {
@@ -328,7 +329,7 @@ func (e *encrypting) authenticate() error {
 		}
 		defer clear(stored)
 		if len(stored) == 0 {
-			return e.mac.key.unusable(errKeyLength)
+			return e.mac.key.unusable(keys.ErrSize)
 		}
 		key = stored
 	}

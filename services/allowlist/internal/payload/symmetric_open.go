@@ -8,15 +8,16 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-func (s *symmetric) opening(m *message) (opening, error) {
+func (s *symmetricCipher) opening(m *message) (opening, error) {
 	opener, err := s.supply.opener(m)
 	if err != nil {
 		return nil, err
 	}
-	d := &decrypting{symmetric: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener}
-	d.trial = s.suite.aead() && len(m.ring.candidates(s.supply.sources())) > 1
+	d := &decrypting{symmetricCipher: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener}
+	d.trial = s.suite.AEAD() && len(m.ring.candidates(s.supply.sources())) > 1
 	if s.constant() {
 		// Keys that are not usable are told before the message is looked at.
 		return d, d.rekey(new(parts))
@@ -25,7 +26,7 @@ func (s *symmetric) opening(m *message) (opening, error) {
 }
 
 // constant reports whether the key takes nothing of the message.
-func (s *symmetric) constant() bool {
+func (s *symmetricCipher) constant() bool {
 	if s.derivation != nil && s.derivation.sent > 0 {
 		return false
 	}
@@ -38,7 +39,7 @@ func (s *symmetric) constant() bool {
 
 // decrypting decrypts the values of one message.
 type decrypting struct {
-	*symmetric
+	*symmetricCipher
 	unpacker
 	m     *message
 	from  supplyOpener
@@ -138,7 +139,7 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 			return nil, err
 		}
 	}
-	iv := d.iv[:d.suite.iv]
+	iv := d.iv[:d.suite.IV]
 	travels := d.has[slotIV]
 	copy(iv, p[slotIV])
 	aad := d.associated(p)
@@ -156,7 +157,7 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 				return nil, err
 			}
 		}
-		value, ok := keys[i].box.open(dst, iv, sealed, aad)
+		value, ok := keys[i].box.Open(dst, iv, sealed, aad)
 		switch {
 		case !ok && d.bare:
 			d.m.spoiled = true
@@ -200,7 +201,7 @@ func (d *decrypting) authentic(found [][]byte, p *parts) ([]keyed, error) {
 	for _, c := range d.m.ring.candidates([]*source{d.mac.key}) {
 		key, err := c.decode(c.Key)
 		if err == nil && len(key) == 0 {
-			err = c.unusable(errKeyLength)
+			err = c.unusable(keys.ErrSize)
 		}
 		if err != nil && !c.previous {
 			return nil, err

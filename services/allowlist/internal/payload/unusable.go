@@ -7,6 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
@@ -63,7 +64,7 @@ func (e *keyError) cause() string {
 		return problem.Error()
 	case errors.Is(e.err, keyform.ErrDecoding):
 		return "The secret is not written in " + e.decoding.String() + ". Set the decoding to what it is written in, or store it again."
-	case errors.Is(e.err, errKeyLength), errors.Is(e.err, jose.ErrKey) && e.shape.symmetric:
+	case errors.Is(e.err, keys.ErrSize), errors.Is(e.err, jose.ErrKey) && e.shape.symmetric:
 		if e.shape.sized() {
 			return read + "the secret is not a key of " + listed(e.shape.bytes) + " bytes. Set the decoding to what it is written in, or store a key of that length."
 		}

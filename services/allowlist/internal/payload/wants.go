@@ -4,7 +4,7 @@ package payload
 // current one are welcome where a wrong key is told from a right one.
 func wantsOf(k kind) (encrypt, decrypt []want) {
 	switch k := k.(type) {
-	case *symmetric:
+	case *symmetricCipher:
 		return k.wants()
 	case *encrypted:
 		encrypt, decrypt = wantFirst(k.keys), wantAll(k.keys, true)
@@ -32,7 +32,7 @@ func wantsOf(k kind) (encrypt, decrypt []want) {
 }
 
 // wants returns what a cipher needs.
-func (s *symmetric) wants() (encrypt, decrypt []want) {
+func (s *symmetricCipher) wants() (encrypt, decrypt []want) {
 	live := s.tells()
 	if session, ok := s.supply.(*session); ok {
 		live = !session.blind()
@@ -56,8 +56,8 @@ func (s *symmetric) wants() (encrypt, decrypt []want) {
 }
 
 // tells reports whether a wrong key is told from a right one.
-func (s *symmetric) tells() bool {
-	return s.suite.aead() || s.mac != nil && s.mac.key == nil
+func (s *symmetricCipher) tells() bool {
+	return s.suite.AEAD() || s.mac != nil && s.mac.key == nil
 }
 
 // blind reports whether a session key that does not unwrap becomes a random one.

@@ -28,6 +28,8 @@ import (
 var (
 	// ErrKey means that something is not a key of a kind and length that is taken.
 	ErrKey = keyform.ErrKey
+	// ErrSize means that a key has the wrong length.
+	ErrSize = errors.New("the key has the wrong length")
 	// ErrParameters means parameters that no message can work with; a [Derivation] says in
 	// Check what is wrong with them.
 	ErrParameters = errors.New("the parameters cannot work")

@@ -1,4 +1,4 @@
-package payload
+package symmetric
 
 import (
 	"crypto/subtle"
@@ -6,32 +6,33 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// A padding fills a plaintext up to whole blocks.
-type padding int
+// A Padding fills a plaintext up to whole blocks.
+type Padding int
 
+// The paddings.
 const (
-	noPadding padding = iota
-	pkcs7
-	zeroPadding
+	NoPadding   Padding = iota
+	PKCS7               // as many bytes as are missing, each with their number
+	ZeroPadding         // zeros, none where the blocks are whole
 )
 
-func paddingOf(pb allowlistv1.Cipher_Padding) padding {
+func paddingOf(pb allowlistv1.Cipher_Padding) Padding {
 	switch pb {
 	case allowlistv1.Cipher_PADDING_NONE:
-		return noPadding
+		return NoPadding
 	case allowlistv1.Cipher_PADDING_ZERO:
-		return zeroPadding
+		return ZeroPadding
 	default:
-		return pkcs7
+		return PKCS7
 	}
 }
 
 // paddedLen returns the length of n bytes with their padding.
-func (p padding) paddedLen(n, block int) int {
+func (p Padding) paddedLen(n, block int) int {
 	switch p {
-	case pkcs7:
+	case PKCS7:
 		return n - n%block + block
-	case zeroPadding:
+	case ZeroPadding:
 		return (n + block - 1) / block * block
 	default:
 		return n
@@ -39,11 +40,11 @@ func (p padding) paddedLen(n, block int) int {
 }
 
 // append appends b and its padding.
-func (p padding) append(dst, b []byte, block int) []byte {
+func (p Padding) append(dst, b []byte, block int) []byte {
 	dst = append(dst, b...)
 	n := p.paddedLen(len(b), block) - len(b)
 	fill := byte(0)
-	if p == pkcs7 {
+	if p == PKCS7 {
 		fill = byte(n)
 	}
 	for range n {
@@ -55,15 +56,15 @@ func (p padding) append(dst, b []byte, block int) []byte {
 // unpaddedLen returns the length of b, whole blocks, without its padding. For PKCS #7
 // it takes the same time whatever the padding is, so that time does not tell where it
 // is wrong. The other paddings cannot be wrong.
-func (p padding) unpaddedLen(b []byte, block int) (int, bool) {
+func (p Padding) unpaddedLen(b []byte, block int) (int, bool) {
 	switch p {
-	case zeroPadding:
+	case ZeroPadding:
 		n := len(b)
 		for n > 0 && b[n-1] == 0 {
 			n--
 		}
 		return n, true
-	case noPadding:
+	case NoPadding:
 		return len(b), true
 	}
 	if len(b) == 0 {

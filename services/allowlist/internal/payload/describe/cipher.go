@@ -1,0 +1,214 @@
+package describe
+
+import (
+	"crypto"
+	"encoding/base64"
+	"encoding/hex"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
+
+// A KeySource is where the secret comes from that a cipher's key is made of.
+type KeySource int
+
+// The sources.
+const (
+	KeyMissing   KeySource = iota
+	KeyShared              // both sides hold it
+	KeySession             // it is generated and sent, wrapped
+	KeyAgreed              // both sides agree on it
+	KeyExchanged           // it is the key of the message that this one answers
+)
+
+// A Cipher is a symmetric cipher with all that it takes.
+type Cipher struct {
+	Algorithm allowlistv1.Cipher_Algorithm
+	Suite     symmetric.Suite
+	Key       KeySource
+	// Session is set for KeySession, and Curve for KeyAgreed.
+	Session *Session
+	Curve   keys.Curve
+	// Derivation is nil where the secret is the key.
+	Derivation *Derivation
+	IV         IVRule
+	// MAC is what authenticates the ciphertext; nil: nothing, or the cipher itself.
+	MAC *MAC
+	AAD AAD
+}
+
+// An IVRule says where an IV comes from.
+type IVRule struct {
+	// Source is RANDOM where the configuration says nothing. ECB has none: then Bytes is 0.
+	Source allowlistv1.Iv_Source
+	Bytes  int
+	// Suffix is the path of the value whose end is the IV, for FIELD_SUFFIX.
+	Suffix string
+}
+
+// Generated reports whether the IV is random: each message or value has another.
+func (i IVRule) Generated() bool {
+	switch i.Source {
+	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+		return i.Bytes > 0
+	}
+	return false
+}
+
+// Sent reports whether the IV has to be sent in a part of its own.
+func (i IVRule) Sent() bool {
+	return i.Generated() && i.Source != allowlistv1.Iv_SOURCE_IN_PLAINTEXT
+}
+
+// A MAC authenticates what was encrypted.
+type MAC struct {
+	Hash crypto.Hash
+	// OwnKey says that the MAC has a key of its own, and not the cipher's.
+	OwnKey bool
+	// Input is the template of what is authenticated.
+	Input string
+}
+
+// AAD are the associated data of a cipher. The zero AAD is none.
+type AAD struct {
+	// Given says that there are associated data.
+	Given bool
+	// Text is what is always the same; Sent says that it stands in a part.
+	Text string
+	Sent bool
+	// Suffix is the path of the value whose end they are, and Bytes how many there are of it.
+	Suffix string
+	Bytes  int
+}
+
+// A Wrap is how a session key is encrypted.
+type Wrap int
+
+// The wraps.
+const (
+	WrapMissing  Wrap = iota
+	WrapOAEP          // RSA with OAEP
+	WrapPKCS1v15      // RSA with PKCS #1 v1.5
+	WrapAES           // AES Key Wrap
+)
+
+// A SessionForm is what of a session key is wrapped.
+type SessionForm int
+
+// The forms.
+const (
+	FormRaw          SessionForm = iota
+	FormAlphanumeric             // the key consists of letters and digits
+	FormBase64
+	FormHex
+)
+
+// WrappedLen returns the length of what is wrapped for a key of n bytes.
+func (f SessionForm) WrappedLen(n int) int {
+	switch f {
+	case FormBase64:
+		return base64.StdEncoding.EncodedLen(n)
+	case FormHex:
+		return hex.EncodedLen(n)
+	default:
+		return n
+	}
+}
+
+// A Session is a key that is generated and sent, wrapped.
+type Session struct {
+	Wrap Wrap
+	OAEP *keys.OAEP // for WrapOAEP
+	Form SessionForm
+	// Bytes is the length of the key.
+	Bytes int
+}
+
+// cipherOf describes a cipher.
+func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
+	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), AAD: aadOf(pb.GetAad())}
+	c.IV = IVRule{Source: max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM), Bytes: c.Suite.IV, Suffix: pb.GetIv().GetFieldSuffix()}
+	if c.Suite.Mode == symmetric.ModeECB {
+		c.IV.Bytes = 0
+	}
+	if mac := pb.GetMac(); mac != nil {
+		c.MAC = &MAC{Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, Input: mac.GetInput()}
+	}
+	var derivation *allowlistv1.Derivation
+	switch key := pb.GetKey().(type) {
+	case *allowlistv1.Cipher_SharedKey:
+		c.Key, derivation, path = KeyShared, key.SharedKey.GetDerivation(), path+".shared_key"
+	case *allowlistv1.Cipher_SessionKey:
+		c.Key, derivation, path = KeySession, key.SessionKey.GetDerivation(), path+".session_key"
+		c.Session = sessionOf(key.SessionKey, c.Suite.Key)
+	case *allowlistv1.Cipher_Ecdh:
+		c.Key, derivation, path = KeyAgreed, key.Ecdh.GetDerivation(), path+".ecdh"
+		if c.Curve = keys.X25519; key.Ecdh.GetCurve() == allowlistv1.Ecdh_CURVE_P256 {
+			c.Curve = keys.P256
+		}
+	case *allowlistv1.Cipher_ExchangeKey:
+		c.Key = KeyExchanged
+	}
+	c.Derivation = derivationOf(path+".derivation", derivation)
+	c.fitKey()
+	return c
+}
+
+// fitKey says how many bytes the derivation makes: a key, and the IV if that is derived, too.
+func (c *Cipher) fitKey() {
+	d := c.Derivation
+	if d == nil {
+		return
+	}
+	d.KeyBytes = c.Suite.Key
+	if d.Function == keys.Digest && c.Suite.TripleDES {
+		// A digest of 16 bytes is a key of two of Triple DES's three.
+		if _, wrong := d.Check(16); wrong == "" {
+			d.KeyBytes = 16
+		}
+	}
+	d.Bytes = d.KeyBytes
+	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
+		d.Bytes += c.Suite.IV
+	}
+}
+
+// sessionOf describes a session key for a cipher whose key has n bytes.
+func sessionOf(pb *allowlistv1.SessionKey, n int) *Session {
+	s := &Session{Bytes: n}
+	if bytes := int(pb.GetBytes()); bytes != 0 {
+		s.Bytes = bytes
+	}
+	switch pb.GetForm() {
+	case allowlistv1.SessionKey_FORM_ALPHANUMERIC:
+		s.Form = FormAlphanumeric
+	case allowlistv1.SessionKey_FORM_BASE64:
+		s.Form = FormBase64
+	case allowlistv1.SessionKey_FORM_HEX:
+		s.Form = FormHex
+	}
+	switch wrap := pb.GetWrap().(type) {
+	case *allowlistv1.SessionKey_RsaOaep:
+		s.Wrap, s.OAEP = WrapOAEP, OAEPOf(wrap.RsaOaep)
+	case *allowlistv1.SessionKey_RsaPkcs1V15:
+		s.Wrap = WrapPKCS1v15
+	case *allowlistv1.SessionKey_AesKw:
+		s.Wrap = WrapAES
+	}
+	return s
+}
+
+// aadOf describes associated data.
+func aadOf(pb *allowlistv1.AssociatedData) AAD {
+	a := AAD{Given: pb != nil}
+	switch source := pb.GetSource().(type) {
+	case *allowlistv1.AssociatedData_Text:
+		a.Text = source.Text
+	case *allowlistv1.AssociatedData_Sent:
+		a.Text, a.Sent = source.Sent, true
+	case *allowlistv1.AssociatedData_FieldSuffix:
+		a.Suffix, a.Bytes = source.FieldSuffix.GetPath(), int(source.FieldSuffix.GetBytes())
+	}
+	return a
+}

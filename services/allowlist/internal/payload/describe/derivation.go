@@ -1,0 +1,88 @@
+package describe
+
+import (
+	"crypto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+)
+
+// A Derivation is how a key is made of a secret.
+type Derivation struct {
+	keys.Derivation
+	// Field is where the derivation stands, such as `request.cipher.shared_key.derivation`.
+	Field string
+	// SentSalt is the length of a salt that is generated and sent; 0: there is none. SecretSalt
+	// says that the salt is a secret instead, which is in [Profile.Keys].
+	SentSalt   int
+	SecretSalt bool
+	// KeyBytes is the length of the cipher's key, and Bytes that of all that is derived: the
+	// key and, behind it, the IV if that is derived, too.
+	KeyBytes, Bytes int
+}
+
+// HashCalls estimates how often a derivation calls its hash.
+func (d *Derivation) HashCalls() int64 {
+	if d == nil {
+		return 0
+	}
+	switch d.Function {
+	case keys.PBKDF2:
+		return 2 * int64(d.Iterations)
+	case keys.EVPBytesToKey:
+		return 3 * int64(d.Iterations)
+	case keys.Scrypt:
+		return int64(d.N) * int64(max(8, d.R)) * int64(d.P)
+	default:
+		return 0
+	}
+}
+
+// derivationOf describes a derivation; nil: there is none.
+func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
+	if pb == nil {
+		return nil
+	}
+	return &Derivation{
+		Derivation: Parameters(pb), Field: field,
+		SentSalt: int(pb.GetSalt().GetSentBytes()), SecretSalt: pb.GetSalt().GetSecret() != nil,
+	}
+}
+
+// Parameters returns the parameters of a derivation, with the defaults filled in. Without a
+// function it is the zero value.
+func Parameters(pb *allowlistv1.Derivation) keys.Derivation {
+	switch function := pb.GetFunction().(type) {
+	case *allowlistv1.Derivation_Digest:
+		encodings := map[allowlistv1.Encoding]keys.Encoding{
+			allowlistv1.Encoding_ENCODING_HEX: keys.EncodeHex, allowlistv1.Encoding_ENCODING_HEX_UPPER: keys.EncodeHexUpper,
+			allowlistv1.Encoding_ENCODING_BASE64: keys.EncodeBase64, allowlistv1.Encoding_ENCODING_BASE64URL: keys.EncodeBase64URL,
+			// No key is longer than a line.
+			allowlistv1.Encoding_ENCODING_BASE64_MIME: keys.EncodeBase64,
+		}
+		return keys.Derivation{
+			Function: keys.Digest, Hash: Hash(function.Digest.GetHash(), 0),
+			Encoding: encodings[function.Digest.GetEncoding()], Take: int(function.Digest.GetTake()),
+		}
+	case *allowlistv1.Derivation_EvpBytesToKey:
+		return keys.Derivation{
+			Function: keys.EVPBytesToKey, Hash: Hash(function.EvpBytesToKey.GetHash(), 0),
+			Iterations: int(max(1, function.EvpBytesToKey.GetIterations())),
+		}
+	case *allowlistv1.Derivation_Pbkdf2:
+		return keys.Derivation{
+			Function: keys.PBKDF2, Hash: Hash(function.Pbkdf2.GetHash(), crypto.SHA256),
+			Iterations: int(function.Pbkdf2.GetIterations()),
+		}
+	case *allowlistv1.Derivation_Scrypt:
+		r, p := function.Scrypt.GetR(), function.Scrypt.GetP()
+		if r == 0 {
+			r = 8
+		}
+		return keys.Derivation{Function: keys.Scrypt, N: int(function.Scrypt.GetN()), R: int(r), P: int(max(1, p))}
+	case *allowlistv1.Derivation_Hkdf:
+		return keys.Derivation{Function: keys.HKDF, Hash: Hash(function.Hkdf.GetHash(), crypto.SHA256), Info: function.Hkdf.GetInfo()}
+	default:
+		return keys.Derivation{}
+	}
+}

@@ -1,0 +1,229 @@
+package describe
+
+import (
+	"crypto"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/keyform"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// The placeholders of JOSE headers.
+const (
+	PublicKeyPlaceholder   = "${public_key_sha256}"
+	CertificatePlaceholder = "${certificate_sha256}"
+)
+
+// Mirrored returns the profile of a response that is not configured: that of the request,
+// without its signing.
+func Mirrored(request *allowlistv1.Profile) *allowlistv1.Profile {
+	unsigned := proto.CloneOf(request)
+	if unsigned != nil {
+		unsigned.Signing = nil
+	}
+	return unsigned
+}
+
+// DecodingOf returns how the stored bytes of a reference become the key.
+func DecodingOf(ref *allowlistv1.SecretRef) keyform.Decoding {
+	switch ref.GetDecoding() {
+	case allowlistv1.Decoding_DECODING_HEX:
+		return keyform.Hex
+	case allowlistv1.Decoding_DECODING_BASE64:
+		return keyform.Base64
+	case allowlistv1.Decoding_DECODING_BASE64URL:
+		return keyform.Base64URL
+	case allowlistv1.Decoding_DECODING_WHSEC:
+		return keyform.Whsec
+	case allowlistv1.Decoding_DECODING_PEM:
+		return keyform.PEM
+	default:
+		return keyform.Raw
+	}
+}
+
+// Hash returns a hash function; unset is the one given.
+func Hash(pb allowlistv1.Hash, unset crypto.Hash) crypto.Hash {
+	switch pb {
+	case allowlistv1.Hash_HASH_MD5:
+		return crypto.MD5
+	case allowlistv1.Hash_HASH_SHA1:
+		return crypto.SHA1
+	case allowlistv1.Hash_HASH_SHA256:
+		return crypto.SHA256
+	case allowlistv1.Hash_HASH_SHA384:
+		return crypto.SHA384
+	case allowlistv1.Hash_HASH_SHA512:
+		return crypto.SHA512
+	default:
+		return unset
+	}
+}
+
+// MACHash returns the hash of an HMAC; that of an unknown one is SHA-256.
+func MACHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
+	switch a {
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA1:
+		return crypto.SHA1
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA384:
+		return crypto.SHA384
+	case allowlistv1.Mac_ALGORITHM_HMAC_SHA512:
+		return crypto.SHA512
+	case allowlistv1.Mac_ALGORITHM_HMAC_MD5:
+		return crypto.MD5
+	default:
+		return crypto.SHA256
+	}
+}
+
+// OAEPOf returns the options of RSAES-OAEP; nil for none.
+func OAEPOf(pb *allowlistv1.RsaOaep) *keys.OAEP {
+	if pb == nil {
+		return nil
+	}
+	return &keys.OAEP{Hash: Hash(pb.GetHash(), crypto.SHA256), MGF1: Hash(pb.GetMgf1Hash(), 0), Label: pb.GetLabel()}
+}
+
+// EncodingOf returns an encoding; unset is the one given.
+func EncodingOf(pb allowlistv1.Encoding, unset template.Encoding) template.Encoding {
+	switch pb {
+	case allowlistv1.Encoding_ENCODING_HEX:
+		return template.Hex
+	case allowlistv1.Encoding_ENCODING_BASE64:
+		return template.Base64
+	case allowlistv1.Encoding_ENCODING_BASE64URL:
+		return template.Base64URL
+	case allowlistv1.Encoding_ENCODING_HEX_UPPER:
+		return template.HexUpper
+	case allowlistv1.Encoding_ENCODING_RAW:
+		return template.Raw
+	case allowlistv1.Encoding_ENCODING_BASE64_MIME:
+		return template.Base64MIME
+	default:
+		return unset
+	}
+}
+
+// signingOf describes the signature of a message.
+func signingOf(pb *allowlistv1.Signing) *Signing {
+	s := &Signing{Input: pb.GetInput(), Headers: pb.GetHeaders(), Encoding: EncodingOf(pb.GetEncoding(), template.Hex)}
+	if list := pb.GetList(); list != nil {
+		s.List = &signature.List{Item: list.GetItem(), Separator: list.GetSeparator()}
+	}
+	switch scheme := pb.GetScheme().(type) {
+	case *allowlistv1.Signing_Mac:
+		s.Hash, s.Shared = MACHash(scheme.Mac.GetAlgorithm()), true
+		s.Scheme = signature.NewHMAC(s.Hash)
+	case *allowlistv1.Signing_SecretDigest:
+		s.Hash, s.Shared = Hash(scheme.SecretDigest.GetHash(), crypto.SHA256), true
+		s.Scheme = signature.SecretDigest{Hash: s.Hash}
+	case *allowlistv1.Signing_Asymmetric:
+		s.Scheme = asymmetric(scheme.Asymmetric.GetAlgorithm())
+		switch made := s.Scheme.(type) {
+		case signature.RSA:
+			s.Hash = made.Hash
+		case signature.ECDSA:
+			s.Hash = made.Hash
+		}
+	case *allowlistv1.Signing_Jws:
+		jws := JWSOf(scheme.Jws)
+		s.JWS, s.Shared, s.Scheme = &jws, jws.KeyBytes() > 0, signature.JWS{JWS: jws}
+	}
+	return s
+}
+
+// asymmetric returns the scheme of an algorithm, nil if it is unknown.
+func asymmetric(a allowlistv1.Asymmetric_Algorithm) signature.Scheme {
+	switch a {
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256:
+		return signature.RSA{Hash: crypto.SHA256}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA384:
+		return signature.RSA{Hash: crypto.SHA384}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA512:
+		return signature.RSA{Hash: crypto.SHA512}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA1:
+		return signature.RSA{Hash: crypto.SHA1}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA256:
+		return signature.RSA{Hash: crypto.SHA256, PSS: true}
+	case allowlistv1.Asymmetric_ALGORITHM_RSA_PSS_SHA512:
+		return signature.RSA{Hash: crypto.SHA512, PSS: true}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_DER:
+		return signature.ECDSA{Hash: crypto.SHA256}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P256_SHA256_P1363:
+		return signature.ECDSA{Hash: crypto.SHA256, P1363: true}
+	case allowlistv1.Asymmetric_ALGORITHM_ECDSA_P384_SHA384_DER:
+		return signature.ECDSA{Hash: crypto.SHA384}
+	case allowlistv1.Asymmetric_ALGORITHM_ED25519:
+		return signature.Ed25519{}
+	}
+	return nil
+}
+
+// curveOf returns the algorithm of the keys that sign with ECDSA over a hash.
+func curveOf(hash crypto.Hash) string {
+	if hash == crypto.SHA384 {
+		return "EC-P384"
+	}
+	return "EC-P256"
+}
+
+// JWSOf returns the options of a JSON Web Signature, whose algorithm may be unknown.
+func JWSOf(pb *allowlistv1.Jws) jose.JWS {
+	return jose.JWS{
+		Alg:    joseName(pb.GetAlgorithm().String(), "ALGORITHM_"),
+		Header: pb.GetHeader(), IssuedAt: issuedAt(pb.GetIssuedAt()), Unencoded: pb.GetUnencodedPayload(),
+	}
+}
+
+// jweOf describes a JSON Web Encryption.
+func jweOf(path string, pb *allowlistv1.Jose) *JWE {
+	j := &JWE{JWE: jose.JWE{
+		Alg: joseName(pb.GetKeyManagement().String(), "KEY_MANAGEMENT_"), Enc: joseName(pb.GetContentEncryption().String(), "CONTENT_ENCRYPTION_"),
+		Header: pb.GetHeader(), IssuedAt: issuedAt(pb.GetIssuedAt()),
+		GCMIVBytes: int(pb.GetCompatibility().GetGcmIvBytes()), Lenient: pb.GetCompatibility().GetLenientBase64(),
+	}, Derivation: derivationOf(path+".derivation", pb.GetDerivation())}
+	if j.Derivation != nil {
+		j.Derivation.KeyBytes = max(1, j.KeyBytes())
+		j.Derivation.Bytes = j.Derivation.KeyBytes
+	}
+	return j
+}
+
+// SharedJose reports whether both sides share the key of a key management, as RFC 7518 names
+// it.
+func SharedJose(alg string) bool {
+	return !strings.HasPrefix(alg, "RSA") && !strings.HasPrefix(alg, "ECDH")
+}
+
+// joseName returns an algorithm as RFC 7518 names it.
+func joseName(name, prefix string) string {
+	name = strings.TrimPrefix(name, prefix)
+	switch name {
+	case "DIR":
+		return "dir"
+	case "ECDH_ES_A256KW", "ECDH_ES_A128KW":
+		return "ECDH-ES+" + strings.TrimPrefix(name, "ECDH_ES_")
+	case "RSA1_5":
+		return name
+	case "EDDSA":
+		return "EdDSA"
+	}
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+func issuedAt(pb allowlistv1.IssuedAt) jose.IssuedAt {
+	switch pb {
+	case allowlistv1.IssuedAt_ISSUED_AT_SECONDS:
+		return jose.Seconds
+	case allowlistv1.IssuedAt_ISSUED_AT_MILLISECONDS:
+		return jose.Milliseconds
+	default:
+		return jose.NoTime
+	}
+}

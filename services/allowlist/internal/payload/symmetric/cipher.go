@@ -1,0 +1,305 @@
+package symmetric
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/des" //nolint:gosec // Partners use it; it has to be acknowledged as TRIPLE_DES.
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/keyward/keyward/pkg/memory"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+)
+
+// MaxTag is the length of a whole tag.
+const MaxTag = 16
+
+// A Mode is a way to use a block cipher, or the one stream cipher.
+type Mode int
+
+// The modes.
+const (
+	ModeNone Mode = iota // of an unknown algorithm
+	ModeGCM
+	ModeChaCha
+	ModeCBC
+	ModeCTR
+	ModeECB
+)
+
+// A Suite is a cipher with its sizes in bytes.
+type Suite struct {
+	Mode      Mode
+	TripleDES bool
+	Key       int
+	IV, Tag   int
+	Padding   Padding
+	// IVInPlaintext puts the IV in front of the plaintext, under an IV of zeros.
+	IVInPlaintext bool
+}
+
+// SuiteOf returns the suite of a cipher. An unknown algorithm has mode none.
+func SuiteOf(c *allowlistv1.Cipher) Suite {
+	s := algorithm(c.GetAlgorithm())
+	s.Padding = paddingOf(c.GetPadding())
+	if s.Mode == ModeCTR || !s.Blocks() {
+		s.Padding = NoPadding
+	}
+	if bytes := int(c.GetTagBytes()); bytes != 0 && s.Mode == ModeGCM {
+		s.Tag = bytes
+	}
+	if bytes := int(c.GetIv().GetBytes()); bytes != 0 {
+		s.IV = bytes
+	}
+	s.IVInPlaintext = c.GetIv().GetSource() == allowlistv1.Iv_SOURCE_IN_PLAINTEXT
+	return s
+}
+
+// algorithm returns the suite of an algorithm with the usual IV and tag.
+func algorithm(a allowlistv1.Cipher_Algorithm) Suite {
+	const block = aes.BlockSize
+	switch a {
+	case allowlistv1.Cipher_ALGORITHM_AES_128_GCM:
+		return Suite{Mode: ModeGCM, Key: 16, IV: 12, Tag: MaxTag}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_GCM:
+		return Suite{Mode: ModeGCM, Key: 24, IV: 12, Tag: MaxTag}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_GCM:
+		return Suite{Mode: ModeGCM, Key: 32, IV: 12, Tag: MaxTag}
+	case allowlistv1.Cipher_ALGORITHM_CHACHA20_POLY1305:
+		return Suite{Mode: ModeChaCha, Key: 32, IV: 12, Tag: MaxTag}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_CBC:
+		return Suite{Mode: ModeCBC, Key: 16, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_CBC:
+		return Suite{Mode: ModeCBC, Key: 24, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_CBC:
+		return Suite{Mode: ModeCBC, Key: 32, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_CTR:
+		return Suite{Mode: ModeCTR, Key: 16, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_CTR:
+		return Suite{Mode: ModeCTR, Key: 24, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_CTR:
+		return Suite{Mode: ModeCTR, Key: 32, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_ECB:
+		return Suite{Mode: ModeECB, Key: 16}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_ECB:
+		return Suite{Mode: ModeECB, Key: 24}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_ECB:
+		return Suite{Mode: ModeECB, Key: 32}
+	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_CBC:
+		return Suite{Mode: ModeCBC, TripleDES: true, Key: 24, IV: des.BlockSize}
+	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_ECB:
+		return Suite{Mode: ModeECB, TripleDES: true, Key: 24}
+	default:
+		return Suite{}
+	}
+}
+
+// AEAD reports whether the mode authenticates.
+func (s Suite) AEAD() bool { return s.Mode == ModeGCM || s.Mode == ModeChaCha }
+
+// Blocks reports whether the mode takes whole blocks only.
+func (s Suite) Blocks() bool { return s.Mode == ModeCBC || s.Mode == ModeECB }
+
+// Counter reports whether a key and IV that are used twice give the plaintexts away.
+func (s Suite) Counter() bool { return s.AEAD() || s.Mode == ModeCTR }
+
+// BlockSize returns the length of a block.
+func (s Suite) BlockSize() int {
+	if s.TripleDES {
+		return des.BlockSize
+	}
+	return aes.BlockSize
+}
+
+// KeyLengths returns the lengths that a key may have.
+func (s Suite) KeyLengths() []int {
+	if s.TripleDES {
+		return []int{s.Key, 16}
+	}
+	return []int{s.Key}
+}
+
+// SealedLen returns the length of the ciphertext of n bytes, without the tag.
+func (s Suite) SealedLen(n int) int {
+	if !s.Blocks() {
+		return n
+	}
+	n = s.Padding.paddedLen(n, s.BlockSize())
+	if s.IVInPlaintext {
+		n += s.BlockSize()
+	}
+	return n
+}
+
+// ErrPlaintext means that a plaintext is not whole blocks and there is no padding.
+var ErrPlaintext = errors.New("the plaintext is not whole blocks")
+
+// A Box is a suite with a key. It may be used for many values, also at the same time. IVs
+// have the suite's length: the library panics on others. Where sealing and opening leave
+// something of the key behind, they do so within [memory.Do].
+type Box interface {
+	// Seal appends ciphertext and tag. The plaintext must not overlap dst.
+	Seal(dst, iv, plaintext, aad []byte) ([]byte, error)
+	// Open appends the plaintext. It may overwrite dst up to its capacity even if
+	// it fails; dst may begin where sealed begins. Where only the padding is wrong it
+	// appends what there is.
+	Open(dst, iv, sealed, aad []byte) ([]byte, bool)
+}
+
+// NewBox returns the box for a key.
+func (s Suite) NewBox(key []byte) (Box, error) {
+	if s.TripleDES && len(key) == 16 {
+		key = append(bytes.Clone(key), key[:8]...)
+		defer clear(key)
+	}
+	if len(key) != s.Key {
+		return nil, keys.ErrSize
+	}
+	if s.Mode == ModeChaCha {
+		aead, err := chacha20poly1305.New(key)
+		return erasing{aeadBox{aead}}, wrapCipher(err)
+	}
+	block, err := s.block(key)
+	if err != nil {
+		return nil, wrapCipher(err)
+	}
+	switch s.Mode {
+	case ModeCBC, ModeECB:
+		return erasing{blockBox{block: block, suite: s}}, nil
+	case ModeCTR:
+		return erasing{ctrBox{block}}, nil
+	}
+	var aead cipher.AEAD
+	if s.Tag < MaxTag {
+		aead, err = cipher.NewGCMWithTagSize(block, s.Tag)
+	} else {
+		aead, err = cipher.NewGCMWithNonceSize(block, s.IV)
+	}
+	return aeadBox{aead}, wrapCipher(err)
+}
+
+func (s Suite) block(key []byte) (cipher.Block, error) {
+	if s.TripleDES {
+		return des.NewTripleDESCipher(key) //nolint:gosec // See the import.
+	}
+	return aes.NewCipher(key)
+}
+
+func wrapCipher(err error) error {
+	if err != nil {
+		return fmt.Errorf("make cipher: %w", err)
+	}
+	return nil
+}
+
+// erasing is a box that leaves something of its key behind: on the stack, or in an object for
+// each value, as the modes of blocks do.
+type erasing struct{ Box }
+
+func (b erasing) Seal(dst, iv, plaintext, aad []byte) (sealed []byte, err error) {
+	memory.Do(func() { sealed, err = b.Box.Seal(dst, iv, plaintext, aad) })
+	return sealed, err
+}
+
+func (b erasing) Open(dst, iv, sealed, aad []byte) (plaintext []byte, ok bool) {
+	memory.Do(func() { plaintext, ok = b.Box.Open(dst, iv, sealed, aad) })
+	return plaintext, ok
+}
+
+// aeadBox is GCM or ChaCha20-Poly1305.
+type aeadBox struct{ aead cipher.AEAD }
+
+func (b aeadBox) Seal(dst, iv, plaintext, aad []byte) ([]byte, error) {
+	return b.aead.Seal(dst, iv, plaintext, aad), nil
+}
+
+func (b aeadBox) Open(dst, iv, sealed, aad []byte) ([]byte, bool) {
+	plaintext, err := b.aead.Open(dst, iv, sealed, aad)
+	return plaintext, err == nil
+}
+
+// ctrBox is Counter mode.
+type ctrBox struct{ block cipher.Block }
+
+func (b ctrBox) Seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
+	start := len(dst)
+	dst = append(dst, plaintext...)
+	cipher.NewCTR(b.block, iv).XORKeyStream(dst[start:], dst[start:])
+	return dst, nil
+}
+
+func (b ctrBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
+	plaintext, _ := b.Seal(dst, iv, sealed, nil)
+	return plaintext, true
+}
+
+// blockBox is Cipher Block Chaining or Electronic Codebook mode, with padding.
+type blockBox struct {
+	block cipher.Block
+	suite Suite
+}
+
+func (b blockBox) Seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
+	size := b.block.BlockSize()
+	if b.suite.Padding == NoPadding && len(plaintext)%size != 0 {
+		return dst, ErrPlaintext
+	}
+	start := len(dst)
+	if b.suite.IVInPlaintext {
+		dst = append(dst, iv...)
+		iv = make([]byte, size)
+	}
+	dst = b.suite.Padding.append(dst, plaintext, size)
+	b.crypt(dst[start:], iv, true)
+	return dst, nil
+}
+
+func (b blockBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
+	size := b.block.BlockSize()
+	// The library panics on what is not a multiple of the block size.
+	if len(sealed)%size != 0 {
+		return dst, false
+	}
+	start := len(dst)
+	dst = append(dst, sealed...)
+	opened := dst[start:]
+	if b.suite.IVInPlaintext {
+		if len(opened) < size {
+			return dst[:start], false
+		}
+		iv = make([]byte, size)
+	}
+	b.crypt(opened, iv, false)
+	if b.suite.IVInPlaintext {
+		opened = opened[size:]
+	}
+	n, ok := b.suite.Padding.unpaddedLen(opened, size)
+	if !ok {
+		n = len(opened)
+	}
+	// A plaintext behind its IV moves to where it belongs.
+	return append(dst[:start], opened[:n]...), ok
+}
+
+// crypt encrypts or decrypts whole blocks in place.
+func (b blockBox) crypt(blocks, iv []byte, encrypt bool) {
+	switch {
+	case b.suite.Mode == ModeCBC && encrypt:
+		cipher.NewCBCEncrypter(b.block, iv).CryptBlocks(blocks, blocks)
+	case b.suite.Mode == ModeCBC:
+		cipher.NewCBCDecrypter(b.block, iv).CryptBlocks(blocks, blocks)
+	default:
+		size := b.block.BlockSize()
+		for ; len(blocks) > 0; blocks = blocks[size:] {
+			if encrypt {
+				b.block.Encrypt(blocks, blocks)
+			} else {
+				b.block.Decrypt(blocks, blocks)
+			}
+		}
+	}
+}
