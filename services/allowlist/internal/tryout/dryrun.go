@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/sensitive"
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
@@ -44,12 +45,12 @@ type Result struct {
 // [payload.Pipeline.Encrypt] does.
 func Throwaway(s Sample) (Result, error) {
 	s.Nonces = payload.Uncounted
-	path, profile := s.profile()
-	made, err := makeKeys(rand.Reader, s.Now, path, profile)
+	profile := s.profile()
+	made, err := makeKeys(rand.Reader, s.Now, profile)
 	if err != nil {
 		return Result{}, err
 	}
-	exchange, ofExchange, err := makeExchange(path, profile)
+	exchange, ofExchange, err := makeExchange(profile)
 	if err != nil {
 		return Result{}, err
 	}
@@ -65,7 +66,7 @@ func Throwaway(s Sample) (Result, error) {
 	at := s.Context
 	at.Time, at.ID = out.Time, out.ID
 	result.Programs = snippet.Programs(snippet.Message{
-		Path: path, Profile: profile, Keys: made, Body: out.Body, Headers: out.Headers, ContentType: s.contentType(out), Context: at,
+		Profile: profile, Keys: made, Body: out.Body, Headers: out.Headers, ContentType: s.contentType(out), Context: at,
 	})
 	return result, nil
 }
@@ -74,8 +75,7 @@ func Throwaway(s Sample) (Result, error) {
 // as [payload.Pipeline.Encrypt] does; where the message cannot be opened again, because
 // the private key is the partner's alone, it is not opened.
 func Live(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Result, error) {
-	path, profile := s.profile()
-	exchange, _, err := makeExchange(path, profile)
+	exchange, _, err := makeExchange(s.profile())
 	if err != nil {
 		return Result{}, err
 	}
@@ -118,17 +118,14 @@ func keysFor(made []snippet.Key) keySource {
 	}
 }
 
-// profile returns the profile of the sample's direction, and where it stands. A response
-// that is not configured is a request without its signing.
-func (s Sample) profile() (path string, profile *allowlistv1.Profile) {
-	pb := s.Config.Proto()
-	if s.Direction == payload.Response && pb.GetResponse() != nil {
-		return "response", pb.GetResponse()
-	}
+// profile returns the profile of the sample's direction. A response that is not configured is
+// a request without its signing.
+func (s Sample) profile() *describe.Profile {
+	request, response := describe.Directions(s.Config.Proto())
 	if s.Direction == payload.Response {
-		pb.GetRequest().Signing = nil
+		return response
 	}
-	return "request", pb.GetRequest()
+	return request
 }
 
 func (s Sample) input(keys payload.Keys, body []byte, exchange *payload.Exchange) payload.Input {
@@ -206,27 +203,24 @@ func (s Sample) sameValues(body []byte, keys keySource, exchange *payload.Exchan
 
 // makeExchange makes up what a response needs of the request that it answers, nil if
 // that is nothing, and returns it as throw-away keys too.
-func makeExchange(path string, profile *allowlistv1.Profile) (*payload.Exchange, []snippet.Key, error) {
-	cipher := profile.GetCipher()
-	if cipher.GetExchangeKey() == nil {
+func makeExchange(profile *describe.Profile) (*payload.Exchange, []snippet.Key, error) {
+	c := profile.Cipher
+	if c == nil || c.Key != describe.KeyExchanged {
 		return nil, nil, nil
 	}
-	e := &payload.Exchange{Key: make([]byte, snippet.KeyBytes(cipher.GetAlgorithm())), IV: make([]byte, snippet.IVBytes(cipher))}
+	e := &payload.Exchange{Key: make([]byte, c.Suite.Key), IV: make([]byte, c.IV.Bytes)}
 	for _, part := range [][]byte{e.Key, e.IV} {
 		if _, err := io.ReadFull(rand.Reader, part); err != nil {
 			return nil, nil, fmt.Errorf("make up exchange: %w", err)
 		}
 	}
 	return e, []snippet.Key{
-		inExchange(path+".cipher.exchange_key", e.Key), inExchange(path+".cipher.iv", e.IV),
+		inExchange(profile.Path+".cipher.exchange_key", e.Key), inExchange(profile.Path+".cipher.iv", e.IV),
 	}, nil
 }
 
 func inExchange(field string, value []byte) snippet.Key {
-	return snippet.Key{
-		Field: field, Decoding: allowlistv1.Decoding_DECODING_BASE64,
-		Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value,
-	}
+	return snippet.Key{Field: field, Decoding: keyform.Base64, Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value}
 }
 
 func wipe(e payload.Exchange) {

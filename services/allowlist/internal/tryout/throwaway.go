@@ -11,38 +11,43 @@ import (
 	"slices"
 	"time"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
-// makeKeys makes the keys of a profile that stands at a path, `request` or `response`, in the
-// order of its references. Now is when keys that say so were made.
-func makeKeys(random io.Reader, now time.Time, path string, profile *allowlistv1.Profile) ([]snippet.Key, error) {
-	m := maker{random: random, now: now, made: make(map[identity]snippet.Key)}
-	wanted := needs(path, profile)
-	for _, n := range wanted {
-		if n.kind == locked {
-			if err := m.lock(n); err != nil {
+// makeKeys makes the keys of a profile, in the order of its references. Now is when keys that
+// say so were made.
+//
+// They stand for the secrets of a configuration, to try it without anything that is worth
+// keeping: each is generated for one call and has the kind and length that its place needs. A
+// key is made as one would store it in the vault: a text that decodes as the reference says.
+// One secret that is used in several places has one value.
+func makeKeys(random io.Reader, now time.Time, profile *describe.Profile) ([]snippet.Key, error) {
+	m := maker{random: random, now: now, certified: profile.Certificate, made: make(map[identity]snippet.Key)}
+	for _, k := range profile.Keys {
+		if k.Role == describe.Unlocks {
+			if err := m.lock(k); err != nil {
 				return nil, err
 			}
 		}
 	}
 	// Keys of a fixed length come first: a secret that is used twice may have any length
 	// in the second place.
-	order := slices.Clone(wanted)
-	slices.SortStableFunc(order, func(a, b need) int { return -cmp.Compare(min(a.bytes, 1), min(b.bytes, 1)) })
-	made := make(map[string]snippet.Key, len(wanted))
-	for _, n := range order {
-		key, err := m.key(n)
+	order := slices.Clone(profile.Keys)
+	slices.SortStableFunc(order, func(a, b describe.Key) int { return -cmp.Compare(min(a.Usual, 1), min(b.Usual, 1)) })
+	made := make(map[string]snippet.Key, len(order))
+	for _, k := range order {
+		key, err := m.key(k)
 		if err != nil {
-			return nil, fmt.Errorf("make key for %s: %w", n.field, err)
+			return nil, fmt.Errorf("make key for %s: %w", k.Field, err)
 		}
-		key.Field = n.field
-		made[n.field] = key
+		key.Field = k.Field
+		made[k.Field] = key
 	}
-	keys := make([]snippet.Key, len(wanted))
-	for i, n := range wanted {
-		keys[i] = made[n.field]
+	keys := make([]snippet.Key, len(profile.Keys))
+	for i, k := range profile.Keys {
+		keys[i] = made[k.Field]
 	}
 	return keys, nil
 }
@@ -51,78 +56,84 @@ func makeKeys(random io.Reader, now time.Time, path string, profile *allowlistv1
 type identity struct {
 	secret   string
 	version  uint32
-	decoding allowlistv1.Decoding
-	kind     kind
+	decoding keyform.Decoding
+	kind     string
+}
+
+// kindOf names what a key has to be: "" for bytes that both sides share.
+func kindOf(k describe.Key) string {
+	if k.Requirement.PGP {
+		return "OpenPGP"
+	}
+	if k.Shared() {
+		return ""
+	}
+	return k.Requirement.Pairs[0]
 }
 
 // A maker remembers what it has made.
 type maker struct {
 	random     io.Reader
 	now        time.Time
+	certified  bool   // the fingerprint of a certificate is sent
 	passphrase []byte // of OpenPGP keys, nil if they are not locked
 	made       map[identity]snippet.Key
 }
 
 // lock makes the passphrase, which has to be there before the keys that it locks.
-func (m *maker) lock(n need) error {
-	key, err := m.key(n)
+func (m *maker) lock(k describe.Key) error {
+	key, err := m.key(k)
 	m.passphrase = key.Bytes
 	return err
 }
 
-// key returns the key for a need, made now or before.
-func (m *maker) key(n need) (snippet.Key, error) {
-	ref := n.ref
-	id := identity{ref.GetName(), ref.GetVersion(), ref.GetDecoding(), n.kind}
-	if id.kind == locked {
-		id.kind = shared
-	}
-	if known, ok := m.made[id]; ok && (n.bytes == 0 || n.bytes == len(known.Bytes)) {
+// key returns the key for a reference, made now or before.
+func (m *maker) key(k describe.Key) (snippet.Key, error) {
+	id := identity{k.Secret, k.Version, k.Decoding, kindOf(k)}
+	if known, ok := m.made[id]; ok && (k.Usual == 0 || k.Usual == len(known.Bytes)) {
 		return known, nil
 	}
-	key, err := m.draw(n)
+	key, err := m.generate(k)
 	if err != nil {
 		return snippet.Key{}, err
 	}
-	key.Secret, key.Version, key.Decoding = ref.GetName(), ref.GetVersion(), ref.GetDecoding()
+	key.Secret, key.Decoding = k.Secret, k.Decoding
 	m.made[id] = key
 	return key, nil
 }
 
-// usualBytes is the length of a shared key where any will do.
-const usualBytes = 32
+// anyBytes is the length of a shared key where any will do.
+const anyBytes = 32
 
-// draw makes a key.
-func (m *maker) draw(n need) (snippet.Key, error) {
-	decoding := n.ref.GetDecoding()
-	switch n.kind {
-	case shared, locked:
-		raw := decoding == allowlistv1.Decoding_DECODING_UNSPECIFIED || decoding == allowlistv1.Decoding_DECODING_RAW
-		secret, err := m.secret(cmp.Or(n.bytes, usualBytes), raw || decoding == allowlistv1.Decoding_DECODING_PEM)
-		return snippet.Key{Stored: stored(decoding, secret), Bytes: secret}, err
-	case openPGP:
+// generate makes a key.
+func (m *maker) generate(k describe.Key) (snippet.Key, error) {
+	asText := k.Decoding == keyform.Raw || k.Decoding == keyform.PEM
+	switch {
+	case k.Shared():
+		secret, err := m.secret(cmp.Or(k.Usual, anyBytes), asText)
+		return snippet.Key{Stored: encoded(k.Decoding, secret), Bytes: secret}, err
+	case k.Requirement.PGP:
 		block, err := m.openPGP()
-		return snippet.Key{Stored: stored(decoding, block)}, err
+		return snippet.Key{Stored: encoded(k.Decoding, block)}, err
 	}
-	pair, err := m.pair(n.kind)
+	pair, err := m.pair(kindOf(k))
 	if err != nil {
 		return snippet.Key{}, err
 	}
-	key, text, err := m.written(pair, n.certified)
-	if decoding > allowlistv1.Decoding_DECODING_RAW && decoding != allowlistv1.Decoding_DECODING_PEM {
-		text = stored(decoding, key.Private)
+	key, text, err := m.pemOf(pair)
+	if key.Stored = text; !asText {
+		key.Stored = encoded(k.Decoding, key.Private)
 	}
-	key.Stored = text
 	return key, err
 }
 
-// secret draws n bytes; what is stored as it is, is drawn of letters and digits.
-func (m *maker) secret(n int, text bool) ([]byte, error) {
+// secret generates n bytes; those that are stored as they are consist of letters and digits.
+func (m *maker) secret(n int, asText bool) ([]byte, error) {
 	secret := make([]byte, n)
 	if _, err := io.ReadFull(m.random, secret); err != nil {
-		return nil, fmt.Errorf("draw a key: %w", err)
+		return nil, fmt.Errorf("generate a key: %w", err)
 	}
-	if text {
+	if asText {
 		const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678901" // 64, so that each byte is worth as much
 		for i, b := range secret {
 			secret[i] = characters[b%64]
@@ -131,30 +142,30 @@ func (m *maker) secret(n int, text bool) ([]byte, error) {
 	return secret, nil
 }
 
-// stored returns bytes as one would store them to be decoded so.
-func stored(decoding allowlistv1.Decoding, key []byte) []byte {
+// encoded returns bytes as one would store them to be decoded so.
+func encoded(decoding keyform.Decoding, key []byte) []byte {
 	switch decoding {
-	case allowlistv1.Decoding_DECODING_HEX:
+	case keyform.Hex:
 		return hex.AppendEncode(nil, key)
-	case allowlistv1.Decoding_DECODING_BASE64:
+	case keyform.Base64:
 		return base64.StdEncoding.AppendEncode(nil, key)
-	case allowlistv1.Decoding_DECODING_BASE64URL:
+	case keyform.Base64URL:
 		return base64.RawURLEncoding.AppendEncode(nil, key)
-	case allowlistv1.Decoding_DECODING_WHSEC:
+	case keyform.Whsec:
 		return base64.StdEncoding.AppendEncode([]byte("whsec_"), key)
 	default:
 		return key
 	}
 }
 
-// written returns a pair with its PEM, and with a certificate if one is needed.
-func (m *maker) written(pair privateKey, certified bool) (snippet.Key, []byte, error) {
+// pemOf returns a pair with its PEM, and with a certificate if one is needed.
+func (m *maker) pemOf(pair privateKey) (snippet.Key, []byte, error) {
 	key, err := encode(pair)
 	if err != nil {
 		return snippet.Key{}, nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key.Private})
-	if signer, ok := pair.(crypto.Signer); ok && certified {
+	if signer, ok := pair.(crypto.Signer); ok && m.certified {
 		certificate, err := m.certificate(signer)
 		if err != nil {
 			return snippet.Key{}, nil, err

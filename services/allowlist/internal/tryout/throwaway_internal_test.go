@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/keyform"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
@@ -23,7 +24,7 @@ func made(t *testing.T, text string) map[string]snippet.Key {
 	if err := prototext.Unmarshal([]byte(text), profile); err != nil {
 		t.Fatalf("parse %s: %v", text, err)
 	}
-	all, err := makeKeys(rand.Reader, now, "request", profile)
+	all, err := makeKeys(rand.Reader, now, describe.Of("request", profile))
 	if err != nil {
 		t.Fatalf("Make: %v", err)
 	}

@@ -26,21 +26,21 @@ import (
 const rsaBits = 2048
 
 // pair makes a key pair. Pairs come from the library's own randomness.
-func (m *maker) pair(k kind) (privateKey, error) {
-	switch k {
-	case rsaPair:
+func (m *maker) pair(algorithm string) (privateKey, error) {
+	switch algorithm {
+	case "RSA":
 		return rsa.GenerateKey(m.random, rsaBits)
-	case p256:
+	case "EC-P256":
 		return ecdsa.GenerateKey(elliptic.P256(), m.random)
-	case p384:
+	case "EC-P384":
 		return ecdsa.GenerateKey(elliptic.P384(), m.random)
-	case x25519:
+	case "X25519":
 		return ecdh.X25519().GenerateKey(m.random)
-	case ed25519Pair:
+	case "Ed25519":
 		_, private, err := ed25519.GenerateKey(m.random)
 		return private, err
 	default:
-		return nil, fmt.Errorf("no pair of kind %d", k)
+		return nil, fmt.Errorf("no pair of %s", algorithm)
 	}
 }
 

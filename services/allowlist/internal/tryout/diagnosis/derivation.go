@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // derivationOf returns how a profile derives its key, or nil.
@@ -103,7 +103,7 @@ func (c *collector) digests(configured *allowlistv1.Derivation) {
 		}
 		return
 	}
-	n := snippet.KeyBytes(c.profile.GetCipher().GetAlgorithm())
+	n := symmetric.SuiteOf(c.profile.GetCipher()).Key
 	for _, e := range []struct {
 		encoding allowlistv1.Encoding
 		length   func(int) int

@@ -1,18 +1,16 @@
 package snippet
 
-import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+import "github.com/keyward/keyward/pkg/keyform"
 
-// A Key stands for the secret of one reference.
+// A Key is a throw-away key: it stands for the secret of one reference.
 type Key struct {
 	// Field is where the reference stands, such as `request.cipher.shared_key.keys[0]`.
 	Field string
 	// Secret is the name of the secret that it stands for; empty for a key or an IV that
 	// comes with an exchange and not of the vault.
 	Secret string
-	// Version is the version that is referred to, 0 for the current one.
-	Version uint32
 	// Decoding is the one of the reference.
-	Decoding allowlistv1.Decoding
+	Decoding keyform.Decoding
 	// Stored is what one would store.
 	Stored []byte
 	// Bytes is the key itself where both sides share it.
