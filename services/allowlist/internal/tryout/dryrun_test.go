@@ -202,7 +202,7 @@ func TestProgramsAreThereAsFarAsTheLanguagesGo(t *testing.T) {
 	scrypt := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } derivation { scrypt { n: 16384 } salt { sent_bytes: 16 } } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`
 	pgp := `pgp { keys { name: "workspaces/acme/secrets/a" } passphrase { name: "workspaces/acme/secrets/b" } signing_keys { name: "workspaces/acme/secrets/c" } }`
-	for profile, want := range map[string]string{shared: "node java", scrypt: "node", pgp: ""} {
+	for profile, want := range map[string]string{shared: "node java python", scrypt: "node python", pgp: ""} {
 		result := throwaway(t, sampleFor(t, profile, "a text"))
 		var languages []string
 		for _, p := range result.Programs {

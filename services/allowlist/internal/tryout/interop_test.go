@@ -19,8 +19,8 @@ type printing struct {
 	want       []byte
 }
 
-// TestInteropProgramsOfPresetsOpenTheirMessages needs node; with a JDK,
-// Java too.
+// TestInteropProgramsOfPresetsOpenTheirMessages needs node, and python3 with the package
+// cryptography; with a JDK, Java too.
 func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 	t.Parallel()
 	programs := make(map[string][]printing)
@@ -50,6 +50,7 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 		}
 	}
 	judge(t, programs["node"], partnertest.RunNode(t, sourcesOf(programs["node"])))
+	judge(t, programs["python"], partnertest.RunPython(t, sourcesOf(programs["python"])))
 	if _, err := exec.LookPath("javac"); err != nil {
 		t.Log("there is no JDK: the programs in Java are not run")
 		return

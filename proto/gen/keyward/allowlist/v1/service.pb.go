@@ -2846,10 +2846,12 @@ func (x *ThrowawayKey) GetValue() string {
 
 // A Snippet is a program that opens the message of a dry run: it checks the signature,
 // decrypts with the first key of each list, and prints the plaintext. It needs nothing
-// but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
+// but the language's own library, and in Python the package cryptography. There is none for
+// OpenPGP, and in Java none for scrypt.
 type Snippet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+	// `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class) or `python`
+	// (3.9 or newer, with the package cryptography).
 	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
 	// The source. It holds the throw-away keys and the message and prints the plaintext.
 	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`

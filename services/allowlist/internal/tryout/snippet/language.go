@@ -10,11 +10,11 @@ import (
 	"unicode"
 )
 
-//go:embed node java
+//go:embed node java python
 var folders embed.FS
 
 // languages are the folders, in the order in which programs are shown.
-func languages() []string { return []string{"node", "java"} }
+func languages() []string { return []string{"node", "java", "python"} }
 
 // schemes are the files of a library, in the order in which a program holds their functions.
 func schemes() []string {

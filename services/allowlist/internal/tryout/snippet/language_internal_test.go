@@ -56,7 +56,7 @@ func TestNoStringLeavesItsQuotes(t *testing.T) {
 		all.WriteRune(r)
 	}
 	for _, text := range []string{"", `"`, `'`, `\`, `\"`, `\u000a`, "${x}`*/ // <!--", "\r\n\t\x00\x7f\u2028\u2029", "é🎯", all.String()} {
-		for _, name := range []string{"java"} {
+		for _, name := range []string{"java", "python"} {
 			// What these take between double quotes, Go does too.
 			if got, err := strconv.Unquote(quoted(t, load(t, name), text)); err != nil || got != text {
 				t.Errorf("%s reads %.40q as %.40q, %v", name, text, got, err)
@@ -87,7 +87,7 @@ func TestAProgramGetsTheFunctionsThatItCallsAndThoseTheyCall(t *testing.T) {
 		}
 	}
 	for name, code := range map[string]string{
-		"node": "pick( cbcHmac( verifyPss(", "java": "pick( cbcHmac( verifyPss(",
+		"node": "pick( cbcHmac( verifyPss(", "java": "pick( cbcHmac( verifyPss(", "python": "pick( cbc_hmac( verify_pss(",
 	} {
 		if got := functions(load(t, name).library, code); len(got) < 6 {
 			t.Errorf("the library of %s does not hold its functions: %q", name, got)

@@ -3,8 +3,9 @@
 //
 // A program holds the message and the throw-away keys that it was made with, opens it
 // step by step as the configuration says, checks its signature if it has one, and prints
-// the plaintext. It needs nothing but the language's own library. It shows one way through the
-// configuration: it takes the first key of each list and looks at no dates.
+// the plaintext. In Node.js and Java it needs nothing but the language's own library, and in
+// Python the package cryptography. It shows one way through the configuration: it takes the
+// first key of each list and looks at no dates.
 //
 // # How a program comes about
 //
@@ -27,7 +28,7 @@ import (
 
 // A Program is the source of a program.
 type Program struct {
-	// Language is `node` or `java`.
+	// Language is `node`, `java` or `python`.
 	Language string
 	Code     string
 }

@@ -2825,13 +2825,15 @@ export declare const ThrowawayKeySchema: GenMessage<ThrowawayKey, {jsonType: Thr
 /**
  * A Snippet is a program that opens the message of a dry run: it checks the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs nothing
- * but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
+ * but the language's own library, and in Python the package cryptography. There is none for
+ * OpenPGP, and in Java none for scrypt.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
   /**
-   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class) or `python`
+   * (3.9 or newer, with the package cryptography).
    *
    * @generated from field: string language = 1;
    */
@@ -2848,13 +2850,15 @@ export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
 /**
  * A Snippet is a program that opens the message of a dry run: it checks the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs nothing
- * but the language's own library; what takes more has none: OpenPGP, and in Java scrypt.
+ * but the language's own library, and in Python the package cryptography. There is none for
+ * OpenPGP, and in Java none for scrypt.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type SnippetJson = {
   /**
-   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class) or `python`
+   * (3.9 or newer, with the package cryptography).
    *
    * @generated from field: string language = 1;
    */
