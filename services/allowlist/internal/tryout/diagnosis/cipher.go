@@ -5,46 +5,16 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
-
-// authenticates reports whether a cipher has a tag.
-func authenticates(a allowlistv1.Cipher_Algorithm) bool {
-	return strings.HasSuffix(a.String(), "_GCM") || a == allowlistv1.Cipher_ALGORITHM_CHACHA20_POLY1305
-}
-
-// blocks reports whether a cipher has whole blocks, and so a padding.
-func blocks(a allowlistv1.Cipher_Algorithm) bool {
-	return strings.HasSuffix(a.String(), "_CBC") || strings.HasSuffix(a.String(), "_ECB")
-}
-
-// hasIV reports whether a cipher has an IV.
-func hasIV(a allowlistv1.Cipher_Algorithm) bool { return !strings.HasSuffix(a.String(), "_ECB") }
-
-// sendsIV reports whether a cipher has to send its IV.
-func sendsIV(c *allowlistv1.Cipher) bool {
-	if c == nil || !hasIV(c.GetAlgorithm()) {
-		return false
-	}
-	switch c.GetIv().GetSource() {
-	case allowlistv1.Iv_SOURCE_UNSPECIFIED, allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
-		return true
-	}
-	return false
-}
 
 // lengths adds the other lengths of tag and IV.
 func (c *collector) lengths() {
-	cipher := c.profile.GetCipher()
-	if !strings.HasSuffix(cipher.GetAlgorithm().String(), "_GCM") {
+	if c.described.Cipher == nil || c.described.Cipher.Suite.Mode != symmetric.ModeGCM {
 		return
 	}
-	ivBytes, tagBytes := cipher.GetIv().GetBytes(), cipher.GetTagBytes()
-	if ivBytes == 0 {
-		ivBytes = 12
-	}
-	if tagBytes == 0 {
-		tagBytes = 16
-	}
+	ivBytes, tagBytes := uint32(c.described.Cipher.IV.Bytes), uint32(c.described.Cipher.Suite.Tag)
 	for _, n := range []uint32{12, 16} {
 		if n != ivBytes {
 			c.add("iv bytes", "cipher.iv.bytes", fmt.Sprint(ivBytes), fmt.Sprint(n), func(p *allowlistv1.Profile) { iv(p).Bytes = n })
@@ -83,21 +53,21 @@ func (c *collector) cipher() {
 	if cipher == nil {
 		return
 	}
-	if blocks(cipher.GetAlgorithm()) {
+	if c.described.Cipher.Suite.Blocks() {
 		configured := name(cipher.GetPadding(), "PADDING_", "PKCS7")
 		for _, padding := range []allowlistv1.Cipher_Padding{
 			allowlistv1.Cipher_PADDING_PKCS7, allowlistv1.Cipher_PADDING_ZERO, allowlistv1.Cipher_PADDING_NONE,
 		} {
 			if works := name(padding, "PADDING_", ""); works != configured {
 				c.add("padding", "cipher.padding", configured, works, func(p *allowlistv1.Profile) {
-					if blocks(p.GetCipher().GetAlgorithm()) {
+					if symmetric.SuiteOf(p.GetCipher()).Blocks() {
 						p.GetCipher().Padding = padding
 					}
 				})
 			}
 		}
 	}
-	if cipher.GetAad() != nil && !sends(c.profile, allowlistv1.Part_SLOT_AAD) {
+	if cipher.GetAad() != nil && !sends(c.profile, describe.SlotAAD) {
 		c.add("aad", "cipher.aad", "given", "none", func(p *allowlistv1.Profile) { p.GetCipher().Aad = nil })
 	}
 	c.ivs(cipher)
@@ -108,33 +78,33 @@ func (c *collector) cipher() {
 // ivs adds the other places that an IV may come from.
 func (c *collector) ivs(cipher *allowlistv1.Cipher) {
 	const group, field = "iv source", "cipher.iv.source"
-	if !hasIV(cipher.GetAlgorithm()) {
+	if !hasIV(cipher) {
 		return
 	}
 	configured := name(cipher.GetIv().GetSource(), "SOURCE_", "RANDOM")
 	from := func(p *allowlistv1.Profile, source allowlistv1.Iv_Source) {
-		if hasIV(p.GetCipher().GetAlgorithm()) {
+		if hasIV(p.GetCipher()) {
 			p.GetCipher().Iv = &allowlistv1.Iv{Source: source, Bytes: p.GetCipher().GetIv().GetBytes()}
 		}
 	}
-	if !sends(c.profile, slotIV) {
+	if !sends(c.profile, describe.SlotIV) {
 		for i, place := range []string{"RANDOM, in front of the ciphertext", "RANDOM, behind the ciphertext"} {
 			c.add(group, field, configured, place, func(p *allowlistv1.Profile) {
 				from(p, allowlistv1.Iv_SOURCE_RANDOM)
-				insert(p, slotIV, i == 1)
+				insert(p, describe.SlotIV, i == 1)
 			})
 		}
 	}
 	if configured != "ZERO" {
 		c.add(group, field, configured, "ZERO, not sent", func(p *allowlistv1.Profile) {
 			from(p, allowlistv1.Iv_SOURCE_ZERO)
-			drop(p, slotIV)
+			drop(p, describe.SlotIV)
 		})
 	}
-	if strings.HasSuffix(cipher.GetAlgorithm().String(), "_CBC") && configured != "IN_PLAINTEXT" {
+	if c.described.Cipher.Suite.Mode == symmetric.ModeCBC && configured != "IN_PLAINTEXT" {
 		c.add(group, field, configured, "IN_PLAINTEXT", func(p *allowlistv1.Profile) {
 			from(p, allowlistv1.Iv_SOURCE_IN_PLAINTEXT)
-			drop(p, slotIV)
+			drop(p, describe.SlotIV)
 		})
 	}
 }
@@ -170,36 +140,40 @@ func aes(algorithm string) (size, mode string, ok bool) {
 	return size, mode, true
 }
 
+// hasIV reports whether a cipher has an IV.
+func hasIV(c *allowlistv1.Cipher) bool { return symmetric.SuiteOf(c).Mode != symmetric.ModeECB }
+
 // fit takes away what an algorithm does not have, and adds what it has to have.
 func fit(p *allowlistv1.Profile) {
 	c := p.GetCipher()
 	switch {
-	case !hasIV(c.GetAlgorithm()):
+	case !hasIV(c):
 		c.Iv = nil
-		drop(p, slotIV)
+		drop(p, describe.SlotIV)
 	case c.GetIv() != nil:
 		c.GetIv().Bytes = 0
 	}
-	if sendsIV(c) && !sends(p, slotIV) {
-		insert(p, slotIV, false)
-	}
-	if !strings.HasSuffix(c.GetAlgorithm().String(), "_GCM") {
+	suite := symmetric.SuiteOf(c)
+	if suite.Mode != symmetric.ModeGCM {
 		c.TagBytes = 0
 	}
-	if !blocks(c.GetAlgorithm()) {
+	if !suite.Blocks() {
 		c.Padding = allowlistv1.Cipher_PADDING_UNSPECIFIED
 	}
-	if authenticates(c.GetAlgorithm()) {
-		if !sends(p, slotTag) {
-			insert(p, slotTag, true)
+	if described := describe.Of("", p); described.Cipher.IV.Sent() && !described.Envelope.Sends(describe.SlotIV) {
+		insert(p, describe.SlotIV, false)
+	}
+	if suite.AEAD() {
+		if !sends(p, describe.SlotTag) {
+			insert(p, describe.SlotTag, true)
 		}
 		c.Mac = nil
-		drop(p, allowlistv1.Part_SLOT_MAC)
+		drop(p, describe.SlotMAC)
 		return
 	}
-	drop(p, slotTag)
+	drop(p, describe.SlotTag)
 	c.Aad = nil
-	drop(p, allowlistv1.Part_SLOT_AAD)
+	drop(p, describe.SlotAAD)
 }
 
 // macs adds the other algorithms of a MAC, and the other form of what it is over.

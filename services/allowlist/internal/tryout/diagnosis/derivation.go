@@ -5,61 +5,55 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// derivationOf returns how a profile derives its key, or nil.
-func derivationOf(p *allowlistv1.Profile) *allowlistv1.Derivation {
+// derivationOf returns where a profile holds how it derives its key.
+func derivationOf(p *allowlistv1.Profile) **allowlistv1.Derivation {
 	switch key := p.GetCipher().GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
-		return key.SharedKey.GetDerivation()
+		return &key.SharedKey.Derivation
 	case *allowlistv1.Cipher_SessionKey:
-		return key.SessionKey.GetDerivation()
+		return &key.SessionKey.Derivation
 	case *allowlistv1.Cipher_Ecdh:
-		return key.Ecdh.GetDerivation()
-	default:
-		return p.GetJose().GetDerivation()
+		return &key.Ecdh.Derivation
 	}
+	if p.GetJose() != nil {
+		return &p.GetJose().Derivation
+	}
+	return new(*allowlistv1.Derivation)
 }
 
-// derive sets how a profile derives its key.
-func derive(p *allowlistv1.Profile, d *allowlistv1.Derivation) {
-	switch key := p.GetCipher().GetKey().(type) {
-	case *allowlistv1.Cipher_SharedKey:
-		key.SharedKey.Derivation = d
-	case *allowlistv1.Cipher_SessionKey:
-		key.SessionKey.Derivation = d
-	case *allowlistv1.Cipher_Ecdh:
-		key.Ecdh.Derivation = d
-	default:
-		if p.GetJose() != nil {
-			p.GetJose().Derivation = d
-		}
-	}
-}
-
-// derivationField returns where the derivation stands.
+// derivationField returns where the derivation stands, or would stand.
 func (c *collector) derivationField() string {
-	switch c.profile.GetCipher().GetKey().(type) {
-	case *allowlistv1.Cipher_SharedKey:
-		return c.path + ".cipher.shared_key.derivation"
-	case *allowlistv1.Cipher_SessionKey:
-		return c.path + ".cipher.session_key.derivation"
-	case *allowlistv1.Cipher_Ecdh:
-		return c.path + ".cipher.ecdh.derivation"
-	default:
+	if c.described.Cipher == nil {
 		return c.path + ".jose.derivation"
 	}
+	switch c.described.Cipher.Key {
+	case describe.KeyShared:
+		return c.path + ".cipher.shared_key.derivation"
+	case describe.KeySession:
+		return c.path + ".cipher.session_key.derivation"
+	default:
+		return c.path + ".cipher.ecdh.derivation"
+	}
+}
+
+// derivable reports whether the key is made of a secret, and so could be derived.
+func (c *collector) derivable() bool {
+	if cipher := c.described.Cipher; cipher != nil {
+		return cipher.Key != describe.KeyMissing && cipher.Key != describe.KeyExchanged
+	}
+	return c.described.JWE != nil && c.described.JWE.Shared()
 }
 
 // derivations adds the other ways to make the key of the secret, the cheap ones first.
 func (c *collector) derivations() {
-	derivable := c.profile.GetCipher().GetKey() != nil && c.profile.GetCipher().GetExchangeKey() == nil ||
-		sharedJose(c.profile.GetJose().GetKeyManagement())
-	if !derivable {
+	if !c.derivable() {
 		return
 	}
-	configured := derivationOf(c.profile)
+	configured := *derivationOf(c.profile)
 	salt := configured.GetSalt()
 	c.digests(configured)
 	if salt != nil {
@@ -79,7 +73,7 @@ func (c *collector) derivations() {
 func (c *collector) derivation(configured, d *allowlistv1.Derivation, besides func(*allowlistv1.Profile), differences ...Difference) {
 	all := append([]Difference{{c.derivationField(), derivationName(configured), derivationName(d)}}, differences...)
 	c.addAll("derivation", func(p *allowlistv1.Profile) {
-		derive(p, d)
+		*derivationOf(p) = d
 		if besides != nil {
 			besides(p)
 		}
@@ -90,20 +84,20 @@ func (c *collector) derivation(configured, d *allowlistv1.Derivation, besides fu
 func (c *collector) digests(configured *allowlistv1.Derivation) {
 	if c.profile.GetCipher().GetEcdh() == nil {
 		c.derivation(configured, nil, func(p *allowlistv1.Profile) {
-			drop(p, slotSalt)
+			drop(p, describe.SlotSalt)
 			if p.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
 				p.GetCipher().Iv = nil
-				insert(p, slotIV, false)
+				insert(p, describe.SlotIV, false)
 			}
 		})
 	}
-	if c.profile.GetCipher() == nil {
+	if c.described.Cipher == nil {
 		for _, hash := range []allowlistv1.Hash{allowlistv1.Hash_HASH_SHA256, allowlistv1.Hash_HASH_SHA512, allowlistv1.Hash_HASH_MD5} {
 			c.derivation(configured, digest(hash, allowlistv1.Encoding_ENCODING_RAW, 0), nil)
 		}
 		return
 	}
-	n := symmetric.SuiteOf(c.profile.GetCipher()).Key
+	n := c.described.Cipher.Suite.Key
 	for _, e := range []struct {
 		encoding allowlistv1.Encoding
 		length   func(int) int
@@ -129,7 +123,7 @@ func (c *collector) digests(configured *allowlistv1.Derivation) {
 			case length > n:
 				take = n
 			}
-			c.derivation(configured, digest(h.hash, e.encoding, take), func(p *allowlistv1.Profile) { drop(p, slotSalt) })
+			c.derivation(configured, digest(h.hash, e.encoding, take), func(p *allowlistv1.Profile) { drop(p, describe.SlotSalt) })
 		}
 	}
 }
@@ -178,9 +172,9 @@ func salted() []*allowlistv1.Derivation {
 // `Salted__` and a salt of 8 bytes in front of the ciphertext, and the IV derived with
 // the key.
 func (c *collector) opensslSalted(configured *allowlistv1.Derivation) {
-	was := describe(c.profile.GetEnvelope().GetText(), c.profile.GetEnvelope().GetBlobs())
+	was := layoutName(c.profile.GetEnvelope().GetText(), c.profile.GetEnvelope().GetBlobs())
 	parts := []*allowlistv1.Part{
-		{Piece: &allowlistv1.Part_Literal{Literal: "Salted__"}}, part(slotSalt), part(slotCiphertext),
+		{Piece: &allowlistv1.Part_Literal{Literal: "Salted__"}}, part(describe.SlotSalt), part(describe.SlotCiphertext),
 	}
 	for _, d := range []*allowlistv1.Derivation{
 		evp(allowlistv1.Hash_HASH_MD5), evp(allowlistv1.Hash_HASH_SHA256), pbkdf2(allowlistv1.Hash_HASH_SHA256, 10_000),
@@ -188,33 +182,33 @@ func (c *collector) opensslSalted(configured *allowlistv1.Derivation) {
 		d.Salt = &allowlistv1.Salt{Source: &allowlistv1.Salt_SentBytes{SentBytes: 8}}
 		c.derivation(configured, d, func(p *allowlistv1.Profile) {
 			p.GetCipher().Iv = &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_DERIVED}
-			p.GetEnvelope().Blobs = map[string]*allowlistv1.Blob{data: {Parts: parts}}
-			p.GetEnvelope().Body = &allowlistv1.Envelope_Text{Text: "${" + data + "}"}
+			p.GetEnvelope().Blobs = map[string]*allowlistv1.Blob{describe.DefaultBlob: {Parts: parts}}
+			p.GetEnvelope().Body = &allowlistv1.Envelope_Text{Text: "${" + describe.DefaultBlob + "}"}
 		}, c.difference("cipher.iv.source", name(c.profile.GetCipher().GetIv().GetSource(), "SOURCE_", "RANDOM"), "DERIVED"),
 			c.difference("envelope", was, "["+partNames(parts)+"]"))
 	}
 }
 
 // derivationName writes a derivation without its salt.
-func derivationName(d *allowlistv1.Derivation) string {
-	switch function := d.GetFunction().(type) {
-	case *allowlistv1.Derivation_Digest:
-		text := hashName(function.Digest.GetHash())
-		if e := name(function.Digest.GetEncoding(), "ENCODING_", "RAW"); e != "RAW" {
+func derivationName(pb *allowlistv1.Derivation) string {
+	switch d := describe.Parameters(pb); d.Function {
+	case keys.Digest:
+		text := hashName(d.Hash)
+		if e := name(pb.GetDigest().GetEncoding(), "ENCODING_", "RAW"); e != "RAW" {
 			text += " " + e
 		}
-		if take := function.Digest.GetTake(); take > 0 {
-			text += fmt.Sprintf(", the first %d", take)
+		if d.Take > 0 {
+			text += fmt.Sprintf(", the first %d", d.Take)
 		}
 		return text
-	case *allowlistv1.Derivation_EvpBytesToKey:
-		return fmt.Sprintf("EVP_BYTES_TO_KEY %s, %d", hashName(function.EvpBytesToKey.GetHash()), max(1, function.EvpBytesToKey.GetIterations()))
-	case *allowlistv1.Derivation_Pbkdf2:
-		return fmt.Sprintf("PBKDF2 %s, %d", hashName(orSHA256(function.Pbkdf2.GetHash())), function.Pbkdf2.GetIterations())
-	case *allowlistv1.Derivation_Scrypt:
-		return fmt.Sprintf("SCRYPT %d, %d, %d", function.Scrypt.GetN(), function.Scrypt.GetR(), function.Scrypt.GetP())
-	case *allowlistv1.Derivation_Hkdf:
-		return strings.TrimSpace("HKDF " + hashName(orSHA256(function.Hkdf.GetHash())) + " " + function.Hkdf.GetInfo())
+	case keys.EVPBytesToKey:
+		return fmt.Sprintf("EVP_BYTES_TO_KEY %s, %d", hashName(d.Hash), d.Iterations)
+	case keys.PBKDF2:
+		return fmt.Sprintf("PBKDF2 %s, %d", hashName(d.Hash), d.Iterations)
+	case keys.Scrypt:
+		return fmt.Sprintf("SCRYPT %d, %d, %d", d.N, d.R, d.P)
+	case keys.HKDF:
+		return strings.TrimSpace("HKDF " + hashName(d.Hash) + " " + d.Info)
 	default:
 		return "none"
 	}

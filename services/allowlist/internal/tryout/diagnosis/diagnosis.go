@@ -35,6 +35,7 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
 )
 
@@ -90,7 +91,7 @@ func Find(ctx context.Context, c Case) Answer {
 	var answer Answer
 	left := effort
 	for v := range c.variants() {
-		cost := costOf(v.Profile, len(v.Body))
+		cost := costOf(describe.Of(c.Path, v.Profile), len(v.Body))
 		if cost > left {
 			continue // a cheaper one may follow
 		}

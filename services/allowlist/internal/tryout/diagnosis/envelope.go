@@ -8,47 +8,37 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
-
-// The parts by shorter names.
-const (
-	slotIV         = allowlistv1.Part_SLOT_IV
-	slotCiphertext = allowlistv1.Part_SLOT_CIPHERTEXT
-	slotTag        = allowlistv1.Part_SLOT_TAG
-	slotSalt       = allowlistv1.Part_SLOT_SALT
-)
-
-// data is the name of the blob where none is configured.
-const data = "data"
 
 // writeOut writes the envelope out where a profile leaves it away, so that it can be
 // changed.
 func writeOut(p *allowlistv1.Profile) {
-	_, isPGP := p.GetKind().(*allowlistv1.Profile_Pgp)
 	if p.GetJose() != nil || len(p.GetEnvelope().GetBlobs()) > 0 {
 		return
 	}
 	if p.GetEnvelope() == nil {
 		p.Envelope = new(allowlistv1.Envelope)
 	}
-	blob := new(allowlistv1.Blob)
-	if isPGP && !p.GetPgp().GetBinary() || p.GetKind() == nil && p.GetNestedJws() != nil {
-		blob.Encoding = allowlistv1.Encoding_ENCODING_RAW
+	described := describe.Of("", p).Envelope
+	p.GetEnvelope().Blobs = make(map[string]*allowlistv1.Blob, len(described.Blobs))
+	for _, b := range described.Blobs {
+		blob := new(allowlistv1.Blob)
+		if b.Encoding == template.Raw {
+			blob.Encoding = allowlistv1.Encoding_ENCODING_RAW
+		}
+		for _, piece := range b.Parts {
+			blob.Parts = append(blob.Parts, part(piece.Slot))
+		}
+		p.GetEnvelope().Blobs[b.Name] = blob
 	}
-	if sendsIV(p.GetCipher()) {
-		blob.Parts = append(blob.Parts, part(slotIV))
-	}
-	blob.Parts = append(blob.Parts, part(slotCiphertext))
-	if authenticates(p.GetCipher().GetAlgorithm()) {
-		blob.Parts = append(blob.Parts, part(slotTag))
-	}
-	p.GetEnvelope().Blobs = map[string]*allowlistv1.Blob{data: blob}
 	if p.GetEnvelope().GetBody() == nil {
-		p.GetEnvelope().Body = &allowlistv1.Envelope_Text{Text: "${" + data + "}"}
+		p.GetEnvelope().Body = &allowlistv1.Envelope_Text{Text: described.Body}
 	}
 }
 
-func part(slot allowlistv1.Part_Slot) *allowlistv1.Part {
+func part(slot describe.Slot) *allowlistv1.Part {
 	return &allowlistv1.Part{Piece: &allowlistv1.Part_Slot_{Slot: slot}}
 }
 
@@ -124,7 +114,7 @@ func encode(p *allowlistv1.Profile, name string, e allowlistv1.Encoding) {
 		return // another change has put it into a blob with others
 	}
 	blob.Encoding = e
-	if e == allowlistv1.Encoding_ENCODING_RAW && len(blob.GetParts()) == 1 && blob.GetParts()[0].GetSlot() == slotIV {
+	if e == allowlistv1.Encoding_ENCODING_RAW && len(blob.GetParts()) == 1 && blob.GetParts()[0].GetSlot() == describe.SlotIV {
 		iv(p).Source = allowlistv1.Iv_SOURCE_RANDOM_TEXT
 	}
 }
@@ -232,8 +222,8 @@ func (c *collector) separations(text string, body []byte) {
 		return
 	}
 	encoding := c.profile.GetEnvelope().GetBlobs()[blobNames(c.profile)[0]].GetEncoding()
-	was := describe(text, c.profile.GetEnvelope().GetBlobs())
-	try := func(groups [][]allowlistv1.Part_Slot, separator string) {
+	was := layoutName(text, c.profile.GetEnvelope().GetBlobs())
+	try := func(groups [][]describe.Slot, separator string) {
 		blobs := make(map[string]*allowlistv1.Blob)
 		var texts []string
 		for i, group := range groups {
@@ -246,7 +236,7 @@ func (c *collector) separations(text string, body []byte) {
 			texts = append(texts, "${"+name+"}")
 		}
 		template := strings.Join(texts, separator)
-		c.add(layoutGroup, "envelope", was, describe(template, blobs), func(p *allowlistv1.Profile) {
+		c.add(layoutGroup, "envelope", was, layoutName(template, blobs), func(p *allowlistv1.Profile) {
 			p.GetEnvelope().Blobs, p.GetEnvelope().Body = blobs, &allowlistv1.Envelope_Text{Text: template}
 		})
 	}
@@ -256,48 +246,48 @@ func (c *collector) separations(text string, body []byte) {
 			try(apart(arranged(set, order)), separator)
 		}
 		if len(set) == 3 {
-			try([][]allowlistv1.Part_Slot{{slotIV}, {slotCiphertext, slotTag}}, separator)
-			try([][]allowlistv1.Part_Slot{{slotCiphertext, slotTag}, {slotIV}}, separator)
-			try([][]allowlistv1.Part_Slot{{slotIV}, {slotTag, slotCiphertext}}, separator)
+			try([][]describe.Slot{{describe.SlotIV}, {describe.SlotCiphertext, describe.SlotTag}}, separator)
+			try([][]describe.Slot{{describe.SlotCiphertext, describe.SlotTag}, {describe.SlotIV}}, separator)
+			try([][]describe.Slot{{describe.SlotIV}, {describe.SlotTag, describe.SlotCiphertext}}, separator)
 		}
 	}
 	if len(c.profile.GetEnvelope().GetBlobs()) > 1 {
-		try([][]allowlistv1.Part_Slot{set}, "")
+		try([][]describe.Slot{set}, "")
 		for order := range permutations(len(set)) {
-			try([][]allowlistv1.Part_Slot{arranged(set, order)}, "")
+			try([][]describe.Slot{arranged(set, order)}, "")
 		}
 	}
 }
 
 // ivCiphertextTag returns the parts of a message if they are these, in the body, and
 // nothing else.
-func ivCiphertextTag(p *allowlistv1.Profile) []allowlistv1.Part_Slot {
-	var found []allowlistv1.Part_Slot
+func ivCiphertextTag(p *allowlistv1.Profile) []describe.Slot {
+	var found []describe.Slot
 	for _, blob := range p.GetEnvelope().GetBlobs() {
 		for _, part := range blob.GetParts() {
 			found = append(found, part.GetSlot())
 		}
 	}
 	slices.Sort(found)
-	set := []allowlistv1.Part_Slot{slotIV, slotCiphertext, slotTag}
+	set := []describe.Slot{describe.SlotIV, describe.SlotCiphertext, describe.SlotTag}
 	if len(p.GetEnvelope().GetHeaders()) > 0 || len(found) < 2 || len(found) > 3 || !slices.Equal(found, set[:len(found)]) {
 		return nil
 	}
 	return found
 }
 
-func arranged(set []allowlistv1.Part_Slot, order []int) []allowlistv1.Part_Slot {
-	arranged := make([]allowlistv1.Part_Slot, len(order))
+func arranged(set []describe.Slot, order []int) []describe.Slot {
+	arranged := make([]describe.Slot, len(order))
 	for i, from := range order {
 		arranged[i] = set[from]
 	}
 	return arranged
 }
 
-func apart(set []allowlistv1.Part_Slot) [][]allowlistv1.Part_Slot {
-	var groups [][]allowlistv1.Part_Slot
+func apart(set []describe.Slot) [][]describe.Slot {
+	var groups [][]describe.Slot
 	for _, slot := range set {
-		groups = append(groups, []allowlistv1.Part_Slot{slot})
+		groups = append(groups, []describe.Slot{slot})
 	}
 	return groups
 }
@@ -314,8 +304,8 @@ func separators(body []byte) []string {
 	return found
 }
 
-// describe writes a text template with the parts in the place of the blobs.
-func describe(text string, blobs map[string]*allowlistv1.Blob) string {
+// layoutName writes a text template with the parts in the place of the blobs.
+func layoutName(text string, blobs map[string]*allowlistv1.Blob) string {
 	for name, blob := range blobs {
 		text = strings.ReplaceAll(text, "${"+name+"}", "["+partNames(blob.GetParts())+"]")
 	}
@@ -323,7 +313,7 @@ func describe(text string, blobs map[string]*allowlistv1.Blob) string {
 }
 
 // drop removes a part, and the blob that it stands in alone.
-func drop(p *allowlistv1.Profile, slot allowlistv1.Part_Slot) {
+func drop(p *allowlistv1.Profile, slot describe.Slot) {
 	e := p.GetEnvelope()
 	for name, blob := range e.GetBlobs() {
 		if !slices.ContainsFunc(blob.GetParts(), func(part *allowlistv1.Part) bool { return part.GetSlot() == slot }) {
@@ -364,10 +354,10 @@ func without(text, hole string) string {
 }
 
 // insert puts a part in front of the ciphertext, or behind it.
-func insert(p *allowlistv1.Profile, slot allowlistv1.Part_Slot, behind bool) {
+func insert(p *allowlistv1.Profile, slot describe.Slot, behind bool) {
 	for _, blob := range p.GetEnvelope().GetBlobs() {
 		for i, at := range blob.GetParts() {
-			if at.GetSlot() != slotCiphertext {
+			if at.GetSlot() != describe.SlotCiphertext {
 				continue
 			}
 			if behind {
@@ -380,13 +370,6 @@ func insert(p *allowlistv1.Profile, slot allowlistv1.Part_Slot, behind bool) {
 }
 
 // sends reports whether a part stands in a blob.
-func sends(p *allowlistv1.Profile, slot allowlistv1.Part_Slot) bool {
-	for _, blob := range p.GetEnvelope().GetBlobs() {
-		for _, part := range blob.GetParts() {
-			if part.GetSlot() == slot {
-				return true
-			}
-		}
-	}
-	return false
+func sends(p *allowlistv1.Profile, slot describe.Slot) bool {
+	return describe.Of("", p).Envelope.Sends(slot)
 }

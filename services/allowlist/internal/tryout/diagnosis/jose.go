@@ -22,16 +22,6 @@ func managements() [][]allowlistv1.Jose_KeyManagement {
 	}
 }
 
-// sharedJose reports whether the key is one that both sides share.
-func sharedJose(m allowlistv1.Jose_KeyManagement) bool {
-	for _, shared := range managements()[1] {
-		if m == shared {
-			return true
-		}
-	}
-	return false
-}
-
 // jose adds the other algorithms of a JWE, and what peers do against the RFC.
 func (c *collector) jose() {
 	j := c.profile.GetJose()

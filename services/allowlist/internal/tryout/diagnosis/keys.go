@@ -1,10 +1,12 @@
 package diagnosis
 
 import (
+	"crypto"
 	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
 // name returns an enum value without its prefix; unset is the name of the default.
@@ -18,7 +20,8 @@ func name(value fmt.Stringer, prefix, unset string) string {
 
 func decodingName(d allowlistv1.Decoding) string { return name(d, "DECODING_", "RAW") }
 
-func hashName(h allowlistv1.Hash) string { return name(h, "HASH_", "") }
+// hashName returns a hash as the contract names it.
+func hashName(h crypto.Hash) string { return strings.ReplaceAll(h.String(), "-", "") }
 
 // A listed is a list of references.
 type listed struct {
@@ -38,7 +41,7 @@ func symmetricKeys() []listed {
 			return p.GetCipher().GetSessionKey().GetKeys()
 		}},
 		{"jose.keys", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef {
-			if !sharedJose(p.GetJose().GetKeyManagement()) {
+			if jwe := describe.Of("", p).JWE; jwe == nil || !jwe.Shared() {
 				return nil
 			}
 			return p.GetJose().GetKeys()
@@ -46,7 +49,7 @@ func symmetricKeys() []listed {
 		{"cipher.iv.secret", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return one(p.GetCipher().GetIv().GetSecret()) }},
 		{"cipher.mac.key", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return one(p.GetCipher().GetMac().GetKey()) }},
 		{"salt.secret", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef {
-			return one(derivationOf(p).GetSalt().GetSecret())
+			return one((*derivationOf(p)).GetSalt().GetSecret())
 		}},
 	}
 }
@@ -138,20 +141,17 @@ func (c *collector) paddings(field string, configured *allowlistv1.RsaOaep, set 
 		sha384 = allowlistv1.Hash_HASH_SHA384
 		sha512 = allowlistv1.Hash_HASH_SHA512
 	)
-	hash := orSHA256(configured.GetHash())
-	mgf1 := configured.GetMgf1Hash()
-	if mgf1 == allowlistv1.Hash_HASH_UNSPECIFIED {
-		mgf1 = hash
-	}
+	hash := describe.Hash(configured.GetHash(), crypto.SHA256)
+	mgf1 := describe.Hash(configured.GetMgf1Hash(), hash)
 	for _, h := range [][2]allowlistv1.Hash{
 		{sha256, sha1}, {sha256, sha256}, {sha1, sha1}, {sha512, sha512}, {sha512, sha1}, {sha384, sha384}, {sha384, sha1}, {sha1, sha256},
 	} {
 		differences := []Difference{
-			c.difference(field+".rsa_oaep.hash", hashName(hash), hashName(h[0])),
-			c.difference(field+".rsa_oaep.mgf1_hash", hashName(mgf1), hashName(h[1])),
+			c.difference(field+".rsa_oaep.hash", hashName(hash), name(h[0], "HASH_", "")),
+			c.difference(field+".rsa_oaep.mgf1_hash", hashName(mgf1), name(h[1], "HASH_", "")),
 		}
 		if configured == nil {
-			differences = []Difference{c.difference(field, "PKCS1_V15", "OAEP "+hashName(h[0])+", MGF1 "+hashName(h[1]))}
+			differences = []Difference{c.difference(field, "PKCS1_V15", "OAEP "+name(h[0], "HASH_", "")+", MGF1 "+name(h[1], "HASH_", ""))}
 		}
 		c.addAll(group, func(p *allowlistv1.Profile) {
 			set(p, &allowlistv1.RsaOaep{Hash: h[0], Mgf1Hash: h[1], Label: configured.GetLabel()})
@@ -160,11 +160,4 @@ func (c *collector) paddings(field string, configured *allowlistv1.RsaOaep, set 
 	if configured != nil {
 		c.add(group, field, "OAEP", "PKCS1_V15", func(p *allowlistv1.Profile) { set(p, nil) })
 	}
-}
-
-func orSHA256(h allowlistv1.Hash) allowlistv1.Hash {
-	if h == allowlistv1.Hash_HASH_UNSPECIFIED {
-		return allowlistv1.Hash_HASH_SHA256
-	}
-	return h
 }

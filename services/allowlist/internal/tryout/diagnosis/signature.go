@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
 // anyTime is the tolerance of a variant that takes a message of any time that a clock had: ten
@@ -32,7 +33,7 @@ func signatureVariants(path string, profile *allowlistv1.Profile, body []byte, h
 	if s.GetInput() == "" {
 		s.Input = bodyInput
 	}
-	c := &collector{path: path, profile: base}
+	c := &collector{path: path, profile: base, described: describe.Of(path, base)}
 	c.signedHeaders(headers)
 	c.signingKeys()
 	c.signingEncoding()
@@ -61,7 +62,7 @@ func (c *collector) signing(group, field, configured, works string, apply func(*
 // signingKeys adds other ways to read the keys that both sides share.
 func (c *collector) signingKeys() {
 	s := c.profile.GetSigning()
-	if s.GetAsymmetric() != nil || s.GetJws() != nil && !strings.Contains(s.GetJws().GetAlgorithm().String(), "_HS") || len(s.GetKeys()) == 0 {
+	if !c.described.Signing.Shared || len(s.GetKeys()) == 0 {
 		return
 	}
 	const trimmed = "PEM, which is RAW without white space around it"
@@ -185,11 +186,11 @@ func (c *collector) hashes() {
 			c.signing(group, "mac.algorithm", configured, name(a, "ALGORITHM_", ""), func(s *allowlistv1.Signing) { s.GetMac().Algorithm = a })
 		}
 	case *allowlistv1.Signing_SecretDigest:
-		configured := hashName(scheme.SecretDigest.GetHash())
+		configured := hashName(c.described.Signing.Hash)
 		for _, h := range []allowlistv1.Hash{
 			allowlistv1.Hash_HASH_SHA256, allowlistv1.Hash_HASH_MD5, allowlistv1.Hash_HASH_SHA512, allowlistv1.Hash_HASH_SHA1, allowlistv1.Hash_HASH_SHA384,
 		} {
-			c.signing(group, "secret_digest.hash", configured, hashName(h), func(s *allowlistv1.Signing) { s.GetSecretDigest().Hash = h })
+			c.signing(group, "secret_digest.hash", configured, name(h, "HASH_", ""), func(s *allowlistv1.Signing) { s.GetSecretDigest().Hash = h })
 		}
 	case *allowlistv1.Signing_Asymmetric:
 		configured := name(scheme.Asymmetric.GetAlgorithm(), "ALGORITHM_", "")

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
 // A Difference is a setting that a variant changes.
@@ -87,7 +88,7 @@ func with(base *allowlistv1.Profile, body []byte, changes ...change) variant {
 
 // changes returns what may be different in a profile, the likelier first.
 func changes(path string, p *allowlistv1.Profile, body []byte) []change {
-	c := &collector{path: path, profile: p}
+	c := &collector{path: path, profile: p, described: describe.Of(path, p)}
 	c.damages(body)
 	c.decodings()
 	c.asymmetric()
@@ -104,9 +105,10 @@ func changes(path string, p *allowlistv1.Profile, body []byte) []change {
 
 // A collector collects the changes of a profile.
 type collector struct {
-	path    string
-	profile *allowlistv1.Profile
-	all     []change
+	path      string
+	profile   *allowlistv1.Profile
+	described *describe.Profile
+	all       []change
 }
 
 // add adds a change of one field.
