@@ -2,12 +2,15 @@ package tryout
 
 import (
 	"encoding/json"
+	"iter"
 	"net/url"
 	"strconv"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // The values that are made up. What ends in a time is long enough for all suffixes.
@@ -20,68 +23,87 @@ const (
 	maxList = 1000
 )
 
-// SampleBody returns a body for a profile. For some profiles there is none that fits, such as two
-// paths that contradict each other; then it is one that is refused.
-func SampleBody(p *allowlistv1.Profile) []byte {
-	if form := p.GetSelection().GetForm(); form != nil {
+// SampleBody returns a body for a profile. It holds nothing of an endpoint but the names that its
+// configuration has, so that it can be encrypted with live keys. For some profiles there is none
+// that fits, such as two paths that contradict each other; then it is one that is refused.
+func SampleBody(pb *allowlistv1.Profile) []byte {
+	p := describe.Of("", pb)
+	selection := p.Selection()
+	if selection.Part == describe.Form {
 		values := url.Values{"other": {"a b&c"}}
-		for _, name := range form.GetNames() {
+		for _, name := range selection.Names {
 			values.Set(name, formValue(p))
 		}
 		return []byte(values.Encode())
 	}
 	var document any = map[string]any{"amount": "10.50", "note": `Jörg "J" \ & Co`, "number": 4711, "list": []any{1, "two", nil}}
-	for _, path := range p.GetSelection().GetFields().GetPaths() {
-		document = put(document, path, field(p))
-	}
-	if object := p.GetSelection().GetObject(); object != nil {
-		document = put(document, object.GetPath(), inner(p))
-	}
-	for _, piece := range strings.Split(p.GetSigning().GetInput(), "${json:")[1:] {
-		path, _, _ := strings.Cut(piece, "}")
-		path, _, _ = strings.Cut(path, "|")
-		document = put(document, path, "signed")
-	}
-	for _, path := range []string{
-		p.GetCipher().GetIv().GetFieldSuffix(), p.GetCipher().GetAad().GetFieldSuffix().GetPath(),
-	} {
-		if path != "" {
-			document = put(document, path, stamp)
+	for _, path := range selection.Paths {
+		if selection.Part == describe.Object {
+			document = put(document, path, inner(p))
+		} else {
+			document = put(document, path, field(p, selection.Strings))
 		}
+	}
+	for path, value := range besides(p) {
+		document = put(document, path, value)
 	}
 	body, err := json.Marshal(document)
 	if err != nil {
 		return nil
 	}
-	if p.GetSelection().GetPart() == nil || p.GetSelection().GetWholeBody() != nil {
+	if selection.Part == describe.WholeBody {
 		return inBlocks(p, body)
 	}
 	return body
 }
 
+// besides yields the paths of what is signed, and of what an IV or associated data are taken
+// from, with values.
+func besides(p *describe.Profile) iter.Seq2[string, string] {
+	return func(yield func(path, value string) bool) {
+		if p.Signing != nil {
+			for _, piece := range strings.Split(p.Signing.Input, "${json:")[1:] {
+				path, _, _ := strings.Cut(piece, "}")
+				path, _, _ = strings.Cut(path, "|")
+				if !yield(path, "signed") {
+					return
+				}
+			}
+		}
+		if p.Cipher == nil {
+			return
+		}
+		for _, path := range []string{p.Cipher.IV.Suffix, p.Cipher.AAD.Suffix} {
+			if path != "" && !yield(path, stamp) {
+				return
+			}
+		}
+	}
+}
+
 // unpadded reports whether what is encrypted has to be whole blocks.
-func unpadded(p *allowlistv1.Profile) bool {
-	return p.GetCipher().GetPadding() == allowlistv1.Cipher_PADDING_NONE
+func unpadded(p *describe.Profile) bool {
+	return p.Cipher != nil && p.Cipher.Suite.Blocks() && p.Cipher.Suite.Padding == symmetric.NoPadding
 }
 
 // inBlocks returns a document with spaces behind it, up to whole blocks if it needs them.
-func inBlocks(p *allowlistv1.Profile, body []byte) []byte {
+func inBlocks(p *describe.Profile, body []byte) []byte {
 	for unpadded(p) && len(body)%whole != 0 {
 		body = append(body, ' ')
 	}
 	return body
 }
 
-func formValue(p *allowlistv1.Profile) string {
+func formValue(p *describe.Profile) string {
 	return string(inBlocks(p, []byte(`{"amount":"10.50","to":"Jörg & Co"}`)))
 }
 
 // field returns the value of a selected field, which is encrypted with its quotes or without.
-func field(p *allowlistv1.Profile) string {
+func field(p *describe.Profile, unquoted bool) string {
 	switch {
 	case !unpadded(p):
 		return text
-	case p.GetSelection().GetFields().GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING:
+	case unquoted:
 		return strings.Repeat("4", whole)
 	default:
 		return strings.Repeat("4", whole-len(`""`))
@@ -89,7 +111,7 @@ func field(p *allowlistv1.Profile) string {
 }
 
 // inner returns the object that is selected.
-func inner(p *allowlistv1.Profile) map[string]any {
+func inner(p *describe.Profile) map[string]any {
 	if unpadded(p) {
 		return map[string]any{"pan": strings.Repeat("4", whole-len(`{"pan":""}`))}
 	}
