@@ -41,9 +41,9 @@ type Result struct {
 	Programs []snippet.Program
 }
 
-// Throwaway tries a configuration with keys that it makes. It fails as
+// DryRun tries a configuration with keys that it makes. It fails as
 // [payload.Pipeline.Encrypt] does.
-func Throwaway(s Sample) (Result, error) {
+func DryRun(s Sample) (Result, error) {
 	s.Nonces = payload.Uncounted
 	profile := s.profile()
 	made, err := makeKeys(rand.Reader, s.Now, profile)
@@ -71,10 +71,10 @@ func Throwaway(s Sample) (Result, error) {
 	return result, nil
 }
 
-// Live tries a configuration with the keys that resolve returns for references. It fails
+// LiveDryRun tries a configuration with the keys that resolve returns for references. It fails
 // as [payload.Pipeline.Encrypt] does; where the message cannot be opened again, because
 // the private key is the partner's alone, it is not opened.
-func Live(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Result, error) {
+func LiveDryRun(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Result, error) {
 	exchange, _, err := makeExchange(s.profile())
 	if err != nil {
 		return Result{}, err

@@ -36,9 +36,9 @@ func sampleFor(t *testing.T, profile, body string) tryout.Sample {
 
 func throwaway(t *testing.T, s tryout.Sample) tryout.Result {
 	t.Helper()
-	result, err := tryout.Throwaway(s)
+	result, err := tryout.DryRun(s)
 	if err != nil {
-		t.Fatalf("Throwaway: %v", err)
+		t.Fatalf("DryRun: %v", err)
 	}
 	return result
 }
@@ -107,7 +107,7 @@ func TestAPlainDirectionIsShownAsItIs(t *testing.T) {
 		}
 		result := throwaway(t, sampleOf(t, pb, payload.Response))
 		if want := string(sampleOf(t, pb, payload.Response).Body); string(result.Body) != want || !result.Opened || len(result.Keys) != keys || len(result.Headers) != keys {
-			t.Errorf("Throwaway with %d keys = %s, opened %v, keys %v", keys, result.Body, result.Opened, result.Keys)
+			t.Errorf("DryRun with %d keys = %s, opened %v, keys %v", keys, result.Body, result.Opened, result.Keys)
 		}
 		if len(result.Programs) == 0 {
 			t.Error("there is no program that reads it")
@@ -143,8 +143,8 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		}
 		return keys, nil
 	}
-	if _, err := tryout.Live(sample, resolve); err == nil {
-		t.Error("Live without a budget of nonces = nil")
+	if _, err := tryout.LiveDryRun(sample, resolve); err == nil {
+		t.Error("LiveDryRun without a budget of nonces = nil")
 	}
 	counted := 0
 	sample.Nonces = func(use payload.Use, _, values int) error {
@@ -153,12 +153,12 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		}
 		return nil
 	}
-	result, err := tryout.Live(sample, resolve)
+	result, err := tryout.LiveDryRun(sample, resolve)
 	if counted != 1 {
-		t.Errorf("Live counts %d values, want 1", counted)
+		t.Errorf("LiveDryRun counts %d values, want 1", counted)
 	}
 	if err != nil || !result.Opened || len(result.Keys) != 0 || len(result.Programs) != 0 {
-		t.Fatalf("Live = %+v, %v", result, err)
+		t.Fatalf("LiveDryRun = %+v, %v", result, err)
 	}
 	for _, step := range result.Steps {
 		if step.Value != "" || step.Stage == "" {
@@ -181,19 +181,19 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 `
 	sample := sampleFor(t, `cipher { algorithm: ALGORITHM_AES_128_GCM ecdh { curve: CURVE_X25519 keys { name: "workspaces/acme/secrets/a" } derivation { hkdf {} } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_EPHEMERAL_KEY } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`, "a text")
-	result, err := tryout.Live(sample, func(refs []payload.Reference) (payload.Keys, error) {
+	result, err := tryout.LiveDryRun(sample, func(refs []payload.Reference) (payload.Keys, error) {
 		return payload.Keys{{{Value: sensitive.New([]byte(public)), Version: 1}}}, nil
 	})
 	if err != nil || result.Opened || len(result.Body) == 0 {
-		t.Errorf("Live = opened %v, %v, want a message that is not opened", result.Opened, err)
+		t.Errorf("LiveDryRun = opened %v, %v, want a message that is not opened", result.Opened, err)
 	}
 }
 
 func TestASampleThatCannotBeEncryptedIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := tryout.Throwaway(sampleFor(t, shared+`selection { fields { paths: "$.pan" } }`, `{}`))
+	_, err := tryout.DryRun(sampleFor(t, shared+`selection { fields { paths: "$.pan" } }`, `{}`))
 	if !fault.Is(err, payload.BodyNotEncryptable) {
-		t.Errorf("Throwaway of a body without the value = %v, want BODY_NOT_ENCRYPTABLE", err)
+		t.Errorf("DryRun of a body without the value = %v, want BODY_NOT_ENCRYPTABLE", err)
 	}
 }
 

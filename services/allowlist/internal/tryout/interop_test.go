@@ -28,7 +28,7 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 		for _, direction := range []payload.Direction{payload.Request, payload.Response} {
 			name := fmt.Sprintf("%s %d", preset.GetId(), direction)
 			sample := sampleOf(t, preset.GetEncryption(), direction)
-			result, err := tryout.Throwaway(sample)
+			result, err := tryout.DryRun(sample)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue

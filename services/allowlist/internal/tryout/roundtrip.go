@@ -24,7 +24,7 @@ const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
 // It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
 // neither body fits, and as the vault does where a key is not available (VERSION_DISABLED,
 // VAULT_UNAVAILABLE and others).
-func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
+func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
 	if !e.Encryption.Configured() {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 	if err != nil {
 		return fmt.Errorf("load configuration: %w", err)
 	}
-	resolve, zero := s.liveKeys(ctx, e, config)
+	resolve, zero := tr.liveKeys(ctx, e, config)
 	defer zero()
 	profiles := map[payload.Direction]*allowlistv1.Profile{payload.Request: config.Proto().GetRequest()}
 	if response := config.Proto().GetResponse(); response != nil {
@@ -44,8 +44,8 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 			continue // it mirrors the request, which made its round trip
 		}
 		made := Sample{
-			Config: config, Direction: direction, Now: s.now(), Body: SampleBody(profile), ContentType: e.ContentType,
-			Context: madeUp(e), Turn: s.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
+			Config: config, Direction: direction, Now: tr.now(), Body: SampleBody(profile), ContentType: e.ContentType,
+			Context: sampleContext(e), Turn: tr.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
 			return payload.Explained(err)
@@ -76,8 +76,8 @@ func notEncryptable(cause string) error {
 		With("field", "sample").With("cause", cause)
 }
 
-// madeUp returns the context of a message that is made up.
-func madeUp(e endpoint.Endpoint) payload.Context {
+// sampleContext returns the context of a message that is made up.
+func sampleContext(e endpoint.Endpoint) payload.Context {
 	path, _ := e.URL.Path()
 	known := payload.Context{ID: exchange.NewMessageID(), Path: path, Query: "sample=1"}
 	if len(e.Methods) > 0 {

@@ -62,9 +62,9 @@ func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
 
 func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if answer := diagnosis.Find(gone, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if answer := diagnosis.Find(cancelled, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
 		t.Errorf("Find for nobody = %+v", answer)
 	}
 }

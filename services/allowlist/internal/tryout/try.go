@@ -43,11 +43,11 @@ type Tested struct {
 
 // Test tries a configuration. What an endpoint adds to its messages is there, with the
 // word REDACTED in the place of credentials.
-func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
+func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	if err := t.check(); err != nil {
 		return Tested{}, err
 	}
-	e, config, err := s.configuration(ctx, t)
+	e, config, err := tr.configuration(ctx, t)
 	if err != nil {
 		return Tested{}, err
 	}
@@ -56,15 +56,15 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 		return Tested{}, err
 	}
 	sample := Sample{
-		Config: config, Direction: t.Direction, Now: s.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
-		Turn: s.turns.For(ctx, turn.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
+		Config: config, Direction: t.Direction, Now: tr.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
+		Turn: tr.turns.For(ctx, turn.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)
 	}
-	run := Throwaway
+	run := DryRun
 	if t.Live {
-		run = func(sample Sample) (Result, error) { return s.live(ctx, e, sample, t.Author) }
+		run = func(sample Sample) (Result, error) { return tr.live(ctx, e, sample, t.Author) }
 	}
 	result, err := run(sample)
 	if err != nil {
@@ -93,36 +93,36 @@ func (t Test) check() error {
 }
 
 // configuration returns what is tried, and the endpoint that it is for, if there is one.
-func (s *Server) configuration(ctx context.Context, t Test) (endpoint.Endpoint, *payload.Config, error) {
+func (tr *Tester) configuration(ctx context.Context, t Test) (endpoint.Endpoint, *payload.Config, error) {
 	if t.Draft == nil {
-		return s.saved(ctx, t.Endpoint)
+		return tr.saved(ctx, t.Endpoint)
 	}
-	config, err := s.draft(t.Draft, t.Endpoint.Workspace)
+	config, err := tr.draft(t.Draft, t.Endpoint.Workspace)
 	if err != nil || t.Endpoint.ID == resource.Any {
 		return endpoint.Endpoint{}, config, err
 	}
-	e, err := s.endpoints.Get(ctx, t.Endpoint)
+	e, err := tr.endpoints.Get(ctx, t.Endpoint)
 	return e, config, err
 }
 
 // live tries a sample with the endpoint's own keys, as far as their quotas go, once that is on
 // the change log. It refuses what tells of the keys.
-func (s *Server) live(ctx context.Context, e endpoint.Endpoint, sample Sample, author changelog.Author) (Result, error) {
+func (tr *Tester) live(ctx context.Context, e endpoint.Endpoint, sample Sample, author changelog.Author) (Result, error) {
 	pipeline := sample.Config.Pipeline(sample.Direction)
 	if pipeline.IsOracle() {
 		return Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
 	}
-	err := s.endpoints.Try(ctx, endpoint.Trial{
+	err := tr.endpoints.Try(ctx, endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionTested, Author: author,
 		Subjects: keysOf(e, pipeline.EncryptReferences(), pipeline.DecryptReferences()),
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	sample.Nonces = s.nonces.For(ctx, pipeline.EncryptReferences(), e.SecretUID)
-	resolve, zero := s.liveKeys(ctx, e, sample.Config)
+	sample.Nonces = tr.nonces.For(ctx, pipeline.EncryptReferences(), e.SecretUID)
+	resolve, zero := tr.liveKeys(ctx, e, sample.Config)
 	defer zero()
-	return Live(sample, resolve)
+	return LiveDryRun(sample, resolve)
 }
 
 // filled returns the body of a request with what stands for the credentials in it.
