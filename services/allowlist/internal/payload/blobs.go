@@ -9,6 +9,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
+// maxBlobs is how many blobs there may be.
+const maxBlobs = 8
+
 // slots is how many kinds of parts there are, and one for the literals.
 const slots = int(describe.SlotPublicKey) + 1
 

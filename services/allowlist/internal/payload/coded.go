@@ -97,7 +97,7 @@ func (*decodedValues) prepare(int) {}
 
 func (d *decodedValues) wipe() {
 	clear(d.value)
-	d.Wipe()
+	d.unpacker.Wipe()
 }
 
 // plain writes the bytes themselves.

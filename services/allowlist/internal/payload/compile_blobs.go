@@ -12,7 +12,6 @@ import (
 
 // The limits of an envelope and its parts.
 const (
-	maxBlobs   = 8
 	maxParts   = 8
 	maxLiteral = 64
 )

@@ -126,7 +126,7 @@ func (c *Config) References() []Reference {
 	var refs []Reference
 	describe.EachReference(c.compiled.pb, func(path string, ref *allowlistv1.SecretRef) {
 		made := Reference{
-			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: UsageAt(path), Field: strings.TrimPrefix(path, root+"."),
+			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: UsageAt(path), Field: strings.TrimPrefix(path, describe.Root+"."),
 		}
 		c.compiled.purposed(&made)
 		refs = append(refs, made)

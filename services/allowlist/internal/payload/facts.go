@@ -17,12 +17,12 @@ func (c *Config) CheckFacts(known func(Reference) (keyfit.Facts, bool)) error {
 		if fit.Cause == "" {
 			continue
 		}
-		if f.add(root+"."+fit.Field, fit.Cause); len(f.list) == 1 {
+		if f.add(describe.Root+"."+fit.Field, fit.Cause); len(f.list) == 1 {
 			first = fit
 		}
 	}
 	if c.unopenable(known) {
-		f.add(root+".response", publicOnly)
+		f.add(describe.Root+".response", publicOnly)
 	}
 	if len(f.list) == 0 {
 		return nil

@@ -341,6 +341,9 @@ func notOpened(stage error) *fault.Error {
 	return fault.New(fault.InvalidArgument, DecryptionFailed, "what came from the partner does not open").Because(stage)
 }
 
+// badSignature is notSigned with what is wrong with the signature.
+func badSignature(cause string) *fault.Error { return notSigned(misfit{cause}) }
+
 // notSigned returns the one answer for a signature that is not right.
 func notSigned(stage error) *fault.Error {
 	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(stage)

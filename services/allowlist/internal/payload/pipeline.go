@@ -136,7 +136,7 @@ func (p *Pipeline) Decrypt(in Input) (Output, error) { return p.receive(in, p.pl
 // signature covers the plaintext. What is not signed does not verify.
 func (p *Pipeline) Verify(in Input) (Output, error) {
 	if p.plan.signer == nil {
-		return Output{}, notSigned(misfit{"Messages of this kind are not signed by the configuration: kind may be another one."})
+		return Output{}, badSignature("Messages of this kind are not signed by the configuration: kind may be another one.")
 	}
 	out, err := p.receive(in, p.plan.toVerify, false)
 	if err == nil {

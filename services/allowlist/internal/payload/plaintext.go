@@ -59,10 +59,10 @@ func (c *Config) Warnings(json bool) []Warning {
 	request, response := c.compiled.request, c.compiled.response
 	mirrored := c.compiled.pb.GetResponse() == nil // without the signing
 	if request.Bare() && !request.Parsed(json) && (mirrored || !request.Signed()) {
-		all = append(all, Warning{root + ".request.cipher", unnoticed})
+		all = append(all, Warning{describe.Root + ".request.cipher", unnoticed})
 	}
 	if !mirrored && response.Bare() && !response.Parsed(json) && !response.Signed() {
-		all = append(all, Warning{root + ".response.cipher", unnoticed})
+		all = append(all, Warning{describe.Root + ".response.cipher", unnoticed})
 	}
 	return all
 }

@@ -171,14 +171,14 @@ func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) e
 		return value, ok
 	})
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
-		return notSigned(misfit{"The plaintext, of which a value is signed, is not known."})
+		return badSignature("The plaintext, of which a value is signed, is not known.")
 	}
 	wrong, _ := errors.AsType[*signature.InvalidError](err)
 	switch {
 	case wrong != nil:
-		return notSigned(misfit{wrong.Cause})
+		return badSignature(wrong.Cause)
 	case errors.Is(err, signature.ErrTooLong):
-		return notSigned(misfit{"What is signed is longer than 64 MiB."})
+		return badSignature("What is signed is longer than 64 MiB.")
 	case err != nil:
 		return s.refused(err)
 	}

@@ -218,4 +218,4 @@ func (d *decrypting) prepare(values int) {
 	}
 }
 
-func (d *decrypting) wipe() { d.Wipe() }
+func (d *decrypting) wipe() { d.unpacker.Wipe() }
