@@ -11,7 +11,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/compile"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 )
@@ -35,13 +37,13 @@ const (
 
 // A Config is a checked and compiled configuration.
 type Config struct {
-	compiled  *compiled
+	compiled  *compile.Config
 	pipelines [2]*Pipeline // by Direction
 }
 
 // newConfig returns a configuration that was compiled.
-func newConfig(c *compiled) *Config {
-	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.plans[Request]}, {plan: c.plans[Response]}}}
+func newConfig(c *compile.Config) *Config {
+	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.Plans[Request]}, {plan: c.Plans[Response]}}}
 }
 
 // Parse checks and compiles the configuration of an endpoint in the workspace, an
@@ -53,9 +55,9 @@ func newConfig(c *compiled) *Config {
 // Beside violations the configuration is returned as well, for [Config.References] and
 // [Config.CheckFacts] only: so that what its secrets have against it can be told along.
 func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
-	f := &violations{workspace: workspace, now: now}
-	config := newConfig(compile(f, pb))
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Workspace: workspace, Now: now}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		return config, err
 	}
 	return config, nil
@@ -65,9 +67,9 @@ func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config
 // looked at again: those that were saved before there was such a look work on. A signature may
 // be of any time.
 func Variant(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
-	f := &violations{workspace: workspace, now: now, trusted: true}
-	config := newConfig(compile(f, pb))
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Workspace: workspace, Now: now, Trusted: true}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		return config, err
 	}
 	return config, nil
@@ -83,9 +85,9 @@ func Load(stored []byte) (*Config, error) {
 	if err := proto.Unmarshal(stored[1:], pb); err != nil {
 		return nil, fmt.Errorf("load encryption: %w", err)
 	}
-	f := &violations{stored: true}
-	config := newConfig(compile(f, pb))
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Stored: true}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		// Not a fault: what the store holds is no mistake of the caller.
 		return nil, fmt.Errorf("load encryption: %s", err.Reason)
 	}
@@ -94,7 +96,7 @@ func Load(stored []byte) (*Config, error) {
 
 // Marshal returns the configuration for [Load]: a format byte and the message.
 func (c *Config) Marshal() ([]byte, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{formatProto}, c.compiled.pb)
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{formatProto}, c.compiled.Proto)
 	if err != nil {
 		return nil, fmt.Errorf("marshal encryption: %w", err)
 	}
@@ -102,7 +104,7 @@ func (c *Config) Marshal() ([]byte, error) {
 }
 
 // Proto returns a copy of the configuration as it was given.
-func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.compiled.pb) }
+func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.compiled.Proto) }
 
 // Redacted returns a copy in which each reference reads `set`.
 func (c *Config) Redacted() *allowlistv1.Encryption {
@@ -115,20 +117,20 @@ func (c *Config) Redacted() *allowlistv1.Encryption {
 // refers to, each once, in order.
 func (c *Config) Secrets() []string {
 	var names []string
-	describe.EachReference(c.compiled.pb, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
+	describe.EachReference(c.compiled.Proto, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
 // References returns every reference of the configuration with the usage that its
 // secret must have, each place once, in the order of the proto.
-func (c *Config) References() []Reference {
-	var refs []Reference
-	describe.EachReference(c.compiled.pb, func(path string, ref *allowlistv1.SecretRef) {
-		made := Reference{
-			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: UsageAt(path), Field: strings.TrimPrefix(path, describe.Root+"."),
+func (c *Config) References() []message.Reference {
+	var refs []message.Reference
+	describe.EachReference(c.compiled.Proto, func(path string, ref *allowlistv1.SecretRef) {
+		made := message.Reference{
+			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: message.UsageAt(path), Field: strings.TrimPrefix(path, describe.Root+"."),
 		}
-		c.compiled.purposed(&made)
+		c.compiled.Purposed(&made)
 		refs = append(refs, made)
 	})
 	return refs
@@ -142,7 +144,7 @@ type UnsafeChoice struct {
 }
 
 // Legacy returns the unsafe choices of the configuration, those of requests first.
-func (c *Config) Legacy() []UnsafeChoice { return acknowledged(c.compiled.pb) }
+func (c *Config) Legacy() []UnsafeChoice { return acknowledged(c.compiled.Proto) }
 
 // acknowledged returns the unsafe choices that a configuration acknowledges.
 func acknowledged(pb *allowlistv1.Encryption) []UnsafeChoice {
@@ -174,10 +176,10 @@ const defaultGrace = 24 * time.Hour
 
 // Grace returns for how long after a rotation the version before is good.
 func (c *Config) Grace() time.Duration {
-	if c.compiled.pb.GetRotationGrace() == nil {
+	if c.compiled.Proto.GetRotationGrace() == nil {
 		return defaultGrace
 	}
-	return c.compiled.pb.GetRotationGrace().AsDuration()
+	return c.compiled.Proto.GetRotationGrace().AsDuration()
 }
 
 // Pipeline returns the compiled form of one direction. A response that is not
@@ -193,16 +195,16 @@ func (c *Config) Privileged() string {
 			flags = append(flags, choice.Flag)
 		}
 	}
-	return flagNames(flags)
+	return compile.FlagNames(flags)
 }
 
 // KeyPurposes returns the purposes of the KEY secrets of a configuration, by their names.
-func (c *Config) KeyPurposes() map[string]purpose.Purpose { return maps.Clone(c.compiled.purposes) }
+func (c *Config) KeyPurposes() map[string]purpose.Purpose { return maps.Clone(c.compiled.Purposes) }
 
 // OnlySigns reports whether a KEY secret serves signatures of messages alone, in this and, since
 // all have the same purpose, in every configuration.
 func (c *Config) OnlySigns(secret string) bool {
-	rest := proto.CloneOf(c.compiled.pb)
+	rest := proto.CloneOf(c.compiled.Proto)
 	for _, profile := range []*allowlistv1.Profile{rest.GetRequest(), rest.GetResponse()} {
 		if profile != nil {
 			profile.Signing = nil

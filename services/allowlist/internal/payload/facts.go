@@ -3,43 +3,45 @@ package payload
 import (
 	"slices"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/compile"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // CheckFacts returns what the keys themselves have against the configuration: all of it
 // at once as one KEY_NOT_USABLE, whose violations name fields from `encryption` on, or
 // nil. A reference of which nothing is known is taken on trust.
-func (c *Config) CheckFacts(known func(Reference) (keyfit.Facts, bool)) error {
-	f := new(violations)
+func (c *Config) CheckFacts(known func(message.Reference) (keyfit.Facts, bool)) error {
+	f := new(compile.Violations)
 	first := Fit{Field: "response", Cause: publicOnly}
 	for _, fit := range c.Fits(known) {
 		if fit.Cause == "" {
 			continue
 		}
-		if f.add(describe.Root+"."+fit.Field, fit.Cause); len(f.list) == 1 {
+		if f.Add(describe.Root+"."+fit.Field, fit.Cause); len(f.All) == 1 {
 			first = fit
 		}
 	}
 	if c.unopenable(known) {
-		f.add(describe.Root+".response", publicOnly)
+		f.Add(describe.Root+".response", publicOnly)
 	}
-	if len(f.list) == 0 {
+	if len(f.All) == 0 {
 		return nil
 	}
 	err := first.unusable()
-	err.Violations = f.list
+	err.Violations = f.All
 	return err
 }
 
 // keys returns all keys of the configuration, in its order. Without a request there is none.
 func (c *Config) keys() []describe.Key {
-	if c.compiled.pb.GetRequest() == nil {
+	if c.compiled.Proto.GetRequest() == nil {
 		return nil
 	}
-	all := c.compiled.request.Keys
-	if c.compiled.pb.GetResponse() != nil {
-		all = slices.Concat(all, c.compiled.response.Keys)
+	all := c.compiled.Request.Keys
+	if c.compiled.Proto.GetResponse() != nil {
+		all = slices.Concat(all, c.compiled.Response.Keys)
 	}
 	return all
 }
@@ -49,12 +51,12 @@ const publicOnly = "Responses need keys of their own: those of the request are p
 
 // unopenable reports whether who mirrors a request cannot open it: with the partner's public
 // key alone one can encrypt what one cannot read.
-func (c *Config) unopenable(known func(Reference) (keyfit.Facts, bool)) bool {
-	if c.compiled.pb.GetResponse() != nil {
+func (c *Config) unopenable(known func(message.Reference) (keyfit.Facts, bool)) bool {
+	if c.compiled.Proto.GetResponse() != nil {
 		return false
 	}
 	opens := false
-	for _, key := range c.compiled.request.Keys {
+	for _, key := range c.compiled.Request.Keys {
 		if key.Role != describe.Encrypts || key.Shared() {
 			continue
 		}
@@ -67,9 +69,9 @@ func (c *Config) unopenable(known func(Reference) (keyfit.Facts, bool)) bool {
 }
 
 // reference returns the reference of a key.
-func (c *Config) reference(key describe.Key) Reference {
-	ref := Reference{Secret: key.Secret, Version: key.Version, Usage: UsageAt(key.Field), Field: key.Field}
-	c.compiled.purposed(&ref)
+func (c *Config) reference(key describe.Key) message.Reference {
+	ref := message.Reference{Secret: key.Secret, Version: key.Version, Usage: message.UsageAt(key.Field), Field: key.Field}
+	c.compiled.Purposed(&ref)
 	return ref
 }
 

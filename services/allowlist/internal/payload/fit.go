@@ -7,6 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // A Fit says whether a KEY fits its place, by what the vault tells of it.
@@ -25,7 +26,7 @@ type Fit struct {
 
 // unusable returns the refusal of a key that does not fit, for callers who may see secrets.
 func (f Fit) unusable() *fault.Error {
-	err := unusableKey(f.Field)
+	err := message.UnusableKey(f.Field)
 	if f.Secret != "" {
 		err = err.With("secret", f.Secret)
 	}
@@ -33,7 +34,7 @@ func (f Fit) unusable() *fault.Error {
 }
 
 // Fits returns what the vault's facts say of each KEY, in the order of the configuration.
-func (c *Config) Fits(known func(Reference) (keyfit.Facts, bool)) []Fit {
+func (c *Config) Fits(known func(message.Reference) (keyfit.Facts, bool)) []Fit {
 	at := make(map[string]int)
 	for i, ref := range c.References() {
 		at[ref.Field] = i
@@ -41,7 +42,7 @@ func (c *Config) Fits(known func(Reference) (keyfit.Facts, bool)) []Fit {
 	var all []Fit
 	for _, key := range c.keys() {
 		ref := c.reference(key)
-		if ref.Usage == ParameterUsage {
+		if ref.Usage == message.ParameterUsage {
 			continue
 		}
 		fit := Fit{Field: key.Field, Secret: key.Secret}

@@ -57,8 +57,8 @@ const unnoticed = "Nothing authenticates these messages: one that is changed on 
 // bodies are JSON.
 func (c *Config) Warnings(json bool) []Warning {
 	var all []Warning
-	request, response := c.compiled.request, c.compiled.response
-	mirrored := c.compiled.pb.GetResponse() == nil // without the signing
+	request, response := c.compiled.Request, c.compiled.Response
+	mirrored := c.compiled.Proto.GetResponse() == nil // without the signing
 	if request.Bare() && !request.Parsed(json) && (mirrored || !request.Signed()) {
 		all = append(all, Warning{describe.Root + ".request.cipher", unnoticed})
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // StageKey is where a message stops that was not made or opened since a key cannot be used.
@@ -13,11 +14,11 @@ const StageKey = "key"
 // Unusable returns the key that an error of a pipeline refuses, with why, and false for all
 // other errors.
 func Unusable(err error) (Fit, bool) {
-	e, ok := errors.AsType[*keyError](err)
+	e, ok := errors.AsType[*message.KeyError](err)
 	if !ok {
 		return Fit{}, false
 	}
-	return Fit{Field: e.Field, Secret: e.Secret, Cause: e.cause()}, true
+	return Fit{Field: e.Field, Secret: e.Secret, Cause: e.Cause()}, true
 }
 
 // Explained returns the refusal of a key with the secret and the cause, for callers who may see
@@ -32,10 +33,10 @@ func Explained(err error) error {
 // Hopeless returns the keys of [Pipeline.DecryptReferences] that no variant of the configuration
 // can use: what is no key pair where one is needed, the public part of one that opens messages,
 // and a key pair where a shared key is needed.
-func (p *Pipeline) Hopeless(keys Keys) []Fit {
+func (p *Pipeline) Hopeless(keys message.Keys) []Fit {
 	var all []Fit
-	for i, n := range p.plan.toDecrypt {
-		if i >= len(keys) || len(keys[i]) == 0 || n.Usage == ParameterUsage {
+	for i, n := range p.plan.ToDecrypt {
+		if i >= len(keys) || len(keys[i]) == 0 || n.Usage == message.ParameterUsage {
 			continue
 		}
 		form := keyform.Look(keys[i][0].Value.Reveal())
@@ -44,11 +45,11 @@ func (p *Pipeline) Hopeless(keys Keys) []Fit {
 			facts.Problem = form.Problem.Error()
 		}
 		cause := ""
-		if !n.requirement.Sized() || facts.Pair() { // a derivation may make a key of any length
-			cause, _ = n.requirement.Against(n.decoding, facts)
+		if !n.Requirement.Sized() || facts.Pair() { // a derivation may make a key of any length
+			cause, _ = n.Requirement.Against(n.Decoding, facts)
 		}
-		if cause == "" && facts.Public() && n.opens {
-			cause = (&keyError{source: n.source, err: errPublicKey}).cause()
+		if cause == "" && facts.Public() && n.Opens {
+			cause = (&message.KeyError{Source: n.Source, Err: message.ErrPublicKey}).Cause()
 		}
 		if cause != "" {
 			all = append(all, Fit{Field: n.Field, Secret: n.Secret, Cause: cause})

@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 )
 
@@ -24,7 +25,7 @@ type acknowledgement struct {
 }
 
 // legacy compares the unsafe choices of a profile with what it acknowledges.
-func (f *violations) legacy(path string, profile *allowlistv1.Profile) []acknowledgement {
+func (f *Violations) legacy(path string, profile *allowlistv1.Profile) []acknowledgement {
 	path += ".allow_legacy"
 	made := safety.UnsafeChoices(profile)
 	const conflict = allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES
@@ -33,7 +34,7 @@ func (f *violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 	}
 	given := profile.GetAllowLegacy()
 	if len(given) > maxAcknowledgements {
-		f.add(path, "must hold at most 16 acknowledgements")
+		f.Add(path, "must hold at most 16 acknowledgements")
 		return nil
 	}
 	accepted := make([]acknowledgement, 0, len(given))
@@ -42,11 +43,11 @@ func (f *violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 		at := fmt.Sprintf("%s[%d]", path, i)
 		switch {
 		case ack.GetFlag() == 0:
-			f.add(at+".flag", "is required")
+			f.Add(at+".flag", "is required")
 		case seen[ack.GetFlag()]:
-			f.add(at+".flag", "must be acknowledged once only: "+flagName(ack.GetFlag()))
+			f.Add(at+".flag", "must be acknowledged once only: "+flagName(ack.GetFlag()))
 		case ack.GetFlag() != publicLiteral && !slices.Contains(made, ack.GetFlag()):
-			f.add(at+".flag", "must be a choice that the profile makes, which "+flagName(ack.GetFlag())+" is not")
+			f.Add(at+".flag", "must be a choice that the profile makes, which "+flagName(ack.GetFlag())+" is not")
 		}
 		seen[ack.GetFlag()] = true
 		f.acknowledgement(at, ack)
@@ -56,7 +57,7 @@ func (f *violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 	}
 	for _, flag := range made {
 		// What was saved before this was asked for goes on.
-		if !seen[flag] && (!f.stored || flag != conflict) {
+		if !seen[flag] && (!f.Stored || flag != conflict) {
 			f.addLegacy(path, flag)
 		}
 	}
@@ -64,24 +65,24 @@ func (f *violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 }
 
 // acknowledgement checks the reason and the end of one acknowledgement.
-func (f *violations) acknowledgement(at string, ack *allowlistv1.LegacyAcknowledgement) {
+func (f *Violations) acknowledgement(at string, ack *allowlistv1.LegacyAcknowledgement) {
 	if reason := ack.GetReason(); reason == "" || len([]rune(reason)) > 512 {
-		f.add(at+".reason", "must have 1-512 characters")
+		f.Add(at+".reason", "must have 1-512 characters")
 	}
 	switch expires := ack.GetExpireTime(); {
 	case !expires.IsValid():
-		f.add(at+".expire_time", "must be a time")
-	case f.stored:
-	case !expires.AsTime().After(f.now):
-		f.add(at+".expire_time", "must be in the future, to acknowledge "+flagName(ack.GetFlag()))
-	case expires.AsTime().After(f.now.AddDate(maxAcknowledgedYears, 0, 0)):
-		f.add(at+".expire_time", "must be at most 2 years away, to acknowledge "+flagName(ack.GetFlag()))
+		f.Add(at+".expire_time", "must be a time")
+	case f.Stored:
+	case !expires.AsTime().After(f.Now):
+		f.Add(at+".expire_time", "must be in the future, to acknowledge "+flagName(ack.GetFlag()))
+	case expires.AsTime().After(f.Now.AddDate(maxAcknowledgedYears, 0, 0)):
+		f.Add(at+".expire_time", "must be at most 2 years away, to acknowledge "+flagName(ack.GetFlag()))
 	}
 }
 
-// checkAcknowledged fails once an acknowledgement has expired, and for what goes out
+// CheckAcknowledged fails once an acknowledgement has expired, and for what goes out
 // where it is for what comes in only.
-func (p *plan) checkAcknowledged(now time.Time, goesOut bool) error {
+func (p *Plan) CheckAcknowledged(now time.Time, goesOut bool) error {
 	var refused []allowlistv1.LegacyAcknowledgement_Flag
 	for _, ack := range p.acknowledged {
 		if !ack.expires.After(now) || goesOut && ack.decryptOnly {
@@ -91,6 +92,6 @@ func (p *plan) checkAcknowledged(now time.Time, goesOut bool) error {
 	if refused == nil {
 		return nil
 	}
-	return fault.New(fault.FailedPrecondition, LegacyNotAcknowledged,
-		"the acknowledgement of an unsafe choice has expired, or is not for what goes out").With("flags", flagNames(refused))
+	return fault.New(fault.FailedPrecondition, message.LegacyNotAcknowledged,
+		"the acknowledgement of an unsafe choice has expired, or is not for what goes out").With("flags", FlagNames(refused))
 }

@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -20,25 +21,25 @@ const (
 const noLines = "must not be BASE64_MIME in a header, which has no lines"
 
 // blobs checks and compiles the blobs and the parts in them.
-func (c *profile) blobs() *blobs {
+func (c *profile) blobs() *envelope.Blobs {
 	path := c.path + ".envelope.blobs"
-	b := new(blobs)
-	for slot := range b.sizes {
-		b.sizes[slot] = c.Envelope.Size(describe.Slot(slot))
+	b := new(envelope.Blobs)
+	for slot := range b.Sizes {
+		b.Sizes[slot] = c.Envelope.Size(describe.Slot(slot))
 	}
 	pb := c.pb.GetEnvelope().GetBlobs()
-	if len(pb) > maxBlobs {
-		c.add(path, "must hold at most 8 blobs")
+	if len(pb) > envelope.MaxBlobs {
+		c.Add(path, "must hold at most 8 blobs")
 	}
-	for _, d := range c.Envelope.Blobs[:min(maxBlobs, len(c.Envelope.Blobs))] {
+	for _, d := range c.Envelope.Blobs[:min(envelope.MaxBlobs, len(c.Envelope.Blobs))] {
 		if len(pb) > 0 {
 			c.checkBlob(path, d, pb[d.Name])
 		}
-		b.list = append(b.list, blobOf(d))
+		b.List = append(b.List, blobOf(d))
 	}
 	c.count(path, b)
-	for i := range b.list {
-		b.list[i].open = c.openPiece(blobPath(path, b.list[i].name), &b.list[i], b)
+	for i := range b.List {
+		b.List[i].Open = c.openPiece(blobPath(path, b.List[i].Name), &b.List[i], b)
 	}
 	return b
 }
@@ -54,11 +55,11 @@ func blobPath(path, name string) string {
 // checkBlob checks one blob.
 func (c *profile) checkBlob(path string, d describe.Blob, pb *allowlistv1.Blob) {
 	if !template.ValidName(d.Name) {
-		c.add(path, "must have names of 1-32 of a-z, 0-9 and _, starting with a letter")
+		c.Add(path, "must have names of 1-32 of a-z, 0-9 and _, starting with a letter")
 	}
 	path = blobPath(path, d.Name)
 	if n := len(pb.GetParts()); n == 0 || n > maxParts {
-		c.add(path+".parts", "must hold 1-8 parts")
+		c.Add(path+".parts", "must hold 1-8 parts")
 		return
 	}
 	for i, part := range pb.GetParts() {
@@ -66,34 +67,36 @@ func (c *profile) checkBlob(path string, d describe.Blob, pb *allowlistv1.Blob) 
 		switch p := part.GetPiece().(type) {
 		case *allowlistv1.Part_Slot_:
 			if !isSlot(p.Slot) {
-				c.add(at+".slot", isRequired)
+				c.Add(at+".slot", isRequired)
 			}
 		case *allowlistv1.Part_Literal:
 			if p.Literal == "" || len(p.Literal) > maxLiteral {
-				c.add(at+".literal", "must have 1-64 bytes")
+				c.Add(at+".literal", "must have 1-64 bytes")
 			}
 		default:
-			c.add(at+".slot", isRequired)
+			c.Add(at+".slot", isRequired)
 		}
 	}
 	if d.Encoding == template.Raw && !c.rawAllowed(d) {
-		c.add(path+".encoding", "must not be RAW where only text can stand, for bytes that are no text")
+		c.Add(path+".encoding", "must not be RAW where only text can stand, for bytes that are no text")
 	}
 	if d.Encoding == template.Base64MIME && c.Envelope.InHeader(d.Name) {
-		c.add(path+".encoding", noLines)
+		c.Add(path+".encoding", noLines)
 	}
 }
 
-func isSlot(slot describe.Slot) bool { return slot > describe.SlotLiteral && int(slot) < slots }
+func isSlot(slot describe.Slot) bool {
+	return slot > describe.SlotLiteral && int(slot) < envelope.Slots
+}
 
 // blobOf compiles one blob.
-func blobOf(d describe.Blob) blob {
-	made := blob{name: d.Name, codec: template.NewCodec(d.Encoding)}
+func blobOf(d describe.Blob) envelope.Blob {
+	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding)}
 	for _, part := range d.Parts[:min(maxParts, len(d.Parts))] {
 		if !isSlot(part.Slot) {
 			part.Slot = describe.SlotLiteral // anything, so that the rest can be looked at
 		}
-		made.pieces = append(made.pieces, piece{slot: part.Slot, literal: []byte(part.Literal)})
+		made.Pieces = append(made.Pieces, envelope.Piece{Slot: part.Slot, Literal: []byte(part.Literal)})
 	}
 	return made
 }
@@ -136,30 +139,30 @@ func (c *profile) textResult() bool {
 }
 
 // count checks that each part stands where it must and nowhere else.
-func (c *profile) count(path string, b *blobs) {
-	var count [slots]int
-	for _, blob := range b.list {
-		for _, piece := range blob.pieces {
-			if piece.slot == describe.SlotLiteral {
+func (c *profile) count(path string, b *envelope.Blobs) {
+	var count [envelope.Slots]int
+	for _, blob := range b.List {
+		for _, piece := range blob.Pieces {
+			if piece.Slot == describe.SlotLiteral {
 				continue
 			}
-			count[piece.slot]++
-			b.has[piece.slot] = true
-			perValue := piece.slot == describe.SlotCiphertext || piece.slot == describe.SlotTag || piece.slot == describe.SlotMAC
-			if perValue && !c.Single() && c.Envelope.InHeader(blob.name) {
-				c.add(blobPath(path, blob.name), fmt.Sprintf("must not hold %s in a header, since there may be several values", slotName(piece.slot)))
+			count[piece.Slot]++
+			b.Has[piece.Slot] = true
+			perValue := piece.Slot == describe.SlotCiphertext || piece.Slot == describe.SlotTag || piece.Slot == describe.SlotMAC
+			if perValue && !c.Single() && c.Envelope.InHeader(blob.Name) {
+				c.Add(blobPath(path, blob.Name), fmt.Sprintf("must not hold %s in a header, since there may be several values", slotName(piece.Slot)))
 			}
 		}
 	}
-	for slot := describe.SlotLiteral + 1; int(slot) < slots; slot++ {
+	for slot := describe.SlotLiteral + 1; int(slot) < envelope.Slots; slot++ {
 		switch n, need := count[slot], c.Envelope.Places[slot].Need; {
 		case need == describe.Required && n != 1:
-			c.add(path, fmt.Sprintf("must hold %s exactly once", slotName(slot)))
+			c.Add(path, fmt.Sprintf("must hold %s exactly once", slotName(slot)))
 		case need == describe.Optional && n > 1:
-			c.add(path, fmt.Sprintf("must hold %s once at most", slotName(slot)))
+			c.Add(path, fmt.Sprintf("must hold %s once at most", slotName(slot)))
 		case need == describe.Forbidden && n > 0:
-			c.add(path, fmt.Sprintf("must not hold %s: there is none, or it must not be sent", slotName(slot)))
-			b.sizes[slot] = 0 // one violation is enough
+			c.Add(path, fmt.Sprintf("must not hold %s: there is none, or it must not be sent", slotName(slot)))
+			b.Sizes[slot] = 0 // one violation is enough
 		}
 	}
 }
@@ -169,22 +172,22 @@ func slotName(slot describe.Slot) string { return strings.TrimPrefix(slot.String
 
 // openPiece returns the piece of a blob whose length is what the others leave, or -1,
 // and checks that there is one at most.
-func (c *profile) openPiece(path string, b *blob, all *blobs) int {
+func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) int {
 	open, wrapped := -1, -1
-	for i, piece := range b.pieces {
+	for i, piece := range b.Pieces {
 		switch {
-		case piece.slot == describe.SlotWrapped && all.sizes[describe.SlotWrapped] == describe.Unknown:
+		case piece.Slot == describe.SlotWrapped && all.Sizes[describe.SlotWrapped] == describe.Unknown:
 			wrapped = i
-		case piece.slot == describe.SlotLiteral || all.sizes[piece.slot] != describe.Unknown:
+		case piece.Slot == describe.SlotLiteral || all.Sizes[piece.Slot] != describe.Unknown:
 		case open >= 0:
-			c.add(path+".parts", "must hold one part at most whose length is not fixed")
+			c.Add(path+".parts", "must hold one part at most whose length is not fixed")
 		default:
 			open = i
 		}
 	}
 	switch {
 	case open >= 0 && wrapped >= 0:
-		all.cuts = true // the wrapped key is as long as its RSA key
+		all.Cuts = true // the wrapped key is as long as its RSA key
 	case open < 0:
 		open = wrapped
 	}

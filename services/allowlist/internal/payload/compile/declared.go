@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"fmt"
@@ -15,22 +15,22 @@ const (
 )
 
 // declared checks what a configuration declares that its keys are used for elsewhere.
-func (f *violations) declared(pb *allowlistv1.Encryption) {
+func (f *Violations) declared(pb *allowlistv1.Encryption) {
 	made := purpose.Made(pb)
 	for i, declared := range pb.GetAlsoUsedFor() {
 		field := declaredField(i)
 		if name := declared.GetKey().GetName(); name != "" && made[name] == (purpose.Purpose{}) {
-			f.add(field+".key", "must be a KEY that the configuration uses itself")
+			f.Add(field+".key", "must be a KEY that the configuration uses itself")
 		}
 		for j, chain := range declared.GetChains() {
 			if len(chain) > maxChainBytes || !purpose.IsChain(chain) || strings.ContainsFunc(chain, unprintable) {
-				f.add(field+chainField(j), "must be a chain as GetEndpoint shows it in key_purposes")
+				f.Add(field+chainField(j), "must be a chain as GetEndpoint shows it in key_purposes")
 			}
 		}
 	}
 	for _, p := range purpose.Of(pb) {
 		if len(p.List()) > maxChains {
-			f.add(root, "must not use a KEY in more than 16 ways")
+			f.Add(root, "must not use a KEY in more than 16 ways")
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"maps"
@@ -10,6 +10,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -20,23 +21,23 @@ const (
 )
 
 // envelope checks and compiles the envelope around blobs.
-func (c *profile) envelope(b *blobs) {
-	holes := make([]template.Hole, len(b.list))
-	for i := range b.list {
+func (c *profile) envelope(b *envelope.Blobs) {
+	holes := make([]template.Hole, len(b.List))
+	for i := range b.List {
 		holes[i] = template.Hole{
-			Name: b.list[i].name, Chars: b.list[i].codec.Chars(), Fixed: b.list[i].fixedLen(&b.sizes) != describe.Unknown,
+			Name: b.List[i].Name, Chars: b.List[i].Codec.Chars(), Fixed: b.List[i].FixedLen(&b.Sizes) != describe.Unknown,
 		}
 	}
 	e, wrong := c.templates(holes)
-	if len(wrong) > 0 && b.sizes[describe.SlotWrapped] == describe.Unknown && b.has[describe.SlotWrapped] {
+	if len(wrong) > 0 && b.Sizes[describe.SlotWrapped] == describe.Unknown && b.Has[describe.SlotWrapped] {
 		// The texts may be told apart once the length of the wrapped key is known.
-		n := b.sizes
+		n := b.Sizes
 		n[describe.SlotWrapped] = 0
-		for i := range b.list {
-			holes[i].Fixed = b.list[i].fixedLen(&n) != describe.Unknown
+		for i := range b.List {
+			holes[i].Fixed = b.List[i].FixedLen(&n) != describe.Unknown
 		}
 		e, wrong = c.templates(holes)
-		b.cuts = true
+		b.Cuts = true
 	}
 	c.found(wrong)
 	if len(wrong) == 0 {
@@ -48,76 +49,76 @@ func (c *profile) envelope(b *blobs) {
 // found adds violations that were made before it was clear that they count.
 func (c *profile) found(wrong [][2]string) {
 	for _, violation := range wrong {
-		c.add(violation[0], violation[1])
+		c.Add(violation[0], violation[1])
 	}
 }
 
 // templates compiles the templates of the envelope, and returns what is wrong with them
 // by field.
-func (c *profile) templates(holes []template.Hole) (*envelope, [][2]string) {
+func (c *profile) templates(holes []template.Hole) (*envelope.Envelope, [][2]string) {
 	path, d := c.path+".envelope.text", c.Envelope
-	e := &envelope{holes: len(holes)}
+	e := &envelope.Envelope{Holes: len(holes)}
 	var wrong [][2]string
 	var violation string
 	if d.JSON {
 		path = c.path + ".envelope.json"
-		e.body, violation = template.JSON(d.Body, holes)
+		e.Body, violation = template.JSON(d.Body, holes)
 	} else {
-		e.body, violation = template.Text(d.Body, holes)
+		e.Body, violation = template.Text(d.Body, holes)
 	}
 	if violation != "" {
 		wrong = append(wrong, [2]string{path, violation})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
 		value, violation := template.Text(d.Headers[name], holes)
-		if text := d.Headers[name]; len(text) > maxHeaderBytes || !validHeaderText(text) {
+		if text := d.Headers[name]; len(text) > maxHeaderBytes || !envelope.ValidHeaderText(text) {
 			violation = "must have at most 256 visible characters and inner blanks"
 		}
 		if violation != "" {
 			wrong = append(wrong, [2]string{headerPath(c.path+".envelope.headers", name), violation})
 			continue
 		}
-		e.headers = append(e.headers, headerTemplate{name: name, value: value, filled: len(value.Holes()) > 0})
+		e.Headers = append(e.Headers, envelope.HeaderTemplate{Name: name, Value: value, Filled: len(value.Holes()) > 0})
 	}
 	return e, wrong
 }
 
 // heldBy returns the holes that stand in the body and in headers, sorted.
-func heldBy(e *envelope) []int {
-	held := e.body.Holes()
-	for _, h := range e.headers {
-		held = append(held, h.value.Holes()...)
+func heldBy(e *envelope.Envelope) []int {
+	held := e.Body.Holes()
+	for _, h := range e.Headers {
+		held = append(held, h.Value.Holes()...)
 	}
 	slices.Sort(held)
 	return held
 }
 
 // once checks that each hole stands in the envelope once.
-func (c *profile) once(e *envelope, holes []template.Hole) {
+func (c *profile) once(e *envelope.Envelope, holes []template.Hole) {
 	if held := heldBy(e); len(held) != len(holes) || len(slices.Compact(held)) != len(holes) {
-		c.add(c.path+".envelope", "must hold each blob exactly once, in the body or in a header")
+		c.Add(c.path+".envelope", "must hold each blob exactly once, in the body or in a header")
 	}
 }
 
 // surroundings checks and compiles the rest of the envelope.
-func (c *profile) surroundings(e *envelope) {
+func (c *profile) surroundings(e *envelope.Envelope) {
 	path, pb := c.path+".envelope", c.pb.GetEnvelope()
 	c.headerNames(path+".headers", pb.GetHeaders())
 	part := c.pb.GetSelection()
 	if c.Envelope.JSON && (part.GetFields() != nil || part.GetForm() != nil) {
-		c.add(path+".json", "must be unset with selected fields and forms")
+		c.Add(path+".json", "must be unset with selected fields and forms")
 	}
 	switch pb.GetEncoding() {
 	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
 	default:
 		codec := template.NewCodec(c.Envelope.Outer)
-		e.outer = &codec
+		e.Outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
-			c.add(path+".encoding", "must be unset but for whole bodies")
+			c.Add(path+".encoding", "must be unset but for whole bodies")
 		}
 	}
-	c.plan.envelope = e
-	c.plan.contentType = c.contentType(path + ".content_type")
+	c.plan.Envelope = e
+	c.plan.ContentType = c.contentType(path + ".content_type")
 }
 
 // contentType returns the content type of what is sent.
@@ -126,14 +127,14 @@ func (c *profile) contentType(field string) string {
 	switch {
 	case given != "":
 		if !regexp.MustCompile(`^[a-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}(; ?charset=[A-Za-z0-9-]{1,32})?$`).MatchString(given) {
-			c.add(field, "must be a media type")
+			c.Add(field, "must be a media type")
 		}
 		return given
 	case part.GetForm() != nil:
 		return ""
 	case part.GetFields() != nil || part.GetObject() != nil:
 		return "application/json"
-	case c.Envelope.JSON && c.plan.envelope.outer == nil:
+	case c.Envelope.JSON && c.plan.Envelope.Outer == nil:
 		return "application/json"
 	default:
 		return "text/plain"
@@ -151,16 +152,16 @@ func headerPath(field, name string) string {
 // headerNames checks the names of headers.
 func (c *profile) headerNames(field string, headers map[string]string) {
 	if len(headers) > maxHeaders {
-		c.add(field, "must hold at most 8 headers")
+		c.Add(field, "must hold at most 8 headers")
 	}
 	seen := make(map[string]bool, len(headers))
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		folded := strings.ToLower(name)
 		switch {
 		case !validHeaderName(folded):
-			c.add(field, "must have names of 1-64 letters, digits, - and _, and not of a header that HTTP itself needs")
+			c.Add(field, "must have names of 1-64 letters, digits, - and _, and not of a header that HTTP itself needs")
 		case seen[folded] || c.taken[folded]:
-			c.add(headerPath(field, name), "must name each header once, whatever the case, and none that the envelope has")
+			c.Add(headerPath(field, name), "must name each header once, whatever the case, and none that the envelope has")
 		}
 		seen[folded] = true
 	}

@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"slices"
@@ -6,33 +6,35 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/kind"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // iv checks and compiles where the IV comes from.
-func (c *profile) iv(field string, s *symmetricCipher) {
+func (c *profile) iv(field string, s *kind.Cipher) {
 	iv := c.pb.GetCipher().GetIv()
-	if s.suite.Mode == symmetric.ModeECB {
+	if s.Suite.Mode == symmetric.ModeECB {
 		if iv != nil {
-			c.add(field, "must be unset for ECB")
+			c.Add(field, "must be unset for ECB")
 		}
 		return
 	}
-	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.suite)
-	if static := s.iv == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
-		c.add(field+".secret", "must be given for STATIC, and for nothing else")
+	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.Suite)
+	if static := s.Iv == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
+		c.Add(field+".secret", "must be given for STATIC, and for nothing else")
 	} else if static {
-		s.staticIV = c.source("cipher.iv.secret")
+		s.StaticIV = c.source("cipher.iv.secret")
 	}
-	if suffix := s.iv == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
-		c.add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
+	if suffix := s.Iv == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
+		c.Add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
 	} else if suffix {
-		c.plan.ivSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.suite.IV)
+		c.plan.IvSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.Suite.IV)
 	}
 	c.ivSource(field+".source", s)
-	if s.suite.Counter() && c.PairReused() {
-		c.add(field+".source", "must not let two values have the same key and IV: under this mode that gives both away")
+	if s.Suite.Counter() && c.PairReused() {
+		c.Add(field+".source", "must not let two values have the same key and IV: under this mode that gives both away")
 	}
 }
 
@@ -43,76 +45,76 @@ func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 	}
 	switch {
 	case s.Mode == symmetric.ModeGCM && bytes != 12 && bytes != 16:
-		c.add(field, "must be 12 or 16 for GCM")
+		c.Add(field, "must be 12 or 16 for GCM")
 	case s.Mode == symmetric.ModeChaCha && bytes != 12:
-		c.add(field, "must be 12 for ChaCha20-Poly1305")
+		c.Add(field, "must be 12 for ChaCha20-Poly1305")
 	case (s.Mode == symmetric.ModeCBC || s.Mode == symmetric.ModeCTR) && bytes != s.BlockSize():
-		c.add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
+		c.Add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
 	}
 }
 
 // ivSource checks that the source goes with the mode and the key.
-func (c *profile) ivSource(field string, s *symmetricCipher) {
-	switch s.iv {
+func (c *profile) ivSource(field string, s *kind.Cipher) {
+	switch s.Iv {
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
-		if s.suite.Mode != symmetric.ModeCBC {
-			c.add(field, "must be another for a mode that is not CBC")
+		if s.Suite.Mode != symmetric.ModeCBC {
+			c.Add(field, "must be another for a mode that is not CBC")
 		}
-		c.plan.showsKey = s.iv == allowlistv1.Iv_SOURCE_KEY_PREFIX
+		c.plan.ShowsKey = s.Iv == allowlistv1.Iv_SOURCE_KEY_PREFIX
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		if c.Cipher.Derivation == nil || c.Cipher.Derivation.Function == keys.Digest {
-			c.add(field, "must be another without a derivation that can make more than a key")
+			c.Add(field, "must be another without a derivation that can make more than a key")
 		}
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
-		c.plan.answersOnce = true
+		c.plan.AnswersOnce = true
 		if c.Cipher.Key != describe.KeyExchanged {
-			c.add(field, "must be another without an exchange key")
+			c.Add(field, "must be another without an exchange key")
 		}
 	}
 }
 
 // aad checks and compiles the associated data.
-func (c *profile) aad(field string, s *symmetricCipher) {
+func (c *profile) aad(field string, s *kind.Cipher) {
 	d := c.Cipher.AAD
 	if !d.Given {
 		return
 	}
-	if !s.suite.AEAD() {
-		c.add(field, "must be unset but for GCM and ChaCha20-Poly1305")
+	if !s.Suite.AEAD() {
+		c.Add(field, "must be unset but for GCM and ChaCha20-Poly1305")
 	}
 	switch c.pb.GetCipher().GetAad().GetSource().(type) {
 	case *allowlistv1.AssociatedData_FieldSuffix:
 		if d.Bytes < 1 || d.Bytes > maxSuffix {
-			c.add(field+".field_suffix.bytes", "must be from 1 to 64")
+			c.Add(field+".field_suffix.bytes", "must be from 1 to 64")
 		}
-		c.plan.aadSuffix = c.suffix(field+".field_suffix.path", d.Suffix, d.Bytes)
+		c.plan.AadSuffix = c.suffix(field+".field_suffix.path", d.Suffix, d.Bytes)
 	case nil:
-		c.add(field, "must have a source")
+		c.Add(field, "must have a source")
 	default:
-		s.aad = []byte(d.Text)
+		s.Aad = []byte(d.Text)
 	}
-	if len(s.aad) > maxAADBytes {
-		c.add(field, "must have at most 1,024 bytes")
+	if len(s.Aad) > maxAADBytes {
+		c.Add(field, "must have at most 1,024 bytes")
 	}
 }
 
 // mac checks and compiles the MAC over what was encrypted.
-func (c *profile) mac(path string, s *symmetricCipher) {
+func (c *profile) mac(path string, s *kind.Cipher) {
 	d := c.Cipher.MAC
-	s.mac, s.macKey = &symmetric.MAC{Hash: d.Hash}, c.source("cipher.mac.key")
+	s.Mac, s.MacKey = &symmetric.MAC{Hash: d.Hash}, c.source("cipher.mac.key")
 	if c.pb.GetCipher().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
-		c.add(path+".algorithm", mustBeKnown)
+		c.Add(path+".algorithm", mustBeKnown)
 	}
 	var wrong string
-	if s.mac.Input, wrong = macInput(s.layout, d.Input, d.OwnKey); wrong != "" {
-		c.add(path+".input", wrong)
+	if s.Mac.Input, wrong = macInput(s.Layout, d.Input, d.OwnKey); wrong != "" {
+		c.Add(path+".input", wrong)
 	}
 }
 
 // macInput splits what is authenticated into literals and blobs. Apart says that the MAC
 // has a key of its own: then it has to cover what the cipher's key is made of too, or
 // anybody could have the same ciphertext opened with another key.
-func macInput(b *blobs, text string, apart bool) (inputs []symmetric.MACInput, wrong string) {
+func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MACInput, wrong string) {
 	if text == "" || len(text) > maxMACInput {
 		return nil, "must have 1-256 bytes"
 	}
@@ -127,12 +129,12 @@ func macInput(b *blobs, text string, apart bool) (inputs []symmetric.MACInput, w
 		}
 		name, rest, _ := strings.Cut(rest, "}")
 		name, raw := strings.CutSuffix(name, "|raw")
-		at := slices.IndexFunc(b.list, func(b blob) bool { return b.name == name })
+		at := slices.IndexFunc(b.List, func(b envelope.Blob) bool { return b.Name == name })
 		if at < 0 {
 			return nil, "must hold blobs as ${name} or ${name|raw}"
 		}
-		for _, piece := range b.list[at].pieces {
-			held[piece.slot] = true
+		for _, piece := range b.List[at].Pieces {
+			held[piece.Slot] = true
 		}
 		inputs = append(inputs, symmetric.MACInput{Blob: at, Raw: raw})
 		text = rest
@@ -142,11 +144,11 @@ func macInput(b *blobs, text string, apart bool) (inputs []symmetric.MACInput, w
 		return nil, "must not hold the MAC itself"
 	case !held[describe.SlotCiphertext]:
 		return nil, "must hold the blob of the ciphertext"
-	case b.has[describe.SlotIV] && !held[describe.SlotIV]:
+	case b.Has[describe.SlotIV] && !held[describe.SlotIV]:
 		return nil, "must hold the blob of the IV, which is sent"
 	}
 	for _, slot := range []describe.Slot{describe.SlotWrapped, describe.SlotEphemeral, describe.SlotSalt} {
-		if apart && b.has[slot] && !held[slot] {
+		if apart && b.Has[slot] && !held[slot] {
 			return nil, "must hold, with a key of its own, all blobs that the cipher's key is made of"
 		}
 	}

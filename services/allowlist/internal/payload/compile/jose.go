@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"maps"
@@ -8,35 +8,39 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/finding"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/kind"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // jose checks and compiles a JSON Web Encryption with its envelope.
-func (c *profile) jose(path string) *jwe {
+func (c *profile) jose(path string) *kind.JWE {
 	d := c.JWE
-	e := &jwe{options: d.JWE, keys: c.sources("jose.keys", false)}
+	e := &kind.JWE{Options: d.JWE, Keys: c.sources("jose.keys", false)}
 	if wrong := d.Check(); wrong != "" {
-		c.add(path, wrong)
+		c.Add(path, wrong)
 	}
-	c.joseHeader(path+".header", d.Header, e.shared())
+	c.joseHeader(path+".header", d.Header, e.Shared())
 	if d.Derivation != nil {
-		e.derivation = c.derivation(d.Derivation)
-		if !e.shared() {
-			c.add(path+".derivation", "must be unset but for keys that both sides share")
+		e.Derivation = c.derivation(d.Derivation)
+		if !e.Shared() {
+			c.Add(path+".derivation", "must be unset but for keys that both sides share")
 		}
-		if e.derivation.sent > 0 {
-			c.add(path+".derivation.salt", "must be a secret: there is no part to send it in")
+		if e.Derivation.Sent > 0 {
+			c.Add(path+".derivation.salt", "must be a secret: there is no part to send it in")
 		}
 	}
 	if len(c.pb.GetEnvelope().GetBlobs()) > 0 {
-		c.add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have names of their own")
+		c.Add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have names of their own")
 	}
-	e.compact = c.joseEnvelope()
-	e.randomBits = safety.RandomBits(c.Profile)
-	e.counted = counted(e.keys, e.randomBits)
+	e.Compact = c.joseEnvelope()
+	e.RandomBits = safety.RandomBits(c.Profile)
+	e.Counted = message.Counted(e.Keys, e.RandomBits)
 	return e
 }
 
@@ -48,37 +52,37 @@ func (c *profile) joseEnvelope() (compact bool) {
 	if c.JWE.Lenient {
 		chars += "+/="
 	}
-	holes := make([]template.Hole, joseHoles)
+	holes := make([]template.Hole, kind.JoseHoles)
 	for i, name := range []string{"jwe", "protected", "encrypted_key", "iv", "ciphertext", "tag"} {
 		holes[i] = template.Hole{Name: name, Chars: template.Chars(chars)}
 	}
-	holes[holeCompact].Chars = template.Chars(chars + ".")
+	holes[kind.HoleCompact].Chars = template.Chars(chars + ".")
 	e, wrong := c.templates(holes)
 	c.found(wrong)
-	if e.body == nil {
+	if e.Body == nil {
 		c.surroundings(e)
 		return true
 	}
 	held := heldBy(e)
-	whole := []int{holeCompact}
-	parts := []int{holeProtected, holeEncryptedKey, holeJOSEIV, holeJOSECiphertext, holeJOSETag}
+	whole := []int{kind.HoleCompact}
+	parts := []int{kind.HoleProtected, kind.HoleEncryptedKey, kind.HoleJOSEIV, kind.HoleJOSECiphertext, kind.HoleJOSETag}
 	keyless := c.JWE.Alg == "dir" || c.JWE.Alg == "ECDH-ES"
 	bare := slices.Delete(slices.Clone(parts), 1, 2)
-	inHeaders := slices.ContainsFunc(e.headers, func(h headerTemplate) bool { return h.filled })
+	inHeaders := slices.ContainsFunc(e.Headers, func(h envelope.HeaderTemplate) bool { return h.Filled })
 	switch {
 	case !slices.Equal(held, whole) && !slices.Equal(held, parts) && (!keyless || !slices.Equal(held, bare)):
-		c.add(c.path+".envelope", "must hold ${jwe} once, or each of ${protected}, ${encrypted_key}, ${iv}, ${ciphertext} and ${tag} once")
+		c.Add(c.path+".envelope", "must hold ${jwe} once, or each of ${protected}, ${encrypted_key}, ${iv}, ${ciphertext} and ${tag} once")
 	case inHeaders && !c.Single():
-		c.add(c.path+".envelope.headers", "must not hold parts of a JWE, since there may be several values")
+		c.Add(c.path+".envelope.headers", "must not hold parts of a JWE, since there may be several values")
 	}
 	c.surroundings(e)
-	return slices.Contains(held, holeCompact)
+	return slices.Contains(held, kind.HoleCompact)
 }
 
 // joseHeader checks the members of a JOSE header.
 func (c *profile) joseHeader(field string, header map[string]string, shared bool) {
 	if len(header) > maxHeaders {
-		c.add(field, "must hold at most 8 members")
+		c.Add(field, "must hold at most 8 members")
 	}
 	names := regexp.MustCompile(`^[A-Za-z0-9_#-]{1,32}$`)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -86,13 +90,13 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 		rest := strings.NewReplacer(describe.PublicKeyPlaceholder, "", describe.CertificatePlaceholder, "").Replace(header[name])
 		switch {
 		case !names.MatchString(name):
-			c.add(field, "must have names of 1-32 of A-Z, a-z, 0-9, _, # and -")
+			c.Add(field, "must have names of 1-32 of A-Z, a-z, 0-9, _, # and -")
 		case len(header[name]) > maxHeaderBytes:
-			c.add(member, "must have at most 256 bytes")
+			c.Add(member, "must have at most 256 bytes")
 		case strings.Contains(rest, "${"):
-			c.add(member, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
+			c.Add(member, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
 		case shared && rest != header[name]:
-			c.add(member, "must not hold the fingerprint of a key that both sides share")
+			c.Add(member, "must not hold the fingerprint of a key that both sides share")
 		}
 	}
 }
@@ -100,7 +104,7 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 // jws checks the options of a JSON Web Signature.
 func (c *profile) jws(path string, j jose.JWS) jose.JWS {
 	if wrong := j.Check(); wrong != "" {
-		c.add(path, wrong)
+		c.Add(path, wrong)
 		return jose.JWS{Alg: "RS256"} // any, so that the rest can be looked at
 	}
 	c.joseHeader(path+".header", j.Header, j.KeyBytes() > 0)
@@ -108,21 +112,21 @@ func (c *profile) jws(path string, j jose.JWS) jose.JWS {
 }
 
 // nestedJWS checks and compiles a signature inside; nil: there is none.
-func (c *profile) nestedJWS(path string) *nested {
+func (c *profile) nestedJWS(path string) *signing.Nested {
 	if c.Nested == nil {
 		return nil
 	}
 	if c.Nested.Unencoded {
-		c.add(path+".jws.unencoded_payload", "must be unset for a signature around its payload")
+		c.Add(path+".jws.unencoded_payload", "must be unset for a signature around its payload")
 	}
-	return &nested{jws: c.jws(path+".jws", *c.Nested), keys: c.sources("nested_jws.keys", false)}
+	return &signing.Nested{Jws: c.jws(path+".jws", *c.Nested), Keys: c.sources("nested_jws.keys", false)}
 }
 
 // pgp checks and compiles an OpenPGP message.
-func (c *profile) pgp() *openPGP {
-	g := &openPGP{message: pgp.Message{Binary: c.PGP.Binary}, keys: c.sources("pgp.keys", false), passphrase: c.source("pgp.passphrase")}
+func (c *profile) pgp() *kind.OpenPGP {
+	g := &kind.OpenPGP{Message: pgp.Message{Binary: c.PGP.Binary}, Keys: c.sources("pgp.keys", false), Passphrase: c.source("pgp.passphrase")}
 	if c.PGP.Signs {
-		g.signers = c.sources("pgp.signing_keys", false)
+		g.Signers = c.sources("pgp.signing_keys", false)
 	}
 	return g
 }

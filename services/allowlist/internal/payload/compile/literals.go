@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"fmt"
@@ -27,8 +27,8 @@ func PublicLiterals(profile *allowlistv1.Profile) []string {
 
 // literals refuses literals that may be secrets, unless they are acknowledged. It looks at
 // all strings, wherever they stand.
-func (f *violations) literals(pb *allowlistv1.Encryption) {
-	if f.stored || f.trusted {
+func (f *Violations) literals(pb *allowlistv1.Encryption) {
+	if f.Stored || f.Trusted {
 		return
 	}
 	public := make(map[string]bool)
@@ -37,29 +37,29 @@ func (f *violations) literals(pb *allowlistv1.Encryption) {
 	for _, found := range literal.Message(root, pb) {
 		if !found.Kind.Public() || !public[found.Field] {
 			f.directKey = true
-			f.list = append(f.list, fault.Violation{Field: found.Field, Description: found.Kind.Description()})
+			f.All = append(f.All, fault.Violation{Field: found.Field, Description: found.Kind.Description()})
 		}
 	}
 }
 
 // acknowledgedLiterals adds the fields that a profile acknowledges, and checks that each is
 // one that needs it.
-func (f *violations) acknowledgedLiterals(path string, profile *allowlistv1.Profile, public map[string]bool) {
+func (f *Violations) acknowledgedLiterals(path string, profile *allowlistv1.Profile, public map[string]bool) {
 	for i, ack := range profile.GetAllowLegacy() {
 		field := fmt.Sprintf("%s.allow_legacy[%d].fields", path, i)
 		switch {
 		case ack.GetFlag() != publicLiteral && len(ack.GetFields()) > 0:
-			f.add(field, "must be empty unless the flag is PUBLIC_LITERAL")
+			f.Add(field, "must be empty unless the flag is PUBLIC_LITERAL")
 			continue
 		case ack.GetFlag() == publicLiteral && len(ack.GetFields()) == 0:
-			f.add(field, "must name the literals that are public")
+			f.Add(field, "must name the literals that are public")
 		case ack.GetFlag() == publicLiteral && ack.GetDecryptOnly():
-			f.add(fmt.Sprintf("%s.allow_legacy[%d].decrypt_only", path, i), "must be false for PUBLIC_LITERAL")
+			f.Add(fmt.Sprintf("%s.allow_legacy[%d].decrypt_only", path, i), "must be false for PUBLIC_LITERAL")
 		}
 		needed := PublicLiterals(profile)
 		for j, named := range ack.GetFields() {
 			if !slices.Contains(needed, named) {
-				f.add(fmt.Sprintf("%s[%d]", field, j), "must be the field of a literal that needs to be acknowledged")
+				f.Add(fmt.Sprintf("%s[%d]", field, j), "must be the field of a literal that needs to be acknowledged")
 			}
 			public[path+"."+named] = true
 		}

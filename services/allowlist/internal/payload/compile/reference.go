@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -12,29 +12,29 @@ import (
 const root = describe.Root
 
 // references checks all references.
-func (f *violations) references(pb *allowlistv1.Encryption) {
+func (f *Violations) references(pb *allowlistv1.Encryption) {
 	describe.EachReference(pb, func(path string, ref *allowlistv1.SecretRef) {
 		field := path + ".name"
 		if ref.GetName() == "" {
-			f.add(field, "is required")
+			f.Add(field, "is required")
 			return
 		}
 		workspace, _, ok := resource.Cut(ref.GetName(), "secrets")
 		switch {
 		case !ok:
 			f.addDirectKey(field)
-		case !f.stored && workspace != f.workspace:
-			f.add(field, "must be a secret of the endpoint's own workspace")
+		case !f.Stored && workspace != f.Workspace:
+			f.Add(field, "must be a secret of the endpoint's own workspace")
 		}
 	})
 }
 
 // known refuses what this version does not know. A field that is ignored could
 // be the one that was to protect the message.
-func (f *violations) known(pb *allowlistv1.Encryption) {
+func (f *Violations) known(pb *allowlistv1.Encryption) {
 	describe.Walk(root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
 		if len(m.GetUnknown()) > 0 {
-			f.add(path, "must hold known fields only")
+			f.Add(path, "must hold known fields only")
 		}
 		fields := m.Descriptor().Fields()
 		for i := range fields.Len() {
@@ -43,7 +43,7 @@ func (f *violations) known(pb *allowlistv1.Encryption) {
 				continue
 			}
 			if field.Enum().Values().ByNumber(m.Get(field).Enum()) == nil {
-				f.add(path+"."+string(field.Name()), "must be a known value")
+				f.Add(path+"."+string(field.Name()), "must be a known value")
 			}
 		}
 	})

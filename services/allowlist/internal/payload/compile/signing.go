@@ -1,4 +1,4 @@
-package payload
+package compile
 
 import (
 	"crypto"
@@ -7,6 +7,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -17,26 +18,26 @@ const (
 )
 
 // signing checks and compiles the signing of a profile.
-func (c *profile) signing(path string) *signer {
+func (c *profile) signing(path string) *signing.Signer {
 	d, pb := c.Signing, c.pb.GetSigning()
-	s := &signer{keys: c.sources("signing.keys", false), list: d.List != nil, shared: d.Shared}
-	s.config = signature.Config{
+	s := &signing.Signer{Keys: c.sources("signing.keys", false), List: d.List != nil, Shared: d.Shared}
+	s.Config = signature.Config{
 		Scheme: c.scheme(path), Input: d.Input, Headers: d.Headers, Encoding: d.Encoding, Tolerance: defaultTolerance, List: d.List,
 	}
 	if tolerance := pb.GetTolerance(); tolerance != nil {
-		s.config.Tolerance = tolerance.AsDuration()
-		if !tolerance.IsValid() || s.config.Tolerance <= 0 || s.config.Tolerance > maxTolerance && !c.trusted {
-			c.add(path+".tolerance", "must be more than 0 and at most 24 hours")
+		s.Config.Tolerance = tolerance.AsDuration()
+		if !tolerance.IsValid() || s.Config.Tolerance <= 0 || s.Config.Tolerance > maxTolerance && !c.Trusted {
+			c.Add(path+".tolerance", "must be more than 0 and at most 24 hours")
 		}
 	}
 	if d.Encoding == template.Base64MIME {
-		c.add(path+".encoding", noLines)
+		c.Add(path+".encoding", noLines)
 	}
 	c.headerNames(path+".headers", d.Headers)
 	var wrong []signature.Violation
-	s.compiled, wrong = signature.New(s.config)
+	s.Compiled, wrong = signature.New(s.Config)
 	for _, v := range wrong {
-		c.add(headerPath(path+"."+v.Field, v.Header), v.Text)
+		c.Add(headerPath(path+"."+v.Field, v.Header), v.Text)
 	}
 	return s
 }
@@ -48,27 +49,27 @@ func (c *profile) scheme(path string) signature.Scheme {
 	switch scheme := c.pb.GetSigning().GetScheme().(type) {
 	case *allowlistv1.Signing_Mac:
 		if scheme.Mac.GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
-			c.add(path+".mac.algorithm", mustBeKnown)
+			c.Add(path+".mac.algorithm", mustBeKnown)
 		}
 	case *allowlistv1.Signing_SecretDigest:
 		if describe.Hash(scheme.SecretDigest.GetHash(), 0) == 0 {
-			c.add(path+".secret_digest.hash", isRequired)
+			c.Add(path+".secret_digest.hash", isRequired)
 		}
 	case *allowlistv1.Signing_Asymmetric:
 		if d.Scheme == nil {
-			c.add(path+".asymmetric.algorithm", mustBeKnown)
+			c.Add(path+".asymmetric.algorithm", mustBeKnown)
 		}
 	case *allowlistv1.Signing_Jws:
 		jws := c.jws(path+".jws", *d.JWS)
 		if d.List != nil && describe.HoldsFingerprint(jws.Header) {
-			c.add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several")
+			c.Add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several")
 		}
 		if c.pb.GetSigning().GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
-			c.add(path+".encoding", "must be unset for a JWS")
+			c.Add(path+".encoding", "must be unset for a JWS")
 		}
 		return signature.JWS{JWS: jws}
 	default:
-		c.add(path, "must have a scheme")
+		c.Add(path, "must have a scheme")
 	}
 	if d.Scheme == nil {
 		return signature.NewHMAC(crypto.SHA256)

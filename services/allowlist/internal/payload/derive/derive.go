@@ -1,4 +1,4 @@
-package payload
+package derive
 
 import (
 	"crypto/hmac"
@@ -10,9 +10,10 @@ import (
 
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// A deriver derives keys with one derivation.
+// A Deriver derives keys with one derivation.
 //
 // # Cached keys
 //
@@ -25,21 +26,21 @@ import (
 // as the client keeps secrets. It is found by a keyed
 // hash of the secret, so that the secret is not kept, and not by an unkeyed one, which
 // would let who reads the memory try passphrases without the slow derivation.
-type deriver struct {
+type Deriver struct {
 	keys.Derivation
 	work int // for as many bytes as the hash has
-	// sent is the length of a salt that is generated and sent, salt the secret that has one.
-	sent int
-	salt *source
+	// Sent is the length of a salt that is generated and sent, salt the secret that has one.
+	Sent int
+	Salt *message.Source
 
 	// hashKey is the key of the keyed hash that finds derived keys.
 	hashKey func() ([sha256.Size]byte, error)
 	derived keys.Cache[[]byte]
 }
 
-// newDeriver returns the deriver of a derivation that has been checked.
-func newDeriver(d keys.Derivation) *deriver {
-	made := &deriver{Derivation: d, hashKey: sync.OnceValues(newHashKey)}
+// New returns the deriver of a derivation that has been checked.
+func New(d keys.Derivation) *Deriver {
+	made := &Deriver{Derivation: d, hashKey: sync.OnceValues(newHashKey)}
 	// The room of a copy is exact, so that all of it is erased.
 	made.derived.Copy = func(key []byte) []byte { return append(make([]byte, 0, len(key)), key...) }
 	made.derived.Erase = func(key []byte) { clear(key) }
@@ -60,22 +61,22 @@ func newHashKey() (key [sha256.Size]byte, err error) {
 	return key, nil
 }
 
-// derive returns n bytes for a secret. The message owns them.
-func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error) {
-	if d.salt != nil {
-		stored, err := m.optional(d.salt)
+// Key returns n bytes for a secret. The message owns them.
+func (d *Deriver) Key(m *message.Message, secret, salt []byte, n int) ([]byte, error) {
+	if d.Salt != nil {
+		stored, err := m.Optional(d.Salt)
 		if err != nil {
 			return nil, err
 		}
 		salt = stored
 	}
-	slow, work := d.sent == 0 && d.work > 1, d.work*d.rounds(n)
+	slow, work := d.Sent == 0 && d.work > 1, d.work*d.rounds(n)
 	if !slow {
-		if m.left > 0 {
-			m.left--
+		if m.Left > 0 {
+			m.Left--
 		}
 		// What hashes once costs nothing that counts.
-		if err := m.spendInPieces(max(0, work-1), d.piece(), m.left*work); err != nil {
+		if err := m.SpendInPieces(max(0, work-1), d.piece(), m.Left*work); err != nil {
 			return nil, err
 		}
 		return d.make(m, secret, salt, n)
@@ -85,25 +86,25 @@ func (d *deriver) derive(m *message, secret, salt []byte, n int) ([]byte, error)
 		return nil, err
 	}
 	if key, ok := d.derived.Find(&of); ok {
-		return m.own(key), nil
+		return m.Own(key), nil
 	}
-	if err := m.spendInPieces(work, d.piece(), 0); err != nil {
+	if err := m.SpendInPieces(work, d.piece(), 0); err != nil {
 		return nil, err
 	}
 	if key, ok := d.derived.Find(&of); ok {
-		m.end()
-		return m.own(key), nil // another message made it while this one waited
+		m.End()
+		return m.Own(key), nil // another message made it while this one waited
 	}
 	key, err := d.make(m, secret, salt, n)
 	if err == nil {
-		d.derived.Keep(&of, key, m.keepUnused())
+		d.derived.Keep(&of, key, m.CacheFor())
 	}
 	return key, err
 }
 
 // rounds returns how often n bytes take the work. The longer hashes take about twice as
 // long.
-func (d *deriver) rounds(n int) int {
+func (d *Deriver) rounds(n int) int {
 	if d.Function != keys.PBKDF2 && d.Function != keys.EVPBytesToKey {
 		return 1
 	}
@@ -112,7 +113,7 @@ func (d *deriver) rounds(n int) int {
 }
 
 // round returns how much work one iteration is.
-func (d *deriver) round() int {
+func (d *Deriver) round() int {
 	if d.Hash.Size() > sha256.Size {
 		return 2
 	}
@@ -120,7 +121,7 @@ func (d *deriver) round() int {
 }
 
 // piece returns how much work is done without a pause.
-func (d *deriver) piece() int {
+func (d *Deriver) piece() int {
 	if d.Function == keys.Scrypt {
 		return d.work // it cannot be interrupted
 	}
@@ -128,21 +129,21 @@ func (d *deriver) piece() int {
 }
 
 // make derives a key in its turn, which ends then: what follows is light.
-func (d *deriver) make(m *message, secret, salt []byte, n int) ([]byte, error) {
-	defer m.end()
+func (d *Deriver) make(m *message.Message, secret, salt []byte, n int) ([]byte, error) {
+	defer m.End()
 	var key []byte
 	var err error
 	memory.Do(func() {
-		key, err = d.DeriveInPieces(secret, salt, n, func() error { return m.pause(d.piece()) })
+		key, err = d.DeriveInPieces(secret, salt, n, func() error { return m.Pause(d.piece()) })
 	})
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
-	return m.own(key), nil
+	return m.Own(key), nil
 }
 
 // hash returns the keyed hash of a secret with its salt, and of how much is derived.
-func (d *deriver) hash(secret, salt []byte, n int) (of [sha256.Size]byte, err error) {
+func (d *Deriver) hash(secret, salt []byte, n int) (of [sha256.Size]byte, err error) {
 	key, err := d.hashKey()
 	if err != nil {
 		return of, err

@@ -1,4 +1,4 @@
-package payload
+package derive
 
 import (
 	"bytes"
@@ -9,14 +9,15 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-func slowDeriver(iterations int) *deriver {
-	return newDeriver(keys.Derivation{Function: keys.PBKDF2, Hash: crypto.SHA256, Iterations: iterations})
+func slowDeriver(iterations int) *Deriver {
+	return New(keys.Derivation{Function: keys.PBKDF2, Hash: crypto.SHA256, Iterations: iterations})
 }
 
 // isCached reports whether a derived key is cached.
-func isCached(t *testing.T, d *deriver, secret, salt string, n int) bool {
+func isCached(t *testing.T, d *Deriver, secret, salt string, n int) bool {
 	t.Helper()
 	of, err := d.hash([]byte(secret), []byte(salt), n)
 	if err != nil {
@@ -30,12 +31,12 @@ func TestDerivedKeysAreCachedBySecretAndSalt(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(1000)
 	derive := func(secret, salt string, n int) []byte {
-		m := new(message)
-		key, err := d.derive(m, []byte(secret), []byte(salt), n)
+		m := new(message.Message)
+		key, err := d.Key(m, []byte(secret), []byte(salt), n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return append(key, byte(m.work/1000))
+		return append(key, byte(m.Work/1000))
 	}
 	first := derive("secret", "salt", 32)
 	tests := []struct {
@@ -64,11 +65,11 @@ func TestDerivedKeysAreCachedBySecretAndSalt(t *testing.T) {
 func TestKeysOfSentSaltsAreNotCached(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(1000)
-	d.sent = 8
+	d.Sent = 8
 	for range 2 {
-		m := new(message)
-		if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil || m.work == 0 {
-			t.Errorf("derive with a salt that is sent = %v with %d work", err, m.work)
+		m := new(message.Message)
+		if _, err := d.Key(m, []byte("secret"), []byte("salt"), 32); err != nil || m.Work == 0 {
+			t.Errorf("derive with a salt that is sent = %v with %d work", err, m.Work)
 		}
 	}
 	if isCached(t, d, "secret", "salt", 32) {
@@ -78,10 +79,10 @@ func TestKeysOfSentSaltsAreNotCached(t *testing.T) {
 
 func TestTheWorkOfAMessageIsBounded(t *testing.T) {
 	t.Parallel()
-	d := slowDeriver(workLimit/4 + 2)
-	d.sent = 8
-	m := &message{work: workLimit - d.work + 2}
-	if _, err := d.derive(m, nil, nil, 16); !errors.Is(err, errTooMuchWork) {
+	d := slowDeriver(message.WorkLimit/4 + 2)
+	d.Sent = 8
+	m := &message.Message{Work: message.WorkLimit - d.work + 2}
+	if _, err := d.Key(m, nil, nil, 16); !errors.Is(err, message.ErrTooMuchWork) {
 		t.Errorf("derive over the limit: %v", err)
 	}
 }
@@ -94,7 +95,7 @@ func TestDerivingFromManyGoroutines(t *testing.T) {
 		all.Go(func() {
 			for j := range 200 {
 				secret := fmt.Append(nil, (i*j)%11)
-				got, err := d.derive(new(message), secret, nil, 32)
+				got, err := d.Key(new(message.Message), secret, nil, 32)
 				want, _ := d.Derive(secret, nil, 32)
 				if err != nil || !bytes.Equal(got, want) {
 					t.Errorf("derive(%s) = %x, %v, want %x", secret, got, err, want)
@@ -112,10 +113,10 @@ func TestWorkGrowsWithWhatIsDerived(t *testing.T) {
 		n    int
 		want int
 	}{{crypto.SHA1, 20, 1}, {crypto.SHA1, 48, 3}, {crypto.SHA256, 32, 1}, {crypto.SHA256, 33, 2}, {crypto.SHA512, 64, 2}} {
-		m := new(message)
-		d := newDeriver(keys.Derivation{Function: keys.PBKDF2, Hash: tt.hash, Iterations: 1000})
-		if _, err := d.derive(m, []byte("secret"), []byte("salt"), tt.n); err != nil || m.work != 1000*tt.want {
-			t.Errorf("%v for %d bytes: %d work, %v, want %d", tt.hash, tt.n, m.work, err, 1000*tt.want)
+		m := new(message.Message)
+		d := New(keys.Derivation{Function: keys.PBKDF2, Hash: tt.hash, Iterations: 1000})
+		if _, err := d.Key(m, []byte("secret"), []byte("salt"), tt.n); err != nil || m.Work != 1000*tt.want {
+			t.Errorf("%v for %d bytes: %d work, %v, want %d", tt.hash, tt.n, m.Work, err, 1000*tt.want)
 		}
 	}
 }
@@ -123,11 +124,11 @@ func TestWorkGrowsWithWhatIsDerived(t *testing.T) {
 // The contract says how many values of one message may take what.
 func TestAMessageMayMakeTheWorkThatTheContractSays(t *testing.T) {
 	t.Parallel()
-	if workLimit != 10_000_000 || workLimit/publicKeyWork != 10_000 || workLimit/privateKeyWork != 1_000 || workLimit/pgpWork != 100 {
-		t.Errorf("a message may make %d iterations, %d public keys, %d private ones, %d OpenPGP", workLimit, workLimit/publicKeyWork, workLimit/privateKeyWork, workLimit/pgpWork)
+	if message.WorkLimit != 10_000_000 || message.WorkLimit/message.PublicKeyWork != 10_000 || message.WorkLimit/message.PrivateKeyWork != 1_000 || message.WorkLimit/message.PgpWork != 100 {
+		t.Errorf("a message may make %d iterations, %d public keys, %d private ones, %d OpenPGP", message.WorkLimit, message.WorkLimit/message.PublicKeyWork, message.WorkLimit/message.PrivateKeyWork, message.WorkLimit/message.PgpWork)
 	}
-	m := new(message)
-	if err := m.spend(workLimit); err != nil || !errors.Is(m.spend(1), errTooMuchWork) {
+	m := new(message.Message)
+	if err := m.Spend(message.WorkLimit); err != nil || !errors.Is(m.Spend(1), message.ErrTooMuchWork) {
 		t.Errorf("spend of all: %v, and one more is not too much", err)
 	}
 }

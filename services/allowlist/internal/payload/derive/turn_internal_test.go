@@ -1,4 +1,4 @@
-package payload
+package derive
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // recorded is a turn that notes what it is asked for and when it ends.
@@ -31,21 +32,21 @@ func TestWhatIsLightDoesNotWaitForATurn(t *testing.T) {
 		want  recorded
 	}{
 		{"nothing", []int{0, 0}, nil},
-		{"two private keys", []int{privateKeyWork, privateKeyWork}, nil},
-		{"many public keys", []int{publicKeyWork, publicKeyWork, publicKeyWork, publicKeyWork, publicKeyWork}, nil},
-		{"one OpenPGP message", []int{pgpWork}, recorded{"begin 100000 then 0", "end"}},
+		{"two private keys", []int{message.PrivateKeyWork, message.PrivateKeyWork}, nil},
+		{"many public keys", []int{message.PublicKeyWork, message.PublicKeyWork, message.PublicKeyWork, message.PublicKeyWork, message.PublicKeyWork}, nil},
+		{"one OpenPGP message", []int{message.PgpWork}, recorded{"begin 100000 then 0", "end"}},
 		{"a slow derivation", []int{600_000}, recorded{"begin 600000 then 0", "end"}},
 		{"light work in many values", []int{12_000, 8_000, 6_000, 0, 4_000}, recorded{"begin 6000 then 0", "begin 4000 then 0", "end"}},
-		{"too much", []int{600_000, workLimit}, recorded{"begin 600000 then 0", "end"}},
+		{"too much", []int{600_000, message.WorkLimit}, recorded{"begin 600000 then 0", "end"}},
 	} {
 		var log recorded
-		m := &message{Input: Input{Turn: &log}}
+		m := &message.Message{Input: message.Input{Turn: &log}}
 		for _, work := range tt.works {
-			if err := m.spend(work); (err != nil) != (m.work > workLimit) {
+			if err := m.Spend(work); (err != nil) != (m.Work > message.WorkLimit) {
 				t.Errorf("%s: spend(%d) = %v", tt.name, work, err)
 			}
 		}
-		m.end()
+		m.End()
 		if diff := cmp.Diff(tt.want, log); diff != "" {
 			t.Errorf("%s: turns (-want +got):\n%s", tt.name, diff)
 		}
@@ -58,10 +59,10 @@ func TestSlowWorkIsAnnouncedAndDoneInPieces(t *testing.T) {
 	t.Parallel()
 	var log recorded
 	d := slowDeriver(2*keys.Piece + 1000)
-	d.sent = 8
-	m := &message{Input: Input{Turn: &log}, left: 2}
+	d.Sent = 8
+	m := &message.Message{Input: message.Input{Turn: &log}, Left: 2}
 	for range 2 {
-		if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil {
+		if _, err := d.Key(m, []byte("secret"), []byte("salt"), 32); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,8 +74,8 @@ func TestSlowWorkIsAnnouncedAndDoneInPieces(t *testing.T) {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
 	log = nil
-	m = &message{Input: Input{Turn: &log}, left: 1000, work: workLimit - 300_000}
-	if _, err := d.derive(m, []byte("secret"), []byte("salt"), 32); err != nil || log[0] != "begin 50000 then 250000" {
+	m = &message.Message{Input: message.Input{Turn: &log}, Left: 1000, Work: message.WorkLimit - 300_000}
+	if _, err := d.Key(m, []byte("secret"), []byte("salt"), 32); err != nil || log[0] != "begin 50000 then 250000" {
 		t.Errorf("derive with a thousand values to come: %v, turns %q", err, log)
 	}
 }
@@ -97,7 +98,7 @@ func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 	t.Parallel()
 	for _, pieces := range []gone{0, 1, 2} {
 		d := slowDeriver(3 * keys.Piece)
-		if key, err := d.derive(&message{Input: Input{Turn: &pieces}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
+		if key, err := d.Key(&message.Message{Input: message.Input{Turn: &pieces}}, []byte("secret"), nil, 32); !errors.Is(err, context.Canceled) || key != nil {
 			t.Errorf("derive = %x, %v", key, err)
 		}
 		if isCached(t, d, "secret", "", 32) || pieces != -1 {
@@ -125,7 +126,7 @@ func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := meanwhile(func() { d.derived.Keep(&of, []byte("what another derived meanwhile.."), time.Minute) })
-	got, err := d.derive(&message{Input: Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
+	got, err := d.Key(&message.Message{Input: message.Input{Turn: other}}, []byte("secret"), []byte("salt"), 32)
 	if err != nil || string(got) != "what another derived meanwhile.." {
 		t.Errorf("derive = %q, %v, want the key that another message derived", got, err)
 	}
@@ -135,8 +136,8 @@ func TestADerivedKeyIsForgottenWhenUnused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := slowDeriver(101_000)
-		in := &message{Input: Input{KeepUnused: time.Minute}}
-		if _, err := d.derive(in, []byte("secret"), []byte("salt"), 32); err != nil {
+		in := &message.Message{Input: message.Input{KeepUnused: time.Minute}}
+		if _, err := d.Key(in, []byte("secret"), []byte("salt"), 32); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Second)

@@ -1,4 +1,4 @@
-package payload
+package envelope
 
 import (
 	"bytes"
@@ -9,59 +9,59 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// maxBlobs is how many blobs there may be.
-const maxBlobs = 8
+// MaxBlobs is how many blobs there may be.
+const MaxBlobs = 8
 
-// slots is how many kinds of parts there are, and one for the literals.
-const slots = int(describe.SlotPublicKey) + 1
+// Slots is how many kinds of parts there are, and one for the literals.
+const Slots = int(describe.SlotPublicKey) + 1
 
-// parts are the pieces of one encrypted value, by slot.
-type parts [slots][]byte
+// Parts are the pieces of one encrypted value, by slot.
+type Parts [Slots][]byte
 
-// sizes are the lengths of parts, by slot; [describe.Unknown] where it differs by message.
-type sizes [slots]int
+// Sizes are the lengths of parts, by slot; [describe.Unknown] where it differs by message.
+type Sizes [Slots]int
 
-// A piece is a part of a blob, or a literal.
-type piece struct {
-	slot    describe.Slot
-	literal []byte
+// A Piece is a part of a blob, or a literal.
+type Piece struct {
+	Slot    describe.Slot
+	Literal []byte
 }
 
-// A blob is a list of pieces that are concatenated and then encoded.
-type blob struct {
-	name   string
-	pieces []piece
-	codec  template.Codec
-	// open is the piece whose length is what the others leave, or -1.
-	open int
+// A Blob is a list of pieces that are concatenated and then encoded.
+type Blob struct {
+	Name   string
+	Pieces []Piece
+	Codec  template.Codec
+	// Open is the piece whose length is what the others leave, or -1.
+	Open int
 }
 
-// blobs are those of one envelope. They say how parts are put together, and not what
+// Blobs are those of one envelope. They say how parts are put together, and not what
 // they are.
-type blobs struct {
-	list []blob
-	// sizes are the lengths that are known beforehand.
-	sizes sizes
-	// has tells which slots stand in a blob.
-	has [slots]bool
-	// cuts says that the length of the wrapped key has to be known to cut a blob or the
+type Blobs struct {
+	List []Blob
+	// Sizes are the lengths that are known beforehand.
+	Sizes Sizes
+	// Has tells which slots stand in a blob.
+	Has [Slots]bool
+	// Cuts says that the length of the wrapped key has to be known to cut a blob or the
 	// template.
-	cuts bool
+	Cuts bool
 }
 
 // size returns the length of a piece.
-func (p *piece) size(n *sizes) int {
-	if p.slot == describe.SlotLiteral {
-		return len(p.literal)
+func (p *Piece) size(n *Sizes) int {
+	if p.Slot == describe.SlotLiteral {
+		return len(p.Literal)
 	}
-	return n[p.slot]
+	return n[p.Slot]
 }
 
 // size returns the length of a blob before encoding, or [describe.Unknown].
-func (b *blob) size(n *sizes) int {
+func (b *Blob) size(n *Sizes) int {
 	total := 0
-	for i := range b.pieces {
-		size := b.pieces[i].size(n)
+	for i := range b.Pieces {
+		size := b.Pieces[i].size(n)
 		if size == describe.Unknown {
 			return describe.Unknown
 		}
@@ -71,16 +71,16 @@ func (b *blob) size(n *sizes) int {
 }
 
 // textLen returns the length of the blob's text as it is written, or [describe.Unknown].
-func (b *blob) textLen(n *sizes) int {
+func (b *Blob) textLen(n *Sizes) int {
 	if size := b.size(n); size != describe.Unknown {
-		return b.codec.EncodedLen(size)
+		return b.Codec.EncodedLen(size)
 	}
 	return describe.Unknown
 }
 
-// fixedLen returns the length of the blob's text as it is read, or [describe.Unknown].
-func (b *blob) fixedLen(n *sizes) int {
-	if !b.codec.FixedLen() {
+// FixedLen returns the length of the blob's text as it is read, or [describe.Unknown].
+func (b *Blob) FixedLen(n *Sizes) int {
+	if !b.Codec.FixedLen() {
 		return describe.Unknown
 	}
 	return b.textLen(n)
@@ -101,22 +101,22 @@ func (s *scratch) room(n int) []byte {
 // Wipe zeroes the scratch memory, which may hold plaintext.
 func (s *scratch) Wipe() { clear(s.memory[:cap(s.memory)]) }
 
-// A packer puts the parts of one value after another into blobs.
-type packer struct {
-	*blobs
+// A Packer puts the parts of one value after another into blobs.
+type Packer struct {
+	*Blobs
 	scratch
 	raw  []byte
-	ends [maxBlobs]int // where the blobs end in raw
+	ends [MaxBlobs]int // where the blobs end in raw
 }
 
-// begin makes room for parts of these lengths and returns the place of the ciphertext,
+// Begin makes room for parts of these lengths and returns the place of the ciphertext,
 // which has the length of a tag to spare behind it.
-func (p *packer) begin(n *sizes) (ciphertext []byte) {
+func (p *Packer) Begin(n *Sizes) (ciphertext []byte) {
 	total, at := 0, 0
-	for i := range p.list {
-		for j := range p.list[i].pieces {
-			piece := &p.list[i].pieces[j]
-			if piece.slot == describe.SlotCiphertext {
+	for i := range p.List {
+		for j := range p.List[i].Pieces {
+			piece := &p.List[i].Pieces[j]
+			if piece.Slot == describe.SlotCiphertext {
 				at = total
 			}
 			total += piece.size(n)
@@ -130,20 +130,20 @@ func (p *packer) begin(n *sizes) (ciphertext []byte) {
 // errPart means that a part is not there, or has another length than its place.
 var errPart = errors.New("a part does not fit its place")
 
-// finish puts all parts but the ciphertext into their places. Each fills its own: what
+// Finish puts all parts but the ciphertext into their places. Each fills its own: what
 // stood there before may be of another value.
-func (p *packer) finish(n *sizes, parts *parts) error {
+func (p *Packer) Finish(n *Sizes, parts *Parts) error {
 	at := 0
-	for i := range p.list {
-		for j := range p.list[i].pieces {
-			piece := &p.list[i].pieces[j]
-			switch piece.slot {
+	for i := range p.List {
+		for j := range p.List[i].Pieces {
+			piece := &p.List[i].Pieces[j]
+			switch piece.Slot {
 			case describe.SlotLiteral:
-				copy(p.raw[at:], piece.literal)
+				copy(p.raw[at:], piece.Literal)
 			case describe.SlotCiphertext:
 			default:
-				part := parts[piece.slot]
-				if len(part) != n[piece.slot] {
+				part := parts[piece.Slot]
+				if len(part) != n[piece.Slot] {
 					return errPart
 				}
 				copy(p.raw[at:], part)
@@ -154,8 +154,8 @@ func (p *packer) finish(n *sizes, parts *parts) error {
 	return nil
 }
 
-// bytes returns a blob before encoding.
-func (p *packer) bytes(blob int) []byte {
+// Bytes returns a blob before encoding.
+func (p *Packer) Bytes(blob int) []byte {
 	start := 0
 	if blob > 0 {
 		start = p.ends[blob-1]
@@ -163,18 +163,18 @@ func (p *packer) bytes(blob int) []byte {
 	return p.raw[start:p.ends[blob]]
 }
 
-// appendText appends the text of a blob.
-func (p *packer) appendText(dst []byte, blob int) []byte {
-	return p.list[blob].codec.AppendEncoded(dst, p.bytes(blob))
+// AppendText appends the text of a blob.
+func (p *Packer) AppendText(dst []byte, blob int) []byte {
+	return p.List[blob].Codec.AppendEncoded(dst, p.Bytes(blob))
 }
 
-// textLen returns the length of the texts of all blobs, with room for the escapes of line
+// TextLen returns the length of the texts of all blobs, with room for the escapes of line
 // ends in JSON.
-func (b *blobs) textLen(n *sizes) int {
+func (b *Blobs) TextLen(n *Sizes) int {
 	total := 0
-	for i := range b.list {
-		size := max(0, b.list[i].textLen(n))
-		if !b.list[i].codec.FixedLen() {
+	for i := range b.List {
+		size := max(0, b.List[i].textLen(n))
+		if !b.List[i].Codec.FixedLen() {
 			size += size / 32
 		}
 		total += size
@@ -182,50 +182,50 @@ func (b *blobs) textLen(n *sizes) int {
 	return total
 }
 
-// lengths fills in the lengths of the texts of the blobs as they are read, as far as they
+// Lengths fills in the lengths of the texts of the blobs as they are read, as far as they
 // are known.
-func (b *blobs) lengths(n *sizes, lengths []int) {
-	for i := range b.list {
-		lengths[i] = b.list[i].fixedLen(n)
+func (b *Blobs) Lengths(n *Sizes, lengths []int) {
+	for i := range b.List {
+		lengths[i] = b.List[i].FixedLen(n)
 	}
 }
 
-// An unpacker takes the texts of blobs apart.
-type unpacker struct {
-	*blobs
+// An Unpacker takes the texts of blobs apart.
+type Unpacker struct {
+	*Blobs
 	scratch
-	raw  [maxBlobs][]byte
-	free []byte // behind all that was decoded, with a tag
+	Raw  [MaxBlobs][]byte
+	Free []byte // behind all that was decoded, with a tag
 }
 
-// unpack decodes the texts of all blobs and puts the parts in them into p. N has the lengths
+// Unpack decodes the texts of all blobs and puts the parts in them into p. N has the lengths
 // that are known. Behind all there is room for a plaintext if wanted.
-func (u *unpacker) unpack(found [][]byte, n *sizes, p *parts, spare bool) bool {
+func (u *Unpacker) Unpack(found [][]byte, n *Sizes, p *Parts, spare bool) bool {
 	size := symmetric.MaxTag
 	for i, text := range found {
-		size += u.list[i].codec.MaxDecodedLen(len(text))
+		size += u.List[i].Codec.MaxDecodedLen(len(text))
 	}
 	if spare {
 		size *= 2
 	}
 	at := u.room(size)[:0]
 	for i, text := range found {
-		decoded, ok := u.list[i].codec.AppendDecoded(at, text)
-		if !ok || !u.list[i].cut(decoded, n, p) {
+		decoded, ok := u.List[i].Codec.AppendDecoded(at, text)
+		if !ok || !u.List[i].cut(decoded, n, p) {
 			return false
 		}
-		u.raw[i] = decoded
+		u.Raw[i] = decoded
 		at = decoded[len(decoded):]
 	}
 	if spare {
-		u.free = at[symmetric.MaxTag:symmetric.MaxTag]
+		u.Free = at[symmetric.MaxTag:symmetric.MaxTag]
 	}
 	return true
 }
 
-// sealed returns the ciphertext with the tag behind it. If the tag stood elsewhere this
+// Sealed returns the ciphertext with the tag behind it. If the tag stood elsewhere this
 // overwrites what stands there, so that all other parts are done with by then.
-func (u *unpacker) sealed(p *parts) []byte {
+func (u *Unpacker) Sealed(p *Parts) []byte {
 	ciphertext, tag := p[describe.SlotCiphertext], p[describe.SlotTag]
 	n := len(ciphertext)
 	if len(tag) == 0 || cap(ciphertext) > n && &ciphertext[:n+1][n] == &tag[0] {
@@ -236,35 +236,35 @@ func (u *unpacker) sealed(p *parts) []byte {
 }
 
 // cut cuts the bytes of a blob into its pieces.
-func (b *blob) cut(raw []byte, n *sizes, p *parts) bool {
+func (b *Blob) cut(raw []byte, n *Sizes, p *Parts) bool {
 	rest := len(raw)
-	for i := range b.pieces {
-		if i == b.open {
+	for i := range b.Pieces {
+		if i == b.Open {
 			continue
 		}
-		size := b.pieces[i].size(n)
+		size := b.Pieces[i].size(n)
 		if size == describe.Unknown {
 			return false
 		}
 		rest -= size
 	}
-	if rest < 0 || rest > 0 && b.open < 0 {
+	if rest < 0 || rest > 0 && b.Open < 0 {
 		return false
 	}
-	for i := range b.pieces {
+	for i := range b.Pieces {
 		size := rest
-		if i != b.open {
-			size = b.pieces[i].size(n)
+		if i != b.Open {
+			size = b.Pieces[i].size(n)
 		}
 		part := raw[:size]
 		raw = raw[size:]
-		if b.pieces[i].slot == describe.SlotLiteral {
-			if !bytes.Equal(part, b.pieces[i].literal) {
+		if b.Pieces[i].Slot == describe.SlotLiteral {
+			if !bytes.Equal(part, b.Pieces[i].Literal) {
 				return false
 			}
 			continue
 		}
-		p[b.pieces[i].slot] = part
+		p[b.Pieces[i].Slot] = part
 	}
 	return true
 }

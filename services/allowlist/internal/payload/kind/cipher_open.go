@@ -1,4 +1,4 @@
-package payload
+package kind
 
 import (
 	"bytes"
@@ -9,30 +9,32 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-func (s *symmetricCipher) opening(m *message) (opening, error) {
-	opener, err := s.supply.opener(m)
+func (s *Cipher) Opening(m *message.Message) (envelope.Opening, error) {
+	opener, err := s.Supply.opener(m)
 	if err != nil {
 		return nil, err
 	}
-	d := &decrypting{symmetricCipher: s, m: m, unpacker: unpacker{blobs: s.layout}, from: opener, before: m.owns()}
-	d.trial = s.suite.AEAD() && len(m.ring.candidates(s.supply.sources())) > 1
+	d := &decrypting{Cipher: s, m: m, Unpacker: envelope.Unpacker{Blobs: s.Layout}, from: opener, before: m.Owns()}
+	d.trial = s.Suite.AEAD() && len(m.Ring.Candidates(s.Supply.Sources())) > 1
 	if s.constant() {
 		// Keys that are not usable are told before the message is looked at.
-		return d, d.rekey(new(parts))
+		return d, d.rekey(new(envelope.Parts))
 	}
 	return d, nil
 }
 
 // constant reports whether the key takes nothing of the message.
-func (s *symmetricCipher) constant() bool {
-	if s.derivation != nil && s.derivation.sent > 0 {
+func (s *Cipher) constant() bool {
+	if s.Derivation != nil && s.Derivation.Sent > 0 {
 		return false
 	}
-	switch s.supply.(type) {
-	case *sharedKey, exchanged:
+	switch s.Supply.(type) {
+	case *SharedKey, Exchanged:
 		return true
 	}
 	return false
@@ -40,9 +42,9 @@ func (s *symmetricCipher) constant() bool {
 
 // decrypting decrypts the values of one message.
 type decrypting struct {
-	*symmetricCipher
-	unpacker
-	m     *message
+	*Cipher
+	envelope.Unpacker
+	m     *message.Message
 	from  supplyOpener
 	trial bool // several keys may be tried
 	// before is how many keys the message owned before it had those of the cipher.
@@ -51,42 +53,42 @@ type decrypting struct {
 	keyed []keyed
 	of    [3][]byte // the parts that the keys were made of
 	// What a value takes; kept here so that values do not allocate.
-	lengths [maxBlobs]int
-	sizes   sizes
-	parts   parts
+	lengths [envelope.MaxBlobs]int
+	sizes   envelope.Sizes
+	parts   envelope.Parts
 	iv      [maxIV]byte
 }
 
-func (d *decrypting) open(read reading) ([]byte, error) {
-	if !d.cuts {
+func (d *decrypting) Open(read envelope.Reading) ([]byte, error) {
+	if !d.Cuts {
 		return d.openWith(read, describe.Unknown)
 	}
 	// A wrapped key that has to be cut off is as long as one of our keys.
-	err := error(errEnvelope)
+	err := error(message.ErrEnvelope)
 	for _, size := range d.from.wrappedSizes() {
 		var value []byte
-		if value, err = d.openWith(read, size); Stage(err) == "" {
+		if value, err = d.openWith(read, size); message.Stage(err) == "" {
 			return value, err
 		}
 	}
 	return nil, err
 }
 
-func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
-	d.sizes = d.layout.sizes
+func (d *decrypting) openWith(read envelope.Reading, wrapped int) ([]byte, error) {
+	d.sizes = d.Layout.Sizes
 	if d.sizes[describe.SlotWrapped] == describe.Unknown {
 		d.sizes[describe.SlotWrapped] = wrapped
 	}
-	lengths := d.lengths[:len(d.list)]
-	d.blobs.lengths(&d.sizes, lengths)
+	lengths := d.lengths[:len(d.List)]
+	d.Blobs.Lengths(&d.sizes, lengths)
 	found, err := read(lengths)
 	if err != nil {
 		return nil, err
 	}
-	if !d.unpack(found, &d.sizes, &d.parts, d.trial) {
-		return nil, errDecode
+	if !d.Unpack(found, &d.sizes, &d.parts, d.trial) {
+		return nil, message.ErrDecode
 	}
-	d.m.tried = true
+	d.m.Tried = true
 	if err := d.rekey(&d.parts); err != nil {
 		return nil, err
 	}
@@ -94,12 +96,12 @@ func (d *decrypting) openWith(read reading, wrapped int) ([]byte, error) {
 }
 
 // rekey makes the keys that may open a value, unless they are those of the value before.
-func (d *decrypting) rekey(p *parts) error {
+func (d *decrypting) rekey(p *envelope.Parts) error {
 	of := [...][]byte{p[describe.SlotWrapped], p[describe.SlotEphemeral], p[describe.SlotSalt]}
 	if d.keyed != nil && slices.EqualFunc(of[:], d.of[:], bytes.Equal) {
 		return nil
 	}
-	d.m.release(d.before)
+	d.m.Release(d.before)
 	d.keyed = nil
 	secrets, err := d.from.secrets(d.m, p)
 	if err != nil {
@@ -112,10 +114,10 @@ func (d *decrypting) rekey(p *parts) error {
 	for _, secret := range secrets {
 		k, err := d.key(d.m, secret, p[describe.SlotSalt])
 		switch {
-		case errors.Is(err, errTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		case errors.Is(err, message.ErrTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 			fault.Is(err, fault.RateLimited):
 			return err // no other key would do better
-		case err != nil && secret.of.previous():
+		case err != nil && secret.of.Superseded():
 			continue
 		case err != nil:
 			return err
@@ -129,25 +131,25 @@ func (d *decrypting) rekey(p *parts) error {
 }
 
 // decrypt opens the parts of a value with the first key that does.
-func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
+func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) {
 	keys := d.keyed
-	if d.mac != nil {
+	if d.Mac != nil {
 		var err error
 		if keys, err = d.authentic(found, p); err != nil {
 			return nil, err
 		}
 	}
-	iv := d.iv[:d.suite.IV]
-	travels := d.has[describe.SlotIV]
+	iv := d.iv[:d.Suite.IV]
+	travels := d.Has[describe.SlotIV]
 	copy(iv, p[describe.SlotIV])
 	aad := d.associated(p)
-	sealed := d.sealed(p)
+	sealed := d.Sealed(p)
 
 	// One key opens in place. Of several, each may spoil its output, so that this lies
 	// behind what is opened.
 	dst := sealed[:0]
 	if d.trial {
-		dst = d.free
+		dst = d.Free
 	}
 	for i := range keys {
 		if !travels {
@@ -157,65 +159,65 @@ func (d *decrypting) decrypt(found [][]byte, p *parts) ([]byte, error) {
 		}
 		value, ok := keys[i].box.Open(dst, iv, sealed, aad)
 		switch {
-		case !ok && d.bare:
-			d.m.spoiled = true
+		case !ok && d.Bare:
+			d.m.Spoiled = true
 			return value, nil
 		case ok:
-			if of := keys[i].of; of.source != nil {
-				d.m.ring.use(of)
+			if of := keys[i].of; of.Source != nil {
+				d.m.Ring.Use(of)
 			}
 			d.note(d.m, &keys[i], iv)
 			return value, nil
 		}
 	}
-	return nil, errCipher
+	return nil, message.ErrCipher
 }
 
 // associated returns the associated data of what came in. What stands in a part may be
 // overwritten by the tag, and is copied.
-func (d *decrypting) associated(p *parts) []byte {
+func (d *decrypting) associated(p *envelope.Parts) []byte {
 	switch {
-	case d.has[describe.SlotAAD]:
+	case d.Has[describe.SlotAAD]:
 		return bytes.Clone(p[describe.SlotAAD])
-	case d.m.aadSuffix != nil:
-		return d.m.aadSuffix
+	case d.m.AadSuffix != nil:
+		return d.m.AadSuffix
 	default:
-		return d.aad
+		return d.Aad
 	}
 }
 
 // authentic checks the MAC, and returns the keys that may open what it authenticates.
-func (d *decrypting) authentic(found [][]byte, p *parts) ([]keyed, error) {
+func (d *decrypting) authentic(found [][]byte, p *envelope.Parts) ([]keyed, error) {
 	text := func(h hash.Hash, blob int) { h.Write(found[blob]) }
-	raw := func(blob int) []byte { return d.raw[blob] }
-	if d.macKey == nil {
+	raw := func(blob int) []byte { return d.Raw[blob] }
+	if d.MacKey == nil {
 		for i := range d.keyed {
-			if d.mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
+			if d.Mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
 				return d.keyed[i : i+1], nil
 			}
 		}
-		return nil, errMAC
+		return nil, message.ErrMAC
 	}
-	for _, v := range d.m.ring.candidates([]*source{d.macKey}) {
-		key, err := d.m.bytes(v)
+	for _, v := range d.m.Ring.Candidates([]*message.Source{d.MacKey}) {
+		key, err := d.m.Bytes(v)
 		if err == nil && len(key) == 0 {
-			err = v.unusable(keys.ErrSize)
+			err = v.Unusable(keys.ErrSize)
 		}
-		if err != nil && !v.previous() {
+		if err != nil && !v.Superseded() {
 			return nil, err
 		}
-		if err == nil && d.mac.Check(key, p[describe.SlotMAC], text, raw) {
-			d.m.ring.use(v)
+		if err == nil && d.Mac.Check(key, p[describe.SlotMAC], text, raw) {
+			d.m.Ring.Use(v)
 			return d.keyed, nil
 		}
 	}
-	return nil, errMAC
+	return nil, message.ErrMAC
 }
 
-func (d *decrypting) prepare(values int) {
+func (d *decrypting) Prepare(values int) {
 	if d.eachDerives() {
-		d.m.left = values
+		d.m.Left = values
 	}
 }
 
-func (d *decrypting) wipe() { d.unpacker.Wipe() }
+func (d *decrypting) Wipe() { d.Unpacker.Wipe() }

@@ -1,114 +1,118 @@
-package payload
+package kind
 
-import "github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+import (
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
 
-// coded is a kind whose result is one piece of bytes, the ciphertext.
-type coded struct {
-	*blobs
-	begin coding
+// Coded is a kind whose result is one piece of bytes, the ciphertext.
+type Coded struct {
+	*envelope.Blobs
+	Begin coding
 }
 
 // A coding begins a message of such a kind.
 type coding interface {
-	needs() (encrypt, decrypt []need)
-	encoder(m *message) (encoder, error)
-	decoder(m *message) (decoder, error)
+	needs() (encrypt, decrypt []message.Need)
+	encoder(m *message.Message) (encoder, error)
+	decoder(m *message.Message) (decoder, error)
 }
 
 // An encoder returns the ciphertext of a value, and fills in the other parts.
-type encoder func(value []byte, p *parts) ([]byte, error)
+type encoder func(value []byte, p *envelope.Parts) ([]byte, error)
 
 // A decoder returns the value of parts. What it returns may be theirs.
-type decoder func(p *parts) ([]byte, error)
+type decoder func(p *envelope.Parts) ([]byte, error)
 
-func (c *coded) needs() (encrypt, decrypt []need) { return c.begin.needs() }
+func (c *Coded) Needs() (encrypt, decrypt []message.Need) { return c.Begin.needs() }
 
-func (c *coded) sealing(m *message) (sealing, error) {
-	encode, err := c.begin.encoder(m)
+func (c *Coded) Sealing(m *message.Message) (envelope.Sealing, error) {
+	encode, err := c.Begin.encoder(m)
 	if err != nil {
 		return nil, err
 	}
-	return &encoding{coded: c, m: m, packer: packer{blobs: c.blobs}, encode: encode}, nil
+	return &encoding{Coded: c, m: m, Packer: envelope.Packer{Blobs: c.Blobs}, encode: encode}, nil
 }
 
 // encoding encodes the values of one message.
 type encoding struct {
-	*coded
-	packer
-	m      *message
+	*Coded
+	envelope.Packer
+	m      *message.Message
 	encode encoder
-	parts  parts
+	parts  envelope.Parts
 }
 
-func (*encoding) prepare(int) error { return nil }
+func (*encoding) Prepare(int) error { return nil }
 
-func (e *encoding) textLen(n int) int {
+func (e *encoding) TextLen(n int) int {
 	sizes := e.sizesFor(n)
-	return e.packer.textLen(&sizes)
+	return e.Packer.TextLen(&sizes)
 }
 
 // sizesFor returns the lengths of the parts with a ciphertext of n bytes.
-func (e *encoding) sizesFor(n int) sizes {
-	sizes := e.packer.sizes
+func (e *encoding) sizesFor(n int) envelope.Sizes {
+	sizes := e.Packer.Sizes
 	sizes[describe.SlotCiphertext] = n
 	return sizes
 }
 
-func (e *encoding) seal(value []byte) error {
+func (e *encoding) Seal(value []byte) error {
 	ciphertext, err := e.encode(value, &e.parts)
 	if err != nil {
 		return err
 	}
-	e.m.traced("encrypt", "encrypted", ciphertext)
+	e.m.Traced("encrypt", "encrypted", ciphertext)
 	sizes := e.sizesFor(len(ciphertext))
-	copy(e.packer.begin(&sizes)[:len(ciphertext)], ciphertext)
-	return e.finish(&sizes, &e.parts)
+	copy(e.Packer.Begin(&sizes)[:len(ciphertext)], ciphertext)
+	return e.Finish(&sizes, &e.parts)
 }
 
-func (c *coded) opening(m *message) (opening, error) {
-	decode, err := c.begin.decoder(m)
+func (c *Coded) Opening(m *message.Message) (envelope.Opening, error) {
+	decode, err := c.Begin.decoder(m)
 	if err != nil {
 		return nil, err
 	}
-	return &decodedValues{unpacker: unpacker{blobs: c.blobs}, decode: decode}, nil
+	return &decodedValues{Unpacker: envelope.Unpacker{Blobs: c.Blobs}, decode: decode}, nil
 }
 
 // decodedValues decodes the values of one message.
 type decodedValues struct {
-	unpacker
+	envelope.Unpacker
 	decode decoder
-	parts  parts
+	parts  envelope.Parts
 	value  []byte
 }
 
-func (d *decodedValues) open(read reading) ([]byte, error) {
+func (d *decodedValues) Open(read envelope.Reading) ([]byte, error) {
 	found, err := read(nil)
 	if err != nil {
 		return nil, err
 	}
-	if !d.unpack(found, &d.sizes, &d.parts, false) {
-		return nil, errDecode
+	if !d.Unpack(found, &d.Sizes, &d.parts, false) {
+		return nil, message.ErrDecode
 	}
 	d.value, err = d.decode(&d.parts)
 	return d.value, err
 }
 
-func (*decodedValues) prepare(int) {}
+func (*decodedValues) Prepare(int) {}
 
-func (d *decodedValues) wipe() {
+func (d *decodedValues) Wipe() {
 	clear(d.value)
-	d.unpacker.Wipe()
+	d.Unpacker.Wipe()
 }
 
-// plain writes the bytes themselves.
-type plain struct{}
+// Plain writes the bytes themselves.
+type Plain struct{}
 
-func (plain) needs() (encrypt, decrypt []need) { return nil, nil }
+func (Plain) needs() (encrypt, decrypt []message.Need) { return nil, nil }
 
-func (plain) encoder(*message) (encoder, error) {
-	return func(value []byte, _ *parts) ([]byte, error) { return value, nil }, nil
+func (Plain) encoder(*message.Message) (encoder, error) {
+	return func(value []byte, _ *envelope.Parts) ([]byte, error) { return value, nil }, nil
 }
 
-func (plain) decoder(*message) (decoder, error) {
-	return func(p *parts) ([]byte, error) { return p[describe.SlotCiphertext], nil }, nil
+func (Plain) decoder(*message.Message) (decoder, error) {
+	return func(p *envelope.Parts) ([]byte, error) { return p[describe.SlotCiphertext], nil }, nil
 }

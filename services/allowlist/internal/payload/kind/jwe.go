@@ -1,153 +1,157 @@
-package payload
+package kind
 
 import (
 	"errors"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/derive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
 )
 
 // The texts that a JWE is made of, in the order of its holes.
 const (
-	holeCompact = iota
-	holeProtected
-	holeEncryptedKey
-	holeJOSEIV
-	holeJOSECiphertext
-	holeJOSETag
-	joseHoles
+	HoleCompact = iota
+	HoleProtected
+	HoleEncryptedKey
+	HoleJOSEIV
+	HoleJOSECiphertext
+	HoleJOSETag
+	JoseHoles
 )
 
-// jwe is a JSON Web Encryption.
-type jwe struct {
-	options    jose.JWE
-	keys       []*source
-	derivation *deriver // of a shared key; nil: the secret is the key
-	compact    bool     // the envelope holds the compact serialization
-	// randomBits tell two values apart, and counted is the key that has a budget for them;
+// JWE is a JSON Web Encryption.
+type JWE struct {
+	Options    jose.JWE
+	Keys       []*message.Source
+	Derivation *derive.Deriver // of a shared key; nil: the secret is the key
+	Compact    bool            // the envelope holds the compact serialization
+	// RandomBits tell two values apart, and counted is the key that has a budget for them;
 	// nil: there is none.
-	randomBits int
-	counted    *source
+	RandomBits int
+	Counted    *message.Source
 }
 
-func (e *jwe) shared() bool { return e.options.KeyBytes() > 0 }
+func (e *JWE) Shared() bool { return e.Options.KeyBytes() > 0 }
 
-func (e *jwe) needs() (encrypt, decrypt []need) {
-	encrypt, decrypt = needFirst(e.keys), needAll(e.keys, true)
-	if e.derivation != nil && e.derivation.salt != nil {
-		salt := need{source: e.derivation.salt}
+func (e *JWE) Needs() (encrypt, decrypt []message.Need) {
+	encrypt, decrypt = message.NeedFirst(e.Keys), message.NeedAll(e.Keys, true)
+	if e.Derivation != nil && e.Derivation.Salt != nil {
+		salt := message.Need{Source: e.Derivation.Salt}
 		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
 	}
 	return encrypt, decrypt
 }
 
 // key returns one version of a key.
-func (e *jwe) key(m *message, v version, private bool) (any, keyform.Info, error) {
-	key, info, err := joseKey(m, v, e.shared(), private)
-	if err != nil || e.derivation == nil {
+func (e *JWE) key(m *message.Message, v message.Candidate, private bool) (any, keyform.Info, error) {
+	key, info, err := signing.JoseKey(m, v, e.Shared(), private)
+	if err != nil || e.Derivation == nil {
 		return key, info, err
 	}
 	secret, _ := key.([]byte)
-	derived, err := e.derivation.derive(m, secret, nil, e.options.KeyBytes())
+	derived, err := e.Derivation.Key(m, secret, nil, e.Options.KeyBytes())
 	if err == nil {
-		m.traced("derive", "key derived", derived)
+		m.Traced("derive", "key derived", derived)
 	}
 	return derived, info, err
 }
 
-func (e *jwe) sealing(m *message) (sealing, error) {
-	s := e.keys[0]
-	key, info, err := e.key(m, m.ring.first(s), false)
+func (e *JWE) Sealing(m *message.Message) (envelope.Sealing, error) {
+	s := e.Keys[0]
+	key, info, err := e.key(m, m.Ring.First(s), false)
 	if err != nil {
 		return nil, err
 	}
-	made := &joseSealing{jwe: e, m: m, sent: e.options, key: key}
-	made.sent.Header, err = fingerprinted(s, e.options.Header, info)
+	made := &joseSealing{JWE: e, m: m, sent: e.Options, key: key}
+	made.sent.Header, err = signing.Fingerprinted(s, e.Options.Header, info)
 	return made, err
 }
 
 // joseSealing encrypts the values of one message.
 type joseSealing struct {
-	*jwe
-	m     *message
+	*JWE
+	m     *message.Message
 	sent  jose.JWE // with the fingerprints of the key
 	key   any
 	text  []byte
 	parts jose.Parts
 }
 
-func (s *joseSealing) prepare(values int) error { return s.m.count(s.counted, s.randomBits, values) }
+func (s *joseSealing) Prepare(values int) error { return s.m.Count(s.Counted, s.RandomBits, values) }
 
-// textLen is a little generous: the header and the wrapped key differ by the key.
-func (s *joseSealing) textLen(n int) int { return n + n/3 + 1400 }
+// TextLen is a little generous: the header and the wrapped key differ by the key.
+func (s *joseSealing) TextLen(n int) int { return n + n/3 + 1400 }
 
-func (s *joseSealing) seal(value []byte) error {
-	if !s.shared() {
-		if err := s.m.spend(publicKeyWork); err != nil {
+func (s *joseSealing) Seal(value []byte) error {
+	if !s.Shared() {
+		if err := s.m.Spend(message.PublicKeyWork); err != nil {
 			return err
 		}
 	}
 	compact, err := s.sent.Encrypt(s.m.Now, s.m.Random, s.key, value)
 	if err != nil {
-		return s.jwe.keys[0].unusable(err)
+		return s.JWE.Keys[0].Unusable(err)
 	}
-	s.m.traced("encrypt", "JSON Web Encryption", compact)
+	s.m.Traced("encrypt", "JSON Web Encryption", compact)
 	s.text = compact
-	if !s.compact {
+	if !s.Compact {
 		s.parts, err = jose.Split(compact)
 	}
 	return err
 }
 
-func (s *joseSealing) appendText(dst []byte, hole int) []byte {
-	return append(dst, [joseHoles][]byte{
+func (s *joseSealing) AppendText(dst []byte, hole int) []byte {
+	return append(dst, [JoseHoles][]byte{
 		s.text, s.parts.Protected, s.parts.EncryptedKey, s.parts.IV, s.parts.Ciphertext, s.parts.Tag,
 	}[hole]...)
 }
 
-func (e *jwe) opening(m *message) (opening, error) {
-	keys, of, err := usable(m, e.keys, func(v version) (any, error) {
+func (e *JWE) Opening(m *message.Message) (envelope.Opening, error) {
+	keys, of, err := message.Usable(m, e.Keys, func(v message.Candidate) (any, error) {
 		key, _, err := e.key(m, v, true)
 		return key, err
 	})
-	return &joseOpening{jwe: e, m: m, keys: keys, of: of}, err
+	return &joseOpening{JWE: e, m: m, keys: keys, of: of}, err
 }
 
 // joseOpening decrypts the values of one message.
 type joseOpening struct {
-	*jwe
-	m     *message
+	*JWE
+	m     *message.Message
 	keys  []any
-	of    []version
+	of    []message.Candidate
 	value []byte
 }
 
-func (o *joseOpening) open(read reading) ([]byte, error) {
+func (o *joseOpening) Open(read envelope.Reading) ([]byte, error) {
 	found, err := read(nil)
 	if err != nil {
 		return nil, err
 	}
 	parts := jose.Parts{
-		Protected: found[holeProtected], EncryptedKey: found[holeEncryptedKey], IV: found[holeJOSEIV],
-		Ciphertext: found[holeJOSECiphertext], Tag: found[holeJOSETag],
+		Protected: found[HoleProtected], EncryptedKey: found[HoleEncryptedKey], IV: found[HoleJOSEIV],
+		Ciphertext: found[HoleJOSECiphertext], Tag: found[HoleJOSETag],
 	}
-	if o.compact {
-		if parts, err = jose.Split(found[holeCompact]); err != nil {
-			return nil, errDecode
+	if o.Compact {
+		if parts, err = jose.Split(found[HoleCompact]); err != nil {
+			return nil, message.ErrDecode
 		}
 	}
-	if !o.shared() {
-		if err := o.m.spend(privateKeyWork * len(o.keys)); err != nil {
+	if !o.Shared() {
+		if err := o.m.Spend(message.PrivateKeyWork * len(o.keys)); err != nil {
 			return nil, err
 		}
 	}
-	o.m.tried = true
-	value, which, err := o.options.Decrypt(o.keys, parts)
+	o.m.Tried = true
+	value, which, err := o.Options.Decrypt(o.keys, parts)
 	if err != nil {
 		return nil, o.refused(err)
 	}
 	o.value = value
-	o.m.ring.use(o.of[which])
+	o.m.Ring.Use(o.of[which])
 	return value, nil
 }
 
@@ -155,16 +159,16 @@ func (o *joseOpening) open(read reading) ([]byte, error) {
 func (o *joseOpening) refused(err error) error {
 	switch {
 	case errors.Is(err, jose.ErrKey):
-		return o.jwe.keys[0].unusable(err)
+		return o.JWE.Keys[0].Unusable(err)
 	case errors.Is(err, jose.ErrUnwrap):
-		return errUnwrap
+		return message.ErrUnwrap
 	case errors.Is(err, jose.ErrDecrypt):
-		return errCipher
+		return message.ErrCipher
 	default:
-		return errDecode
+		return message.ErrDecode
 	}
 }
 
-func (*joseOpening) prepare(int) {}
+func (*joseOpening) Prepare(int) {}
 
-func (o *joseOpening) wipe() { clear(o.value) }
+func (o *joseOpening) Wipe() { clear(o.value) }

@@ -1,12 +1,17 @@
-package payload
+package kind
 
-// A kind is what a profile does to the selected values, between the selection and the
+import (
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
+
+// A Kind is what a profile does to the selected values, between the selection and the
 // envelope.
-type kind interface {
-	// sealing and opening begin a message.
-	sealing(m *message) (sealing, error)
-	opening(m *message) (opening, error)
-	// needs returns what it takes to encrypt and to decrypt. Versions before the current one
+type Kind interface {
+	// Sealing and opening begin a message.
+	Sealing(m *message.Message) (envelope.Sealing, error)
+	Opening(m *message.Message) (envelope.Opening, error)
+	// Needs returns what it takes to encrypt and to decrypt. Versions before the current one
 	// are welcome where a wrong key is told from a right one.
-	needs() (encrypt, decrypt []need)
+	Needs() (encrypt, decrypt []message.Need)
 }

@@ -1,80 +1,82 @@
-package payload
+package kind
 
 import (
 	"errors"
 
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
-// openPGP is an OpenPGP message.
-type openPGP struct {
-	message    pgp.Message
-	keys       []*source
-	passphrase *source
-	signers    []*source
+// OpenPGP is an OpenPGP message.
+type OpenPGP struct {
+	Message    pgp.Message
+	Keys       []*message.Source
+	Passphrase *message.Source
+	Signers    []*message.Source
 }
 
-func (o *openPGP) needs() (encrypt, decrypt []need) {
-	encrypt = append(needFirst(o.keys), needFirst(o.signers)...)
-	decrypt = append(needAll(o.keys, true), needAll(o.signers, true)...)
-	if o.passphrase != nil {
-		passphrase := need{source: o.passphrase}
+func (o *OpenPGP) needs() (encrypt, decrypt []message.Need) {
+	encrypt = append(message.NeedFirst(o.Keys), message.NeedFirst(o.Signers)...)
+	decrypt = append(message.NeedAll(o.Keys, true), message.NeedAll(o.Signers, true)...)
+	if o.Passphrase != nil {
+		passphrase := message.Need{Source: o.Passphrase}
 		decrypt = append(decrypt, passphrase)
-		if len(o.signers) > 0 {
+		if len(o.Signers) > 0 {
 			encrypt = append(encrypt, passphrase)
 		}
 	}
 	return encrypt, decrypt
 }
 
-func (o *openPGP) encoder(m *message) (encoder, error) {
-	recipient, err := m.optional(o.keys[0])
+func (o *OpenPGP) encoder(m *message.Message) (encoder, error) {
+	recipient, err := m.Optional(o.Keys[0])
 	if err != nil {
 		return nil, err
 	}
 	var signer *pgp.Signer
-	if len(o.signers) > 0 {
+	if len(o.Signers) > 0 {
 		signer = new(pgp.Signer)
-		if signer.Key, err = m.optional(o.signers[0]); err != nil {
+		if signer.Key, err = m.Optional(o.Signers[0]); err != nil {
 			return nil, err
 		}
-		if signer.Passphrase, err = m.optional(o.passphrase); err != nil {
+		if signer.Passphrase, err = m.Optional(o.Passphrase); err != nil {
 			return nil, err
 		}
 	}
-	return func(value []byte, _ *parts) ([]byte, error) {
-		if err := m.spend(pgpWork); err != nil {
+	return func(value []byte, _ *envelope.Parts) ([]byte, error) {
+		if err := m.Spend(message.PgpWork); err != nil {
 			return nil, err
 		}
 		ciphertext, err := memory.Erased(func() ([]byte, error) {
-			return o.message.Encrypt(m.Now, m.Random, recipient, signer, value)
+			return o.Message.Encrypt(m.Now, m.Random, recipient, signer, value)
 		})
 		if err != nil {
-			return nil, o.keys[0].unusable(err)
+			return nil, o.Keys[0].Unusable(err)
 		}
 		return ciphertext, nil
 	}, nil
 }
 
-func (o *openPGP) decoder(m *message) (decoder, error) {
-	private, of, err := usable(m, o.keys, m.bytes)
+func (o *OpenPGP) decoder(m *message.Message) (decoder, error) {
+	private, of, err := message.Usable(m, o.Keys, m.Bytes)
 	if err != nil {
 		return nil, err
 	}
-	passphrase, err := m.optional(o.passphrase)
+	passphrase, err := m.Optional(o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
-	verifiers, _, err := usable(m, o.signers, m.bytes)
+	verifiers, _, err := message.Usable(m, o.Signers, m.Bytes)
 	if err != nil {
 		return nil, err
 	}
 	inflated := 0
-	return func(p *parts) ([]byte, error) {
+	return func(p *envelope.Parts) ([]byte, error) {
 		// A passphrase is derived for each key.
-		if err := m.spend(pgpWork * len(private)); err != nil {
+		if err := m.Spend(message.PgpWork * len(private)); err != nil {
 			return nil, err
 		}
 		var which int
@@ -82,26 +84,26 @@ func (o *openPGP) decoder(m *message) (decoder, error) {
 			value, which, err = pgp.Decrypt(m.Now, private, passphrase, verifiers, p[describe.SlotCiphertext])
 			return value, err
 		})
-		m.tried = m.tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
+		m.Tried = m.Tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
 		switch {
 		case err == nil:
 			// What one value may inflate to, all of a message may: there can be many.
 			if inflated += max(0, len(value)-len(p[describe.SlotCiphertext])); inflated > pgp.MaxInflated {
 				clear(value)
-				return nil, errCipher
+				return nil, message.ErrCipher
 			}
-			m.ring.use(of[which])
+			m.Ring.Use(of[which])
 			return value, nil
 		case errors.Is(err, pgp.ErrKey):
-			return nil, o.keys[0].unusable(err)
+			return nil, o.Keys[0].Unusable(err)
 		case errors.Is(err, pgp.ErrMessage):
-			return nil, errDecode
+			return nil, message.ErrDecode
 		case errors.Is(err, pgp.ErrUnwrap):
-			return nil, errUnwrap
+			return nil, message.ErrUnwrap
 		case errors.Is(err, pgp.ErrSignature):
-			return nil, errSignInside
+			return nil, message.ErrSignInside
 		default:
-			return nil, errCipher
+			return nil, message.ErrCipher
 		}
 	}, nil
 }

@@ -1,4 +1,4 @@
-package payload
+package kind
 
 import (
 	"crypto"
@@ -10,81 +10,83 @@ import (
 
 	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// rsaDirect is RSA over the bytes themselves.
-type rsaDirect struct {
-	wrap rsaWrap
-	keys []*source
-	// certificate says that the fingerprint of a certificate is sent.
-	certificate bool
+// RSA is RSA over the bytes themselves.
+type RSA struct {
+	Wrap RsaWrap
+	Keys []*message.Source
+	// Certificate says that the fingerprint of a certificate is sent.
+	Certificate bool
 }
 
-func (r *rsaDirect) needs() (encrypt, decrypt []need) {
-	return needFirst(r.keys), needAll(r.keys, r.wrap.oaep != nil)
+func (r *RSA) needs() (encrypt, decrypt []message.Need) {
+	return message.NeedFirst(r.Keys), message.NeedAll(r.Keys, r.Wrap.Oaep != nil)
 }
 
-func (r *rsaDirect) encoder(m *message) (encoder, error) {
-	return func(value []byte, p *parts) ([]byte, error) {
-		ciphertext, err := r.wrap.encrypt(m, r.keys[0], value, p)
+func (r *RSA) encoder(m *message.Message) (encoder, error) {
+	return func(value []byte, p *envelope.Parts) ([]byte, error) {
+		ciphertext, err := r.Wrap.encrypt(m, r.Keys[0], value, p)
 		switch {
 		case errors.Is(err, keys.ErrLength):
-			return nil, notEncryptable("what is encrypted is longer than the RSA key takes", "")
-		case err == nil && r.certificate && p[describe.SlotCertificate] == nil:
-			return nil, r.keys[0].unusable(errNoCertificate)
+			return nil, message.NotEncryptable("what is encrypted is longer than the RSA key takes", "")
+		case err == nil && r.Certificate && p[describe.SlotCertificate] == nil:
+			return nil, r.Keys[0].Unusable(message.ErrNoCertificate)
 		}
 		return ciphertext, err
 	}, nil
 }
 
-func (r *rsaDirect) decoder(m *message) (decoder, error) {
-	privates, err := privatesOf(m, r.keys)
+func (r *RSA) decoder(m *message.Message) (decoder, error) {
+	privates, err := privatesOf(m, r.Keys)
 	if err != nil {
 		return nil, err
 	}
-	from := rsaUnwrap{rsaWrap: r.wrap, privates: privates}
-	return func(p *parts) ([]byte, error) {
-		m.tried = true
+	from := rsaUnwrap{RsaWrap: r.Wrap, privates: privates}
+	return func(p *envelope.Parts) ([]byte, error) {
+		m.Tried = true
 		for _, private := range from.chosen(p) {
-			if err := m.spend(privateKeyWork); err != nil {
+			if err := m.Spend(message.PrivateKeyWork); err != nil {
 				return nil, err
 			}
 			value, err := from.decrypt(private.key, p[describe.SlotCiphertext])
 			switch {
 			case errors.Is(err, keys.ErrKey):
-				return nil, private.unusable(err)
+				return nil, private.Unusable(err)
 			case err == nil:
-				m.ring.use(private.version)
+				m.Ring.Use(private.Candidate)
 				return value, nil
 			}
 		}
-		if r.wrap.oaep == nil {
-			m.spoiled = true
+		if r.Wrap.Oaep == nil {
+			m.Spoiled = true
 			return p[describe.SlotCiphertext], nil
 		}
-		return nil, errCipher
+		return nil, message.ErrCipher
 	}, nil
 }
 
-// rsaWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
-type rsaWrap struct{ oaep *keys.OAEP }
+// RsaWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
+type RsaWrap struct{ Oaep *keys.OAEP }
 
-func (w rsaWrap) seal(m *message, s *source, key []byte, p *parts) error {
+func (w RsaWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
 	wrapped, err := w.encrypt(m, s, key, p)
 	if errors.Is(err, keys.ErrLength) {
-		return s.unusable(err)
+		return s.Unusable(err)
 	}
 	p[describe.SlotWrapped] = wrapped
 	return err
 }
 
 // encrypt encrypts for the public key of a source, and tells its fingerprints.
-func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]byte, error) {
-	if err := m.spend(publicKeyWork); err != nil {
+func (w RsaWrap) encrypt(m *message.Message, s *message.Source, plaintext []byte, p *envelope.Parts) ([]byte, error) {
+	if err := m.Spend(message.PublicKeyWork); err != nil {
 		return nil, err
 	}
-	public, info, err := m.public(m.ring.first(s))
+	public, info, err := m.PublicKey(m.Ring.First(s))
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +95,8 @@ func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]b
 		p[describe.SlotCertificate] = info.CertificateSHA256[:]
 	}
 	var wrapped []byte
-	if w.oaep != nil {
-		wrapped, err = w.oaep.Wrap(m.Random, public, plaintext)
+	if w.Oaep != nil {
+		wrapped, err = w.Oaep.Wrap(m.Random, public, plaintext)
 	} else {
 		wrapped, err = keys.PKCS1v15{}.Wrap(m.Random, public, plaintext)
 	}
@@ -102,19 +104,19 @@ func (w rsaWrap) encrypt(m *message, s *source, plaintext []byte, p *parts) ([]b
 	case errors.Is(err, keys.ErrLength):
 		return nil, err
 	case err != nil:
-		return nil, s.unusable(err)
+		return nil, s.Unusable(err)
 	}
 	return wrapped, nil
 }
 
-func (w rsaWrap) opener(m *message, sources []*source) (wrapOpener, error) {
+func (w RsaWrap) opener(m *message.Message, sources []*message.Source) (wrapOpener, error) {
 	privates, err := privatesOf(m, sources)
-	return rsaUnwrap{rsaWrap: w, privates: privates}, err
+	return rsaUnwrap{RsaWrap: w, privates: privates}, err
 }
 
 // rsaUnwrap unwraps with the private keys of one message.
 type rsaUnwrap struct {
-	rsaWrap
+	RsaWrap
 	privates []private
 }
 
@@ -129,27 +131,27 @@ func (u rsaUnwrap) wrappedSizes() []int {
 	return slices.Compact(sizes)
 }
 
-func (u rsaUnwrap) unwrap(m *message, p *parts, n int) ([]held, error) {
+func (u rsaUnwrap) unwrap(m *message.Message, p *envelope.Parts, n int) ([]held, error) {
 	for _, private := range u.chosen(p) {
-		if err := m.spend(privateKeyWork); err != nil {
+		if err := m.Spend(message.PrivateKeyWork); err != nil {
 			return nil, err
 		}
 		secret, err := u.open(private.key, p[describe.SlotWrapped], n)
 		switch {
 		case errors.Is(err, keys.ErrKey):
-			return nil, private.unusable(err)
+			return nil, private.Unusable(err)
 		case err == nil:
-			return []held{{secret: secret, of: private.version}}, nil
+			return []held{{secret: secret, of: private.Candidate}}, nil
 		case !errors.Is(err, keys.ErrUnwrap):
 			return nil, fmt.Errorf("unwrap: %w", err)
 		}
 	}
-	return nil, errUnwrap
+	return nil, message.ErrUnwrap
 }
 
 func (u rsaUnwrap) open(key crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
-	if u.oaep != nil {
-		return u.oaep.Unwrap(key, wrapped)
+	if u.Oaep != nil {
+		return u.Oaep.Unwrap(key, wrapped)
 	}
 	return keys.PKCS1v15{}.UnwrapKey(key, wrapped, n)
 }
@@ -157,14 +159,14 @@ func (u rsaUnwrap) open(key crypto.PrivateKey, wrapped []byte, n int) ([]byte, e
 // decrypt opens what was encrypted itself. Under PKCS #1 v1.5 this is an oracle in time:
 // whoever has a partner that wants it acknowledges that.
 func (u rsaUnwrap) decrypt(key crypto.PrivateKey, encrypted []byte) ([]byte, error) {
-	if u.oaep != nil {
-		return u.oaep.Unwrap(key, encrypted)
+	if u.Oaep != nil {
+		return u.Oaep.Unwrap(key, encrypted)
 	}
 	return keys.PKCS1v15{}.Decrypt(key, encrypted)
 }
 
 // chosen returns the keys that the fingerprints which came choose: all, if none came.
-func (u rsaUnwrap) chosen(p *parts) []private {
+func (u rsaUnwrap) chosen(p *envelope.Parts) []private {
 	var chosen []private
 	for _, private := range u.privates {
 		if of := p[describe.SlotPublicKey]; of != nil && subtle.ConstantTimeCompare(of, private.info.PublicSHA256[:]) == 0 {
@@ -182,28 +184,28 @@ func (u rsaUnwrap) chosen(p *parts) []private {
 
 // A private is a private key that may open.
 type private struct {
-	version
+	message.Candidate
 	key  crypto.PrivateKey
 	info keyform.Info
 }
 
 // privatesOf returns the private keys of all versions of the sources. Of several sources
 // some may be public keys, which only encrypt.
-func privatesOf(m *message, sources []*source) ([]private, error) {
+func privatesOf(m *message.Message, sources []*message.Source) ([]private, error) {
 	var all []private
 	var unusable error
-	for _, v := range m.ring.candidates(sources) {
-		key, info, err := m.private(v)
+	for _, v := range m.Ring.Candidates(sources) {
+		key, info, err := m.PrivateKey(v)
 		if err == nil {
-			all = append(all, private{version: v, key: key, info: info})
+			all = append(all, private{Candidate: v, key: key, info: info})
 			continue
 		}
-		if _, _, public := m.public(v); unusable == nil && !v.previous() && (public != nil || len(sources) == 1) {
+		if _, _, public := m.PublicKey(v); unusable == nil && !v.Superseded() && (public != nil || len(sources) == 1) {
 			unusable = err
 		}
 	}
 	if unusable == nil && len(all) == 0 {
-		unusable = sources[0].unusable(keys.ErrKey)
+		unusable = sources[0].Unusable(keys.ErrKey)
 	}
 	return all, unusable
 }

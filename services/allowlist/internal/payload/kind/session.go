@@ -1,4 +1,4 @@
-package payload
+package kind
 
 import (
 	"bytes"
@@ -10,108 +10,110 @@ import (
 	"io"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// session is a key that is generated and sent, wrapped.
-type session struct {
-	form  describe.SessionForm
-	bytes int // of the key
-	wrap  wrap
-	keys  []*source
+// Session is a key that is generated and sent, wrapped.
+type Session struct {
+	Form  describe.SessionForm
+	Bytes int // of the key
+	Wrap  wrap
+	Keys  []*message.Source
 }
 
 // A wrap encrypts session keys for who has another key.
 type wrap interface {
 	// seal wraps for what goes out, and fills in the parts that travel.
-	seal(m *message, s *source, key []byte, p *parts) error
-	opener(m *message, sources []*source) (wrapOpener, error)
+	seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error
+	opener(m *message.Message, sources []*message.Source) (wrapOpener, error)
 }
 
 // A wrapOpener unwraps what came in.
 type wrapOpener interface {
 	wrappedSizes() []int
 	// unwrap returns what was wrapped, of n bytes, for each key that opens it.
-	unwrap(m *message, p *parts, n int) ([]held, error)
+	unwrap(m *message.Message, p *envelope.Parts, n int) ([]held, error)
 }
 
-func (s *session) sources() []*source { return s.keys }
+func (s *Session) Sources() []*message.Source { return s.Keys }
 
-func (s *session) generate(m *message, p *parts) (held, error) {
-	key, wrapped, err := generateSession(m.Random, s.form, s.bytes)
+func (s *Session) generate(m *message.Message, p *envelope.Parts) (held, error) {
+	key, wrapped, err := generateSession(m.Random, s.Form, s.Bytes)
 	if err != nil {
 		return held{}, err
 	}
-	m.own(key)
-	m.own(wrapped)
-	if err := s.wrap.seal(m, s.keys[0], wrapped, p); err != nil {
+	m.Own(key)
+	m.Own(wrapped)
+	if err := s.Wrap.seal(m, s.Keys[0], wrapped, p); err != nil {
 		return held{}, err
 	}
-	m.traced("key", "session key wrapped", p[describe.SlotWrapped])
-	return held{secret: key, of: m.ring.newest(s.keys[0])}, nil
+	m.Traced("key", "session key wrapped", p[describe.SlotWrapped])
+	return held{secret: key, of: m.Ring.Newest(s.Keys[0])}, nil
 }
 
-func (s *session) opener(m *message) (supplyOpener, error) {
-	opener, err := s.wrap.opener(m, s.keys)
-	return &unwrapping{session: s, wrapOpener: opener}, err
+func (s *Session) opener(m *message.Message) (supplyOpener, error) {
+	opener, err := s.Wrap.opener(m, s.Keys)
+	return &unwrapping{Session: s, wrapOpener: opener}, err
 }
 
 // unwrapping finds the session keys of one message.
 type unwrapping struct {
-	*session
+	*Session
 	wrapOpener
 }
 
-func (u *unwrapping) secrets(m *message, p *parts) ([]held, error) {
-	wrapped, err := u.unwrap(m, p, u.form.WrappedLen(u.bytes))
+func (u *unwrapping) secrets(m *message.Message, p *envelope.Parts) ([]held, error) {
+	wrapped, err := u.unwrap(m, p, u.Form.WrappedLen(u.Bytes))
 	for i := range wrapped {
-		m.own(wrapped[i].secret)
-		wrapped[i].secret = m.own(readSession(u.form, wrapped[i].secret, u.bytes))
+		m.Own(wrapped[i].secret)
+		wrapped[i].secret = m.Own(readSession(u.Form, wrapped[i].secret, u.Bytes))
 	}
 	return wrapped, err
 }
 
-// aesWrap is AES Key Wrap.
-type aesWrap struct{ sources []*source }
+// AesWrap is AES Key Wrap.
+type AesWrap struct{ sources []*message.Source }
 
-func (aesWrap) seal(m *message, s *source, key []byte, p *parts) error {
-	kek, err := m.bytes(m.ring.first(s))
+func (AesWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
+	kek, err := m.Bytes(m.Ring.First(s))
 	if err != nil {
 		return err
 	}
 	wrapped, err := keys.WrapAES(kek, key)
 	if err != nil {
-		return s.unusable(err)
+		return s.Unusable(err)
 	}
 	p[describe.SlotWrapped] = wrapped
 	return nil
 }
 
-func (aesWrap) opener(_ *message, sources []*source) (wrapOpener, error) {
-	return aesWrap{sources}, nil
+func (AesWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) {
+	return AesWrap{sources}, nil
 }
 
-func (aesWrap) wrappedSizes() []int { return noSizes[:] }
+func (AesWrap) wrappedSizes() []int { return noSizes[:] }
 
-func (w aesWrap) unwrap(m *message, p *parts, _ int) ([]held, error) {
-	for _, v := range m.ring.candidates(w.sources) {
-		kek, err := m.bytes(v)
+func (w AesWrap) unwrap(m *message.Message, p *envelope.Parts, _ int) ([]held, error) {
+	for _, v := range m.Ring.Candidates(w.sources) {
+		kek, err := m.Bytes(v)
 		switch {
-		case err != nil && v.previous():
+		case err != nil && v.Superseded():
 			continue
 		case err != nil:
 			return nil, err
 		}
 		secret, err := keys.UnwrapAES(kek, p[describe.SlotWrapped])
 		switch {
-		case errors.Is(err, keys.ErrKey) && !v.previous():
-			return nil, v.unusable(err)
+		case errors.Is(err, keys.ErrKey) && !v.Superseded():
+			return nil, v.Unusable(err)
 		case err == nil:
 			return []held{{secret: secret, of: v}}, nil
 		}
 	}
-	return nil, errUnwrap
+	return nil, message.ErrUnwrap
 }
 
 // generateSession returns a key of n bytes and what is wrapped of it.

@@ -1,4 +1,4 @@
-package payload
+package message
 
 import (
 	"crypto"
@@ -15,8 +15,8 @@ import (
 
 // What may be wrong with a key besides what package keys finds.
 var (
-	errNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
-	errPublicKey     = errors.New("the key is a public one, and a private one is needed")
+	ErrNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
+	ErrPublicKey     = errors.New("the key is a public one, and a private one is needed")
 )
 
 // OneSided reports whether an error of [Pipeline.Encrypt] or [Pipeline.Decrypt] is that of a
@@ -24,17 +24,17 @@ var (
 // open nor sign, or our private key without the certificate whose fingerprint the partner
 // sends. One direction of an endpoint often has only such keys.
 func OneSided(err error) bool {
-	return errors.Is(err, errPublicKey) || errors.Is(err, errNoCertificate) || errors.Is(err, pgp.ErrPublic)
+	return errors.Is(err, ErrPublicKey) || errors.Is(err, ErrNoCertificate) || errors.Is(err, pgp.ErrPublic)
 }
 
-// A source is a key of a configuration with all that was parsed of it before. Pipelines know
+// A Source is a key of a configuration with all that was parsed of it before. Pipelines know
 // their sources by address.
-type source struct {
+type Source struct {
 	Reference
-	decoding    keyform.Decoding
-	requirement keyfit.Requirement
-	// opens says that the private part of the key opens messages.
-	opens    bool
+	Decoding    keyform.Decoding
+	Requirement keyfit.Requirement
+	// Opens says that the private part of the key opens messages.
+	Opens    bool
 	privates keys.Cache[parsed[crypto.PrivateKey]]
 	publics  keys.Cache[parsed[crypto.PublicKey]]
 }
@@ -45,12 +45,12 @@ type parsed[Key any] struct {
 	info keyform.Info
 }
 
-// newSource returns the source of a key.
-func newSource(key describe.Key) *source {
-	return &source{
+// NewSource returns the source of a key.
+func NewSource(key describe.Key) *Source {
+	return &Source{
 		Reference: Reference{Secret: key.Secret, Version: key.Version, Usage: UsageAt(key.Field), Field: key.Field},
-		decoding:  key.Decoding, requirement: key.Requirement,
-		opens: key.Role == describe.Encrypts && !key.Shared(),
+		Decoding:  key.Decoding, Requirement: key.Requirement,
+		Opens: key.Role == describe.Encrypts && !key.Shared(),
 	}
 }
 
@@ -65,83 +65,83 @@ func UsageAt(path string) Usage {
 	return KeyUsage
 }
 
-// private returns the private key of a version. Like public, it keeps the parsed key until it
+// PrivateKey returns the private key of a version. Like public, it keeps the parsed key until it
 // has been unused for a while.
-func (m *message) private(v version) (crypto.PrivateKey, keyform.Info, error) {
-	text, err := m.bytes(v)
+func (m *Message) PrivateKey(v Candidate) (crypto.PrivateKey, keyform.Info, error) {
+	text, err := m.Bytes(v)
 	if err != nil {
 		return nil, keyform.Info{}, err
 	}
-	p, err := v.privates.Get(text, m.keepUnused(), func() (p parsed[crypto.PrivateKey], err error) {
+	p, err := v.privates.Get(text, m.CacheFor(), func() (p parsed[crypto.PrivateKey], err error) {
 		if p.key, p.info, err = keyform.ParsePrivate(text); err != nil {
 			if _, _, public := keyform.ParsePublic(text); public == nil {
-				err = errPublicKey
+				err = ErrPublicKey
 			}
 		}
 		return p, err
 	})
 	if err != nil {
-		return nil, keyform.Info{}, v.unusable(err)
+		return nil, keyform.Info{}, v.Unusable(err)
 	}
 	return p.key, p.info, nil
 }
 
-// public returns the public key of a version, or the one that its private key belongs to.
-func (m *message) public(v version) (crypto.PublicKey, keyform.Info, error) {
-	text, err := m.bytes(v)
+// PublicKey returns the public key of a version, or the one that its private key belongs to.
+func (m *Message) PublicKey(v Candidate) (crypto.PublicKey, keyform.Info, error) {
+	text, err := m.Bytes(v)
 	if err != nil {
 		return nil, keyform.Info{}, err
 	}
-	p, err := v.publics.Get(text, m.keepUnused(), func() (p parsed[crypto.PublicKey], err error) {
+	p, err := v.publics.Get(text, m.CacheFor(), func() (p parsed[crypto.PublicKey], err error) {
 		p.key, p.info, err = keyform.ParsePublic(text)
 		return p, err
 	})
 	if err != nil {
-		return nil, keyform.Info{}, v.unusable(err)
+		return nil, keyform.Info{}, v.Unusable(err)
 	}
 	return p.key, p.info, nil
 }
 
-// A need is a source that a step needs, and whether its versions before the current one are
+// A Need is a source that a step needs, and whether its versions before the current one are
 // welcome.
-type need struct {
-	*source
-	previous bool
+type Need struct {
+	*Source
+	AcceptPrevious bool
 }
 
-// needFirst returns the key that a list begins with: the one for what goes out.
-func needFirst(sources []*source) []need {
+// NeedFirst returns the key that a list begins with: the one for what goes out.
+func NeedFirst(sources []*Source) []Need {
 	if len(sources) == 0 {
 		return nil
 	}
-	return []need{{source: sources[0]}}
+	return []Need{{Source: sources[0]}}
 }
 
-// needAll returns all keys of a list.
-func needAll(sources []*source, previous bool) []need {
-	needs := make([]need, len(sources))
+// NeedAll returns all keys of a list.
+func NeedAll(sources []*Source, previous bool) []Need {
+	needs := make([]Need, len(sources))
 	for i, s := range sources {
-		needs[i] = need{source: s, previous: previous}
+		needs[i] = Need{Source: s, AcceptPrevious: previous}
 	}
 	return needs
 }
 
-// references returns what has to be resolved. Only what follows the current version
+// References returns what has to be resolved. Only what follows the current version
 // has versions before it.
-func references(needs []need) []Reference {
+func References(needs []Need) []Reference {
 	refs := make([]Reference, len(needs))
 	for i, n := range needs {
 		refs[i] = n.Reference
-		refs[i].Previous = n.previous && n.Version == 0
+		refs[i].Previous = n.AcceptPrevious && n.Version == 0
 	}
 	return refs
 }
 
 // A ring holds the resolved keys of one message.
 type ring struct {
-	needs []need
+	needs []Need
 	keys  Keys
-	used  []UsedKey
+	Used  []UsedKey
 	// decoded are the keys that were decoded so far.
 	decoded []decoded
 }
@@ -152,8 +152,8 @@ type decoded struct {
 	key         []byte
 }
 
-// newRing returns the ring of the keys that were resolved for needs.
-func newRing(needs []need, keys Keys) (ring, error) {
+// NewRing returns the ring of the keys that were resolved for needs.
+func NewRing(needs []Need, keys Keys) (ring, error) {
 	r := ring{needs: needs, keys: keys}
 	if len(keys) != len(needs) || slices.ContainsFunc(keys, func(versions []Key) bool { return len(versions) == 0 }) {
 		return r, errKeys
@@ -161,85 +161,85 @@ func newRing(needs []need, keys Keys) (ring, error) {
 	return r, nil
 }
 
-// newest returns the version of a source that is used for what goes out.
-func (r *ring) newest(s *source) version {
+// Newest returns the version of a source that is used for what goes out.
+func (r *ring) Newest(s *Source) Candidate {
 	at := r.at(s)
-	return version{source: s, Key: r.keys[at][0], need: at}
+	return Candidate{Source: s, Key: r.keys[at][0], need: at}
 }
 
-// first returns the newest version of a source, and notes its use.
-func (r *ring) first(s *source) version {
-	v := r.newest(s)
-	r.use(v)
+// First returns the newest version of a source, and notes its use.
+func (r *ring) First(s *Source) Candidate {
+	v := r.Newest(s)
+	r.Use(v)
 	return v
 }
 
-// use notes that a version protected the message or opened it.
-func (r *ring) use(v version) {
+// Use notes that a version protected the message or opened it.
+func (r *ring) Use(v Candidate) {
 	use := UsedKey{Reference: v.need, Version: v.Key.Version}
-	if !slices.Contains(r.used, use) {
-		r.used = append(r.used, use)
+	if !slices.Contains(r.Used, use) {
+		r.Used = append(r.Used, use)
 	}
 }
 
-func (r *ring) at(s *source) int {
-	return slices.IndexFunc(r.needs, func(n need) bool { return n.source == s })
+func (r *ring) at(s *Source) int {
+	return slices.IndexFunc(r.needs, func(n Need) bool { return n.Source == s })
 }
 
-// A version is one version of a source, which may be the right one of several.
-type version struct {
-	*source
+// A Candidate is one version of a source, which may be the right one of several.
+type Candidate struct {
+	*Source
 	Key         Key
 	need, index int
 }
 
-// previous reports whether a newer version is there. One that is not usable is passed over
+// Superseded reports whether a newer version is there. One that is not usable is passed over
 // then: the secret may have been of another kind before.
-func (v version) previous() bool { return v.index > 0 }
+func (v Candidate) Superseded() bool { return v.index > 0 }
 
-// candidates returns all versions of all sources, in the order to try them.
-func (r *ring) candidates(sources []*source) []version {
-	var all []version
+// Candidates returns all versions of all sources, in the order to try them.
+func (r *ring) Candidates(sources []*Source) []Candidate {
+	var all []Candidate
 	for _, s := range sources {
 		at := r.at(s)
 		for i, key := range r.keys[at] {
-			all = append(all, version{source: s, Key: key, need: at, index: i})
+			all = append(all, Candidate{Source: s, Key: key, need: at, index: i})
 		}
 	}
 	return all
 }
 
-// bytes returns the key that a version holds, decoded once for the message, which owns it:
+// Bytes returns the key that a version holds, decoded once for the message, which owns it:
 // callers neither change nor keep it.
-func (m *message) bytes(v version) ([]byte, error) {
-	for _, d := range m.ring.decoded {
+func (m *Message) Bytes(v Candidate) ([]byte, error) {
+	for _, d := range m.Ring.decoded {
 		if d.need == v.need && d.index == v.index {
 			return d.key, nil
 		}
 	}
-	key, err := keyform.Decode(v.decoding, v.Key.Value.Reveal())
+	key, err := keyform.Decode(v.Decoding, v.Key.Value.Reveal())
 	if err != nil {
-		return nil, v.unusable(err)
+		return nil, v.Unusable(err)
 	}
-	m.ring.decoded = append(m.ring.decoded, decoded{need: v.need, index: v.index, key: key})
+	m.Ring.decoded = append(m.Ring.decoded, decoded{need: v.need, index: v.index, key: key})
 	return key, nil
 }
 
-// optional returns the newest version of a source that may be nil.
-func (m *message) optional(s *source) ([]byte, error) {
+// Optional returns the newest version of a source that may be nil.
+func (m *Message) Optional(s *Source) ([]byte, error) {
 	if s == nil {
 		return nil, nil
 	}
-	return m.bytes(m.ring.first(s))
+	return m.Bytes(m.Ring.First(s))
 }
 
-// usable returns what take makes of each version of the sources that can be used, with the
+// Usable returns what take makes of each version of the sources that can be used, with the
 // versions. It fails with the newest version that cannot.
-func usable[Made any](m *message, sources []*source, take func(version) (Made, error)) (made []Made, of []version, err error) {
-	for _, v := range m.ring.candidates(sources) {
+func Usable[Made any](m *Message, sources []*Source, take func(Candidate) (Made, error)) (made []Made, of []Candidate, err error) {
+	for _, v := range m.Ring.Candidates(sources) {
 		one, err := take(v)
 		switch {
-		case err != nil && v.previous():
+		case err != nil && v.Superseded():
 			continue
 		case err != nil:
 			return nil, nil, err

@@ -1,4 +1,4 @@
-package payload
+package message
 
 import (
 	"cmp"
@@ -16,23 +16,23 @@ import (
 const (
 	// leastUnused is the shortest time that what is made of a key is kept without use.
 	leastUnused = time.Second
-	// workLimit is how much work one message may make, in iterations of a hash, about
+	// WorkLimit is how much work one message may make, in iterations of a hash, about
 	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
 	// wrapped key of its own, would keep a processor busy for hours.
-	workLimit = 10_000_000
+	WorkLimit = 10_000_000
 	// lightWork is how much a message does without waiting for a turn, about 4 ms: two
 	// private keys. What takes more could otherwise, a few at a time, take all processors
 	// from all others.
 	lightWork = 20_000
 	// What the private key of a pair costs once, and what the public one does, in the same
 	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
-	privateKeyWork = 10_000
-	publicKeyWork  = 1_000
-	pgpWork        = 100_000
+	PrivateKeyWork = 10_000
+	PublicKeyWork  = 1_000
+	PgpWork        = 100_000
 )
 
-// errTooMuchWork means that a message has more values that cost than it may.
-var errTooMuchWork = errors.New("the values of the message take too much work in all")
+// ErrTooMuchWork means that a message has more values that cost than it may.
+var ErrTooMuchWork = errors.New("the values of the message take too much work in all")
 
 // A Usage is what a secret must be stored for.
 type Usage int
@@ -126,7 +126,7 @@ type Input struct {
 	KeepUnused time.Duration
 }
 
-func (in *Input) keepUnused() time.Duration { return max(in.KeepUnused, leastUnused) }
+func (in *Input) CacheFor() time.Duration { return max(in.KeepUnused, leastUnused) }
 
 // A UsedKey is a key that was used.
 type UsedKey struct {
@@ -158,30 +158,30 @@ var errKeys = errors.New("payload: the keys are not those of the references")
 // have it.
 var ErrExchange = errors.New("payload: the exchange lacks the key or the IV")
 
-// A message is what the steps of protecting or opening one message share.
-type message struct {
+// A Message is what the steps of protecting or opening one message share.
+type Message struct {
 	Input
-	ring ring
-	work int
+	Ring ring
+	Work int
 	// limit is how much work there may be; 0: workLimit.
 	limit int
-	// left is how many values there still are that each have a derivation of their own.
-	left int
+	// Left is how many values there still are that each have a derivation of their own.
+	Left int
 	// rest is what remains of work that is done in pieces, and later what follows it.
 	rest, later int
 	// begun says that the message has had a turn.
 	begun bool
 	// suffixes are the ends of values of the body that are the IV and the associated
 	// data, where the configuration says so.
-	ivSuffix, aadSuffix []byte
-	// answer is what an answer needs, if one is to be made.
-	answer Exchange
-	// tried says that a key was used on what came in.
-	tried bool
-	// spoiled says that a value did not open where nothing authenticates. The message goes on
+	IvSuffix, AadSuffix []byte
+	// Answer is what an answer needs, if one is to be made.
+	Answer Exchange
+	// Tried says that a key was used on what came in.
+	Tried bool
+	// Spoiled says that a value did not open where nothing authenticates. The message goes on
 	// with what there is and fails at its end, so that a wrong padding takes the path and the
 	// time of a wrong structure.
-	spoiled bool
+	Spoiled bool
 	// owned are the keys that were made for the message. They are wiped when it is done, if not
 	// before.
 	owned [][]byte
@@ -192,65 +192,65 @@ type message struct {
 	}
 }
 
-// newMessage returns a message with its resolved keys. Limit is how much work there may be; 0: as
+// New returns a message with its resolved keys. Limit is how much work there may be; 0: as
 // much as any.
-func newMessage(in Input, ring ring, limit int) *message {
-	m := &message{Input: in, ring: ring, limit: limit}
-	m.owned, m.ring.decoded = m.room.owned[:0], m.room.decoded[:0]
+func New(in Input, ring ring, limit int) *Message {
+	m := &Message{Input: in, Ring: ring, limit: limit}
+	m.owned, m.Ring.decoded = m.room.owned[:0], m.room.decoded[:0]
 	return m
 }
 
-// own has a key wiped when the message is done, or is released. It is the one way to wipe keys:
+// Own has a key wiped when the message is done, or is released. It is the one way to wipe keys:
 // what is decoded is owned, too ([message.bytes]).
-func (m *message) own(key []byte) []byte {
+func (m *Message) Own(key []byte) []byte {
 	m.owned = append(m.owned, key)
 	return key
 }
 
-// owns returns how many keys the message owns, for release.
-func (m *message) owns() int { return len(m.owned) }
+// Owns returns how many keys the message owns, for release.
+func (m *Message) Owns() int { return len(m.owned) }
 
-// release wipes all keys but the first ones, which the message goes on with.
-func (m *message) release(first int) {
+// Release wipes all keys but the first ones, which the message goes on with.
+func (m *Message) Release(first int) {
 	for _, key := range m.owned[first:] {
 		clear(key)
 	}
 	m.owned = m.owned[:first]
 }
 
-// close ends the turn of the message and wipes its keys.
-func (m *message) close() {
-	m.end()
-	m.release(0)
-	for _, d := range m.ring.decoded {
+// Close ends the turn of the message and wipes its keys.
+func (m *Message) Close() {
+	m.End()
+	m.Release(0)
+	for _, d := range m.Ring.decoded {
 		clear(d.key)
 	}
 }
 
-// spend notes work that is about to be done, in iterations of a hash, and fails where it
+// Spend notes work that is about to be done, in iterations of a hash, and fails where it
 // is too much in all. A message that has not been light waits for its turn, and keeps it
 // until it does more, or ends.
-func (m *message) spend(work int) error { return m.spendInPieces(work, work, 0) }
+func (m *Message) Spend(work int) error { return m.SpendInPieces(work, work, 0) }
 
-// spendInPieces is spend for work that calls pause after each piece, and has as much
+// SpendInPieces is spend for work that calls pause after each piece, and has as much
 // again later.
-func (m *message) spendInPieces(work, piece, later int) error {
-	limit := cmp.Or(m.limit, workLimit)
-	if m.work += work; m.work > limit {
-		return errTooMuchWork
+func (m *Message) SpendInPieces(work, piece, later int) error {
+	limit := cmp.Or(m.limit, WorkLimit)
+	if m.Work += work; m.Work > limit {
+		return ErrTooMuchWork
 	}
 	m.rest = 0
-	if m.work <= lightWork || work == 0 || m.Turn == nil {
+	if m.Work <= lightWork || work == 0 || m.Turn == nil {
 		return nil
 	}
 	m.begun = true
-	m.rest, m.later = work, min(later, limit-m.work)
-	return m.pause(piece)
+	m.rest, m.later = work, min(later, limit-m.Work)
+	return m.Pause(piece)
 }
 
-// pause ends a piece of work and waits until the next may begin. It fails when the caller
+// Pause ends a piece of work and waits until the next may begin. It fails when the caller
 // went away meanwhile, and with RATE_LIMITED when all would not be done in time.
-func (m *message) pause(piece int) error {
+func (m *Message) Pause(piece int) error {
 	if m.rest == 0 {
 		return nil
 	}
@@ -263,45 +263,45 @@ func (m *message) pause(piece int) error {
 	return err
 }
 
-// end ends the turn of the message, if it has one.
-func (m *message) end() {
+// End ends the turn of the message, if it has one.
+func (m *Message) End() {
 	if m.begun {
 		m.Turn.End()
 	}
 }
 
-// traced tells who looks of a step.
-func (m *message) traced(stage, detail string, value []byte) {
+// Traced tells who looks of a step.
+func (m *Message) Traced(stage, detail string, value []byte) {
 	if m.Trace != nil {
 		m.Trace(stage, detail, value)
 	}
 }
 
-// A stage is where a message of the partner stopped. It is for the endpoint's owners
+// A StageError is where a message of the partner stopped. It is for the endpoint's owners
 // and the log; what the caller gets is the same for all.
-type stage string
+type StageError string
 
-func (s stage) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
+func (s StageError) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
 
 // The stages. Padding and tag are one even here, and where nothing authenticates all that
 // comes after a key was used is [errCipher]; see [safety.Unauthenticated].
 const (
-	errSelect     = stage("select")
-	errEnvelope   = stage("envelope")
-	errDecode     = stage("decode")
-	errUnwrap     = stage("unwrap")
-	errDerive     = stage("derive")
-	errMAC        = stage("mac")
-	errCipher     = stage("decrypt")
-	errSignInside = stage("sign inside")
-	errValue      = stage("value")
-	errSignature  = stage("signature")
+	ErrSelect     = StageError("select")
+	ErrEnvelope   = StageError("envelope")
+	ErrDecode     = StageError("decode")
+	ErrUnwrap     = StageError("unwrap")
+	ErrDerive     = StageError("derive")
+	ErrMAC        = StageError("mac")
+	ErrCipher     = StageError("decrypt")
+	ErrSignInside = StageError("sign inside")
+	ErrValue      = StageError("value")
+	errSignature  = StageError("signature")
 )
 
 // Stages returns all that [Stage] may return.
 func Stages() []string {
-	all := []stage{
-		errSelect, errEnvelope, errDecode, errUnwrap, errDerive, errMAC, errCipher, errSignInside, errValue, errSignature,
+	all := []StageError{
+		ErrSelect, ErrEnvelope, ErrDecode, ErrUnwrap, ErrDerive, ErrMAC, ErrCipher, ErrSignInside, ErrValue, errSignature,
 	}
 	names := make([]string, len(all))
 	for i, s := range all {
@@ -313,38 +313,38 @@ func Stages() []string {
 // Stage returns the stage at which a message of the partner stopped, as
 // MessageFailure.stage names it; empty for all other errors.
 func Stage(err error) string {
-	if s, ok := errors.AsType[stage](err); ok {
+	if s, ok := errors.AsType[StageError](err); ok {
 		return string(s)
 	}
 	return ""
 }
 
-// A misfit is a signature that is not right, with what is wrong with it.
-type misfit struct{ cause string }
+// A Misfit is a signature that is not right, with what is wrong with it.
+type Misfit struct{ cause string }
 
-func (misfit) Error() string { return errSignature.Error() }
+func (Misfit) Error() string { return errSignature.Error() }
 
 // Unwrap returns the stage.
-func (misfit) Unwrap() error { return errSignature }
+func (Misfit) Unwrap() error { return errSignature }
 
 // Cause returns what was wrong with a message that stopped at a [Stage], as
 // MessageFailure.cause has it; empty where that is not told.
 func Cause(err error) string {
-	if m, ok := errors.AsType[misfit](err); ok {
+	if m, ok := errors.AsType[Misfit](err); ok {
 		return m.cause
 	}
 	return ""
 }
 
-// notOpened returns the one answer for a partner's data that does not open.
-func notOpened(stage error) *fault.Error {
+// NotOpened returns the one answer for a partner's data that does not open.
+func NotOpened(stage error) *fault.Error {
 	return fault.New(fault.InvalidArgument, DecryptionFailed, "what came from the partner does not open").Because(stage)
 }
 
-// badSignature is notSigned with what is wrong with the signature.
-func badSignature(cause string) *fault.Error { return notSigned(misfit{cause}) }
+// BadSignature is notSigned with what is wrong with the signature.
+func BadSignature(cause string) *fault.Error { return NotSigned(Misfit{cause}) }
 
-// notSigned returns the one answer for a signature that is not right.
-func notSigned(stage error) *fault.Error {
+// NotSigned returns the one answer for a signature that is not right.
+func NotSigned(stage error) *fault.Error {
 	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(stage)
 }

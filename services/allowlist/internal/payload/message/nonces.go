@@ -1,4 +1,4 @@
-package payload
+package message
 
 import (
 	"errors"
@@ -18,19 +18,19 @@ func Uncounted(UsedKey, int, int) error { return nil }
 // errNonces is a mistake of the caller's program. Without a budget nothing is encrypted.
 var errNonces = errors.New("payload: there is no budget of nonces to take from")
 
-// count takes values from the budget of the key that encrypts. A nil source has none.
-func (m *message) count(s *source, bits, values int) error {
+// Count takes values from the budget of the key that encrypts. A nil source has none.
+func (m *Message) Count(s *Source, bits, values int) error {
 	if s == nil || values == 0 {
 		return nil
 	}
 	if m.Nonces == nil {
 		return errNonces
 	}
-	return m.Nonces(UsedKey{Reference: m.ring.at(s), Version: m.ring.newest(s).Key.Version}, bits, values)
+	return m.Nonces(UsedKey{Reference: m.Ring.at(s), Version: m.Ring.Newest(s).Key.Version}, bits, values)
 }
 
-// counted returns the first of the sources if values under it have a budget, or nil.
-func counted(sources []*source, bits int) *source {
+// Counted returns the first of the sources if values under it have a budget, or nil.
+func Counted(sources []*Source, bits int) *Source {
 	if !budget.Limited(bits) || len(sources) == 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package payload
+package signing
 
 import (
 	"encoding/base64"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // idBytes is how many random bytes an id has.
@@ -22,44 +23,44 @@ const idBytes = 16
 // [signature.Hidden] in the place of secrets.
 const SignedString = "string that is signed"
 
-// A signer signs the messages of a direction, and verifies them.
-type signer struct {
-	config   signature.Config
-	compiled *signature.Signer
-	keys     []*source
-	shared   bool // the keys are bytes, not pairs
-	list     bool // all keys sign
+// A Signer signs the messages of a direction, and verifies them.
+type Signer struct {
+	Config   signature.Config
+	Compiled *signature.Signer
+	Keys     []*message.Source
+	Shared   bool // the keys are bytes, not pairs
+	List     bool // all keys sign
 }
 
-// needs returns what it takes to sign and to verify.
-func (s *signer) needs() (sign, verify []need) {
-	verify = needAll(s.keys, true)
-	if s.list {
-		return needAll(s.keys, true), verify
+// Needs returns what it takes to sign and to verify.
+func (s *Signer) Needs() (sign, verify []message.Need) {
+	verify = message.NeedAll(s.Keys, true)
+	if s.List {
+		return message.NeedAll(s.Keys, true), verify
 	}
-	return needFirst(s.keys), verify
+	return message.NeedFirst(s.Keys), verify
 }
 
 // key returns one version of a key, private to sign or public to verify.
-func (s *signer) key(m *message, v version, private bool) (any, keyform.Info, error) {
-	key, info, err := joseKey(m, v, s.shared, private)
+func (s *Signer) key(m *message.Message, v message.Candidate, private bool) (any, keyform.Info, error) {
+	key, info, err := JoseKey(m, v, s.Shared, private)
 	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
-		return nil, info, v.unusable(keys.ErrSize)
+		return nil, info, v.Unusable(keys.ErrSize)
 	}
 	return key, info, err
 }
 
 // withFingerprints returns the compiled signer with the fingerprints of a key in its JOSE header.
-func (s *signer) withFingerprints(from *source, info keyform.Info) (*signature.Signer, error) {
-	jws, ok := s.config.Scheme.(signature.JWS)
+func (s *Signer) withFingerprints(from *message.Source, info keyform.Info) (*signature.Signer, error) {
+	jws, ok := s.Config.Scheme.(signature.JWS)
 	if !ok || !describe.HoldsFingerprint(jws.Header) {
-		return s.compiled, nil
+		return s.Compiled, nil
 	}
-	header, err := fingerprinted(from, jws.Header, info)
+	header, err := Fingerprinted(from, jws.Header, info)
 	if err != nil {
 		return nil, err
 	}
-	config := s.config
+	config := s.Config
 	jws.Header = header
 	config.Scheme = jws
 	made, wrong := signature.New(config)
@@ -69,29 +70,29 @@ func (s *signer) withFingerprints(from *source, info keyform.Info) (*signature.S
 	return made, nil
 }
 
-// sign returns the headers that carry the signature of a message that goes out.
-func (s *signer) sign(m *message, out *Output) error {
-	signing := s.keys[:1]
-	if s.list {
-		signing = s.keys
+// Sign returns the headers that carry the signature of a message that goes out.
+func (s *Signer) Sign(m *message.Message, out *message.Output) error {
+	signing := s.Keys[:1]
+	if s.List {
+		signing = s.Keys
 	}
 	var all []any
-	compiled := s.compiled
-	for i, v := range m.ring.candidates(signing) {
-		if !s.list && i > 0 {
+	compiled := s.Compiled
+	for i, v := range m.Ring.Candidates(signing) {
+		if !s.List && i > 0 {
 			break
 		}
 		key, info, err := s.key(m, v, true)
 		switch {
-		case err != nil && v.previous():
+		case err != nil && v.Superseded():
 			continue
 		case err != nil:
 			return err
 		}
 		all = append(all, key)
-		m.ring.use(v)
+		m.Ring.Use(v)
 		if i == 0 {
-			if compiled, err = s.withFingerprints(v.source, info); err != nil {
+			if compiled, err = s.withFingerprints(v.Source, info); err != nil {
 				return err
 			}
 		}
@@ -100,7 +101,7 @@ func (s *signer) sign(m *message, out *Output) error {
 	if out.ContentType != "" {
 		signed.ContentType = out.ContentType
 	}
-	if signed.ID == "" && s.compiled.NeedsID() {
+	if signed.ID == "" && s.Compiled.NeedsID() {
 		id := make([]byte, idBytes)
 		if _, err := io.ReadFull(m.Random, id); err != nil {
 			return fmt.Errorf("generate id: %w", err)
@@ -119,15 +120,15 @@ func (s *signer) sign(m *message, out *Output) error {
 		m.Trace("sign", SignedString, text)
 	}
 	for _, h := range headers {
-		out.Headers = append(out.Headers, Header(h))
-		m.traced("sign", "signature header", []byte(h.Value))
+		out.Headers = append(out.Headers, message.Header(h))
+		m.Traced("sign", "signature header", []byte(h.Value))
 	}
 	out.ID, out.Time = signed.ID, signed.Time
 	return nil
 }
 
 // message returns what is signed.
-func (s *signer) message(m *message, body, plaintext []byte, known bool) signature.Message {
+func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool) signature.Message {
 	at := m.Context.Time
 	if at.IsZero() {
 		at = m.Now
@@ -135,54 +136,54 @@ func (s *signer) message(m *message, body, plaintext []byte, known bool) signatu
 	return signature.Message{
 		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
 		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
-		ContentType: m.ContentType, KeepUnused: m.keepUnused(),
+		ContentType: m.ContentType, KeepUnused: m.CacheFor(),
 	}
 }
 
 // refused returns the refusal of what cannot be signed or verified as it is.
-func (s *signer) refused(err error) error {
+func (s *Signer) refused(err error) error {
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
 		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
-			return notEncryptable("a value that is signed is missing", path)
+			return message.NotEncryptable("a value that is signed is missing", path)
 		}
 		return fault.Fields(fault.Violation{Field: "context." + wanting.Name, Description: "is required: the signature covers it"})
 	}
 	switch {
 	case errors.Is(err, signature.ErrKey):
-		return s.keys[0].unusable(err)
+		return s.Keys[0].Unusable(err)
 	case errors.Is(err, signature.ErrTooLong):
-		return notEncryptable("what is signed is longer than 64 MiB", "")
+		return message.NotEncryptable("what is signed is longer than 64 MiB", "")
 	}
 	return err
 }
 
-// verify checks the signature of a message that came in, which has this plaintext if it
+// Verify checks the signature of a message that came in, which has this plaintext if it
 // is known.
-func (s *signer) verify(m *message, plaintext []byte, known bool, out *Output) error {
-	all, of, err := usable(m, s.keys, func(v version) (any, error) {
+func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *message.Output) error {
+	all, of, err := message.Usable(m, s.Keys, func(v message.Candidate) (any, error) {
 		key, _, err := s.key(m, v, false)
 		return key, err
 	})
 	if err != nil {
 		return err
 	}
-	verified, err := s.compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
+	verified, err := s.Compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
 		value, ok := m.Headers[name]
 		return value, ok
 	})
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
-		return badSignature("The plaintext, of which a value is signed, is not known.")
+		return message.BadSignature("The plaintext, of which a value is signed, is not known.")
 	}
 	wrong, _ := errors.AsType[*signature.InvalidError](err)
 	switch {
 	case wrong != nil:
-		return badSignature(wrong.Cause)
+		return message.BadSignature(wrong.Cause)
 	case errors.Is(err, signature.ErrTooLong):
-		return badSignature("What is signed is longer than 64 MiB.")
+		return message.BadSignature("What is signed is longer than 64 MiB.")
 	case err != nil:
 		return s.refused(err)
 	}
 	out.ID, out.Time = verified.ID, verified.Time
-	m.ring.use(of[verified.Key])
+	m.Ring.Use(of[verified.Key])
 	return nil
 }
