@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
@@ -47,7 +47,7 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 		}
 		made := dryrun.Sample{
 			Config: config, Direction: direction, Now: s.now(), Body: sample.Body(profile), ContentType: e.ContentType,
-			Context: madeUp(e), Turn: s.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
+			Context: madeUp(e), Turn: s.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
 			return payload.Explained(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
 )
 
@@ -58,7 +58,7 @@ func (s *Server) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	sample := dryrun.Sample{
 		Config: config, Direction: t.Direction, Now: s.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
-		Turn: s.turns.For(ctx, turn.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
+		Turn: s.turns.For(ctx, slowwork.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)

@@ -31,7 +31,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
@@ -41,7 +41,7 @@ type Server struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
 	presets   *preset.Library
-	turns     *turn.Queue
+	turns     *slowwork.Queue
 	nonces    *nonce.Ledger
 	now       func() time.Time
 }
@@ -52,7 +52,7 @@ type Options struct {
 	Vault     *resolver.Vault
 	Presets   *preset.Library
 	// Turns is where slow messages wait.
-	Turns *turn.Queue
+	Turns *slowwork.Queue
 	// Nonces counts the values that live keys encrypt.
 	Nonces *nonce.Ledger
 	Now    func() time.Time

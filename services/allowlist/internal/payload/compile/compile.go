@@ -1,3 +1,9 @@
+// Package compile checks a configuration as a whole and makes a [Plan] of each direction: what is
+// done to its messages.
+//
+// It reads the description of a configuration (package describe) and reports everything that is
+// wrong with it at once ([Violations]). Each part of a profile has a file: the cipher, the IV, the
+// blobs, the envelope, JOSE and OpenPGP, the signing.
 package compile
 
 import (

@@ -1,3 +1,5 @@
+// Package derive makes keys of secrets as a configuration says, within the work that a message may
+// make, and caches the keys of slow derivations.
 package derive
 
 import (

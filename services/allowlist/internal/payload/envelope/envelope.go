@@ -1,3 +1,6 @@
+// Package envelope writes protected values into bodies and headers, and reads them from there: how
+// the parts of a value are put together (blobs) and where the texts of blobs stand (templates).
+// What the parts are is decided by a [Sealing] and an [Opening].
 package envelope
 
 import (

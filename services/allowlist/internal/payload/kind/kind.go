@@ -1,3 +1,10 @@
+// Package kind holds what a profile does to a selected value: a symmetric cipher, RSA, JSON Web
+// Encryption, OpenPGP, or nothing.
+//
+// A [Kind] begins a message that goes out (an [envelope.Sealing]) or came in (an
+// [envelope.Opening]). Of a symmetric [Cipher], a supply says where the secret comes from that its
+// key is made of: it is shared, sent along, agreed on, or known from the exchange. Package derive
+// makes the key of it, and package symmetric works with that key.
 package kind
 
 import (

@@ -1,3 +1,11 @@
+// Package message holds one message on its way: what comes in with it ([Input]) and out of it
+// ([Output]), its keys, the work that it may make, and the stages at which it may stop.
+//
+// # Keys
+//
+// A key has two forms: the value that was resolved, and what is made of it for a cipher. A [Message]
+// decodes each value once, and owns the decoded key and all keys that are made for it; it wipes
+// them when it is done ([Message.Close]). What libraries make of a key is cached by its [Source].
 package message
 
 import (
@@ -10,7 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 const (
@@ -120,7 +128,7 @@ type Input struct {
 	// a key that has a budget.
 	Nonces Nonces
 	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
-	Turn turn.Turn
+	Turn slowwork.Turn
 	// KeepUnused is how long derived keys, and what is made of keys, are kept without use; a
 	// second at least.
 	KeepUnused time.Duration
@@ -257,7 +265,7 @@ func (m *Message) Pause(piece int) error {
 	now := min(piece, m.rest)
 	m.rest -= now
 	err := m.Turn.Begin(now, m.rest+m.later)
-	if late, ok := errors.AsType[*turn.LateError](err); ok {
+	if late, ok := errors.AsType[*slowwork.LateError](err); ok {
 		return fault.Exhausted("", "there is too much slow work for the request to be done at its deadline", late.Wait)
 	}
 	return err

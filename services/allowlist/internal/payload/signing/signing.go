@@ -1,3 +1,5 @@
+// Package signing signs and verifies messages, and the values inside of what is encrypted, with the
+// keys of a message. How signatures are made is in packages signature and jose.
 package signing
 
 import (

@@ -22,7 +22,7 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
@@ -50,7 +50,7 @@ type Case struct {
 	Context     payload.Context
 	ContentType string
 	// Turn returns where a slow variant waits.
-	Turn func() turn.Turn
+	Turn func() slowwork.Turn
 	// Late reports whether it takes too long already; nil: it never does.
 	Late func() bool
 	// Sealed are the secrets whose purpose is sealed and that no variant may use for another.

@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
 )
@@ -31,7 +31,7 @@ type Sample struct {
 	ContentType string
 	Context     payload.Context
 	// Turn and Nonces are as in [payload.Input]; throw-away keys are not counted.
-	Turn   turn.Turn
+	Turn   slowwork.Turn
 	Nonces payload.Nonces
 }
 

@@ -1,4 +1,4 @@
-package turn_test
+package slowwork_test
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
-func begin(t *testing.T, next turn.Turn, now, later int) {
+func begin(t *testing.T, next slowwork.Turn, now, later int) {
 	t.Helper()
 	if err := next.Begin(now, later); err != nil {
 		t.Error(err)
@@ -26,12 +26,12 @@ func begin(t *testing.T, next turn.Turn, now, later int) {
 func TestNoMoreWorkThanPlacesIsUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(3)
+		q := slowwork.NewQueue(3)
 		var now, most atomic.Int32
 		var all sync.WaitGroup
 		for i := range 40 {
 			all.Go(func() {
-				next := q.For(t.Context(), turn.Share{Workspace: fmt.Sprint(i % 5)})
+				next := q.For(t.Context(), slowwork.Share{Workspace: fmt.Sprint(i % 5)})
 				for range 2 {
 					begin(t, next, i, 0)
 					at := now.Add(1)
@@ -62,14 +62,14 @@ type job struct {
 func order(t *testing.T, jobs ...job) (done []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(1)
-		first := q.For(t.Context(), turn.Share{Workspace: "first"})
+		q := slowwork.NewQueue(1)
+		first := q.For(t.Context(), slowwork.Share{Workspace: "first"})
 		begin(t, first, 0, 0)
 		var mutex sync.Mutex
 		var all sync.WaitGroup
 		for _, j := range jobs {
 			all.Go(func() {
-				next := q.For(t.Context(), turn.Share{Workspace: j.workspace, Endpoint: j.endpoint})
+				next := q.For(t.Context(), slowwork.Share{Workspace: j.workspace, Endpoint: j.endpoint})
 				for left := j.pieces - 1; left >= 0; left-- {
 					begin(t, next, j.work, left*j.work)
 					mutex.Lock()
@@ -150,8 +150,8 @@ func TestALightWorkspaceIsNotDelayedByAHeavyOne(t *testing.T) {
 func TestTheTimeAloneDoesNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(1)
-		alone := q.For(t.Context(), turn.Share{Workspace: "a"})
+		q := slowwork.NewQueue(1)
+		alone := q.For(t.Context(), slowwork.Share{Workspace: "a"})
 		for range 100 {
 			begin(t, alone, 10, 0)
 		}
@@ -160,7 +160,7 @@ func TestTheTimeAloneDoesNotCount(t *testing.T) {
 		var all sync.WaitGroup
 		for _, workspace := range []string{"a", "b"} {
 			all.Go(func() {
-				next := q.For(t.Context(), turn.Share{Workspace: workspace})
+				next := q.For(t.Context(), slowwork.Share{Workspace: workspace})
 				for range 4 {
 					begin(t, next, 10, 0)
 					mutex.Lock()
@@ -180,7 +180,7 @@ func TestTheTimeAloneDoesNotCount(t *testing.T) {
 }
 
 // A clock makes work take a second for each million.
-func worked(next turn.Turn, pieces int) error {
+func worked(next slowwork.Turn, pieces int) error {
 	for left := pieces - 1; left >= 0; left-- {
 		if err := next.Begin(100_000, left*100_000); err != nil {
 			return err
@@ -196,8 +196,8 @@ func worked(next turn.Turn, pieces int) error {
 func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(1)
-		learn := q.For(t.Context(), turn.Share{})
+		q := slowwork.NewQueue(1)
+		learn := q.For(t.Context(), slowwork.Share{})
 		if err := worked(learn, 200); err != nil { // how fast this machine is
 			t.Fatal(err)
 		}
@@ -208,8 +208,8 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 				begun := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), 11*time.Second) // the sixth would need 12
 				defer cancel()
-				err := worked(q.For(ctx, turn.Share{Workspace: "a", Endpoint: fmt.Sprint(i % 3)}), 20)
-				var refusal *turn.LateError
+				err := worked(q.For(ctx, slowwork.Share{Workspace: "a", Endpoint: fmt.Sprint(i % 3)}), 20)
+				var refusal *slowwork.LateError
 				switch took := time.Since(begun); {
 				case err == nil:
 					done.Add(1)
@@ -227,7 +227,7 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 			t.Errorf("%d done, %d refused at once, %d late; want 4 or 5 of 2 s in the 11 s, and one late at most",
 				done.Load(), refused.Load(), late.Load())
 		}
-		if err := worked(q.For(t.Context(), turn.Share{Workspace: "a"}), 200); err != nil {
+		if err := worked(q.For(t.Context(), slowwork.Share{Workspace: "a"}), 200); err != nil {
 			t.Errorf("without a deadline: %v", err)
 		}
 	})
@@ -237,19 +237,19 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(1)
-		if err := worked(q.For(t.Context(), turn.Share{}), 200); err != nil {
+		q := slowwork.NewQueue(1)
+		if err := worked(q.For(t.Context(), slowwork.Share{}), 200); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		var all sync.WaitGroup
 		for range 24 {
-			all.Go(func() { _ = worked(q.For(ctx, turn.Share{Workspace: "a"}), 20) })
+			all.Go(func() { _ = worked(q.For(ctx, slowwork.Share{Workspace: "a"}), 20) })
 		}
 		synctest.Wait()
 		begun := time.Now()
-		if err := worked(q.For(ctx, turn.Share{Workspace: "b"}), 6); err != nil {
+		if err := worked(q.For(ctx, slowwork.Share{Workspace: "b"}), 6); err != nil {
 			t.Errorf("another workspace: %v", err)
 		}
 		if took := time.Since(begun); took > 1500*time.Millisecond {
@@ -262,13 +262,13 @@ func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
 func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := turn.NewQueue(1)
-		first := q.For(t.Context(), turn.Share{})
+		q := slowwork.NewQueue(1)
+		first := q.For(t.Context(), slowwork.Share{})
 		begin(t, first, 1, 0)
 		ctx, leave := context.WithCancel(t.Context())
 		failed := make(chan error)
 		for range 3 {
-			go func() { failed <- q.For(ctx, turn.Share{}).Begin(1, 0) }()
+			go func() { failed <- q.For(ctx, slowwork.Share{}).Begin(1, 0) }()
 		}
 		synctest.Wait()
 		if q.Waiting() != 3 {
@@ -280,16 +280,16 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 				t.Errorf("a turn of who went away: %v", err)
 			}
 		}
-		if err := q.For(ctx, turn.Share{}).Begin(1, 0); !errors.Is(err, context.Canceled) || q.Waiting() != 0 {
+		if err := q.For(ctx, slowwork.Share{}).Begin(1, 0); !errors.Is(err, context.Canceled) || q.Waiting() != 0 {
 			t.Errorf("a turn of who is not there: %v, and %d wait", err, q.Waiting())
 		}
 		first.End()
 		first.End() // once is all that counts
-		second := q.For(t.Context(), turn.Share{})
+		second := q.For(t.Context(), slowwork.Share{})
 		begin(t, second, 1, 0)
 		soon, end := context.WithTimeout(t.Context(), time.Second)
 		defer end()
-		if err := q.For(soon, turn.Share{}).Begin(1, 0); !errors.Is(err, context.DeadlineExceeded) {
+		if err := q.For(soon, slowwork.Share{}).Begin(1, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a second place of one: %v", err)
 		}
 		second.End()
@@ -299,14 +299,14 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 // Places are neither lost nor made where callers leave just as they are called.
 func TestPlacesAreKeptWhateverHappens(t *testing.T) {
 	t.Parallel()
-	q := turn.NewQueue(2)
+	q := slowwork.NewQueue(2)
 	var now atomic.Int32
 	var all sync.WaitGroup
 	for i := range 200 {
 		all.Go(func() {
 			ctx, leave := context.WithCancel(t.Context())
 			go leave()
-			next := q.For(ctx, turn.Share{Workspace: fmt.Sprint(i % 3), Endpoint: fmt.Sprint(i % 2)})
+			next := q.For(ctx, slowwork.Share{Workspace: fmt.Sprint(i % 3), Endpoint: fmt.Sprint(i % 2)})
 			defer next.End()
 			for range 3 {
 				if next.Begin(i, 2*i) != nil {
@@ -320,7 +320,7 @@ func TestPlacesAreKeptWhateverHappens(t *testing.T) {
 		})
 	}
 	all.Wait()
-	one, two := q.For(t.Context(), turn.Share{}), q.For(t.Context(), turn.Share{})
+	one, two := q.For(t.Context(), slowwork.Share{}), q.For(t.Context(), slowwork.Share{})
 	begin(t, one, 1, 0)
 	begin(t, two, 1, 0)
 	one.End()

@@ -1,4 +1,4 @@
-// Package turn bounds how much slow work a process does at once, and shares it out.
+// Package slowwork bounds how much slow work a process does at once, and shares it out.
 //
 // Some configurations make a message slow on purpose: PBKDF2 with two million iterations
 // takes most of a second. A few such messages at once would take all processors, and
@@ -17,7 +17,7 @@
 // The queue measures how fast work is done. A message that would not be done at its
 // deadline is refused at once with a [LateError], and so is one of
 // which that turns out between two pieces: work that ends too late is work for nothing.
-package turn
+package slowwork
 
 import (
 	"context"
