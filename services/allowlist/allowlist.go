@@ -46,7 +46,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
@@ -248,7 +248,7 @@ func (a *Allowlist) answer(parts api.Parts, vault *resolver.Vault, keys *keyring
 	if parts.Presets, err = preset.New(); err != nil {
 		return err
 	}
-	turns := turn.NewQueue(turn.Places())
+	turns := slowwork.NewQueue(slowwork.Places())
 	parts.Tryouts = tryout.New(tryout.Options{
 		Endpoints: a.endpoints, Vault: vault, Presets: parts.Presets, Turns: turns, Nonces: a.nonces, Now: around.now,
 	})

@@ -40,7 +40,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/usage"
 )
@@ -69,7 +69,7 @@ type Options struct {
 	// Nonces counts the values that keys encrypt.
 	Nonces *nonce.Ledger
 	// Turns is where messages wait whose keys are slow to derive.
-	Turns *turn.Queue
+	Turns *slowwork.Queue
 	// KeepUnused is how long unused derived keys are kept.
 	KeepUnused time.Duration
 	Metrics    prometheus.Registerer
@@ -87,7 +87,7 @@ type Server struct {
 	configs   *lru.Cache[life, *payload.Config]
 	spent     *spent
 	nonces    *nonce.Ledger
-	turns     *turn.Queue
+	turns     *slowwork.Queue
 	// keepUnused is how long unused derived keys are kept.
 	keepUnused time.Duration
 }
@@ -277,7 +277,7 @@ func (s *Server) input(ctx context.Context, m Message, l loaded) payload.Input {
 		Now: s.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
 		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
 		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: s.keepUnused,
-		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, turn.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
+		Exchange: l.pinned.exchange, Turn: s.turns.For(ctx, slowwork.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
 		Nonces: s.nonces.For(ctx, l.references, uids(l.endpoint.References)),
 	}
 }

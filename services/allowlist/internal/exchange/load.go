@@ -55,7 +55,7 @@ func (l loaded) refused() error {
 // versions returns the versions that an answer is to use, by the uids of their secrets:
 // where a reference follows the current version, the one that protected the message or
 // opened it, or 0 where several did.
-func (l loaded) versions(used []payload.Use) map[string]uint32 {
+func (l loaded) versions(used []payload.UsedKey) map[string]uint32 {
 	versions := make(map[string]uint32, len(l.references))
 	for _, use := range used {
 		ref := l.references[use.Reference]
@@ -170,7 +170,7 @@ func (l loaded) wants(config *payload.Config, incoming bool) []resolver.Want {
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]
 		}
-		if reference.Live { // without effect where there is a version
+		if reference.Previous { // without effect where there is a version
 			want.Grace = config.Grace()
 		}
 		wants = append(wants, want)

@@ -25,7 +25,7 @@ func newStages() *prometheus.CounterVec {
 }
 
 // used counts a message that was protected, or with opened one that was opened or verified.
-func (s *Server) used(l loaded, uses []payload.Use, opened bool) {
+func (s *Server) used(l loaded, uses []payload.UsedKey, opened bool) {
 	count := s.uses.Used
 	if opened {
 		count = s.uses.Opened

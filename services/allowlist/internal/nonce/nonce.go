@@ -119,7 +119,7 @@ func (l *Ledger) Take(ctx context.Context, key Key, bits, values int) error {
 // For returns what takes nonces for one message from the budgets of its references, whose
 // secrets have the uids that uid returns.
 func (l *Ledger) For(ctx context.Context, references []payload.Reference, uid func(secret string) string) payload.Nonces {
-	return func(use payload.Use, bits, values int) error {
+	return func(use payload.UsedKey, bits, values int) error {
 		secret := references[use.Reference].Secret
 		return l.Take(ctx, Key{Secret: secret, UID: uid(secret), Version: use.Version}, bits, values)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/tidwall/sjson"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 // card is a body of 1 KiB with three values to encrypt.
@@ -180,16 +180,16 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-func queued(q *turn.Queue) func(context.Context) turn.Turn {
-	return func(ctx context.Context) turn.Turn { return q.For(ctx, turn.Share{}) }
+func queued(q *slowwork.Queue) func(context.Context) slowwork.Turn {
+	return func(ctx context.Context) slowwork.Turn { return q.For(ctx, slowwork.Share{}) }
 }
 
 // BenchmarkLightBesideSlow prints how long a light message takes while 16 others derive
 // their keys with 2,000,000 iterations, without turns and with them: the median, the
 // 90th and the 99th percentile.
 func BenchmarkLightBesideSlow(b *testing.B) {
-	for name, next := range map[string]func(context.Context) turn.Turn{
-		"alone": nil, "without turns": func(context.Context) turn.Turn { return nil }, "with turns": queued(turn.NewQueue(turn.Places())),
+	for name, next := range map[string]func(context.Context) slowwork.Turn{
+		"alone": nil, "without turns": func(context.Context) slowwork.Turn { return nil }, "with turns": queued(slowwork.NewQueue(slowwork.Places())),
 	} {
 		b.Run(name, func(b *testing.B) {
 			ctx, stop := context.WithCancel(b.Context())

@@ -3,12 +3,19 @@ package payload
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/compile"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 )
 
 // redacted stands in the place of a reference for callers who may not see secrets.
@@ -30,24 +37,27 @@ const (
 
 // A Config is a checked and compiled configuration.
 type Config struct {
-	pb        *allowlistv1.Encryption
+	compiled  *compile.Config
 	pipelines [2]*Pipeline // by Direction
-	purposes  purposes
-	exposed   map[string]bool
+}
+
+// newConfig returns a configuration that was compiled.
+func newConfig(c *compile.Config) *Config {
+	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.Plans[Request]}, {plan: c.Plans[Response]}}}
 }
 
 // Parse checks and compiles the configuration of an endpoint in the workspace, an
-// id without the `workspaces/` in front, as of now. All findings come back at once as one
+// id without the `workspaces/` in front, as of now. All violations come back at once as one
 // [fault.Error], under the gravest reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and
 // LEGACY_NOT_ACKNOWLEDGED; violations name fields from `encryption` on. The message is
 // copied.
 //
-// Beside findings the configuration is returned as well, for [Config.References] and
+// Beside violations the configuration is returned as well, for [Config.References] and
 // [Config.CheckFacts] only: so that what its secrets have against it can be told along.
 func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
-	f := &findings{workspace: workspace, now: now}
-	config := compile(f, pb)
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Workspace: workspace, Now: now}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		return config, err
 	}
 	return config, nil
@@ -57,9 +67,9 @@ func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config
 // looked at again: those that were saved before there was such a look work on. A signature may
 // be of any time.
 func Variant(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
-	f := &findings{workspace: workspace, now: now, trusted: true}
-	config := compile(f, pb)
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Workspace: workspace, Now: now, Trusted: true}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		return config, err
 	}
 	return config, nil
@@ -75,9 +85,9 @@ func Load(stored []byte) (*Config, error) {
 	if err := proto.Unmarshal(stored[1:], pb); err != nil {
 		return nil, fmt.Errorf("load encryption: %w", err)
 	}
-	f := &findings{stored: true}
-	config := compile(f, pb)
-	if err := f.fault(); err != nil {
+	f := &compile.Violations{Stored: true}
+	config := newConfig(compile.Encryption(f, pb))
+	if err := f.Fault(); err != nil {
 		// Not a fault: what the store holds is no mistake of the caller.
 		return nil, fmt.Errorf("load encryption: %s", err.Reason)
 	}
@@ -86,7 +96,7 @@ func Load(stored []byte) (*Config, error) {
 
 // Marshal returns the configuration for [Load]: a format byte and the message.
 func (c *Config) Marshal() ([]byte, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{formatProto}, c.pb)
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{formatProto}, c.compiled.Proto)
 	if err != nil {
 		return nil, fmt.Errorf("marshal encryption: %w", err)
 	}
@@ -94,12 +104,12 @@ func (c *Config) Marshal() ([]byte, error) {
 }
 
 // Proto returns a copy of the configuration as it was given.
-func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.pb) }
+func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.compiled.Proto) }
 
 // Redacted returns a copy in which each reference reads `set`.
 func (c *Config) Redacted() *allowlistv1.Encryption {
 	pb := c.Proto()
-	EachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
+	describe.EachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
 	return pb
 }
 
@@ -107,69 +117,99 @@ func (c *Config) Redacted() *allowlistv1.Encryption {
 // refers to, each once, in order.
 func (c *Config) Secrets() []string {
 	var names []string
-	EachReference(c.pb, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
+	describe.EachReference(c.compiled.Proto, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
 // References returns every reference of the configuration with the usage that its
 // secret must have, each place once, in the order of the proto.
-func (c *Config) References() []Reference {
-	var refs []Reference
-	EachReference(c.pb, func(path string, ref *allowlistv1.SecretRef) {
-		made := newSource(path, ref).Reference
-		c.purposed(&made)
+func (c *Config) References() []message.Reference {
+	var refs []message.Reference
+	describe.EachReference(c.compiled.Proto, func(path string, ref *allowlistv1.SecretRef) {
+		made := message.Reference{
+			Secret: ref.GetName(), Version: ref.GetVersion(), Usage: message.UsageAt(path), Field: strings.TrimPrefix(path, describe.Root+"."),
+		}
+		c.compiled.Purposed(&made)
 		refs = append(refs, made)
 	})
 	return refs
 }
 
-// A LegacyUse is an unsafe choice that the configuration makes and acknowledges.
-type LegacyUse struct {
+// An UnsafeChoice is one that the configuration makes and acknowledges.
+type UnsafeChoice struct {
 	Flag        allowlistv1.LegacyAcknowledgement_Flag
 	Expires     time.Time
 	DecryptOnly bool
 }
 
 // Legacy returns the unsafe choices of the configuration, those of requests first.
-func (c *Config) Legacy() []LegacyUse {
-	var uses []LegacyUse
-	for _, profile := range []*allowlistv1.Profile{c.pb.GetRequest(), c.pb.GetResponse()} {
+func (c *Config) Legacy() []UnsafeChoice { return acknowledged(c.compiled.Proto) }
+
+// acknowledged returns the unsafe choices that a configuration acknowledges.
+func acknowledged(pb *allowlistv1.Encryption) []UnsafeChoice {
+	var choices []UnsafeChoice
+	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
 		for _, ack := range profile.GetAllowLegacy() {
-			uses = append(uses, LegacyUse{Flag: ack.GetFlag(), Expires: ack.GetExpireTime().AsTime(), DecryptOnly: ack.GetDecryptOnly()})
+			choices = append(choices, UnsafeChoice{Flag: ack.GetFlag(), Expires: ack.GetExpireTime().AsTime(), DecryptOnly: ack.GetDecryptOnly()})
 		}
 	}
-	return uses
+	return choices
 }
 
 // AcknowledgedUntil returns when the acknowledgements end of a configuration that
 // [Config.Marshal] wrote; none where it cannot be read. It does not compile it.
 func AcknowledgedUntil(stored []byte) []time.Time {
-	c := &Config{pb: new(allowlistv1.Encryption)}
-	if len(stored) == 0 || stored[0] != formatProto || proto.Unmarshal(stored[1:], c.pb) != nil {
+	pb := new(allowlistv1.Encryption)
+	if len(stored) == 0 || stored[0] != formatProto || proto.Unmarshal(stored[1:], pb) != nil {
 		return nil
 	}
 	var ends []time.Time
-	for _, legacy := range c.Legacy() {
-		ends = append(ends, legacy.Expires)
+	for _, choice := range acknowledged(pb) {
+		ends = append(ends, choice.Expires)
 	}
 	return ends
 }
 
-// For how long after a rotation the version before is good.
-const (
-	defaultGrace = 24 * time.Hour
-	maxGrace     = 30 * 24 * time.Hour
-)
+// defaultGrace is for how long after a rotation the version before is good if nothing is said.
+const defaultGrace = 24 * time.Hour
 
 // Grace returns for how long after a rotation the version before is good.
 func (c *Config) Grace() time.Duration {
-	if c.pb.GetRotationGrace() == nil {
+	if c.compiled.Proto.GetRotationGrace() == nil {
 		return defaultGrace
 	}
-	return c.pb.GetRotationGrace().AsDuration()
+	return c.compiled.Proto.GetRotationGrace().AsDuration()
 }
 
 // Pipeline returns the compiled form of one direction. A response that is not
 // configured is protected as requests are, without the signing.
 func (c *Config) Pipeline(d Direction) *Pipeline { return c.pipelines[d] }
+
+// Privileged returns the flags that the configuration acknowledges although only a super admin
+// may, as errors name them.
+func (c *Config) Privileged() string {
+	var flags []allowlistv1.LegacyAcknowledgement_Flag
+	for _, choice := range c.Legacy() {
+		if slices.Contains(safety.OfSuperAdmins(), choice.Flag) {
+			flags = append(flags, choice.Flag)
+		}
+	}
+	return compile.FlagNames(flags)
+}
+
+// KeyPurposes returns the purposes of the KEY secrets of a configuration, by their names.
+func (c *Config) KeyPurposes() map[string]purpose.Purpose { return maps.Clone(c.compiled.Purposes) }
+
+// OnlySigns reports whether a KEY secret serves signatures of messages alone, in this and, since
+// all have the same purpose, in every configuration.
+func (c *Config) OnlySigns(secret string) bool {
+	rest := proto.CloneOf(c.compiled.Proto)
+	for _, profile := range []*allowlistv1.Profile{rest.GetRequest(), rest.GetResponse()} {
+		if profile != nil {
+			profile.Signing = nil
+		}
+	}
+	_, used := purpose.Of(rest)[secret]
+	return !used
+}

@@ -256,9 +256,9 @@ func TestReferencesCarryVersions(t *testing.T) {
 		t.Errorf("EncryptReferences (-want +got):\n%s", diff)
 	}
 	// Only what follows the current version has versions before it.
-	a.Live = true
+	a.Previous = true
 	wantDecrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Version: 7, Field: cipher + "[1]"}}
-	wantDecrypt = append(wantDecrypt, payload.Reference{Secret: "workspaces/acme/secrets/b", Live: true, Field: signing + "[0]"})
+	wantDecrypt = append(wantDecrypt, payload.Reference{Secret: "workspaces/acme/secrets/b", Previous: true, Field: signing + "[0]"})
 	if diff := cmp.Diff(wantDecrypt, p.DecryptReferences(), anyPurpose); diff != "" {
 		t.Errorf("DecryptReferences (-want +got):\n%s", diff)
 	}

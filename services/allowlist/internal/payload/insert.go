@@ -7,7 +7,9 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/compile"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
 // maxInsertions is how many values one insertion puts into a body.
@@ -21,30 +23,30 @@ type Insertion struct {
 }
 
 // NewInsertion compiles the paths of values: `$` and then `.name` or `['name']`. All
-// findings come back at once as one [fault.Error], whose violations name fields as
+// violations come back at once as one [fault.Error], whose violations name fields as
 // `body_values[0].path`.
 func NewInsertion(texts []string) (*Insertion, error) {
-	f := new(findings)
+	f := new(compile.Violations)
 	paths := make([]jsonbytes.Path, len(texts))
 	for i, text := range texts {
 		at := fmt.Sprintf("body_values[%d].path", i)
 		parsed, ok := jsonbytes.ParsePath(text)
 		if !ok || !parsed.Members() {
-			f.add(at, "must be a path of at most 256 bytes: $ and then .name or ['name']")
+			f.Add(at, "must be a path of at most 256 bytes: $ and then .name or ['name']")
 			continue
 		}
 		for j, other := range paths[:i] {
 			if other != nil && parsed.Overlaps(other) {
-				f.add(at, fmt.Sprintf("must not be the place of body_values[%d], nor lie inside it, nor hold it", j))
+				f.Add(at, fmt.Sprintf("must not be the place of body_values[%d], nor lie inside it, nor hold it", j))
 				break
 			}
 		}
 		paths[i] = parsed
 	}
 	if len(texts) > maxInsertions {
-		f.add("body_values", "must hold at most 16 values")
+		f.Add("body_values", "must hold at most 16 values")
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Fault(); err != nil {
 		return nil, err
 	}
 	return &Insertion{texts: texts, compiled: jsonbytes.NewInsertion(paths...)}, nil
@@ -61,17 +63,17 @@ func (n *Insertion) Insert(body []byte, values []sensitive.Bytes) ([]byte, error
 	texts := make([][]byte, len(values))
 	for i, value := range values {
 		if texts[i] = value.Reveal(); !utf8.Valid(texts[i]) {
-			return nil, fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced credential is not a text")
+			return nil, fault.New(fault.FailedPrecondition, message.KeyNotUsable, "a referenced credential is not a text")
 		}
 	}
 	out, noPlace, err := n.compiled.Insert(body, texts)
 	switch {
 	case errors.Is(err, jsonbytes.ErrNoPlace):
-		return nil, notEncryptable("the object that is to hold an inserted value is missing", n.texts[noPlace])
+		return nil, message.NotEncryptable("the object that is to hold an inserted value is missing", n.texts[noPlace])
 	case errors.Is(err, jsonbytes.ErrDuplicate):
-		return nil, notEncryptable("the body names a member twice on the way to an inserted value", "")
+		return nil, message.NotEncryptable("the body names a member twice on the way to an inserted value", "")
 	case err != nil:
-		return nil, notEncryptable("the body is not JSON, or nests deeper than 128 levels", "")
+		return nil, message.NotEncryptable("the body is not JSON, or nests deeper than 128 levels", "")
 	}
 	return out, nil
 }

@@ -167,7 +167,7 @@ func TestAcknowledgementsMayBeForDecryptionOnly(t *testing.T) {
 	if f, ok := fault.From(err); !ok || f.Reason != payload.LegacyNotAcknowledged || f.Metadata["flags"] != "UNAUTHENTICATED_CBC" {
 		t.Errorf("Encrypt: %v, want LEGACY_NOT_ACKNOWLEDGED", err)
 	}
-	want := []payload.LegacyUse{{Flag: allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, Expires: c.Legacy()[0].Expires, DecryptOnly: true}}
+	want := []payload.UnsafeChoice{{Flag: allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, Expires: c.Legacy()[0].Expires, DecryptOnly: true}}
 	if diff := cmp.Diff(want, c.Legacy()); diff != "" || c.Legacy()[0].Expires.Unix() != 1798761600 {
 		t.Errorf("Legacy (-want +got):\n%s", diff)
 	}

@@ -138,7 +138,7 @@ func TestRandomBitsOfEveryJSONWebEncryption(t *testing.T) {
 
 // A taken is what was taken from a budget.
 type taken struct {
-	Use          payload.Use
+	Use          payload.UsedKey
 	Bits, Values int
 }
 
@@ -167,7 +167,7 @@ func TestEncryptTakesEachValueFromTheBudgetOfItsKey(t *testing.T) {
 		p := legacyPipeline(t, tt.profile)
 		_, err := p.Encrypt(payload.Input{
 			Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(body),
-			Nonces: func(use payload.Use, bits, values int) error {
+			Nonces: func(use payload.UsedKey, bits, values int) error {
 				got = append(got, taken{use, bits, values})
 				return nil
 			},
@@ -194,7 +194,7 @@ func TestNothingIsEncryptedWithoutABudget(t *testing.T) {
 		if out, err := p.Encrypt(in); err == nil || out.Body != nil {
 			t.Errorf("%s: without a budget Encrypt = %q, %v", profile, out.Body, err)
 		}
-		in.Nonces = func(payload.Use, int, int) error { return spent }
+		in.Nonces = func(payload.UsedKey, int, int) error { return spent }
 		if out, err := p.Encrypt(in); !errors.Is(err, spent) || out.Body != nil {
 			t.Errorf("%s: with one that is used up Encrypt = %q, %v", profile, out.Body, err)
 		}

@@ -13,13 +13,21 @@
 //	                                JWE, OpenPGP
 //	                                the bytes
 //
-// The parts know little of each other. Package selection knows where in a body the
-// values are, a kind what is done to one ([message]-wide state and values in
-// turn: sealing and opening), blobs how its parts are put together, package template
-// how the texts of blobs stand in a body or a header. Of a cipher the supply says where
-// the secret comes from that its key is made of (shared, sent along, agreed on, of
-// the exchange), the deriver how, the box what is done with the key. Packages keys,
-// jose, pgp and signature know nothing of configurations.
+// # Where things are
+//
+// Dependencies point down this list.
+//
+//   - payload: [Config], [Pipeline], and the types of a message.
+//   - compile: checks a configuration and makes a plan of each direction.
+//   - kind: what is done to a value: a cipher, RSA, JWE, OpenPGP. envelope: how its parts stand
+//     in a body or a header. signing: signatures with the keys of a message. derive: keys that are
+//     made of secrets.
+//   - message: one message with its keys, its work and its stages.
+//   - safety, purpose: which choices are unsafe, and what keys are used for.
+//   - describe: what a configuration means, read in one place. keyfit: what a key has to be.
+//   - symmetric: ciphers, modes, padding, MACs and random IVs. A new cipher goes here.
+//   - keys, jose, pgp, signature, selection, template, jsonbytes, slowwork: libraries that know
+//     nothing of configurations.
 //
 // # Promises
 //
@@ -32,7 +40,7 @@
 //
 // No two values are encrypted under the same key and IV in a mode where that gives them
 // away. How often keys, salts and IVs are made anew is decided by where they are sent,
-// in one place (choices), and so is what is unsafe and has to be acknowledged
+// in one place (package describe), and so is what is unsafe and has to be acknowledged
 // ([UnsafeChoices]).
 //
 // Nor is a key used beyond the number of values that its random IVs allow: how many random
@@ -51,7 +59,7 @@
 //
 // What a message costs is bounded: memory by the body, in about four times its size
 // with the result, and slow work (derivations, private keys) by two seconds in all. How
-// many slow messages are under way at once is bounded by package turn.
+// many slow messages are under way at once is bounded by package slowwork.
 //
 // The package knows nothing of callers, of the vault or of transports; time and
 // randomness are parameters.

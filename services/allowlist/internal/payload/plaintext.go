@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
@@ -57,34 +57,13 @@ const unnoticed = "Nothing authenticates these messages: one that is changed on 
 // bodies are JSON.
 func (c *Config) Warnings(json bool) []Warning {
 	var all []Warning
-	request, response := choices{c.pb.GetRequest()}, choices{c.pb.GetResponse()}
-	mirrored := response.Profile == nil // without the signing
-	if request.bare() && !request.parsed(json) && (mirrored || !request.signed()) {
-		all = append(all, Warning{root + ".request.cipher", unnoticed})
+	request, response := c.compiled.Request, c.compiled.Response
+	mirrored := c.compiled.Proto.GetResponse() == nil // without the signing
+	if request.Bare() && !request.Parsed(json) && (mirrored || !request.Signed()) {
+		all = append(all, Warning{describe.Root + ".request.cipher", unnoticed})
 	}
-	if response.bare() && !response.parsed(json) && !response.signed() {
-		all = append(all, Warning{root + ".response.cipher", unnoticed})
+	if !mirrored && response.Bare() && !response.Parsed(json) && !response.Signed() {
+		all = append(all, Warning{describe.Root + ".response.cipher", unnoticed})
 	}
 	return all
-}
-
-// parsed reports whether a plaintext is looked at, where bodies are JSON or not.
-func (c choices) parsed(json bool) bool {
-	switch part := c.GetSelection().GetPart().(type) {
-	case *allowlistv1.Selection_Fields:
-		return part.Fields.GetValueForm() != allowlistv1.Fields_VALUE_FORM_STRING
-	case *allowlistv1.Selection_Object:
-		return true
-	case *allowlistv1.Selection_Form:
-		return false
-	default:
-		return json
-	}
-}
-
-// signed reports whether a signature covers what is encrypted.
-func (c choices) signed() bool {
-	input := c.GetSigning().GetInput()
-	covers := input == "" || strings.Contains(input, "${body") || strings.Contains(input, "${plaintext")
-	return c.GetNestedJws() != nil || c.GetSigning() != nil && covers
 }

@@ -43,8 +43,8 @@ func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 	for _, tt := range tests {
 		p := legacyPipeline(t, tt.profile)
 		for _, ref := range p.DecryptReferences() {
-			if strings.HasSuffix(ref.Secret, "/"+tt.rotated) && ref.Live != tt.live {
-				t.Errorf("%s: live = %v, want %v", tt.name, ref.Live, tt.live)
+			if strings.HasSuffix(ref.Secret, "/"+tt.rotated) && ref.Previous != tt.live {
+				t.Errorf("%s: live = %v, want %v", tt.name, ref.Previous, tt.live)
 			}
 		}
 		sent := s.with(tt.rotated, tt.before).encrypt(t, p, "body")

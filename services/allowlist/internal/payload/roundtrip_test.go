@@ -143,7 +143,7 @@ func TestEnvelopesAreWrittenAsConfigured(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := payload.Output{Body: []byte(test.want), ContentType: test.contentType, Used: []payload.Use{{Version: 1}}}
+			want := payload.Output{Body: []byte(test.want), ContentType: test.contentType, Used: []payload.UsedKey{{Version: 1}}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("Encrypt (-want +got):\n%s", diff)
 			}

@@ -68,7 +68,7 @@ func (s safe) keys(t testing.TB, refs []payload.Reference) payload.Keys {
 			t.Fatalf("the test has no secret %s", ref.Secret)
 		}
 		for j, value := range versions {
-			if j == 0 || ref.Live {
+			if j == 0 || ref.Previous {
 				keys[i] = append(keys[i], payload.Key{Value: sensitive.New([]byte(value)), Version: uint32(len(versions) - j)})
 			}
 		}

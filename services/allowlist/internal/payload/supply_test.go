@@ -85,7 +85,7 @@ func TestAnyOfSeveralKeysUnwraps(t *testing.T) {
 		if err != nil || string(out.Body) != "body" {
 			t.Errorf("%s: Decrypt with the second key = %q, %v", wrap, out.Body, err)
 		}
-		if diff := cmp.Diff([]payload.Use{{Reference: 1, Version: 1}}, out.Used); diff != "" {
+		if diff := cmp.Diff([]payload.UsedKey{{Reference: 1, Version: 1}}, out.Used); diff != "" {
 			t.Errorf("%s: used keys (-want +got):\n%s", wrap, diff)
 		}
 		third := legacyPipeline(t, sessionKey("AES_128_GCM", wrap, keys[0])+hybrid)

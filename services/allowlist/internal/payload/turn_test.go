@@ -10,7 +10,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 // slowly is a profile with a derivation of so many iterations and a salt that is sent.
@@ -24,12 +24,12 @@ func TestSlowMessagesTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	p := legacyPipeline(t, slowly(101_000))
-	q := turn.NewQueue(1)
+	q := slowwork.NewQueue(1)
 	var under counter
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			next := func() turn.Turn { return &counted{Turn: q.For(t.Context(), turn.Share{}), of: &under} }
+			next := func() slowwork.Turn { return &counted{Turn: q.For(t.Context(), slowwork.Share{}), of: &under} }
 			in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: next()}
 			sent, err := p.Encrypt(in)
 			if err != nil {
@@ -71,7 +71,7 @@ func (c *counter) add(n int) {
 
 // counted is a turn that a counter counts.
 type counted struct {
-	turn.Turn
+	slowwork.Turn
 	of    *counter
 	begun bool
 }
@@ -101,7 +101,7 @@ func (c *counted) stop() {
 func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
-	q := turn.NewQueue(0) // whose turn never comes
+	q := slowwork.NewQueue(0) // whose turn never comes
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
 	for name, profile := range map[string]string{
@@ -109,7 +109,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
 	} {
 		p := legacyPipeline(t, profile)
-		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
+		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, slowwork.Share{})}
 		if out, err := p.Encrypt(in); !errors.Is(err, context.Canceled) || out.Body != nil {
 			t.Errorf("%s: Encrypt = %q, %v", name, out.Body, err)
 		}
@@ -119,7 +119,7 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 		}
 	}
 	light := pipeline(t, gcm)
-	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, turn.Share{})}
+	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, slowwork.Share{})}
 	if _, err := light.Encrypt(in); err != nil {
 		t.Errorf("Encrypt of what is light: %v", err)
 	}

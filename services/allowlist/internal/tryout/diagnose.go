@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
 )
@@ -70,8 +70,8 @@ func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, 
 	if hopeless := config.Pipeline(c.Direction).Hopeless(payloadKeys(keys)); len(hopeless) > 0 {
 		return diagnosis.Answer{Unusable: hopeless}, nil
 	}
-	problem.Turn = func() turn.Turn {
-		return tr.turns.For(ctx, turn.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
+	problem.Turn = func() slowwork.Turn {
+		return tr.turns.For(ctx, slowwork.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
 	}
 	problem.Sealed = make(map[string]bool)
 	for i, ref := range refs {

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
@@ -26,7 +26,7 @@ type Sample struct {
 	ContentType string
 	Context     payload.Context
 	// Turn and Nonces are as in [payload.Input]; throw-away keys are not counted.
-	Turn   turn.Turn
+	Turn   slowwork.Turn
 	Nonces payload.Nonces
 }
 

@@ -147,7 +147,7 @@ func TestLiveKeysAreUsedAndNotShown(t *testing.T) {
 		t.Error("LiveDryRun without a budget of nonces = nil")
 	}
 	counted := 0
-	sample.Nonces = func(use payload.Use, _, values int) error {
+	sample.Nonces = func(use payload.UsedKey, _, values int) error {
 		if use.Version == 7 {
 			counted += values
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 // ReasonSample is the reason for a configuration that encrypts no sample.
@@ -45,7 +45,7 @@ func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []by
 		}
 		made := Sample{
 			Config: config, Direction: direction, Now: tr.now(), Body: SampleBody(profile), ContentType: e.ContentType,
-			Context: sampleContext(e), Turn: tr.turns.For(ctx, turn.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
+			Context: sampleContext(e), Turn: tr.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
 			return payload.Explained(err)

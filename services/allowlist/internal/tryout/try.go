@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 // A Test is a sample to try a configuration on.
@@ -57,7 +57,7 @@ func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	sample := Sample{
 		Config: config, Direction: t.Direction, Now: tr.now(), Body: body, ContentType: e.ContentType, Context: t.Context,
-		Turn: tr.turns.For(ctx, turn.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
+		Turn: tr.turns.For(ctx, slowwork.Share{Workspace: t.Endpoint.Workspace, Endpoint: t.Endpoint.ID}),
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)

@@ -36,7 +36,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/nonce"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/resolver"
 )
@@ -46,7 +46,7 @@ type Tester struct {
 	endpoints *endpoint.Registry
 	vault     *resolver.Vault
 	presets   *preset.Library
-	turns     *turn.Queue
+	turns     *slowwork.Queue
 	nonces    *nonce.Ledger
 	now       func() time.Time
 }
@@ -57,7 +57,7 @@ type Options struct {
 	Vault     *resolver.Vault
 	Presets   *preset.Library
 	// Turns is where slow messages wait.
-	Turns *turn.Queue
+	Turns *slowwork.Queue
 	// Nonces counts the values that live keys encrypt.
 	Nonces *nonce.Ledger
 	Now    func() time.Time
@@ -109,7 +109,7 @@ func (tr *Tester) resolve(ctx context.Context, e endpoint.Endpoint, config *payl
 		case ref.Usage == payload.ExposedKeyUsage && e.Exposes(ref.Secret):
 			wants[i].Usage = resolver.UsageExposedKey
 		}
-		if ref.Live {
+		if ref.Previous {
 			wants[i].Grace = config.Grace()
 		}
 	}

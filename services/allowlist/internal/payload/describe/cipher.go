@@ -26,10 +26,16 @@ const (
 type Cipher struct {
 	Algorithm allowlistv1.Cipher_Algorithm
 	Suite     symmetric.Suite
-	Key       KeySource
-	// Session is set for KeySession, and Curve for KeyAgreed.
-	Session *Session
-	Curve   keys.Curve
+	// Padding and TagBytes are as configured, whether or not the algorithm has them: PKCS #7 and
+	// 0 where the configuration says nothing.
+	Padding  symmetric.Padding
+	TagBytes int
+	Key      KeySource
+	// Session is set for KeySession, Curve and the name that the contract has for it for
+	// KeyAgreed.
+	Session   *Session
+	Curve     keys.Curve
+	CurveName string
 	// Derivation is nil where the secret is the key.
 	Derivation *Derivation
 	IV         IVRule
@@ -63,7 +69,9 @@ func (i IVRule) Sent() bool {
 
 // A MAC authenticates what was encrypted.
 type MAC struct {
-	Hash crypto.Hash
+	// Algorithm is the name that the contract has for it, such as `HMAC_SHA256`.
+	Algorithm string
+	Hash      crypto.Hash
 	// OwnKey says that the MAC has a key of its own, and not the cipher's.
 	OwnKey bool
 	// Input is the template of what is authenticated.
@@ -104,6 +112,9 @@ const (
 	FormHex
 )
 
+// String returns the name that the contract has for the form, in lower case.
+func (f SessionForm) String() string { return [...]string{"raw", "alphanumeric", "base64", "hex"}[f] }
+
 // WrappedLen returns the length of what is wrapped for a key of n bytes.
 func (f SessionForm) WrappedLen(n int) int {
 	switch f {
@@ -127,13 +138,13 @@ type Session struct {
 
 // cipherOf describes a cipher.
 func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
-	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), AAD: aadOf(pb.GetAad())}
+	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), Padding: symmetric.PaddingOf(pb.GetPadding()), TagBytes: int(pb.GetTagBytes()), AAD: aadOf(pb.GetAad())}
 	c.IV = IVRule{Source: max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM), Bytes: c.Suite.IV, Suffix: pb.GetIv().GetFieldSuffix()}
 	if c.Suite.Mode == symmetric.ModeECB {
 		c.IV.Bytes = 0
 	}
 	if mac := pb.GetMac(); mac != nil {
-		c.MAC = &MAC{Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, Input: mac.GetInput()}
+		c.MAC = &MAC{Algorithm: name(mac.GetAlgorithm(), "ALGORITHM_"), Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, Input: mac.GetInput()}
 	}
 	var derivation *allowlistv1.Derivation
 	switch key := pb.GetKey().(type) {
@@ -144,6 +155,7 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 		c.Session = sessionOf(key.SessionKey, c.Suite.Key)
 	case *allowlistv1.Cipher_Ecdh:
 		c.Key, derivation, path = KeyAgreed, key.Ecdh.GetDerivation(), path+".ecdh"
+		c.CurveName = name(key.Ecdh.GetCurve(), "CURVE_")
 		if c.Curve = keys.X25519; key.Ecdh.GetCurve() == allowlistv1.Ecdh_CURVE_P256 {
 			c.Curve = keys.P256
 		}

@@ -12,10 +12,15 @@ type Derivation struct {
 	keys.Derivation
 	// Field is where the derivation stands, such as `request.cipher.shared_key.derivation`.
 	Field string
+	// EncodingName is the name that the contract has for the encoding of a digest, such as
+	// `BASE64_MIME`; empty for all other derivations.
+	EncodingName string
 	// SentSalt is the length of a salt that is generated and sent; 0: there is none. SecretSalt
 	// says that the salt is a secret instead, which is in [Profile.Keys].
 	SentSalt   int
 	SecretSalt bool
+	// Salted says that there is a salt at all.
+	Salted bool
 	// KeyBytes is the length of the cipher's key, and Bytes that of all that is derived: the
 	// key and, behind it, the IV if that is derived, too.
 	KeyBytes, Bytes int
@@ -38,20 +43,27 @@ func (d *Derivation) HashCalls() int64 {
 	}
 }
 
+// DerivationOf describes a derivation wherever it stands.
+func DerivationOf(pb *allowlistv1.Derivation) *Derivation { return derivationOf("", pb) }
+
 // derivationOf describes a derivation; nil: there is none.
 func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
 	if pb == nil {
 		return nil
 	}
-	return &Derivation{
-		Derivation: Parameters(pb), Field: field,
-		SentSalt: int(pb.GetSalt().GetSentBytes()), SecretSalt: pb.GetSalt().GetSecret() != nil,
+	d := &Derivation{
+		Derivation: parameters(pb), Field: field,
+		SentSalt: int(pb.GetSalt().GetSentBytes()), SecretSalt: pb.GetSalt().GetSecret() != nil, Salted: pb.GetSalt() != nil,
 	}
+	if digest := pb.GetDigest(); digest != nil {
+		d.EncodingName = name(digest.GetEncoding(), "ENCODING_")
+	}
+	return d
 }
 
-// Parameters returns the parameters of a derivation, with the defaults filled in. Without a
+// parameters returns the parameters of a derivation, with the defaults filled in. Without a
 // function it is the zero value.
-func Parameters(pb *allowlistv1.Derivation) keys.Derivation {
+func parameters(pb *allowlistv1.Derivation) keys.Derivation {
 	switch function := pb.GetFunction().(type) {
 	case *allowlistv1.Derivation_Digest:
 		encodings := map[allowlistv1.Encoding]keys.Encoding{

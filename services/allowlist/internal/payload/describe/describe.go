@@ -25,13 +25,29 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A Profile describes one direction. At most one of Cipher, RSA, JWE and PGP is set.
+// A Kind is what a profile does to the values that it selects.
+type Kind int
+
+// The kinds.
+const (
+	KindNone    Kind = iota // nothing, but perhaps a nested signature
+	KindPlain               // nothing, on purpose
+	KindCipher              // a symmetric cipher
+	KindRSA                 // RSA over the values themselves
+	KindJWE                 // JSON Web Encryption
+	KindPGP                 // OpenPGP
+	KindUnknown             // of a later version of the contract
+)
+
+// A Profile describes one direction.
 type Profile struct {
 	// Path is where the profile stands, such as `request`.
 	Path string
+	Kind Kind
 	// Keys are all references, in the order of the contract.
 	Keys []Key
 
+	// Of these the one of the Kind is set.
 	Cipher *Cipher
 	RSA    *RSA
 	JWE    *JWE
@@ -53,14 +69,23 @@ type Profile struct {
 func Of(path string, pb *allowlistv1.Profile) *Profile {
 	p := &Profile{Path: path, pb: pb, Certificate: sendsCertificate(pb)}
 	switch kind := pb.GetKind().(type) {
+	case nil:
+	case *allowlistv1.Profile_Plain:
+		p.Kind = KindPlain
 	case *allowlistv1.Profile_Cipher:
+		p.Kind = KindCipher
 		p.Cipher = cipherOf(path+".cipher", kind.Cipher)
 	case *allowlistv1.Profile_RsaDirect:
-		p.RSA = &RSA{OAEP: OAEPOf(kind.RsaDirect.GetOaep())}
+		p.Kind = KindRSA
+		p.RSA = &RSA{OAEP: OAEPOf(kind.RsaDirect.GetOaep()), PKCS1v15: kind.RsaDirect.GetPkcs1V15() != nil}
 	case *allowlistv1.Profile_Jose:
+		p.Kind = KindJWE
 		p.JWE = jweOf(path+".jose", kind.Jose)
 	case *allowlistv1.Profile_Pgp:
+		p.Kind = KindPGP
 		p.PGP = &PGP{Binary: kind.Pgp.GetBinary(), Signs: len(kind.Pgp.GetSigningKeys()) > 0}
+	default:
+		p.Kind = KindUnknown
 	}
 	if nested := pb.GetNestedJws(); nested != nil {
 		jws := JWSOf(nested.GetJws())
@@ -94,6 +119,18 @@ func (p *Profile) Key(field string) (Key, bool) {
 	return Key{}, false
 }
 
+// List returns the keys of a list of the profile, such as `signing.keys`, or the one that stands
+// alone at a field.
+func (p *Profile) List(field string) []Key {
+	var list []Key
+	for _, key := range p.Keys {
+		if key.List == p.Path+"."+field {
+			list = append(list, key)
+		}
+	}
+	return list
+}
+
 // Derivation returns how the key of the cipher or of the JWE is derived; nil: it is not.
 func (p *Profile) Derivation() *Derivation {
 	switch {
@@ -108,8 +145,9 @@ func (p *Profile) Derivation() *Derivation {
 
 // RSA is RSA over the values themselves.
 type RSA struct {
-	// OAEP is nil for PKCS #1 v1.5.
-	OAEP *keys.OAEP
+	// OAEP is nil for PKCS #1 v1.5, and where the padding is missing.
+	OAEP     *keys.OAEP
+	PKCS1v15 bool
 }
 
 // A JWE is a JSON Web Encryption.
@@ -129,6 +167,11 @@ type PGP struct{ Binary, Signs bool }
 type Signing struct {
 	// Scheme is nil if there is none, or if it is unknown.
 	Scheme signature.Scheme
+	// Algorithm is the name that the contract has for the scheme's algorithm or hash, such as
+	// `HMAC_SHA256`; empty for a JWS.
+	Algorithm string
+	// SecretDigest says that the scheme is a digest with the secret in it.
+	SecretDigest bool
 	// Hash is that of the scheme; 0 for Ed25519 and a JWS.
 	Hash crypto.Hash
 	// JWS is set if the scheme is a detached JSON Web Signature.

@@ -146,7 +146,7 @@ func (l *lister) jwe(p *Profile) {
 		return
 	}
 	required, usual := ofJWE(p.JWE.JWE), p.JWE.KeyBytes()
-	if p.JWE.Derivation != nil {
+	if p.JWE.Derivation != nil && p.JWE.Shared() {
 		required, usual = keyfit.Requirement{}, 0
 	}
 	l.list("jose.keys", p.pb.GetJose().GetKeys(), Encrypts, required, usual)

@@ -2,6 +2,7 @@ package describe
 
 import (
 	"crypto"
+	"fmt"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -46,6 +47,11 @@ func DecodingOf(ref *allowlistv1.SecretRef) keyform.Decoding {
 	default:
 		return keyform.Raw
 	}
+}
+
+// name returns the name that the contract has for an enum's value, without its prefix.
+func name(value fmt.Stringer, prefix string) string {
+	return strings.TrimPrefix(value.String(), prefix)
 }
 
 // Hash returns a hash function; unset is the one given.
@@ -119,12 +125,13 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	switch scheme := pb.GetScheme().(type) {
 	case *allowlistv1.Signing_Mac:
 		s.Hash, s.Shared = MACHash(scheme.Mac.GetAlgorithm()), true
-		s.Scheme = signature.NewHMAC(s.Hash)
+		s.Scheme, s.Algorithm = signature.NewHMAC(s.Hash), name(scheme.Mac.GetAlgorithm(), "ALGORITHM_")
 	case *allowlistv1.Signing_SecretDigest:
 		s.Hash, s.Shared = Hash(scheme.SecretDigest.GetHash(), crypto.SHA256), true
-		s.Scheme = signature.SecretDigest{Hash: s.Hash}
+		s.Scheme, s.Algorithm = signature.SecretDigest{Hash: s.Hash}, name(scheme.SecretDigest.GetHash(), "HASH_")
+		s.SecretDigest = true
 	case *allowlistv1.Signing_Asymmetric:
-		s.Scheme = asymmetric(scheme.Asymmetric.GetAlgorithm())
+		s.Scheme, s.Algorithm = asymmetric(scheme.Asymmetric.GetAlgorithm()), name(scheme.Asymmetric.GetAlgorithm(), "ALGORITHM_")
 		switch made := s.Scheme.(type) {
 		case signature.RSA:
 			s.Hash = made.Hash
@@ -226,4 +233,14 @@ func issuedAt(pb allowlistv1.IssuedAt) jose.IssuedAt {
 	default:
 		return jose.NoTime
 	}
+}
+
+// HoldsFingerprint reports whether members of a JOSE header hold the fingerprint of a key.
+func HoldsFingerprint(header map[string]string) bool {
+	for _, value := range header {
+		if strings.Contains(value, PublicKeyPlaceholder) || strings.Contains(value, CertificatePlaceholder) {
+			return true
+		}
+	}
+	return false
 }

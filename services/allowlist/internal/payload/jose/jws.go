@@ -31,9 +31,10 @@ func (j JWS) Check() string {
 	return checkMembers(j.Header, j.IssuedAt, "alg", "crit", "b64")
 }
 
-// KeyBytes returns the least length of the shared key, or 0 where the keys are a pair.
+// KeyBytes returns the least length of the shared key, or 0 where the keys are a pair or the
+// algorithm is unknown.
 func (j JWS) KeyBytes() int {
-	if s, _ := signingOf(j.Alg); s.method == macs {
+	if s, ok := signingOf(j.Alg); ok && s.method == macs {
 		return s.hash.Size()
 	}
 	return 0

@@ -29,22 +29,22 @@ type fields struct {
 }
 
 // NewFields compiles a selection of values. If there are findings, it is not to be used.
-func NewFields(c FieldsConfig) (Selection, []Finding) {
+func NewFields(c FieldsConfig) (Selection, []Violation) {
 	if n := len(c.Paths); n == 0 || n > jsonbytes.MaxPaths {
-		return nil, []Finding{{"paths", "must hold 1-64 paths"}}
+		return nil, []Violation{{"paths", "must hold 1-64 paths"}}
 	}
-	var findings []Finding
+	var findings []Violation
 	paths := make([]jsonbytes.Path, len(c.Paths))
 	for i, text := range c.Paths {
 		field := fmt.Sprintf("paths[%d]", i)
 		p, ok := jsonbytes.ParsePath(text)
 		if !ok {
-			findings = append(findings, Finding{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]"})
+			findings = append(findings, Violation{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]"})
 			continue
 		}
 		for j, other := range paths[:i] {
 			if other != nil && p.Overlaps(other) {
-				findings = append(findings, Finding{field, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j)})
+				findings = append(findings, Violation{field, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j)})
 				break
 			}
 		}

@@ -35,18 +35,18 @@ type form struct {
 
 // NewForm compiles a selection of a form's values. If there are findings, it is not to
 // be used.
-func NewForm(c FormConfig) (Selection, []Finding) {
+func NewForm(c FormConfig) (Selection, []Violation) {
 	if n := len(c.Names); n == 0 || n > maxNames {
-		return nil, []Finding{{"names", "must hold 1-64 names"}}
+		return nil, []Violation{{"names", "must hold 1-64 names"}}
 	}
-	var findings []Finding
+	var findings []Violation
 	f := &form{c, make(map[string]int, len(c.Names))}
 	for i, name := range c.Names {
 		field := fmt.Sprintf("names[%d]", i)
 		if name == "" || len(name) > maxNameBytes {
-			findings = append(findings, Finding{field, "must have 1-256 bytes"})
+			findings = append(findings, Violation{field, "must have 1-256 bytes"})
 		} else if j := slices.Index(c.Names, name); j < i {
-			findings = append(findings, Finding{field, fmt.Sprintf("must not be the same as names[%d]", j)})
+			findings = append(findings, Violation{field, fmt.Sprintf("must not be the same as names[%d]", j)})
 		}
 		f.names[name] = i
 	}

@@ -75,8 +75,8 @@ var (
 	ErrValue = errors.New("selection: an opened value does not fit in")
 )
 
-// A Finding is what is wrong with a configuration.
-type Finding struct {
+// A Violation is what is wrong with a configuration.
+type Violation struct {
 	// Field names what is meant inside the configuration, such as `paths[1]`.
 	Field string
 	// Text says what must be. It repeats nothing of the configuration.

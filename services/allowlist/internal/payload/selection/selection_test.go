@@ -113,7 +113,7 @@ func (d door) decrypt(t testing.TB, body string) (string, error) {
 	return string(got), err
 }
 
-func must(t testing.TB, s selection.Selection, findings []selection.Finding) selection.Selection {
+func must(t testing.TB, s selection.Selection, findings []selection.Violation) selection.Selection {
 	t.Helper()
 	if len(findings) > 0 {
 		t.Fatalf("findings: %v", findings)
@@ -261,7 +261,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{name: "a path that does not parse", object: "$", want: []string{"path"}},
 		{name: "a path with a wildcard", object: "$.a[*]", want: []string{"path"}},
 	} {
-		var findings []selection.Finding
+		var findings []selection.Violation
 		switch {
 		case test.fields != nil:
 			_, findings = selection.NewFields(selection.FieldsConfig{Paths: test.fields})

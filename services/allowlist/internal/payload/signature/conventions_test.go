@@ -26,7 +26,7 @@ func webhook() signature.Message {
 // standardWebhooks is the configuration of Standard Webhooks.
 func standardWebhooks() signature.Config {
 	return signature.Config{
-		Scheme:    signature.HMAC{Hash: crypto.SHA256},
+		Scheme:    signature.NewHMAC(crypto.SHA256),
 		Input:     "${id}.${timestamp}.${body}",
 		Headers:   map[string]string{"webhook-id": "${id}", "webhook-timestamp": "${timestamp}", "webhook-signature": "${signatures}"},
 		Encoding:  template.Base64,
@@ -38,7 +38,7 @@ func standardWebhooks() signature.Config {
 // stripe is the configuration of Stripe's webhooks.
 func stripe() signature.Config {
 	return signature.Config{
-		Scheme:    signature.HMAC{Hash: crypto.SHA256},
+		Scheme:    signature.NewHMAC(crypto.SHA256),
 		Input:     "${timestamp}.${body}",
 		Headers:   map[string]string{"Stripe-Signature": "t=${timestamp},${signatures}"},
 		Encoding:  template.Hex,
@@ -50,7 +50,7 @@ func stripe() signature.Config {
 // over is a configuration that signs an input into the header X-Signature.
 func over(input string) signature.Config {
 	return signature.Config{
-		Scheme: signature.HMAC{Hash: crypto.SHA256}, Input: input,
+		Scheme: signature.NewHMAC(crypto.SHA256), Input: input,
 		Headers: map[string]string{"X-Signature": "${signature}"}, Encoding: template.Hex, Tolerance: 5 * time.Minute,
 	}
 }
@@ -67,7 +67,7 @@ func TestKnownAnswersOfPartnersDocuments(t *testing.T) {
 		{
 			"Slack signs the version, the time and the body",
 			signature.Config{
-				Scheme: signature.HMAC{Hash: crypto.SHA256}, Input: "v0:${timestamp}:${body}", Encoding: template.Hex,
+				Scheme: signature.NewHMAC(crypto.SHA256), Input: "v0:${timestamp}:${body}", Encoding: template.Hex,
 				Headers: map[string]string{"X-Slack-Request-Timestamp": "${timestamp}", "X-Slack-Signature": "v0=${signature}"},
 			},
 			"8f742231b10e8888abcd99yyyzzz85a5",
@@ -80,7 +80,7 @@ func TestKnownAnswersOfPartnersDocuments(t *testing.T) {
 		{
 			"Shopify signs the body in base64",
 			signature.Config{
-				Scheme: signature.HMAC{Hash: crypto.SHA256}, Encoding: template.Base64,
+				Scheme: signature.NewHMAC(crypto.SHA256), Encoding: template.Base64,
 				Headers: map[string]string{"X-Shopify-Hmac-Sha256": "${signature}"},
 			},
 			"hush",
@@ -91,7 +91,7 @@ func TestKnownAnswersOfPartnersDocuments(t *testing.T) {
 		{
 			"iServeU signs a digest of the body among other values",
 			signature.Config{
-				Scheme: signature.HMAC{Hash: crypto.SHA256}, Encoding: template.Base64,
+				Scheme: signature.NewHMAC(crypto.SHA256), Encoding: template.Base64,
 				Input:   "${method}|${path}|${content_type}|${id}|${timestamp_ms}|${body|sha256|hex}",
 				Headers: map[string]string{"X-Request": "${id};${timestamp_ms};${signature}"},
 			},

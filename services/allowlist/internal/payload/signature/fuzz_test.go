@@ -20,7 +20,7 @@ func FuzzNew(f *testing.F) {
 	f.Add("${method}\n${path}${query|base64url}", `n="${id}",s="${signature}"`, "id;${timestamp}", "", "", `a"b`)
 	f.Add("${json:$['a'][0]|lower|upper|md5|base64}$${host}", "${signature}", "x", "", "", "")
 	f.Fuzz(func(t *testing.T, input, value, other, item, separator, id string) {
-		for _, scheme := range []signature.Scheme{signature.HMAC{Hash: crypto.SHA256}, signature.SecretDigest{Hash: crypto.SHA1}} {
+		for _, scheme := range []signature.Scheme{signature.NewHMAC(crypto.SHA256), signature.SecretDigest{Hash: crypto.SHA1}} {
 			c := signature.Config{
 				Scheme: scheme, Input: input, Headers: map[string]string{"X-A": value, "X-B": other},
 				Encoding: template.Base64, Tolerance: time.Second,

@@ -42,15 +42,15 @@ type header struct {
 const signatureHole = carriedCount
 
 // newHeaders compiles the headers and the list of a configuration.
-func newHeaders(c Config) (*headers, []Finding) {
-	var findings []Finding
+func newHeaders(c Config) (*headers, []Violation) {
+	var findings []Violation
 	h := &headers{codec: template.NewCodec(c.Encoding)}
 	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
 	if _, ok := c.Scheme.(JWS); ok {
 		// Two texts in base64url and the two dots of what is detached.
 		h.codec, single.Chars = template.NewCodec(template.Raw), template.Chars(base64urlChars+".")
 	} else if c.Encoding == template.Raw {
-		findings = append(findings, Finding{Field: "encoding", Text: "must be one that makes text"})
+		findings = append(findings, Violation{Field: "encoding", Text: "must be one that makes text"})
 	}
 	sent := single
 	if c.List != nil {
@@ -59,7 +59,7 @@ func newHeaders(c Config) (*headers, []Finding) {
 		sent = template.Hole{Name: "signatures", Chars: template.AnyChars()}
 	}
 	if header, finding := h.compile(c.Headers, sent); finding != "" {
-		findings = append(findings, Finding{Field: "headers", Header: header, Text: finding})
+		findings = append(findings, Violation{Field: "headers", Header: header, Text: finding})
 	}
 	if len(findings) > 0 {
 		return nil, findings
@@ -70,20 +70,20 @@ func newHeaders(c Config) (*headers, []Finding) {
 const base64urlChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 // list compiles a list of such signatures.
-func (h *headers) list(l *List, signature template.Hole) (findings []Finding) {
+func (h *headers) list(l *List, signature template.Hole) (findings []Violation) {
 	item, finding := template.Text(l.Item, []template.Hole{signature})
 	switch {
 	case finding != "":
-		findings = append(findings, Finding{Field: "list.item", Text: finding})
+		findings = append(findings, Violation{Field: "list.item", Text: finding})
 	case len(item.Holes()) != 1:
-		findings = append(findings, Finding{Field: "list.item", Text: "must have ${signature} exactly once"})
+		findings = append(findings, Violation{Field: "list.item", Text: "must have ${signature} exactly once"})
 	case !printable(l.Item):
-		findings = append(findings, Finding{Field: "list.item", Text: onlyPrintable})
+		findings = append(findings, Violation{Field: "list.item", Text: onlyPrintable})
 	}
 	literals := strings.NewReplacer("${signature}", "", "${*}", "").Replace(l.Item)
 	foreign := func(c rune) bool { return !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c) }
 	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, unprintable) {
-		findings = append(findings, Finding{Field: "list.separator", Text: "must hold a character that no item can hold, and visible ones or blanks only"})
+		findings = append(findings, Violation{Field: "list.separator", Text: "must hold a character that no item can hold, and visible ones or blanks only"})
 	}
 	h.item, h.separator = item, l.Separator
 	return findings

@@ -295,7 +295,7 @@ func list(item, separator, value string) func(*signature.Config) {
 func TestAllFindingsComeAtOnce(t *testing.T) {
 	t.Parallel()
 	_, findings := signature.New(signature.Config{
-		Scheme: signature.HMAC{Hash: crypto.SHA256}, Input: "${nothing}", Encoding: template.Raw,
+		Scheme: signature.NewHMAC(crypto.SHA256), Input: "${nothing}", Encoding: template.Raw,
 		Headers: map[string]string{"X": "none"}, List: &signature.List{},
 	})
 	var fields []string

@@ -31,7 +31,7 @@ func TestAnUnknownNameIsAnsweredWithThoseThatThereAre(t *testing.T) {
 		"${Body}":                             "must hold no name Body; there are " + names,
 	} {
 		_, findings := New(Config{Scheme: NewHMAC(5), Input: text, Headers: map[string]string{"X-S": "${signature}"}, Encoding: 2})
-		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Field == "input" && f.Text == want }) {
+		if !slices.ContainsFunc(findings, func(f Violation) bool { return f.Field == "input" && f.Text == want }) {
 			t.Errorf("New(%s) = %v, want %q", text, findings, want)
 		}
 	}

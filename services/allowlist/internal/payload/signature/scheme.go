@@ -21,23 +21,20 @@ type Scheme interface {
 	verify(key any, in *signed, signatures [][]byte) bool
 }
 
-// HMAC is a message authentication code (RFC 2104).
+// HMAC is a message authentication code (RFC 2104). [NewHMAC] makes one.
 type HMAC struct {
-	Hash crypto.Hash
+	hash crypto.Hash
 	// made are the codes of keys that were used before.
-	made *keys.Made[*codes]
+	made *keys.Cache[*codes]
 }
 
 // NewHMAC returns the scheme of a hash.
-func NewHMAC(hash crypto.Hash) HMAC { return HMAC{Hash: hash, made: new(keys.Made[*codes])} }
+func NewHMAC(hash crypto.Hash) HMAC { return HMAC{hash: hash, made: new(keys.Cache[*codes])} }
 
 func (s HMAC) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	secret, ok := shared(key)
 	if !ok {
 		return nil, ErrKey
-	}
-	if s.made == nil {
-		return s.sum(hmac.New(s.Hash.New, secret), in), nil
 	}
 	of, err := s.made.Get(secret, in.keepUnused, func() (*codes, error) { return new(codes), nil })
 	if err != nil {
@@ -45,7 +42,7 @@ func (s HMAC) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 	}
 	h := of.take()
 	if h == nil {
-		memory.Do(func() { h = hmac.New(s.Hash.New, secret) })
+		memory.Do(func() { h = hmac.New(s.hash.New, secret) })
 	}
 	defer of.give(h)
 	return s.sum(h, in), nil

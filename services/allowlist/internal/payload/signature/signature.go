@@ -104,8 +104,8 @@ type List struct {
 	Separator string
 }
 
-// A Finding is something that is wrong with a configuration.
-type Finding struct {
+// A Violation is something that is wrong with a configuration.
+type Violation struct {
 	// Field is the place: `input`, `headers`, `encoding`, `list.item` or `list.separator`.
 	Field string
 	// Header is the name of the header that is wrong, if one alone is.
@@ -137,11 +137,11 @@ type Signer struct {
 }
 
 // New compiles a configuration. If there are findings, there is no signer.
-func New(c Config) (*Signer, []Finding) {
-	var findings []Finding
+func New(c Config) (*Signer, []Violation) {
+	var findings []Violation
 	in, finding := parseInput(c.Input)
 	if finding != "" {
-		findings = append(findings, Finding{Field: "input", Text: finding})
+		findings = append(findings, Violation{Field: "input", Text: finding})
 	}
 	h, wrong := newHeaders(c)
 	findings = append(findings, wrong...)
@@ -149,7 +149,7 @@ func New(c Config) (*Signer, []Finding) {
 		return nil, findings
 	}
 	if finding := compare(in, h, c.Scheme); finding != "" {
-		return nil, []Finding{{Field: "input", Text: finding}}
+		return nil, []Violation{{Field: "input", Text: finding}}
 	}
 	s := &Signer{scheme: c.Scheme, input: in, headers: h, tolerance: c.Tolerance}
 	for i, name := range carriedNames() {

@@ -47,7 +47,7 @@ func parties(t testing.TB) []party {
 		{"Ed25519", signature.Ed25519{}, edKey, edPublic},
 	}
 	for _, hash := range []crypto.Hash{crypto.MD5, crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
-		all = append(all, party{"HMAC " + hash.String(), signature.HMAC{Hash: hash}, long, long},
+		all = append(all, party{"HMAC " + hash.String(), signature.NewHMAC(hash), long, long},
 			party{"secret digest " + hash.String(), signature.SecretDigest{Hash: hash}, long, long})
 		if hash != crypto.MD5 {
 			all = append(all, party{"RSA PKCS1 " + hash.String(), signature.RSA{Hash: hash}, rsaKey, rsaPublic},

@@ -102,7 +102,7 @@ func (v *vector) config() signature.Config {
 	hash := map[string]crypto.Hash{"256": crypto.SHA256, "512": crypto.SHA512}[v.Profile.Alg[max(0, len(v.Profile.Alg)-3):]]
 	switch v.Profile.Scheme {
 	case "mac":
-		c.Scheme = signature.HMAC{Hash: hash}
+		c.Scheme = signature.NewHMAC(hash)
 	case "digest":
 		c.Scheme = signature.SecretDigest{Hash: hash}
 	case "asym":

@@ -20,7 +20,7 @@ func TestWycheproofMACs(t *testing.T) {
 	}
 	for file, hash := range map[string]crypto.Hash{"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512} {
 		c := over("${body}")
-		c.Scheme = signature.HMAC{Hash: hash}
+		c.Scheme = signature.NewHMAC(hash)
 		s := compile(t, c)
 		wycheproof.Each(t, "hmac_"+file+"_test.json", func(g group, tt test) {
 			// Some tags are cut short, which is right for them; ours are whole.

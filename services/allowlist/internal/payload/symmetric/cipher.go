@@ -45,7 +45,7 @@ type Suite struct {
 // SuiteOf returns the suite of a cipher. An unknown algorithm has mode none.
 func SuiteOf(c *allowlistv1.Cipher) Suite {
 	s := algorithm(c.GetAlgorithm())
-	s.Padding = paddingOf(c.GetPadding())
+	s.Padding = PaddingOf(c.GetPadding())
 	if s.Mode == ModeCTR || !s.Blocks() {
 		s.Padding = NoPadding
 	}

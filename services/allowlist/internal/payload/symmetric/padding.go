@@ -16,7 +16,11 @@ const (
 	ZeroPadding         // zeros, none where the blocks are whole
 )
 
-func paddingOf(pb allowlistv1.Cipher_Padding) Padding {
+// String returns the name that the contract has for the padding, in lower case.
+func (p Padding) String() string { return [...]string{"none", "pkcs7", "zero"}[p] }
+
+// PaddingOf returns a padding; unset is PKCS #7.
+func PaddingOf(pb allowlistv1.Cipher_Padding) Padding {
 	switch pb {
 	case allowlistv1.Cipher_PADDING_NONE:
 		return NoPadding

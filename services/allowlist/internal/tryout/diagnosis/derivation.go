@@ -191,7 +191,10 @@ func (c *collector) opensslSalted(configured *allowlistv1.Derivation) {
 
 // derivationName writes a derivation without its salt.
 func derivationName(pb *allowlistv1.Derivation) string {
-	switch d := describe.Parameters(pb); d.Function {
+	if pb == nil {
+		return "none"
+	}
+	switch d := describe.DerivationOf(pb); d.Function {
 	case keys.Digest:
 		text := hashName(d.Hash)
 		if e := name(pb.GetDigest().GetEncoding(), "ENCODING_", "RAW"); e != "RAW" {

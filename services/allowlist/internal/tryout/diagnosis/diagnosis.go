@@ -36,7 +36,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
 const (
@@ -63,7 +63,7 @@ type Case struct {
 	Context     payload.Context
 	ContentType string
 	// Turn returns where a slow variant waits.
-	Turn func() turn.Turn
+	Turn func() slowwork.Turn
 	// Late reports whether it takes too long already; nil: it never does.
 	Late func() bool
 	// Sealed are the secrets whose purpose is sealed and that no variant may use for another.
@@ -141,7 +141,7 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 		if len(keys[i]) == 0 {
 			return nil, nil, false
 		}
-		if !ref.Live {
+		if !ref.Previous {
 			keys[i] = keys[i][:1]
 		}
 	}

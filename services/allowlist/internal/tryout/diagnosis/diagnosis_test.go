@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/turn"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
 )
 
@@ -27,7 +27,7 @@ func problem(t *testing.T, profile string, body string) diagnosis.Case {
 		t.Fatalf("parse %s: %v", profile, err)
 	}
 	return diagnosis.Case{
-		Path: "request", Profile: p, Workspace: "acme", Now: now, Body: []byte(body), Plaintext: []byte("what it is known to hold"), Turn: func() turn.Turn { return nil },
+		Path: "request", Profile: p, Workspace: "acme", Now: now, Body: []byte(body), Plaintext: []byte("what it is known to hold"), Turn: func() slowwork.Turn { return nil },
 		Key: func(payload.Reference) []payload.Key {
 			return []payload.Key{{Value: sensitive.New([]byte(strings.Repeat("k", 32))), Version: 1}}
 		},

@@ -1,0 +1,266 @@
+// Package compile checks a configuration as a whole and makes a [Plan] of each direction: what is
+// done to its messages.
+//
+// It reads the description of a configuration (package describe) and reports everything that is
+// wrong with it at once ([Violations]). Each part of a profile has a file: the cipher, the IV, the
+// blobs, the envelope, JOSE and OpenPGP, the signing.
+package compile
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/kind"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
+)
+
+// Config is a configuration that was compiled.
+type Config struct {
+	Proto *allowlistv1.Encryption
+	// Request and response describe the directions, and plans are their compiled forms.
+	Request, Response *describe.Profile
+	Plans             [2]*Plan
+	Purposes          purpose.Set
+	exposed           map[string]bool
+}
+
+// Encryption checks a configuration and compiles it. If there are violations, the
+// result is not to be used.
+func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
+	c := &Config{Proto: new(allowlistv1.Encryption), Plans: [2]*Plan{new(Plan), new(Plan)}}
+	if pb == nil {
+		f.Add(root, "is required")
+		c.Request, c.Response = describe.Directions(nil)
+		return c
+	}
+	pb = proto.CloneOf(pb)
+	f.known(pb)
+	f.references(pb)
+	f.literals(pb)
+	f.grace(pb)
+	if pb.GetPreset() != nil {
+		f.Add(root+".preset", "must be expanded")
+	}
+	c.Proto = pb
+	c.Request, c.Response = describe.Directions(pb)
+	f.declared(pb)
+	c.Purposes, c.exposed = purpose.Of(pb), purpose.Exposed(pb)
+	f.conflicting = c.Purposes.Conflicting()
+	if pb.GetRequest() == nil {
+		f.Add(root+".request", "is required")
+		return c
+	}
+	answer := c.Response
+	if pb.GetResponse() == nil {
+		answer = nil
+	}
+	request := f.profile(root+".request", pb.GetRequest(), c.Request, answer)
+	c.Plans[0] = request
+	if c.Request.Idle() && (pb.GetResponse() == nil || c.Response.Idle()) {
+		f.Add(root, "must encrypt or sign in one direction at least")
+	}
+	if answer != nil {
+		f.answer(c.Request, c.Response)
+		c.Plans[1] = f.profile(root+".response", pb.GetResponse(), c.Response, nil)
+	} else {
+		mirror := *request
+		mirror.Signer, mirror.Oracle = nil, safety.Oracle(c.Response)
+		c.Plans[1] = mirror.finish()
+	}
+	for _, p := range c.Plans {
+		for _, needs := range [][]message.Need{p.ToEncrypt, p.ToDecrypt} {
+			for _, n := range needs {
+				c.Purposed(&n.Source.Reference)
+			}
+		}
+	}
+	return c
+}
+
+// Purposed says of a reference what its secret is used for in the configuration.
+func (c *Config) Purposed(ref *message.Reference) {
+	if ref.Usage != message.KeyUsage {
+		return
+	}
+	if c.exposed[ref.Secret] {
+		ref.Usage = message.ExposedKeyUsage
+		return
+	}
+	ref.Purpose = c.Purposes[ref.Secret]
+}
+
+// maxGrace is for how long after a rotation the version before may be good.
+const maxGrace = 30 * 24 * time.Hour
+
+// grace checks for how long previous versions are good.
+func (f *Violations) grace(pb *allowlistv1.Encryption) {
+	grace := pb.GetRotationGrace()
+	if grace != nil && (!grace.IsValid() || grace.AsDuration() < 0 || grace.AsDuration() > maxGrace) {
+		f.Add(root+".rotation_grace", "must be from 0 to 30 days")
+	}
+}
+
+// answer checks that the message a response answers has what the response needs of it:
+// one key of the right length.
+func (f *Violations) answer(request, response *describe.Profile) {
+	if response.Cipher == nil || response.Cipher.Key != describe.KeyExchanged {
+		return
+	}
+	field, asked, answer := root+".response.cipher.exchange_key", request.Cipher, response.Cipher
+	switch {
+	case asked == nil || asked.Key != describe.KeySession && asked.Key != describe.KeyAgreed:
+		f.Add(field, "must answer a request with a session key or an agreed key")
+	case !request.Single():
+		f.Add(field, "must answer a request with one selected value")
+	case asked.Suite.Key != answer.Suite.Key:
+		f.Add(field, "must answer a request whose key has the length of the response's")
+	case answer.IV.Source == allowlistv1.Iv_SOURCE_PEER_FLIPPED && asked.Suite.IV != answer.Suite.IV:
+		f.Add(root+".response.cipher.iv.bytes", "must be the length of the request's IV")
+	}
+}
+
+// A profile is compiled piece by piece.
+type profile struct {
+	*Violations
+	*describe.Profile
+	pb        *allowlistv1.Profile
+	path      string
+	plan      *Plan
+	selection selection.Selection
+	// response says that it is of the direction that answers, and answered that the
+	// answer to it needs its key.
+	response, answered bool
+	// taken are the headers that the envelope has, in lower case.
+	taken map[string]bool
+}
+
+// profile checks and compiles the profile of one direction; answer describes what answers it,
+// if there is a profile of its own.
+func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, answer *describe.Profile) *Plan {
+	c := &profile{
+		Violations: f, Profile: described, pb: pb, path: path, plan: &Plan{acknowledged: f.legacy(path, pb)},
+		response: path == root+".response",
+		answered: answer != nil && answer.Cipher != nil && answer.Cipher.Key == describe.KeyExchanged,
+	}
+	c.plan.Selection = c.selected(path + ".selection")
+	switch {
+	case c.Kind == describe.KindPlain:
+		c.nothingBeside()
+	case describe.Protects(pb):
+		c.plan.Nested = c.nestedJWS(path + ".nested_jws")
+		c.kind()
+		c.plan.NeedsExchange = c.Cipher != nil && c.Cipher.Key == describe.KeyExchanged
+	case pb.GetSelection() != nil:
+		f.Add(path+".selection", "must be unset where nothing is done to what is selected")
+	case c.Signing == nil:
+		f.Add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them; plain if it is not encrypted on purpose")
+	}
+	if c.Signing != nil {
+		c.plan.Signer = c.signing(path + ".signing")
+	}
+	c.plan.Oracle, c.plan.OneStage = safety.Oracle(c.Profile), safety.Unauthenticated(c.Profile)
+	return c.plan.finish()
+}
+
+// nothingBeside refuses what would be done to the bodies of a plain direction.
+func (c *profile) nothingBeside() {
+	const unset = "must be unset beside plain, which leaves the body as it is"
+	if c.pb.GetSelection() != nil {
+		c.Add(c.path+".selection", unset)
+	}
+	if c.pb.GetEnvelope() != nil {
+		c.Add(c.path+".envelope", unset)
+	}
+	if c.pb.GetNestedJws() != nil {
+		c.Add(c.path+".nested_jws", unset+": sign the message with signing")
+	}
+}
+
+// kind checks and compiles what is done to the selected values, with its envelope.
+func (c *profile) kind() {
+	var parts *envelope.Blobs
+	switch c.Kind {
+	case describe.KindCipher:
+		s := c.cipher(c.path + ".cipher")
+		s.Layout = c.blobs()
+		if c.Cipher.MAC != nil {
+			c.mac(c.path+".cipher.mac", s)
+		}
+		c.plan.Kind, parts = s, s.Layout
+	case describe.KindRSA:
+		r := c.rsaDirect(c.path + ".rsa_direct")
+		parts = c.blobs()
+		r.Certificate = parts.Has[describe.SlotCertificate]
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: r}
+	case describe.KindJWE:
+		c.plan.Kind = c.jose(c.path + ".jose")
+		return
+	case describe.KindPGP:
+		g := c.pgp()
+		parts = c.blobs()
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	default:
+		parts = c.blobs()
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: kind.Plain{}}
+	}
+	c.envelope(parts)
+}
+
+// selected compiles the selection.
+func (c *profile) selected(field string) selection.Selection {
+	var made selection.Selection
+	var wrong []selection.Violation
+	pb := c.pb.GetSelection()
+	switch part := pb.GetPart().(type) {
+	case *allowlistv1.Selection_Fields:
+		field += ".fields"
+		made, wrong = selection.NewFields(selection.FieldsConfig{
+			Paths: part.Fields.GetPaths(), Text: part.Fields.GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING,
+			Optional: part.Fields.GetMissing() == allowlistv1.Fields_MISSING_SKIP, SkipEmpty: part.Fields.GetSkipEmpty(),
+		})
+	case *allowlistv1.Selection_Object:
+		field += ".object"
+		made, wrong = selection.NewObject(part.Object.GetPath(), c.Envelope.JSON)
+	case *allowlistv1.Selection_Form:
+		field += ".form"
+		made, wrong = selection.NewForm(selection.FormConfig{
+			Names: part.Form.GetNames(), Optional: part.Form.GetMissing() == allowlistv1.Fields_MISSING_SKIP,
+			SkipEmpty: part.Form.GetSkipEmpty(),
+		})
+	default:
+		if pb != nil && pb.GetWholeBody() == nil {
+			c.Add(field, "must be whole_body, fields, object or form")
+		}
+		c.plan.Whole = true
+		return selection.Whole()
+	}
+	for _, v := range wrong {
+		c.Add(field+"."+v.Field, v.Text)
+	}
+	c.selection = made
+	return made
+}
+
+// suffix compiles the way to a value whose last bytes are taken.
+func (c *profile) suffix(field, text string, n int) *suffix {
+	path, ok := jsonbytes.ParsePath(text)
+	switch {
+	case c.pb.GetSelection().GetFields() == nil && c.pb.GetSelection().GetObject() == nil:
+		c.Add(field, "must be unset unless fields or an object are selected")
+	case !ok || !path.Exact():
+		c.Add(field, "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]")
+	case c.selection != nil && c.selection.Covers(path):
+		c.Add(field, "must not lead to what is encrypted")
+	default:
+		return &suffix{path: text, lookup: jsonbytes.NewLookup(path), bytes: n}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package compile
+
+import (
+	"slices"
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/kind"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
+
+// iv checks and compiles where the IV comes from.
+func (c *profile) iv(field string, s *kind.Cipher) {
+	iv := c.pb.GetCipher().GetIv()
+	if s.Suite.Mode == symmetric.ModeECB {
+		if iv != nil {
+			c.Add(field, "must be unset for ECB")
+		}
+		return
+	}
+	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.Suite)
+	if static := s.Iv == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
+		c.Add(field+".secret", "must be given for STATIC, and for nothing else")
+	} else if static {
+		s.StaticIV = c.source("cipher.iv.secret")
+	}
+	if suffix := s.Iv == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
+		c.Add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
+	} else if suffix {
+		c.plan.IvSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.Suite.IV)
+	}
+	c.ivSource(field+".source", s)
+	if s.Suite.Counter() && c.PairReused() {
+		c.Add(field+".source", "must not let two values have the same key and IV: under this mode that gives both away")
+	}
+}
+
+// ivBytes checks the length of the IV.
+func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
+	if bytes == 0 {
+		return
+	}
+	switch {
+	case s.Mode == symmetric.ModeGCM && bytes != 12 && bytes != 16:
+		c.Add(field, "must be 12 or 16 for GCM")
+	case s.Mode == symmetric.ModeChaCha && bytes != 12:
+		c.Add(field, "must be 12 for ChaCha20-Poly1305")
+	case (s.Mode == symmetric.ModeCBC || s.Mode == symmetric.ModeCTR) && bytes != s.BlockSize():
+		c.Add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
+	}
+}
+
+// ivSource checks that the source goes with the mode and the key.
+func (c *profile) ivSource(field string, s *kind.Cipher) {
+	switch s.Iv {
+	case allowlistv1.Iv_SOURCE_KEY_PREFIX, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+		if s.Suite.Mode != symmetric.ModeCBC {
+			c.Add(field, "must be another for a mode that is not CBC")
+		}
+		c.plan.ShowsKey = s.Iv == allowlistv1.Iv_SOURCE_KEY_PREFIX
+	case allowlistv1.Iv_SOURCE_DERIVED:
+		if c.Cipher.Derivation == nil || c.Cipher.Derivation.Function == keys.Digest {
+			c.Add(field, "must be another without a derivation that can make more than a key")
+		}
+	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
+		c.plan.AnswersOnce = true
+		if c.Cipher.Key != describe.KeyExchanged {
+			c.Add(field, "must be another without an exchange key")
+		}
+	}
+}
+
+// aad checks and compiles the associated data.
+func (c *profile) aad(field string, s *kind.Cipher) {
+	d := c.Cipher.AAD
+	if !d.Given {
+		return
+	}
+	if !s.Suite.AEAD() {
+		c.Add(field, "must be unset but for GCM and ChaCha20-Poly1305")
+	}
+	switch c.pb.GetCipher().GetAad().GetSource().(type) {
+	case *allowlistv1.AssociatedData_FieldSuffix:
+		if d.Bytes < 1 || d.Bytes > maxSuffix {
+			c.Add(field+".field_suffix.bytes", "must be from 1 to 64")
+		}
+		c.plan.AadSuffix = c.suffix(field+".field_suffix.path", d.Suffix, d.Bytes)
+	case nil:
+		c.Add(field, "must have a source")
+	default:
+		s.Aad = []byte(d.Text)
+	}
+	if len(s.Aad) > maxAADBytes {
+		c.Add(field, "must have at most 1,024 bytes")
+	}
+}
+
+// mac checks and compiles the MAC over what was encrypted.
+func (c *profile) mac(path string, s *kind.Cipher) {
+	d := c.Cipher.MAC
+	s.Mac, s.MacKey = &symmetric.MAC{Hash: d.Hash}, c.source("cipher.mac.key")
+	if c.pb.GetCipher().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
+		c.Add(path+".algorithm", mustBeKnown)
+	}
+	var wrong string
+	if s.Mac.Input, wrong = macInput(s.Layout, d.Input, d.OwnKey); wrong != "" {
+		c.Add(path+".input", wrong)
+	}
+}
+
+// macInput splits what is authenticated into literals and blobs. Apart says that the MAC
+// has a key of its own: then it has to cover what the cipher's key is made of too, or
+// anybody could have the same ciphertext opened with another key.
+func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MACInput, wrong string) {
+	if text == "" || len(text) > maxMACInput {
+		return nil, "must have 1-256 bytes"
+	}
+	held := make(map[describe.Slot]bool)
+	for {
+		literal, rest, found := strings.Cut(text, "${")
+		if literal != "" {
+			inputs = append(inputs, symmetric.MACInput{Literal: literal, Blob: symmetric.NoBlob})
+		}
+		if !found {
+			break
+		}
+		name, rest, _ := strings.Cut(rest, "}")
+		name, raw := strings.CutSuffix(name, "|raw")
+		at := slices.IndexFunc(b.List, func(b envelope.Blob) bool { return b.Name == name })
+		if at < 0 {
+			return nil, "must hold blobs as ${name} or ${name|raw}"
+		}
+		for _, piece := range b.List[at].Pieces {
+			held[piece.Slot] = true
+		}
+		inputs = append(inputs, symmetric.MACInput{Blob: at, Raw: raw})
+		text = rest
+	}
+	switch {
+	case held[describe.SlotMAC]:
+		return nil, "must not hold the MAC itself"
+	case !held[describe.SlotCiphertext]:
+		return nil, "must hold the blob of the ciphertext"
+	case b.Has[describe.SlotIV] && !held[describe.SlotIV]:
+		return nil, "must hold the blob of the IV, which is sent"
+	}
+	for _, slot := range []describe.Slot{describe.SlotWrapped, describe.SlotEphemeral, describe.SlotSalt} {
+		if apart && b.Has[slot] && !held[slot] {
+			return nil, "must hold, with a key of its own, all blobs that the cipher's key is made of"
+		}
+	}
+	return inputs, ""
+}

@@ -1,0 +1,132 @@
+package compile
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/keyward/keyward/services/allowlist/internal/finding"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/kind"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// jose checks and compiles a JSON Web Encryption with its envelope.
+func (c *profile) jose(path string) *kind.JWE {
+	d := c.JWE
+	e := &kind.JWE{Options: d.JWE, Keys: c.sources("jose.keys", false)}
+	if wrong := d.Check(); wrong != "" {
+		c.Add(path, wrong)
+	}
+	c.joseHeader(path+".header", d.Header, e.Shared())
+	if d.Derivation != nil {
+		e.Derivation = c.derivation(d.Derivation)
+		if !e.Shared() {
+			c.Add(path+".derivation", "must be unset but for keys that both sides share")
+		}
+		if e.Derivation.Sent > 0 {
+			c.Add(path+".derivation.salt", "must be a secret: there is no part to send it in")
+		}
+	}
+	if len(c.pb.GetEnvelope().GetBlobs()) > 0 {
+		c.Add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have names of their own")
+	}
+	e.Compact = c.joseEnvelope()
+	e.RandomBits = safety.RandomBits(c.Profile)
+	e.Counted = message.Counted(e.Keys, e.RandomBits)
+	return e
+}
+
+// joseEnvelope compiles the envelope of a JWE, and reports whether it holds the compact
+// serialization rather than its parts.
+func (c *profile) joseEnvelope() (compact bool) {
+	const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	chars := base64url
+	if c.JWE.Lenient {
+		chars += "+/="
+	}
+	holes := make([]template.Hole, kind.JoseHoles)
+	for i, name := range []string{"jwe", "protected", "encrypted_key", "iv", "ciphertext", "tag"} {
+		holes[i] = template.Hole{Name: name, Chars: template.Chars(chars)}
+	}
+	holes[kind.HoleCompact].Chars = template.Chars(chars + ".")
+	e, wrong := c.templates(holes)
+	c.found(wrong)
+	if e.Body == nil {
+		c.surroundings(e)
+		return true
+	}
+	held := heldBy(e)
+	whole := []int{kind.HoleCompact}
+	parts := []int{kind.HoleProtected, kind.HoleEncryptedKey, kind.HoleJOSEIV, kind.HoleJOSECiphertext, kind.HoleJOSETag}
+	keyless := c.JWE.Alg == "dir" || c.JWE.Alg == "ECDH-ES"
+	bare := slices.Delete(slices.Clone(parts), 1, 2)
+	inHeaders := slices.ContainsFunc(e.Headers, func(h envelope.HeaderTemplate) bool { return h.Filled })
+	switch {
+	case !slices.Equal(held, whole) && !slices.Equal(held, parts) && (!keyless || !slices.Equal(held, bare)):
+		c.Add(c.path+".envelope", "must hold ${jwe} once, or each of ${protected}, ${encrypted_key}, ${iv}, ${ciphertext} and ${tag} once")
+	case inHeaders && !c.Single():
+		c.Add(c.path+".envelope.headers", "must not hold parts of a JWE, since there may be several values")
+	}
+	c.surroundings(e)
+	return slices.Contains(held, kind.HoleCompact)
+}
+
+// joseHeader checks the members of a JOSE header.
+func (c *profile) joseHeader(field string, header map[string]string, shared bool) {
+	if len(header) > maxHeaders {
+		c.Add(field, "must hold at most 8 members")
+	}
+	names := regexp.MustCompile(`^[A-Za-z0-9_#-]{1,32}$`)
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		member := finding.Entry(field, name)
+		rest := strings.NewReplacer(describe.PublicKeyPlaceholder, "", describe.CertificatePlaceholder, "").Replace(header[name])
+		switch {
+		case !names.MatchString(name):
+			c.Add(field, "must have names of 1-32 of A-Z, a-z, 0-9, _, # and -")
+		case len(header[name]) > maxHeaderBytes:
+			c.Add(member, "must have at most 256 bytes")
+		case strings.Contains(rest, "${"):
+			c.Add(member, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
+		case shared && rest != header[name]:
+			c.Add(member, "must not hold the fingerprint of a key that both sides share")
+		}
+	}
+}
+
+// jws checks the options of a JSON Web Signature.
+func (c *profile) jws(path string, j jose.JWS) jose.JWS {
+	if wrong := j.Check(); wrong != "" {
+		c.Add(path, wrong)
+		return jose.JWS{Alg: "RS256"} // any, so that the rest can be looked at
+	}
+	c.joseHeader(path+".header", j.Header, j.KeyBytes() > 0)
+	return j
+}
+
+// nestedJWS checks and compiles a signature inside; nil: there is none.
+func (c *profile) nestedJWS(path string) *signing.Nested {
+	if c.Nested == nil {
+		return nil
+	}
+	if c.Nested.Unencoded {
+		c.Add(path+".jws.unencoded_payload", "must be unset for a signature around its payload")
+	}
+	return &signing.Nested{Jws: c.jws(path+".jws", *c.Nested), Keys: c.sources("nested_jws.keys", false)}
+}
+
+// pgp checks and compiles an OpenPGP message.
+func (c *profile) pgp() *kind.OpenPGP {
+	g := &kind.OpenPGP{Message: pgp.Message{Binary: c.PGP.Binary}, Keys: c.sources("pgp.keys", false), Passphrase: c.source("pgp.passphrase")}
+	if c.PGP.Signs {
+		g.Signers = c.sources("pgp.signing_keys", false)
+	}
+	return g
+}

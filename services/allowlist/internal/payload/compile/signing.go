@@ -1,0 +1,78 @@
+package compile
+
+import (
+	"crypto"
+	"time"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// The limits of signing.
+const (
+	defaultTolerance = 5 * time.Minute
+	maxTolerance     = 24 * time.Hour
+)
+
+// signing checks and compiles the signing of a profile.
+func (c *profile) signing(path string) *signing.Signer {
+	d, pb := c.Signing, c.pb.GetSigning()
+	s := &signing.Signer{Keys: c.sources("signing.keys", false), List: d.List != nil, Shared: d.Shared}
+	s.Config = signature.Config{
+		Scheme: c.scheme(path), Input: d.Input, Headers: d.Headers, Encoding: d.Encoding, Tolerance: defaultTolerance, List: d.List,
+	}
+	if tolerance := pb.GetTolerance(); tolerance != nil {
+		s.Config.Tolerance = tolerance.AsDuration()
+		if !tolerance.IsValid() || s.Config.Tolerance <= 0 || s.Config.Tolerance > maxTolerance && !c.Trusted {
+			c.Add(path+".tolerance", "must be more than 0 and at most 24 hours")
+		}
+	}
+	if d.Encoding == template.Base64MIME {
+		c.Add(path+".encoding", noLines)
+	}
+	c.headerNames(path+".headers", d.Headers)
+	var wrong []signature.Violation
+	s.Compiled, wrong = signature.New(s.Config)
+	for _, v := range wrong {
+		c.Add(headerPath(path+"."+v.Field, v.Header), v.Text)
+	}
+	return s
+}
+
+// scheme checks how the signature is made, and returns any scheme where there is none, so that
+// the rest can be looked at.
+func (c *profile) scheme(path string) signature.Scheme {
+	d := c.Signing
+	switch scheme := c.pb.GetSigning().GetScheme().(type) {
+	case *allowlistv1.Signing_Mac:
+		if scheme.Mac.GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
+			c.Add(path+".mac.algorithm", mustBeKnown)
+		}
+	case *allowlistv1.Signing_SecretDigest:
+		if describe.Hash(scheme.SecretDigest.GetHash(), 0) == 0 {
+			c.Add(path+".secret_digest.hash", isRequired)
+		}
+	case *allowlistv1.Signing_Asymmetric:
+		if d.Scheme == nil {
+			c.Add(path+".asymmetric.algorithm", mustBeKnown)
+		}
+	case *allowlistv1.Signing_Jws:
+		jws := c.jws(path+".jws", *d.JWS)
+		if d.List != nil && describe.HoldsFingerprint(jws.Header) {
+			c.Add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several")
+		}
+		if c.pb.GetSigning().GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
+			c.Add(path+".encoding", "must be unset for a JWS")
+		}
+		return signature.JWS{JWS: jws}
+	default:
+		c.Add(path, "must have a scheme")
+	}
+	if d.Scheme == nil {
+		return signature.NewHMAC(crypto.SHA256)
+	}
+	return d.Scheme
+}

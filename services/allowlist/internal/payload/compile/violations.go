@@ -1,0 +1,93 @@
+package compile
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyward/keyward/pkg/fault"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
+
+// Violations collects what is wrong with a configuration. Fields are named by the
+// proto's names, by list positions and by the keys of maps ([finding.Entry]).
+type Violations struct {
+	Workspace string
+	Now       time.Time
+	// Stored turns off what depends on the time and the workspace: it was
+	// checked when the configuration was saved.
+	Stored bool
+	// Trusted turns off the search for secrets among literals: they were looked at when
+	// the configuration was saved that this one is a variant of.
+	Trusted bool
+
+	// conflicting says that a KEY is in chains of which one may open another.
+	conflicting bool
+
+	All       []fault.Violation
+	directKey bool
+	invalid   bool
+	flags     []allowlistv1.LegacyAcknowledgement_Flag
+}
+
+// Add notes a malformed field. The description never repeats what the field holds, but for
+// the name of a placeholder or function that there is not.
+func (f *Violations) Add(field, description string) {
+	f.invalid = true
+	f.All = append(f.All, fault.Violation{Field: field, Description: description})
+}
+
+// addDirectKey notes something that is no reference where one belongs.
+func (f *Violations) addDirectKey(field string) {
+	f.directKey = true
+	f.All = append(f.All, fault.Violation{
+		Field:       field,
+		Description: "must be the name of a secret, workspaces/{workspace}/secrets/{secret}; store the key in the vault and refer to it",
+	})
+}
+
+// addLegacy notes an unsafe choice that is not acknowledged.
+func (f *Violations) addLegacy(field string, flag allowlistv1.LegacyAcknowledgement_Flag) {
+	f.flags = append(f.flags, flag)
+	f.All = append(f.All, fault.Violation{
+		Field:       field,
+		Description: "must acknowledge " + flagName(flag),
+	})
+}
+
+// Fault returns all violations under the gravest reason, or nil if there are none. The
+// flags of choices that are not acknowledged are named in any case.
+func (f *Violations) Fault() *fault.Error {
+	var err *fault.Error
+	switch {
+	case f.directKey:
+		err = fault.New(fault.InvalidArgument, message.DirectKeyNotSupported, "the configuration holds something other than a reference to a secret")
+	case f.invalid:
+		err = fault.Fields()
+	case len(f.flags) > 0:
+		err = fault.New(fault.FailedPrecondition, message.LegacyNotAcknowledged, "the configuration makes unsafe choices that are not acknowledged")
+	default:
+		return nil
+	}
+	err.Violations = f.All
+	if len(f.flags) > 0 {
+		err = err.With("flags", FlagNames(f.flags))
+	}
+	return err
+}
+
+// FlagNames returns flags as errors list them.
+func FlagNames(flags []allowlistv1.LegacyAcknowledgement_Flag) string {
+	names := make([]string, len(flags))
+	for i, flag := range flags {
+		names[i] = flagName(flag)
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+// flagName returns the flag as errors name it.
+func flagName(flag allowlistv1.LegacyAcknowledgement_Flag) string {
+	return strings.TrimPrefix(flag.String(), "FLAG_")
+}

@@ -1,0 +1,164 @@
+package describe
+
+import (
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// A Scope is how often something is generated.
+type Scope int
+
+// The scopes.
+const (
+	Always     Scope = iota // the same for all messages
+	PerMessage              // one for all values of a message
+	PerValue                // another for each value
+)
+
+// Idle reports whether nothing is done to messages: they are plain and not signed, or are
+// those of a response that follows such a request.
+func (p *Profile) Idle() bool {
+	return p.pb == nil || p.Kind == KindPlain && p.Signing == nil
+}
+
+// Single reports whether a message has one selected value at most.
+func (p *Profile) Single() bool {
+	switch part := p.pb.GetSelection().GetPart().(type) {
+	case *allowlistv1.Selection_Fields:
+		paths := part.Fields.GetPaths()
+		return len(paths) == 1 && !strings.Contains(paths[0], "[*]")
+	case *allowlistv1.Selection_Form:
+		return false // a name may stand in a form many times
+	default:
+		return true
+	}
+}
+
+// PartScope returns how often a part is generated: what stands in a header is of the
+// whole message, and what stands in a value's text is of the value.
+func (p *Profile) PartScope(slot Slot) Scope {
+	if p.Single() {
+		return PerValue
+	}
+	for name, blob := range p.pb.GetEnvelope().GetBlobs() {
+		for _, part := range blob.GetParts() {
+			if part.GetSlot() == slot && p.Envelope.InHeader(name) {
+				return PerMessage
+			}
+		}
+	}
+	return PerValue
+}
+
+// GeneratedKey returns how often the cipher has a key that was generated.
+func (p *Profile) GeneratedKey() Scope {
+	switch {
+	case p.Cipher != nil && p.Cipher.Key == KeySession:
+		return p.PartScope(SlotWrapped)
+	case p.Cipher != nil && p.Cipher.Key == KeyAgreed:
+		return p.PartScope(SlotEphemeral)
+	default:
+		return Always
+	}
+}
+
+// FreshKey returns how often the cipher has another key, by itself or by its salt.
+func (p *Profile) FreshKey() Scope {
+	fresh := p.GeneratedKey()
+	if d := p.Derivation(); d != nil && d.SentSalt > 0 {
+		fresh = max(fresh, p.PartScope(SlotSalt))
+	}
+	return fresh
+}
+
+// ivSource returns where the cipher's IV comes from.
+func (p *Profile) ivSource() allowlistv1.Iv_Source {
+	if p.Cipher == nil {
+		return allowlistv1.Iv_SOURCE_RANDOM
+	}
+	return p.Cipher.IV.Source
+}
+
+// freshIV returns how often the cipher has another IV by the IV's own source.
+func (p *Profile) freshIV() Scope {
+	switch p.ivSource() {
+	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
+		return p.PartScope(SlotIV)
+	case allowlistv1.Iv_SOURCE_DERIVED:
+		return p.FreshKey()
+	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
+		if p.Single() {
+			return PerValue
+		}
+		return PerMessage
+	case allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+		return PerValue
+	default:
+		return Always
+	}
+}
+
+// PairReused reports whether two values may be encrypted under the same key and IV.
+// For a counter mode that is the end of it; CBC shows equal beginnings.
+//
+// A salt makes an IV that is derived with it fresh, but not one from elsewhere: it may
+// have 8 bytes only.
+func (p *Profile) PairReused() bool {
+	key := p.GeneratedKey()
+	switch p.ivSource() {
+	case allowlistv1.Iv_SOURCE_STATIC, allowlistv1.Iv_SOURCE_ZERO, allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
+	default:
+		key = p.FreshKey()
+	}
+	return key != PerValue && p.freshIV() != PerValue
+}
+
+// Authenticated reports whether a wrong key or a changed ciphertext is told from a
+// right one under the cipher's own key.
+func (p *Profile) Authenticated() bool {
+	c := p.Cipher
+	return c != nil && (c.Suite.AEAD() || c.MAC != nil && !c.MAC.OwnKey)
+}
+
+// Bare reports whether the cipher encrypts and does not authenticate. An IV that is the end
+// of another value is not under the MAC.
+func (p *Profile) Bare() bool {
+	c := p.Cipher
+	return c != nil && !c.Suite.AEAD() && (c.MAC == nil || c.IV.Source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
+}
+
+// PKCS1v15 reports whether something is encrypted with RSA and PKCS #1 v1.5.
+func (p *Profile) PKCS1v15() bool {
+	switch {
+	case p.Cipher != nil:
+		return p.Cipher.Key == KeySession && p.Cipher.Session.Wrap == WrapPKCS1v15
+	case p.RSA != nil:
+		return p.RSA.PKCS1v15
+	default:
+		return p.JWE != nil && p.JWE.Alg == "RSA1_5"
+	}
+}
+
+// Parsed reports whether a plaintext has to be JSON, where bodies are JSON or not.
+func (p *Profile) Parsed(json bool) bool {
+	switch part := p.pb.GetSelection().GetPart().(type) {
+	case *allowlistv1.Selection_Fields:
+		return part.Fields.GetValueForm() != allowlistv1.Fields_VALUE_FORM_STRING
+	case *allowlistv1.Selection_Object:
+		return true
+	case *allowlistv1.Selection_Form:
+		return false
+	default:
+		return json
+	}
+}
+
+// Signed reports whether a signature covers what is encrypted.
+func (p *Profile) Signed() bool {
+	if p.Nested != nil || p.Signing == nil {
+		return p.Nested != nil
+	}
+	input := p.Signing.Input
+	return input == "" || strings.Contains(input, "${body") || strings.Contains(input, "${plaintext")
+}

@@ -1,0 +1,380 @@
+package kind
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/keyward/keyward/pkg/memory"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/derive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
+
+// maxIV is the length of the longest IV.
+const maxIV = 16
+
+// Cipher is a profile's cipher with all that it takes.
+type Cipher struct {
+	Layout     *envelope.Blobs
+	Suite      symmetric.Suite
+	Supply     supply
+	Derivation *derive.Deriver // nil: the secret is the key
+	KeyBytes   int             // of the cipher's key, before the IV that is derived with it
+	Iv         allowlistv1.Iv_Source
+	StaticIV   *message.Source
+	Mac        *symmetric.MAC  // nil: there is none
+	MacKey     *message.Source // nil: the cipher's own
+	// Aad are the associated data that are always the same; of what is sent, the ones
+	// that are written.
+	Aad []byte
+	// How often the secret, the salt and the IV are generated.
+	SecretScope, SaltScope, IvScope describe.Scope
+	// RandomBits tell two values apart, and counted is the key that has a budget for them;
+	// nil: there is none.
+	RandomBits int
+	Counted    *message.Source
+	// Answered says that the answer needs the key and the IV.
+	Answered bool
+	// Bare says that nothing authenticates what is encrypted.
+	Bare bool
+	// boxes are those of keys that serve more than one message.
+	boxes keys.Cache[symmetric.Box]
+}
+
+// A keyed box is a key with what can be done with it.
+type keyed struct {
+	held
+	key []byte // and behind it the IV that was derived
+	box symmetric.Box
+}
+
+// key makes the box of a secret.
+func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) {
+	k := keyed{held: from, key: from.secret}
+	if s.Derivation != nil {
+		n := s.KeyBytes
+		if s.Iv == allowlistv1.Iv_SOURCE_DERIVED {
+			n += s.Suite.IV
+		}
+		key, err := s.Derivation.Key(m, from.secret, salt, n)
+		if err != nil {
+			return k, err
+		}
+		k.key = key
+		m.Traced("derive", "key derived", key)
+	}
+	cut := k.key
+	if s.Derivation != nil {
+		cut = k.key[:s.KeyBytes]
+	}
+	newBox := func() (symmetric.Box, error) { return s.Suite.NewBox(cut) }
+	var box symmetric.Box
+	var err error
+	if s.lasting() {
+		box, err = s.boxes.Get(cut, m.CacheFor(), newBox)
+	} else {
+		box, err = memory.Erased(newBox)
+	}
+	switch {
+	case err == nil:
+		k.box = box
+		return k, nil
+	case from.of.Source == nil:
+		return k, message.ErrExchange
+	default:
+		return k, from.of.Unusable(err)
+	}
+}
+
+// lasting reports whether one key serves many messages.
+func (s *Cipher) lasting() bool {
+	_, shared := s.Supply.(*SharedKey)
+	return shared && (s.Derivation == nil || s.Derivation.Sent == 0)
+}
+
+// own returns the cipher's key for other uses.
+func (s *Cipher) own(k *keyed) []byte {
+	if s.Derivation != nil {
+		return k.key[:s.KeyBytes]
+	}
+	return k.key
+}
+
+// deriveIV returns the IV where it is not random and does not travel.
+func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
+	switch s.Iv {
+	case allowlistv1.Iv_SOURCE_STATIC:
+		stored, err := m.Optional(s.StaticIV)
+		if err != nil {
+			return err
+		}
+		if len(stored) != len(dst) {
+			return s.StaticIV.Unusable(keys.ErrSize)
+		}
+		copy(dst, stored)
+	case allowlistv1.Iv_SOURCE_KEY_PREFIX:
+		copy(dst, k.key)
+	case allowlistv1.Iv_SOURCE_DERIVED:
+		copy(dst, k.key[s.KeyBytes:])
+	case allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
+		copy(dst, m.IvSuffix)
+	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
+		if m.Exchange == nil || len(m.Exchange.IV) != len(dst) {
+			return message.ErrExchange
+		}
+		for i, b := range m.Exchange.IV {
+			dst[i] = ^b
+		}
+	default:
+		clear(dst)
+	}
+	return nil
+}
+
+// randomIV reports whether the IV is random.
+func (s *Cipher) randomIV() bool {
+	switch s.Iv {
+	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
+		return true
+	}
+	return false
+}
+
+// note keeps what the answer to the message needs.
+func (s *Cipher) note(m *message.Message, k *keyed, iv []byte) {
+	if s.Answered {
+		m.Answer = message.Exchange{Key: bytes.Clone(s.own(k)), IV: bytes.Clone(iv)}
+	}
+}
+
+// eachDerives reports whether each value has a derivation of its own.
+func (s *Cipher) eachDerives() bool {
+	return s.Derivation != nil && s.keyPerValue()
+}
+
+func (s *Cipher) Sealing(m *message.Message) (envelope.Sealing, error) {
+	return &encrypting{Cipher: s, m: m, Packer: envelope.Packer{Blobs: s.Layout}, sizes: s.Layout.Sizes, before: m.Owns()}, nil
+}
+
+// encrypting encrypts the values of one message.
+type encrypting struct {
+	*Cipher
+	envelope.Packer
+	m     *message.Message
+	keyed keyed
+	parts envelope.Parts
+	sizes envelope.Sizes
+	iv    [maxIV]byte
+	tag   [symmetric.MaxTag]byte
+	ivs   []byte // that were generated and are not used yet
+	fresh bool   // the key is for the value to come
+	// before and secrets are how many keys the message owned before it had the cipher's secret,
+	// and with it.
+	before, secrets int
+}
+
+func (e *encrypting) Prepare(values int) error {
+	if values == 0 {
+		return nil
+	}
+	if err := e.m.Count(e.Counted, e.RandomBits, values); err != nil {
+		return err
+	}
+	if e.randomIV() {
+		n := 1
+		if e.IvScope == describe.PerValue {
+			n = values
+		}
+		e.ivs = make([]byte, n*e.Suite.IV)
+		if err := e.randomIVs(); err != nil {
+			return err
+		}
+	}
+	e.fresh = true
+	if e.eachDerives() {
+		e.m.Left = values
+	}
+	return e.rekey(true)
+}
+
+// randomIVs fills the IVs of all values at once, or fails: a short read would leave
+// predictable ones.
+func (e *encrypting) randomIVs() error {
+	if e.Cipher.Iv == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
+		return symmetric.RandomText(e.m.Random, e.ivs)
+	}
+	if _, err := io.ReadFull(e.m.Random, e.ivs); err != nil {
+		return fmt.Errorf("generate iv: %w", err)
+	}
+	return nil
+}
+
+// rekey generates what is of each value, and first all.
+func (e *encrypting) rekey(first bool) error {
+	from, changed := e.keyed.held, first
+	if first || e.SecretScope == describe.PerValue {
+		e.m.Release(e.before)
+		var err error
+		if from, err = e.Supply.generate(e.m, &e.parts); err != nil {
+			return err
+		}
+		e.secrets = e.m.Owns()
+		e.m.Traced("key", "secret that the key is made of", from.secret)
+		changed = true
+	}
+	if d := e.Derivation; d != nil && d.Sent > 0 && (first || e.SaltScope == describe.PerValue) {
+		salt := make([]byte, d.Sent)
+		if _, err := io.ReadFull(e.m.Random, salt); err != nil {
+			return fmt.Errorf("generate salt: %w", err)
+		}
+		e.parts[describe.SlotSalt] = salt
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	e.m.Release(e.secrets)
+	var err error
+	e.keyed, err = e.key(e.m, from, e.parts[describe.SlotSalt])
+	if err == nil && e.Layout.Has[describe.SlotCertificate] && e.parts[describe.SlotCertificate] == nil {
+		err = from.of.Unusable(message.ErrNoCertificate)
+	}
+	e.sizes[describe.SlotWrapped] = len(e.parts[describe.SlotWrapped])
+	return err
+}
+
+// keyPerValue reports whether each value has a key of its own.
+func (s *Cipher) keyPerValue() bool {
+	return s.SecretScope == describe.PerValue || s.SaltScope == describe.PerValue
+}
+
+func (e *encrypting) TextLen(n int) int {
+	sizes := e.sizes
+	sizes[describe.SlotCiphertext] = e.Suite.SealedLen(n)
+	sizes[describe.SlotAAD] = len(e.Aad)
+	return e.Packer.TextLen(&sizes)
+}
+
+func (e *encrypting) Seal(value []byte) error {
+	if !e.fresh && e.keyPerValue() {
+		if err := e.rekey(false); err != nil {
+			return err
+		}
+	}
+	e.fresh = false
+	iv, err := e.nextIV()
+	if err != nil {
+		return err
+	}
+	e.sizes[describe.SlotCiphertext] = e.Suite.SealedLen(len(value))
+	e.sizes[describe.SlotAAD] = len(e.Aad)
+	e.parts[describe.SlotAAD] = e.Aad
+	place := e.Begin(&e.sizes)
+	sealed, err := e.keyed.box.Seal(place, iv, value, e.associated())
+	switch {
+	case errors.Is(err, symmetric.ErrPlaintext):
+		return message.NotEncryptable("what is encrypted must be whole blocks of the cipher, without padding", "")
+	case err != nil:
+		return fmt.Errorf("encrypt: %w", err)
+	}
+	// The tag comes out behind the ciphertext, where another part may belong: it is put
+	// aside before the others take their places.
+	copy(e.tag[:], sealed[e.sizes[describe.SlotCiphertext]:])
+	e.parts[describe.SlotTag] = e.tag[:e.Suite.Tag]
+	e.parts[describe.SlotIV] = iv
+	e.m.Traced("encrypt", "encrypted", sealed)
+	if e.Mac != nil {
+		return e.authenticate()
+	}
+	return e.Finish(&e.sizes, &e.parts)
+}
+
+// nextIV returns the IV of the next value.
+func (e *encrypting) nextIV() ([]byte, error) {
+	iv := e.iv[:e.Suite.IV]
+	switch {
+	case !e.randomIV():
+		if err := e.deriveIV(e.m, &e.keyed, iv); err != nil {
+			return nil, err
+		}
+	case e.IvScope == describe.PerValue:
+		e.ivs = e.ivs[copy(iv, e.ivs):]
+	default:
+		copy(iv, e.ivs)
+	}
+	e.m.Traced("iv", "initialization vector", iv)
+	e.note(e.m, &e.keyed, iv)
+	return iv, nil
+}
+
+// associated returns the associated data of what goes out.
+func (e *encrypting) associated() []byte {
+	if e.m.AadSuffix != nil {
+		return e.m.AadSuffix
+	}
+	return e.Aad
+}
+
+// authenticate puts all parts into their places, and then the MAC over them.
+func (e *encrypting) authenticate() error {
+	e.parts[describe.SlotMAC] = make([]byte, e.Mac.Hash.Size())
+	if err := e.Finish(&e.sizes, &e.parts); err != nil {
+		return err
+	}
+	key := e.own(&e.keyed)
+	if e.MacKey != nil {
+		stored, err := e.m.Optional(e.MacKey)
+		if err != nil {
+			return err
+		}
+		if len(stored) == 0 {
+			return e.MacKey.Unusable(keys.ErrSize)
+		}
+		key = stored
+	}
+	e.parts[describe.SlotMAC] = e.Mac.Sum(key, func(h hash.Hash, blob int) { e.List[blob].Codec.WriteEncoded(h, e.Bytes(blob)) }, e.Bytes)
+	e.m.Traced("mac", "MAC", e.parts[describe.SlotMAC])
+	return e.Finish(&e.sizes, &e.parts)
+}
+
+// Needs returns what a cipher needs.
+func (s *Cipher) Needs() (encrypt, decrypt []message.Need) {
+	previous := s.authenticates()
+	if session, ok := s.Supply.(*Session); ok {
+		previous = !session.blind()
+	}
+	encrypt, decrypt = message.NeedFirst(s.Supply.Sources()), message.NeedAll(s.Supply.Sources(), previous)
+	if s.Derivation != nil && s.Derivation.Salt != nil {
+		salt := message.Need{Source: s.Derivation.Salt}
+		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
+	}
+	if s.StaticIV != nil {
+		encrypt = append(encrypt, message.Need{Source: s.StaticIV})
+		if !s.Layout.Has[describe.SlotIV] {
+			decrypt = append(decrypt, message.Need{Source: s.StaticIV})
+		}
+	}
+	if s.MacKey != nil {
+		encrypt = append(encrypt, message.Need{Source: s.MacKey})
+		decrypt = append(decrypt, message.Need{Source: s.MacKey, AcceptPrevious: true})
+	}
+	return encrypt, decrypt
+}
+
+// authenticates reports whether a wrong key is told from a right one.
+func (s *Cipher) authenticates() bool {
+	return s.Suite.AEAD() || s.Mac != nil && s.MacKey == nil
+}
+
+// blind reports whether a session key that does not unwrap becomes a random one.
+func (s *Session) blind() bool {
+	w, ok := s.Wrap.(RsaWrap)
+	return ok && w.Oaep == nil
+}

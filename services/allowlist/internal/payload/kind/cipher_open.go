@@ -1,0 +1,223 @@
+package kind
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"hash"
+	"slices"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
+
+func (s *Cipher) Opening(m *message.Message) (envelope.Opening, error) {
+	opener, err := s.Supply.opener(m)
+	if err != nil {
+		return nil, err
+	}
+	d := &decrypting{Cipher: s, m: m, Unpacker: envelope.Unpacker{Blobs: s.Layout}, from: opener, before: m.Owns()}
+	d.trial = s.Suite.AEAD() && len(m.Ring.Candidates(s.Supply.Sources())) > 1
+	if s.constant() {
+		// Keys that are not usable are told before the message is looked at.
+		return d, d.rekey(new(envelope.Parts))
+	}
+	return d, nil
+}
+
+// constant reports whether the key takes nothing of the message.
+func (s *Cipher) constant() bool {
+	if s.Derivation != nil && s.Derivation.Sent > 0 {
+		return false
+	}
+	switch s.Supply.(type) {
+	case *SharedKey, Exchanged:
+		return true
+	}
+	return false
+}
+
+// decrypting decrypts the values of one message.
+type decrypting struct {
+	*Cipher
+	envelope.Unpacker
+	m     *message.Message
+	from  supplyOpener
+	trial bool // several keys may be tried
+	// before is how many keys the message owned before it had those of the cipher.
+	before int
+
+	keyed []keyed
+	of    [3][]byte // the parts that the keys were made of
+	// What a value takes; kept here so that values do not allocate.
+	lengths [envelope.MaxBlobs]int
+	sizes   envelope.Sizes
+	parts   envelope.Parts
+	iv      [maxIV]byte
+}
+
+func (d *decrypting) Open(read envelope.Reading) ([]byte, error) {
+	if !d.Cuts {
+		return d.openWith(read, describe.Unknown)
+	}
+	// A wrapped key that has to be cut off is as long as one of our keys.
+	err := error(message.ErrEnvelope)
+	for _, size := range d.from.wrappedSizes() {
+		var value []byte
+		if value, err = d.openWith(read, size); message.Stage(err) == "" {
+			return value, err
+		}
+	}
+	return nil, err
+}
+
+func (d *decrypting) openWith(read envelope.Reading, wrapped int) ([]byte, error) {
+	d.sizes = d.Layout.Sizes
+	if d.sizes[describe.SlotWrapped] == describe.Unknown {
+		d.sizes[describe.SlotWrapped] = wrapped
+	}
+	lengths := d.lengths[:len(d.List)]
+	d.Blobs.Lengths(&d.sizes, lengths)
+	found, err := read(lengths)
+	if err != nil {
+		return nil, err
+	}
+	if !d.Unpack(found, &d.sizes, &d.parts, d.trial) {
+		return nil, message.ErrDecode
+	}
+	d.m.Tried = true
+	if err := d.rekey(&d.parts); err != nil {
+		return nil, err
+	}
+	return d.decrypt(found, &d.parts)
+}
+
+// rekey makes the keys that may open a value, unless they are those of the value before.
+func (d *decrypting) rekey(p *envelope.Parts) error {
+	of := [...][]byte{p[describe.SlotWrapped], p[describe.SlotEphemeral], p[describe.SlotSalt]}
+	if d.keyed != nil && slices.EqualFunc(of[:], d.of[:], bytes.Equal) {
+		return nil
+	}
+	d.m.Release(d.before)
+	d.keyed = nil
+	secrets, err := d.from.secrets(d.m, p)
+	if err != nil {
+		return err
+	}
+	if !d.authenticates() {
+		// Without authentication a wrong key could not be told from a right one.
+		secrets = secrets[:1]
+	}
+	for _, secret := range secrets {
+		k, err := d.key(d.m, secret, p[describe.SlotSalt])
+		switch {
+		case errors.Is(err, message.ErrTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+			fault.Is(err, fault.RateLimited):
+			return err // no other key would do better
+		case err != nil && secret.of.Superseded():
+			continue
+		case err != nil:
+			return err
+		}
+		d.keyed = append(d.keyed, k)
+	}
+	for i := range of {
+		d.of[i] = append(d.of[i][:0], of[i]...)
+	}
+	return nil
+}
+
+// decrypt opens the parts of a value with the first key that does.
+func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) {
+	keys := d.keyed
+	if d.Mac != nil {
+		var err error
+		if keys, err = d.authentic(found, p); err != nil {
+			return nil, err
+		}
+	}
+	iv := d.iv[:d.Suite.IV]
+	travels := d.Has[describe.SlotIV]
+	copy(iv, p[describe.SlotIV])
+	aad := d.associated(p)
+	sealed := d.Sealed(p)
+
+	// One key opens in place. Of several, each may spoil its output, so that this lies
+	// behind what is opened.
+	dst := sealed[:0]
+	if d.trial {
+		dst = d.Free
+	}
+	for i := range keys {
+		if !travels {
+			if err := d.deriveIV(d.m, &keys[i], iv); err != nil {
+				return nil, err
+			}
+		}
+		value, ok := keys[i].box.Open(dst, iv, sealed, aad)
+		switch {
+		case !ok && d.Bare:
+			d.m.Spoiled = true
+			return value, nil
+		case ok:
+			if of := keys[i].of; of.Source != nil {
+				d.m.Ring.Use(of)
+			}
+			d.note(d.m, &keys[i], iv)
+			return value, nil
+		}
+	}
+	return nil, message.ErrCipher
+}
+
+// associated returns the associated data of what came in. What stands in a part may be
+// overwritten by the tag, and is copied.
+func (d *decrypting) associated(p *envelope.Parts) []byte {
+	switch {
+	case d.Has[describe.SlotAAD]:
+		return bytes.Clone(p[describe.SlotAAD])
+	case d.m.AadSuffix != nil:
+		return d.m.AadSuffix
+	default:
+		return d.Aad
+	}
+}
+
+// authentic checks the MAC, and returns the keys that may open what it authenticates.
+func (d *decrypting) authentic(found [][]byte, p *envelope.Parts) ([]keyed, error) {
+	text := func(h hash.Hash, blob int) { h.Write(found[blob]) }
+	raw := func(blob int) []byte { return d.Raw[blob] }
+	if d.MacKey == nil {
+		for i := range d.keyed {
+			if d.Mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
+				return d.keyed[i : i+1], nil
+			}
+		}
+		return nil, message.ErrMAC
+	}
+	for _, v := range d.m.Ring.Candidates([]*message.Source{d.MacKey}) {
+		key, err := d.m.Bytes(v)
+		if err == nil && len(key) == 0 {
+			err = v.Unusable(keys.ErrSize)
+		}
+		if err != nil && !v.Superseded() {
+			return nil, err
+		}
+		if err == nil && d.Mac.Check(key, p[describe.SlotMAC], text, raw) {
+			d.m.Ring.Use(v)
+			return d.keyed, nil
+		}
+	}
+	return nil, message.ErrMAC
+}
+
+func (d *decrypting) Prepare(values int) {
+	if d.eachDerives() {
+		d.m.Left = values
+	}
+}
+
+func (d *decrypting) Wipe() { d.Unpacker.Wipe() }

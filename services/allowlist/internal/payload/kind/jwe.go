@@ -1,0 +1,174 @@
+package kind
+
+import (
+	"errors"
+
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/derive"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
+)
+
+// The texts that a JWE is made of, in the order of its holes.
+const (
+	HoleCompact = iota
+	HoleProtected
+	HoleEncryptedKey
+	HoleJOSEIV
+	HoleJOSECiphertext
+	HoleJOSETag
+	JoseHoles
+)
+
+// JWE is a JSON Web Encryption.
+type JWE struct {
+	Options    jose.JWE
+	Keys       []*message.Source
+	Derivation *derive.Deriver // of a shared key; nil: the secret is the key
+	Compact    bool            // the envelope holds the compact serialization
+	// RandomBits tell two values apart, and counted is the key that has a budget for them;
+	// nil: there is none.
+	RandomBits int
+	Counted    *message.Source
+}
+
+func (e *JWE) Shared() bool { return e.Options.KeyBytes() > 0 }
+
+func (e *JWE) Needs() (encrypt, decrypt []message.Need) {
+	encrypt, decrypt = message.NeedFirst(e.Keys), message.NeedAll(e.Keys, true)
+	if e.Derivation != nil && e.Derivation.Salt != nil {
+		salt := message.Need{Source: e.Derivation.Salt}
+		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
+	}
+	return encrypt, decrypt
+}
+
+// key returns one version of a key.
+func (e *JWE) key(m *message.Message, v message.Candidate, private bool) (any, keyform.Info, error) {
+	key, info, err := signing.JoseKey(m, v, e.Shared(), private)
+	if err != nil || e.Derivation == nil {
+		return key, info, err
+	}
+	secret, _ := key.([]byte)
+	derived, err := e.Derivation.Key(m, secret, nil, e.Options.KeyBytes())
+	if err == nil {
+		m.Traced("derive", "key derived", derived)
+	}
+	return derived, info, err
+}
+
+func (e *JWE) Sealing(m *message.Message) (envelope.Sealing, error) {
+	s := e.Keys[0]
+	key, info, err := e.key(m, m.Ring.First(s), false)
+	if err != nil {
+		return nil, err
+	}
+	made := &joseSealing{JWE: e, m: m, sent: e.Options, key: key}
+	made.sent.Header, err = signing.Fingerprinted(s, e.Options.Header, info)
+	return made, err
+}
+
+// joseSealing encrypts the values of one message.
+type joseSealing struct {
+	*JWE
+	m     *message.Message
+	sent  jose.JWE // with the fingerprints of the key
+	key   any
+	text  []byte
+	parts jose.Parts
+}
+
+func (s *joseSealing) Prepare(values int) error { return s.m.Count(s.Counted, s.RandomBits, values) }
+
+// TextLen is a little generous: the header and the wrapped key differ by the key.
+func (s *joseSealing) TextLen(n int) int { return n + n/3 + 1400 }
+
+func (s *joseSealing) Seal(value []byte) error {
+	if !s.Shared() {
+		if err := s.m.Spend(message.PublicKeyWork); err != nil {
+			return err
+		}
+	}
+	compact, err := s.sent.Encrypt(s.m.Now, s.m.Random, s.key, value)
+	if err != nil {
+		return s.JWE.Keys[0].Unusable(err)
+	}
+	s.m.Traced("encrypt", "JSON Web Encryption", compact)
+	s.text = compact
+	if !s.Compact {
+		s.parts, err = jose.Split(compact)
+	}
+	return err
+}
+
+func (s *joseSealing) AppendText(dst []byte, hole int) []byte {
+	return append(dst, [JoseHoles][]byte{
+		s.text, s.parts.Protected, s.parts.EncryptedKey, s.parts.IV, s.parts.Ciphertext, s.parts.Tag,
+	}[hole]...)
+}
+
+func (e *JWE) Opening(m *message.Message) (envelope.Opening, error) {
+	keys, of, err := message.Usable(m, e.Keys, func(v message.Candidate) (any, error) {
+		key, _, err := e.key(m, v, true)
+		return key, err
+	})
+	return &joseOpening{JWE: e, m: m, keys: keys, of: of}, err
+}
+
+// joseOpening decrypts the values of one message.
+type joseOpening struct {
+	*JWE
+	m     *message.Message
+	keys  []any
+	of    []message.Candidate
+	value []byte
+}
+
+func (o *joseOpening) Open(read envelope.Reading) ([]byte, error) {
+	found, err := read(nil)
+	if err != nil {
+		return nil, err
+	}
+	parts := jose.Parts{
+		Protected: found[HoleProtected], EncryptedKey: found[HoleEncryptedKey], IV: found[HoleJOSEIV],
+		Ciphertext: found[HoleJOSECiphertext], Tag: found[HoleJOSETag],
+	}
+	if o.Compact {
+		if parts, err = jose.Split(found[HoleCompact]); err != nil {
+			return nil, message.ErrDecode
+		}
+	}
+	if !o.Shared() {
+		if err := o.m.Spend(message.PrivateKeyWork * len(o.keys)); err != nil {
+			return nil, err
+		}
+	}
+	o.m.Tried = true
+	value, which, err := o.Options.Decrypt(o.keys, parts)
+	if err != nil {
+		return nil, o.refused(err)
+	}
+	o.value = value
+	o.m.Ring.Use(o.of[which])
+	return value, nil
+}
+
+// refused returns the stage of a refusal.
+func (o *joseOpening) refused(err error) error {
+	switch {
+	case errors.Is(err, jose.ErrKey):
+		return o.JWE.Keys[0].Unusable(err)
+	case errors.Is(err, jose.ErrUnwrap):
+		return message.ErrUnwrap
+	case errors.Is(err, jose.ErrDecrypt):
+		return message.ErrCipher
+	default:
+		return message.ErrDecode
+	}
+}
+
+func (*joseOpening) Prepare(int) {}
+
+func (o *joseOpening) Wipe() { clear(o.value) }

@@ -1,0 +1,163 @@
+package kind
+
+import (
+	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
+
+// Session is a key that is generated and sent, wrapped.
+type Session struct {
+	Form  describe.SessionForm
+	Bytes int // of the key
+	Wrap  wrap
+	Keys  []*message.Source
+}
+
+// A wrap encrypts session keys for who has another key.
+type wrap interface {
+	// seal wraps for what goes out, and fills in the parts that travel.
+	seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error
+	opener(m *message.Message, sources []*message.Source) (wrapOpener, error)
+}
+
+// A wrapOpener unwraps what came in.
+type wrapOpener interface {
+	wrappedSizes() []int
+	// unwrap returns what was wrapped, of n bytes, for each key that opens it.
+	unwrap(m *message.Message, p *envelope.Parts, n int) ([]held, error)
+}
+
+func (s *Session) Sources() []*message.Source { return s.Keys }
+
+func (s *Session) generate(m *message.Message, p *envelope.Parts) (held, error) {
+	key, wrapped, err := generateSession(m.Random, s.Form, s.Bytes)
+	if err != nil {
+		return held{}, err
+	}
+	m.Own(key)
+	m.Own(wrapped)
+	if err := s.Wrap.seal(m, s.Keys[0], wrapped, p); err != nil {
+		return held{}, err
+	}
+	m.Traced("key", "session key wrapped", p[describe.SlotWrapped])
+	return held{secret: key, of: m.Ring.Newest(s.Keys[0])}, nil
+}
+
+func (s *Session) opener(m *message.Message) (supplyOpener, error) {
+	opener, err := s.Wrap.opener(m, s.Keys)
+	return &unwrapping{Session: s, wrapOpener: opener}, err
+}
+
+// unwrapping finds the session keys of one message.
+type unwrapping struct {
+	*Session
+	wrapOpener
+}
+
+func (u *unwrapping) secrets(m *message.Message, p *envelope.Parts) ([]held, error) {
+	wrapped, err := u.unwrap(m, p, u.Form.WrappedLen(u.Bytes))
+	for i := range wrapped {
+		m.Own(wrapped[i].secret)
+		wrapped[i].secret = m.Own(readSession(u.Form, wrapped[i].secret, u.Bytes))
+	}
+	return wrapped, err
+}
+
+// AesWrap is AES Key Wrap.
+type AesWrap struct{ sources []*message.Source }
+
+func (AesWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
+	kek, err := m.Bytes(m.Ring.First(s))
+	if err != nil {
+		return err
+	}
+	wrapped, err := keys.WrapAES(kek, key)
+	if err != nil {
+		return s.Unusable(err)
+	}
+	p[describe.SlotWrapped] = wrapped
+	return nil
+}
+
+func (AesWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) {
+	return AesWrap{sources}, nil
+}
+
+func (AesWrap) wrappedSizes() []int { return noSizes[:] }
+
+func (w AesWrap) unwrap(m *message.Message, p *envelope.Parts, _ int) ([]held, error) {
+	for _, v := range m.Ring.Candidates(w.sources) {
+		kek, err := m.Bytes(v)
+		switch {
+		case err != nil && v.Superseded():
+			continue
+		case err != nil:
+			return nil, err
+		}
+		secret, err := keys.UnwrapAES(kek, p[describe.SlotWrapped])
+		switch {
+		case errors.Is(err, keys.ErrKey) && !v.Superseded():
+			return nil, v.Unusable(err)
+		case err == nil:
+			return []held{{secret: secret, of: v}}, nil
+		}
+	}
+	return nil, message.ErrUnwrap
+}
+
+// generateSession returns a key of n bytes and what is wrapped of it.
+func generateSession(random io.Reader, f describe.SessionForm, n int) (key, wrapped []byte, err error) {
+	key = make([]byte, n)
+	if f == describe.FormAlphanumeric {
+		return key, key, symmetric.RandomText(random, key)
+	}
+	if _, err := io.ReadFull(random, key); err != nil {
+		return nil, nil, fmt.Errorf("generate session key: %w", err)
+	}
+	switch f {
+	case describe.FormBase64:
+		return key, base64.StdEncoding.AppendEncode(nil, key), nil
+	case describe.FormHex:
+		return key, hex.AppendEncode(nil, key), nil
+	default:
+		return key, key, nil
+	}
+}
+
+// readSession returns the key that was wrapped. What is not of the form becomes no error but
+// other bytes, always the same for it, so that nothing tells it from a key that opens
+// nothing; see [keys.PKCS1v15.UnwrapKey].
+func readSession(f describe.SessionForm, wrapped []byte, n int) []byte {
+	key := make([]byte, n+1) // one more, to see what is too long
+	var got int
+	var err error
+	switch f {
+	case describe.FormBase64:
+		trimmed := bytes.TrimRight(wrapped, "=")
+		if base64.RawStdEncoding.DecodedLen(len(trimmed)) <= n {
+			got, err = base64.RawStdEncoding.Decode(key, trimmed)
+		}
+	case describe.FormHex:
+		if hex.DecodedLen(len(wrapped)) <= n {
+			got, err = hex.Decode(key, wrapped)
+		}
+	default:
+		got = copy(key, wrapped)
+	}
+	if got == n && err == nil {
+		return key[:n]
+	}
+	other := sha512.Sum512(wrapped) // as long as the longest session key
+	return key[:copy(key[:n], other[:])]
+}

@@ -1,0 +1,142 @@
+package kind
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
+
+// A held secret is what a cipher's key may be made of.
+type held struct {
+	secret []byte
+	// of is the version that it came from or was unwrapped with, zero for an exchange.
+	of message.Candidate
+}
+
+// A supply is where the secret comes from that a cipher's key is made of.
+type supply interface {
+	// generate returns the secret for what goes out, and fills in the parts that travel
+	// with it. The message owns it.
+	generate(m *message.Message, p *envelope.Parts) (held, error)
+	// opener prepares the keys that may open one message.
+	opener(m *message.Message) (supplyOpener, error)
+	// Sources are the references, the one that encrypts first.
+	Sources() []*message.Source
+}
+
+// A supplyOpener finds the secrets of what came in.
+type supplyOpener interface {
+	// secrets returns those that may be right, in the order to try them. The message
+	// owns them.
+	secrets(m *message.Message, p *envelope.Parts) ([]held, error)
+	// wrappedSizes are the lengths that a wrapped key may have.
+	wrappedSizes() []int
+}
+
+// noSizes is for supplies that wrap nothing.
+var noSizes = [...]int{describe.Unknown}
+
+// SharedKey is a key that both sides hold.
+type SharedKey struct{ Keys []*message.Source }
+
+func (s *SharedKey) Sources() []*message.Source { return s.Keys }
+
+func (s *SharedKey) generate(m *message.Message, _ *envelope.Parts) (held, error) {
+	return sharedSecret(m, m.Ring.First(s.Keys[0]))
+}
+
+func (s *SharedKey) opener(*message.Message) (supplyOpener, error) { return s, nil }
+
+func (s *SharedKey) wrappedSizes() []int { return noSizes[:] }
+
+func (s *SharedKey) secrets(m *message.Message, _ *envelope.Parts) ([]held, error) {
+	all, _, err := message.Usable(m, s.Keys, func(v message.Candidate) (held, error) { return sharedSecret(m, v) })
+	return all, err
+}
+
+// sharedSecret returns a version of a shared key.
+func sharedSecret(m *message.Message, v message.Candidate) (held, error) {
+	secret, err := m.Bytes(v)
+	return held{secret: secret, of: v}, err
+}
+
+// Agreed is a key that is agreed on, with an ephemeral key of the sender.
+type Agreed struct {
+	Curve keys.Curve
+	Keys  []*message.Source
+}
+
+func (s *Agreed) Sources() []*message.Source { return s.Keys }
+
+func (s *Agreed) generate(m *message.Message, p *envelope.Parts) (held, error) {
+	if err := m.Spend(message.PublicKeyWork); err != nil {
+		return held{}, err
+	}
+	key := m.Ring.First(s.Keys[0])
+	public, _, err := m.PublicKey(key)
+	if err != nil {
+		return held{}, err
+	}
+	ephemeral, secret, err := s.Curve.Encapsulate(m.Random, public)
+	if err != nil {
+		return held{}, s.Keys[0].Unusable(err)
+	}
+	p[describe.SlotEphemeral] = ephemeral
+	return held{secret: m.Own(secret), of: key}, nil
+}
+
+func (s *Agreed) opener(m *message.Message) (supplyOpener, error) {
+	privates, err := privatesOf(m, s.Keys)
+	return &agreement{Agreed: s, privates: privates}, err
+}
+
+// agreement finds the agreed keys of one message.
+type agreement struct {
+	*Agreed
+	privates []private
+}
+
+func (a *agreement) wrappedSizes() []int { return noSizes[:] }
+
+func (a *agreement) secrets(m *message.Message, p *envelope.Parts) ([]held, error) {
+	var all []held
+	for _, private := range a.privates {
+		if err := m.Spend(message.PublicKeyWork); err != nil {
+			return all, err
+		}
+		secret, err := a.Curve.Decapsulate(private.key, p[describe.SlotEphemeral])
+		switch {
+		case errors.Is(err, keys.ErrKey):
+			return all, private.Unusable(err)
+		case err != nil:
+			return all, message.ErrUnwrap
+		}
+		all = append(all, held{secret: m.Own(secret), of: private.Candidate})
+	}
+	return all, nil
+}
+
+// Exchanged is the key of the message that this one answers.
+type Exchanged struct{}
+
+func (Exchanged) Sources() []*message.Source { return nil }
+
+func (Exchanged) generate(m *message.Message, _ *envelope.Parts) (held, error) {
+	if m.Exchange == nil || len(m.Exchange.Key) == 0 {
+		return held{}, message.ErrExchange
+	}
+	return held{secret: m.Own(bytes.Clone(m.Exchange.Key))}, nil
+}
+
+func (e Exchanged) opener(*message.Message) (supplyOpener, error) { return e, nil }
+
+func (Exchanged) wrappedSizes() []int { return noSizes[:] }
+
+func (e Exchanged) secrets(m *message.Message, p *envelope.Parts) ([]held, error) {
+	secret, err := e.generate(m, p)
+	return []held{secret}, err
+}

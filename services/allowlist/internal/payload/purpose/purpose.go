@@ -1,0 +1,326 @@
+// Package purpose says what the keys of a configuration are used for, and which uses of one key
+// must not go together.
+//
+// A chain is everything that is done to the stored bytes of a KEY until something leaves
+// that depends on them: decoding, derivation, wrap or agreement, cipher with its mode and IV
+// rule, MAC, digest, signature. It is written as steps:
+//
+//	hex > AES-256-GCM(iv=random/12,tag=16)
+//	raw > PBKDF2-SHA256(salt=sent/16,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)
+//	pem > RSA-OAEP(SHA256,mgf1=SHA1) > session(raw/32) > AES-256-GCM(iv=random/12,tag=16)
+//	raw > SECRET-DIGEST-SHA256(*S)
+//
+// What is public is left out: URLs, bodies, templates around a signature, headers. So they
+// can be corrected without changing the purpose of a key.
+//
+// The purpose of a KEY is the set of the chains that a configuration has for it, with those
+// that it declares for others (`also_used_for`). The vault compares purposes as wholes: no
+// KEY serves two, since one chain may be an oracle for another. This package is the one
+// place that says what the chains of a configuration are, and which of them one KEY
+// must not have both of.
+package purpose
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
+)
+
+// A Purpose is what a KEY is used for. The zero Purpose is none.
+type Purpose struct {
+	// Chains are the chains, sorted, each once, in lines. As text, purposes can be compared.
+	Chains string
+	// Cost is the least work of the derivations among them, in iterations; 0: there is none.
+	Cost uint64
+	// Digest is the SHA-256 of Chains: what the vault is asked for.
+	Digest string
+}
+
+// List returns the chains.
+func (p Purpose) List() []string {
+	if p.Chains == "" {
+		return nil
+	}
+	return strings.Split(p.Chains, "\n")
+}
+
+// add returns the purpose with another chain.
+func (p Purpose) add(chain string, cost uint64) Purpose {
+	chains := p.List()
+	if !slices.Contains(chains, chain) {
+		chains = append(chains, chain)
+		slices.Sort(chains)
+	}
+	p.Chains = strings.Join(chains, "\n")
+	sum := sha256.Sum256([]byte(p.Chains))
+	p.Digest = string(sum[:])
+	if cost > 0 && (p.Cost == 0 || cost < p.Cost) {
+		p.Cost = cost
+	}
+	return p
+}
+
+// A Set holds the purposes of the KEY secrets of a configuration, by their resource names.
+type Set map[string]Purpose
+
+// Of returns the purposes of all KEY secrets of a configuration, which need not be valid.
+func Of(pb *allowlistv1.Encryption) Set {
+	found := Made(pb)
+	for _, declared := range pb.GetAlsoUsedFor() {
+		for _, chain := range declared.GetChains() {
+			found.add(declared.GetKey().GetName(), chain, 0)
+		}
+	}
+	return found
+}
+
+// Made returns the purposes without what the configuration declares for others.
+func Made(pb *allowlistv1.Encryption) Set {
+	made := make(Set)
+	request, response := describe.Of("request", pb.GetRequest()), describe.Of("response", pb.GetResponse())
+	made.profile(request, response)
+	made.profile(response, nil)
+	return made
+}
+
+// Exposed returns the secrets whose bytes show: the keys of ciphers whose IV is the beginning
+// of the key.
+func Exposed(pb *allowlistv1.Encryption) map[string]bool {
+	found := make(map[string]bool)
+	for _, p := range []*describe.Profile{describe.Of("request", pb.GetRequest()), describe.Of("response", pb.GetResponse())} {
+		if p.Cipher == nil || p.Cipher.IV.Source != allowlistv1.Iv_SOURCE_KEY_PREFIX {
+			continue
+		}
+		for _, key := range p.List("cipher.shared_key.keys") {
+			found[key.Secret] = true
+		}
+	}
+	return found
+}
+
+// OfProfile returns the purposes of KEY secrets in one profile alone.
+func OfProfile(p *describe.Profile) Set {
+	found := make(Set)
+	found.profile(p, nil)
+	return found
+}
+
+func (s Set) add(secret, chain string, cost uint64) {
+	if secret != "" {
+		s[secret] = s[secret].add(chain, cost)
+	}
+}
+
+// each adds a chain for all keys of a list. Asymmetric ones are read as PEM, whatever is said.
+func (s Set) each(list []describe.Key, cost uint64, steps ...string) {
+	for _, key := range list {
+		decoding := strings.ToLower(key.Decoding.String())
+		if len(key.Requirement.Pairs) > 0 {
+			decoding = "pem"
+		}
+		s.add(key.Secret, chained(decoding, steps...), cost)
+	}
+}
+
+// profile adds the chains of one direction. Answer describes what answers it.
+func (s Set) profile(p, answer *describe.Profile) {
+	switch p.Kind {
+	case describe.KindCipher:
+		s.cipher(p, answer)
+	case describe.KindRSA:
+		s.each(p.List("rsa_direct.keys"), 0, rsaStep(p.RSA.OAEP), "value")
+	case describe.KindJWE:
+		s.jwe(p)
+	case describe.KindPGP:
+		s.each(p.List("pgp.keys"), 0, "OpenPGP(decrypt)")
+		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")
+		s.each(p.List("pgp.passphrase"), 0, "OpenPGP(passphrase)")
+	}
+	if p.Nested != nil {
+		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
+	}
+	if p.Signing != nil && p.Signing.Scheme != nil {
+		s.each(p.List("signing.keys"), 0, signingStep(p.Signing))
+	}
+}
+
+// cipher adds the chains of a cipher.
+func (s Set) cipher(p, answer *describe.Profile) {
+	c := p.Cipher
+	end := cipherStep(c)
+	if c.MAC != nil {
+		s.each(p.List("cipher.mac.key"), 0, dashed(c.MAC.Algorithm)+"(of=ciphertext)")
+	}
+	bytes := c.Suite.Key
+	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
+		bytes += c.Suite.IV
+	}
+	derivation, cost := derivationStep(c.Derivation, bytes)
+	switch c.Key {
+	case describe.KeyShared:
+		s.each(p.List("cipher.shared_key.keys"), cost, derivation, end)
+	case describe.KeySession:
+		wrap := rsaStep(c.Session.OAEP)
+		if c.Session.Wrap == describe.WrapAES {
+			wrap = "AES-KW"
+		}
+		session := fmt.Sprintf("session(%s/%d)", c.Session.Form, c.Session.Bytes)
+		s.each(p.List("cipher.session_key.keys"), cost, wrap, session, derivation, end+answered(answer))
+	case describe.KeyAgreed:
+		s.each(p.List("cipher.ecdh.keys"), cost, "ECDH-"+c.CurveName, derivation, end+answered(answer))
+	}
+}
+
+// answered returns what the key of a request does besides for the answer.
+func answered(answer *describe.Profile) string {
+	if answer == nil || answer.Cipher == nil || answer.Cipher.Key != describe.KeyExchanged {
+		return ""
+	}
+	return " & " + cipherStep(answer.Cipher)
+}
+
+// jwe adds the chains of a JSON Web Encryption.
+func (s Set) jwe(p *describe.Profile) {
+	j := p.JWE
+	end := fmt.Sprintf("JWE(alg=%s,enc=%s", j.Alg, j.Enc)
+	if iv := j.GCMIVBytes; iv != 0 && iv != 12 {
+		end += fmt.Sprintf(",iv=%d", iv)
+	}
+	end += ")"
+	derivation, cost := "", uint64(0)
+	if j.Shared() {
+		derivation, cost = derivationStep(j.Derivation, 0)
+	}
+	s.each(p.List("jose.keys"), cost, derivation, end)
+}
+
+// jwsStep returns the step of a JSON Web Signature.
+func jwsStep(j jose.JWS) string { return "JWS-" + j.Alg }
+
+// signingStep returns the step of what signs a message.
+func signingStep(d *describe.Signing) string {
+	switch {
+	case d.JWS != nil:
+		return jwsStep(*d.JWS)
+	case d.SecretDigest:
+		return "SECRET-DIGEST-" + dashed(d.Algorithm) + "(" + signature.Shape(d.Input) + ")"
+	case d.Shared:
+		return dashed(d.Algorithm) + "(of=message)"
+	default:
+		return "SIGN-" + dashed(d.Algorithm)
+	}
+}
+
+// stepSeparator stands between the steps of a chain, and in none of them.
+const stepSeparator = " > "
+
+func chained(decoding string, steps ...string) string {
+	chain := decoding
+	for _, step := range steps {
+		if step != "" {
+			chain += stepSeparator + step
+		}
+	}
+	return chain
+}
+
+// cipherStep returns the step of a content cipher.
+func cipherStep(c *describe.Cipher) string {
+	var options []string
+	if c.Suite.Blocks() {
+		options = append(options, "padding="+c.Suite.Padding.String())
+	}
+	if c.Suite.Mode != symmetric.ModeECB {
+		source := strings.ToLower(dashed(strings.TrimPrefix(c.IV.Source.String(), "SOURCE_")))
+		options = append(options, fmt.Sprintf("iv=%s/%d", source, c.Suite.IV))
+	}
+	if c.Suite.Tag > 0 {
+		options = append(options, fmt.Sprintf("tag=%d", c.Suite.Tag))
+	}
+	step := dashed(strings.TrimPrefix(c.Algorithm.String(), "ALGORITHM_")) + "(" + strings.Join(options, ",") + ")"
+	switch {
+	case c.MAC == nil:
+		return step
+	case c.MAC.OwnKey:
+		return step + " under " + dashed(c.MAC.Algorithm) + " of another key"
+	default:
+		return step + " under " + dashed(c.MAC.Algorithm)
+	}
+}
+
+// derivationStep returns the step of a derivation of so many bytes, and its cost; none
+// without a derivation.
+func derivationStep(d *describe.Derivation, bytes int) (step string, cost uint64) {
+	if d == nil || d.Function == 0 {
+		return "", 0
+	}
+	var options []string
+	switch d.Function {
+	case keys.Digest:
+		step = "DIGEST-" + hashName(d.Hash)
+		if d.Encoding != keys.EncodeRaw {
+			options = append(options, "as="+strings.ToLower(dashed(d.EncodingName)))
+		}
+		if d.Take > 0 {
+			options = append(options, fmt.Sprintf("take=%d", d.Take))
+		}
+	case keys.EVPBytesToKey:
+		step, cost = "EVP-"+hashName(d.Hash), uint64(d.Iterations)
+	case keys.PBKDF2:
+		step, cost = "PBKDF2-"+hashName(d.Hash), uint64(d.Iterations)
+	case keys.Scrypt:
+		step, cost = "SCRYPT", uint64(d.N)
+		options = append(options, fmt.Sprintf("r=%d,p=%d", d.R, d.P))
+	case keys.HKDF:
+		step = "HKDF-" + hashName(d.Hash)
+		if d.Info != "" {
+			options = append(options, "info="+digestOf(d.Info))
+		}
+	}
+	switch {
+	case d.SecretSalt:
+		options = append(options, "salt=secret")
+	case d.Salted:
+		options = append(options, fmt.Sprintf("salt=sent/%d", d.SentSalt))
+	}
+	if bytes > 0 {
+		options = append(options, fmt.Sprintf("bytes=%d", bytes))
+	}
+	return step + "(" + strings.Join(options, ",") + ")", cost
+}
+
+// hashName returns the name of a hash as chains have it.
+func hashName(h crypto.Hash) string { return strings.ReplaceAll(h.String(), "-", "") }
+
+// rsaStep returns the step of RSA encryption; nil is PKCS #1 v1.5.
+func rsaStep(o *keys.OAEP) string {
+	if o == nil {
+		return "RSA-PKCS1V15"
+	}
+	step := "RSA-OAEP(" + hashName(o.Hash)
+	if o.MGF1 != 0 && o.MGF1 != o.Hash {
+		step += ",mgf1=" + hashName(o.MGF1)
+	}
+	if o.Label != "" {
+		step += ",label=" + digestOf(o.Label)
+	}
+	return step + ")"
+}
+
+// digestOf stands for a label of the owner's choice, which could hold anything.
+func digestOf(label string) string {
+	sum := sha256.Sum256([]byte(label))
+	return fmt.Sprintf("%x", sum[:8])
+}
+
+// dashed returns a name of the contract as chains have it.
+func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }

@@ -1,0 +1,191 @@
+// Package signing signs and verifies messages, and the values inside of what is encrypted, with the
+// keys of a message. How signatures are made is in packages signature and jose.
+package signing
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+)
+
+// idBytes is how many random bytes an id has.
+const idBytes = 16
+
+// SignedString is the detail of the step of [Trace] that shows what is signed, with
+// [signature.Hidden] in the place of secrets.
+const SignedString = "string that is signed"
+
+// A Signer signs the messages of a direction, and verifies them.
+type Signer struct {
+	Config   signature.Config
+	Compiled *signature.Signer
+	Keys     []*message.Source
+	Shared   bool // the keys are bytes, not pairs
+	List     bool // all keys sign
+}
+
+// Needs returns what it takes to sign and to verify.
+func (s *Signer) Needs() (sign, verify []message.Need) {
+	verify = message.NeedAll(s.Keys, true)
+	if s.List {
+		return message.NeedAll(s.Keys, true), verify
+	}
+	return message.NeedFirst(s.Keys), verify
+}
+
+// key returns one version of a key, private to sign or public to verify.
+func (s *Signer) key(m *message.Message, v message.Candidate, private bool) (any, keyform.Info, error) {
+	key, info, err := JoseKey(m, v, s.Shared, private)
+	if secret, ok := key.([]byte); ok && err == nil && len(secret) == 0 {
+		return nil, info, v.Unusable(keys.ErrSize)
+	}
+	return key, info, err
+}
+
+// withFingerprints returns the compiled signer with the fingerprints of a key in its JOSE header.
+func (s *Signer) withFingerprints(from *message.Source, info keyform.Info) (*signature.Signer, error) {
+	jws, ok := s.Config.Scheme.(signature.JWS)
+	if !ok || !describe.HoldsFingerprint(jws.Header) {
+		return s.Compiled, nil
+	}
+	header, err := Fingerprinted(from, jws.Header, info)
+	if err != nil {
+		return nil, err
+	}
+	config := s.Config
+	jws.Header = header
+	config.Scheme = jws
+	made, wrong := signature.New(config)
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("make signer: %s", wrong[0].Text)
+	}
+	return made, nil
+}
+
+// Sign returns the headers that carry the signature of a message that goes out.
+func (s *Signer) Sign(m *message.Message, out *message.Output) error {
+	signing := s.Keys[:1]
+	if s.List {
+		signing = s.Keys
+	}
+	var all []any
+	compiled := s.Compiled
+	for i, v := range m.Ring.Candidates(signing) {
+		if !s.List && i > 0 {
+			break
+		}
+		key, info, err := s.key(m, v, true)
+		switch {
+		case err != nil && v.Superseded():
+			continue
+		case err != nil:
+			return err
+		}
+		all = append(all, key)
+		m.Ring.Use(v)
+		if i == 0 {
+			if compiled, err = s.withFingerprints(v.Source, info); err != nil {
+				return err
+			}
+		}
+	}
+	signed := s.message(m, out.Body, m.Body, true)
+	if out.ContentType != "" {
+		signed.ContentType = out.ContentType
+	}
+	if signed.ID == "" && s.Compiled.NeedsID() {
+		id := make([]byte, idBytes)
+		if _, err := io.ReadFull(m.Random, id); err != nil {
+			return fmt.Errorf("generate id: %w", err)
+		}
+		signed.ID = base64.RawURLEncoding.EncodeToString(id)
+	}
+	headers, err := compiled.Sign(m.Random, all, signed)
+	if err != nil {
+		return s.refused(err)
+	}
+	if m.Trace != nil {
+		text, err := compiled.SignedString(signed)
+		if err != nil {
+			return s.refused(err)
+		}
+		m.Trace("sign", SignedString, text)
+	}
+	for _, h := range headers {
+		out.Headers = append(out.Headers, message.Header(h))
+		m.Traced("sign", "signature header", []byte(h.Value))
+	}
+	out.ID, out.Time = signed.ID, signed.Time
+	return nil
+}
+
+// message returns what is signed.
+func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool) signature.Message {
+	at := m.Context.Time
+	if at.IsZero() {
+		at = m.Now
+	}
+	return signature.Message{
+		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
+		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
+		ContentType: m.ContentType, KeepUnused: m.CacheFor(),
+	}
+}
+
+// refused returns the refusal of what cannot be signed or verified as it is.
+func (s *Signer) refused(err error) error {
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
+		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
+			return message.NotEncryptable("a value that is signed is missing", path)
+		}
+		return fault.Fields(fault.Violation{Field: "context." + wanting.Name, Description: "is required: the signature covers it"})
+	}
+	switch {
+	case errors.Is(err, signature.ErrKey):
+		return s.Keys[0].Unusable(err)
+	case errors.Is(err, signature.ErrTooLong):
+		return message.NotEncryptable("what is signed is longer than 64 MiB", "")
+	}
+	return err
+}
+
+// Verify checks the signature of a message that came in, which has this plaintext if it
+// is known.
+func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *message.Output) error {
+	all, of, err := message.Usable(m, s.Keys, func(v message.Candidate) (any, error) {
+		key, _, err := s.key(m, v, false)
+		return key, err
+	})
+	if err != nil {
+		return err
+	}
+	verified, err := s.Compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
+		value, ok := m.Headers[name]
+		return value, ok
+	})
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
+		return message.BadSignature("The plaintext, of which a value is signed, is not known.")
+	}
+	wrong, _ := errors.AsType[*signature.InvalidError](err)
+	switch {
+	case wrong != nil:
+		return message.BadSignature(wrong.Cause)
+	case errors.Is(err, signature.ErrTooLong):
+		return message.BadSignature("What is signed is longer than 64 MiB.")
+	case err != nil:
+		return s.refused(err)
+	}
+	out.ID, out.Time = verified.ID, verified.Time
+	m.Ring.Use(of[verified.Key])
+	return nil
+}
