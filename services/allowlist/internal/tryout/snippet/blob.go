@@ -93,13 +93,10 @@ func (p *program) cut(blob string, parts []describe.Part) {
 	at := 0
 	for i, part := range parts {
 		from, to := at, at+size(part)
-		switch {
-		case i == open:
+		if i == open {
 			to = -behind
-			at = -behind
-		default:
-			at = to
 		}
+		at = to
 		if name := partName(part.Slot); name != "" {
 			p.parts[part.Slot] = p.let(name, p.slice(blob, from, to))
 		}
