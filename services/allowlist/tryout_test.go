@@ -90,7 +90,7 @@ func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 	if len(fields) != 2 || !strings.HasPrefix(fields["request.cipher.session_key.keys[0]"], "-----BEGIN PRIVATE KEY-----") || len(fields["request.signing.keys[0]"]) != 64 {
 		t.Errorf("the keys are %v", fields)
 	}
-	for _, language := range []string{"node", "java"} {
+	for _, language := range []string{"node", "java", "python"} {
 		if !slices.ContainsFunc(got.GetSnippets(), func(s *allowlistv1.Snippet) bool { return s.GetLanguage() == language && s.GetCode() != "" }) {
 			t.Errorf("there is no program in %s", language)
 		}

@@ -18,7 +18,7 @@ type snippet struct {
 
 // TestInteropProgramsOfDryRunsOpenTheirMessages has every configuration that another tool
 // made a known answer for tried with throw-away keys, and runs the programs that come
-// with the result. Needs node; with a JDK, Java too.
+// with the result. Needs node, and python3 with the package cryptography; with a JDK, Java too.
 func TestInteropProgramsOfDryRunsOpenTheirMessages(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -37,6 +37,7 @@ func TestInteropProgramsOfDryRunsOpenTheirMessages(t *testing.T) {
 		}
 	}
 	judge(t, programs["node"], partnertest.RunNode(t, sourcesOf(programs["node"])))
+	judge(t, programs["python"], partnertest.RunPython(t, sourcesOf(programs["python"])))
 	if _, err := exec.LookPath("javac"); err != nil {
 		t.Log("there is no JDK: the programs in Java are not run")
 		return

@@ -25,6 +25,24 @@ func RunNode(t testing.TB, programs []string) [][]byte {
 	return bytes.Split(output(t, "node", all), []byte{0})
 }
 
+// RunPython runs programs in Python in one process, and returns what each printed, and
+// behind these what came after the last.
+func RunPython(t testing.TB, programs []string) [][]byte {
+	t.Helper()
+	folder := t.TempDir()
+	var calls strings.Builder
+	calls.WriteString("import runpy, sys, traceback\n")
+	for i, code := range programs {
+		file := filepath.Join(folder, fmt.Sprintf("p%d.py", i))
+		writeFile(t, file, code)
+		fmt.Fprintf(&calls, "try: runpy.run_path(%q)\nexcept Exception: sys.stdout.buffer.write(traceback.format_exc().encode())\n", file)
+		calls.WriteString("sys.stdout.buffer.write(b'\\0')\n")
+	}
+	all := filepath.Join(folder, "all.py")
+	writeFile(t, all, calls.String())
+	return bytes.Split(output(t, "python3", all), []byte{0})
+}
+
 // RunJava compiles programs of a class Open, each in a package of its own, runs them in one
 // process, and returns what each printed, and behind these what came after the last.
 func RunJava(t testing.TB, programs []string) [][]byte {

@@ -38,7 +38,7 @@ type Parts struct {
 	Uses      *activity.Meter
 	Failures  *activity.Failures
 	Presets   *preset.Library
-	Tryouts   *tryout.Server
+	Tryouts   *tryout.Tester
 	// Ledger is the one that Endpoints looks repeated requests up in.
 	Ledger *replay.Ledger
 	Pages  *page.Sealer
@@ -54,7 +54,7 @@ type Server struct {
 	uses      *activity.Meter
 	failures  *activity.Failures
 	presets   *preset.Library
-	tryouts   *tryout.Server
+	tryouts   *tryout.Tester
 	ledger    *replay.Ledger
 	pages     *page.Sealer
 	now       func() time.Time

@@ -15,7 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // A vector is what another tool made, in a vocabulary that is neither's own.
@@ -136,7 +136,7 @@ func (v *vector) checkOpens(t *testing.T, p *payload.Pipeline) {
 // checkSample encrypts a body that is made up: what the configuration needs to be switched on.
 func (v *vector) checkSample(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
-	body := sample.Body(v.Profile.profile(t, v.ref))
+	body := tryout.SampleBody(v.Profile.profile(t, v.ref))
 	if _, err := p.Encrypt(v.input(t, p.EncryptReferences(), string(body), nil)); err != nil && !payload.OneSided(err) {
 		t.Errorf("Encrypt of the made-up body %s: %v", body, err)
 	}

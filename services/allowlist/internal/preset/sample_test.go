@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
 // No preset needs a sample of its own before it is switched on.
@@ -19,7 +19,7 @@ func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
 			if a.Direction == "response" {
 				profile, direction = pb.GetResponse(), payload.Response
 			}
-			body := sample.Body(profile)
+			body := tryout.SampleBody(profile)
 			p := a.config(t, l).Pipeline(direction)
 			sent, err := p.Encrypt(a.input(p.EncryptReferences(), string(body), nil))
 			if err != nil {

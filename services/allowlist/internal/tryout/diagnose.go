@@ -41,12 +41,12 @@ type Complaint struct {
 //
 // It fails with RATE_LIMITED where the workspace, or one for a KEY, has asked too often, and
 // refuses what can show a key or needs an exchange.
-func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
-	e, config, err := s.saved(ctx, c.Endpoint)
+func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
+	e, config, err := tr.saved(ctx, c.Endpoint)
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
-	problem, err := s.problem(e, config, c)
+	problem, err := tr.problem(e, config, c)
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
@@ -59,10 +59,10 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		Endpoint: e, Action: endpoint.ActionDiagnosed, Author: c.Author,
 		Subjects: append(keysOf(e, refs), c.Endpoint.Parent()),
 	}
-	if err := s.endpoints.Try(ctx, trial); err != nil {
+	if err := tr.endpoints.Try(ctx, trial); err != nil {
 		return diagnosis.Answer{}, err
 	}
-	keys, err := s.resolve(ctx, e, config, refs)
+	keys, err := tr.resolve(ctx, e, config, refs)
 	if err != nil {
 		return diagnosis.Answer{}, err
 	}
@@ -71,7 +71,7 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		return diagnosis.Answer{Unusable: hopeless}, nil
 	}
 	problem.Turn = func() slowwork.Turn {
-		return s.turns.For(ctx, slowwork.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
+		return tr.turns.For(ctx, slowwork.Share{Workspace: c.Endpoint.Workspace, Endpoint: c.Endpoint.ID})
 	}
 	problem.Sealed = make(map[string]bool)
 	for i, ref := range refs {
@@ -79,21 +79,21 @@ func (s *Server) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, e
 		// whether it is right, whatever is varied.
 		problem.Sealed[ref.Secret] = keys[i][0].Sealed && (!c.Signature || !config.OnlySigns(ref.Secret))
 	}
-	problem.Key = func(wanted payload.Reference) []payload.Key {
+	problem.Key = func(other payload.Reference) []payload.Key {
 		for i, ref := range refs {
-			if ref.Secret == wanted.Secret && ref.Version == wanted.Version {
+			if ref.Secret == other.Secret && ref.Version == other.Version {
 				return versionsOf(keys[i])
 			}
 		}
 		return nil
 	}
 	end := problem.Now.Add(longest)
-	problem.Late = func() bool { return s.now().After(end) }
+	problem.Late = func() bool { return tr.now().After(end) }
 	return settled(ctx, problem)
 }
 
 // problem returns what is to be found out.
-func (s *Server) problem(e endpoint.Endpoint, config *payload.Config, c Complaint) (diagnosis.Case, error) {
+func (tr *Tester) problem(e endpoint.Endpoint, config *payload.Config, c Complaint) (diagnosis.Case, error) {
 	pb, path := config.Proto(), "request"
 	profile := pb.GetRequest()
 	if c.Direction == payload.Response && pb.GetResponse() != nil {
@@ -111,7 +111,7 @@ func (s *Server) problem(e endpoint.Endpoint, config *payload.Config, c Complain
 		return diagnosis.Case{}, fault.Field("kind", "must be that of messages which open without what they answer")
 	}
 	return diagnosis.Case{
-		Path: path, Profile: profile, Workspace: c.Endpoint.Workspace, Now: s.now(),
+		Path: path, Profile: profile, Workspace: c.Endpoint.Workspace, Now: tr.now(),
 		Body: c.Body, Headers: c.Headers, Plaintext: c.Plaintext, Signature: c.Signature,
 		Context: exchange.ContextOf(e, c.Context), ContentType: cmp.Or(c.Headers["content-type"], e.ContentType),
 	}, nil

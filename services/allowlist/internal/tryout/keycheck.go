@@ -11,8 +11,8 @@ import (
 // Known returns what the vault tells of keys as package payload asks for it.
 func Known(of endpoint.FactsOf) func(payload.Reference) (payload.Facts, bool) {
 	return func(ref payload.Reference) (payload.Facts, bool) {
-		told, asked := of(ref.Secret, ref.Version)
-		return payload.Facts(told), asked
+		facts, ok := of(ref.Secret, ref.Version)
+		return payload.Facts(facts), ok
 	}
 }
 
@@ -22,14 +22,14 @@ func Fit(keys []payload.Fit) bool {
 }
 
 // CheckKeys tells of each key of an endpoint whether it fits: by what the vault tells of it, and
-// if all fit so, by [Server.RoundTrip]. Nothing is bound, counted, logged or sealed. It fails as
+// if all fit so, by [Tester.RoundTrip]. Nothing is bound, counted, logged or sealed. It fails as
 // the vault does where a key is not available, and with SAMPLE_NOT_ENCRYPTABLE.
-func (s *Server) CheckKeys(ctx context.Context, name endpoint.Name, given []byte) ([]payload.Fit, error) {
-	e, config, err := s.saved(ctx, name)
+func (tr *Tester) CheckKeys(ctx context.Context, name endpoint.Name, given []byte) ([]payload.Fit, error) {
+	e, config, err := tr.saved(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	of, err := s.endpoints.Facts(ctx, e, config.KeyBytes)
+	of, err := tr.endpoints.Facts(ctx, e, config.KeyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *Server) CheckKeys(ctx context.Context, name endpoint.Name, given []byte
 	if !Fit(keys) {
 		return keys, nil
 	}
-	err = s.RoundTrip(ctx, e, given)
+	err = tr.RoundTrip(ctx, e, given)
 	wrong, is := payload.Unusable(err)
 	if !is {
 		return keys, err

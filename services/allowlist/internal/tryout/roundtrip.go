@@ -11,8 +11,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/dryrun"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/sample"
 )
 
 // ReasonSample is the reason for a configuration that encrypts no sample.
@@ -26,7 +24,7 @@ const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
 // It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
 // neither body fits, and as the vault does where a key is not available (VERSION_DISABLED,
 // VAULT_UNAVAILABLE and others).
-func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
+func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
 	if !e.Encryption.Configured() {
 		return nil
 	}
@@ -34,7 +32,7 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 	if err != nil {
 		return fmt.Errorf("load configuration: %w", err)
 	}
-	resolve, zero := s.liveKeys(ctx, e, config)
+	resolve, zero := tr.liveKeys(ctx, e, config)
 	defer zero()
 	profiles := map[payload.Direction]*allowlistv1.Profile{payload.Request: config.Proto().GetRequest()}
 	if response := config.Proto().GetResponse(); response != nil {
@@ -45,9 +43,9 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 		if !own {
 			continue // it mirrors the request, which made its round trip
 		}
-		made := dryrun.Sample{
-			Config: config, Direction: direction, Now: s.now(), Body: sample.Body(profile), ContentType: e.ContentType,
-			Context: madeUp(e), Turn: s.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
+		made := Sample{
+			Config: config, Direction: direction, Now: tr.now(), Body: SampleBody(profile), ContentType: e.ContentType,
+			Context: sampleContext(e), Turn: tr.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
 			return payload.Explained(err)
@@ -58,16 +56,16 @@ func (s *Server) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byt
 
 // roundTrip makes the round trip of the sample that was made up or, if that does not fit, of the
 // given body.
-func roundTrip(made dryrun.Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
-	err := dryrun.RoundTrip(made, resolve)
-	if unfit, is := errors.AsType[*dryrun.SampleError](err); !is {
+func roundTrip(made Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
+	err := RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*SampleError](err); !is {
 		return err
 	} else if len(given) == 0 {
 		return notEncryptable("A made-up body does not fit the configuration (" + unfit.Error() + "). Send a sample of your own.")
 	}
 	made.Body = given
-	err = dryrun.RoundTrip(made, resolve)
-	if unfit, is := errors.AsType[*dryrun.SampleError](err); is {
+	err = RoundTrip(made, resolve)
+	if unfit, is := errors.AsType[*SampleError](err); is {
 		return notEncryptable("The configuration does not encrypt the sample: " + unfit.Error() + ".")
 	}
 	return err
@@ -78,8 +76,8 @@ func notEncryptable(cause string) error {
 		With("field", "sample").With("cause", cause)
 }
 
-// madeUp returns the context of a message that is made up.
-func madeUp(e endpoint.Endpoint) payload.Context {
+// sampleContext returns the context of a message that is made up.
+func sampleContext(e endpoint.Endpoint) payload.Context {
 	path, _ := e.URL.Path()
 	known := payload.Context{ID: exchange.NewMessageID(), Path: path, Query: "sample=1"}
 	if len(e.Methods) > 0 {

@@ -7,14 +7,19 @@
 // they follow.
 //
 // Before an endpoint is switched on its keys make a round trip, of which nothing is shown
-// but why it fails ([Server.RoundTrip]).
+// but why it fails ([Tester.RoundTrip]).
 //
-//	tryout ┬→ dryrun      one message, step by step
-//	       │    ├→ throwaway   keys for it
-//	       │    └→ snippet     programs that open it
-//	       ├→ sample      messages that are made up
-//	       └→ diagnosis   many variants of one profile
-//	            └→ variant     what they are
+// # Where things are
+//
+// The files of this package are the calls (try.go, diagnose.go, roundtrip.go, keycheck.go), the
+// dry run of one message (dryrun*.go), the keys that it generates (throwaway*.go), and made-up
+// bodies (sample.go). Two packages below know nothing of endpoints and of the vault:
+//
+//	tryout ┬→ diagnosis   finds out which variant of a profile opens a message
+//	       └→ snippet     writes programs that open a message
+//
+// Package diagnosis is apart because it has a promise of its own, about what an answer reveals,
+// and because the variants are as much code as all else here.
 package tryout
 
 import (
@@ -36,8 +41,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// A Server tries configurations. It may be used from many goroutines.
-type Server struct {
+// A Tester tries configurations. It may be used from many goroutines.
+type Tester struct {
 	endpoints *endpoint.Registry
 	vault     *vaultclient.Vault
 	presets   *preset.Library
@@ -46,7 +51,7 @@ type Server struct {
 	now       func() time.Time
 }
 
-// Options are what a server works with. All are required.
+// Options are what a Tester works with. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
 	Vault     *vaultclient.Vault
@@ -58,14 +63,14 @@ type Options struct {
 	Now    func() time.Time
 }
 
-// New returns a server for the endpoints of a registry.
-func New(o Options) *Server {
-	return &Server{endpoints: o.Endpoints, vault: o.Vault, presets: o.Presets, turns: o.Turns, nonces: o.Nonces, now: o.Now}
+// New returns a Tester for the endpoints of a registry.
+func New(o Options) *Tester {
+	return &Tester{endpoints: o.Endpoints, vault: o.Vault, presets: o.Presets, turns: o.Turns, nonces: o.Nonces, now: o.Now}
 }
 
 // saved returns an endpoint with its configuration.
-func (s *Server) saved(ctx context.Context, name endpoint.Name) (endpoint.Endpoint, *payload.Config, error) {
-	e, err := s.endpoints.Get(ctx, name)
+func (tr *Tester) saved(ctx context.Context, name endpoint.Name) (endpoint.Endpoint, *payload.Config, error) {
+	e, err := tr.endpoints.Get(ctx, name)
 	if err != nil {
 		return e, nil, err
 	}
@@ -84,14 +89,14 @@ func notConfigured() error {
 }
 
 // draft compiles a configuration that is not saved.
-func (s *Server) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
-	draft, err := s.presets.Parse(pb, workspace, s.now())
+func (tr *Tester) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
+	draft, err := tr.presets.Parse(pb, workspace, tr.now())
 	return draft.Config(), err
 }
 
 // resolve returns the keys of an endpoint for references, with what the vault says of their
 // purposes now. The caller zeroes them.
-func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]vaultclient.Key, error) {
+func (tr *Tester) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]vaultclient.Key, error) {
 	wants := make([]vaultclient.Want, len(refs))
 	for i, ref := range refs {
 		wants[i] = vaultclient.Want{
@@ -108,10 +113,10 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 			wants[i].Grace = config.Grace()
 		}
 	}
-	keys, err := s.vault.ResolveAccepted(ctx, wants)
+	keys, err := tr.vault.ResolveAccepted(ctx, wants)
 	if errors.Is(err, vaultclient.ErrNotBound) { // the vault may have been restored from a backup
-		if now, failed := s.endpoints.Rebind(ctx, e); failed == nil && !now.Lost && now.Operation == e.Operation {
-			keys, err = s.vault.ResolveAccepted(ctx, wants)
+		if now, failed := tr.endpoints.Rebind(ctx, e); failed == nil && !now.Lost && now.Operation == e.Operation {
+			keys, err = tr.vault.ResolveAccepted(ctx, wants)
 		}
 	}
 	if err != nil {
@@ -121,10 +126,10 @@ func (s *Server) resolve(ctx context.Context, e endpoint.Endpoint, config *paylo
 }
 
 // liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
-func (s *Server) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
+func (tr *Tester) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
 	var resolved [][]vaultclient.Key
 	return func(refs []payload.Reference) (payload.Keys, error) {
-		found, err := s.resolve(ctx, e, config, refs)
+		found, err := tr.resolve(ctx, e, config, refs)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,19 @@
 // plaintext learns that this was not it, and no more; and who does not have a message with its
 // whole signature learns nothing of any. No signature is made that leaves. How many variants are tried depends
 // on the profile and on the message as it was sent, not on what is encrypted in it.
+//
+// # Variants
+//
+// A variant is a profile with changes: what a partner may mean who says that a
+// message is encrypted as the profile has it, and whose message does not open. Most
+// misunderstandings are about one setting, such as hexadecimal for base64, a tag in front
+// or MGF1 with SHA-1; some are about two.
+//
+// [variantsOf] is for messages that do not open, and [signatureVariants] for those whose
+// signature does not verify. A variant may also read the body of the message in another form.
+// The variants know nothing of keys. They look at a message only to see which characters it
+// could be split at, which forms its body has, and which of its headers could be meant.
+// Whether a variant makes sense the compiler says.
 package diagnosis
 
 import (
@@ -22,8 +35,8 @@ import (
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
 const (
@@ -65,7 +78,7 @@ type Answer struct {
 	// signature verifies under it.
 	Found bool
 	// Differences are those of the variant, none if the profile itself opens it.
-	Differences []variant.Difference
+	Differences []Difference
 	// Tried is how many variants were tried.
 	Tried int
 	// Unusable are the keys that no variant can use. If there are any, none was tried.
@@ -78,7 +91,7 @@ func Find(ctx context.Context, c Case) Answer {
 	var answer Answer
 	left := effort
 	for v := range c.variants() {
-		cost := costOf(v.Profile, len(v.Body))
+		cost := costOf(describe.Of(c.Path, v.Profile), len(v.Body))
 		if cost > left {
 			continue // a cheaper one may follow
 		}
@@ -100,11 +113,11 @@ func Find(ctx context.Context, c Case) Answer {
 }
 
 // variants returns what is tried.
-func (c Case) variants() iter.Seq[variant.Variant] {
+func (c Case) variants() iter.Seq[variant] {
 	if c.Signature {
-		return variant.OfSignature(c.Path, c.Profile, c.Body, c.Headers)
+		return signatureVariants(c.Path, c.Profile, c.Body, c.Headers)
 	}
-	return variant.Of(c.Path, c.Profile, c.Body)
+	return variantsOf(c.Path, c.Profile, c.Body)
 }
 
 // prepare compiles a variant and collects its keys. What does not compile makes no sense.
@@ -148,7 +161,7 @@ func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
 
 // fits reports whether a variant opens the message to the plaintext, or verifies its
 // signature.
-func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant.Variant) bool {
+func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant) bool {
 	in := payload.Input{
 		Now: c.Now, Keys: keys, Body: v.Body, Headers: c.Headers, Context: c.Context, ContentType: c.ContentType, Turn: c.Turn(),
 	}
@@ -165,7 +178,7 @@ func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant.Var
 
 // verifies reports whether the signature of a message verifies. Of a variant for any time it
 // says how far off the time is.
-func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant.Variant) bool {
+func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant) bool {
 	out, err := pipeline.Verify(in)
 	if err != nil {
 		return false
@@ -177,7 +190,7 @@ func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant.
 		compared = c.Now
 	}
 	for i, d := range v.Differences {
-		if strings.HasSuffix(d.Field, variant.ToleranceField) && !out.Time.IsZero() {
+		if strings.HasSuffix(d.Field, toleranceField) && !out.Time.IsZero() {
 			off := compared.Sub(out.Time).Abs().Truncate(time.Second) + time.Second
 			v.Differences[i].Works = fmt.Sprintf("%v, or the time of the message in context.time", off)
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/diagnosis"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/variant"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -63,9 +62,9 @@ func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
 
 func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if answer := diagnosis.Find(gone, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if answer := diagnosis.Find(cancelled, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
 		t.Errorf("Find for nobody = %+v", answer)
 	}
 }
@@ -109,7 +108,7 @@ func TestBase64InLinesIsFound(t *testing.T) {
 		p.Body = append(append(p.Body, rest[:min(64, len(rest))]...), '\n')
 	}
 	answer := diagnosis.Find(t.Context(), p)
-	want := []variant.Difference{{Field: "request.envelope.blobs.encoding", Configured: "BASE64", Works: "BASE64_MIME, base64 in lines"}}
+	want := []diagnosis.Difference{{Field: "request.envelope.blobs.encoding", Configured: "BASE64", Works: "BASE64_MIME, base64 in lines"}}
 	if diff := cmp.Diff(want, answer.Differences); !answer.Found || diff != "" {
 		t.Errorf("Find = %v after %d, differences (-want +got):\n%s", answer.Found, answer.Tried, diff)
 	}

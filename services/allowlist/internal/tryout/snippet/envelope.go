@@ -1,7 +1,6 @@
 package snippet
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,14 +8,11 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// envelope finds the texts of the holes in a text and in the headers. Lengths are those
-// of the texts that are always as long; unset is the template where there is none.
-func (p *program) envelope(source, unset string, lengths map[string]int) error {
-	e, before := p.Profile.GetEnvelope(), len(*p.lines)
+// envelope finds the texts of the holes in a text and in the headers.
+func (p *program) envelope(source string) error {
+	e, before := p.Profile.Envelope, len(*p.lines)
 	p.say("What stands in the envelope.")
 	said := len(*p.lines)
 	defer func() {
@@ -24,43 +20,39 @@ func (p *program) envelope(source, unset string, lengths map[string]int) error {
 			*p.lines = (*p.lines)[:before] // nothing but what is there already
 		}
 	}()
-	for _, name := range slices.Sorted(maps.Keys(e.GetHeaders())) {
-		p.template(e.GetHeaders()[name], p.header(name), lengths)
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		p.template(e.Headers[name], p.header(name))
 	}
-	switch body := e.GetBody().(type) {
-	case *allowlistv1.Envelope_Json:
-		return p.document(body.Json, source, lengths)
-	case *allowlistv1.Envelope_Text:
-		p.template(body.Text, source, lengths)
-	default:
-		p.template(unset, source, lengths)
+	if e.JSON {
+		return p.document(e.Body, source)
 	}
+	p.template(e.Body, source)
 	return nil
 }
 
 // document finds the texts of the holes in the strings of a JSON document.
-func (p *program) document(template, source string, lengths map[string]int) error {
+func (p *program) document(template, source string) error {
 	if strings.Contains(template, `\u0024`) {
 		return errBeyond // a brace behind it would be taken for a hole
 	}
 	d := json.NewDecoder(strings.NewReader(template))
 	d.UseNumber()
-	return p.node(d, source, nil, lengths)
+	return p.node(d, source, nil)
 }
 
 // node goes through the next value of a template.
-func (p *program) node(d *json.Decoder, source string, path []string, lengths map[string]int) error {
+func (p *program) node(d *json.Decoder, source string, path []string) error {
 	token, err := d.Token()
 	if err != nil {
 		return fmt.Errorf("read template: %w", err)
 	}
 	switch token := token.(type) {
 	case string:
-		from := call("unquoted", source)
 		if len(path) > 0 {
-			from = call("pick", append([]string{source}, p.quoteAll(path)...)...)
+			p.template(token, p.inDocument("pick", source, path))
+		} else {
+			p.template(token, p.call("unquoted", source))
 		}
-		p.template(token, from, lengths)
 		return nil
 	case json.Delim:
 		for i := 0; d.More(); i++ {
@@ -72,7 +64,7 @@ func (p *program) node(d *json.Decoder, source string, path []string, lengths ma
 				}
 				step = fmt.Sprint(name)
 			}
-			if err := p.node(d, source, append(slices.Clone(path), step), lengths); err != nil {
+			if err := p.node(d, source, append(slices.Clone(path), step)); err != nil {
 				return err
 			}
 		}
@@ -83,7 +75,7 @@ func (p *program) node(d *json.Decoder, source string, path []string, lengths ma
 }
 
 // template finds the texts of the holes of a template in a text.
-func (p *program) template(template, text string, lengths map[string]int) {
+func (p *program) template(template, text string) {
 	literals, names := split(template)
 	switch {
 	case len(names) == 0:
@@ -94,30 +86,37 @@ func (p *program) template(template, text string, lengths map[string]int) {
 		case !strings.ContainsAny(text, "(["):
 			p.texts[name] = text // a variable already
 		default:
-			p.texts[name] = p.letText(variable(name)+"Text", text)
+			p.texts[name] = p.letText(camel(name)+"Text", text)
 		}
 		return
 	}
 	var pattern strings.Builder
-	var found []string
+	var found, variables []string
 	pattern.WriteString("^" + regexp.QuoteMeta(literals[0]))
 	for i, name := range names {
 		group := ".*?"
-		if n, fixed := lengths[name]; fixed && n >= 0 {
+		if n := p.textLen(name); n >= 0 {
 			group = fmt.Sprintf(".{%d}", n)
 		}
 		if name == "*" || !p.needed(name) {
 			pattern.WriteString(group)
 		} else {
 			pattern.WriteString("(" + group + ")")
-			p.texts[name] = variable(name) + "Text"
-			found = append(found, p.texts[name])
+			found, variables = append(found, name), append(variables, camel(name)+"Text")
 		}
 		pattern.WriteString(regexp.QuoteMeta(literals[i+1]))
 	}
 	pattern.WriteString("$")
-	if len(found) > 0 {
-		p.line(p.match(found, pattern.String(), text)...)
+	p.find(found, variables, pattern.String(), text)
+}
+
+// find finds the texts of holes, if there are any, with a regular expression.
+func (p *program) find(holes, variables []string, pattern, text string) {
+	if len(holes) == 0 {
+		return
+	}
+	for i, name := range p.match(variables, pattern, text) {
+		p.texts[holes[i]] = name
 	}
 }
 
@@ -135,8 +134,8 @@ func split(template string) (literals, names []string) {
 	}
 }
 
-// variable returns a name as programs write it: `session_key` is sessionKey.
-func variable(name string) string {
+// camel returns the name of a hole as steps write it: `session_key` is sessionKey.
+func camel(name string) string {
 	words := strings.Split(name, "_")
 	for i, word := range words {
 		if i > 0 && word != "" {
@@ -145,5 +144,3 @@ func variable(name string) string {
 	}
 	return strings.Join(words, "")
 }
-
-func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

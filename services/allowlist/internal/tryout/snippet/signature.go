@@ -5,14 +5,21 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+)
+
+// signingKey is the field of the key that signs, and its name in programs.
+const (
+	signingField = "signing.keys[0]"
+	signingKey   = "signingKey"
 )
 
 // verifySignature writes the check of the signature in the headers.
 func (p *program) verifySignature() error {
-	s := p.Profile.GetSigning()
+	s := p.Profile.Signing
 	if s == nil {
 		return nil
 	}
@@ -23,244 +30,99 @@ func (p *program) verifySignature() error {
 		return err
 	}
 	p.let("signed", signed)
-	if s.GetList() != nil {
-		return p.verifyList(s)
+	text := p.texts["signature"]
+	if s.List != nil {
+		text = p.firstOfList(s.List)
 	}
-	good, err := p.verify(s, p.texts["signature"])
+	good, err := p.verify(s, text)
 	if err != nil {
 		return err
 	}
-	p.line(p.check(good, "the signature is not right"))
+	p.check(good, "the signature is not right")
 	return nil
 }
 
 // signatureHeaders finds what the headers carry.
-func (p *program) signatureHeaders(s *allowlistv1.Signing) {
-	for _, name := range slices.Sorted(maps.Keys(s.GetHeaders())) {
-		template := s.GetHeaders()[name]
-		literals, holes := split(template)
+func (p *program) signatureHeaders(s *describe.Signing) {
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		literals, holes := split(s.Headers[name])
 		if len(holes) == 0 {
+			continue
+		}
+		if len(holes) == 1 && literals[0] == "" && literals[1] == "" {
+			if holes[0] != "*" {
+				p.texts[holes[0]] = p.letText(camel(holes[0]), p.header(name))
+			}
 			continue
 		}
 		var pattern strings.Builder
 		pattern.WriteString("^" + regexp.QuoteMeta(literals[0]))
-		var found []string
+		var found, variables []string
 		for i, hole := range holes {
 			if hole == "*" {
 				pattern.WriteString(".*?")
 			} else {
 				pattern.WriteString("(.*?)")
-				found = append(found, variable(hole))
-				p.texts[hole] = variable(hole)
+				found, variables = append(found, hole), append(variables, camel(hole))
 			}
 			pattern.WriteString(regexp.QuoteMeta(literals[i+1]))
 		}
 		pattern.WriteString("$")
-		switch {
-		case len(found) == 0:
-		case len(holes) == 1 && literals[0] == "" && literals[1] == "":
-			p.letText(found[0], p.header(name))
-		default:
-			p.line(p.match(found, pattern.String(), p.header(name))...)
-		}
+		p.find(found, variables, pattern.String(), p.header(name))
 	}
 }
 
-// verifyList writes the check of one signature of a list, that of the first key.
-func (p *program) verifyList(s *allowlistv1.Signing) error {
-	literals, _ := split(strings.ReplaceAll(s.GetList().GetItem(), "${*}", ""))
-	first := p.letText("first", p.first(p.texts["signatures"], s.GetList().GetSeparator()))
-	p.line(p.match([]string{"signature"}, "^"+regexp.QuoteMeta(literals[0])+"(.*)"+regexp.QuoteMeta(literals[1])+"$", first)...)
-	good, err := p.verify(s, "signature")
-	if err != nil {
-		return err
-	}
-	p.line(p.check(good, "the signature is not right"))
-	return nil
+// firstOfList finds one signature of a list, that of the first key.
+func (p *program) firstOfList(list *signature.List) string {
+	literals, _ := split(strings.ReplaceAll(list.Item, "${*}", ""))
+	first := p.letText("first", p.phrase("first", fields{"text": p.texts["signatures"], "separator": list.Separator}))
+	return p.match([]string{"signature"}, "^"+regexp.QuoteMeta(literals[0])+"(.*)"+regexp.QuoteMeta(literals[1])+"$", first)[0]
 }
 
 // verify writes the condition that a signature in a text is right.
-func (p *program) verify(s *allowlistv1.Signing, text string) (string, error) {
-	const place, name = "signing.keys[0]", "signingKey"
-	encoded := s.GetEncoding()
-	if encoded == allowlistv1.Encoding_ENCODING_UNSPECIFIED {
-		encoded = inHex
+func (p *program) verify(s *describe.Signing, text string) (string, error) {
+	if s.JWS != nil {
+		return p.verifyDetached(*s.JWS, text)
 	}
-	signature := p.decode(encoded, text)
-	switch scheme := s.GetScheme().(type) {
-	case *allowlistv1.Signing_Mac:
-		key, err := p.sharedKey(place, name)
-		return call("same", call("hmac", p.hash(macHash(scheme.Mac.GetAlgorithm()).hash), key, "signed"), signature), err
-	case *allowlistv1.Signing_SecretDigest:
-		return call("same", call("digest", p.hash(scheme.SecretDigest.GetHash()), "signed"), signature), nil
-	case *allowlistv1.Signing_Asymmetric:
-		return p.verifyAsymmetric(scheme.Asymmetric.GetAlgorithm(), signature)
-	case *allowlistv1.Signing_Jws:
-		return p.verifyDetached(scheme.Jws, text)
+	given := p.decode(p.encodingOf(s.Encoding), text)
+	switch scheme := s.Scheme.(type) {
+	case signature.HMAC:
+		key, err := p.sharedKey(p.at(signingField), signingKey)
+		return p.call("same", p.call("hmac", p.hash(s.Hash), key, "signed"), given), err
+	case signature.SecretDigest:
+		return p.call("same", p.call("digest", p.hash(s.Hash), "signed"), given), nil
+	default:
+		key, err := p.publicKey(p.at(signingField), signingKey)
+		if err != nil {
+			return "", err
+		}
+		return p.verifyAsymmetric(scheme, key, given)
 	}
-	return "", errBeyond
 }
 
-func (p *program) verifyAsymmetric(a allowlistv1.Asymmetric_Algorithm, signature string) (string, error) {
-	key, err := p.publicKey("signing.keys[0]", "signingKey")
-	if err != nil {
-		return "", err
-	}
-	hash := p.hash(allowlistv1.Hash_HASH_SHA256)
-	switch name := a.String(); {
-	case strings.HasSuffix(name, "SHA1"):
-		hash = p.hash(allowlistv1.Hash_HASH_SHA1)
-	case strings.Contains(name, "SHA384"):
-		hash = p.hash(allowlistv1.Hash_HASH_SHA384)
-	case strings.HasSuffix(name, "SHA512"):
-		hash = p.hash(allowlistv1.Hash_HASH_SHA512)
-	}
-	switch name := a.String(); {
-	case strings.Contains(name, "ED25519"):
-		return call("verifyEd25519", key, "signed", signature), nil
-	case strings.HasSuffix(name, "DER"):
-		return call("verifyEcdsa", hash, key, "signed", signature), nil
-	case strings.HasSuffix(name, "P1363"):
-		return call("verifyEcdsaP1363", hash, key, "signed", signature), nil
-	case strings.Contains(name, "PSS"):
-		return call("verifyPss", hash, key, "signed", signature), nil
+func (p *program) verifyAsymmetric(scheme signature.Scheme, key, given string) (string, error) {
+	switch scheme := scheme.(type) {
+	case signature.Ed25519:
+		return p.call("verifyEd25519", key, "signed", given), nil
+	case signature.ECDSA:
+		function := map[bool]string{false: "verifyEcdsa", true: "verifyEcdsaP1363"}[scheme.P1363]
+		return p.call(function, p.hash(scheme.Hash), key, "signed", given), nil
+	case signature.RSA:
+		function := map[bool]string{false: "verifyRsa", true: "verifyPss"}[scheme.PSS]
+		return p.call(function, p.hash(scheme.Hash), key, "signed", given), nil
 	default:
-		return call("verifyRsa", hash, key, "signed", signature), nil
+		return "", errBeyond
 	}
 }
 
 // verifyDetached writes the condition that a detached JWS is right (RFC 7515 appendix F,
 // RFC 7797 for a payload that is not encoded).
-func (p *program) verifyDetached(j *allowlistv1.Jws, text string) (string, error) {
-	p.line(p.match([]string{"signedHeader", "signatureText"}, `^([^.]*)\.\.([^.]*)$`, text)...)
-	before := p.decode(inUTF8, "signedHeader + "+p.quote("."))
+func (p *program) verifyDetached(j jose.JWS, text string) (string, error) {
+	names := p.match([]string{"signedHeader", "signatureText"}, "^"+part+`\.\.`+part+"$", text)
 	payload := "signed"
-	if !j.GetUnencodedPayload() {
-		payload = p.decode(inUTF8, p.encode(inBase64URL, "signed"))
+	if !j.Unencoded {
+		payload = p.utf8(p.encode(inBase64URL, "signed"))
 	}
-	data := p.let("signedData", p.concat([]string{before, payload}))
-	return p.verifyJWS(j, "signing.keys[0]", "signingKey", data, p.decode(inBase64URL, "signatureText"))
-}
-
-// A signedPiece is a piece of what is signed: a text, or bytes.
-type signedPiece struct{ text, bytes string }
-
-// signed writes what is signed, as bytes.
-func (p *program) signed(s *allowlistv1.Signing) (string, error) {
-	input := s.GetInput()
-	if input == "" {
-		input = "${body}"
-	}
-	literals, names := split(input)
-	var pieces []signedPiece
-	for i, literal := range literals {
-		if literal != "" {
-			pieces = append(pieces, signedPiece{text: p.quote(literal)})
-		}
-		if i == len(names) {
-			break
-		}
-		words := strings.Split(names[i], "|")
-		value, err := p.signedValue(words[0])
-		if err != nil {
-			return "", err
-		}
-		for _, function := range words[1:] {
-			value = p.applied(function, value)
-		}
-		pieces = append(pieces, value)
-	}
-	return p.joined(pieces), nil
-}
-
-// joined writes pieces behind each other, texts as one.
-func (p *program) joined(pieces []signedPiece) string {
-	var all, texts []string
-	flush := func() {
-		if len(texts) > 0 {
-			all = append(all, p.decode(inUTF8, strings.Join(texts, " + ")))
-		}
-		texts = nil
-	}
-	for _, piece := range pieces {
-		if piece.bytes == "" {
-			texts = append(texts, piece.text)
-			continue
-		}
-		flush()
-		all = append(all, piece.bytes)
-	}
-	flush()
-	return p.concat(all)
-}
-
-// asBytes writes a piece as bytes.
-func (p *program) asBytes(piece signedPiece) string {
-	if piece.bytes == "" {
-		return p.decode(inUTF8, piece.text)
-	}
-	return piece.bytes
-}
-
-// signedValue writes a value that is signed.
-func (p *program) signedValue(name string) (signedPiece, error) {
-	at := p.Context
-	known := map[string]string{
-		"method": at.Method, "host": at.Host, "path": at.Path, "query": at.Query, "content_type": p.ContentType, "id": at.ID,
-		"timestamp": number(int(p.time().Unix())), "timestamp_ms": number(int(p.time().UnixMilli())), "timestamp_rfc3339": p.time().Format(time.RFC3339),
-	}
-	switch path, ofPlaintext := strings.CutPrefix(name, "json:"); {
-	case ofPlaintext:
-		to, err := steps(path)
-		if err != nil {
-			return signedPiece{}, err
-		}
-		json := "plaintext"
-		if !p.textual() {
-			json = p.encode(inUTF8, json)
-		}
-		return signedPiece{text: call("unquoted", call("raw", append([]string{json}, p.quoteAll(to)...)...))}, nil
-	case name == "body" && p.raw == inUTF8:
-		return signedPiece{text: p.constant("body")}, nil
-	case name == "body":
-		return signedPiece{bytes: p.decode(p.raw, p.constant("body"))}, nil
-	case name == "plaintext" && p.textual():
-		return signedPiece{text: "plaintext"}, nil
-	case name == "plaintext":
-		return signedPiece{bytes: "plaintext"}, nil
-	case name == "secret":
-		key, err := p.sharedKey("signing.keys[0]", "signingKey")
-		return signedPiece{bytes: key}, err
-	case p.texts[name] != "":
-		return signedPiece{text: p.texts[name]}, nil
-	default:
-		return signedPiece{text: p.quote(known[name])}, nil
-	}
-}
-
-// applied writes a function of a template.
-func (p *program) applied(function string, value signedPiece) signedPiece {
-	text := func() string {
-		if value.bytes == "" {
-			return value.text
-		}
-		return p.encode(inUTF8, value.bytes)
-	}
-	switch function {
-	case "base64":
-		return signedPiece{text: p.encode(inBase64, p.asBytes(value))}
-	case "base64url":
-		return signedPiece{text: p.encode(inBase64URL, p.asBytes(value))}
-	case "hex":
-		return signedPiece{text: p.encode(inHex, p.asBytes(value))}
-	case "hex_upper":
-		return signedPiece{text: p.encode(inHexUpper, p.asBytes(value))}
-	case "lower":
-		return signedPiece{text: p.lower(text())}
-	case "upper":
-		return signedPiece{text: p.upper(text())}
-	default:
-		hash := allowlistv1.Hash(allowlistv1.Hash_value["HASH_"+strings.ToUpper(function)])
-		return signedPiece{bytes: call("digest", p.hash(hash), p.asBytes(value))}
-	}
+	data := p.let("signedData", p.concat([]string{p.utf8(names[0], p.quote(".")), payload}))
+	return p.verifyJWS(j, p.at(signingField), signingKey, data, p.decode(inBase64URL, names[1]))
 }

@@ -3,44 +3,42 @@
 //
 // A program holds the message and the throw-away keys that it was made with, opens it
 // step by step as the configuration says, checks its signature if it has one, and prints
-// the plaintext. It needs nothing but the language's own library. It shows one way
-// through the configuration: it takes the first key of each list and looks at no dates.
+// the plaintext. In Node.js and Java it needs nothing but the language's own library, and in
+// Python the package cryptography. It shows one way through the configuration: it takes the
+// first key of each list and looks at no dates.
 //
 // # How a program comes about
 //
-// The steps are written once for all languages, as calls of functions such as gcm and
-// pick: value.go and the files beside it. What differs is small: how a variable is
-// declared, how bytes become text (node.go, java.go). The functions themselves are
-// written by hand, in the folder library; a program gets those that it calls.
+// The steps are written once for all languages, in Go: program.go puts them in order, and
+// cipher.go, jose.go, signature.go and the files beside them write the steps of a scheme. A
+// step calls functions such as gcm and pick, and is written with phrases such as "slice".
 //
-// Where something takes more than a language's library, there is no program in it:
-// OpenPGP in both, scrypt in Java.
+// A language is a folder: templates for the phrases, and a library with the functions, in one
+// file for each scheme. A program gets the functions that it calls. A new language needs a
+// folder and its name in languages. If a library lacks a function, such as scrypt in Java,
+// there is no program for what would call it. OpenPGP has none in any language.
 package snippet
 
 import (
 	"errors"
-	"time"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
-	"github.com/keyward/keyward/services/allowlist/internal/tryout/throwaway"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
 // A Program is the source of a program.
 type Program struct {
-	// Language is `node` or `java`.
+	// Language is `node`, `java` or `python`.
 	Language string
 	Code     string
 }
 
 // A Message is what a program opens.
 type Message struct {
-	// Path is where the profile stands, `request` or `response`.
-	Path    string
-	Profile *allowlistv1.Profile
+	Profile *describe.Profile
 	// Keys are those of the profile. The key and the IV of an exchange stand at
 	// `cipher.exchange_key` and `cipher.iv`.
-	Keys        []throwaway.Key
+	Keys        []Key
 	Body        []byte
 	Headers     []payload.Header
 	ContentType string
@@ -48,33 +46,38 @@ type Message struct {
 	Context payload.Context
 }
 
-// errBeyond means that something takes more than a language's own library.
-var errBeyond = errors.New("the program would need a package")
+// errBeyond means that a language has no program for a message.
+var errBeyond = errors.New("the library of the language cannot open the message")
 
 // Programs returns the programs that open a message, in the languages that can.
 func Programs(m Message) []Program {
 	var programs []Program
-	for _, d := range []dialect{node{}, java{}} {
-		p := newProgram(d, m)
-		if p.write() == nil {
-			programs = append(programs, Program{Language: d.language(), Code: d.source(p)})
+	for _, name := range languages() {
+		if code, err := write(name, m); err == nil {
+			programs = append(programs, Program{Language: name, Code: code})
 		}
 	}
 	return programs
 }
 
-// path returns the path of a place in the profile.
-func (m Message) at(place string) string { return m.Path + "." + place }
+// write returns the program in a language. It fails with [errBeyond] if there is none.
+func write(language string, m Message) (string, error) {
+	l, err := newLanguage(language)
+	if err != nil {
+		return "", err
+	}
+	return newProgram(l, m).source()
+}
 
-// key returns the throw-away key at a place in the profile.
-func (m Message) key(place string) (throwaway.Key, error) {
+// key returns the throw-away key at a field.
+func (m Message) key(field string) (Key, error) {
 	for _, key := range m.Keys {
-		if key.Field == m.at(place) {
+		if key.Field == field {
 			return key, nil
 		}
 	}
-	return throwaway.Key{}, errors.New("there is no key at " + place)
+	return Key{}, errors.New("there is no key at " + field)
 }
 
-// time returns the time that was signed.
-func (m Message) time() time.Time { return m.Context.Time.UTC() }
+// at returns the field of a place in the profile.
+func (m Message) at(place string) string { return m.Profile.Path + "." + place }

@@ -237,6 +237,7 @@ function Keys({ keys }: { keys: ThrowawayKeyJson[] | undefined }) {
 const languages: Record<string, [string, string]> = {
   node: ["Node.js", "Node.js 20 or newer, without packages."],
   java: ["Java", "Java 17 or newer, one class."],
+  python: ["Python", "Python 3.9 or newer, with the package cryptography."],
 };
 
 function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {

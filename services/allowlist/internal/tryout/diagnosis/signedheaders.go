@@ -1,0 +1,94 @@
+package diagnosis
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
+
+// maxHeaders is how many other forms of one header are tried.
+const maxHeaders = 8
+
+// placeholders are the holes of headers, with the texts that could stand there.
+var placeholders = strings.NewReplacer(
+	regexp.QuoteMeta("${signature}"), `[A-Za-z0-9+/=_.-]{16,}`,
+	regexp.QuoteMeta("${signatures}"), `.{16,}`,
+	regexp.QuoteMeta("${timestamp}"), `[0-9TZ:.+-]{9,35}`,
+	regexp.QuoteMeta("${timestamp_ms}"), `[0-9TZ:.+-]{9,35}`,
+	regexp.QuoteMeta("${timestamp_rfc3339}"), `[0-9TZ:.+-]{9,35}`,
+	regexp.QuoteMeta("${id}"), `[!-~]{1,128}`,
+	regexp.QuoteMeta("${*}"), `.*`,
+)
+
+// could reports whether a value could be that of a header with a template.
+func could(template, value string) bool {
+	pattern, err := regexp.Compile("^" + placeholders.Replace(regexp.QuoteMeta(template)) + "$")
+	return err == nil && pattern.MatchString(value)
+}
+
+// namedHeader is a name that may be configured.
+var namedHeader = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// signedHeaders adds other headers of the message in the place of one that is missing, and
+// other forms of the one that carries the signature.
+func (c *collector) signedHeaders(sent map[string]string) {
+	configured := c.profile.GetSigning().GetHeaders()
+	taken := make(map[string]bool)
+	for header := range configured {
+		taken[strings.ToLower(header)] = true
+	}
+	for _, header := range slices.Sorted(maps.Keys(configured)) {
+		text := configured[header]
+		if !strings.Contains(text, "${") {
+			continue
+		}
+		candidates := []string{header}
+		if _, there := sent[strings.ToLower(header)]; !there {
+			candidates = slices.DeleteFunc(slices.Sorted(maps.Keys(sent)), func(other string) bool {
+				return taken[other] || !namedHeader.MatchString(other)
+			})
+		}
+		c.headerForms(header, text, candidates, sent)
+	}
+}
+
+// headerForms adds those forms of a header that could be meant.
+func (c *collector) headerForms(header, text string, candidates []string, sent map[string]string) {
+	added := 0
+	for _, other := range candidates {
+		value := sent[strings.ToLower(other)]
+		for _, form := range formsOf(text, value) {
+			if added == maxHeaders || other == header && form == text || !could(form, value) {
+				continue
+			}
+			added++
+			c.signing("header "+header, "headers", header+": "+text, other+": "+form, func(s *allowlistv1.Signing) {
+				delete(s.GetHeaders(), header)
+				s.Headers[other] = form
+			})
+		}
+	}
+}
+
+// labelled is a signature behind a word such as `sha256=` or `v1,`.
+var labelled = regexp.MustCompile(`^([A-Za-z0-9_-]{1,16}[=,:]) ?[A-Za-z0-9+/=_.-]{16,}$`)
+
+// formsOf returns the template of a header and those that its value could have instead: the
+// signature alone, or behind another word.
+func formsOf(text, value string) []string {
+	const alone = "${signature}"
+	forms := []string{text}
+	if !strings.Contains(text, alone) || timePlaceholder.MatchString(text) || strings.Contains(text, "${id}") {
+		return forms
+	}
+	if text != alone {
+		forms = append(forms, alone)
+	}
+	if label := labelled.FindStringSubmatch(value); label != nil && label[1]+alone != text {
+		forms = append(forms, label[1]+alone)
+	}
+	return forms
+}

@@ -1,0 +1,128 @@
+package snippet
+
+import (
+	"strings"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+)
+
+// openBody opens the selected values of the body, into a variable `plaintext` of text,
+// or of bytes where all of the body is opened.
+func (p *program) openBody() error {
+	body := p.constant("body")
+	if len(*p.lines) > 0 {
+		p.line("")
+	}
+	switch selection := p.Profile.Selection(); selection.Part {
+	case describe.Fields:
+		return p.openFields(body, selection)
+	case describe.Object:
+		return p.openObject(body, selection.Paths[0])
+	case describe.Form:
+		p.letText("plaintext", p.inDocument("openForm", body, selection.Names))
+	default:
+		if !p.Profile.Protects() {
+			p.let("plaintext", p.decode(p.raw, body))
+		} else {
+			p.let("plaintext", p.opened(body))
+		}
+	}
+	return nil
+}
+
+func (p *program) openObject(body, at string) error {
+	path, err := steps(at)
+	if err != nil {
+		return err
+	}
+	value := p.letText("protectedValue", p.inDocument("raw", body, path))
+	text := value
+	if !p.Profile.Envelope.JSON {
+		text = p.call("unquoted", value)
+	}
+	p.letText("plaintext", p.replace(body, value, p.encode(inUTF8, p.opened(text))))
+	return nil
+}
+
+// replace writes a string with a part of it replaced, wherever that stands.
+func (p *program) replace(text, part, by string) string {
+	return p.phrase("replace", fields{"text": text, "part": part, "by": by})
+}
+
+func (p *program) openFields(body string, selection describe.Selection) error {
+	var paths [][]string
+	for _, text := range selection.Paths {
+		path, err := steps(text)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, p.quoteAll(path))
+	}
+	opened := p.encode(inUTF8, p.opened("text"))
+	if selection.Strings {
+		opened = p.call("quoted", opened)
+	}
+	p.declare("variable", "plaintext", body)
+	p.line(p.phrase("each", fields{
+		"name": "text", "document": body, "paths": paths, "skipEmpty": selection.SkipEmpty, "find": p.phrase("function", "find"),
+		"variable": "plaintext", "value": p.replace("plaintext", p.call("quoted", "text"), opened),
+	}))
+	return nil
+}
+
+// steps returns the steps of a path. A member whose name is that of the wildcard is more
+// than the programs know.
+func steps(text string) ([]string, error) {
+	path, ok := jsonbytes.ParsePath(text)
+	if !ok || strings.Contains(text, "'*'") {
+		return nil, errBeyond
+	}
+	return path.Steps(), nil
+}
+
+// openValue writes the function that opens one protected value, of a variable `text`.
+func (p *program) openValue() error {
+	source := "text"
+	if outer := p.encodingOf(p.Profile.Envelope.Outer); outer != p.raw {
+		p.say("The whole is encoded once more.")
+		source = p.letText("inner", p.encode(p.raw, p.decode(outer, source)))
+	}
+	value, err := p.openKind(source)
+	if err != nil {
+		return err
+	}
+	if p.Profile.Nested != nil {
+		if value, err = p.verifyNested(value); err != nil {
+			return err
+		}
+	}
+	p.line(p.phrase("return", value))
+	return nil
+}
+
+// openKind writes how what is encrypted is opened.
+func (p *program) openKind(source string) (string, error) {
+	switch {
+	case p.Profile.JWE != nil:
+		return p.openJWE(source)
+	case p.Profile.PGP != nil:
+		return "", errBeyond
+	}
+	if err := p.envelope(source); err != nil {
+		return "", err
+	}
+	p.decodeBlobs()
+	switch {
+	case p.Profile.Cipher != nil:
+		return p.decrypt(p.Profile.Cipher)
+	case p.Profile.RSA != nil:
+		key, err := p.privateKey(p.at("rsa_direct.keys[0]"))
+		if err != nil {
+			return "", err
+		}
+		return p.let("opened", p.decryptRSA(key, p.Profile.RSA.OAEP, p.parts[describe.SlotCiphertext])), nil
+	default:
+		return p.parts[describe.SlotCiphertext], nil
+	}
+}

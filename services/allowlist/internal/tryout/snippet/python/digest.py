@@ -1,0 +1,9 @@
+def digest(name, data):
+    return hashlib.new(name, data).digest()
+
+def hmac(name, key, data):
+    return hmac_digest(key, data, name)
+
+# Compares without telling by the time where two values differ.
+def same(a, b):
+    return compare_digest(a, b)
