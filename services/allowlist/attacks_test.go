@@ -9,13 +9,14 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // asked is an endpoint with a configuration, and with whatever flags its owner acknowledges.
-func (k *kit) asked(t testing.TB, text string) *allowlistv1.Endpoint {
+func asked(t testing.TB, k *allowlisttest.Kit, text string) *allowlistv1.Endpoint {
 	t.Helper()
-	e := draft()
-	e.Encryption = encryptionOf(t, text)
+	e := allowlisttest.Draft()
+	e.Encryption = allowlisttest.EncryptionOf(t, text)
 	return e
 }
 
@@ -76,24 +77,24 @@ func TestASecondEndpointIsNoOracleForTheFirst(t *testing.T) {
 		},
 	} {
 		for _, inUse := range []bool{false, true} {
-			k := newKit(t)
-			_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "key", Secret: &vaultv1.Secret{
+			k := allowlisttest.New(t)
+			_, err := k.VaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: allowlisttest.Workspace, SecretId: "key", Secret: &vaultv1.Secret{
 				Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{Generate: &vaultv1.Generate{Kind: tt.kind}}},
 			}})
-			must(t, err)
-			first, second := k.asked(t, tt.first), k.asked(t, tt.second)
-			k.owner.create(t, "first", first)
+			allowlisttest.Must(t, err)
+			first, second := asked(t, k, tt.first), asked(t, k, tt.second)
+			k.Owner.Create(t, "first", first)
 			if inUse {
-				k.activate(t, "first")
-				k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("first"), Body: []byte("to be captured, 16 bytes and more")})
+				k.Activate(t, "first")
+				k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("first"), Body: []byte("to be captured, 16 bytes and more")})
 			}
-			_, err = k.refusal(t, second)
-			wantError(t, tt.name, err, codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
+			_, err = k.Refusal(t, second)
+			allowlisttest.WantError(t, tt.name, err, codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
 			if inUse {
-				k.owner.delete(t, "first")
-				k.settle(t, workspace+"/secrets/key", 0)
-				_, err = k.refusal(t, second)
-				wantError(t, tt.name+", once the first is gone", err, codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
+				k.Owner.Delete(t, "first")
+				k.Settle(t, allowlisttest.Workspace+"/secrets/key", 0)
+				_, err = k.Refusal(t, second)
+				allowlisttest.WantError(t, tt.name+", once the first is gone", err, codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
 			}
 		}
 	}
@@ -103,81 +104,81 @@ func TestASecondEndpointIsNoOracleForTheFirst(t *testing.T) {
 // its senders compute that.
 func TestAKeyWhoseBeginningIsTheIVIsAnExposedOne(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.secret(t, "key", keyOf(1)[:16]...)
-	prefix := k.asked(t, `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:key" } } iv { source: SOURCE_KEY_PREFIX } } }`)
-	_, err := k.refusal(t, prefix)
-	wantError(t, "an IV from a KEY", err, codes.FailedPrecondition, "USAGE_NOT_ALLOWED")
+	k := allowlisttest.New(t)
+	k.Secret(t, "key", allowlisttest.KeyOf(1)[:16]...)
+	prefix := asked(t, k, `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:key" } } iv { source: SOURCE_KEY_PREFIX } } }`)
+	_, err := k.Refusal(t, prefix)
+	allowlisttest.WantError(t, "an IV from a KEY", err, codes.FailedPrecondition, "USAGE_NOT_ALLOWED")
 
-	k.secretIn(t, workspace, "exposed", vaultv1.Usage_USAGE_EXPOSED_KEY, keyOf(2)[:16]...)
-	prefix.Encryption.Request.GetCipher().GetSharedKey().GetKeys()[0].Name = workspace + "/secrets/exposed"
-	k.active(t, "prefix", prefix)
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("prefix"), Body: []byte("hello")})
-	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("prefix"), Body: sent.GetBody()})
+	k.SecretIn(t, allowlisttest.Workspace, "exposed", vaultv1.Usage_USAGE_EXPOSED_KEY, allowlisttest.KeyOf(2)[:16]...)
+	prefix.Encryption.Request.GetCipher().GetSharedKey().GetKeys()[0].Name = allowlisttest.Workspace + "/secrets/exposed"
+	k.Active(t, "prefix", prefix)
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("prefix"), Body: []byte("hello")})
+	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("prefix"), Body: sent.GetBody()})
 	if err != nil || string(opened.GetBody()) != "hello" {
 		t.Errorf("Decrypt with an exposed key = %q, %v", opened.GetBody(), err)
 	}
-	_, err = k.refusal(t, draft(workspace+"/secrets/exposed"))
-	wantError(t, "an exposed key as any other", err, codes.FailedPrecondition, "USAGE_NOT_ALLOWED")
+	_, err = k.Refusal(t, allowlisttest.Draft(allowlisttest.Workspace+"/secrets/exposed"))
+	allowlisttest.WantError(t, "an exposed key as any other", err, codes.FailedPrecondition, "USAGE_NOT_ALLOWED")
 }
 
 // With one key on the endpoints of two partners, the sender of one opens what was captured of
 // the other.
 func TestAKeyServesTheEndpointsOfOneHost(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.active(t, "theirs", draft(secret))
-	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("theirs"), Body: []byte("hello")})
-	other := draft(secret)
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Active(t, "theirs", allowlisttest.Draft(secret))
+	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("theirs"), Body: []byte("hello")})
+	other := allowlisttest.Draft(secret)
 	other.Url = "https://attacker.example/v1"
-	fields, err := k.refusal(t, other)
-	wantError(t, "an endpoint of another host", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
-	if len(fields) != 1 || fields[0] != sharedKeys+"[0].name" {
+	fields, err := k.Refusal(t, other)
+	allowlisttest.WantError(t, "an endpoint of another host", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
+	if len(fields) != 1 || fields[0] != allowlisttest.SharedKeys+"[0].name" {
 		t.Errorf("fields = %v", fields)
 	}
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("theirs"), Url: "https://attacker.example/v1"}, "url")
-	wantError(t, "the endpoint, moved to another host", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
-	k.owner.create(t, "same-host", draft(secret))
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("theirs"), Url: "https://attacker.example/v1"}, "url")
+	allowlisttest.WantError(t, "the endpoint, moved to another host", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
+	k.Owner.Create(t, "same-host", allowlisttest.Draft(secret))
 
-	got, err := k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
-	must(t, err)
+	got, err := k.VaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
+	allowlisttest.Must(t, err)
 	if !got.GetSecret().GetShared() {
 		t.Error("a super admin does not share a key")
 	}
-	k.owner.create(t, "other", other)
-	servertest.MustNotHold(t, "what members see", prototext.Format(k.member.get(t, "other")), secret)
+	k.Owner.Create(t, "other", other)
+	servertest.MustNotHold(t, "what members see", prototext.Format(k.Member.Get(t, "other")), secret)
 }
 
 // A mistake in a configuration burns no key: claims end with their bindings, and a purpose that
 // was sealed by a first message can be replaced until one was opened.
 func TestAMistakeBurnsNoKey(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(secret))
-	corrected := draft(secret)
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Owner.Create(t, "orders", allowlisttest.Draft(secret))
+	corrected := allowlisttest.Draft(secret)
 	corrected.Encryption.Request.GetCipher().Algorithm = allowlistv1.Cipher_ALGORITHM_CHACHA20_POLY1305
 	update := func() error {
-		_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: corrected.GetEncryption()}, "encryption")
+		_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: corrected.GetEncryption()}, "encryption")
 		return err
 	}
 	if err := update(); err != nil {
 		t.Fatalf("a correction before the first message = %v", err)
 	}
-	k.activate(t, "orders")
-	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-	corrected = draft(secret)
-	wantError(t, "a correction after it", update(), codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
-	tested := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("-"), Encryption: corrected.GetEncryption(), Body: []byte("hello")})
-	_, err := k.vaultSA.ReplaceSecretPurpose(t.Context(), &vaultv1.ReplaceSecretPurposeRequest{
+	k.Activate(t, "orders")
+	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
+	corrected = allowlisttest.Draft(secret)
+	allowlisttest.WantError(t, "a correction after it", update(), codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
+	tested := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("-"), Encryption: corrected.GetEncryption(), Body: []byte("hello")})
+	_, err := k.VaultSA.ReplaceSecretPurpose(t.Context(), &vaultv1.ReplaceSecretPurposeRequest{
 		Name: secret, Chains: tested.GetKeyPurposes()[0].GetChains(), Reason: "the algorithm was another",
 	})
-	must(t, err)
-	must(t, update())
-	k.activate(t, "orders")
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-	if _, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: sent.GetBody()}); err != nil {
+	allowlisttest.Must(t, err)
+	allowlisttest.Must(t, update())
+	k.Activate(t, "orders")
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
+	if _, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: sent.GetBody()}); err != nil {
 		t.Errorf("Decrypt after the correction = %v", err)
 	}
 }
@@ -185,24 +186,24 @@ func TestAMistakeBurnsNoKey(t *testing.T) {
 // Nor do the senders of one endpoint open what was captured of another one, at the same host.
 func TestAKeyServesEndpointsOfTheSameSenders(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.env.EndpointSender(t, "acme", "one")
-	k.owner.create(t, "one", draft(secret))
-	fields, err := k.refusal(t, draft(secret))
-	wantError(t, "an endpoint of fewer senders", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
-	if len(fields) != 1 || fields[0] != sharedKeys+"[0].name" {
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Env.EndpointSender(t, "acme", "one")
+	k.Owner.Create(t, "one", allowlisttest.Draft(secret))
+	fields, err := k.Refusal(t, allowlisttest.Draft(secret))
+	allowlisttest.WantError(t, "an endpoint of fewer senders", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
+	if len(fields) != 1 || fields[0] != allowlisttest.SharedKeys+"[0].name" {
 		t.Errorf("fields = %v", fields)
 	}
-	k.owner.delete(t, "one")
-	k.owner.create(t, "two", draft(secret))
-	k.owner.create(t, "three", draft(secret))
+	k.Owner.Delete(t, "one")
+	k.Owner.Create(t, "two", allowlisttest.Draft(secret))
+	k.Owner.Create(t, "three", allowlisttest.Draft(secret))
 	one := func() error {
-		_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "one", Endpoint: draft(secret)})
+		_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "one", Endpoint: allowlisttest.Draft(secret)})
 		return err
 	}
-	wantError(t, "an endpoint of more senders", one(), codes.FailedPrecondition, "KEY_NOT_SHARED")
-	_, err = k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
-	must(t, err)
-	must(t, one())
+	allowlisttest.WantError(t, "an endpoint of more senders", one(), codes.FailedPrecondition, "KEY_NOT_SHARED")
+	_, err = k.VaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
+	allowlisttest.Must(t, err)
+	allowlisttest.Must(t, one())
 }

@@ -14,26 +14,13 @@ import (
 	"google.golang.org/grpc/codes"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// at is an endpoint of a URL that allows methods.
-func at(url string, methods ...string) *allowlistv1.Endpoint {
-	if len(methods) == 0 {
-		methods = []string{"POST"}
-	}
-	return &allowlistv1.Endpoint{Url: url, Methods: methods}
-}
-
-func (k *kit) active(t testing.TB, id string, e *allowlistv1.Endpoint) {
+func check(t testing.TB, c allowlisttest.Client, method, url string) *allowlistv1.CheckUrlResponse {
 	t.Helper()
-	k.owner.create(t, id, e)
-	k.activate(t, id)
-}
-
-func (c client) check(t testing.TB, method, url string) *allowlistv1.CheckUrlResponse {
-	t.Helper()
-	resp, err := c.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: method, Url: url})
-	must(t, err)
+	resp, err := c.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: method, Url: url})
+	allowlisttest.Must(t, err)
 	if allowed := resp.GetVerdict() == allowlistv1.CheckUrlResponse_VERDICT_ALLOWED; allowed != resp.GetAllowed() {
 		t.Errorf("CheckUrl(%s %s) = %v", method, url, resp)
 	}
@@ -44,21 +31,21 @@ func (c client) check(t testing.TB, method, url string) *allowlistv1.CheckUrlRes
 func verdict(resp *allowlistv1.CheckUrlResponse) string {
 	text := strings.TrimPrefix(resp.GetVerdict().String(), "VERDICT_")
 	if resp.GetEndpoint() != "" {
-		text += " " + strings.TrimPrefix(resp.GetEndpoint(), workspace+"/endpoints/")
+		text += " " + strings.TrimPrefix(resp.GetEndpoint(), allowlisttest.Workspace+"/endpoints/")
 	}
 	return text
 }
 
 func TestAURLIsAllowedByTheMostSpecificEndpointOrNot(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "all", at("https://api.partner.example/v1/*", "GET", "POST"))
-	k.active(t, "orders", at("https://api.partner.example/v1/orders"))
-	k.owner.create(t, "pending", at("https://api.partner.example/v1/pending/*", "GET"))
-	k.active(t, "book", at("https://bücher.example/"))
-	k.active(t, "twin-a", at("https://twin.example/", "GET"))
-	k.active(t, "twin-b", at("https://twin.example/", "POST"))
-	k.owner.create(t, "twin-c", at("https://twin.example/", "PUT"))
+	k := allowlisttest.New(t)
+	k.Active(t, "all", allowlisttest.At("https://api.partner.example/v1/*", "GET", "POST"))
+	k.Active(t, "orders", allowlisttest.At("https://api.partner.example/v1/orders"))
+	k.Owner.Create(t, "pending", allowlisttest.At("https://api.partner.example/v1/pending/*", "GET"))
+	k.Active(t, "book", allowlisttest.At("https://bücher.example/"))
+	k.Active(t, "twin-a", allowlisttest.At("https://twin.example/", "GET"))
+	k.Active(t, "twin-b", allowlisttest.At("https://twin.example/", "POST"))
+	k.Owner.Create(t, "twin-c", allowlisttest.At("https://twin.example/", "PUT"))
 	for _, tt := range []struct{ name, method, url, want, normalized string }{
 		{"a URL", "POST", "HTTPS://api.Partner.example:443/v1/./orders?a=b#c", "ALLOWED orders", "https://api.partner.example/v1/orders"},
 		{"below a wildcard", "GET", "https://api.partner.example/v1/%7eme", "ALLOWED all", "https://api.partner.example/v1/~me"},
@@ -75,18 +62,18 @@ func TestAURLIsAllowedByTheMostSpecificEndpointOrNot(t *testing.T) {
 		{"no URL", "GET", "orders", "INVALID_URL", ""},
 		{"an odd IPv4 address", "GET", "https://2130706433/", "INVALID_URL", ""},
 	} {
-		for _, as := range []client{k.sender, k.owner, k.admin} {
-			if got := as.check(t, tt.method, tt.url); verdict(got) != tt.want || got.GetNormalizedUrl() != tt.normalized {
+		for _, as := range []allowlisttest.Client{k.Sender, k.Owner, k.Admin} {
+			if got := check(t, as, tt.method, tt.url); verdict(got) != tt.want || got.GetNormalizedUrl() != tt.normalized {
 				t.Errorf("%s: CheckUrl = %s, %q, want %s, %q", tt.name, verdict(got), got.GetNormalizedUrl(), tt.want, tt.normalized)
 			}
 		}
 	}
-	_, err := k.sender.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "get", Url: "https://a.example/"})
-	wantError(t, "a method in lower case", err, codes.InvalidArgument, "INVALID_FIELD")
-	_, err = k.admin.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: "acme", Method: "GET", Url: "https://a.example/"})
-	wantError(t, "a malformed workspace", err, codes.InvalidArgument, "INVALID_FIELD")
-	other, err := k.admin.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: "workspaces/other", Method: "POST", Url: "https://api.partner.example/v1/orders"})
-	must(t, err)
+	_, err := k.Sender.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "get", Url: "https://a.example/"})
+	allowlisttest.WantError(t, "a method in lower case", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err = k.Admin.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: "acme", Method: "GET", Url: "https://a.example/"})
+	allowlisttest.WantError(t, "a malformed workspace", err, codes.InvalidArgument, "INVALID_FIELD")
+	other, err := k.Admin.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: "workspaces/other", Method: "POST", Url: "https://api.partner.example/v1/orders"})
+	allowlisttest.Must(t, err)
 	if verdict(other) != "NO_ENDPOINT" {
 		t.Errorf("CheckUrl in another workspace = %v", other)
 	}
@@ -94,12 +81,12 @@ func TestAURLIsAllowedByTheMostSpecificEndpointOrNot(t *testing.T) {
 
 func TestNarrowedSendersAreToldWhatTheyDoNotServe(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "all", at("https://api.partner.example/*"))
-	k.active(t, "orders", at("https://api.partner.example/orders"))
-	k.active(t, "refunds", at("https://api.partner.example/refunds"))
-	k.active(t, "a-refunds", at("https://api.partner.example/refunds"))
-	narrow := k.as(t, k.env.EndpointSender(t, "acme", "refunds", "all"))
+	k := allowlisttest.New(t)
+	k.Active(t, "all", allowlisttest.At("https://api.partner.example/*"))
+	k.Active(t, "orders", allowlisttest.At("https://api.partner.example/orders"))
+	k.Active(t, "refunds", allowlisttest.At("https://api.partner.example/refunds"))
+	k.Active(t, "a-refunds", allowlisttest.At("https://api.partner.example/refunds"))
+	narrow := k.As(t, k.Env.EndpointSender(t, "acme", "refunds", "all"))
 	for _, tt := range []struct{ name, method, url, want string }{
 		{"one that it serves", "POST", "https://api.partner.example/x", "ALLOWED all"},
 		{"one of two that it serves", "POST", "https://api.partner.example/refunds", "ALLOWED refunds"},
@@ -107,7 +94,7 @@ func TestNarrowedSendersAreToldWhatTheyDoNotServe(t *testing.T) {
 		{"another's, although it serves what lies above", "POST", "https://api.partner.example/orders", "NOT_SERVED orders"},
 		{"none", "POST", "https://b.example/", "NO_ENDPOINT"},
 	} {
-		if got := verdict(narrow.check(t, tt.method, tt.url)); got != tt.want {
+		if got := verdict(check(t, narrow, tt.method, tt.url)); got != tt.want {
 			t.Errorf("%s: CheckUrl = %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -115,84 +102,84 @@ func TestNarrowedSendersAreToldWhatTheyDoNotServe(t *testing.T) {
 
 func TestWhatIsAllowedFollowsEachChange(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	const url = "https://api.partner.example/orders"
-	name := nameOf("orders")
+	name := allowlisttest.NameOf("orders")
 	want := func(what, want string) {
 		t.Helper()
-		if got := verdict(k.sender.check(t, "POST", url)); got != want {
+		if got := verdict(check(t, k.Sender, "POST", url)); got != want {
 			t.Errorf("%s: CheckUrl = %s, want %s", what, got, want)
 		}
 	}
 	want("before", "NO_ENDPOINT")
-	k.owner.create(t, "orders", at(url))
+	k.Owner.Create(t, "orders", allowlisttest.At(url))
 	want("pending", "NOT_ACTIVE orders")
-	k.activate(t, "orders")
+	k.Activate(t, "orders")
 	want("active", "ALLOWED orders")
-	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: name, Methods: []string{"PUT"}})
-	must(t, err)
+	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: name, Methods: []string{"PUT"}})
+	allowlisttest.Must(t, err)
 	want("other methods", "METHOD_NOT_ALLOWED orders")
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: name, Methods: []string{"PUT", "POST"}})
-	must(t, err)
-	_, err = k.owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
-	must(t, err)
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: name, Methods: []string{"PUT", "POST"}})
+	allowlisttest.Must(t, err)
+	_, err = k.Owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
+	allowlisttest.Must(t, err)
 	want("switched off", "NOT_ACTIVE orders")
-	_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name})
-	must(t, err)
-	k.restart(t)
+	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: name})
+	allowlisttest.Must(t, err)
+	k.Restart(t)
 	want("after a restart", "ALLOWED orders")
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example/others"})
-	must(t, err)
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example/others"})
+	allowlisttest.Must(t, err)
 	want("moved away", "NO_ENDPOINT")
-	_, err = k.owner.update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example/*"})
-	must(t, err)
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: name, Url: "https://api.partner.example/*"})
+	allowlisttest.Must(t, err)
 	want("moved to a wildcard", "NOT_ACTIVE orders")
-	k.owner.delete(t, "orders")
+	k.Owner.Delete(t, "orders")
 	want("deleted", "NO_ENDPOINT")
 }
 
 func TestAnUnsureStoreAllowsNothing(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "all", at("https://api.partner.example/*"))
-	req := &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "POST", Url: "https://api.partner.example/orders"}
+	k := allowlisttest.New(t)
+	k.Active(t, "all", allowlisttest.At("https://api.partner.example/*"))
+	req := &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: "https://api.partner.example/orders"}
 	failure := errors.New("the disk is gone for a moment")
 	// The commit goes through, but nobody learns of it, nor can look.
-	k.store.FailReplies(failure)
-	k.store.FailViews(failure)
-	_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{
-		Parent: workspace, EndpointId: "orders", Endpoint: at("https://api.partner.example/orders"),
+	k.Store.FailReplies(failure)
+	k.Store.FailViews(failure)
+	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{
+		Parent: allowlisttest.Workspace, EndpointId: "orders", Endpoint: allowlisttest.At("https://api.partner.example/orders"),
 	})
-	wantError(t, "a save without a disk", err, codes.Internal, "INTERNAL")
-	_, err = k.sender.CheckUrl(t.Context(), req)
-	wantError(t, "CheckUrl without a disk", err, codes.Internal, "INTERNAL")
-	k.store.FailReplies(nil)
-	k.store.FailViews(nil)
-	if got := verdict(k.sender.check(t, "POST", req.GetUrl())); got != "NOT_ACTIVE orders" {
+	allowlisttest.WantError(t, "a save without a disk", err, codes.Internal, "INTERNAL")
+	_, err = k.Sender.CheckUrl(t.Context(), req)
+	allowlisttest.WantError(t, "CheckUrl without a disk", err, codes.Internal, "INTERNAL")
+	k.Store.FailReplies(nil)
+	k.Store.FailViews(nil)
+	if got := verdict(check(t, k.Sender, "POST", req.GetUrl())); got != "NOT_ACTIVE orders" {
 		t.Errorf("CheckUrl = %s, want the endpoint whose save nobody learnt of", got)
 	}
 }
 
 func TestChecksHoldDuringChanges(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "all", at("https://api.partner.example/*"))
+	k := allowlisttest.New(t)
+	k.Active(t, "all", allowlisttest.At("https://api.partner.example/*"))
 	var work sync.WaitGroup
 	for worker := range 4 {
 		work.Go(func() {
 			id := fmt.Sprint("e", worker)
 			url := "https://api.partner.example/" + id
 			for range 5 {
-				k.owner.create(t, id, at(url))
-				if got := verdict(k.sender.check(t, "POST", url)); got != "NOT_ACTIVE "+id {
+				k.Owner.Create(t, id, allowlisttest.At(url))
+				if got := verdict(check(t, k.Sender, "POST", url)); got != "NOT_ACTIVE "+id {
 					t.Errorf("CheckUrl after creation = %s", got)
 				}
-				k.activate(t, id)
-				if got := verdict(k.sender.check(t, "POST", url)); got != "ALLOWED "+id {
+				k.Activate(t, id)
+				if got := verdict(check(t, k.Sender, "POST", url)); got != "ALLOWED "+id {
 					t.Errorf("CheckUrl after activation = %s", got)
 				}
-				k.owner.delete(t, id)
-				if got := verdict(k.sender.check(t, "POST", url)); got != "ALLOWED all" {
+				k.Owner.Delete(t, id)
+				if got := verdict(check(t, k.Sender, "POST", url)); got != "ALLOWED all" {
 					t.Errorf("CheckUrl after deletion = %s", got)
 				}
 			}
@@ -205,7 +192,7 @@ func TestChecksHoldDuringChanges(t *testing.T) {
 func resolving(t testing.TB, hosts map[string][]string) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	must(t, err)
+	allowlisttest.Must(t, err)
 	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
 		resp := new(dns.Msg).SetReply(req)
 		question := req.Question[0]
@@ -232,25 +219,25 @@ func resolving(t testing.TB, hosts map[string][]string) string {
 
 func TestOnlyAddressesThatPassTheGuardAreReturned(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.config.Verification.AllowRanges = []string{"10.1.0.0/16"}
-	k.config.Verification.Resolvers = []string{resolving(t, map[string][]string{
+	k := allowlisttest.New(t)
+	k.Config.Verification.AllowRanges = []string{"10.1.0.0/16"}
+	k.Config.Verification.Resolvers = []string{resolving(t, map[string][]string{
 		"public.example":  {"93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"},
 		"inside.example":  {"127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"},
 		"mixed.example":   {"192.168.1.1", "93.184.215.14", "fd00:ec2::254"},
 		"opened.example":  {"10.1.2.3"},
 		"nothing.example": nil,
 	})}
-	k.restart(t)
+	k.Restart(t)
 	urls := []string{
 		"https://public.example/", "https://inside.example/", "https://mixed.example/", "https://opened.example/",
 		"https://nothing.example/", "https://unknown.example/", "https://127.0.0.1/", "https://[::ffff:93.184.215.14]/",
 		"https://93.184.215.14/", "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:8443/",
 	}
 	for i, url := range urls {
-		k.active(t, fmt.Sprint("e", i), at(url))
+		k.Active(t, fmt.Sprint("e", i), allowlisttest.At(url))
 	}
-	k.owner.create(t, "off", at("https://public.example/off"))
+	k.Owner.Create(t, "off", allowlisttest.At("https://public.example/off"))
 	for _, tt := range []struct {
 		url, want string
 		addresses []string
@@ -268,8 +255,8 @@ func TestOnlyAddressesThatPassTheGuardAreReturned(t *testing.T) {
 		{"https://public.example/off", "NOT_ACTIVE off", nil},
 		{"https://other.example/", "NO_ENDPOINT", nil},
 	} {
-		resp, err := k.sender.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "POST", Url: tt.url, Resolve: true})
-		must(t, err)
+		resp, err := k.Sender.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: tt.url, Resolve: true})
+		allowlisttest.Must(t, err)
 		if verdict(resp) != tt.want || resp.GetAllowed() != strings.HasPrefix(tt.want, "ALLOWED") || !slices.Equal(resp.GetAddresses(), tt.addresses) {
 			t.Errorf("CheckUrl(%s) = %s %v, want %s %v", tt.url, verdict(resp), resp.GetAddresses(), tt.want, tt.addresses)
 		}
@@ -279,7 +266,7 @@ func TestOnlyAddressesThatPassTheGuardAreReturned(t *testing.T) {
 			}
 		}
 	}
-	if got := k.sender.check(t, "POST", urls[0]); len(got.GetAddresses()) != 0 {
+	if got := check(t, k.Sender, "POST", urls[0]); len(got.GetAddresses()) != 0 {
 		t.Errorf("CheckUrl without resolve = %v", got)
 	}
 }

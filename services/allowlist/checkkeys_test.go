@@ -10,14 +10,15 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // checkDraft asks whether the keys of a draft fit.
-func (k *kit) checkDraft(t testing.TB, name, text string) (*allowlistv1.CheckKeysResponse, error) {
+func checkDraft(t testing.TB, k *allowlisttest.Kit, name, text string) (*allowlistv1.CheckKeysResponse, error) {
 	t.Helper()
-	e := draft()
-	e.Encryption = encryptionOf(t, text)
-	return k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: name, Endpoint: e})
+	e := allowlisttest.Draft()
+	e.Encryption = allowlisttest.EncryptionOf(t, text)
+	return k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: name, Endpoint: e})
 }
 
 const (
@@ -27,31 +28,31 @@ const (
 
 func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	keySecret(t, k, "key", hex.EncodeToString(keyOf(1)))
-	for _, name := range []string{nameOf("-"), nameOf("orders")} {
-		got, err := k.checkDraft(t, name, rawCipher)
-		if name != nameOf("-") {
-			wantError(t, "CheckKeys of an endpoint that is not there", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
+	k := allowlisttest.New(t)
+	allowlisttest.KeySecret(t, k, "key", hex.EncodeToString(allowlisttest.KeyOf(1)))
+	for _, name := range []string{allowlisttest.NameOf("-"), allowlisttest.NameOf("orders")} {
+		got, err := checkDraft(t, k, name, rawCipher)
+		if name != allowlisttest.NameOf("-") {
+			allowlisttest.WantError(t, "CheckKeys of an endpoint that is not there", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
 			continue
 		}
-		must(t, err)
+		allowlisttest.Must(t, err)
 		want := "Read as RAW, the secret is a key of 64 bytes, and 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX."
 		if fit := got.GetKeys()[0]; got.GetFits() || got.GetRoundTrip() || fit.GetFits() || fit.GetCause() != want || fit.GetDecoding() != "HEX" {
 			t.Errorf("CheckKeys = %v", got)
 		}
-		got, err = k.checkDraft(t, name, hexCipher)
-		must(t, err)
+		got, err = checkDraft(t, k, name, hexCipher)
+		allowlisttest.Must(t, err)
 		if fit := got.GetKeys()[0]; !got.GetFits() || got.GetRoundTrip() || !fit.GetFits() || fit.GetCause() != "" || fit.GetDecoding() != "" {
 			t.Errorf("CheckKeys with HEX = %v", got)
 		}
 	}
-	if held := k.held(t, workspace+"/secrets/key"); len(held) != 0 {
+	if held := k.Held(t, allowlisttest.Workspace+"/secrets/key"); len(held) != 0 {
 		t.Errorf("CheckKeys has bound: %v", held)
 	}
 	// Nor is the purpose of the key fixed.
 	keyed := strings.NewReplacer("AES_256_GCM", "CHACHA20_POLY1305").Replace(hexCipher)
-	if got, err := k.checkDraft(t, nameOf("-"), keyed); err != nil || !got.GetFits() {
+	if got, err := checkDraft(t, k, allowlisttest.NameOf("-"), keyed); err != nil || !got.GetFits() {
 		t.Errorf("CheckKeys for another purpose = %v, %v", got, err)
 	}
 }
@@ -59,11 +60,11 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 // One URL may be the partner's for both directions: its webhooks are verified with a public key.
 func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	pair := k.generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
-	got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
-	must(t, err)
-	keySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
+	k := allowlisttest.New(t)
+	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
+	got, err := k.Secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
+	allowlisttest.Must(t, err)
+	allowlisttest.KeySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
 	const signs = `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:public" } headers { key: "X-Signature" value: "${signature}" } } }`
 	const wraps = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" } } } response { plain {} }`
 	for text, want := range map[string]string{
@@ -71,8 +72,8 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 		wraps: "The secret holds no private key: messages are encrypted with it, and cannot be opened.",
 		strings.ReplaceAll(signs, "secret:public", "secret:pair"): "",
 	} {
-		got, err := k.checkDraft(t, nameOf("-"), text)
-		must(t, err)
+		got, err := checkDraft(t, k, allowlisttest.NameOf("-"), text)
+		allowlisttest.Must(t, err)
 		if fit := got.GetKeys()[0]; !got.GetFits() || !fit.GetFits() || fit.GetCause() != "" || fit.GetNote() != want {
 			t.Errorf("CheckKeys of %s = %v, want the note %q", text, got, want)
 		}
@@ -81,97 +82,97 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 
 func TestACheckOfADraftRefusesWhatSavingWould(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.secret(t, "key", keyOf(1)...)
-	k.secretIn(t, workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, keyOf(1)[:16]...)
-	pair := k.generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
-	got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
-	must(t, err)
-	keySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
+	k := allowlisttest.New(t)
+	k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	k.SecretIn(t, allowlisttest.Workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, allowlisttest.KeyOf(1)[:16]...)
+	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
+	got, err := k.Secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
+	allowlisttest.Must(t, err)
+	allowlisttest.KeySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
 	for name, c := range map[string]struct {
 		text, reason, field string
 		code                codes.Code
 	}{
-		"a secret that is not there": {strings.Replace(rawCipher, "secret:key", "secret:none", 1), "SECRET_NOT_FOUND", sharedKeys + "[0].name", codes.NotFound},
-		"another usage":              {strings.Replace(rawCipher, "secret:key", "secret:iv", 1), "USAGE_NOT_ALLOWED", sharedKeys + "[0].name", codes.FailedPrecondition},
+		"a secret that is not there": {strings.Replace(rawCipher, "secret:key", "secret:none", 1), "SECRET_NOT_FOUND", allowlisttest.SharedKeys + "[0].name", codes.NotFound},
+		"another usage":              {strings.Replace(rawCipher, "secret:key", "secret:iv", 1), "USAGE_NOT_ALLOWED", allowlisttest.SharedKeys + "[0].name", codes.FailedPrecondition},
 		"a malformed configuration":  {"request { plain {} }", "INVALID_FIELD", "endpoint.encryption", codes.InvalidArgument},
 		"an answer that cannot be opened": {
 			`request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" decoding: DECODING_PEM } } }`,
 			"KEY_NOT_USABLE", "endpoint.encryption.response", codes.FailedPrecondition,
 		},
 	} {
-		_, err := k.checkDraft(t, nameOf("-"), c.text)
-		wantError(t, "CheckKeys of "+name, err, c.code, c.reason)
+		_, err := checkDraft(t, k, allowlisttest.NameOf("-"), c.text)
+		allowlisttest.WantError(t, "CheckKeys of "+name, err, c.code, c.reason)
 		if v := servertest.Violations(err); len(v) != 1 || v[0].Field != c.field {
 			t.Errorf("%s: the violations are %v, want %s", name, v, c.field)
 		}
 	}
-	_, err = k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: &allowlistv1.Endpoint{Url: "http://insecure.example"}})
-	wantError(t, "CheckKeys with a wrong URL", err, codes.InvalidArgument, "INVALID_FIELD")
-	_, err = k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-")})
-	wantError(t, "CheckKeys of nothing", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err = k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: &allowlistv1.Endpoint{Url: "http://insecure.example"}})
+	allowlisttest.WantError(t, "CheckKeys with a wrong URL", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err = k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-")})
+	allowlisttest.WantError(t, "CheckKeys of nothing", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
 func TestTheKeysOfASavedEndpointMakeARoundTripThatStaysNowhere(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key", keyOf(1)...)
-	k.owner.create(t, "orders", draft(secret))
-	k.owner.create(t, "bare", draft())
-	bound, logged := len(k.held(t, secret)), len(k.owner.history(t, nameOf("orders")))
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	k.Owner.Create(t, "orders", allowlisttest.Draft(secret))
+	k.Owner.Create(t, "bare", allowlisttest.Draft())
+	bound, logged := len(k.Held(t, secret)), len(k.Owner.History(t, allowlisttest.NameOf("orders")))
 	for range 12 { // more than there are trials
-		got, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("orders")})
-		must(t, err)
+		got, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
+		allowlisttest.Must(t, err)
 		if !got.GetFits() || !got.GetRoundTrip() || len(got.GetKeys()) != 1 || got.GetKeys()[0].GetField() != "request.cipher.shared_key.keys[0]" || got.GetKeys()[0].GetSecret() != secret {
 			t.Fatalf("CheckKeys = %v", got)
 		}
 	}
-	must(t, k.allowlist.Flush(t.Context()))
-	if now := len(k.held(t, secret)); now != bound || len(k.owner.history(t, nameOf("orders"))) != logged || k.stored(t, "trial") != 0 {
+	allowlisttest.Must(t, k.Allowlist.Flush(t.Context()))
+	if now := len(k.Held(t, secret)); now != bound || len(k.Owner.History(t, allowlisttest.NameOf("orders"))) != logged || k.Stored(t, "trial") != 0 {
 		t.Errorf("there are %d bindings after %d, or entries on the log, or quotas spent", now, bound)
 	}
-	if uses := k.owner.counts(t, "orders"); len(uses) != 0 || k.version(t, secret+"/versions/1").GetUseCount() != 0 {
+	if uses := k.Owner.Counts(t, "orders"); len(uses) != 0 || k.Version(t, secret+"/versions/1").GetUseCount() != 0 {
 		t.Errorf("checks count as uses: %v", uses)
 	}
-	k.disable(t, secret, 1)
-	_, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("orders")})
-	wantError(t, "CheckKeys with a disabled version", err, codes.FailedPrecondition, "VERSION_DISABLED")
-	_, err = k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("bare")})
-	wantError(t, "CheckKeys without encryption", err, codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
-	k.vaultServer.Stop()
-	_, err = k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("orders")})
-	wantError(t, "CheckKeys without the vault", err, codes.Unavailable, "VAULT_UNAVAILABLE")
+	k.Disable(t, secret, 1)
+	_, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
+	allowlisttest.WantError(t, "CheckKeys with a disabled version", err, codes.FailedPrecondition, "VERSION_DISABLED")
+	_, err = k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("bare")})
+	allowlisttest.WantError(t, "CheckKeys without encryption", err, codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
+	k.VaultServer.Stop()
+	_, err = k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
+	allowlisttest.WantError(t, "CheckKeys without the vault", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 }
 
 // A version that is stored later may not fit: no save looked at it.
 func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key", keyOf(1)...)
-	k.active(t, "orders", draft(secret))
-	_, err := k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
-		Secret: &vaultv1.Secret{Name: secret, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: keyOf(2)[:16]}, WeakReason: "a test"}},
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	k.Active(t, "orders", allowlisttest.Draft(secret))
+	_, err := k.VaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+		Secret: &vaultv1.Secret{Name: secret, Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: allowlisttest.KeyOf(2)[:16]}, WeakReason: "a test"}},
 	})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	var refusal error
-	eventually(t, func() bool {
-		_, refusal = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+	allowlisttest.Eventually(t, func() bool {
+		_, refusal = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
 		return refusal != nil
 	}, "the new version is not used")
-	wantError(t, "Encrypt", refusal, codes.FailedPrecondition, "KEY_NOT_USABLE")
+	allowlisttest.WantError(t, "Encrypt", refusal, codes.FailedPrecondition, "KEY_NOT_USABLE")
 	if m := servertest.Metadata(refusal); m["cause"] != "" || m["secret"] != "" || m["field"] != "request.cipher.shared_key.keys[0]" {
 		t.Errorf("the sender is told %v", m)
 	}
-	f := k.owner.get(t, "orders").GetRecentFailures()[0]
+	f := k.Owner.Get(t, "orders").GetRecentFailures()[0]
 	if f.GetStage() != "key" || !strings.HasPrefix(f.GetCause(), "Read as RAW, the secret is not a key of 32 bytes.") || len(f.GetVersions()) != 1 || f.GetVersions()[0] != secret+"/versions/2" {
 		t.Errorf("the owner sees %v", f)
 	}
-	_, err = k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte("hello"), LiveKeys: true, Reason: "to see"})
+	_, err = k.Owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello"), LiveKeys: true, Reason: "to see"})
 	if m := servertest.Metadata(err); m["secret"] != secret || m["cause"] != f.GetCause() {
 		t.Errorf("TestEncryption = %v with %v", err, m)
 	}
-	check, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("orders")})
-	must(t, err)
+	check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
+	allowlisttest.Must(t, err)
 	if fit := check.GetKeys()[0]; check.GetFits() || !strings.HasPrefix(fit.GetCause(), "Read as RAW, the secret is a key of 16 bytes, and 32 are needed.") {
 		t.Errorf("CheckKeys = %v", check)
 	}
@@ -179,27 +180,27 @@ func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 
 func TestADiagnosisNamesKeysThatNothingCanUse(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	pair := k.generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
-	got, err := k.secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
-	must(t, err)
-	keySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
-	k.configured(t, "orders", `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" decoding: DECODING_PEM } } } response { plain {} }`)
-	answer, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-		Name: nameOf("orders"), Kind: request, Body: []byte("a.b.c.d.e"), Plaintext: []byte("known to all"), Reason: "does not open",
+	k := allowlisttest.New(t)
+	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
+	got, err := k.Secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: pair})
+	allowlisttest.Must(t, err)
+	allowlisttest.KeySecret(t, k, "public", got.GetSecret().GetPublicKey().GetPem())
+	k.Configured(t, "orders", `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" decoding: DECODING_PEM } } } response { plain {} }`)
+	answer, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+		Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: []byte("a.b.c.d.e"), Plaintext: []byte("known to all"), Reason: "does not open",
 	})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	want := "The secret holds a public key, and the private key is needed."
-	if keys := answer.GetUnusableKeys(); answer.GetFound() || answer.GetTried() != 0 || len(keys) != 1 || keys[0].GetCause() != want || keys[0].GetField() != "request.jose.keys[0]" || keys[0].GetSecret() != workspace+"/secrets/public" {
+	if keys := answer.GetUnusableKeys(); answer.GetFound() || answer.GetTried() != 0 || len(keys) != 1 || keys[0].GetCause() != want || keys[0].GetField() != "request.jose.keys[0]" || keys[0].GetSecret() != allowlisttest.Workspace+"/secrets/public" {
 		t.Errorf("DiagnoseSample = %v", answer)
 	}
 	// A wrong decoding is a variant.
-	keySecret(t, k, "key", hex.EncodeToString(keyOf(1)))
-	k.configured(t, "hex", hexCipher)
-	answer, err = k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-		Name: nameOf("hex"), Kind: request, Body: []byte("AAAA"), Plaintext: []byte("known to all"), Reason: "does not open",
+	allowlisttest.KeySecret(t, k, "key", hex.EncodeToString(allowlisttest.KeyOf(1)))
+	k.Configured(t, "hex", hexCipher)
+	answer, err = k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+		Name: allowlisttest.NameOf("hex"), Kind: allowlisttest.Request, Body: []byte("AAAA"), Plaintext: []byte("known to all"), Reason: "does not open",
 	})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	if len(answer.GetUnusableKeys()) != 0 || answer.GetTried() == 0 {
 		t.Errorf("DiagnoseSample with keys that can be used = %v", answer)
 	}

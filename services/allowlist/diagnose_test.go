@@ -18,22 +18,9 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
-
-// diagnosed returns the differences that a diagnosis finds, such as
-// `request.cipher.padding: PKCS7 -> ZERO`.
-func (k *kit) diagnosed(t testing.TB, req *allowlistv1.DiagnoseSampleRequest) (found bool, differences string, tried uint32) {
-	t.Helper()
-	req.Reason = "it does not open"
-	resp, err := k.owner.DiagnoseSample(t.Context(), req)
-	must(t, err)
-	var texts []string
-	for _, d := range resp.GetDifferences() {
-		texts = append(texts, fmt.Sprintf("%s: %s -> %s", d.GetField(), d.GetConfigured(), d.GetWorks()))
-	}
-	return resp.GetFound(), strings.Join(texts, "; "), resp.GetTried()
-}
 
 // The pieces of the configurations of complaints.
 const (
@@ -129,9 +116,9 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 func complaintValues(t testing.TB) map[string]string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	return map[string]string{
 		"hex": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
 		"passphrase": "correct horse battery staple", "rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
@@ -139,10 +126,10 @@ func complaintValues(t testing.TB) map[string]string {
 }
 
 // storeAll stores values as secrets whose ids end in a suffix.
-func (k *kit) storeAll(t testing.TB, values map[string]string, suffix string) {
+func storeAll(t testing.TB, k *allowlisttest.Kit, values map[string]string, suffix string) {
 	t.Helper()
 	for id, value := range values {
-		keySecret(t, k, id+suffix, value)
+		allowlisttest.KeySecret(t, k, id+suffix, value)
 	}
 }
 
@@ -156,16 +143,16 @@ func suffixed(configuration, suffix string) string {
 // the configuration.
 func partnerSends(t testing.TB, values map[string]string, text string, body []byte) (sent []byte, headers map[string]string) {
 	t.Helper()
-	config, err := payload.Parse(encryptionOf(t, text), strings.TrimPrefix(workspace, "workspaces/"), time.Now())
-	must(t, err)
+	config, err := payload.Parse(allowlisttest.EncryptionOf(t, text), strings.TrimPrefix(allowlisttest.Workspace, "workspaces/"), time.Now())
+	allowlisttest.Must(t, err)
 	pipeline := config.Pipeline(payload.Request)
 	var keys payload.Keys
 	for _, ref := range pipeline.EncryptReferences() {
-		value := values[strings.TrimPrefix(ref.Secret, workspace+"/secrets/")]
+		value := values[strings.TrimPrefix(ref.Secret, allowlisttest.Workspace+"/secrets/")]
 		keys = append(keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})
 	}
 	out, err := pipeline.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: time.Now(), Keys: keys, Body: body})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	headers = make(map[string]string)
 	for _, h := range out.Headers {
 		headers[h.Name] = h.Value
@@ -175,19 +162,19 @@ func partnerSends(t testing.TB, values map[string]string, text string, body []by
 
 func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	values := complaintValues(t)
 	// Long enough that its ciphertext in base64url is never one in base64 as well.
-	body := []byte(strings.Replace(sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
+	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	i := 0
 	for name, c := range complaints() {
 		i++
-		k.clock.advance(time.Hour) // a workspace has ten an hour
+		k.Clock.Advance(time.Hour) // a workspace has ten an hour
 		us := fmt.Sprintf("-ours-%d", i)
-		k.storeAll(t, values, us)
-		ours := k.configured(t, "endpoint"+us, suffixed("request { "+c.ours+" }", us))
+		storeAll(t, k, values, us)
+		ours := k.Configured(t, "endpoint"+us, suffixed("request { "+c.ours+" }", us))
 		sent, headers := partnerSends(t, values, "request { "+c.theirs+" }", body)
-		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
 			Name: ours, Body: sent, Plaintext: body, Headers: headers,
 		})
 		if !found || differences != c.want {
@@ -198,23 +185,23 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 
 func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	values := complaintValues(t)
-	k.storeAll(t, values, "")
-	k.storeAll(t, values, "-theirs")
-	ours := k.configured(t, "ours", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` } }`)
-	theirs := k.configured(t, "theirs", suffixed(`request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` padding: PADDING_ZERO } }`, "-theirs"))
-	good := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: []byte(sample), LiveKeys: true, Reason: "the partner"}).GetBody()
+	storeAll(t, k, values, "")
+	storeAll(t, k, values, "-theirs")
+	ours := k.Configured(t, "ours", `request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` } }`)
+	theirs := k.Configured(t, "theirs", suffixed(`request { cipher { algorithm: ALGORITHM_AES_256_CBC `+shared256+` padding: PADDING_ZERO } }`, "-theirs"))
+	good := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: theirs, Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "the partner"}).GetBody()
 	garbled := []byte(strings.Repeat("A", len(good)))
 	var tries []uint32
 	for name, c := range map[string]struct{ body, plaintext []byte }{
-		"a byte less":             {good, []byte(sample[:len(sample)-1])},
-		"a byte more":             {good, []byte(sample + "}")},
-		"another byte":            {good, []byte(strings.Replace(sample, "4", "5", 1))},
-		"a message that is noise": {garbled, []byte(sample)},
+		"a byte less":             {good, []byte(allowlisttest.Sample[:len(allowlisttest.Sample)-1])},
+		"a byte more":             {good, []byte(allowlisttest.Sample + "}")},
+		"another byte":            {good, []byte(strings.Replace(allowlisttest.Sample, "4", "5", 1))},
+		"a message that is noise": {garbled, []byte(allowlisttest.Sample)},
 	} {
 		begun := time.Now()
-		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Body: c.body, Plaintext: c.plaintext})
+		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Body: c.body, Plaintext: c.plaintext})
 		if found || differences != "" {
 			t.Errorf("%s: DiagnoseSample = %v, %q", name, found, differences)
 		}
@@ -232,102 +219,102 @@ func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
 
 func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "orders", draft(k.secret(t, "key")))
-	sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(sample), LiveKeys: true, Reason: "a sample"})
-	diagnose := func(workspaceOf client, name string) error {
+	k := allowlisttest.New(t)
+	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
+	sent := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "a sample"})
+	diagnose := func(workspaceOf allowlisttest.Client, name string) error {
 		_, err := workspaceOf.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-			Name: name, Body: sent.GetBody(), Plaintext: []byte(sample), Reason: "it does not open",
+			Name: name, Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not open",
 		})
 		return err
 	}
 	for range 10 {
-		must(t, diagnose(k.owner, nameOf("orders")))
+		allowlisttest.Must(t, diagnose(k.Owner, allowlisttest.NameOf("orders")))
 	}
-	err := diagnose(k.owner, nameOf("orders"))
-	wantError(t, "the eleventh diagnosis", err, codes.ResourceExhausted, "RATE_LIMITED")
+	err := diagnose(k.Owner, allowlisttest.NameOf("orders"))
+	allowlisttest.WantError(t, "the eleventh diagnosis", err, codes.ResourceExhausted, "RATE_LIMITED")
 	if !servertest.Retryable(err) {
 		t.Error("RATE_LIMITED does not say when to try again")
 	}
-	if whose := servertest.Metadata(err)["quota"]; whose != workspace+"/secrets/key" {
+	if whose := servertest.Metadata(err)["quota"]; whose != allowlisttest.Workspace+"/secrets/key" {
 		t.Errorf("the quota is that of %q, want the KEY", whose)
 	}
 	if said := status.Convert(err).Message(); !strings.HasPrefix(said, "the KEY has no diagnoses left: ") || !strings.Contains(said, "; try again in ") {
 		t.Errorf("RATE_LIMITED says %q", said)
 	}
-	k.owner.create(t, "others", draft(k.secret(t, "other")))
-	err = diagnose(k.owner, nameOf("others"))
-	wantError(t, "a diagnosis with another KEY", err, codes.ResourceExhausted, "RATE_LIMITED")
-	if whose := servertest.Metadata(err)["quota"]; whose != workspace {
+	k.Owner.Create(t, "others", allowlisttest.Draft(k.Secret(t, "other")))
+	err = diagnose(k.Owner, allowlisttest.NameOf("others"))
+	allowlisttest.WantError(t, "a diagnosis with another KEY", err, codes.ResourceExhausted, "RATE_LIMITED")
+	if whose := servertest.Metadata(err)["quota"]; whose != allowlisttest.Workspace {
 		t.Errorf("the quota is that of %q, want the workspace", whose)
 	}
-	wantError(t, "a diagnosis by a super admin", diagnose(k.admin, nameOf("orders")), codes.ResourceExhausted, "RATE_LIMITED")
-	history := k.owner.history(t, nameOf("orders"))
+	allowlisttest.WantError(t, "a diagnosis by a super admin", diagnose(k.Admin, allowlisttest.NameOf("orders")), codes.ResourceExhausted, "RATE_LIMITED")
+	history := k.Owner.History(t, allowlisttest.NameOf("orders"))
 	if n := len(history); n != 12 || history[0].GetAction() != allowlistv1.EndpointChange_ACTION_DIAGNOSED || history[0].GetReason() != "it does not open" {
 		t.Errorf("the change log has %d entries and ends with %v", n, history[0])
 	}
-	k.clock.advance(6 * time.Minute)
-	must(t, diagnose(k.owner, nameOf("orders")))
-	must(t, k.allowlist.Verify(t.Context()))
+	k.Clock.Advance(6 * time.Minute)
+	allowlisttest.Must(t, diagnose(k.Owner, allowlisttest.NameOf("orders")))
+	allowlisttest.Must(t, k.Allowlist.Verify(t.Context()))
 }
 
 func TestAPlaintextThatCouldBeMetByChanceIsRefused(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "orders", draft(k.secret(t, "key")))
-	_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: nameOf("orders"), Plaintext: []byte("7 bytes"), Reason: "to see"})
-	wantError(t, "a plaintext of 7 bytes", err, codes.InvalidArgument, "INVALID_FIELD")
+	k := allowlisttest.New(t)
+	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
+	_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("orders"), Plaintext: []byte("7 bytes"), Reason: "to see"})
+	allowlisttest.WantError(t, "a plaintext of 7 bytes", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
 func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	values := complaintValues(t)
-	k.storeAll(t, values, "")
-	k.storeAll(t, values, "-theirs")
-	k.secretIn(t, workspace, "short", vaultv1.Usage_USAGE_EXPOSED_KEY, []byte("0123456789abcdef")...)
-	k.owner.create(t, "nothing", draft())
+	storeAll(t, k, values, "")
+	storeAll(t, k, values, "-theirs")
+	k.SecretIn(t, allowlisttest.Workspace, "short", vaultv1.Usage_USAGE_EXPOSED_KEY, []byte("0123456789abcdef")...)
+	k.Owner.Create(t, "nothing", allowlisttest.Draft())
 	for name, c := range map[string]struct {
 		name, reason string
 		code         codes.Code
 	}{
-		"an endpoint that is not there": {nameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
-		"no encryption":                 {nameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
+		"an endpoint that is not there": {allowlisttest.NameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
+		"no encryption":                 {allowlisttest.NameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
 		"signatures only": {
-			k.configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:passphrase" } headers { key: "X-S" value: "${signature}" } } }`),
+			k.Configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:passphrase" } headers { key: "X-S" value: "${signature}" } } }`),
 			"INVALID_FIELD", codes.InvalidArgument,
 		},
 		"an IV from the key": {
-			k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:short" } } iv { source: SOURCE_KEY_PREFIX } } }`),
+			k.Configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:short" } } iv { source: SOURCE_KEY_PREFIX } } }`),
 			"INVALID_FIELD", codes.InvalidArgument,
 		},
 		"an answer to a question": {
-			k.configured(t, "flow", `request { cipher { algorithm: ALGORITHM_AES_128_GCM session_key { rsa_oaep {} keys { name: "secret:rsa" decoding: DECODING_PEM } } }
+			k.Configured(t, "flow", `request { cipher { algorithm: ALGORITHM_AES_128_GCM session_key { rsa_oaep {} keys { name: "secret:rsa" decoding: DECODING_PEM } } }
 				envelope { blobs { key: "c" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } blobs { key: "k" value { parts { slot: SLOT_WRAPPED_KEY } } } text: "${k}.${c}" } }
 				response { cipher { algorithm: ALGORITHM_AES_128_GCM exchange_key {} } }`),
 			"INVALID_FIELD", codes.InvalidArgument,
 		},
 	} {
-		_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: c.name, Plaintext: []byte(sample), Reason: "to see"})
-		wantError(t, name, err, c.code, c.reason)
+		_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: c.name, Plaintext: []byte(allowlisttest.Sample), Reason: "to see"})
+		allowlisttest.WantError(t, name, err, c.code, c.reason)
 	}
 }
 
 func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	values := complaintValues(t)
-	k.storeAll(t, values, "")
+	storeAll(t, k, values, "")
 	gcm := `request { cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` } }`
-	ours := k.configured(t, "ours", gcm)
-	body := []byte(strings.Replace(sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
+	ours := k.Configured(t, "ours", gcm)
+	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	sent, _ := partnerSends(t, values, gcm, body)
 	for want, received := range map[string]string{
 		"body: as sent -> the text inside the quotes of a JSON string":     `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
 		"body: as sent -> each blank in it as +, which a form has decoded": strings.ReplaceAll(string(sent), "+", " "),
 	} {
-		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
-			Name: ours, Kind: request, Body: []byte(received), Plaintext: body,
+		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: ours, Kind: allowlisttest.Request, Body: []byte(received), Plaintext: body,
 		})
 		if !found || differences != want {
 			t.Errorf("DiagnoseSample = %v, %q after %d, want %q", found, differences, tried, want)

@@ -18,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
@@ -155,9 +156,9 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 func ecKey(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
@@ -172,8 +173,8 @@ func signing(text, secret, decoding string) string {
 // partnerSigns returns the headers in which a partner signs a body.
 func partnerSigns(t testing.TB, m signatureMistake, body string, at time.Time) map[string]string {
 	t.Helper()
-	config, err := payload.Parse(encryptionOf(t, signing(m.theirs, "theirs", m.decoding[1])), strings.TrimPrefix(workspace, "workspaces/"), time.Now())
-	must(t, err)
+	config, err := payload.Parse(allowlisttest.EncryptionOf(t, signing(m.theirs, "theirs", m.decoding[1])), strings.TrimPrefix(allowlisttest.Workspace, "workspaces/"), time.Now())
+	allowlisttest.Must(t, err)
 	key := m.key
 	if m.partner != "" {
 		key = m.partner
@@ -182,7 +183,7 @@ func partnerSigns(t testing.TB, m signatureMistake, body string, at time.Time) m
 		Now: at, Keys: payload.Keys{{{Value: sensitive.New([]byte(key)), Version: 1}}}, Body: []byte(body), Nonces: payload.Uncounted,
 		Context: payload.Context{ID: "evt_1", Method: "POST", Host: "api.partner.example", Path: "/v1"},
 	})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	headers := map[string]string{"content-type": "application/json", "user-agent": "a partner/1.0"}
 	for _, h := range out.Headers {
 		headers[h.Name] = h.Value
@@ -192,22 +193,22 @@ func partnerSigns(t testing.TB, m signatureMistake, body string, at time.Time) m
 
 func TestCommonMistakesOfSignaturesAreDiagnosed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	i := 0
 	for name, m := range signatureMistakes(t) {
 		i++
-		k.clock.advance(time.Hour) // a workspace has ten an hour
+		k.Clock.Advance(time.Hour) // a workspace has ten an hour
 		id := fmt.Sprintf("mistake-%d", i)
-		keySecret(t, k, id, m.key)
-		ours := k.configured(t, id, signing(m.ours, id, m.decoding[0]))
+		allowlisttest.KeySecret(t, k, id, m.key)
+		ours := k.Configured(t, id, signing(m.ours, id, m.decoding[0]))
 		if m.signed == "" {
 			m.signed = `{"id":"evt_1"}`
 		}
 		if m.sent == "" {
 			m.sent = m.signed
 		}
-		headers := partnerSigns(t, m, m.signed, k.clock.now().Add(-m.ago))
-		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+		headers := partnerSigns(t, m, m.signed, k.Clock.Now().Add(-m.ago))
+		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
 			Name: ours, Signature: true, Body: []byte(m.sent), Headers: headers,
 		})
 		if !found || differences != m.want {
@@ -218,9 +219,9 @@ func TestCommonMistakesOfSignaturesAreDiagnosed(t *testing.T) {
 
 func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	keySecret(t, k, "mac", "44782def547aaa06c910c43932b1eb0c")
-	ours := k.configured(t, "hooks", signing(hmacSHA256+inHeader, "mac", "RAW"))
+	k := allowlisttest.New(t)
+	allowlisttest.KeySecret(t, k, "mac", "44782def547aaa06c910c43932b1eb0c")
+	ours := k.Configured(t, "hooks", signing(hmacSHA256+inHeader, "mac", "RAW"))
 	m := signatureMistake{theirs: hmacSHA256 + inHeader, key: "44782def547aaa06c910c43932b1eb0c", decoding: [2]string{"RAW", "HEX"}}
 	good := partnerSigns(t, m, "hello", time.Now())
 	changed := func(change func(headers map[string]string)) map[string]string {
@@ -239,7 +240,7 @@ func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
 		"no signature":      {"hello", changed(func(h map[string]string) { h["X-Signature"] = "" })},
 	} {
 		begun := time.Now()
-		found, differences, tried := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Signature: true, Body: []byte(c.body), Headers: c.headers})
+		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: ours, Signature: true, Body: []byte(c.body), Headers: c.headers})
 		if found || differences != "" {
 			t.Errorf("%s: DiagnoseSample = %v, %q", name, found, differences)
 		}
@@ -253,7 +254,7 @@ func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
 			t.Errorf("tried %v variants, want as many each time", tries)
 		}
 	}
-	if n := len(k.owner.history(t, ours)); n != 1+len(tries) {
+	if n := len(k.Owner.History(t, ours)); n != 1+len(tries) {
 		t.Errorf("the change log has %d entries, want the creation and each diagnosis", n)
 	}
 }
@@ -274,14 +275,14 @@ func TestADiagnosisOfASignatureGoesOnAfterTheFirstMessage(t *testing.T) {
 			want: "request.signing.keys.decoding: RAW -> PEM, which is RAW without white space around it",
 		},
 	} {
-		k := newKit(t)
-		keySecret(t, k, "mac", m.key)
-		e := draft()
-		e.Encryption = encryptionOf(t, signing(hmacSHA256+inHeader, "mac", m.decoding[0]))
-		k.active(t, "hooks", e)
-		k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")}) // which seals the purpose
-		found, differences, _ := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
-			Name: nameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
+		k := allowlisttest.New(t)
+		allowlisttest.KeySecret(t, k, "mac", m.key)
+		e := allowlisttest.Draft()
+		e.Encryption = allowlisttest.EncryptionOf(t, signing(hmacSHA256+inHeader, "mac", m.decoding[0]))
+		k.Active(t, "hooks", e)
+		k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("hooks"), Body: []byte("hello")}) // which seals the purpose
+		found, differences, _ := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: allowlisttest.NameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
 		})
 		if !found || differences != m.want {
 			t.Errorf("%s: DiagnoseSample = %v, %q, want %q", name, found, differences, m.want)
@@ -292,21 +293,21 @@ func TestADiagnosisOfASignatureGoesOnAfterTheFirstMessage(t *testing.T) {
 // A KEY that does more than sign is tried for nothing but its sealed purpose.
 func TestADiagnosisOfASignatureKeepsToTheSealedPurposeOfACipherKey(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	const key = "44782def547aaa06c910c43932b1eb0c"
-	keySecret(t, k, "mac", key)
-	e := draft()
-	e.Encryption = encryptionOf(t, signing(hmacSHA256+inHeader, "mac", "RAW"))
+	allowlisttest.KeySecret(t, k, "mac", key)
+	e := allowlisttest.Draft()
+	e.Encryption = allowlisttest.EncryptionOf(t, signing(hmacSHA256+inHeader, "mac", "RAW"))
 	e.Encryption.AlsoUsedFor = []*allowlistv1.DeclaredUse{{
-		Key:    &allowlistv1.SecretRef{Name: workspace + "/secrets/mac"},
+		Key:    &allowlistv1.SecretRef{Name: allowlisttest.Workspace + "/secrets/mac"},
 		Chains: []string{"raw > AES-256-GCM(iv=random/12,tag=16)"},
 	}}
-	k.active(t, "hooks", e)
-	k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: []byte("hello")})
+	k.Active(t, "hooks", e)
+	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("hooks"), Body: []byte("hello")})
 	diagnose := func(theirs, decoding string) (found bool, differences string) {
 		m := signatureMistake{theirs: theirs, key: key, decoding: [2]string{"RAW", decoding}}
-		found, differences, _ = k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
-			Name: nameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
+		found, differences, _ = k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
+			Name: allowlisttest.NameOf("hooks"), Signature: true, Body: []byte("hello"), Headers: partnerSigns(t, m, "hello", time.Now()),
 		})
 		return found, differences
 	}
@@ -320,45 +321,45 @@ func TestADiagnosisOfASignatureKeepsToTheSealedPurposeOfACipherKey(t *testing.T)
 
 func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "sealed", draft(k.secret(t, "key")))
-	k.owner.create(t, "hooks", signed(draft(), k.secret(t, "mac")))
+	k := allowlisttest.New(t)
+	k.Owner.Create(t, "sealed", allowlisttest.Draft(k.Secret(t, "key")))
+	k.Owner.Create(t, "hooks", allowlisttest.Signed(allowlisttest.Draft(), k.Secret(t, "mac")))
 	for name, c := range map[string]struct {
 		req       *allowlistv1.DiagnoseSampleRequest
 		violation string
 	}{
-		"messages that are not signed": {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("sealed"), Signature: true}, "signature"},
-		"answers, which are not":       {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Kind: response}, "signature"},
+		"messages that are not signed": {&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("sealed"), Signature: true}, "signature"},
+		"answers, which are not":       {&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Kind: allowlisttest.Response}, "signature"},
 		"messages that are only signed": {
-			&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Kind: request, Plaintext: []byte(sample)}, "signature",
+			&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Kind: allowlisttest.Request, Plaintext: []byte(allowlisttest.Sample)}, "signature",
 		},
-		"a plaintext": {&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Plaintext: []byte(sample)}, "plaintext"},
+		"a plaintext": {&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Plaintext: []byte(allowlisttest.Sample)}, "plaintext"},
 		"a time that is none": {
-			&allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Context: &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}}, "context.time",
+			&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Context: &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}}, "context.time",
 		},
 	} {
 		c.req.Reason = "to see"
-		_, err := k.owner.DiagnoseSample(t.Context(), c.req)
-		wantError(t, name, err, codes.InvalidArgument, "INVALID_FIELD")
+		_, err := k.Owner.DiagnoseSample(t.Context(), c.req)
+		allowlisttest.WantError(t, name, err, codes.InvalidArgument, "INVALID_FIELD")
 		if v := servertest.Violations(err); len(v) != 1 || v[0].Field != c.violation {
 			t.Errorf("%s: violations = %v, want one of %s", name, v, c.violation)
 		}
 	}
-	_, err := k.member.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Reason: "to see"})
-	wantError(t, "a diagnosis by a member", err, codes.PermissionDenied, "PERMISSION_DENIED")
+	_, err := k.Member.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Reason: "to see"})
+	allowlisttest.WantError(t, "a diagnosis by a member", err, codes.PermissionDenied, "PERMISSION_DENIED")
 }
 
 // PayPal signs the CRC-32 of the body, which is not known here: that is refused before an
 // endpoint is saved, with what there is.
 func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	keySecret(t, k, "cert", ecKey(t))
-	e := draft()
-	e.Encryption = encryptionOf(t, signing(`asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } encoding: ENCODING_BASE64 headers { key: "paypal-transmission-sig" value: "${signature}" }
+	k := allowlisttest.New(t)
+	allowlisttest.KeySecret(t, k, "cert", ecKey(t))
+	e := allowlisttest.Draft()
+	e.Encryption = allowlisttest.EncryptionOf(t, signing(`asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } encoding: ENCODING_BASE64 headers { key: "paypal-transmission-sig" value: "${signature}" }
 		headers { key: "paypal-transmission-time" value: "${timestamp_rfc3339}" } headers { key: "paypal-transmission-id" value: "${id}" } input: "${id}|${timestamp_rfc3339}|WH-1|${body|crc32}" `, "cert", "PEM"))
-	_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "paypal", Endpoint: e})
-	wantError(t, "a signature over a CRC-32", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "paypal", Endpoint: e})
+	allowlisttest.WantError(t, "a signature over a CRC-32", err, codes.InvalidArgument, "INVALID_FIELD")
 	v := servertest.Violations(err)
 	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must hold no function crc32; there are base64, ") {
 		t.Errorf("violations = %v, want the function and those that there are", v)

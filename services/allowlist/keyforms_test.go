@@ -16,6 +16,7 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // keyFiles are where keys lie in the forms that tools and people make.
@@ -57,10 +58,10 @@ const (
 
 // take brings a value all the way, and returns how far it got. What is refused must be so
 // before activation, with a cause for people.
-func (k *kit) take(t *testing.T, id, use, decoding string, value []byte) outcome {
+func take(t *testing.T, k *allowlisttest.Kit, id, use, decoding string, value []byte) outcome {
 	t.Helper()
-	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
-		Parent: workspace, SecretId: id, Reason: "a test", Secret: &vaultv1.Secret{
+	_, err := k.VaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+		Parent: allowlisttest.Workspace, SecretId: id, Reason: "a test", Secret: &vaultv1.Secret{
 			Usage: vaultv1.Usage_USAGE_KEY, Value: &vaultv1.SecretValue{
 				Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test", FilePassword: "password",
 			},
@@ -72,37 +73,37 @@ func (k *kit) take(t *testing.T, id, use, decoding string, value []byte) outcome
 		}
 		return refused
 	}
-	e := draft()
+	e := allowlisttest.Draft()
 	text := fmt.Sprintf(use, decoding)
-	e.Encryption = encryptionOf(t, strings.ReplaceAll(text, "secret:key", "secret:"+id))
-	check, checkErr := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
-	must(t, checkErr)
-	_, err = k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: id, Endpoint: e})
+	e.Encryption = allowlisttest.EncryptionOf(t, strings.ReplaceAll(text, "secret:key", "secret:"+id))
+	check, checkErr := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
+	allowlisttest.Must(t, checkErr)
+	_, err = k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: id, Endpoint: e})
 	if check.GetFits() != (err == nil) {
 		t.Errorf("%s: CheckKeys = %v, and CreateEndpoint %v", id, check, err)
 	}
 	if err == nil {
-		_, err = k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: nameOf(id)})
-		must(t, err)
-		err = k.owner.activate(t, id)
+		_, err = k.Admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: allowlisttest.NameOf(id)})
+		allowlisttest.Must(t, err)
+		err = k.Owner.Activate(t, id)
 	}
 	if err != nil {
 		metadata := servertest.Metadata(err)
-		if servertest.Reason(err) != "KEY_NOT_USABLE" || metadata["secret"] != workspace+"/secrets/"+id || !strings.HasSuffix(metadata["cause"], ".") {
+		if servertest.Reason(err) != "KEY_NOT_USABLE" || metadata["secret"] != allowlisttest.Workspace+"/secrets/"+id || !strings.HasSuffix(metadata["cause"], ".") {
 			t.Errorf("%s: %v with %v, want the secret and a cause", id, err, metadata)
 		}
 		return refused
 	}
-	return k.message(t, id)
+	return message(t, k, id)
 }
 
 // message encrypts a message and opens or verifies it.
-func (k *kit) message(t *testing.T, id string) outcome {
+func message(t *testing.T, k *allowlisttest.Kit, id string) outcome {
 	t.Helper()
 	const body = `{"amount":100}`
-	sent, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte(body)})
+	sent, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte(body)})
 	if err != nil {
-		if f := k.owner.get(t, id).GetRecentFailures()[0]; servertest.Reason(err) != "KEY_NOT_USABLE" || f.GetStage() != "key" || f.GetCause() == "" || len(f.GetVersions()) != 1 {
+		if f := k.Owner.Get(t, id).GetRecentFailures()[0]; servertest.Reason(err) != "KEY_NOT_USABLE" || f.GetStage() != "key" || f.GetCause() == "" || len(f.GetVersions()) != 1 {
 			t.Errorf("%s: Encrypt = %v, and the owner sees %v", id, err, f)
 		}
 		if m := servertest.Metadata(err); m["cause"] != "" || m["secret"] != "" {
@@ -110,7 +111,7 @@ func (k *kit) message(t *testing.T, id string) outcome {
 		}
 		return oneSided
 	}
-	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf(id), Body: sent.GetBody(), Headers: headersOf(sent.GetHeaders()), Kind: request})
+	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf(id), Body: sent.GetBody(), Headers: allowlisttest.HeadersOf(sent.GetHeaders()), Kind: allowlisttest.Request})
 	switch {
 	case status.Code(err) == codes.FailedPrecondition:
 		return oneSided
@@ -134,17 +135,17 @@ func idOf(name string) string {
 func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(keyFiles)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	if len(files) < 40 {
 		t.Fatalf("there are %d files only", len(files))
 	}
 	for name, use := range map[string]string{"JWE": jweUse, "RS256": signUse, "AES-GCM": gcmUse, "HMAC": hmacUse} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newKit(t)
+			k := allowlisttest.New(t)
 			for _, file := range files {
 				value, err := os.ReadFile(filepath.Join(keyFiles, file.Name()))
-				must(t, err)
+				allowlisttest.Must(t, err)
 				want := refused
 				switch pair := name == "JWE" || name == "RS256"; {
 				case pair && slices.Contains(privateFiles(), file.Name()):
@@ -155,7 +156,7 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 				if strings.HasPrefix(file.Name(), "make") || file.Name() == "aes-jwk.json" && name == "HMAC" {
 					continue // no key, and one that is bytes
 				}
-				if got := k.take(t, idOf(file.Name()), use, "PEM", value); got != want {
+				if got := take(t, k, idOf(file.Name()), use, "PEM", value); got != want {
 					t.Errorf("%s %s, want that it %s", file.Name(), got, want)
 				}
 			}
@@ -167,10 +168,10 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 // would fit.
 func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 	t.Parallel()
-	key := keyOf(7)
+	key := allowlisttest.KeyOf(7)
 	digits, text := hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key)
 	colons := strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(digits, 2)), ":"), ":"))
-	pairs := map[string]*kit{jweUse: newKit(t), signUse: newKit(t)}
+	pairs := map[string]*allowlisttest.Kit{jweUse: allowlisttest.New(t), signUse: allowlisttest.New(t)}
 	utf16 := []byte{0xff, 0xfe}
 	for _, c := range []byte(digits) {
 		utf16 = append(utf16, c, 0)
@@ -206,23 +207,23 @@ func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for use, pair := range pairs {
-				if got := pair.take(t, idOf(tt.name), use, tt.decoding, []byte(tt.value)); got != refused {
+				if got := take(t, pair, idOf(tt.name), use, tt.decoding, []byte(tt.value)); got != refused {
 					t.Errorf("for %s it %s, want that it %s", use, got, refused)
 				}
 			}
 			for use, want := range map[string]outcome{gcmUse: tt.gcm, hmacUse: tt.hmac} {
-				k := newKit(t) // one value has one purpose
-				if got := k.take(t, "key", use, tt.decoding, []byte(tt.value)); got != want {
+				k := allowlisttest.New(t) // one value has one purpose
+				if got := take(t, k, "key", use, tt.decoding, []byte(tt.value)); got != want {
 					t.Errorf("for %s it %s, want that it %s", use, got, want)
 				}
 				if use != gcmUse {
 					continue
 				}
-				e := draft()
-				e.Encryption = encryptionOf(t, fmt.Sprintf(gcmUse, tt.decoding))
-				check, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
-				must(t, err)
-				if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != workspace+"/secrets/key" || fit.GetField() != "request.cipher.shared_key.keys[0]" {
+				e := allowlisttest.Draft()
+				e.Encryption = allowlisttest.EncryptionOf(t, fmt.Sprintf(gcmUse, tt.decoding))
+				check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
+				allowlisttest.Must(t, err)
+				if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != allowlisttest.Workspace+"/secrets/key" || fit.GetField() != "request.cipher.shared_key.keys[0]" {
 					t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
 				}
 			}

@@ -11,22 +11,23 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 func TestMembersSeeThatReferencesAreSet(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(secret))
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Owner.Create(t, "orders", allowlisttest.Draft(secret))
 	for _, tt := range []struct {
-		as   client
+		as   allowlisttest.Client
 		want string
-	}{{k.owner, secret}, {k.admin, secret}, {k.member, "set"}} {
-		list, err := tt.as.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace})
-		must(t, err)
-		for _, e := range append(list.GetEndpoints(), tt.as.get(t, "orders")) {
+	}{{k.Owner, secret}, {k.Admin, secret}, {k.Member, "set"}} {
+		list, err := tt.as.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace})
+		allowlisttest.Must(t, err)
+		for _, e := range append(list.GetEndpoints(), tt.as.Get(t, "orders")) {
 			if got := e.GetEncryption().GetRequest().GetCipher().GetSharedKey().GetKeys()[0].GetName(); got != tt.want {
-				t.Errorf("%s sees %q, want %q", tt.as.subject, got, tt.want)
+				t.Errorf("%s sees %q, want %q", tt.as.Subject, got, tt.want)
 			}
 		}
 	}
@@ -34,25 +35,25 @@ func TestMembersSeeThatReferencesAreSet(t *testing.T) {
 
 func TestHistoryTellsWhoDidWhat(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft())
-	_, err := k.owner.UpdateEndpoint(t.Context(), &allowlistv1.UpdateEndpointRequest{
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Owner.Create(t, "orders", allowlisttest.Draft())
+	_, err := k.Owner.UpdateEndpoint(t.Context(), &allowlistv1.UpdateEndpointRequest{
 		Endpoint: &allowlistv1.Endpoint{
-			Name: nameOf("orders"), Description: "new", Labels: map[string]string{"a": "b"},
-			Url: "https://b.example/", Encryption: encrypted(secret),
+			Name: allowlisttest.NameOf("orders"), Description: "new", Labels: map[string]string{"a": "b"},
+			Url: "https://b.example/", Encryption: allowlisttest.Encrypted(secret),
 		},
 		Reason: "moved",
 	})
-	must(t, err)
-	k.owner.create(t, "others", draft())
-	change := k.owner.history(t, nameOf("orders"))[0]
+	allowlisttest.Must(t, err)
+	k.Owner.Create(t, "others", allowlisttest.Draft())
+	change := k.Owner.History(t, allowlisttest.NameOf("orders"))[0]
 	want := &allowlistv1.EndpointChange{
-		Sequence: 1, Action: allowlistv1.EndpointChange_ACTION_UPDATED, Endpoint: nameOf("orders"),
+		Sequence: 1, Action: allowlistv1.EndpointChange_ACTION_UPDATED, Endpoint: allowlisttest.NameOf("orders"),
 		ChangedFields:  []string{"description", "labels", "url", "encryption", "state_reason"},
 		NewDescription: "new", NewLabels: map[string]string{"a": "b"},
 		OldUrl: "https://api.partner.example/v1", NewUrl: "https://b.example/", Secrets: []string{secret}, Reason: "moved",
-		Actor: &allowlistv1.Actor{Subject: k.owner.subject, Roles: []string{"owner"}, Authentication: "oidc"},
+		Actor: &allowlistv1.Actor{Subject: k.Owner.Subject, Roles: []string{"owner"}, Authentication: "oidc"},
 	}
 	if diff := cmp.Diff(want, change, protocmp.Transform(), protocmp.IgnoreFields(want, "time", "uid", "request_id"),
 		protocmp.IgnoreFields(want.GetActor(), "address")); diff != "" {
@@ -61,24 +62,24 @@ func TestHistoryTellsWhoDidWhat(t *testing.T) {
 	if change.GetRequestId() == "" || change.GetActor().GetAddress() == "" || change.GetUid() == "" {
 		t.Errorf("request id %q, address %q, uid %q", change.GetRequestId(), change.GetActor().GetAddress(), change.GetUid())
 	}
-	if all := k.owner.history(t, nameOf("-")); len(all) != 3 || all[0].GetEndpoint() != nameOf("others") || all[2].GetSequence() != 0 {
+	if all := k.Owner.History(t, allowlisttest.NameOf("-")); len(all) != 3 || all[0].GetEndpoint() != allowlisttest.NameOf("others") || all[2].GetSequence() != 0 {
 		t.Errorf("the history of the workspace = %v", all)
 	}
-	if none := k.owner.history(t, nameOf("never")); len(none) != 0 {
+	if none := k.Owner.History(t, allowlisttest.NameOf("never")); len(none) != 0 {
 		t.Errorf("the history of what never was = %v", none)
 	}
 }
 
 func TestListsHonourOrderSearchFiltersAndPages(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	ids := []string{"Alpha", "beta", "delta", "gamma", "zeta"}
 	for i, id := range []string{"gamma", "Alpha", "zeta", "beta", "delta"} {
-		e := draft()
+		e := allowlisttest.Draft()
 		e.Labels = map[string]string{"n": fmt.Sprint(i % 2)}
-		k.owner.create(t, id, e)
+		k.Owner.Create(t, id, e)
 	}
-	k.activate(t, "zeta")
+	k.Activate(t, "zeta")
 	byUpdate := []string{"gamma", "Alpha", "beta", "delta", "zeta"}
 	reversed := func(ids []string) []string { c := slices.Clone(ids); slices.Reverse(c); return c }
 	for _, tt := range []struct {
@@ -100,46 +101,46 @@ func TestListsHonourOrderSearchFiltersAndPages(t *testing.T) {
 		{"another workspace's", &allowlistv1.ListEndpointsRequest{Parent: "workspaces/empty"}, nil},
 	} {
 		for size := range int32(4) {
-			if got := listAll(t, k.admin, tt.req, size); !slices.Equal(got, tt.want) {
+			if got := listAll(t, k.Admin, tt.req, size); !slices.Equal(got, tt.want) {
 				t.Errorf("%s, pages of %d = %v, want %v", tt.name, size, got, tt.want)
 			}
 		}
 	}
-	k.restart(t) // the search index is filled from the store
-	if got := listAll(t, k.admin, &allowlistv1.ListEndpointsRequest{Query: "lph"}, 1); !slices.Equal(got, []string{"Alpha"}) {
+	k.Restart(t) // the search index is filled from the store
+	if got := listAll(t, k.Admin, &allowlistv1.ListEndpointsRequest{Query: "lph"}, 1); !slices.Equal(got, []string{"Alpha"}) {
 		t.Errorf("search after a restart = %v", got)
 	}
-	first, err := k.owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace, PageSize: 2})
-	must(t, err)
+	first, err := k.Owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace, PageSize: 2})
+	allowlisttest.Must(t, err)
 	for name, call := range map[string]func() error{
 		"another caller": func() error {
-			_, err := k.member.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace, PageToken: first.GetNextPageToken()})
+			_, err := k.Member.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace, PageToken: first.GetNextPageToken()})
 			return err
 		},
 		"another request": func() error {
-			_, err := k.owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace, Query: "a", PageToken: first.GetNextPageToken()})
+			_, err := k.Owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace, Query: "a", PageToken: first.GetNextPageToken()})
 			return err
 		},
 		"another method": func() error {
-			_, err := k.owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("-"), PageToken: first.GetNextPageToken()})
+			_, err := k.Owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: allowlisttest.NameOf("-"), PageToken: first.GetNextPageToken()})
 			return err
 		},
 	} {
-		wantError(t, "a page token of "+name, call(), codes.InvalidArgument, "INVALID_PAGE_TOKEN")
+		allowlisttest.WantError(t, "a page token of "+name, call(), codes.InvalidArgument, "INVALID_PAGE_TOKEN")
 	}
 }
 
 // listAll follows the pages of a list and returns the ids.
-func listAll(t testing.TB, as client, req *allowlistv1.ListEndpointsRequest, size int32) []string {
+func listAll(t testing.TB, as allowlisttest.Client, req *allowlistv1.ListEndpointsRequest, size int32) []string {
 	t.Helper()
 	var ids []string
 	req.PageSize, req.PageToken = size, ""
 	if req.GetParent() == "" {
-		req.Parent = workspace
+		req.Parent = allowlisttest.Workspace
 	}
 	for {
 		resp, err := as.ListEndpoints(t.Context(), req)
-		must(t, err)
+		allowlisttest.Must(t, err)
 		for _, e := range resp.GetEndpoints() {
 			ids = append(ids, e.GetName()[strings.LastIndex(e.GetName(), "/")+1:])
 		}

@@ -11,13 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // cbcOf encrypts whole blocks under version 1 of a key and an IV of zeros.
 func cbcOf(t testing.TB, plaintext string) string {
 	t.Helper()
-	block, err := aes.NewCipher(keyOf(1))
-	must(t, err)
+	block, err := aes.NewCipher(allowlisttest.KeyOf(1))
+	allowlisttest.Must(t, err)
 	out := make([]byte, aes.BlockSize+len(plaintext))
 	cipher.NewCBCEncrypter(block, out[:aes.BlockSize]).CryptBlocks(out[aes.BlockSize:], []byte(plaintext))
 	return base64.StdEncoding.EncodeToString(out)
@@ -26,10 +27,10 @@ func cbcOf(t testing.TB, plaintext string) string {
 // Owners and senders see that a message under CBC alone did not open, and not why.
 func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.secret(t, "key", keyOf(1)...)
-	k.configured(t, "orders", `request { cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:key" } } } selection { fields { paths: "$.v" paths: "$.w" } } }`)
-	k.activate(t, "orders")
+	k := allowlisttest.New(t)
+	k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	k.Configured(t, "orders", `request { cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:key" } } } selection { fields { paths: "$.v" paths: "$.w" } } }`)
+	k.Activate(t, "orders")
 	good := cbcOf(t, `"x"`+strings.Repeat("\x0d", 13))
 	var answers, stages []string
 	for name, v := range map[string]string{
@@ -38,11 +39,11 @@ func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 		"good, then layout": fmt.Sprintf(`{"v":"%s","w":"!"}`, good),
 		"bad, then layout":  fmt.Sprintf(`{"v":"%s","w":"!"}`, cbcOf(t, strings.Repeat("x", 16))),
 	} {
-		_, err := k.open(t, "orders", []byte(v), request)
+		_, err := k.Open(t, "orders", []byte(v), allowlisttest.Request)
 		if err == nil {
 			t.Fatalf("%s: the message opens", name)
 		}
-		f := k.owner.get(t, "orders").GetRecentFailures()[0]
+		f := k.Owner.Get(t, "orders").GetRecentFailures()[0]
 		answers = append(answers, err.Error())
 		stages = append(stages, f.GetStage()+" "+strings.Join(f.GetVersions(), " "))
 	}
@@ -51,15 +52,15 @@ func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 			t.Errorf("failures are told apart (-one +another):\n%s", diff)
 		}
 	}
-	if got := k.labelled(t, "keyward_message_failures_total", "decrypt"); got != 4 {
+	if got := k.Labelled(t, "keyward_message_failures_total", "decrypt"); got != 4 {
 		t.Errorf("the metric counts %v failures at one stage, want 4", got)
 	}
-	counts := k.owner.get(t, "orders").GetKeyUses()
+	counts := k.Owner.Get(t, "orders").GetKeyUses()
 	if len(counts) != 1 {
 		t.Errorf("the uses of keys are %v, want one row", counts)
 	}
-	if _, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
-		Name: nameOf("orders"), Kind: request, Body: fmt.Appendf(nil, `{"v":"%s","w":"%s"}`, good, good),
+	if _, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
+		Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: fmt.Appendf(nil, `{"v":"%s","w":"%s"}`, good, good),
 	}); err != nil {
 		t.Errorf("a good message = %v", err)
 	}

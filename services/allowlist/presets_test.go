@@ -12,14 +12,15 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 func TestPresetsAreListedForAnyCaller(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	for who, c := range map[string]client{"owner": k.owner, "member": k.member, "stranger": k.as(t, k.env.Stranger(t)), "sender": k.sender} {
+	k := allowlisttest.New(t)
+	for who, c := range map[string]allowlisttest.Client{"owner": k.Owner, "member": k.Member, "stranger": k.As(t, k.Env.Stranger(t)), "sender": k.Sender} {
 		resp, err := c.ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
-		must(t, err)
+		allowlisttest.Must(t, err)
 		var ids []string
 		for _, p := range resp.GetPresets() {
 			ids = append(ids, p.GetId())
@@ -33,8 +34,8 @@ func TestPresetsAreListedForAnyCaller(t *testing.T) {
 			t.Errorf("ListPresets by %s is not ordered by id: %v", who, ids)
 		}
 	}
-	_, err := k.as(t, servertest.Caller{}).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
-	wantError(t, "ListPresets by nobody", err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+	_, err := k.As(t, servertest.Caller{}).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
+	allowlisttest.WantError(t, "ListPresets by nobody", err, codes.Unauthenticated, "CREDENTIALS_MISSING")
 }
 
 // What node-ccavenue makes of a query string.
@@ -47,36 +48,36 @@ const (
 
 func TestAnEndpointOfAPresetSpeaksAsThePartnerDoes(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	e := withPreset(&allowlistv1.PresetUse{
+	k := allowlisttest.New(t)
+	e := allowlisttest.WithPreset(&allowlistv1.PresetUse{
 		Id: "ccavenue",
 		Secrets: map[string]*allowlistv1.SecretRef{
-			"working_key": {Name: k.secretIn(t, workspace, "working-key", vaultv1.Usage_USAGE_KEY, []byte(ccavenueKey)...)},
-			"iv":          {Name: k.secretIn(t, workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, []byte(ccavenueIV)...)},
+			"working_key": {Name: k.SecretIn(t, allowlisttest.Workspace, "working-key", vaultv1.Usage_USAGE_KEY, []byte(ccavenueKey)...)},
+			"iv":          {Name: k.SecretIn(t, allowlisttest.Workspace, "iv", vaultv1.Usage_USAGE_PARAMETER, []byte(ccavenueIV)...)},
 		},
-		LegacyReason: "the partner's specification", LegacyExpireTime: timestamppb.New(k.clock.now().Add(24 * time.Hour)),
+		LegacyReason: "the partner's specification", LegacyExpireTime: timestamppb.New(k.Clock.Now().Add(24 * time.Hour)),
 	})
-	k.active(t, "pay", e)
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("pay"), Body: []byte(ccavenuePlain)})
+	k.Active(t, "pay", e)
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("pay"), Body: []byte(ccavenuePlain)})
 	if got := string(sent.GetBody()); got != ccavenueBody {
 		t.Errorf("Encrypt = %s, want %s", got, ccavenueBody)
 	}
-	opened, err := k.open(t, "pay", []byte(ccavenueBody), response)
-	must(t, err)
+	opened, err := k.Open(t, "pay", []byte(ccavenueBody), allowlisttest.Response)
+	allowlisttest.Must(t, err)
 	if got := string(opened.GetBody()); got != ccavenuePlain {
 		t.Errorf("Decrypt = %s, want %s", got, ccavenuePlain)
 	}
-	if n := len(k.owner.get(t, "pay").GetEncryption().GetRequest().GetAllowLegacy()); n != 3 {
+	if n := len(k.Owner.Get(t, "pay").GetEncryption().GetRequest().GetAllowLegacy()); n != 3 {
 		t.Errorf("the endpoint acknowledges %d unsafe choices, want 3", n)
 	}
 }
 
 func TestSettingsOfAPresetAreSavedWithIt(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key := k.secret(t, "key", []byte(hex.EncodeToString(keyOf(1)))...)
+	k := allowlisttest.New(t)
+	key := k.Secret(t, "key", []byte(hex.EncodeToString(allowlisttest.KeyOf(1)))...)
 	fields := func(settings map[string]string) *allowlistv1.Endpoint {
-		return withPreset(&allowlistv1.PresetUse{
+		return allowlisttest.WithPreset(&allowlistv1.PresetUse{
 			Id: "form_fields", Settings: settings, Secrets: map[string]*allowlistv1.SecretRef{"key": {Name: key}},
 		})
 	}
@@ -88,18 +89,18 @@ func TestSettingsOfAPresetAreSavedWithIt(t *testing.T) {
 		{"an extra setting", "endpoint.encryption.preset.settings", map[string]string{"names": "otp", "more": "x"}},
 		{"a setting that is no text", `endpoint.encryption.preset.settings["names"]`, map[string]string{"names": "o\ntp"}},
 	} {
-		got, err := k.refusal(t, fields(tt.settings))
-		wantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
+		got, err := k.Refusal(t, fields(tt.settings))
+		allowlisttest.WantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
 		if !slices.Equal(got, []string{tt.field}) {
 			t.Errorf("%s: fields = %v, want %s", tt.name, got, tt.field)
 		}
 	}
-	k.active(t, "forms", fields(map[string]string{"names": "mobile,otp"}))
-	saved := k.owner.get(t, "forms").GetEncryption()
+	k.Active(t, "forms", fields(map[string]string{"names": "mobile,otp"}))
+	saved := k.Owner.Get(t, "forms").GetEncryption()
 	if got := saved.GetRequest().GetSelection().GetForm().GetNames(); !slices.Equal(got, []string{"mobile", "otp"}) || saved.GetPreset() != nil {
 		t.Errorf("the names are %v, the preset is %v", got, saved.GetPreset())
 	}
-	redacted := k.member.get(t, "forms").GetEncryption().GetRequest().GetCipher().GetSharedKey().GetKeys()[0].GetName()
+	redacted := k.Member.Get(t, "forms").GetEncryption().GetRequest().GetCipher().GetSharedKey().GetKeys()[0].GetName()
 	if redacted != "set" {
 		t.Errorf("a member sees the reference %s", redacted)
 	}

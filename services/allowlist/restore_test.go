@@ -13,55 +13,56 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // backUp returns the vault's data file. The vault is stopped meanwhile, as README.md says.
-func (k *kit) backUp(t testing.TB) []byte {
+func backUp(t testing.TB, k *allowlisttest.Kit) []byte {
 	t.Helper()
-	k.vaultServer.Stop()
-	backup, err := os.ReadFile(k.vaultConfig.Store)
-	must(t, err)
-	k.startVault(t)
+	k.VaultServer.Stop()
+	backup, err := os.ReadFile(k.VaultConfig.Store)
+	allowlisttest.Must(t, err)
+	k.StartVault(t)
 	return backup
 }
 
 // putBack restores the vault from a backup. Before it starts, meanwhile may do more.
-func (k *kit) putBack(t testing.TB, backup []byte, meanwhile ...func()) {
+func putBack(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
 	t.Helper()
-	k.vaultServer.Stop()
-	must(t, os.WriteFile(k.vaultConfig.Store, backup, 0o600))
+	k.VaultServer.Stop()
+	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	for _, do := range meanwhile {
 		do()
 	}
-	k.startVault(t)
+	k.StartVault(t)
 }
 
 // pinned is a draft that names a version of its secret.
 func pinned(secret string, version uint32) *allowlistv1.Endpoint {
-	e := draft(secret)
+	e := allowlisttest.Draft(secret)
 	e.Encryption.Request.GetCipher().GetSharedKey().Keys[0].Version = version
 	return e
 }
 
 // created creates an endpoint and switches it on; the vault may just have been restarted.
-func (k *kit) created(t testing.TB, id string, e *allowlistv1.Endpoint) {
+func created(t testing.TB, k *allowlisttest.Kit, id string, e *allowlistv1.Endpoint) {
 	t.Helper()
-	eventually(t, func() bool {
-		_, err := k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: id, Endpoint: e})
+	allowlisttest.Eventually(t, func() bool {
+		_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: id, Endpoint: e})
 		if err != nil && status.Code(err) != codes.Unavailable {
 			t.Fatalf("CreateEndpoint(%s) = %v %v", id, err, servertest.Violations(err))
 		}
 		return err == nil
 	}, "CreateEndpoint(%s) does not get through", id)
-	k.activate(t, id)
+	k.Activate(t, id)
 }
 
 // settled encrypts until the answer is not that the vault is unavailable.
-func (k *kit) settled(t testing.TB, id string) (body []byte, err error) {
+func settled(t testing.TB, k *allowlisttest.Kit, id string) (body []byte, err error) {
 	t.Helper()
-	eventually(t, func() bool {
+	allowlisttest.Eventually(t, func() bool {
 		var sent *allowlistv1.EncryptResponse
-		sent, err = k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte("hello")})
+		sent, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("hello")})
 		body = sent.GetBody()
 		if status.Code(err) == codes.Internal {
 			t.Fatalf("Encrypt for %s = %v", id, err)
@@ -72,77 +73,77 @@ func (k *kit) settled(t testing.TB, id string) (body []byte, err error) {
 }
 
 // wantOff fails the test unless an endpoint is off for a reason that holds a text.
-func (k *kit) wantOff(t testing.TB, id, reason string) {
+func wantOff(t testing.TB, k *allowlisttest.Kit, id, reason string) {
 	t.Helper()
-	eventually(t, func() bool { return k.owner.get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s is still on", id)
-	if got := k.owner.get(t, id).GetStateReason(); !strings.Contains(got, reason) {
+	allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s is still on", id)
+	if got := k.Owner.Get(t, id).GetStateReason(); !strings.Contains(got, reason) {
 		t.Errorf("%s is off because %q, want that to hold %q", id, got, reason)
 	}
 }
 
 func TestARestoredVaultIsReconciledAtOnce(t *testing.T) {
 	t.Parallel()
-	k := makeKit(t, time.Hour)
-	secret := k.secret(t, "key")
-	backup := k.backUp(t)
-	k.created(t, "orders", draft(secret))
-	operation := k.held(t, secret)[0].GetOperationId()
-	lost := k.secret(t, "late")
-	k.created(t, "late", draft(lost))
+	k := allowlisttest.Make(t, time.Hour)
+	secret := k.Secret(t, "key")
+	backup := backUp(t, k)
+	created(t, k, "orders", allowlisttest.Draft(secret))
+	operation := k.Held(t, secret)[0].GetOperationId()
+	lost := k.Secret(t, "late")
+	created(t, k, "late", allowlisttest.Draft(lost))
 
-	k.putBack(t, backup)
-	eventually(t, func() bool {
-		held := k.held(t, secret)
+	putBack(t, k, backup)
+	allowlisttest.Eventually(t, func() bool {
+		held := k.Held(t, secret)
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "the binding is not back")
-	k.wantOff(t, "late", "gone")
+	wantOff(t, k, "late", "gone")
 }
 
 func TestBindingsThatAreBackInAWorkspaceWithoutEndpointsAreGivenUp(t *testing.T) {
 	t.Parallel()
-	k := makeKit(t, time.Hour)
-	secret := k.secret(t, "key")
-	k.created(t, "orders", draft(secret))
-	backup := k.backUp(t)
-	k.owner.delete(t, "orders")
-	eventually(t, func() bool { return len(k.held(t, secret)) == 0 }, "the binding is not given up")
-	_, err := k.allowlist.Reconcile(t.Context()) // nothing in the store leads to the workspace now
-	must(t, err)
-	k.putBack(t, backup)
-	eventually(t, func() bool { return len(k.held(t, secret)) == 0 }, "a binding that nothing needs is back")
+	k := allowlisttest.Make(t, time.Hour)
+	secret := k.Secret(t, "key")
+	created(t, k, "orders", allowlisttest.Draft(secret))
+	backup := backUp(t, k)
+	k.Owner.Delete(t, "orders")
+	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 0 }, "the binding is not given up")
+	_, err := k.Allowlist.Reconcile(t.Context()) // nothing in the store leads to the workspace now
+	allowlisttest.Must(t, err)
+	putBack(t, k, backup)
+	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 0 }, "a binding that nothing needs is back")
 }
 
 func TestAMessageBindsAgainWhatARestoredVaultDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	k := newKit(t) // compares nothing
-	secret := k.secret(t, "key", keyOf(1)...)
-	backup := k.backUp(t)
-	k.created(t, "orders", draft(secret))
-	operation := k.held(t, secret)[0].GetOperationId()
-	_, err := k.settled(t, "orders")
-	must(t, err)
+	k := allowlisttest.New(t) // compares nothing
+	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	backup := backUp(t, k)
+	created(t, k, "orders", allowlisttest.Draft(secret))
+	operation := k.Held(t, secret)[0].GetOperationId()
+	_, err := settled(t, k, "orders")
+	allowlisttest.Must(t, err)
 
-	k.putBack(t, backup)
-	eventually(t, func() bool {
-		body, err := k.settled(t, "orders")
-		must(t, err)
-		if !opens(t, 1, body) {
+	putBack(t, k, backup)
+	allowlisttest.Eventually(t, func() bool {
+		body, err := settled(t, k, "orders")
+		allowlisttest.Must(t, err)
+		if !allowlisttest.Opens(t, 1, body) {
 			t.Fatal("the message is under another key")
 		}
-		held := k.held(t, secret)
+		held := k.Held(t, secret)
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "no message binds again")
 
 	// So does what tries the live keys.
-	k.putBack(t, backup)
-	eventually(t, func() bool {
-		_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-			Name: nameOf("orders"), Body: []byte("AAAA"), Plaintext: []byte("known to all"), Reason: "does not open",
+	putBack(t, k, backup)
+	allowlisttest.Eventually(t, func() bool {
+		_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+			Name: allowlisttest.NameOf("orders"), Body: []byte("AAAA"), Plaintext: []byte("known to all"), Reason: "does not open",
 		})
 		if code := status.Code(err); code != codes.OK && code != codes.Unavailable {
 			t.Fatalf("DiagnoseSample = %v", err)
 		}
-		return err == nil && len(k.held(t, secret)) == 1
+		return err == nil && len(k.Held(t, secret)) == 1
 	}, "no diagnosis binds again")
 }
 
@@ -160,50 +161,50 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			k := makeKit(t, tt.reconcile)
-			secret := k.secret(t, "key", keyOf(1)...)
-			backup := k.backUp(t)
-			k.rotate(t, secret, 2)
-			k.created(t, "orders", pinned(secret, 2))
-			k.created(t, "early", pinned(secret, 1))
-			body, err := k.settled(t, "orders")
-			must(t, err)
-			if !opens(t, 2, body) {
+			k := allowlisttest.Make(t, tt.reconcile)
+			secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+			backup := backUp(t, k)
+			k.Rotate(t, secret, 2)
+			created(t, k, "orders", pinned(secret, 2))
+			created(t, k, "early", pinned(secret, 1))
+			body, err := settled(t, k, "orders")
+			allowlisttest.Must(t, err)
+			if !allowlisttest.Opens(t, 2, body) {
 				t.Fatal("the message is not under the pinned version")
 			}
 			if tt.restart {
-				k.server.Stop()
+				k.Server.Stop()
 			}
-			k.putBack(t, backup)
-			k.rotate(t, secret, 7) // has number 2 now
+			putBack(t, k, backup)
+			k.Rotate(t, secret, 7) // has number 2 now
 			if tt.restart {
-				k.start(t)
+				k.Start(t)
 			}
 			if tt.reconcile == 0 {
-				eventually(t, func() bool { // what is in memory serves for a moment
-					body, err = k.settled(t, "orders")
-					if err == nil && opens(t, 7, body) {
+				allowlisttest.Eventually(t, func() bool { // what is in memory serves for a moment
+					body, err = settled(t, k, "orders")
+					if err == nil && allowlisttest.Opens(t, 7, body) {
 						t.Fatal("a message is under another value with the number of the pinned version")
 					}
 					return err != nil
 				}, "messages go on")
-				wantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
+				allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
 			}
-			k.wantOff(t, "orders", "number was given to another value")
-			if body, err = k.settled(t, "early"); err != nil || !opens(t, 1, body) {
+			wantOff(t, k, "orders", "number was given to another value")
+			if body, err = settled(t, k, "early"); err != nil || !allowlisttest.Opens(t, 1, body) {
 				t.Errorf("a message under a version that came back is refused: %v", err)
 			}
-			_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders")})
-			wantError(t, "ActivateEndpoint", err, codes.NotFound, "SECRET_NOT_FOUND")
+			_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
+			allowlisttest.WantError(t, "ActivateEndpoint", err, codes.NotFound, "SECRET_NOT_FOUND")
 
 			// Its owner may say that the new value is meant.
 			e := pinned(secret, 2)
-			e.Name = nameOf("orders")
-			_, err = k.owner.update(t, e, "encryption")
-			must(t, err)
-			_, err = k.owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: nameOf("orders")})
-			must(t, err)
-			if body, err = k.settled(t, "orders"); err != nil || !opens(t, 7, body) {
+			e.Name = allowlisttest.NameOf("orders")
+			_, err = k.Owner.Update(t, e, "encryption")
+			allowlisttest.Must(t, err)
+			_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
+			allowlisttest.Must(t, err)
+			if body, err = settled(t, k, "orders"); err != nil || !allowlisttest.Opens(t, 7, body) {
 				t.Errorf("after the save, a message is not under the value that is there now: %v", err)
 			}
 		})
@@ -212,59 +213,59 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 
 func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key", keyOf(1)...)
-	backup := k.backUp(t)
-	k.rotate(t, secret, 2)
-	k.created(t, "orders", pinned(secret, 2))
-	k.putBack(t, backup)
-	_, err := k.settled(t, "orders")
-	wantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
-	k.wantOff(t, "orders", "pins is gone")
-	if len(k.held(t, secret)) != 1 {
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	backup := backUp(t, k)
+	k.Rotate(t, secret, 2)
+	created(t, k, "orders", pinned(secret, 2))
+	putBack(t, k, backup)
+	_, err := settled(t, k, "orders")
+	allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
+	wantOff(t, k, "orders", "pins is gone")
+	if len(k.Held(t, secret)) != 1 {
 		t.Error("the secret can be deleted under the endpoint")
 	}
-	k.server.Stop()
+	k.Server.Stop()
 	links := make(map[string]bool)
-	must(t, allowlist.References(t.Context(), k.config, nil, k.env.Logger, func(l allowlist.Link) { links[string(l.State)] = true }))
+	allowlisttest.Must(t, allowlist.References(t.Context(), k.Config, nil, k.Env.Logger, func(l allowlist.Link) { links[string(l.State)] = true }))
 	if !links["LOST"] || len(links) != 1 {
 		t.Errorf("the references are %v, want LOST", links)
 	}
 	for range 2 {
 		var found []allowlist.Finding
-		must(t, allowlist.Reconcile(t.Context(), k.config, nil, k.env.Logger, func(f allowlist.Finding) { found = append(found, f) }))
-		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != nameOf("orders") {
+		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, k.Env.Logger, func(f allowlist.Finding) { found = append(found, f) }))
+		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != allowlisttest.NameOf("orders") {
 			t.Errorf("Reconcile tells %v, want the loss that is left", found)
 		}
 	}
-	k.start(t)
+	k.Start(t)
 }
 
 func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key", keyOf(1)...)
-	backup := k.backUp(t)
-	k.rotate(t, secret, 2)
-	k.created(t, "orders", pinned(secret, 2))
-	k.server.Stop()
-	rewrite(t, k.config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+	backup := backUp(t, k)
+	k.Rotate(t, secret, 2)
+	created(t, k, "orders", pinned(secret, 2))
+	k.Server.Stop()
+	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
 		for _, reference := range record["references"].([]any) {
 			delete(reference.(map[string]any), "version_uid")
 		}
 		return record
 	})
-	k.start(t)
-	_, err := k.settled(t, "orders")
-	must(t, err)
+	k.Start(t)
+	_, err := settled(t, k, "orders")
+	allowlisttest.Must(t, err)
 	for range 2 { // the second time there is nothing to record
-		repairs, err := k.allowlist.Reconcile(t.Context())
+		repairs, err := k.Allowlist.Reconcile(t.Context())
 		if err != nil || repairs != 0 {
 			t.Errorf("Reconcile() = %d, %v, want no repair", repairs, err)
 		}
 	}
 	recorded := 0
-	for _, change := range k.owner.history(t, nameOf("orders")) {
+	for _, change := range k.Owner.History(t, allowlisttest.NameOf("orders")) {
 		if strings.Contains(change.GetReason(), "pinned versions") {
 			recorded++
 		}
@@ -272,13 +273,13 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 	if recorded != 1 {
 		t.Errorf("the log has %d records of pinned versions, want one", recorded)
 	}
-	k.putBack(t, backup)
-	k.rotate(t, secret, 7)
-	eventually(t, func() bool {
-		_, err = k.settled(t, "orders")
+	putBack(t, k, backup)
+	k.Rotate(t, secret, 7)
+	allowlisttest.Eventually(t, func() bool {
+		_, err = settled(t, k, "orders")
 		return err != nil
 	}, "messages go on")
-	k.wantOff(t, "orders", "number was given to another value")
+	wantOff(t, k, "orders", "number was given to another value")
 }
 
 // What somebody stores under the name of a secret that a backup does not know is no
@@ -286,21 +287,21 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 func TestASecretOfTheSameNameIsNotBoundAgain(t *testing.T) {
 	t.Parallel()
 	for _, reconcile := range []time.Duration{0, time.Hour} {
-		k := makeKit(t, reconcile)
-		backup := k.backUp(t)
-		secret := k.secret(t, "key", keyOf(1)...)
-		k.created(t, "orders", draft(secret))
-		k.putBack(t, backup)
-		k.secret(t, "key", keyOf(7)...)
-		eventually(t, func() bool {
-			body, err := k.settled(t, "orders")
-			if err == nil && !opens(t, 1, body) {
+		k := allowlisttest.Make(t, reconcile)
+		backup := backUp(t, k)
+		secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+		created(t, k, "orders", allowlisttest.Draft(secret))
+		putBack(t, k, backup)
+		k.Secret(t, "key", allowlisttest.KeyOf(7)...)
+		allowlisttest.Eventually(t, func() bool {
+			body, err := settled(t, k, "orders")
+			if err == nil && !allowlisttest.Opens(t, 1, body) {
 				t.Fatal("a message is under another secret of the name")
 			}
 			return err != nil
 		}, "messages go on")
-		k.wantOff(t, "orders", "gone")
-		if held := k.held(t, secret); len(held) != 0 {
+		wantOff(t, k, "orders", "gone")
+		if held := k.Held(t, secret); len(held) != 0 {
 			t.Errorf("the other secret of the name is bound: %v", held)
 		}
 	}
@@ -311,27 +312,27 @@ func TestASecretOfTheSameNameIsNotBoundAgain(t *testing.T) {
 func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 	t.Parallel()
 	for _, reconcile := range []time.Duration{0, time.Hour} {
-		k := makeKit(t, reconcile)
-		secret := k.secret(t, "key", keyOf(1)...)
-		backup := k.backUp(t)
-		k.created(t, "orders", draft(secret))
-		_, err := k.settled(t, "orders")
-		must(t, err)
-		k.server.Stop()
-		k.putBack(t, backup)
-		other := vaultv1.NewVaultServiceClient(k.env.Dial(t, k.vaultServer.Addr, k.env.Workload(t, "other", "resolver")))
+		k := allowlisttest.Make(t, reconcile)
+		secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+		backup := backUp(t, k)
+		created(t, k, "orders", allowlisttest.Draft(secret))
+		_, err := settled(t, k, "orders")
+		allowlisttest.Must(t, err)
+		k.Server.Stop()
+		putBack(t, k, backup)
+		other := vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.Workload(t, "other", "resolver")))
 		_, err = other.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-			Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: nameOf("ghost"), OperationId: "ghost",
-			Host: partner, Chains: []string{"raw > HMAC-SHA256(of=message)"},
+			Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: allowlisttest.NameOf("ghost"), OperationId: "ghost",
+			Host: allowlisttest.Partner, Chains: []string{"raw > HMAC-SHA256(of=message)"},
 		})
-		must(t, err)
-		k.start(t)
-		eventually(t, func() bool {
-			_, err := k.settled(t, "orders")
+		allowlisttest.Must(t, err)
+		k.Start(t)
+		allowlisttest.Eventually(t, func() bool {
+			_, err := settled(t, k, "orders")
 			return err != nil
 		}, "messages go on")
-		k.wantOff(t, "orders", "for another use")
-		if held := k.held(t, secret); len(held) != 1 {
+		wantOff(t, k, "orders", "for another use")
+		if held := k.Held(t, secret); len(held) != 1 {
 			t.Errorf("the key has %d bindings, want that of the other workload alone", len(held))
 		}
 	}
@@ -342,32 +343,32 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 	t.Parallel()
 	for _, reconcile := range []time.Duration{0, time.Hour} {
-		k := makeKit(t, reconcile)
-		secret := k.secret(t, "key", keyOf(1)...)
-		k.created(t, "early", draft(secret))
-		backup := k.backUp(t)
-		_, err := k.vaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
-		must(t, err)
-		k.env.EndpointSender(t, "acme", "late")
-		e := draft(secret)
+		k := allowlisttest.Make(t, reconcile)
+		secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+		created(t, k, "early", allowlisttest.Draft(secret))
+		backup := backUp(t, k)
+		_, err := k.VaultSA.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: secret, Shared: true}})
+		allowlisttest.Must(t, err)
+		k.Env.EndpointSender(t, "acme", "late")
+		e := allowlisttest.Draft(secret)
 		e.Url = "https://api.partner.example/v2"
-		k.created(t, "late", e)
+		created(t, k, "late", e)
 
-		k.server.Stop()
-		k.putBack(t, backup)
-		k.start(t)
-		eventually(t, func() bool {
-			_, err := k.settled(t, "early")
-			must(t, err)
-			_, err = k.settled(t, "late")
+		k.Server.Stop()
+		putBack(t, k, backup)
+		k.Start(t)
+		allowlisttest.Eventually(t, func() bool {
+			_, err := settled(t, k, "early")
+			allowlisttest.Must(t, err)
+			_, err = settled(t, k, "late")
 			return err != nil || reconcile == 0
 		}, "messages go on")
 		if reconcile == 0 {
-			_, err = k.allowlist.Reconcile(t.Context())
-			must(t, err)
+			_, err = k.Allowlist.Reconcile(t.Context())
+			allowlisttest.Must(t, err)
 		}
-		k.wantOff(t, "late", "for another use")
-		if held := k.held(t, secret); len(held) != 1 || held[0].GetReferrer() != nameOf("early") {
+		wantOff(t, k, "late", "for another use")
+		if held := k.Held(t, secret); len(held) != 1 || held[0].GetReferrer() != allowlisttest.NameOf("early") {
 			t.Errorf("the bindings are %v, want that of the early endpoint alone", held)
 		}
 	}

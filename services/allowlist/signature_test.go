@@ -15,42 +15,10 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// headersOf returns headers by their names in lower case.
-func headersOf(headers []*allowlistv1.Parameter) map[string]string {
-	all := make(map[string]string)
-	for _, h := range headers {
-		all[strings.ToLower(h.GetName())] = h.GetValue()
-	}
-	return all
-}
-
 func fields(text string) []string { return strings.Fields(text) }
-
-// withPreset is an endpoint whose encryption begins with a preset.
-func withPreset(use *allowlistv1.PresetUse) *allowlistv1.Endpoint {
-	e := draft()
-	e.Encryption = &allowlistv1.Encryption{Preset: use}
-	return e
-}
-
-// signed is an endpoint whose messages are signed as they stand in a request, besides
-// what else it has.
-func signed(e *allowlistv1.Endpoint, secret string) *allowlistv1.Endpoint {
-	if e.GetEncryption() == nil {
-		e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{}}
-	}
-	e.Encryption.Request.Signing = &allowlistv1.Signing{
-		Scheme: &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
-		Keys:   []*allowlistv1.SecretRef{{Name: secret}},
-		Input:  "${id}.${timestamp}.${method} ${host}${path}?${query}.${body}",
-		Headers: map[string]string{
-			"X-Id": "${id}", "X-Time": "${timestamp}", "X-Signature": "${signature}",
-		},
-	}
-	return e
-}
 
 // macOf returns a signature as [signed] makes it.
 func macOf(key []byte, context string, body []byte) string {
@@ -61,12 +29,12 @@ func macOf(key []byte, context string, body []byte) string {
 
 func TestWhatIsSignedComesFromTheCallOrElseFromTheEndpoint(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "mac", keyOf(1)...)
-	k.active(t, "orders", signed(draft(), secret))
-	several := signed(draft(), k.secret(t, "several", keyOf(1)...))
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "mac", allowlisttest.KeyOf(1)...)
+	k.Active(t, "orders", allowlisttest.Signed(allowlisttest.Draft(), secret))
+	several := allowlisttest.Signed(allowlisttest.Draft(), k.Secret(t, "several", allowlisttest.KeyOf(1)...))
 	several.Methods, several.Url = []string{"POST", "PUT"}, "https://[2001:db8::1]:8443/v1/*"
-	k.active(t, "several", several)
+	k.Active(t, "several", several)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 	for _, tt := range []struct {
@@ -87,23 +55,23 @@ func TestWhatIsSignedComesFromTheCallOrElseFromTheEndpoint(t *testing.T) {
 		{"a path that does not begin", "orders", &allowlistv1.MessageContext{Path: "v1"}, "", "context.path"},
 		{"a time that is none", "orders", &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}, "", "context.time"},
 	} {
-		sent, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(tt.id), Body: []byte("hello"), Context: tt.context})
+		sent, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(tt.id), Body: []byte("hello"), Context: tt.context})
 		if tt.violation != "" {
-			wantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
+			allowlisttest.WantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")
 			if v := servertest.Violations(err); len(v) != 1 || v[0].Field != tt.violation {
 				t.Errorf("%s: violations = %v, want one of %s", tt.name, v, tt.violation)
 			}
 			continue
 		}
-		must(t, err)
-		h := headersOf(sent.GetHeaders())
+		allowlisttest.Must(t, err)
+		h := allowlisttest.HeadersOf(sent.GetHeaders())
 		if want := tt.context.GetId(); want != "" && h["x-id"] != want || want == "" && len(h["x-id"]) != len("msg_")+26 {
 			t.Errorf("%s: id = %q", tt.name, h["x-id"])
 		}
 		if tt.context.GetTime() != nil && h["x-time"] != fmt.Sprint(at.Unix()) {
 			t.Errorf("%s: time = %s, want %d", tt.name, h["x-time"], at.Unix())
 		}
-		if want := macOf(keyOf(1), h["x-id"]+"."+h["x-time"]+"."+tt.want, sent.GetBody()); h["x-signature"] != want {
+		if want := macOf(allowlisttest.KeyOf(1), h["x-id"]+"."+h["x-time"]+"."+tt.want, sent.GetBody()); h["x-signature"] != want {
 			t.Errorf("%s: the signature is not one over %q", tt.name, tt.want)
 		}
 	}
@@ -111,21 +79,21 @@ func TestWhatIsSignedComesFromTheCallOrElseFromTheEndpoint(t *testing.T) {
 
 func TestSignaturesAreVerifiedOverAllThatTheySign(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "mac", keyOf(1)...)
-	k.active(t, "hooks", signed(draft(), secret))
-	k.active(t, "plain", draft(k.secret(t, "plain")))
-	k.owner.create(t, "off", signed(draft(), secret))
-	at := k.clock.now().Truncate(time.Second)
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "mac", allowlisttest.KeyOf(1)...)
+	k.Active(t, "hooks", allowlisttest.Signed(allowlisttest.Draft(), secret))
+	k.Active(t, "plain", allowlisttest.Draft(k.Secret(t, "plain")))
+	k.Owner.Create(t, "off", allowlisttest.Signed(allowlisttest.Draft(), secret))
+	at := k.Clock.Now().Truncate(time.Second)
 	body, stamp := []byte("hello"), fmt.Sprint(at.Unix())
 	headers := map[string]string{
-		"X-ID": "evt_1", "x-time": stamp, "X-SIGNATURE": macOf(keyOf(1), "evt_1."+stamp+".POST api.partner.example/v1?", body),
+		"X-ID": "evt_1", "x-time": stamp, "X-SIGNATURE": macOf(allowlisttest.KeyOf(1), "evt_1."+stamp+".POST api.partner.example/v1?", body),
 	}
 	good := func() *allowlistv1.VerifySignatureRequest {
-		return &allowlistv1.VerifySignatureRequest{Name: nameOf("hooks"), Body: body, Headers: maps.Clone(headers)}
+		return &allowlistv1.VerifySignatureRequest{Name: allowlisttest.NameOf("hooks"), Body: body, Headers: maps.Clone(headers)}
 	}
-	verified, err := k.sender.VerifySignature(t.Context(), good())
-	must(t, err)
+	verified, err := k.Sender.VerifySignature(t.Context(), good())
+	allowlisttest.Must(t, err)
 	if verified.GetId() != "evt_1" || !verified.GetTime().AsTime().Equal(at) {
 		t.Errorf("VerifySignature = %v, want the id and the time of the headers", verified)
 	}
@@ -146,34 +114,34 @@ func TestSignaturesAreVerifiedOverAllThatTheySign(t *testing.T) {
 			r.Context = &allowlistv1.MessageContext{Time: timestamppb.New(at.Add(6 * time.Minute))}
 		}, codes.InvalidArgument, "SIGNATURE_INVALID"},
 		{"a header twice", func(r *allowlistv1.VerifySignatureRequest) { r.Headers["x-signature"] = "0" }, codes.InvalidArgument, "INVALID_FIELD"},
-		{"a response, which is not signed", func(r *allowlistv1.VerifySignatureRequest) { r.Kind = response }, codes.InvalidArgument, "SIGNATURE_INVALID"},
-		{"an endpoint that does not sign", func(r *allowlistv1.VerifySignatureRequest) { r.Name = nameOf("plain") }, codes.InvalidArgument, "SIGNATURE_INVALID"},
-		{"an endpoint that is off", func(r *allowlistv1.VerifySignatureRequest) { r.Name = nameOf("off") }, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE"},
-		{"no endpoint", func(r *allowlistv1.VerifySignatureRequest) { r.Name = nameOf("none") }, codes.NotFound, "ENDPOINT_NOT_FOUND"},
+		{"a response, which is not signed", func(r *allowlistv1.VerifySignatureRequest) { r.Kind = allowlisttest.Response }, codes.InvalidArgument, "SIGNATURE_INVALID"},
+		{"an endpoint that does not sign", func(r *allowlistv1.VerifySignatureRequest) { r.Name = allowlisttest.NameOf("plain") }, codes.InvalidArgument, "SIGNATURE_INVALID"},
+		{"an endpoint that is off", func(r *allowlistv1.VerifySignatureRequest) { r.Name = allowlisttest.NameOf("off") }, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE"},
+		{"no endpoint", func(r *allowlistv1.VerifySignatureRequest) { r.Name = allowlisttest.NameOf("none") }, codes.NotFound, "ENDPOINT_NOT_FOUND"},
 	} {
 		req := good()
 		tt.change(req)
-		_, err := k.sender.VerifySignature(t.Context(), req)
-		wantError(t, tt.name, err, tt.code, tt.reason)
+		_, err := k.Sender.VerifySignature(t.Context(), req)
+		allowlisttest.WantError(t, tt.name, err, tt.code, tt.reason)
 	}
 }
 
 func TestDecryptVerifiesTheSignatureFirst(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "orders", signed(draft(k.secret(t, "key")), k.secret(t, "mac")))
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-	headers := headersOf(sent.GetHeaders())
+	k := allowlisttest.New(t)
+	k.Active(t, "orders", allowlisttest.Signed(allowlisttest.Draft(k.Secret(t, "key")), k.Secret(t, "mac")))
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
+	headers := allowlisttest.HeadersOf(sent.GetHeaders())
 	decrypt := func(body []byte, headers map[string]string) (*allowlistv1.DecryptResponse, error) {
-		return k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Kind: request, Body: body, Headers: headers})
+		return k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: body, Headers: headers})
 	}
 	opened, err := decrypt(sent.GetBody(), headers)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	if string(opened.GetBody()) != "hello" {
 		t.Errorf("Decrypt = %q", opened.GetBody())
 	}
 	_, err = decrypt(sent.GetBody(), nil)
-	wantError(t, "Decrypt without the signature", err, codes.InvalidArgument, "SIGNATURE_INVALID")
+	allowlisttest.WantError(t, "Decrypt without the signature", err, codes.InvalidArgument, "SIGNATURE_INVALID")
 	_, err = decrypt([]byte("not ours"), headers)
-	wantError(t, "Decrypt of another body", err, codes.InvalidArgument, "SIGNATURE_INVALID")
+	allowlisttest.WantError(t, "Decrypt of another body", err, codes.InvalidArgument, "SIGNATURE_INVALID")
 }

@@ -1,6 +1,7 @@
 package allowlist_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"strings"
@@ -14,17 +15,18 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 func TestOwnersLearnWhatIsWrongWithASignatureAndCallersDoNot(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "hooks", signed(draft(), k.secret(t, "mac", keyOf(1)...)))
-	at := k.clock.now().Truncate(time.Second)
+	k := allowlisttest.New(t)
+	k.Active(t, "hooks", allowlisttest.Signed(allowlisttest.Draft(), k.Secret(t, "mac", allowlisttest.KeyOf(1)...)))
+	at := k.Clock.Now().Truncate(time.Second)
 	body := []byte("hello")
 	signedAt := func(stamp string) map[string]string {
 		return map[string]string{
-			"x-id": "evt_1", "x-time": stamp, "x-signature": macOf(keyOf(1), "evt_1."+stamp+".POST api.partner.example/v1?", body),
+			"x-id": "evt_1", "x-time": stamp, "x-signature": macOf(allowlisttest.KeyOf(1), "evt_1."+stamp+".POST api.partner.example/v1?", body),
 		}
 	}
 	without := func(name string) map[string]string {
@@ -44,28 +46,28 @@ func TestOwnersLearnWhatIsWrongWithASignatureAndCallersDoNot(t *testing.T) {
 		kind    allowlistv1.MessageKind
 		cause   string
 	}{
-		{"no signature", without("x-signature"), request, "The header X-Signature is missing."},
-		{"no time", without("x-time"), request, "The header X-Time is missing."},
-		{"base64 for hexadecimal", with("x-signature", "3q2+7w=="), request, "The signature is not written in the configured encoding."},
-		{"half a byte", with("x-signature", "abc"), request, "The signature is not written in the configured encoding."},
-		{"an old message", signedAt(fmt.Sprint(at.Add(-10 * time.Minute).Unix())), request, "ago, outside the tolerance of 5m0s."},
-		{"a clock that is fast", signedAt(fmt.Sprint(at.Add(time.Hour).Unix())), request, "ahead, outside the tolerance of 5m0s."},
-		{"milliseconds", signedAt(fmt.Sprint(at.UnixMilli())), request, "it may be in milliseconds"},
-		{"another signature", with("x-signature", strings.Repeat("0", 64)), request, "The signature does not match"},
-		{"a kind that is not signed", without(""), response, "Messages of this kind are not signed"},
+		{"no signature", without("x-signature"), allowlisttest.Request, "The header X-Signature is missing."},
+		{"no time", without("x-time"), allowlisttest.Request, "The header X-Time is missing."},
+		{"base64 for hexadecimal", with("x-signature", "3q2+7w=="), allowlisttest.Request, "The signature is not written in the configured encoding."},
+		{"half a byte", with("x-signature", "abc"), allowlisttest.Request, "The signature is not written in the configured encoding."},
+		{"an old message", signedAt(fmt.Sprint(at.Add(-10 * time.Minute).Unix())), allowlisttest.Request, "ago, outside the tolerance of 5m0s."},
+		{"a clock that is fast", signedAt(fmt.Sprint(at.Add(time.Hour).Unix())), allowlisttest.Request, "ahead, outside the tolerance of 5m0s."},
+		{"milliseconds", signedAt(fmt.Sprint(at.UnixMilli())), allowlisttest.Request, "it may be in milliseconds"},
+		{"another signature", with("x-signature", strings.Repeat("0", 64)), allowlisttest.Request, "The signature does not match"},
+		{"a kind that is not signed", without(""), allowlisttest.Response, "Messages of this kind are not signed"},
 	} {
-		_, err := k.sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{
-			Name: nameOf("hooks"), Body: body, Headers: maps.Clone(c.headers), Kind: c.kind,
+		_, err := k.Sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{
+			Name: allowlisttest.NameOf("hooks"), Body: body, Headers: maps.Clone(c.headers), Kind: c.kind,
 		})
 		answers = append(answers, withoutRequestID(t, err))
-		failures := k.owner.get(t, "hooks").GetRecentFailures()
+		failures := k.Owner.Get(t, "hooks").GetRecentFailures()
 		if len(failures) != len(answers) {
 			t.Fatalf("%s: %d failures are remembered, want %d", c.name, len(failures), len(answers))
 		}
 		if f := failures[0]; f.GetStage() != "signature" || !strings.Contains(f.GetCause(), c.cause) {
 			t.Errorf("%s: the failure is %v, want the cause %q", c.name, f, c.cause)
 		}
-		if hidden := k.member.get(t, "hooks").GetRecentFailures(); len(hidden) > 0 {
+		if hidden := k.Member.Get(t, "hooks").GetRecentFailures(); len(hidden) > 0 {
 			t.Errorf("%s: a member sees %v", c.name, hidden)
 		}
 	}
@@ -85,7 +87,7 @@ func withoutRequestID(t testing.TB, err error) *status.Status {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
 			var failed error
 			bare, failed = bare.WithDetails(info)
-			must(t, failed)
+			allowlisttest.Must(t, failed)
 		}
 	}
 	if n := len(st.Details()); n != 2 {
@@ -96,7 +98,7 @@ func withoutRequestID(t testing.TB, err error) *status.Status {
 
 func TestADryRunShowsWhatIsSigned(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	body := []byte(`{"amount":1}` + "\xff")
 	for _, c := range []struct{ name, signing, want string }{
 		{
@@ -116,8 +118,8 @@ func TestADryRunShowsWhatIsSigned(t *testing.T) {
 			`eyJhbGciOiJFUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.{"amount":1}\xff`,
 		},
 	} {
-		got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{
-			Name: nameOf("-"), Body: body, Encryption: encryptionOf(t, "request { signing { "+c.signing+" } }"),
+		got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{
+			Name: allowlisttest.NameOf("-"), Body: body, Encryption: allowlisttest.EncryptionOf(t, "request { signing { "+c.signing+" } }"),
 			Context: &allowlistv1.MessageContext{Method: "POST", Path: "/v1"},
 		})
 		var texts []string
@@ -139,62 +141,62 @@ func TestADryRunShowsWhatIsSigned(t *testing.T) {
 
 func TestNamesOfHeadersMayHaveAnUnderscore(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	e := signed(draft(k.secret(t, "key")), k.secret(t, "mac"))
+	k := allowlisttest.New(t)
+	e := allowlisttest.Signed(allowlisttest.Draft(k.Secret(t, "key")), k.Secret(t, "mac"))
 	e.Encryption.Request.Signing.Headers = map[string]string{"X_Signature": "${signature}", "x_time": "${timestamp}", "x_id": "${id}"}
 	e.Encryption.Request.Envelope = &allowlistv1.Envelope{Headers: map[string]string{"x_partner": "acme"}}
-	e.Headers = []*allowlistv1.Parameter{header("x_version", "1")}
-	k.active(t, "orders", e)
-	sent := headersOf(k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")}).GetHeaders())
+	e.Headers = []*allowlistv1.Parameter{allowlisttest.Header("x_version", "1")}
+	k.Active(t, "orders", e)
+	sent := allowlisttest.HeadersOf(k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")}).GetHeaders())
 	for _, name := range []string{"x_signature", "x_time", "x_id", "x_partner", "x_version"} {
 		if sent[name] == "" {
 			t.Errorf("the headers %v lack %s", sent, name)
 		}
 	}
 	e.Encryption.Request.Signing.Headers["Content_Length"] = "1"
-	_, err := k.owner.update(t, &allowlistv1.Endpoint{Name: nameOf("orders"), Encryption: e.GetEncryption()}, "encryption")
-	wantError(t, "a header that some servers read as Content-Length", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: e.GetEncryption()}, "encryption")
+	allowlisttest.WantError(t, "a header that some servers read as Content-Length", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
 func TestAnEndpointThatOnlySignsDoesAllThatMessagesNeed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.active(t, "hooks", signed(draft(), k.secret(t, "mac")))
+	k := allowlisttest.New(t)
+	k.Active(t, "hooks", allowlisttest.Signed(allowlisttest.Draft(), k.Secret(t, "mac")))
 	body := []byte("hello")
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("hooks"), Body: body})
-	headers := headersOf(sent.GetHeaders())
-	if !same(sent.GetBody(), body) || headers["x-signature"] == "" {
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("hooks"), Body: body})
+	headers := allowlisttest.HeadersOf(sent.GetHeaders())
+	if !bytes.Equal(sent.GetBody(), body) || headers["x-signature"] == "" {
 		t.Errorf("Encrypt = %q, %v, want the body as it is, and a signature", sent.GetBody(), headers)
 	}
-	_, err := k.sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{Name: nameOf("hooks"), Body: body, Headers: headers})
-	must(t, err)
-	for _, kind := range []allowlistv1.MessageKind{request, response} {
-		opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("hooks"), Kind: kind, Body: body, Headers: headers})
-		must(t, err)
-		if !same(opened.GetBody(), body) {
+	_, err := k.Sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{Name: allowlisttest.NameOf("hooks"), Body: body, Headers: headers})
+	allowlisttest.Must(t, err)
+	for _, kind := range []allowlistv1.MessageKind{allowlisttest.Request, allowlisttest.Response} {
+		opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("hooks"), Kind: kind, Body: body, Headers: headers})
+		allowlisttest.Must(t, err)
+		if !bytes.Equal(opened.GetBody(), body) {
 			t.Errorf("Decrypt of a %v = %q", kind, opened.GetBody())
 		}
 	}
-	tested := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("hooks"), Body: body})
+	tested := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("hooks"), Body: body})
 	if !tested.GetOpened() || len(tested.GetSteps()) == 0 || !strings.HasSuffix(tested.GetSteps()[0].GetSignedText(), ".POST api.partner.example/v1?.hello") {
 		t.Errorf("TestEncryption = opened %v, %v", tested.GetOpened(), tested.GetSteps())
 	}
-	found, differences, _ := k.diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: nameOf("hooks"), Signature: true, Body: body, Headers: headers})
+	found, differences, _ := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Body: body, Headers: headers})
 	if !found || differences != "" {
 		t.Errorf("DiagnoseSample = %v, %q, want that nothing is wrong", found, differences)
 	}
-	_, err = k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: nameOf("hooks"), Body: body, LiveKeys: true, Reason: "to see"})
-	wantError(t, "a test with live keys", err, codes.InvalidArgument, "INVALID_FIELD")
+	_, err = k.Owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("hooks"), Body: body, LiveKeys: true, Reason: "to see"})
+	allowlisttest.WantError(t, "a test with live keys", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
 func TestAURLThatIsTooLongHidesNoOtherFinding(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	e := draft()
+	k := allowlisttest.New(t)
+	e := allowlisttest.Draft()
 	e.Url = "https://api.partner.example/" + strings.Repeat("x", 3000)
-	e.Headers = []*allowlistv1.Parameter{header("X-Key", strings.Repeat("0123456789abcdef", 4))}
-	fields, err := k.refusal(t, e)
-	wantError(t, "a long URL and key material", err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
+	e.Headers = []*allowlistv1.Parameter{allowlisttest.Header("X-Key", strings.Repeat("0123456789abcdef", 4))}
+	fields, err := k.Refusal(t, e)
+	allowlisttest.WantError(t, "a long URL and key material", err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
 	if diff := cmp.Diff([]string{"endpoint.url", "endpoint.headers[0].value"}, fields); diff != "" {
 		t.Errorf("the fields are (-want +got):\n%s", diff)
 	}

@@ -14,22 +14,14 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// live tests an endpoint with its own keys.
-func (k *kit) live(t testing.TB, name string) error {
-	t.Helper()
-	_, err := k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{
-		Name: name, Body: []byte(sample), LiveKeys: true, Reason: "to see",
-	})
-	return err
-}
-
 // spent fails the test unless a live test is refused, and says when to try again.
-func (k *kit) spent(t testing.TB, what, name string) {
+func spent(t testing.TB, k *allowlisttest.Kit, what, name string) {
 	t.Helper()
-	err := k.live(t, name)
-	wantError(t, what, err, codes.ResourceExhausted, "RATE_LIMITED")
+	err := k.Live(t, name)
+	allowlisttest.WantError(t, what, err, codes.ResourceExhausted, "RATE_LIMITED")
 	if !servertest.Retryable(err) {
 		t.Errorf("%s: RATE_LIMITED does not say when to try again", what)
 	}
@@ -37,52 +29,52 @@ func (k *kit) spent(t testing.TB, what, name string) {
 
 func TestLiveTestsAreCountedByKey(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key, other := k.secret(t, "key"), k.secret(t, "other")
-	k.owner.create(t, "one", draft(key))
-	k.owner.create(t, "two", draft(key))
-	k.owner.create(t, "both", draft(other, key))
-	k.owner.create(t, "else", draft(other))
+	k := allowlisttest.New(t)
+	key, other := k.Secret(t, "key"), k.Secret(t, "other")
+	k.Owner.Create(t, "one", allowlisttest.Draft(key))
+	k.Owner.Create(t, "two", allowlisttest.Draft(key))
+	k.Owner.Create(t, "both", allowlisttest.Draft(other, key))
+	k.Owner.Create(t, "else", allowlisttest.Draft(other))
 	for i := range 10 {
-		must(t, k.live(t, nameOf([]string{"one", "two"}[i%2])))
+		allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf([]string{"one", "two"}[i%2])))
 		if i == 5 {
-			k.rotate(t, key, 2)
+			k.Rotate(t, key, 2)
 		}
 	}
-	logged := len(k.owner.history(t, nameOf("both")))
-	k.spent(t, "the eleventh live test", nameOf("one"))
-	k.spent(t, "a live test of another endpoint with the key", nameOf("two"))
-	k.spent(t, "a live test with the key among others", nameOf("both"))
-	k.restart(t)
-	k.spent(t, "a live test after a restart", nameOf("one"))
-	if got := len(k.owner.history(t, nameOf("both"))); got != logged {
+	logged := len(k.Owner.History(t, allowlisttest.NameOf("both")))
+	spent(t, k, "the eleventh live test", allowlisttest.NameOf("one"))
+	spent(t, k, "a live test of another endpoint with the key", allowlisttest.NameOf("two"))
+	spent(t, k, "a live test with the key among others", allowlisttest.NameOf("both"))
+	k.Restart(t)
+	spent(t, k, "a live test after a restart", allowlisttest.NameOf("one"))
+	if got := len(k.Owner.History(t, allowlisttest.NameOf("both"))); got != logged {
 		t.Errorf("a live test that is refused is on the change log")
 	}
 	for range 10 {
-		must(t, k.live(t, nameOf("else")))
+		allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf("else")))
 	}
-	k.spent(t, "the eleventh live test of the other key", nameOf("else"))
-	k.clock.advance(6 * time.Minute)
-	must(t, k.live(t, nameOf("both")))
-	k.spent(t, "a live test after one that used both keys", nameOf("one"))
-	k.spent(t, "a live test after one that used both keys", nameOf("else"))
-	must(t, k.allowlist.Verify(t.Context()))
-	k.clock.advance(time.Hour)
-	eventually(t, func() bool { return k.stored(t, "trial") == 0 }, "quotas that are whole again stay in the store")
+	spent(t, k, "the eleventh live test of the other key", allowlisttest.NameOf("else"))
+	k.Clock.Advance(6 * time.Minute)
+	allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf("both")))
+	spent(t, k, "a live test after one that used both keys", allowlisttest.NameOf("one"))
+	spent(t, k, "a live test after one that used both keys", allowlisttest.NameOf("else"))
+	allowlisttest.Must(t, k.Allowlist.Verify(t.Context()))
+	k.Clock.Advance(time.Hour)
+	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "trial") == 0 }, "quotas that are whole again stay in the store")
 }
 
 func TestLiveTestsAtOnceTakeNoMoreThanTheQuota(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key := k.secret(t, "key")
+	k := allowlisttest.New(t)
+	key := k.Secret(t, "key")
 	for i := range 3 {
-		k.owner.create(t, fmt.Sprint("orders-", i), draft(key))
+		k.Owner.Create(t, fmt.Sprint("orders-", i), allowlisttest.Draft(key))
 	}
 	var calls sync.WaitGroup
 	var passed atomic.Int64
 	for i := range 30 {
 		calls.Go(func() {
-			switch err := k.live(t, nameOf(fmt.Sprint("orders-", i%3))); status.Code(err) {
+			switch err := k.Live(t, allowlisttest.NameOf(fmt.Sprint("orders-", i%3))); status.Code(err) {
 			case codes.OK:
 				passed.Add(1)
 			case codes.ResourceExhausted:
@@ -99,32 +91,32 @@ func TestLiveTestsAtOnceTakeNoMoreThanTheQuota(t *testing.T) {
 
 func TestDiagnosesAreCountedByKey(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(key))
-	k.owner.create(t, "refunds", draft(key))
-	sent := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(sample), LiveKeys: true, Reason: "a sample"})
+	k := allowlisttest.New(t)
+	key := k.Secret(t, "key")
+	k.Owner.Create(t, "orders", allowlisttest.Draft(key))
+	k.Owner.Create(t, "refunds", allowlisttest.Draft(key))
+	sent := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "a sample"})
 	diagnose := func(id string) error {
-		_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-			Name: nameOf(id), Body: sent.GetBody(), Plaintext: []byte(sample), Reason: "it does not open",
+		_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+			Name: allowlisttest.NameOf(id), Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not open",
 		})
 		return err
 	}
 	for i := range 10 {
-		must(t, diagnose([]string{"orders", "refunds"}[i%2]))
+		allowlisttest.Must(t, diagnose([]string{"orders", "refunds"}[i%2]))
 	}
-	wantError(t, "the eleventh diagnosis", diagnose("refunds"), codes.ResourceExhausted, "RATE_LIMITED")
-	k.restart(t)
-	wantError(t, "a diagnosis after a restart", diagnose("orders"), codes.ResourceExhausted, "RATE_LIMITED")
-	must(t, k.live(t, nameOf("orders"))) // has a quota of its own
-	k.secret(t, "else")
-	k.owner.create(t, "else", draft(workspace+"/secrets/else"))
-	wantError(t, "a diagnosis of another key", diagnose("else"), codes.ResourceExhausted, "RATE_LIMITED")
+	allowlisttest.WantError(t, "the eleventh diagnosis", diagnose("refunds"), codes.ResourceExhausted, "RATE_LIMITED")
+	k.Restart(t)
+	allowlisttest.WantError(t, "a diagnosis after a restart", diagnose("orders"), codes.ResourceExhausted, "RATE_LIMITED")
+	allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf("orders"))) // has a quota of its own
+	k.Secret(t, "else")
+	k.Owner.Create(t, "else", allowlisttest.Draft(allowlisttest.Workspace+"/secrets/else"))
+	allowlisttest.WantError(t, "a diagnosis of another key", diagnose("else"), codes.ResourceExhausted, "RATE_LIMITED")
 }
 
 // own creates an endpoint with a configuration in which NAME stands for its id, and has the
 // vault generate the secrets that it names: a key serves one thing.
-func (k *kit) own(t testing.TB, id, text string) string {
+func own(t testing.TB, k *allowlisttest.Kit, id, text string) string {
 	t.Helper()
 	text = strings.ReplaceAll(text, "NAME", id)
 	for suffix, kind := range map[string]vaultv1.Generate_Kind{
@@ -132,17 +124,17 @@ func (k *kit) own(t testing.TB, id, text string) string {
 		"-pair": vaultv1.Generate_KIND_RSA_2048,
 	} {
 		if strings.Contains(text, `"secret:`+id+suffix+`"`) {
-			k.generated(t, id+suffix, kind)
+			k.Generated(t, id+suffix, kind)
 		}
 	}
-	return k.configured(t, id, text)
+	return k.Configured(t, id, text)
 }
 
 // What a live test may not show is refused in one way, and the log has nothing of it.
 func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.secretIn(t, workspace, "param", vaultv1.Usage_USAGE_PARAMETER, []byte("0123456789abcdef")...)
+	k := allowlisttest.New(t)
+	k.SecretIn(t, allowlisttest.Workspace, "param", vaultv1.Usage_USAGE_PARAMETER, []byte("0123456789abcdef")...)
 	const header = ` headers { key: "X-Sig" value: "${signature}" } } `
 	cbc := func(rest string) string {
 		return `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:NAME-16" } } ` + rest + ` } }`
@@ -162,16 +154,16 @@ func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 		"jws":            `request { signing { jws { algorithm: ALGORITHM_HS256 } keys { name: "secret:NAME-mac" }` + header + `}`,
 		"jws-inside-gcm": `request { ` + gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:NAME-pair" decoding: DECODING_PEM } } }`,
 	} {
-		endpoint := k.own(t, name, text)
-		err := k.live(t, endpoint)
-		wantError(t, "a live test of "+name, err, codes.InvalidArgument, "INVALID_FIELD")
+		endpoint := own(t, k, name, text)
+		err := k.Live(t, endpoint)
+		allowlisttest.WantError(t, "a live test of "+name, err, codes.InvalidArgument, "INVALID_FIELD")
 		if v := servertest.Violations(err); len(v) != 1 || v[0].Field != "live_keys" {
 			t.Errorf("a live test of %s violates %v, want live_keys", name, v)
 		}
-		if n := len(k.owner.history(t, endpoint)); n != 1 {
+		if n := len(k.Owner.History(t, endpoint)); n != 1 {
 			t.Errorf("%s: the change log has %d entries, want its creation", name, n)
 		}
 	}
-	answered := k.own(t, "signed-request", `request { `+gcm+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:NAME-mac" }`+header+`}`)
-	k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: answered, Kind: response, Body: []byte(sample), LiveKeys: true, Reason: "only encrypted"})
+	answered := own(t, k, "signed-request", `request { `+gcm+`signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:NAME-mac" }`+header+`}`)
+	k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: answered, Kind: allowlisttest.Response, Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "only encrypted"})
 }

@@ -5,59 +5,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
-
-// encryptionOf parses a configuration in proto text, in which `secret:` stands for
-// the names of secrets, and acknowledges what it has to.
-func encryptionOf(t testing.TB, text string) *allowlistv1.Encryption {
-	t.Helper()
-	pb := new(allowlistv1.Encryption)
-	if err := prototext.Unmarshal([]byte(strings.ReplaceAll(text, "secret:", workspace+"/secrets/")), pb); err != nil {
-		t.Fatalf("parse %s: %v", text, err)
-	}
-	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
-		for _, flag := range payload.UnsafeChoices(profile) {
-			profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-				Flag: flag, Reason: "the partner", ExpireTime: timestamppb.New(time.Now().AddDate(1, 0, 0)),
-			})
-		}
-	}
-	return pb
-}
-
-// configured creates an endpoint with a configuration in proto text.
-func (k *kit) configured(t testing.TB, id, text string) string {
-	t.Helper()
-	e := draft()
-	e.Encryption = encryptionOf(t, text)
-	k.owner.create(t, id, e)
-	return nameOf(id)
-}
-
-func (c client) test(t testing.TB, req *allowlistv1.TestEncryptionRequest) *allowlistv1.TestEncryptionResponse {
-	t.Helper()
-	resp, err := c.TestEncryption(t.Context(), req)
-	must(t, err)
-	return resp
-}
-
-const sample = `{"pan":"4111111111111111","amount":12.50}`
 
 func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{
-		Name: nameOf("-"), Body: []byte(sample), Encryption: encryptionOf(t, `request {
+	k := allowlisttest.New(t)
+	got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{
+		Name: allowlisttest.NameOf("-"), Body: []byte(allowlisttest.Sample), Encryption: allowlisttest.EncryptionOf(t, `request {
 			cipher { algorithm: ALGORITHM_AES_256_GCM session_key { rsa_oaep {} keys { name: "secret:partner" decoding: DECODING_PEM } } }
 			selection { fields { paths: "$.pan" } }
 			envelope { blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } }
@@ -83,7 +44,7 @@ func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 	fields := make(map[string]string)
 	for _, key := range got.GetKeys() {
 		fields[key.GetField()] = key.GetValue()
-		if !strings.HasPrefix(key.GetSecret(), workspace+"/secrets/") {
+		if !strings.HasPrefix(key.GetSecret(), allowlisttest.Workspace+"/secrets/") {
 			t.Errorf("the key of %s stands for %q", key.GetField(), key.GetSecret())
 		}
 	}
@@ -99,52 +60,54 @@ func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 
 func TestADryRunOfAnEndpointLeavesCredentialsAndTheLogAlone(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	credential := k.credential(t, "token", "sesame-credential", "api.partner.example")
-	e := draft(k.secret(t, "key"))
-	e.Headers = []*allowlistv1.Parameter{referring("Authorization", credential), header("X-Partner", "acme")}
-	e.QueryParameters = []*allowlistv1.Parameter{referring("api_key", credential)}
-	e.BodyValues = []*allowlistv1.BodyValue{bodyValue("$.token", credential)}
-	e.Encryption = encryptionOf(t, `request { signing {
+	k := allowlisttest.New(t)
+	credential := k.Credential(t, "token", "sesame-credential", "api.partner.example")
+	e := allowlisttest.Draft(k.Secret(t, "key"))
+	e.Headers = []*allowlistv1.Parameter{allowlisttest.Referring("Authorization", credential), allowlisttest.Header("X-Partner", "acme")}
+	e.QueryParameters = []*allowlistv1.Parameter{allowlisttest.Referring("api_key", credential)}
+	e.BodyValues = []*allowlistv1.BodyValue{allowlisttest.BodyValue("$.token", credential)}
+	e.Encryption = allowlisttest.EncryptionOf(t, `request { signing {
 		mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:key" } input: "${method} ${path}.${body}" headers { key: "X-Signature" value: "${signature}" } } }`)
-	k.owner.create(t, "orders", e)
-	before := len(k.owner.history(t, nameOf("orders")))
-	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(`{}`)})
-	headers := headersOf(got.GetHeaders())
-	if headers["authorization"] != "REDACTED" || headers["x-partner"] != "acme" || headers["x-signature"] == "" || pairs(got.GetQueryParameters()) != "api_key=REDACTED" {
+	k.Owner.Create(t, "orders", e)
+	before := len(k.Owner.History(t, allowlisttest.NameOf("orders")))
+	got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(`{}`)})
+	headers := allowlisttest.HeadersOf(got.GetHeaders())
+	if headers["authorization"] != "REDACTED" || headers["x-partner"] != "acme" || headers["x-signature"] == "" || allowlisttest.Pairs(got.GetQueryParameters()) != "api_key=REDACTED" {
 		t.Errorf("TestEncryption = headers %v, query %v", headers, got.GetQueryParameters())
 	}
 	if string(got.GetBody()) != `{"token":"REDACTED"}` || !got.GetOpened() {
 		t.Errorf("TestEncryption = %s, opened %v", got.GetBody(), got.GetOpened())
 	}
-	if after := len(k.owner.history(t, nameOf("orders"))); after != before {
+	if after := len(k.Owner.History(t, allowlisttest.NameOf("orders"))); after != before {
 		t.Errorf("a dry run with throw-away keys is on the change log")
 	}
-	answer := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Kind: response, Body: []byte(`{}`)})
-	if string(answer.GetBody()) != `{}` || headersOf(answer.GetHeaders())["authorization"] != "" || len(answer.GetQueryParameters()) != 0 {
+	answer := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Response, Body: []byte(`{}`)})
+	if string(answer.GetBody()) != `{}` || allowlisttest.HeadersOf(answer.GetHeaders())["authorization"] != "" || len(answer.GetQueryParameters()) != 0 {
 		t.Errorf("a response carries credentials: %v", answer)
 	}
 }
 
 func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "orders", draft(k.secret(t, "key")))
+	k := allowlisttest.New(t)
+	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
 	test := func(change func(*allowlistv1.TestEncryptionRequest)) (*allowlistv1.TestEncryptionResponse, error) {
-		req := &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte(sample), LiveKeys: true, Reason: "with the partner"}
+		req := &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "with the partner"}
 		change(req)
-		return k.owner.TestEncryption(t.Context(), req)
+		return k.Owner.TestEncryption(t.Context(), req)
 	}
 	for name, change := range map[string]func(*allowlistv1.TestEncryptionRequest){
-		"a draft":               func(r *allowlistv1.TestEncryptionRequest) { r.Encryption = encrypted(workspace + "/secrets/key") },
+		"a draft": func(r *allowlistv1.TestEncryptionRequest) {
+			r.Encryption = allowlisttest.Encrypted(allowlisttest.Workspace + "/secrets/key")
+		},
 		"no reason":             func(r *allowlistv1.TestEncryptionRequest) { r.Reason = "" },
-		"no endpoint, no draft": func(r *allowlistv1.TestEncryptionRequest) { r.Name = nameOf("-") },
+		"no endpoint, no draft": func(r *allowlistv1.TestEncryptionRequest) { r.Name = allowlisttest.NameOf("-") },
 	} {
 		_, err := test(change)
-		wantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
+		allowlisttest.WantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
 	}
 	got, err := test(func(*allowlistv1.TestEncryptionRequest) {})
-	must(t, err)
+	allowlisttest.Must(t, err)
 	if !got.GetOpened() || len(got.GetKeys()) != 0 || len(got.GetSnippets()) != 0 || len(got.GetSteps()) == 0 {
 		t.Errorf("TestEncryption with live keys = opened %v, %d keys, %d programs, %d steps", got.GetOpened(), len(got.GetKeys()), len(got.GetSnippets()), len(got.GetSteps()))
 	}
@@ -153,39 +116,39 @@ func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 			t.Errorf("the step %s shows its result", step.GetStage())
 		}
 	}
-	if change := k.owner.history(t, nameOf("orders"))[0]; change.GetAction() != allowlistv1.EndpointChange_ACTION_TESTED || change.GetReason() != "with the partner" {
+	if change := k.Owner.History(t, allowlisttest.NameOf("orders"))[0]; change.GetAction() != allowlistv1.EndpointChange_ACTION_TESTED || change.GetReason() != "with the partner" {
 		t.Errorf("the change log ends with %v", change)
 	}
-	must(t, k.allowlist.Verify(t.Context()))
-	k.activate(t, "orders")
-	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Body: got.GetBody()})
-	must(t, err)
-	if string(opened.GetBody()) != sample {
+	allowlisttest.Must(t, k.Allowlist.Verify(t.Context()))
+	k.Activate(t, "orders")
+	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: got.GetBody()})
+	allowlisttest.Must(t, err)
+	if string(opened.GetBody()) != allowlisttest.Sample {
 		t.Errorf("Decrypt of what live keys made = %s", opened.GetBody())
 	}
-	k.secretIn(t, workspace, "prefix", vaultv1.Usage_USAGE_EXPOSED_KEY, keyOf(1)[:16]...)
-	k.secret(t, "ecb", keyOf(1)[:16]...)
-	prefix := k.configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
+	k.SecretIn(t, allowlisttest.Workspace, "prefix", vaultv1.Usage_USAGE_EXPOSED_KEY, allowlisttest.KeyOf(1)[:16]...)
+	k.Secret(t, "ecb", allowlisttest.KeyOf(1)[:16]...)
+	prefix := k.Configured(t, "prefix", `request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:prefix" } } iv { source: SOURCE_KEY_PREFIX } } }`)
 	_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = prefix })
-	wantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
-	k.secret(t, "salt", keyOf(1)[:16]...)
+	allowlisttest.WantError(t, "TestEncryption with live keys and an IV from the key", err, codes.InvalidArgument, "INVALID_FIELD")
+	k.Secret(t, "salt", allowlisttest.KeyOf(1)[:16]...)
 	for name, profile := range map[string]string{
 		"ecb":    `request { cipher { algorithm: ALGORITHM_AES_128_ECB shared_key { keys { name: "secret:ecb" } } } }`,
 		"digest": `request { signing { secret_digest { hash: HASH_SHA256 } keys { name: "secret:salt" } input: "${secret}" headers { key: "X-Sig" value: "${signature}" } } }`,
 	} {
-		oracle := k.configured(t, name, profile)
+		oracle := k.Configured(t, name, profile)
 		_, err = test(func(r *allowlistv1.TestEncryptionRequest) { r.Name = oracle })
-		wantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
+		allowlisttest.WantError(t, "TestEncryption with live keys and "+name, err, codes.InvalidArgument, "INVALID_FIELD")
 	}
 }
 
 func TestADryRunOfAnAnswerMakesUpItsQuestion(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	got := k.owner.test(t, &allowlistv1.TestEncryptionRequest{
-		Name: nameOf("-"), Kind: response, Body: []byte(sample),
+	k := allowlisttest.New(t)
+	got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{
+		Name: allowlisttest.NameOf("-"), Kind: allowlisttest.Response, Body: []byte(allowlisttest.Sample),
 		Encryption: &allowlistv1.Encryption{Preset: &allowlistv1.PresetUse{
-			Id: "whatsapp_flows", Secrets: map[string]*allowlistv1.SecretRef{"private_key": {Name: workspace + "/secrets/flows"}},
+			Id: "whatsapp_flows", Secrets: map[string]*allowlistv1.SecretRef{"private_key": {Name: allowlisttest.Workspace + "/secrets/flows"}},
 		}},
 	})
 	var fields []string
@@ -202,11 +165,11 @@ func TestADryRunOfAnAnswerMakesUpItsQuestion(t *testing.T) {
 
 func TestAWrongDraftIsRefusedAsWhenItIsSaved(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	_, err := k.owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{
-		Name: nameOf("-"), Encryption: encrypted("workspaces/other/secrets/key"),
+	k := allowlisttest.New(t)
+	_, err := k.Owner.TestEncryption(t.Context(), &allowlistv1.TestEncryptionRequest{
+		Name: allowlisttest.NameOf("-"), Encryption: allowlisttest.Encrypted("workspaces/other/secrets/key"),
 	})
-	wantError(t, "TestEncryption of a draft with another workspace's secret", err, codes.InvalidArgument, "INVALID_FIELD")
+	allowlisttest.WantError(t, "TestEncryption of a draft with another workspace's secret", err, codes.InvalidArgument, "INVALID_FIELD")
 	if v := servertest.Violations(err); len(v) != 1 || v[0].Field != "encryption.request.cipher.shared_key.keys[0].name" {
 		t.Errorf("the violations are %v", v)
 	}
@@ -214,26 +177,21 @@ func TestAWrongDraftIsRefusedAsWhenItIsSaved(t *testing.T) {
 
 func TestKeysAndSamplesOfDryRunsAreInNoLog(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	secret := "sesame-live-key-of-thirty-two-by"
-	k.secret(t, "key", []byte(secret)...)
-	k.configured(t, "orders", `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" } } } }`)
-	dry := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte("sesame-sample")})
-	live := k.owner.test(t, &allowlistv1.TestEncryptionRequest{Name: nameOf("orders"), Body: []byte("sesame-sample"), LiveKeys: true, Reason: "to see"})
-	_, err := k.owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-		Name: nameOf("orders"), Body: live.GetBody(), Plaintext: []byte("sesame-other-sample"), Reason: "to see",
+	k.Secret(t, "key", []byte(secret)...)
+	k.Configured(t, "orders", `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" } } } }`)
+	dry := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("sesame-sample")})
+	live := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("sesame-sample"), LiveKeys: true, Reason: "to see"})
+	_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+		Name: allowlisttest.NameOf("orders"), Body: live.GetBody(), Plaintext: []byte("sesame-other-sample"), Reason: "to see",
 	})
-	must(t, err)
-	log := k.env.Log.String()
+	allowlisttest.Must(t, err)
+	log := k.Env.Log.String()
 	for _, canary := range []string{secret, "sesame-sample", "sesame-other-sample", dry.GetKeys()[0].GetValue()} {
 		servertest.MustNotHold(t, "the log", log, canary)
 		if canary != dry.GetKeys()[0].GetValue() {
 			servertest.MustNotHold(t, "the answer with live keys", live.String(), secret)
 		}
 	}
-}
-
-func keySecret(t testing.TB, k *kit, id, value string) {
-	t.Helper()
-	k.secretIn(t, workspace, id, vaultv1.Usage_USAGE_KEY, []byte(value)...)
 }

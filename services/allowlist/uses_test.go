@@ -5,32 +5,16 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/prototext"
 
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
-
-// counts returns the key uses of an endpoint as `secret/version=used,failed`.
-func (c client) counts(t testing.TB, id string) map[string]bool {
-	t.Helper()
-	counts := make(map[string]bool)
-	for _, use := range c.get(t, id).GetKeyUses() {
-		_, secret, _ := strings.Cut(use.GetSecret(), "/secrets/")
-		counts[fmt.Sprintf("%s/%d=%d,%d", secret, use.GetVersion(), use.GetUsed(), use.GetFailed())] = true
-		if (use.GetUsed() > 0) != use.GetLastUseTime().IsValid() {
-			t.Errorf("%s was used %d times, the last time at %v", secret, use.GetUsed(), use.GetLastUseTime())
-		}
-	}
-	return counts
-}
 
 func wantCounts(t testing.TB, what string, got map[string]bool, want ...string) {
 	t.Helper()
@@ -45,36 +29,36 @@ func wantCounts(t testing.TB, what string, got map[string]bool, want ...string) 
 
 func TestUsesOfKeysAreCountedAndReported(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key, mac := k.secret(t, "key", keyOf(1)...), k.secret(t, "mac")
-	token := k.credential(t, "token", "sesame", partner)
-	e := signed(draft(key), mac)
-	e.Headers = []*allowlistv1.Parameter{referring("Authorization", token)}
-	k.active(t, "orders", e)
-	wantCounts(t, "before the first message", k.owner.counts(t, "orders"))
+	k := allowlisttest.New(t)
+	key, mac := k.Secret(t, "key", allowlisttest.KeyOf(1)...), k.Secret(t, "mac")
+	token := k.Credential(t, "token", "sesame", allowlisttest.Partner)
+	e := allowlisttest.Signed(allowlisttest.Draft(key), mac)
+	e.Headers = []*allowlistv1.Parameter{allowlisttest.Referring("Authorization", token)}
+	k.Active(t, "orders", e)
+	wantCounts(t, "before the first message", k.Owner.Counts(t, "orders"))
 	var sent *allowlistv1.EncryptResponse
 	for range 3 {
-		sent = k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
+		sent = k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
 	}
-	k.rotate(t, key, 2)
+	k.Rotate(t, key, 2)
 	opened := func(headers map[string]string, body []byte) bool {
-		_, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf("orders"), Kind: request, Body: body, Headers: headers})
+		_, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: body, Headers: headers})
 		return err == nil
 	}
-	eventually(t, func() bool {
-		fresh := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte("hello")})
-		return opens(t, 2, fresh.GetBody())
+	allowlisttest.Eventually(t, func() bool {
+		fresh := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
+		return allowlisttest.Opens(t, 2, fresh.GetBody())
 	}, "the rotation is not in use")
-	headers := headersOf(sent.GetHeaders())
+	headers := allowlisttest.HeadersOf(sent.GetHeaders())
 	delete(headers, "authorization")
 	if !opened(headers, sent.GetBody()) {
 		t.Error("the version before does not open")
 	}
-	before := k.owner.counts(t, "orders")
+	before := k.Owner.Counts(t, "orders")
 	if opened(nil, sent.GetBody()) || opened(headers, []byte("hello")) {
 		t.Error("a message without its signature opens")
 	}
-	used := k.owner.get(t, "orders").GetKeyUses()
+	used := k.Owner.Get(t, "orders").GetKeyUses()
 	totals := make(map[string]*allowlistv1.KeyUse)
 	for _, use := range used {
 		totals[fmt.Sprintf("%s/versions/%d", use.GetSecret(), use.GetVersion())] = use
@@ -83,12 +67,12 @@ func TestUsesOfKeysAreCountedAndReported(t *testing.T) {
 		totals[token+"/versions/1"].GetUsed() < 4 || totals[key+"/versions/2"].GetUsed() != 1 || len(totals) != 4 {
 		t.Errorf("uses = %v, before the failures %v", used, before)
 	}
-	if seen := k.member.get(t, "orders"); len(seen.GetKeyUses()) > 0 || len(seen.GetRecentFailures()) > 0 {
+	if seen := k.Member.Get(t, "orders"); len(seen.GetKeyUses()) > 0 || len(seen.GetRecentFailures()) > 0 {
 		t.Error("members see how keys are used")
 	}
 
-	k.restart(t)
-	after := k.owner.get(t, "orders").GetKeyUses()
+	k.Restart(t)
+	after := k.Owner.Get(t, "orders").GetKeyUses()
 	if len(after) != len(used) {
 		t.Errorf("after a restart uses = %v, want %v", after, used)
 	}
@@ -97,98 +81,66 @@ func TestUsesOfKeysAreCountedAndReported(t *testing.T) {
 		if use.GetUsed() != totals[name].GetUsed() || use.GetFailed() != totals[name].GetFailed() {
 			t.Errorf("after a restart %s was used %v, want %v", name, use, totals[name])
 		}
-		if v := k.version(t, name); v.GetUseCount() != use.GetUsed() || v.GetFailureCount() != use.GetFailed() || !v.GetLastUseTime().IsValid() {
+		if v := k.Version(t, name); v.GetUseCount() != use.GetUsed() || v.GetFailureCount() != use.GetFailed() || !v.GetLastUseTime().IsValid() {
 			t.Errorf("the vault shows %v, want %v", v, use)
 		}
 	}
 }
 
-// version returns a version as the vault shows it.
-func (k *kit) version(t testing.TB, name string) *vaultv1.SecretVersion {
-	t.Helper()
-	secret, _, _ := strings.Cut(name, "/versions/")
-	resp, err := k.secrets.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: secret})
-	must(t, err)
-	for _, v := range resp.GetVersions() {
-		if v.GetName() == name {
-			return v
-		}
-	}
-	t.Fatalf("the vault does not show %s", name)
-	return nil
-}
-
 func TestUsesAreKeptWithoutTheVaultAndReportedLater(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.orders(t)
-	_, err := k.encryptOrder(t)
-	must(t, err)
-	k.vaultServer.Stop()
-	if err := k.allowlist.Flush(t.Context()); err == nil {
+	k := allowlisttest.New(t)
+	secret := k.Orders(t)
+	_, err := k.EncryptOrder(t)
+	allowlisttest.Must(t, err)
+	k.VaultServer.Stop()
+	if err := k.Allowlist.Flush(t.Context()); err == nil {
 		t.Error("Flush without the vault succeeds")
 	}
-	wantCounts(t, "without the vault", k.owner.counts(t, "orders"), "key/1=1,0")
-	k.startVault(t)
-	eventually(t, func() bool { return k.allowlist.Flush(t.Context()) == nil }, "Flush does not work again")
-	if v := k.version(t, secret+"/versions/1"); v.GetUseCount() != 1 {
+	wantCounts(t, "without the vault", k.Owner.Counts(t, "orders"), "key/1=1,0")
+	k.StartVault(t)
+	allowlisttest.Eventually(t, func() bool { return k.Allowlist.Flush(t.Context()) == nil }, "Flush does not work again")
+	if v := k.Version(t, secret+"/versions/1"); v.GetUseCount() != 1 {
 		t.Errorf("the vault shows %d uses, want 1", v.GetUseCount())
 	}
 }
 
 func TestADeletedEndpointLeavesNoCountsBehind(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.orders(t)
-	kept := draft(secret)
-	k.active(t, "kept", kept)
+	k := allowlisttest.New(t)
+	secret := k.Orders(t)
+	kept := allowlisttest.Draft(secret)
+	k.Active(t, "kept", kept)
 	for _, id := range []string{"orders", "kept"} {
-		k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte("hello")})
+		k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("hello")})
 	}
-	must(t, k.allowlist.Flush(t.Context()))
-	if got := k.stored(t, "use"); got != 2 {
+	allowlisttest.Must(t, k.Allowlist.Flush(t.Context()))
+	if got := k.Stored(t, "use"); got != 2 {
 		t.Fatalf("there are %d totals, want 2", got)
 	}
-	k.owner.delete(t, "orders")
-	eventually(t, func() bool { return k.stored(t, "use") == 1 }, "the totals of the deleted endpoint stay")
-	eventually(t, func() bool {
-		k.clock.advance(time.Minute)
-		return k.stored(t, "farewell") == 0
+	k.Owner.Delete(t, "orders")
+	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "use") == 1 }, "the totals of the deleted endpoint stay")
+	allowlisttest.Eventually(t, func() bool {
+		k.Clock.Advance(time.Minute)
+		return k.Stored(t, "farewell") == 0
 	}, "the deleted endpoint is never forgotten")
-	wantCounts(t, "the other endpoint", k.owner.counts(t, "kept"), "key/1=1,0")
+	wantCounts(t, "the other endpoint", k.Owner.Counts(t, "kept"), "key/1=1,0")
 
 	// A crash right after the deletion forgets nothing of that.
-	k.owner.delete(t, "kept")
-	k.restart(t)
-	eventually(t, func() bool { return k.stored(t, "use") == 0 }, "the totals stay after a restart")
-}
-
-// stored returns how many records the allowlist has in a key space.
-func (k *kit) stored(t testing.TB, space string) int {
-	t.Helper()
-	n := 0
-	must(t, k.store.View(t.Context(), func(reader kv.Reader) error {
-		n = 0
-		for _, err := range reader.Scan(kv.Prefix(kv.NewKey(space), 1000)) {
-			if err != nil {
-				return err
-			}
-			n++
-		}
-		return nil
-	}))
-	return n
+	k.Owner.Delete(t, "kept")
+	k.Restart(t)
+	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "use") == 0 }, "the totals stay after a restart")
 }
 
 func TestOwnersSeeWhereMessagesOfThePartnerStopped(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	key, mac := k.secret(t, "key", keyOf(1)...), k.secret(t, "mac")
-	k.active(t, "orders", signed(draft(key), mac))
+	k := allowlisttest.New(t)
+	key, mac := k.Secret(t, "key", allowlisttest.KeyOf(1)...), k.Secret(t, "mac")
+	k.Active(t, "orders", allowlisttest.Signed(allowlisttest.Draft(key), mac))
 	const canary = "what-the-partner-sent"
-	sent := k.sender.encrypt(t, &allowlistv1.EncryptRequest{Name: nameOf("orders"), Body: []byte(canary)})
+	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(canary)})
 	sealed, err := base64.StdEncoding.DecodeString(string(sent.GetBody()))
-	must(t, err)
+	allowlisttest.Must(t, err)
 	sealed[len(sealed)-1] ^= 1
 	bent := []byte(base64.StdEncoding.EncodeToString(sealed))
 	for _, tt := range []struct {
@@ -197,15 +149,15 @@ func TestOwnersSeeWhereMessagesOfThePartnerStopped(t *testing.T) {
 		body     []byte
 		versions []string
 	}{
-		{"signature", request, []byte(canary), []string{mac + "/versions/1"}},
-		{"decode", response, []byte("!" + canary), nil},
-		{"decrypt", response, bent, []string{key + "/versions/1"}},
+		{"signature", allowlisttest.Request, []byte(canary), []string{mac + "/versions/1"}},
+		{"decode", allowlisttest.Response, []byte("!" + canary), nil},
+		{"decrypt", allowlisttest.Response, bent, []string{key + "/versions/1"}},
 	} {
-		_, err := k.open(t, "orders", tt.body, tt.kind)
+		_, err := k.Open(t, "orders", tt.body, tt.kind)
 		if err == nil {
 			t.Fatalf("%s: the message opens", tt.stage)
 		}
-		e := k.owner.get(t, "orders")
+		e := k.Owner.Get(t, "orders")
 		f := e.GetRecentFailures()[0]
 		hash := sha256.Sum256(tt.body)
 		if f.GetBodySha256() != hex.EncodeToString(hash[:]) || int(f.GetBodyBytes()) != len(tt.body) || !f.GetTime().IsValid() || f.GetRequestId() == "" {
@@ -220,33 +172,17 @@ func TestOwnersSeeWhereMessagesOfThePartnerStopped(t *testing.T) {
 		servertest.MustNotHold(t, "the endpoint", prototext.Format(e), canary)
 		servertest.MustNotHold(t, "the error", err.Error(), canary)
 	}
-	if got := len(k.owner.get(t, "orders").GetRecentFailures()); got != 3 {
+	if got := len(k.Owner.Get(t, "orders").GetRecentFailures()); got != 3 {
 		t.Errorf("there are %d failures, want 3", got)
 	}
 	for range 20 {
-		_, _ = k.open(t, "orders", bent, response) // fails as before
+		_, _ = k.Open(t, "orders", bent, allowlisttest.Response) // fails as before
 	}
-	if got := len(k.owner.get(t, "orders").GetRecentFailures()); got != 16 {
+	if got := len(k.Owner.Get(t, "orders").GetRecentFailures()); got != 16 {
 		t.Errorf("there are %d failures, want the last 16", got)
 	}
-	if got := k.labelled(t, "keyward_message_failures_total", "decrypt"); got != 21 {
+	if got := k.Labelled(t, "keyward_message_failures_total", "decrypt"); got != 21 {
 		t.Errorf("the metric counts %v failures, want 21", got)
 	}
-	servertest.MustNotHold(t, "the log", k.env.Log.String(), canary)
-}
-
-// labelled returns the value of a metric with one label.
-func (k *kit) labelled(t testing.TB, name, label string) float64 {
-	t.Helper()
-	families, err := k.metrics.Gather()
-	must(t, err)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == name && len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	t.Fatalf("there is no metric %s of %s", name, label)
-	return 0
+	servertest.MustNotHold(t, "the log", k.Env.Log.String(), canary)
 }

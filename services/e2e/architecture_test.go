@@ -27,6 +27,8 @@ var layers = []layer{
 	{"the kit's test kits may use the kit", []string{"pkg/server/servertest", "pkg/kv/kvtest"}, []string{"pkg/..."}},
 	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
+	{"a service's test kit may use the service", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
+	{"the allowlist's test kit may use both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
 	{"the vault's door", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
@@ -63,7 +65,7 @@ func TestImportsFollowTheArchitecture(t *testing.T) {
 
 func TestOnlyTestsImportTestKits(t *testing.T) {
 	t.Parallel()
-	kits := []string{"pkg/server/servertest", "pkg/kv/kvtest"}
+	kits := []string{"pkg/server/servertest", "pkg/kv/kvtest", "services/vault/vaulttest", "services/allowlist/allowlisttest"}
 	for pkg, imports := range listImports(t) {
 		for _, imported := range imports {
 			if matches(imported, kits) && !matches(pkg, kits) {

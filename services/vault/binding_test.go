@@ -12,26 +12,27 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	created := k.owner.create(t, "key", &vaultv1.Secret{Value: text("the value")})
-	request := &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetUid(), Purpose: purpose()}
-	_, err := k.resolver.ResolveSecret(t.Context(), request)
-	wantError(t, "ResolveSecret without a binding", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	k := vaulttest.New(t)
+	created := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("the value")})
+	request := &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: created.GetUid(), Purpose: vaulttest.Purpose()}
+	_, err := k.Resolver.ResolveSecret(t.Context(), request)
+	vaulttest.WantError(t, "ResolveSecret without a binding", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 
-	got := k.resolver.bind(t, "key", "bank", "op")
+	got := k.Resolver.Bind(t, "key", "bank", "op")
 	want := &vaultv1.Binding{
-		Secret: nameOf("key"), Uid: created.GetUid(), Usage: vaultv1.Usage_USAGE_KEY,
-		Referrer: workspace + "/endpoints/bank", Holder: k.resolver.subject, OperationId: "op",
-		Host: "partner.example", Chains: []string{chain},
+		Secret: vaulttest.NameOf("key"), Uid: created.GetUid(), Usage: vaultv1.Usage_USAGE_KEY,
+		Referrer: vaulttest.Workspace + "/endpoints/bank", Holder: k.Resolver.Subject, OperationId: "op",
+		Host: "partner.example", Chains: []string{vaulttest.Chain},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&vaultv1.Binding{}, "create_time")); diff != "" {
 		t.Errorf("binding differs (-want +got):\n%s", diff)
 	}
-	res, err := k.resolver.ResolveSecret(t.Context(), request)
+	res, err := k.Resolver.ResolveSecret(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,87 +40,87 @@ func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 		t.Errorf("ResolveSecret = version %d, usage %v, or another value", res.GetVersion(), res.GetUsage())
 	}
 
-	another := k.as(t, k.env.Workload(t, "another", "resolver"))
+	another := k.As(t, k.Env.Workload(t, "another", "resolver"))
 	_, err = another.ResolveSecret(t.Context(), request)
-	wantError(t, "ResolveSecret by another workload", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
-	another.unbind(t, "key", "op") // not its own: does nothing
-	if got := k.resolver.resolve(t, "key", created.GetUid(), 1); got != "the value" {
+	vaulttest.WantError(t, "ResolveSecret by another workload", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	another.Unbind(t, "key", "op") // not its own: does nothing
+	if got := k.Resolver.Resolve(t, "key", created.GetUid(), 1); got != "the value" {
 		t.Error("another workload took the binding away")
 	}
 
-	k.resolver.unbind(t, "key", "op")
-	k.resolver.unbind(t, "key", "op") // may be repeated
-	_, err = k.resolver.ResolveSecret(t.Context(), request)
-	wantError(t, "ResolveSecret after UnbindSecret", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
-	k.resolver.unbind(t, "absent", "op")
+	k.Resolver.Unbind(t, "key", "op")
+	k.Resolver.Unbind(t, "key", "op") // may be repeated
+	_, err = k.Resolver.ResolveSecret(t.Context(), request)
+	vaulttest.WantError(t, "ResolveSecret after UnbindSecret", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	k.Resolver.Unbind(t, "absent", "op")
 }
 
 func TestBindingsOfAllSecretsOfAWorkspaceAreListed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for _, id := range []string{"b", "a", "c"} {
-		k.owner.create(t, id, &vaultv1.Secret{})
+		k.Owner.Create(t, id, &vaultv1.Secret{})
 	}
-	another := k.as(t, k.env.Workload(t, "another", "resolver"))
-	k.resolver.bind(t, "b", "e", "op")
-	another.bind(t, "b", "e", "op")
-	k.resolver.bind(t, "a", "f", "op")
-	for who, c := range map[string]client{"an owner": k.owner, "a super admin": k.admin, "a resolver": k.resolver} {
+	another := k.As(t, k.Env.Workload(t, "another", "resolver"))
+	k.Resolver.Bind(t, "b", "e", "op")
+	another.Bind(t, "b", "e", "op")
+	k.Resolver.Bind(t, "a", "f", "op")
+	for who, c := range map[string]vaulttest.Client{"an owner": k.Owner, "a super admin": k.Admin, "a resolver": k.Resolver} {
 		var got []string
-		req := &vaultv1.ListSecretBindingsRequest{Parent: nameOf("-"), PageSize: 1}
+		req := &vaultv1.ListSecretBindingsRequest{Parent: vaulttest.NameOf("-"), PageSize: 1}
 		for {
 			res, err := c.ListSecretBindings(t.Context(), req)
 			if err != nil {
 				t.Fatalf("ListSecretBindings by %s = %v", who, err)
 			}
 			for _, b := range res.GetBindings() {
-				got = append(got, strings.TrimPrefix(b.GetSecret(), nameOf(""))+" "+b.GetHolder())
+				got = append(got, strings.TrimPrefix(b.GetSecret(), vaulttest.NameOf(""))+" "+b.GetHolder())
 			}
 			if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
 				break
 			}
 		}
-		want := []string{"a " + k.resolver.subject, "b " + another.subject, "b " + k.resolver.subject}
+		want := []string{"a " + k.Resolver.Subject, "b " + another.Subject, "b " + k.Resolver.Subject}
 		slices.Sort(want)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the bindings that %s sees differ (-want +got):\n%s", who, diff)
 		}
 	}
-	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: "workspaces/other/secrets/-"})
-	wantError(t, "ListSecretBindings of another workspace", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	_, err := k.Owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: "workspaces/other/secrets/-"})
+	vaulttest.WantError(t, "ListSecretBindings of another workspace", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 }
 
 func TestResolveIsByNameAndUID(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	first := k.owner.create(t, "key", &vaultv1.Secret{Value: text("first life")})
-	k.resolver.bind(t, "key", "e", "op")
+	k := vaulttest.New(t)
+	first := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("first life")})
+	k.Resolver.Bind(t, "key", "e", "op")
 	for what, request := range map[string]*vaultv1.ResolveSecretRequest{
-		"another uid":  {Name: nameOf("key"), Uid: strings.Repeat("a", 26)},
-		"another name": {Name: nameOf("absent"), Uid: first.GetUid()},
+		"another uid":  {Name: vaulttest.NameOf("key"), Uid: strings.Repeat("a", 26)},
+		"another name": {Name: vaulttest.NameOf("absent"), Uid: first.GetUid()},
 	} {
-		_, err := k.resolver.ResolveSecret(t.Context(), request)
-		wantError(t, "ResolveSecret with "+what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+		_, err := k.Resolver.ResolveSecret(t.Context(), request)
+		vaulttest.WantError(t, "ResolveSecret with "+what, err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	}
-	_, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Version: 2, Purpose: purpose()})
-	wantError(t, "ResolveSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	_, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: first.GetUid(), Version: 2, Purpose: vaulttest.Purpose()})
+	vaulttest.WantError(t, "ResolveSecret of a version to come", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
-	k.resolver.unbind(t, "key", "op")
-	k.owner.delete(t, "key")
-	second := k.owner.create(t, "key", &vaultv1.Secret{Value: text("second life")})
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: first.GetUid(), Purpose: purpose()})
-	wantError(t, "ResolveSecret of the first life", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: second.GetUid(), Purpose: purpose()})
-	wantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	k.Resolver.Unbind(t, "key", "op")
+	k.Owner.Delete(t, "key")
+	second := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("second life")})
+	_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: first.GetUid(), Purpose: vaulttest.Purpose()})
+	vaulttest.WantError(t, "ResolveSecret of the first life", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: second.GetUid(), Purpose: vaulttest.Purpose()})
+	vaulttest.WantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 }
 
 func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
-	k.owner.create(t, "credential", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}})
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	k.Owner.Create(t, "credential", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}})
 	const key, parameter, credential = vaultv1.Usage_USAGE_KEY, vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
-	referrer := workspace + "/endpoints/e"
+	referrer := vaulttest.Workspace + "/endpoints/e"
 	refusals := []struct {
 		name, id string
 		usage    vaultv1.Usage
@@ -137,8 +138,8 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		if tt.usage == credential {
 			port = 443
 		}
-		_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: nameOf(tt.id), Usage: tt.usage, Host: tt.host, Port: port, Referrer: referrer, OperationId: "op"})
-		wantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
+		_, err := k.Resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{Name: vaulttest.NameOf(tt.id), Usage: tt.usage, Host: tt.host, Port: port, Referrer: referrer, OperationId: "op"})
+		vaulttest.WantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
 		want := map[string]string{"key": "KEY", "credential": "CREDENTIAL"}[tt.id]
 		if got := servertest.Metadata(err)["usage"]; tt.reason == vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
 			t.Errorf("%s: the refusal says usage %q, want %q", tt.name, got, want)
@@ -154,45 +155,45 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		{"no usage", &vaultv1.BindSecretRequest{Referrer: referrer, OperationId: "op"}, "usage"},
 		{"no operation id", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer}, "operation_id"},
 		{"a host for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
-		{"chains for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Chains: []string{chain}, OperationId: "op"}, "chains"},
+		{"chains for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Chains: []string{vaulttest.Chain}, OperationId: "op"}, "chains"},
 		{"no chains for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "chains"},
 		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Port: 443, OperationId: "op"}, "host"},
 		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", Port: 1, OperationId: "op"}, "host"},
 		{"no port for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", OperationId: "op"}, "port"},
 		{"a port that is too great", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", Port: 65536 + 443, OperationId: "op"}, "port"},
-		{"a port for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", Port: 443, Chains: []string{chain}, OperationId: "op"}, "port"},
+		{"a port for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", Port: 443, Chains: []string{vaulttest.Chain}, OperationId: "op"}, "port"},
 	}
 	for _, tt := range malformed {
-		tt.request.Name = nameOf("key")
-		_, err := k.resolver.BindSecret(t.Context(), tt.request)
-		wantField(t, tt.name, err, tt.field)
+		tt.request.Name = vaulttest.NameOf("key")
+		_, err := k.Resolver.BindSecret(t.Context(), tt.request)
+		vaulttest.WantField(t, tt.name, err, tt.field)
 	}
-	_, err := k.resolver.BindSecret(t.Context(), bindRequest("absent", "e", "op"))
-	wantError(t, "BindSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	if got := len(k.owner.history(t, "-")); got != 2 {
+	_, err := k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest("absent", "e", "op"))
+	vaulttest.WantError(t, "BindSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	if got := len(k.Owner.History(t, "-")); got != 2 {
 		t.Errorf("refused bindings left %d entries on the log, want 2", got)
 	}
 }
 
 func TestBindIsIdempotentByOperation(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
-	first := k.resolver.bind(t, "key", "bank", "op")
-	again := k.resolver.bind(t, "key", "bank", "op")
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	first := k.Resolver.Bind(t, "key", "bank", "op")
+	again := k.Resolver.Bind(t, "key", "bank", "op")
 	if diff := cmp.Diff(first, again, protocmp.Transform()); diff != "" {
 		t.Errorf("binding again under the operation changed it (-first +again):\n%s", diff)
 	}
-	_, err := k.resolver.BindSecret(t.Context(), bindRequest("key", "elsewhere", "op"))
-	wantField(t, "BindSecret for another referrer under the operation", err, "operation_id")
-	k.resolver.bind(t, "key", "bank", "op2")
-	got := k.owner.get(t, "key")
+	_, err := k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest("key", "elsewhere", "op"))
+	vaulttest.WantField(t, "BindSecret for another referrer under the operation", err, "operation_id")
+	k.Resolver.Bind(t, "key", "bank", "op2")
+	got := k.Owner.Get(t, "key")
 	if got.GetReferenceCount() != 1 {
 		t.Errorf("two bindings of one referrer count as %d", got.GetReferenceCount())
 	}
-	k.resolver.unbind(t, "key", "op")
-	resolver, owner := &vaultv1.Actor{Subject: k.resolver.subject}, &vaultv1.Actor{Subject: k.owner.subject}
-	bank := []string{workspace + "/endpoints/bank"}
+	k.Resolver.Unbind(t, "key", "op")
+	resolver, owner := &vaultv1.Actor{Subject: k.Resolver.Subject}, &vaultv1.Actor{Subject: k.Owner.Subject}
+	bank := []string{vaulttest.Workspace + "/endpoints/bank"}
 	want := []*vaultv1.SecretChange{
 		{Action: vaultv1.SecretChange_ACTION_UNBOUND, Actor: resolver, Referrers: bank},
 		{Action: vaultv1.SecretChange_ACTION_BOUND, Actor: resolver, Referrers: bank},
@@ -200,7 +201,7 @@ func TestBindIsIdempotentByOperation(t *testing.T) {
 		{Action: vaultv1.SecretChange_ACTION_CREATED, Actor: owner},
 	}
 	var logged []*vaultv1.SecretChange
-	for _, c := range k.owner.history(t, "key") {
+	for _, c := range k.Owner.History(t, "key") {
 		actor := &vaultv1.Actor{Subject: c.GetActor().GetSubject()}
 		logged = append(logged, &vaultv1.SecretChange{Action: c.GetAction(), Actor: actor, Referrers: c.GetReferrers()})
 	}
@@ -211,22 +212,22 @@ func TestBindIsIdempotentByOperation(t *testing.T) {
 
 func TestBindingsAreListedByHolderAndOperation(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
-	zebra := k.as(t, k.env.Workload(t, "zebra", "resolver"))
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	zebra := k.As(t, k.Env.Workload(t, "zebra", "resolver"))
 	for _, op := range []string{"op3", "op1", "op2"} {
-		zebra.bind(t, "key", "e", op)
-		k.resolver.bind(t, "key", "e", op)
+		zebra.Bind(t, "key", "e", op)
+		k.Resolver.Bind(t, "key", "e", op)
 	}
 	var want []string
-	for _, holder := range []string{k.resolver.subject, zebra.subject} {
+	for _, holder := range []string{k.Resolver.Subject, zebra.Subject} {
 		for _, op := range []string{"op1", "op2", "op3"} {
 			want = append(want, holder+" "+op)
 		}
 	}
-	for _, caller := range []client{k.owner, k.admin, k.resolver} {
+	for _, caller := range []vaulttest.Client{k.Owner, k.Admin, k.Resolver} {
 		var got []string
-		req := &vaultv1.ListSecretBindingsRequest{Parent: nameOf("key"), PageSize: 2}
+		req := &vaultv1.ListSecretBindingsRequest{Parent: vaulttest.NameOf("key"), PageSize: 2}
 		for {
 			res, err := caller.ListSecretBindings(t.Context(), req)
 			if err != nil {
@@ -240,38 +241,38 @@ func TestBindingsAreListedByHolderAndOperation(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s is shown the bindings %v, want %v", caller.subject, got, want)
+			t.Errorf("%s is shown the bindings %v, want %v", caller.Subject, got, want)
 		}
 	}
-	_, err := k.owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: nameOf("absent")})
-	wantError(t, "ListSecretBindings of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	_, err := k.Owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: vaulttest.NameOf("absent")})
+	vaulttest.WantError(t, "ListSecretBindings of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestHostInUseStaysAllowed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "c", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example", "b.example"}})
-	_, err := k.resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
-		Name: nameOf("c"), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "a.example", Port: 443,
-		Referrer: workspace + "/endpoints/bank", OperationId: "op",
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "c", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example", "b.example"}})
+	_, err := k.Resolver.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
+		Name: vaulttest.NameOf("c"), Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "a.example", Port: 443,
+		Referrer: vaulttest.Workspace + "/endpoints/bank", OperationId: "op",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	allow := func(hosts ...string) error {
-		_, err := k.admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("c"), AllowedHosts: hosts}})
+		_, err := k.Admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("c"), AllowedHosts: hosts}})
 		return err
 	}
 	if err := allow("c.example", "a.example"); err != nil {
 		t.Errorf("an update that keeps the host in use: %v", err)
 	}
 	err = allow("c.example")
-	wantError(t, "an update that drops the host in use", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
-	want := map[string]string{"referrers": workspace + "/endpoints/bank", "count": "1"}
+	vaulttest.WantError(t, "an update that drops the host in use", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
+	want := map[string]string{"referrers": vaulttest.Workspace + "/endpoints/bank", "count": "1"}
 	if diff := cmp.Diff(want, servertest.Metadata(err)); diff != "" {
 		t.Errorf("metadata differ (-want +got):\n%s", diff)
 	}
-	k.resolver.unbind(t, "c", "op")
+	k.Resolver.Unbind(t, "c", "op")
 	if err := allow("c.example"); err != nil {
 		t.Errorf("the same update after UnbindSecret: %v", err)
 	}
@@ -279,53 +280,53 @@ func TestHostInUseStaysAllowed(t *testing.T) {
 
 func TestSecretInUseCannotBeDeleted(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	var referrers []string
 	for i := range 12 {
-		k.resolver.bind(t, "key", fmt.Sprintf("e%02d", i), fmt.Sprintf("op%d", i))
-		referrers = append(referrers, fmt.Sprintf("%s/endpoints/e%02d", workspace, i))
+		k.Resolver.Bind(t, "key", fmt.Sprintf("e%02d", i), fmt.Sprintf("op%d", i))
+		referrers = append(referrers, fmt.Sprintf("%s/endpoints/e%02d", vaulttest.Workspace, i))
 	}
-	for _, c := range []client{k.owner, k.admin} {
-		_, err := c.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key")})
-		wantError(t, "DeleteSecret while bound", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
+	for _, c := range []vaulttest.Client{k.Owner, k.Admin} {
+		_, err := c.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key")})
+		vaulttest.WantError(t, "DeleteSecret while bound", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
 		want := map[string]string{"referrers": strings.Join(referrers[:10], ", "), "count": "12"}
 		if diff := cmp.Diff(want, servertest.Metadata(err)); diff != "" {
 			t.Errorf("metadata differ (-want +got):\n%s", diff)
 		}
 	}
-	if got := k.owner.get(t, "key").GetReferenceCount(); got != 12 {
+	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 12 {
 		t.Errorf("reference count %d, want 12", got)
 	}
 
-	force := &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true, Reason: "leaked"}
-	_, err := k.owner.DeleteSecret(t.Context(), force)
-	wantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
-	_, err = k.admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true})
-	wantField(t, "DeleteSecret with force but without reason", err, "reason")
-	if _, err := k.admin.DeleteSecret(t.Context(), force); err != nil {
+	force := &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Force: true, Reason: "leaked"}
+	_, err := k.Owner.DeleteSecret(t.Context(), force)
+	vaulttest.WantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	_, err = k.Admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Force: true})
+	vaulttest.WantField(t, "DeleteSecret with force but without reason", err, "reason")
+	if _, err := k.Admin.DeleteSecret(t.Context(), force); err != nil {
 		t.Fatal(err)
 	}
-	newest := k.owner.history(t, "key")[0]
+	newest := k.Owner.History(t, "key")[0]
 	if newest.GetAction() != vaultv1.SecretChange_ACTION_FORCE_DELETED || newest.GetReason() != "leaked" || !slices.Equal(newest.GetReferrers(), referrers[:10]) {
 		t.Errorf("the log says %v", newest)
 	}
-	k.owner.create(t, "key", &vaultv1.Secret{})
-	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 0 {
 		t.Errorf("the next life of the name begins with %d referrers", got)
 	}
-	k.resolver.unbind(t, "key", "op1") // of the life before: does nothing
-	k.owner.delete(t, "key")
+	k.Resolver.Unbind(t, "key", "op1") // of the life before: does nothing
+	k.Owner.Delete(t, "key")
 }
 
 func TestForcedDeletionOfAnUnusedSecretIsAnOrdinaryOne(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
-	if _, err := k.admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Force: true, Reason: "r"}); err != nil {
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	if _, err := k.Admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Force: true, Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := k.owner.history(t, "key")[0].GetAction(); got != vaultv1.SecretChange_ACTION_DELETED {
+	if got := k.Owner.History(t, "key")[0].GetAction(); got != vaultv1.SecretChange_ACTION_DELETED {
 		t.Errorf("the log says %v", got)
 	}
 }

@@ -9,23 +9,24 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	first := k.owner.create(t, "key", &vaultv1.Secret{Description: "first life", Labels: map[string]string{"a": "1"}})
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("v2"), Labels: map[string]string{"a": "2"}})
-	k.owner.delete(t, "key")
-	_, err := k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")})
-	wantError(t, "GetSecret after its deletion", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	second := k.admin.create(t, "key", &vaultv1.Secret{})
+	k := vaulttest.New(t)
+	first := k.Owner.Create(t, "key", &vaultv1.Secret{Description: "first life", Labels: map[string]string{"a": "1"}})
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("v2"), Labels: map[string]string{"a": "2"}})
+	k.Owner.Delete(t, "key")
+	_, err := k.Owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: vaulttest.NameOf("key")})
+	vaulttest.WantError(t, "GetSecret after its deletion", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	second := k.Admin.Create(t, "key", &vaultv1.Secret{})
 	if first.GetUid() == second.GetUid() || second.GetCurrentVersion() != 1 {
 		t.Errorf("the second life has uid %s (first: %s) and version %d", second.GetUid(), first.GetUid(), second.GetCurrentVersion())
 	}
 
-	owner := &vaultv1.Actor{Subject: k.owner.subject, Roles: []string{"owner"}, Authentication: "oidc"}
-	admin := &vaultv1.Actor{Subject: k.admin.subject, Roles: []string{"super_admin"}, Authentication: "oidc"}
+	owner := &vaultv1.Actor{Subject: k.Owner.Subject, Roles: []string{"owner"}, Authentication: "oidc"}
+	admin := &vaultv1.Actor{Subject: k.Admin.Subject, Roles: []string{"super_admin"}, Authentication: "oidc"}
 	want := []*vaultv1.SecretChange{
 		{Sequence: 3, Action: vaultv1.SecretChange_ACTION_CREATED, Uid: second.GetUid(), Actor: admin, Version: 1, ChangedFields: []string{"value"}},
 		{Sequence: 2, Action: vaultv1.SecretChange_ACTION_DELETED, Uid: first.GetUid(), Actor: owner, OldDescription: "first life", OldLabels: map[string]string{"a": "2"}},
@@ -38,9 +39,9 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 			NewDescription: "first life", NewLabels: map[string]string{"a": "1"},
 		},
 	}
-	got := k.owner.history(t, "key")
+	got := k.Owner.History(t, "key")
 	for _, change := range got {
-		if change.GetSecret() != nameOf("key") || change.GetRequestId() == "" || change.GetActor().GetAddress() == "" || change.GetTime() == nil {
+		if change.GetSecret() != vaulttest.NameOf("key") || change.GetRequestId() == "" || change.GetActor().GetAddress() == "" || change.GetTime() == nil {
 			t.Errorf("an entry lacks something: %v", change)
 		}
 	}
@@ -51,26 +52,26 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 	if diff := cmp.Diff(want, got, ignore...); diff != "" {
 		t.Errorf("history differs (-want +got):\n%s", diff)
 	}
-	if got := k.owner.history(t, "never-existed"); len(got) != 0 {
+	if got := k.Owner.History(t, "never-existed"); len(got) != 0 {
 		t.Errorf("a name that never existed has the history %v", got)
 	}
 }
 
 func TestHistoryOfTheWorkspaceIsPaged(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for _, id := range []string{"a", "b", "c"} {
-		k.owner.create(t, id, &vaultv1.Secret{})
+		k.Owner.Create(t, id, &vaultv1.Secret{})
 	}
-	k.owner.delete(t, "b")
-	other := k.as(t, k.env.Owner(t, "other"))
-	if _, err := other.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "x", Secret: &vaultv1.Secret{Value: text("v")}}); err != nil {
+	k.Owner.Delete(t, "b")
+	other := k.As(t, k.Env.Owner(t, "other"))
+	if _, err := other.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "x", Secret: &vaultv1.Secret{Value: vaulttest.Text("v")}}); err != nil {
 		t.Fatal(err)
 	}
 	var sequences []uint64
-	req := &vaultv1.ListSecretHistoryRequest{Name: workspace + "/secrets/-", PageSize: 1}
+	req := &vaultv1.ListSecretHistoryRequest{Name: vaulttest.Workspace + "/secrets/-", PageSize: 1}
 	for {
-		res, err := k.owner.ListSecretHistory(t.Context(), req)
+		res, err := k.Owner.ListSecretHistory(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,20 +89,20 @@ func TestHistoryOfTheWorkspaceIsPaged(t *testing.T) {
 
 func TestReasonIsOnTheLog(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	_, err := k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "key", Reason: "r1", Secret: &vaultv1.Secret{Value: text("v")}})
+	k := vaulttest.New(t)
+	_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: vaulttest.Workspace, SecretId: "key", Reason: "r1", Secret: &vaultv1.Secret{Value: vaulttest.Text("v")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Reason: "r2", Secret: &vaultv1.Secret{Name: nameOf("key"), Description: "d"}})
+	_, err = k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Reason: "r2", Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "d"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Reason: "r3", Name: nameOf("key")}); err != nil {
+	if _, err = k.Owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Reason: "r3", Name: vaulttest.NameOf("key")}); err != nil {
 		t.Fatal(err)
 	}
 	var reasons []string
-	for _, change := range k.owner.history(t, "key") {
+	for _, change := range k.Owner.History(t, "key") {
 		reasons = append(reasons, change.GetReason())
 	}
 	if want := []string{"r3", "r2", "r1"}; !slices.Equal(reasons, want) {

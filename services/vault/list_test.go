@@ -11,46 +11,24 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
-
-// ids lists all pages and returns the ids in their order.
-func (c client) ids(t testing.TB, req *vaultv1.ListSecretsRequest) []string {
-	t.Helper()
-	req = proto.CloneOf(req)
-	req.Parent = workspace
-	var ids []string
-	for {
-		res, err := c.ListSecrets(t.Context(), req)
-		if err != nil {
-			t.Fatalf("ListSecrets = %v", err)
-		}
-		for _, secret := range res.GetSecrets() {
-			ids = append(ids, strings.TrimPrefix(secret.GetName(), workspace+"/secrets/"))
-			if secret.GetEncryptedValue() != nil || secret.GetValue() != nil {
-				t.Errorf("the list carries the value of %s", secret.GetName())
-			}
-		}
-		if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
-			return ids
-		}
-	}
-}
 
 func TestListsAreOrderedFilteredAndPaged(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	if got := k.owner.ids(t, &vaultv1.ListSecretsRequest{}); len(got) != 0 {
+	k := vaulttest.New(t)
+	if got := k.Owner.IDs(t, &vaultv1.ListSecretsRequest{}); len(got) != 0 {
 		t.Errorf("a workspace without secrets lists %v", got)
 	}
-	k.owner.create(t, "Bank-key", &vaultv1.Secret{Labels: map[string]string{"env": "prod", "team": "a"}})
-	k.owner.create(t, "bank-salt", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_PARAMETER, Labels: map[string]string{"env": "test"}})
-	k.owner.create(t, "shop", &vaultv1.Secret{Labels: map[string]string{"env": "prod"}})
-	k.owner.create(t, "api", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}})
-	k.owner.create(t, "gone", &vaultv1.Secret{})
-	k.owner.delete(t, "gone")
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("bank-salt"), Description: "touched"})
-	other := k.as(t, k.env.Owner(t, "other"))
-	if _, err := other.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "bank", Secret: &vaultv1.Secret{Value: text("v")}}); err != nil {
+	k.Owner.Create(t, "Bank-key", &vaultv1.Secret{Labels: map[string]string{"env": "prod", "team": "a"}})
+	k.Owner.Create(t, "bank-salt", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_PARAMETER, Labels: map[string]string{"env": "test"}})
+	k.Owner.Create(t, "shop", &vaultv1.Secret{Labels: map[string]string{"env": "prod"}})
+	k.Owner.Create(t, "api", &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}})
+	k.Owner.Create(t, "gone", &vaultv1.Secret{})
+	k.Owner.Delete(t, "gone")
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("bank-salt"), Description: "touched"})
+	other := k.As(t, k.Env.Owner(t, "other"))
+	if _, err := other.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "bank", Secret: &vaultv1.Secret{Value: vaulttest.Text("v")}}); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -78,7 +56,7 @@ func TestListsAreOrderedFilteredAndPaged(t *testing.T) {
 	for _, tt := range tests {
 		for _, size := range []int32{0, 1, 3, 5000} {
 			tt.req.PageSize = size
-			if got := strings.Join(k.owner.ids(t, tt.req), " "); got != tt.want {
+			if got := strings.Join(k.Owner.IDs(t, tt.req), " "); got != tt.want {
 				t.Errorf("%s, pages of %d: %q, want %q", tt.name, size, got, tt.want)
 			}
 		}
@@ -87,50 +65,50 @@ func TestListsAreOrderedFilteredAndPaged(t *testing.T) {
 
 func TestPagesHaveTheirBounds(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	want := make([]string, 60)
 	var wg sync.WaitGroup
 	for i := range want {
 		want[i] = fmt.Sprintf("key-%03d", i)
 		wg.Go(func() {
-			if _, err := k.owner.CreateSecret(t.Context(), createRequest(want[i], "v", "")); err != nil {
+			if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest(want[i], "v", "")); err != nil {
 				t.Errorf("CreateSecret = %v", err)
 			}
 		})
 	}
 	wg.Wait()
-	res, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace})
+	res, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace})
 	if err != nil || len(res.GetSecrets()) != 50 || res.GetNextPageToken() == "" {
 		t.Errorf("a page without size has %d secrets, %v, want 50", len(res.GetSecrets()), err)
 	}
-	if got := k.owner.ids(t, &vaultv1.ListSecretsRequest{PageSize: 60}); !slices.Equal(got, want) {
+	if got := k.Owner.IDs(t, &vaultv1.ListSecretsRequest{PageSize: 60}); !slices.Equal(got, want) {
 		t.Errorf("one page of all: %v", got)
 	}
-	full, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace, PageSize: 60})
+	full, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, PageSize: 60})
 	if err != nil || full.GetNextPageToken() != "" {
 		t.Errorf("a page that ends the list promises another one, %v", err)
 	}
 	for what, req := range map[string]*vaultv1.ListSecretsRequest{
-		"page_size": {Parent: workspace, PageSize: -1},
-		"order_by":  {Parent: workspace, OrderBy: "description"},
-		"query":     {Parent: workspace, Query: strings.Repeat("q", 129)},
-		"label":     {Parent: workspace, Label: "NO"},
-		"usage":     {Parent: workspace, Usage: 99},
-		"state":     {Parent: workspace, State: 99},
+		"page_size": {Parent: vaulttest.Workspace, PageSize: -1},
+		"order_by":  {Parent: vaulttest.Workspace, OrderBy: "description"},
+		"query":     {Parent: vaulttest.Workspace, Query: strings.Repeat("q", 129)},
+		"label":     {Parent: vaulttest.Workspace, Label: "NO"},
+		"usage":     {Parent: vaulttest.Workspace, Usage: 99},
+		"state":     {Parent: vaulttest.Workspace, State: 99},
 	} {
-		_, err := k.owner.ListSecrets(t.Context(), req)
-		wantField(t, "a malformed "+what, err, what)
+		_, err := k.Owner.ListSecrets(t.Context(), req)
+		vaulttest.WantField(t, "a malformed "+what, err, what)
 	}
 }
 
 func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for i := range 3 {
-		k.owner.create(t, fmt.Sprintf("key-%d", i), &vaultv1.Secret{})
+		k.Owner.Create(t, fmt.Sprintf("key-%d", i), &vaultv1.Secret{})
 	}
-	first := &vaultv1.ListSecretsRequest{Parent: workspace, PageSize: 1, Query: "key"}
-	res, err := k.owner.ListSecrets(t.Context(), first)
+	first := &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, PageSize: 1, Query: "key"}
+	res, err := k.Owner.ListSecrets(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,46 +119,46 @@ func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 		change(req)
 		return req
 	}
-	if _, err := k.owner.ListSecrets(t.Context(), with(func(r *vaultv1.ListSecretsRequest) { r.PageSize = 2 })); err != nil {
+	if _, err := k.Owner.ListSecrets(t.Context(), with(func(r *vaultv1.ListSecretsRequest) { r.PageSize = 2 })); err != nil {
 		t.Errorf("the next page with another size: %v", err)
 	}
 	tests := []struct {
 		name string
-		as   client
+		as   vaulttest.Client
 		req  *vaultv1.ListSecretsRequest
 	}{
-		{"another caller", k.admin, with(func(*vaultv1.ListSecretsRequest) {})},
-		{"another query", k.owner, with(func(r *vaultv1.ListSecretsRequest) { r.Query = "ke" })},
-		{"another order", k.owner, with(func(r *vaultv1.ListSecretsRequest) { r.OrderBy = "update_time" })},
-		{"a changed token", k.owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "A" + token[1:] })},
-		{"a cut token", k.owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = token[:8] })},
-		{"no token at all", k.owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "hello" })},
+		{"another caller", k.Admin, with(func(*vaultv1.ListSecretsRequest) {})},
+		{"another query", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.Query = "ke" })},
+		{"another order", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.OrderBy = "update_time" })},
+		{"a changed token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "A" + token[1:] })},
+		{"a cut token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = token[:8] })},
+		{"no token at all", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "hello" })},
 	}
 	for _, tt := range tests {
 		if tt.req.GetPageToken()[0] == token[0] && tt.name == "a changed token" {
 			tt.req.PageToken = "B" + token[1:]
 		}
 		_, err := tt.as.ListSecrets(t.Context(), tt.req)
-		wantError(t, tt.name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+		vaulttest.WantError(t, tt.name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 	}
-	_, err = k.owner.ListSecretHistory(t.Context(), &vaultv1.ListSecretHistoryRequest{Name: workspace + "/secrets/-", PageToken: token})
-	wantError(t, "another method", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	_, err = k.Owner.ListSecretHistory(t.Context(), &vaultv1.ListSecretHistoryRequest{Name: vaulttest.Workspace + "/secrets/-", PageToken: token})
+	vaulttest.WantError(t, "another method", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }
 
 func TestPagesStayWithinWhatClientsReceive(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	labels := make(map[string]string)
 	for i := range 64 {
 		labels[fmt.Sprintf("l%02d-%s", i, strings.Repeat("k", 56))] = strings.Repeat("v", 63)
 	}
 	const secrets = 500
 	for i := range secrets {
-		k.owner.create(t, fmt.Sprintf("s%03d", i), &vaultv1.Secret{Labels: labels})
+		k.Owner.Create(t, fmt.Sprintf("s%03d", i), &vaultv1.Secret{Labels: labels})
 	}
 	seen, token := 0, ""
 	for {
-		resp, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace, PageSize: 1000, PageToken: token})
+		resp, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, PageSize: 1000, PageToken: token})
 		if err != nil {
 			t.Fatal(err)
 		}

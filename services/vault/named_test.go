@@ -6,31 +6,32 @@ import (
 	"google.golang.org/grpc/codes"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestNamedVersionIsBoundWhileItIsEnabledOnly(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.rotated(t, "key", "first", "second", "third")
-	k.owner.must(t, disable, "key", 1)
-	k.owner.must(t, destroy, "key", 2)
-	k.owner.must(t, disable, "key", 3)
+	k := vaulttest.New(t)
+	k.Rotated(t, "key", "first", "second", "third")
+	k.Owner.MustChange(t, vaulttest.Disable, "key", 1)
+	k.Owner.MustChange(t, vaulttest.Destroy, "key", 2)
+	k.Owner.MustChange(t, vaulttest.Disable, "key", 3)
 	bind := func(version uint32, operation string) error {
-		req := bindRequest("key", "e", operation)
+		req := vaulttest.BindRequest("key", "e", operation)
 		req.Version = version
-		_, err := k.resolver.BindSecret(t.Context(), req)
+		_, err := k.Resolver.BindSecret(t.Context(), req)
 		return err
 	}
-	wantError(t, "a disabled version", bind(1, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
-	wantError(t, "a destroyed version", bind(2, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
-	wantError(t, "the current version by number", bind(3, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
-	if got := k.owner.get(t, "key").GetReferenceCount(); got != 0 {
+	vaulttest.WantError(t, "a disabled version", bind(1, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	vaulttest.WantError(t, "a destroyed version", bind(2, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
+	vaulttest.WantError(t, "the current version by number", bind(3, "op"), codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 0 {
 		t.Errorf("refused bindings left %d references", got)
 	}
 	if err := bind(0, "op"); err != nil {
 		t.Errorf("the current version, whatever it is = %v", err)
 	}
-	k.owner.must(t, enable, "key", 1)
+	k.Owner.MustChange(t, vaulttest.Enable, "key", 1)
 	if err := bind(1, "op2"); err != nil {
 		t.Errorf("a version that is enabled again = %v", err)
 	}

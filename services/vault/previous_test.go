@@ -10,24 +10,25 @@ import (
 	"github.com/keyward/keyward/pkg/client/cache"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.rotated(t, "key", "first", "second", "third")
-	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
-	res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Purpose: purpose()})
+	k := vaulttest.New(t)
+	k.Rotated(t, "key", "first", "second", "third")
+	uid := k.Resolver.Bind(t, "key", "e", "op").GetUid()
+	res, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Purpose: vaulttest.Purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := cache.New(k.resolver, cache.Config{})
+	keys, err := cache.New(k.Resolver, cache.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, method := range []string{disable, destroy} {
-		k.owner.must(t, method, "key", 3)
-		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: nameOf("key"), UID: uid, Purpose: string(purpose())})
+	for _, method := range []string{vaulttest.Disable, vaulttest.Destroy} {
+		k.Owner.MustChange(t, method, "key", 3)
+		_, err = keys.Resolve(t.Context(), cache.Ref{Secret: vaulttest.NameOf("key"), UID: uid, Purpose: string(vaulttest.Purpose())})
 		e := (*cache.UnusableError)(nil)
 		if !errors.As(err, &e) || len(e.Previous) != len(res.GetPrevious()) {
 			t.Fatalf("after %s: Resolve = %v, want an UnusableError that names %v", method, err, res.GetPrevious())
@@ -37,7 +38,7 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 				t.Errorf("after %s: the refusal names %v, want %v", method, got, p)
 			}
 		}
-		_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: 3, Purpose: purpose()})
+		_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Version: 3, Purpose: vaulttest.Purpose()})
 		if got := servertest.Metadata(err); len(got) != 0 {
 			t.Errorf("after %s: the refusal of a version by number has %v", method, got)
 		}
@@ -46,11 +47,11 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 
 func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{Value: text("first")})
-	uid := k.resolver.bind(t, "key", "e", "op").GetUid()
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("first")})
+	uid := k.Resolver.Bind(t, "key", "e", "op").GetUid()
 	previous := func(version uint32) []*vaultv1.PreviousVersion {
-		res, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: uid, Version: version, Purpose: purpose()})
+		res, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Version: version, Purpose: vaulttest.Purpose()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,9 +60,9 @@ func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 	if got := previous(0); len(got) != 0 {
 		t.Errorf("before any rotation there were %v", got)
 	}
-	second := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("second")}).GetUpdateTime()
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "says nothing of the value"})
-	third := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("third")}).GetUpdateTime()
+	second := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("second")}).GetUpdateTime()
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "says nothing of the value"})
+	third := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("third")}).GetUpdateTime()
 	want := []*vaultv1.PreviousVersion{{Version: 2, ReplaceTime: third}, {Version: 1, ReplaceTime: second}}
 	if diff := cmp.Diff(want, previous(0), protocmp.Transform()); diff != "" {
 		t.Errorf("previous versions differ (-want +got):\n%s", diff)
@@ -72,7 +73,7 @@ func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 		}
 	}
 	for _, p := range want { // each can be resolved
-		if got := k.resolver.resolve(t, "key", uid, p.GetVersion()); got != map[uint32]string{1: "first", 2: "second"}[p.GetVersion()] {
+		if got := k.Resolver.Resolve(t, "key", uid, p.GetVersion()); got != map[uint32]string{1: "first", 2: "second"}[p.GetVersion()] {
 			t.Errorf("version %d resolves to another value", p.GetVersion())
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // asymmetric is what the algorithm of each generated kind is called.
@@ -30,10 +31,10 @@ var asymmetric = map[vaultv1.Generate_Kind]string{
 }
 
 // opened returns the value of a secret as the workload gets it.
-func (k *kit) opened(t testing.TB, id string, version uint32) string {
+func opened(t testing.TB, k *vaulttest.Kit, id string, version uint32) string {
 	t.Helper()
-	uid := k.resolver.bind(t, id, "e", "op").GetUid()
-	return k.resolver.resolve(t, id, uid, version)
+	uid := k.Resolver.Bind(t, id, "e", "op").GetUid()
+	return k.Resolver.Resolve(t, id, uid, version)
 }
 
 // publicOf returns the PEM of the public part of a PEM private key, found without
@@ -63,14 +64,14 @@ func publicOf(t testing.TB, private string) string {
 
 func TestGeneratedPrivateKeyShowsItsPublicPartOnly(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for kind, algorithm := range asymmetric {
-		created := k.owner.create(t, algorithm, &vaultv1.Secret{Value: generate(kind)})
+		created := k.Owner.Create(t, algorithm, &vaultv1.Secret{Value: vaulttest.Generate(kind)})
 		if created.GetPublicKey() != nil {
 			t.Errorf("%s: CreateSecret returns the public key, want GetSecret only", algorithm)
 		}
-		private := k.opened(t, algorithm, 0)
-		got := k.owner.get(t, algorithm)
+		private := opened(t, k, algorithm, 0)
+		got := k.Owner.Get(t, algorithm)
 		public := got.GetPublicKey()
 		if want := publicOf(t, private); public.GetAlgorithm() != algorithm || public.GetPem() != want {
 			t.Errorf("public key is %s\n%s, want %s\n%s", public.GetAlgorithm(), public.GetPem(), algorithm, want)
@@ -90,57 +91,57 @@ func TestGeneratedPrivateKeyShowsItsPublicPartOnly(t *testing.T) {
 			}
 		}
 	}
-	if listed, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace}); err != nil || listed.GetSecrets()[0].GetPublicKey() != nil {
+	if listed, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace}); err != nil || listed.GetSecrets()[0].GetPublicKey() != nil {
 		t.Errorf("ListSecrets returns public keys, %v", err)
 	}
 }
 
 func TestPublicKeyIsThatOfTheCurrentVersion(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_EC_P256)})
-	first := k.owner.get(t, "key").GetPublicKey()
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "the same key"})
-	if diff := cmp.Diff(first, k.owner.get(t, "key").GetPublicKey(), protocmp.Transform()); diff != "" {
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Generate(vaultv1.Generate_KIND_EC_P256)})
+	first := k.Owner.Get(t, "key").GetPublicKey()
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "the same key"})
+	if diff := cmp.Diff(first, k.Owner.Get(t, "key").GetPublicKey(), protocmp.Transform()); diff != "" {
 		t.Errorf("a new description changes the public key (-before +after):\n%s", diff)
 	}
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: generate(vaultv1.Generate_KIND_ED25519)})
-	second := k.owner.get(t, "key").GetPublicKey()
-	if want := publicOf(t, k.opened(t, "key", 2)); second.GetPem() != want || second.GetPem() == first.GetPem() {
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Generate(vaultv1.Generate_KIND_ED25519)})
+	second := k.Owner.Get(t, "key").GetPublicKey()
+	if want := publicOf(t, opened(t, k, "key", 2)); second.GetPem() != want || second.GetPem() == first.GetPem() {
 		t.Errorf("after a rotation the public key is\n%s, want\n%s", second.GetPem(), want)
 	}
-	k.running.Stop()
-	k.start(t)
-	if diff := cmp.Diff(second, k.owner.get(t, "key").GetPublicKey(), protocmp.Transform()); diff != "" {
+	k.Running.Stop()
+	k.Start(t)
+	if diff := cmp.Diff(second, k.Owner.Get(t, "key").GetPublicKey(), protocmp.Transform()); diff != "" {
 		t.Errorf("a restart changes the public key (-before +after):\n%s", diff)
 	}
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("no key at all")})
-	if got := k.owner.get(t, "key").GetPublicKey(); got != nil {
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("no key at all")})
+	if got := k.Owner.Get(t, "key").GetPublicKey(); got != nil {
 		t.Errorf("a text has the public key %v", got)
 	}
 }
 
 func TestImportedKeyShowsItsPublicPart(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "made", &vaultv1.Secret{Value: generate(vaultv1.Generate_KIND_EC_P384)})
-	private := k.opened(t, "made", 0)
-	want := k.owner.get(t, "made").GetPublicKey()
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "made", &vaultv1.Secret{Value: vaulttest.Generate(vaultv1.Generate_KIND_EC_P384)})
+	private := opened(t, k, "made", 0)
+	want := k.Owner.Get(t, "made").GetPublicKey()
 	for id, value := range map[string]string{"private": private, "public": want.GetPem()} {
-		k.owner.create(t, id, &vaultv1.Secret{Value: text(value)})
-		if diff := cmp.Diff(want, k.owner.get(t, id).GetPublicKey(), protocmp.Transform()); diff != "" {
+		k.Owner.Create(t, id, &vaultv1.Secret{Value: vaulttest.Text(value)})
+		if diff := cmp.Diff(want, k.Owner.Get(t, id).GetPublicKey(), protocmp.Transform()); diff != "" {
 			t.Errorf("the imported %s key differs (-want +got):\n%s", id, diff)
 		}
-		if got := k.opened(t, id, 0); got != value {
+		if got := opened(t, k, id, 0); got != value {
 			t.Errorf("the imported %s key is not resolved as it was stored", id)
 		}
 	}
 	for id, secret := range map[string]*vaultv1.Secret{
-		"parameter":  {Usage: vaultv1.Usage_USAGE_PARAMETER, Value: text(private)},
-		"credential": {Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}, Value: text(private)},
+		"parameter":  {Usage: vaultv1.Usage_USAGE_PARAMETER, Value: vaulttest.Text(private)},
+		"credential": {Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"}, Value: vaulttest.Text(private)},
 	} {
-		k.owner.create(t, id, secret)
-		if got := k.owner.get(t, id).GetPublicKey(); got != nil {
+		k.Owner.Create(t, id, secret)
+		if got := k.Owner.Get(t, id).GetPublicKey(); got != nil {
 			t.Errorf("the %s has the public key %v, want none", id, got)
 		}
 	}

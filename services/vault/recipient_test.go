@@ -9,30 +9,31 @@ import (
 
 	"github.com/keyward/keyward/pkg/transit"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // resolvable stores a value and binds it, and returns how to resolve it.
-func resolvable(t testing.TB, k *kit, value string) *vaultv1.ResolveSecretRequest {
+func resolvable(t testing.TB, k *vaulttest.Kit, value string) *vaultv1.ResolveSecretRequest {
 	t.Helper()
-	created, err := k.owner.CreateSecret(t.Context(), createRequest("key", value, ""))
+	created, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", value, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.resolver.bind(t, "key", "e", "op")
-	return &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: created.GetSecret().GetUid(), Purpose: purpose(), Seal: true}
+	k.Resolver.Bind(t, "key", "e", "op")
+	return &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: created.GetSecret().GetUid(), Purpose: vaulttest.Purpose(), Seal: true}
 }
 
 func TestAValueIsResolvedForItsRecipientOnly(t *testing.T) {
 	t.Parallel()
 	const value = "a value for one recipient"
-	k := newKit(t)
+	k := vaulttest.New(t)
 	req := resolvable(t, k, value)
 	pair, err := transit.NewRecipient(time.Now).Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Recipient = pair.Public()
-	first, err := k.resolver.ResolveSecret(t.Context(), req)
+	first, err := k.Resolver.ResolveSecret(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestAValueIsResolvedForItsRecipientOnly(t *testing.T) {
 	if plain, err := pair.Open(sealed, place); err != nil || string(plain.Reveal()) != value {
 		t.Errorf("Open() = %d bytes, %v, want the value", plain.Len(), err)
 	}
-	second, err := k.resolver.ResolveSecret(t.Context(), req)
+	second, err := k.Resolver.ResolveSecret(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +56,14 @@ func TestAValueIsResolvedForItsRecipientOnly(t *testing.T) {
 		t.Error("two answers have the same nonce")
 	}
 	req.Recipient = nil
-	if plain, err := k.resolver.ResolveSecret(t.Context(), req); err != nil || string(plain.GetValue()) != value || plain.GetSealedValue() != nil {
+	if plain, err := k.Resolver.ResolveSecret(t.Context(), req); err != nil || string(plain.GetValue()) != value || plain.GetSealedValue() != nil {
 		t.Errorf("ResolveSecret() without a recipient = %v, want the value", err)
 	}
 }
 
 func TestARecipientThatIsNoKeyIsRefusedBeforeAnythingIsSealed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	req := resolvable(t, k, "a value for one recipient")
 	one := make([]byte, 32)
 	one[0] = 1
@@ -70,10 +71,10 @@ func TestARecipientThatIsNoKeyIsRefusedBeforeAnythingIsSealed(t *testing.T) {
 		"too short": make([]byte, 31), "too long": make([]byte, 33), "zero": make([]byte, 32), "of low order": one,
 	} {
 		req.Recipient = recipient
-		_, err := k.resolver.ResolveSecret(t.Context(), req)
-		wantError(t, "ResolveSecret for a recipient that is "+name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
+		_, err := k.Resolver.ResolveSecret(t.Context(), req)
+		vaulttest.WantError(t, "ResolveSecret for a recipient that is "+name, err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	}
-	got, err := k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: nameOf("key")})
+	got, err := k.Owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: vaulttest.NameOf("key")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,15 +84,15 @@ func TestARecipientThatIsNoKeyIsRefusedBeforeAnythingIsSealed(t *testing.T) {
 }
 
 func BenchmarkResolveSecretForARecipient(b *testing.B) {
-	k := newKit(b)
+	k := vaulttest.New(b)
 	req := resolvable(b, k, "a value of some length")
 	pair, err := transit.NewRecipient(time.Now).Pair()
 	if err != nil {
 		b.Fatal(err)
 	}
 	req.Recipient = pair.Public()
-	parallel(b, func(int64) error {
-		_, err := k.resolver.ResolveSecret(b.Context(), req)
+	vaulttest.Parallel(b, func(int64) error {
+		_, err := k.Resolver.ResolveSecret(b.Context(), req)
 		return err
 	})
 }

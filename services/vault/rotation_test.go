@@ -16,16 +16,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 const day = 24 * time.Hour
 
 // wantDue fails the test unless the current version is due so long after it was added.
-func (c client) wantDue(t testing.TB, what, id string, period time.Duration) {
+func wantDue(t testing.TB, c vaulttest.Client, what, id string, period time.Duration) {
 	t.Helper()
-	got := c.get(t, id)
+	got := c.Get(t, id)
 	var added time.Time
-	for _, v := range c.versions(t, id) {
+	for _, v := range c.Versions(t, id) {
 		if v.GetCurrent() {
 			added = v.GetCreateTime().AsTime()
 		}
@@ -43,53 +44,53 @@ func (c client) wantDue(t testing.TB, what, id string, period time.Duration) {
 
 func TestCurrentVersionIsDueAPeriodAfterItWasAdded(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	update := func(secret *vaultv1.Secret, paths ...string) {
 		t.Helper()
-		secret.Name = nameOf("key")
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		secret.Name = vaulttest.NameOf("key")
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	k.owner.create(t, "key", &vaultv1.Secret{RotationPeriod: durationpb.New(90 * day)})
-	k.owner.wantDue(t, "created", "key", 90*day)
-	update(&vaultv1.Secret{Value: text("second")}, "value")
-	k.owner.wantDue(t, "rotated", "key", 90*day)
+	k.Owner.Create(t, "key", &vaultv1.Secret{RotationPeriod: durationpb.New(90 * day)})
+	wantDue(t, k.Owner, "created", "key", 90*day)
+	update(&vaultv1.Secret{Value: vaulttest.Text("second")}, "value")
+	wantDue(t, k.Owner, "rotated", "key", 90*day)
 	update(&vaultv1.Secret{Description: "d"}, "description")
-	k.owner.wantDue(t, "described", "key", 90*day)
+	wantDue(t, k.Owner, "described", "key", 90*day)
 	update(&vaultv1.Secret{RotationPeriod: durationpb.New(day)}, "rotation_period")
-	k.owner.wantDue(t, "with another period", "key", day)
-	k.owner.must(t, restore, "key", 1)
-	k.owner.wantDue(t, "restored", "key", day)
-	k.owner.must(t, destroy, "key", 1)
-	k.owner.wantDue(t, "destroyed", "key", day)
-	update(&vaultv1.Secret{Value: text("third"), RotationPeriod: durationpb.New(3650 * day)}, "value", "rotation_period.seconds")
-	k.owner.wantDue(t, "both at once", "key", 3650*day)
+	wantDue(t, k.Owner, "with another period", "key", day)
+	k.Owner.MustChange(t, vaulttest.Restore, "key", 1)
+	wantDue(t, k.Owner, "restored", "key", day)
+	k.Owner.MustChange(t, vaulttest.Destroy, "key", 1)
+	wantDue(t, k.Owner, "destroyed", "key", day)
+	update(&vaultv1.Secret{Value: vaulttest.Text("third"), RotationPeriod: durationpb.New(3650 * day)}, "value", "rotation_period.seconds")
+	wantDue(t, k.Owner, "both at once", "key", 3650*day)
 	update(&vaultv1.Secret{}, "rotation_period")
-	k.owner.wantDue(t, "cleared", "key", 0)
+	wantDue(t, k.Owner, "cleared", "key", 0)
 	update(&vaultv1.Secret{RotationPeriod: durationpb.New(day)}) // without a mask: what is set
-	k.owner.wantDue(t, "set again", "key", day)
-	k.running.Stop()
-	k.start(t)
-	k.owner.wantDue(t, "after a restart", "key", day)
+	wantDue(t, k.Owner, "set again", "key", day)
+	k.Running.Stop()
+	k.Start(t)
+	wantDue(t, k.Owner, "after a restart", "key", day)
 
-	k.owner.create(t, "never", &vaultv1.Secret{})
-	k.owner.wantDue(t, "without a period", "never", 0)
+	k.Owner.Create(t, "never", &vaultv1.Secret{})
+	wantDue(t, k.Owner, "without a period", "never", 0)
 }
 
 func TestRotationPeriodIsOnTheLogAndNoBusinessOfResolvers(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{RotationPeriod: durationpb.New(day)})
-	receive, end := k.resolver.watch(t, workspace, nil)
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{RotationPeriod: durationpb.New(day)})
+	receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
 	defer end()
 	if _, err := receive(); err != nil {
 		t.Fatal(err)
 	}
 	mask := &fieldmaskpb.FieldMask{Paths: []string{"rotation_period"}}
 	for _, period := range []*durationpb.Duration{durationpb.New(2 * day), nil} {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), RotationPeriod: period}, UpdateMask: mask})
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), RotationPeriod: period}, UpdateMask: mask})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +100,7 @@ func TestRotationPeriodIsOnTheLogAndNoBusinessOfResolvers(t *testing.T) {
 		{ChangedFields: []string{"rotation_period"}, OldRotationPeriod: durationpb.New(day), NewRotationPeriod: durationpb.New(2 * day)},
 		{ChangedFields: []string{"rotation_period", "value"}, NewRotationPeriod: durationpb.New(day)},
 	}
-	history := k.owner.history(t, "key")
+	history := k.Owner.History(t, "key")
 	for i, change := range history {
 		history[i] = &vaultv1.SecretChange{ChangedFields: change.GetChangedFields(), OldRotationPeriod: change.GetOldRotationPeriod(), NewRotationPeriod: change.GetNewRotationPeriod()}
 	}
@@ -119,35 +120,35 @@ func TestRotationPeriodIsOnTheLogAndNoBusinessOfResolvers(t *testing.T) {
 
 func TestRotationPeriodIsWholeSecondsOfADayToTenYears(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{})
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	for _, period := range []*durationpb.Duration{
 		durationpb.New(0), durationpb.New(day - time.Second), durationpb.New(3650*day + time.Second), durationpb.New(-day),
 		durationpb.New(day + time.Nanosecond),
 		{Seconds: math.MaxInt64},
 		{Seconds: 86400, Nanos: -1},
 	} {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), RotationPeriod: period}})
-		wantField(t, "UpdateSecret with a period of "+period.String(), err, "secret.rotation_period")
-		_, err = k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
-			Parent: workspace, SecretId: "new", Secret: &vaultv1.Secret{Value: text("v"), RotationPeriod: period},
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), RotationPeriod: period}})
+		vaulttest.WantField(t, "UpdateSecret with a period of "+period.String(), err, "secret.rotation_period")
+		_, err = k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+			Parent: vaulttest.Workspace, SecretId: "new", Secret: &vaultv1.Secret{Value: vaulttest.Text("v"), RotationPeriod: period},
 		})
-		wantField(t, "CreateSecret with a period of "+period.String(), err, "secret.rotation_period")
+		vaulttest.WantField(t, "CreateSecret with a period of "+period.String(), err, "secret.rotation_period")
 	}
-	if got := len(k.owner.history(t, "-")); got != 1 {
+	if got := len(k.Owner.History(t, "-")); got != 1 {
 		t.Errorf("refused periods left %d entries on the log, want 1", got)
 	}
 }
 
 func TestSecretsThatAreDueAreListed(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for i := range 12 { // due after 1, 2, 3 days; and never
 		secret := &vaultv1.Secret{Labels: map[string]string{"third": fmt.Sprint(i % 3)}}
 		if period := i % 4; period > 0 {
 			secret.RotationPeriod = durationpb.New(time.Duration(period) * day)
 		}
-		k.owner.create(t, fmt.Sprintf("key-%02d", i), secret)
+		k.Owner.Create(t, fmt.Sprintf("key-%02d", i), secret)
 	}
 	due := func(after time.Duration) *vaultv1.ListSecretsRequest {
 		return &vaultv1.ListSecretsRequest{RotationDueBefore: timestamppb.New(time.Now().Add(after))}
@@ -170,24 +171,24 @@ func TestSecretsThatAreDueAreListed(t *testing.T) {
 		"with a part of the name":    {with(due(2*day+time.Hour), func(r *vaultv1.ListSecretsRequest) { r.Query = "KEY-0" }), "key-01 key-02 key-05 key-06 key-09"},
 		"the last one changed first": {with(due(day+time.Hour), func(r *vaultv1.ListSecretsRequest) { r.OrderBy, r.PageSize = "update_time desc", 1 }), "key-09 key-05 key-01"},
 	} {
-		if got := k.owner.ids(t, tt.req); !slices.Equal(got, strings.Fields(tt.want)) {
+		if got := k.Owner.IDs(t, tt.req); !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("%s: %v, want %s", name, got, tt.want)
 		}
 	}
-	exact := k.owner.get(t, "key-01").GetRotationDueTime()
-	if got := k.owner.ids(t, &vaultv1.ListSecretsRequest{RotationDueBefore: exact}); slices.Contains(got, "key-01") {
+	exact := k.Owner.Get(t, "key-01").GetRotationDueTime()
+	if got := k.Owner.IDs(t, &vaultv1.ListSecretsRequest{RotationDueBefore: exact}); slices.Contains(got, "key-01") {
 		t.Errorf("before the very moment that key-01 is due there are %v", got)
 	}
-	_, err := k.owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: workspace, RotationDueBefore: &timestamppb.Timestamp{Seconds: math.MaxInt64}})
-	wantField(t, "a time that is none", err, "rotation_due_before")
+	_, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, RotationDueBefore: &timestamppb.Timestamp{Seconds: math.MaxInt64}})
+	vaulttest.WantField(t, "a time that is none", err, "rotation_due_before")
 
-	first, err := k.owner.ListSecrets(t.Context(), with(due(day+time.Hour), func(r *vaultv1.ListSecretsRequest) { r.Parent, r.PageSize = workspace, 1 }))
+	first, err := k.Owner.ListSecrets(t.Context(), with(due(day+time.Hour), func(r *vaultv1.ListSecretsRequest) { r.Parent, r.PageSize = vaulttest.Workspace, 1 }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := with(due(2*day), func(r *vaultv1.ListSecretsRequest) {
-		r.Parent, r.PageSize, r.PageToken = workspace, 1, first.GetNextPageToken()
+		r.Parent, r.PageSize, r.PageToken = vaulttest.Workspace, 1, first.GetNextPageToken()
 	})
-	_, err = k.owner.ListSecrets(t.Context(), other)
-	wantError(t, "the page token of another time", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	_, err = k.Owner.ListSecrets(t.Context(), other)
+	vaulttest.WantError(t, "the page token of another time", err, codes.InvalidArgument, vaultv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }

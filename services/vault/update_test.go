@@ -12,14 +12,15 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	full := &vaultv1.Secret{
 		Description: "new", Labels: map[string]string{"b": "2"}, AllowedHosts: []string{"b.example"},
-		Value: text("new value"), Uid: "x", MaskedValue: "y", Usage: vaultv1.Usage_USAGE_CREDENTIAL,
+		Value: vaulttest.Text("new value"), Uid: "x", MaskedValue: "y", Usage: vaultv1.Usage_USAGE_CREDENTIAL,
 	}
 	tests := []struct {
 		name    string
@@ -46,13 +47,13 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 				}
 				return r
 			}, tt.name), "-")
-			before := k.owner.create(t, id, &vaultv1.Secret{
+			before := k.Owner.Create(t, id, &vaultv1.Secret{
 				Description: "old", Labels: map[string]string{"a": "1"},
 				Usage: vaultv1.Usage_USAGE_CREDENTIAL, AllowedHosts: []string{"a.example"},
 			})
 			secret := proto.CloneOf(full)
-			secret.Name = nameOf(id)
-			res, err := k.admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: tt.paths}})
+			secret.Name = vaulttest.NameOf(id)
+			res, err := k.Admin.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: &fieldmaskpb.FieldMask{Paths: tt.paths}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +78,7 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 			if diff := cmp.Diff(want, got, protocmp.Transform(), ignore); diff != "" {
 				t.Errorf("updated secret differs (-want +got):\n%s", diff)
 			}
-			newest := k.owner.history(t, id)[0]
+			newest := k.Owner.History(t, id)[0]
 			if diff := cmp.Diff(tt.changed, newest.GetChangedFields()); diff != "" {
 				t.Errorf("changed fields on the log differ (-want +got):\n%s", diff)
 			}
@@ -87,77 +88,77 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 
 func TestUpdateRefusesWhatCannotChange(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "key", &vaultv1.Secret{Description: "old"})
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{Description: "old"})
 	for _, path := range []string{"usage.x", "uid", "masked_value", "*", "value.", "value.bogus", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
-			Secret:     &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER},
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+			Secret:     &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", path}},
 		})
-		wantField(t, "a mask with "+path, err, "update_mask")
+		vaulttest.WantField(t, "a mask with "+path, err, "update_mask")
 	}
 	for _, usage := range []vaultv1.Usage{vaultv1.Usage_USAGE_UNSPECIFIED, vaultv1.Usage_USAGE_PARAMETER} {
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
-			Secret:     &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: usage},
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+			Secret:     &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "new", Usage: usage},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", "usage"}},
 		})
-		wantField(t, "another usage in the mask", err, "secret.usage")
+		vaulttest.WantField(t, "another usage in the mask", err, "secret.usage")
 	}
-	another := &vaultv1.Secret{Name: nameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER}
-	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: another})
-	wantField(t, "another usage without a mask", err, "secret.usage")
+	another := &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER}
+	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: another})
+	vaulttest.WantField(t, "another usage without a mask", err, "secret.usage")
 	for field, secret := range map[string]*vaultv1.Secret{
 		"secret.value":         {},
-		"secret.value.text":    {Value: text("")},
+		"secret.value.text":    {Value: vaulttest.Text("")},
 		"secret.allowed_hosts": {AllowedHosts: []string{"a.example"}},
 	} {
-		secret.Name = nameOf("key")
+		secret.Name = vaulttest.NameOf("key")
 		mask := &fieldmaskpb.FieldMask{Paths: []string{strings.TrimSuffix(strings.TrimPrefix(field, "secret."), ".text")}}
-		_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: mask})
-		wantField(t, "an update of "+field, err, field)
+		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret, UpdateMask: mask})
+		vaulttest.WantField(t, "an update of "+field, err, field)
 	}
-	_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("absent"), Description: "x"}})
-	wantError(t, "UpdateSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	if got := k.owner.get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
+	_, err = k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("absent"), Description: "x"}})
+	vaulttest.WantError(t, "UpdateSecret of nothing", err, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	if got := k.Owner.Get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
 		t.Errorf("refused updates changed the secret to %v", got)
 	}
-	if got := len(k.owner.history(t, "key")); got != 1 {
+	if got := len(k.Owner.History(t, "key")); got != 1 {
 		t.Errorf("refused updates left %d entries on the log, want 1", got)
 	}
 }
 
 func TestUpdateThatChangesNothingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	created := k.owner.create(t, "key", &vaultv1.Secret{Description: "same"})
+	k := vaulttest.New(t)
+	created := k.Owner.Create(t, "key", &vaultv1.Secret{Description: "same"})
 	created.ValueFacts = nil // of the value, which the update does not have
-	again := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "same"})
+	again := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "same"})
 	if diff := cmp.Diff(created, again, protocmp.Transform()); diff != "" {
 		t.Errorf("the secret changed (-before +after):\n%s", diff)
 	}
-	if got := len(k.owner.history(t, "key")); got != 1 {
+	if got := len(k.Owner.History(t, "key")); got != 1 {
 		t.Errorf("the log has %d entries, want 1", got)
 	}
 }
 
 func TestEtagsKeepChangesApart(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	stale := k.owner.create(t, "key", &vaultv1.Secret{}).GetEtag()
-	current := k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "1"}).GetEtag()
+	k := vaulttest.New(t)
+	stale := k.Owner.Create(t, "key", &vaultv1.Secret{}).GetEtag()
+	current := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Etag: stale, Description: "1"}).GetEtag()
 
-	_, err := k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf("key"), Etag: stale, Description: "2"}})
-	wantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Etag: stale, Description: "2"}})
+	vaulttest.WantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 	if got := servertest.Metadata(err)["etag"]; got != current {
 		t.Errorf("the refusal says etag %q, want the current one, %q", got, current)
 	}
-	_, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf("key"), Etag: stale})
-	wantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
+	_, err = k.Owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Etag: stale})
+	vaulttest.WantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, vaultv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 
-	k.resolver.bind(t, "key", "e", "op")
-	k.resolver.unbind(t, "key", "op")
-	if got := k.owner.get(t, "key").GetEtag(); got != current {
+	k.Resolver.Bind(t, "key", "e", "op")
+	k.Resolver.Unbind(t, "key", "op")
+	if got := k.Owner.Get(t, "key").GetEtag(); got != current {
 		t.Errorf("bindings changed the etag from %q to %q", current, got)
 	}
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Description: "no etag: last writer wins"})
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "no etag: last writer wins"})
 }

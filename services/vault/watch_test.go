@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"context"
 	"sync"
 	"testing"
 	"time"
@@ -9,36 +8,26 @@ import (
 	"google.golang.org/grpc/codes"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
-
-// watch opens a stream that ends with the test, or when end is called.
-func (c client) watch(t testing.TB, parent string, from *vaultv1.Position) (receive func() (*vaultv1.WatchSecretsResponse, error), end func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	stream, err := c.WatchSecrets(ctx, &vaultv1.WatchSecretsRequest{Parent: parent, Position: from})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stream.Recv, cancel
-}
 
 func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	made := k.owner.create(t, "key", &vaultv1.Secret{})
-	k.resolver.bind(t, "key", "e", "op")
-	receive, end := k.resolver.watch(t, "workspaces/-", nil)
+	k := vaulttest.New(t)
+	made := k.Owner.Create(t, "key", &vaultv1.Secret{})
+	k.Resolver.Bind(t, "key", "e", "op")
+	receive, end := k.Resolver.Watch(t, "workspaces/-", nil)
 	defer end()
 	first, err := receive()
 	if err != nil || len(first.GetEvents()) != 0 || first.GetPosition().GetSequence() != 2 {
 		t.Fatalf("the first message = %v, %v, want position 2 alone", first, err)
 	}
-	before, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid(), Purpose: purpose()})
+	before, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: made.GetUid(), Purpose: vaulttest.Purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rotated := time.Now()
-	k.owner.update(t, &vaultv1.Secret{Name: nameOf("key"), Value: text("new")})
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("new")})
 	var event *vaultv1.SecretEvent
 	for event == nil {
 		m, err := receive()
@@ -52,10 +41,10 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 	if took := time.Since(rotated); took > time.Second {
 		t.Errorf("the rotation was heard after %v", took)
 	}
-	if event.GetSecret() != nameOf("key") || event.GetUid() != made.GetUid() || event.GetDeleted() {
+	if event.GetSecret() != vaulttest.NameOf("key") || event.GetUid() != made.GetUid() || event.GetDeleted() {
 		t.Errorf("the event is %v", event)
 	}
-	after, err := k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: nameOf("key"), Uid: made.GetUid(), Purpose: purpose()})
+	after, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: made.GetUid(), Purpose: vaulttest.Purpose()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +57,8 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 
 func TestHeartbeatsComeTwiceASecondWhileNothingHappens(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	receive, end := k.resolver.watch(t, workspace, nil)
+	k := vaulttest.New(t)
+	receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
 	defer end()
 	last, gap := time.Now(), time.Duration(0)
 	for range 6 {
@@ -86,48 +75,48 @@ func TestHeartbeatsComeTwiceASecondWhileNothingHappens(t *testing.T) {
 
 func TestWatchRefusesWhatItCannotResume(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	receive, end := k.resolver.watch(t, workspace, nil)
+	k := vaulttest.New(t)
+	receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
 	first, err := receive()
 	if err != nil {
 		t.Fatal(err)
 	}
 	end()
 	at := first.GetPosition()
-	k.running.Stop()
-	k.start(t) // what was restored meanwhile, it cannot know
+	k.Running.Stop()
+	k.Start(t) // what was restored meanwhile, it cannot know
 	for what, from := range map[string]*vaultv1.Position{
 		"of the run before": at,
 		"of nothing":        {},
 		"that is to come":   {Epoch: at.GetEpoch(), Sequence: 1000},
 	} {
-		receive, end := k.resolver.watch(t, workspace, from)
+		receive, end := k.Resolver.Watch(t, vaulttest.Workspace, from)
 		_, err := receive()
 		end()
-		wantError(t, "WatchSecrets with a position "+what, err, codes.OutOfRange, vaultv1.ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE)
+		vaulttest.WantError(t, "WatchSecrets with a position "+what, err, codes.OutOfRange, vaultv1.ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE)
 	}
 	for _, parent := range []string{"workspaces/-/secrets/a", "workspaces/acme/secrets/a"} {
-		receive, end := k.resolver.watch(t, parent, nil)
+		receive, end := k.Resolver.Watch(t, parent, nil)
 		_, err := receive()
 		end()
-		wantField(t, "WatchSecrets of "+parent, err, "parent")
+		vaulttest.WantField(t, "WatchSecrets of "+parent, err, "parent")
 	}
-	_, err = k.resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: "workspaces/-/secrets/a", Uid: "u", Purpose: purpose()})
-	wantField(t, "ResolveSecret in any workspace", err, "name")
+	_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: "workspaces/-/secrets/a", Uid: "u", Purpose: vaulttest.Purpose()})
+	vaulttest.WantField(t, "ResolveSecret in any workspace", err, "name")
 }
 
 func TestWatchOfAWorkloadThatLosesItsRoleEnds(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	receive, end := k.resolver.watch(t, workspace, nil)
+	k := vaulttest.New(t)
+	receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
 	defer end()
 	if _, err := receive(); err != nil {
 		t.Fatal(err)
 	}
-	k.env.Revoke(t)
+	k.Env.Revoke(t)
 	for {
 		if _, err := receive(); err != nil {
-			wantError(t, "WatchSecrets without the role", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+			vaulttest.WantError(t, "WatchSecrets without the role", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 			return
 		}
 	}
@@ -138,29 +127,29 @@ func TestWatchOfAWorkloadThatLosesItsRoleEnds(t *testing.T) {
 func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 	t.Parallel()
 	const writers, rotations = 4, 40
-	k := newKit(t)
+	k := vaulttest.New(t)
 	ids := []string{"a", "b", "c", "d"}
 	for _, id := range ids {
-		k.owner.create(t, id, &vaultv1.Secret{})
+		k.Owner.Create(t, id, &vaultv1.Secret{})
 	}
 	heard := make([]map[uint64]string, 3)
 	var watchers, writing sync.WaitGroup
 	for i := range heard {
 		heard[i] = make(map[uint64]string)
-		receive, end := k.resolver.watch(t, workspace, nil)
+		receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
 		first, err := receive()
 		if err != nil {
 			t.Fatal(err)
 		}
 		watchers.Go(func() {
 			defer end()
-			k.listen(t, dice(i), first.GetPosition(), heard[i], uint64(len(ids)+writers*rotations))
+			listen(t, k, dice(i), first.GetPosition(), heard[i], uint64(len(ids)+writers*rotations))
 		})
 	}
 	for _, id := range ids[:writers] {
 		writing.Go(func() {
 			for range rotations {
-				k.owner.update(t, &vaultv1.Secret{Name: nameOf(id), Value: text("new")})
+				k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf(id), Value: vaulttest.Text("new")})
 			}
 		})
 	}
@@ -170,7 +159,7 @@ func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 		if len(got) != writers*rotations {
 			t.Errorf("watcher %d heard of %d changes, want %d", i, len(got), writers*rotations)
 		}
-		for _, change := range k.owner.history(t, "-") {
+		for _, change := range k.Owner.History(t, "-") {
 			if change.GetAction() == vaultv1.SecretChange_ACTION_UPDATED && got[change.GetSequence()] != change.GetSecret() {
 				t.Errorf("watcher %d did not hear of change %d", i, change.GetSequence())
 			}
@@ -190,9 +179,9 @@ func (d *dice) roll(sides int) int {
 }
 
 // listen notes what it hears, and reconnects at random, until a position.
-func (k *kit) listen(t *testing.T, d dice, at *vaultv1.Position, heard map[uint64]string, until uint64) {
+func listen(t *testing.T, k *vaulttest.Kit, d dice, at *vaultv1.Position, heard map[uint64]string, until uint64) {
 	for at.GetSequence() < until {
-		receive, end := k.resolver.watch(t, workspace, at)
+		receive, end := k.Resolver.Watch(t, vaulttest.Workspace, at)
 		for range 1 + d.roll(6) {
 			m, err := receive()
 			if err != nil {

@@ -1,0 +1,3 @@
+package allowlisttest
+
+const SharedKeys = "endpoint.encryption.request.cipher.shared_key.keys"
