@@ -49,7 +49,7 @@ func TestNoReasonHoldsASecret(t *testing.T) {
 			t.Errorf("%s takes a reason and is not in the table of this test", method.Name())
 			continue
 		}
-		for what, text := range map[string]string{"a key": "it is " + allowlisttest.CanaryHex, "a token": "Bearer " + allowlisttest.CanaryHex, "a private key": strings.ReplaceAll(allowlisttest.PemKey, "\n", " ")} {
+		for what, text := range map[string]string{"a key": "it is " + allowlisttest.CanaryHex, "a token": "Bearer " + allowlisttest.CanaryHex, "a private key": strings.ReplaceAll(allowlisttest.PEMKey, "\n", " ")} {
 			explained := proto.Clone(req)
 			explained.ProtoReflect().Set(field, protoreflect.ValueOfString(text))
 			err := invoke(t, conn, method, explained)

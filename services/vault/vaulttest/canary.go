@@ -24,6 +24,7 @@ type Answers struct {
 	text strings.Builder
 }
 
+// Add keeps a response, or the error in its place.
 func (a *Answers) Add(m proto.Message, err error) {
 	a.T.Helper()
 	if err != nil {

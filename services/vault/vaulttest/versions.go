@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,6 +59,11 @@ func (c Client) MustChange(t testing.TB, method, id string, version uint32) *vau
 	return changed
 }
 
+// VersionOf is the name of a version.
+func VersionOf(id string, version uint32) string {
+	return fmt.Sprintf("%s/versions/%d", NameOf(id), version)
+}
+
 // Versions returns all versions of a secret, newest first.
 func (c Client) Versions(t testing.TB, id string) []*vaultv1.SecretVersion {
 	t.Helper()
@@ -66,6 +72,17 @@ func (c Client) Versions(t testing.TB, id string) []*vaultv1.SecretVersion {
 		t.Fatal(err)
 	}
 	return res.GetVersions()
+}
+
+// Rotated stores a secret with a version for each value; the first is called first, the
+// last is current.
+func (k *Kit) Rotated(t testing.TB, id string, values ...string) *vaultv1.Secret {
+	t.Helper()
+	got := k.Owner.Create(t, id, &vaultv1.Secret{Value: Text(values[0])})
+	for _, value := range values[1:] {
+		got = k.Owner.Update(t, &vaultv1.Secret{Name: NameOf(id), Value: Text(value)})
+	}
+	return got
 }
 
 // WantStates compares number, state and pointer of all versions, newest first.
@@ -83,29 +100,22 @@ func (c Client) WantStates(t testing.TB, what, id string, want ...*vaultv1.Secre
 	}
 }
 
+// WantUnresolved fails the test unless a version is refused with a reason.
 func (c Client) WantUnresolved(t testing.TB, what, id, uid string, version uint32, reason vaultv1.ErrorReason) {
 	t.Helper()
 	_, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: NameOf(id), Uid: uid, Version: version, Purpose: Purpose()})
 	WantError(t, what, err, codes.FailedPrecondition, reason)
 }
 
-// Rotated stores a secret with a version for each value; the first is called first, the
-// last is current.
-func (k *Kit) Rotated(t testing.TB, id string, values ...string) *vaultv1.Secret {
-	t.Helper()
-	got := k.Owner.Create(t, id, &vaultv1.Secret{Value: Text(values[0])})
-	for _, value := range values[1:] {
-		got = k.Owner.Update(t, &vaultv1.Secret{Name: NameOf(id), Value: Text(value)})
-	}
-	return got
-}
-
+// Enabled is a version in that state.
 func Enabled() *vaultv1.SecretVersion { return new(vaultv1.SecretVersion) }
 
+// Disabled is a version in that state.
 func Disabled() *vaultv1.SecretVersion {
 	return &vaultv1.SecretVersion{State: vaultv1.VersionState_VERSION_STATE_DISABLED}
 }
 
+// Destroyed is a version in that state.
 func Destroyed() *vaultv1.SecretVersion {
 	return &vaultv1.SecretVersion{State: vaultv1.VersionState_VERSION_STATE_DESTROYED}
 }

@@ -63,7 +63,7 @@ func TestLiteralsThatMayBeSecretsAreRefused(t *testing.T) {
 		},
 		{"the URL", func(e *allowlistv1.Endpoint) { e.Url += "/hooks/" + allowlisttest.CanaryHex }, []string{"endpoint.url"}},
 		{"words", func(e *allowlistv1.Endpoint) {
-			e.DisplayName, e.Description, e.Labels = "acme "+allowlisttest.CanaryHex, allowlisttest.PemKey, map[string]string{"a": allowlisttest.CanaryHex[:40]}
+			e.DisplayName, e.Description, e.Labels = "acme "+allowlisttest.CanaryHex, allowlisttest.PEMKey, map[string]string{"a": allowlisttest.CanaryHex[:40]}
 		}, []string{"endpoint.display_name", "endpoint.description", `endpoint.labels["a"]`}},
 		{"the content type", func(e *allowlistv1.Endpoint) { e.ContentType = "text/plain; x=" + allowlisttest.CanaryHex }, []string{"endpoint.content_type"}},
 		{"a header of a signature", signing(`headers { key: "X-Api-Key" value: "hunter2hunter2" }`, "${body}"), []string{request + `signing.headers["X-Api-Key"]`}},

@@ -45,7 +45,7 @@ func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 		k.Owner.Create(t, id, secret)
 		purpose := vaulttest.Chain
 		if tt.value.GetGenerate().GetKind() == vaultv1.Generate_KIND_AES_192 {
-			purpose = vaulttest.Gcm // which such a key is for
+			purpose = vaulttest.GCM // which such a key is for
 		}
 		got := k.Resolver.Facts(t, id, tt.usage, host, 0, purpose)
 		var want *vaultv1.KeyFacts
@@ -85,7 +85,7 @@ func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Generate(vaultv1.Generate_KIND_AES_256)})
 	for range 2 {
 		for version, want := range []uint32{32, 16, 32} { // all under one operation
-			if got := k.Resolver.Facts(t, "key", vaultv1.Usage_USAGE_KEY, "", uint32(version), vaulttest.Gcm).GetBytes(); got != want {
+			if got := k.Resolver.Facts(t, "key", vaultv1.Usage_USAGE_KEY, "", uint32(version), vaulttest.GCM).GetBytes(); got != want {
 				t.Errorf("facts of version %d: %d bytes, want %d", version, got, want)
 			}
 		}
@@ -95,7 +95,7 @@ func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
 	}
 	k.Running.Stop()
 	k.Start(t)
-	if got := k.Resolver.Facts(t, "key", vaultv1.Usage_USAGE_KEY, "", 1, vaulttest.Gcm).GetBytes(); got != 16 {
+	if got := k.Resolver.Facts(t, "key", vaultv1.Usage_USAGE_KEY, "", 1, vaulttest.GCM).GetBytes(); got != 16 {
 		t.Errorf("after a restart: %d bytes, want 16", got)
 	}
 }

@@ -29,36 +29,36 @@ func TestAKeyServesOnePurpose(t *testing.T) {
 		_, err := k.Resolver.BindFor(t, "key", endpoint, operation, "a.example", chains...)
 		return err
 	}
-	if err := bind("first", "op1", vaulttest.Gcm); err != nil {
+	if err := bind("first", "op1", vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	err := bind("second", "op2", vaulttest.Cbc)
+	err := bind("second", "op2", vaulttest.CBC)
 	vaulttest.WantError(t, "another endpoint for another purpose", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
-	if got := servertest.Metadata(err); got["chains"] != vaulttest.Gcm || got["requested"] != vaulttest.Cbc {
+	if got := servertest.Metadata(err); got["chains"] != vaulttest.GCM || got["requested"] != vaulttest.CBC {
 		t.Errorf("the refusal says %v", got)
 	}
-	vaulttest.WantError(t, "a part of what it is used for", bind("second", "op2", vaulttest.Gcm, vaulttest.Cbc), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
-	if err := bind("second", "op2", vaulttest.Gcm); err != nil {
+	vaulttest.WantError(t, "a part of what it is used for", bind("second", "op2", vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	if err := bind("second", "op2", vaulttest.GCM); err != nil {
 		t.Errorf("another endpoint for the same purpose = %v", err)
 	}
 	k.Resolver.Unbind(t, "key", "op2")
 
 	// A claim can be corrected by who made it, and only what is claimed is resolved.
-	if err := bind("first", "op3", vaulttest.Cbc); err != nil {
+	if err := bind("first", "op3", vaulttest.CBC); err != nil {
 		t.Errorf("the same endpoint, corrected = %v", err)
 	}
 	k.Resolver.Unbind(t, "key", "op1")
-	_, err = k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.Gcm)
+	_, err = k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.GCM)
 	vaulttest.WantError(t, "ResolveSecret for the claim before", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	_, err = k.Resolver.ResolveFor(t, "key", uid, false)
 	vaulttest.WantError(t, "ResolveSecret for nothing", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
-	got, err := k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.Cbc)
+	got, err := k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.CBC)
 	if err != nil || got.GetSealed() {
 		t.Fatalf("ResolveSecret for the claim = %v, sealed %v", err, got.GetSealed())
 	}
 	// What was tried and given up binds nobody.
 	k.Resolver.Unbind(t, "key", "op3")
-	if err := bind("first", "op4", vaulttest.Gcm); err != nil {
+	if err := bind("first", "op4", vaulttest.GCM); err != nil {
 		t.Errorf("a claim after the one before was given up = %v", err)
 	}
 }
@@ -71,20 +71,20 @@ func TestTheFirstMessageSealsThePurpose(t *testing.T) {
 		_, err := k.Resolver.BindFor(t, "key", endpoint, operation, "a.example", chains...)
 		return err
 	}
-	if err := bind("e", "op", vaulttest.Gcm); err != nil {
+	if err := bind("e", "op", vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	if got := k.Owner.Purpose(t, "key"); got.GetState() != vaultv1.PurposeState_PURPOSE_STATE_CLAIMED || !slices.Equal(got.GetChains(), []string{vaulttest.Gcm}) {
+	if got := k.Owner.Purpose(t, "key"); got.GetState() != vaultv1.PurposeState_PURPOSE_STATE_CLAIMED || !slices.Equal(got.GetChains(), []string{vaulttest.GCM}) {
 		t.Errorf("the purpose of a bound key is %v", got)
 	}
 	for range 2 {
-		got, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.Gcm)
+		got, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.GCM)
 		if err != nil || !got.GetSealed() || len(got.GetValue()) == 0 {
 			t.Fatalf("ResolveSecret that seals = %v, sealed %v, %d bytes", err, got.GetSealed(), len(got.GetValue()))
 		}
 	}
 	changes := k.Owner.History(t, "key")
-	if changes[0].GetAction() != vaultv1.SecretChange_ACTION_PURPOSE_SEALED || !slices.Equal(changes[0].GetChains(), []string{vaulttest.Gcm}) ||
+	if changes[0].GetAction() != vaultv1.SecretChange_ACTION_PURPOSE_SEALED || !slices.Equal(changes[0].GetChains(), []string{vaulttest.GCM}) ||
 		changes[1].GetAction() != vaultv1.SecretChange_ACTION_BOUND {
 		t.Errorf("the log says %v, then %v: want one seal", changes[0], changes[1].GetAction())
 	}
@@ -92,13 +92,13 @@ func TestTheFirstMessageSealsThePurpose(t *testing.T) {
 		t.Helper()
 		vaulttest.WantError(t, what, err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	}
-	refused("the same endpoint for another purpose", bind("e", "op2", vaulttest.Cbc))
+	refused("the same endpoint for another purpose", bind("e", "op2", vaulttest.CBC))
 	k.Resolver.Unbind(t, "key", "op")
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("rotated, and long enough")})
 	k.Running.Stop()
 	k.Start(t)
-	refused("after all bindings were given up, a rotation and a restart", bind("e", "op3", vaulttest.Cbc))
-	if err := bind("e", "op4", vaulttest.Gcm); err != nil {
+	refused("after all bindings were given up, a rotation and a restart", bind("e", "op3", vaulttest.CBC))
+	if err := bind("e", "op4", vaulttest.GCM); err != nil {
 		t.Errorf("the sealed purpose = %v", err)
 	}
 	if got := k.Owner.Purpose(t, "key"); got.GetState() != vaultv1.PurposeState_PURPOSE_STATE_SEALED || got.GetSealTime() == nil || got.GetHost() != "a.example" {
@@ -130,17 +130,17 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 	k := vaulttest.New(t)
 	for _, id := range []string{"claimed", "sealed"} {
 		uid := k.Owner.Create(t, id, &vaultv1.Secret{}).GetUid()
-		if _, err := k.Resolver.BindFor(t, id, "e", "op", "a.example", vaulttest.Gcm); err != nil {
+		if _, err := k.Resolver.BindFor(t, id, "e", "op", "a.example", vaulttest.GCM); err != nil {
 			t.Fatal(err)
 		}
 		if id == "sealed" {
-			if _, err := k.Resolver.ResolveFor(t, id, uid, true, vaulttest.Gcm); err != nil {
+			if _, err := k.Resolver.ResolveFor(t, id, uid, true, vaulttest.GCM); err != nil {
 				t.Fatal(err)
 			}
-			_, err := k.Resolver.BindFor(t, id, "e", "op2", "b.example", vaulttest.Gcm)
+			_, err := k.Resolver.BindFor(t, id, "e", "op2", "b.example", vaulttest.GCM)
 			vaulttest.WantError(t, "an endpoint in use that moves", err, codes.FailedPrecondition, vaulttest.KeyNotShared)
 		}
-		_, err := k.Resolver.BindFor(t, id, "f", "op3", "b.example", vaulttest.Gcm)
+		_, err := k.Resolver.BindFor(t, id, "f", "op3", "b.example", vaulttest.GCM)
 		vaulttest.WantError(t, id+": another host", err, codes.FailedPrecondition, vaulttest.KeyNotShared)
 		if got := servertest.Metadata(err)["host"]; got != "a.example" {
 			t.Errorf("%s: the refusal names host %q", id, got)
@@ -156,10 +156,10 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 		if changes := k.Owner.History(t, id); !slices.Equal(changes[0].GetChangedFields(), []string{"shared"}) {
 			t.Errorf("the log says %v", changes[0])
 		}
-		if _, err := k.Resolver.BindFor(t, id, "f", "op3", "b.example", vaulttest.Gcm); err != nil {
+		if _, err := k.Resolver.BindFor(t, id, "f", "op3", "b.example", vaulttest.GCM); err != nil {
 			t.Errorf("%s: another host of a shared key = %v", id, err)
 		}
-		_, err = k.Resolver.BindFor(t, id, "f", "op4", "b.example", vaulttest.Cbc)
+		_, err = k.Resolver.BindFor(t, id, "f", "op4", "b.example", vaulttest.CBC)
 		vaulttest.WantError(t, "another purpose of a shared key", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 		share.Secret.Shared = false
 		_, err = k.Admin.UpdateSecret(t.Context(), share)
@@ -167,7 +167,7 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 	}
 	k.Owner.Create(t, "from-the-start", &vaultv1.Secret{Shared: true})
 	for _, host := range []string{"a.example", "b.example"} {
-		if _, err := k.Resolver.BindFor(t, "from-the-start", host, host, host, vaulttest.Gcm); err != nil {
+		if _, err := k.Resolver.BindFor(t, "from-the-start", host, host, host, vaulttest.GCM); err != nil {
 			t.Errorf("a key that its owner created as shared, at %s = %v", host, err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestOnlyASuperAdminStoresAnExposedKey(t *testing.T) {
 	if _, err := k.Admin.CreateSecret(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	_, err = k.Resolver.BindFor(t, "exposed", "e", "op", "a.example", vaulttest.Gcm)
+	_, err = k.Resolver.BindFor(t, "exposed", "e", "op", "a.example", vaulttest.GCM)
 	vaulttest.WantError(t, "an exposed key as a KEY", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED)
 	if got := k.Owner.Get(t, "exposed"); got.GetUsage() != vaultv1.Usage_USAGE_EXPOSED_KEY || got.GetPurpose() != nil {
 		t.Errorf("GetSecret = %v", got)
@@ -236,26 +236,26 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 		_, err := c.ReplaceSecretPurpose(t.Context(), &vaultv1.ReplaceSecretPurposeRequest{Name: vaulttest.NameOf("key"), Chains: chains, Reason: "the padding was wrong"})
 		return err
 	}
-	if _, err := k.Resolver.BindFor(t, "key", "e", "op", "a.example", vaulttest.Gcm); err != nil {
+	if _, err := k.Resolver.BindFor(t, "key", "e", "op", "a.example", vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "what is not sealed", replace(k.Admin, vaulttest.Cbc), codes.FailedPrecondition, vaulttest.KeyPurposeUnknown)
-	if _, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.Gcm); err != nil {
+	vaulttest.WantError(t, "what is not sealed", replace(k.Admin, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeUnknown)
+	if _, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "an owner", replace(k.Owner, vaulttest.Cbc), codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
-	vaulttest.WantError(t, "chains that are added", replace(k.Admin, vaulttest.Gcm, vaulttest.Cbc), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
-	if err := replace(k.Admin, vaulttest.Cbc); err != nil {
+	vaulttest.WantError(t, "an owner", replace(k.Owner, vaulttest.CBC), codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	vaulttest.WantError(t, "chains that are added", replace(k.Admin, vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	if err := replace(k.Admin, vaulttest.CBC); err != nil {
 		t.Fatal(err)
 	}
 	changes := k.Owner.History(t, "key")
 	if changes[0].GetAction() != vaultv1.SecretChange_ACTION_PURPOSE_REPLACED || changes[0].GetReason() == "" ||
-		!slices.Equal(changes[0].GetChains(), []string{vaulttest.Cbc}) || !slices.Equal(changes[0].GetOldChains(), []string{vaulttest.Gcm}) {
+		!slices.Equal(changes[0].GetChains(), []string{vaulttest.CBC}) || !slices.Equal(changes[0].GetOldChains(), []string{vaulttest.GCM}) {
 		t.Errorf("the log says %v", changes[0])
 	}
-	_, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.Gcm)
+	_, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.GCM)
 	vaulttest.WantError(t, "the purpose before", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
-	if _, err := k.Resolver.BindFor(t, "key", "e", "op2", "a.example", vaulttest.Cbc); err != nil {
+	if _, err := k.Resolver.BindFor(t, "key", "e", "op2", "a.example", vaulttest.CBC); err != nil {
 		t.Errorf("the endpoint saved again = %v", err)
 	}
 	// Once a message was opened, the configuration was right.
@@ -263,7 +263,7 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 	if _, err := k.Resolver.ReportSecretUses(t.Context(), report); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "after a message was opened", replace(k.Admin, vaulttest.Gcm), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "after a message was opened", replace(k.Admin, vaulttest.GCM), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 }
 
 // To store a value again under another name is no way around its purpose, in whatever form it
@@ -280,23 +280,23 @@ func TestEqualBytesServeOnePurpose(t *testing.T) {
 		_, err := k.Resolver.ResolveFor(t, id, uid, true, chains...)
 		return err
 	}
-	if err := use("first", vaulttest.Data(raw), vaulttest.Gcm); err != nil {
+	if err := use("first", vaulttest.Data(raw), vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	if err := use("same-purpose", vaulttest.Data(raw), vaulttest.Gcm); err != nil {
+	if err := use("same-purpose", vaulttest.Data(raw), vaulttest.GCM); err != nil {
 		t.Errorf("equal bytes for the same purpose = %v", err)
 	}
 	for id, value := range map[string]*vaultv1.SecretValue{
 		"bytes": vaulttest.Data(raw), "hex": vaulttest.Text(hex.EncodeToString(raw) + "\n"), "base64": vaulttest.Text(base64.StdEncoding.EncodeToString(raw)),
 		"whsec": vaulttest.Text("whsec_" + base64.RawStdEncoding.EncodeToString(raw)),
 	} {
-		err := use(id, value, vaulttest.Cbc)
+		err := use(id, value, vaulttest.CBC)
 		vaulttest.WantError(t, "the value as "+id, err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 		if got := k.Owner.History(t, id)[0].GetAction(); got != vaultv1.SecretChange_ACTION_EQUAL_VALUE_REFUSED {
 			t.Errorf("the log of %s ends with %v", id, got)
 		}
 	}
-	if err := use("other", vaulttest.Data([]byte("another key, of thirty-two bytes")), vaulttest.Cbc); err != nil {
+	if err := use("other", vaulttest.Data([]byte("another key, of thirty-two bytes")), vaulttest.CBC); err != nil {
 		t.Errorf("other bytes = %v", err)
 	}
 	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("other"), Value: vaulttest.Data(raw)}})

@@ -143,7 +143,7 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 		k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf(id), Value: vaulttest.Generate(kind)})
 		purpose := vaulttest.Chain
 		if strings.Contains(id, "AES") {
-			purpose = vaulttest.Gcm // which such a key is for
+			purpose = vaulttest.GCM // which such a key is for
 		}
 		if _, err := k.Resolver.BindFor(t, id, "e", "op", "a.example", purpose); err != nil {
 			t.Fatal(err)

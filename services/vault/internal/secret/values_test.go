@@ -288,7 +288,7 @@ func TestEqualKeysServeOnePurposeInAllSpellings(t *testing.T) {
 		values     []*vaultv1.SecretValue
 		one, other string
 	}{
-		"a symmetric key": {aes, vaulttest.Gcm, vaulttest.Cbc},
+		"a symmetric key": {aes, vaulttest.GCM, vaulttest.CBC},
 		"a key pair":      {pair, oaep, signing},
 	} {
 		for first := range tt.values {
@@ -385,7 +385,7 @@ func TestABindingIsRehearsed(t *testing.T) {
 		code   codes.Code
 		reason vaultv1.ErrorReason
 	}{
-		"another purpose": {func(r *vaultv1.BindSecretRequest) { r.Chains = []string{vaulttest.Gcm} }, codes.FailedPrecondition, vaulttest.KeyPurposeFixed},
+		"another purpose": {func(r *vaultv1.BindSecretRequest) { r.Chains = []string{vaulttest.GCM} }, codes.FailedPrecondition, vaulttest.KeyPurposeFixed},
 		"another usage":   {func(r *vaultv1.BindSecretRequest) { r.Usage, r.Chains, r.Host = vaultv1.Usage_USAGE_PARAMETER, nil, "" }, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED},
 		"another version": {func(r *vaultv1.BindSecretRequest) { r.Version = 7 }, codes.NotFound, vaultv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND},
 	} {
@@ -407,15 +407,15 @@ func TestARehearsalCountsAgainstTheLimits(t *testing.T) {
 	k := vaulttest.New(t)
 	value := []byte("0123456789abcdef0123456789abcdef")
 	uid := k.Owner.Create(t, "first", &vaultv1.Secret{Value: vaulttest.Data(value)}).GetUid()
-	if _, err := k.Resolver.BindFor(t, "first", "first", "first", "a.example", vaulttest.Gcm); err != nil {
+	if _, err := k.Resolver.BindFor(t, "first", "first", "first", "a.example", vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Resolver.ResolveFor(t, "first", uid, true, vaulttest.Gcm); err != nil {
+	if _, err := k.Resolver.ResolveFor(t, "first", uid, true, vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
 	k.Owner.Create(t, "second", &vaultv1.Secret{Value: vaulttest.Data(value)})
 	req := vaulttest.BindRequest("second", "e", "op")
-	req.Chains, req.ValidateOnly = []string{vaulttest.Cbc}, true
+	req.Chains, req.ValidateOnly = []string{vaulttest.CBC}, true
 	for range 5 {
 		_, err := k.Resolver.BindSecret(t.Context(), proto.CloneOf(req))
 		vaulttest.WantError(t, "a rehearsal", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)

@@ -1,6 +1,6 @@
 //go:build interop
 
-package vault_test
+package secret_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // nodeJWK makes the JWK of a public key on standard input.
@@ -54,17 +55,17 @@ func wantPublic(t testing.TB, what, private string, got *vaultv1.PublicKey) {
 // each generated kind.
 func TestInteropOpensslReadsGeneratedKeys(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for kind, algorithm := range asymmetric {
-		k.owner.create(t, algorithm, &vaultv1.Secret{Value: generate(kind)})
-		wantPublic(t, algorithm, k.opened(t, algorithm, 0), k.owner.get(t, algorithm).GetPublicKey())
+		k.Owner.Create(t, algorithm, &vaultv1.Secret{Value: vaulttest.Generate(kind)})
+		wantPublic(t, algorithm, opened(t, k, algorithm, 0), k.Owner.Get(t, algorithm).GetPublicKey())
 	}
 }
 
 // TestInteropKeysOfOpensslAreRecognised imports what openssl makes, in old forms and new.
 func TestInteropKeysOfOpensslAreRecognised(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for name, args := range map[string][]string{
 		"rsa-2048":       {"genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"},
 		"rsa-pkcs1":      {"genrsa", "-traditional", "2048"},
@@ -75,10 +76,10 @@ func TestInteropKeysOfOpensslAreRecognised(t *testing.T) {
 		"x25519":         {"genpkey", "-algorithm", "x25519"},
 	} {
 		private := pipe(t, "", "openssl", args...)
-		k.owner.create(t, name, &vaultv1.Secret{Value: text(private)})
-		wantPublic(t, name, private, k.owner.get(t, name).GetPublicKey())
+		k.Owner.Create(t, name, &vaultv1.Secret{Value: vaulttest.Text(private)})
+		wantPublic(t, name, private, k.Owner.Get(t, name).GetPublicKey())
 	}
 	encrypted := pipe(t, "", "openssl", "genpkey", "-algorithm", "ed25519", "-aes-256-cbc", "-pass", "pass:x")
-	_, err := k.owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: workspace, SecretId: "encrypted", Secret: &vaultv1.Secret{Value: text(encrypted)}})
-	wantError(t, "CreateSecret of an encrypted key", err, codes.InvalidArgument, notUsable)
+	_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: vaulttest.Workspace, SecretId: "encrypted", Secret: &vaultv1.Secret{Value: vaulttest.Text(encrypted)}})
+	vaulttest.WantError(t, "CreateSecret of an encrypted key", err, codes.InvalidArgument, notUsable)
 }

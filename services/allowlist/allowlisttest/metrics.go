@@ -6,8 +6,38 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/pkg/kv"
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
+
+// Metric returns the value of a metric without labels.
+func (k *Kit) Metric(t testing.TB, name string) float64 {
+	t.Helper()
+	families, err := k.Metrics.Gather()
+	Must(t, err)
+	for _, family := range families {
+		if family.GetName() == name {
+			m := family.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// Labelled returns the value of a metric with one label.
+func (k *Kit) Labelled(t testing.TB, name, label string) float64 {
+	t.Helper()
+	families, err := k.Metrics.Gather()
+	Must(t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no metric %s of %s", name, label)
+	return 0
+}
 
 // Counts returns the key uses of an endpoint as `secret/version=used,failed`.
 func (c Client) Counts(t testing.TB, id string) map[string]bool {
@@ -21,21 +51,6 @@ func (c Client) Counts(t testing.TB, id string) map[string]bool {
 		}
 	}
 	return counts
-}
-
-// Version returns a version as the vault shows it.
-func (k *Kit) Version(t testing.TB, name string) *vaultv1.SecretVersion {
-	t.Helper()
-	secret, _, _ := strings.Cut(name, "/versions/")
-	resp, err := k.Secrets.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: secret})
-	Must(t, err)
-	for _, v := range resp.GetVersions() {
-		if v.GetName() == name {
-			return v
-		}
-	}
-	t.Fatalf("the vault does not show %s", name)
-	return nil
 }
 
 // Stored returns how many records the allowlist has in a key space.
@@ -53,20 +68,4 @@ func (k *Kit) Stored(t testing.TB, space string) int {
 		return nil
 	}))
 	return n
-}
-
-// Labelled returns the value of a metric with one label.
-func (k *Kit) Labelled(t testing.TB, name, label string) float64 {
-	t.Helper()
-	families, err := k.Metrics.Gather()
-	Must(t, err)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == name && len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	t.Fatalf("there is no metric %s of %s", name, label)
-	return 0
 }

@@ -1,3 +1,0 @@
-package allowlisttest
-
-const SharedKeys = "endpoint.encryption.request.cipher.shared_key.keys"
