@@ -164,68 +164,82 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	}
 }
 
-// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
-// would fit.
-func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
-	t.Parallel()
-	key := allowlisttest.KeyOf(7)
-	digits, text := hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key)
-	colons := strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(digits, 2)), ":"), ":"))
-	pairs := map[string]*allowlisttest.Kit{jweUse: allowlisttest.New(t), signUse: allowlisttest.New(t)}
+// A spelling writes a key as text.
+type spelling func(key []byte) string
+
+func asHex(key []byte) string { return hex.EncodeToString(key) }
+
+func asBase64(key []byte) string { return base64.StdEncoding.EncodeToString(key) }
+
+func asColons(key []byte) string {
+	return strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(asHex(key), 2)), ":"), ":"))
+}
+
+func asUTF16(key []byte) string {
 	utf16 := []byte{0xff, 0xfe}
-	for _, c := range []byte(digits) {
+	for _, c := range []byte(asHex(key)) {
 		utf16 = append(utf16, c, 0)
 	}
-	for _, tt := range []struct {
-		name, decoding, value string
-		gcm, hmac             outcome
-		fitting               string // the decoding that CheckKeys names
+	return string(utf16)
+}
+
+// asPassphrase returns a text of words that is neither hexadecimal nor base64.
+func asPassphrase(key []byte) string {
+	return fmt.Sprintf("correct horse %d battery %d staple", key[0], key[1])
+}
+
+// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
+// would fit. Each use has a key of its own, since one value has one purpose.
+func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.New(t)
+	for row, tt := range []struct {
+		name, decoding string
+		value          spelling
+		gcm, hmac      outcome
+		fitting        string // the decoding that CheckKeys names
 	}{
-		{"bytes", "RAW", string(key), works, works, ""},
-		{"bytes and a line end", "RAW", string(key) + "\n", refused, works, ""},
-		{"hexadecimal", "HEX", digits, works, works, ""},
-		{"hexadecimal in upper case", "HEX", strings.ToUpper(digits), works, works, ""},
-		{"hexadecimal with colons", "HEX", colons, works, works, ""},
-		{"hexadecimal with 0x", "HEX", "0x" + digits, works, works, ""},
-		{"hexadecimal in lines", "HEX", digits[:32] + "\n" + digits[32:] + "\r\n", works, works, ""},
-		{"hexadecimal behind a mark", "HEX", "\ufeff" + digits, works, works, ""},
-		{"hexadecimal in UTF-16", "HEX", string(utf16), works, works, ""},
-		{"base64", "BASE64", text, works, works, ""},
-		{"base64 in lines", "BASE64", text[:20] + "\n" + text[20:] + "\n", works, works, ""},
-		{"base64 without padding", "BASE64", strings.TrimRight(text, "="), works, works, ""},
-		{"base64url as base64", "BASE64", base64.URLEncoding.EncodeToString(key), works, works, ""},
-		{"base64 as base64url", "BASE64URL", text, works, works, ""},
-		{"a webhook secret", "WHSEC", "whsec_" + text, works, works, ""},
-		{"hexadecimal under BASE64", "BASE64", digits, refused, works, "HEX"},
-		{"hexadecimal under RAW", "RAW", digits, refused, works, "HEX"},
-		{"base64 under HEX", "HEX", text, refused, refused, "BASE64"},
-		{"base64 under RAW", "RAW", text, refused, works, "BASE64"},
-		{"16 bytes", "RAW", string(key[:16]), refused, works, ""},
-		{"a passphrase", "RAW", "correct horse battery staple", refused, works, ""},
-		{"no hexadecimal", "HEX", "correct horse battery staple", refused, refused, ""},
+		{"bytes", "RAW", func(key []byte) string { return string(key) }, works, works, ""},
+		{"bytes and a line end", "RAW", func(key []byte) string { return string(key) + "\n" }, refused, works, ""},
+		{"hexadecimal", "HEX", asHex, works, works, ""},
+		{"hexadecimal in upper case", "HEX", func(key []byte) string { return strings.ToUpper(asHex(key)) }, works, works, ""},
+		{"hexadecimal with colons", "HEX", asColons, works, works, ""},
+		{"hexadecimal with 0x", "HEX", func(key []byte) string { return "0x" + asHex(key) }, works, works, ""},
+		{"hexadecimal in lines", "HEX", func(key []byte) string { return asHex(key[:16]) + "\n" + asHex(key[16:]) + "\r\n" }, works, works, ""},
+		{"hexadecimal behind a mark", "HEX", func(key []byte) string { return "\ufeff" + asHex(key) }, works, works, ""},
+		{"hexadecimal in UTF-16", "HEX", asUTF16, works, works, ""},
+		{"base64", "BASE64", asBase64, works, works, ""},
+		{"base64 in lines", "BASE64", func(key []byte) string { return asBase64(key)[:20] + "\n" + asBase64(key)[20:] + "\n" }, works, works, ""},
+		{"base64 without padding", "BASE64", base64.RawStdEncoding.EncodeToString, works, works, ""},
+		{"base64url as base64", "BASE64", base64.URLEncoding.EncodeToString, works, works, ""},
+		{"base64 as base64url", "BASE64URL", asBase64, works, works, ""},
+		{"a webhook secret", "WHSEC", func(key []byte) string { return "whsec_" + asBase64(key) }, works, works, ""},
+		{"hexadecimal under BASE64", "BASE64", asHex, refused, works, "HEX"},
+		{"hexadecimal under RAW", "RAW", asHex, refused, works, "HEX"},
+		{"base64 under HEX", "HEX", asBase64, refused, refused, "BASE64"},
+		{"base64 under RAW", "RAW", asBase64, refused, works, "BASE64"},
+		{"16 bytes", "RAW", func(key []byte) string { return string(key[:16]) }, refused, works, ""},
+		{"a passphrase", "RAW", asPassphrase, refused, works, ""},
+		{"no hexadecimal", "HEX", asPassphrase, refused, refused, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for use, pair := range pairs {
-				if got := take(t, pair, idOf(tt.name), use, tt.decoding, []byte(tt.value)); got != refused {
-					t.Errorf("for %s it %s, want that it %s", use, got, refused)
+			for i, use := range []struct {
+				id, text string
+				want     outcome
+			}{{"jwe", jweUse, refused}, {"rs256", signUse, refused}, {"hmac", hmacUse, tt.hmac}, {"gcm", gcmUse, tt.gcm}} {
+				key := allowlisttest.KeyOf(128 + 4*row + i) // bytes that are no text
+				if got := take(t, k, idOf(use.id+" "+tt.name), use.text, tt.decoding, []byte(tt.value(key))); got != use.want {
+					t.Errorf("for %s it %s, want that it %s", use.id, got, use.want)
 				}
 			}
-			for use, want := range map[string]outcome{gcmUse: tt.gcm, hmacUse: tt.hmac} {
-				k := allowlisttest.New(t) // one value has one purpose
-				if got := take(t, k, "key", use, tt.decoding, []byte(tt.value)); got != want {
-					t.Errorf("for %s it %s, want that it %s", use, got, want)
-				}
-				if use != gcmUse {
-					continue
-				}
-				e := allowlisttest.Draft()
-				e.Encryption = allowlisttest.EncryptionOf(t, fmt.Sprintf(gcmUse, tt.decoding))
-				check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
-				allowlisttest.Must(t, err)
-				if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != allowlisttest.Workspace+"/secrets/key" || fit.GetField() != "request.cipher.shared_key.keys[0]" {
-					t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
-				}
+			id := idOf("gcm " + tt.name)
+			e := allowlisttest.Draft()
+			e.Encryption = allowlisttest.EncryptionOf(t, strings.ReplaceAll(fmt.Sprintf(gcmUse, tt.decoding), "secret:key", "secret:"+id))
+			check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
+			allowlisttest.Must(t, err)
+			if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != allowlisttest.Workspace+"/secrets/"+id || fit.GetField() != "request.cipher.shared_key.keys[0]" {
+				t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
 			}
 		})
 	}
