@@ -73,21 +73,30 @@ func TestTheAnswerUsesTheVersionThatOpenedTheQuestion(t *testing.T) {
 	allowlisttest.WantError(t, "Decrypt of another version than the exchange pins", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 }
 
-func TestNoOtherVersionIsTriedWhereAWrongKeyIsNotToldFromARightOne(t *testing.T) {
-	t.Parallel()
-	k := allowlisttest.New(t)
-	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
+// oneVersionOnly activates two endpoints that open messages with one version only: one
+// cannot tell a wrong key, and one has no grace after a rotation. It returns their
+// secrets, and a message of each.
+func oneVersionOnly(t testing.TB, k *allowlisttest.Kit) (secret, other string, sent map[string][]byte) {
+	t.Helper()
+	secret = k.Secret(t, "key", allowlisttest.KeyOf(1)...)
 	e := allowlisttest.Draft()
 	e.Encryption = k.Unauthenticated(secret)
 	k.Active(t, "cbc", e)
-	other := k.Secret(t, "other", allowlisttest.KeyOf(5)...)
+	other = k.Secret(t, "other", allowlisttest.KeyOf(5)...)
 	e = allowlisttest.Draft(other)
 	e.Encryption.RotationGrace = durationpb.New(0)
 	k.Active(t, "never", e)
-	sent := make(map[string][]byte)
+	sent = make(map[string][]byte)
 	for _, id := range []string{"cbc", "never"} {
 		sent[id] = k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("hello")}).GetBody()
 	}
+	return secret, other, sent
+}
+
+func TestNoOtherVersionIsTriedWhereAWrongKeyIsNotToldFromARightOne(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.New(t)
+	secret, other, sent := oneVersionOnly(t, k)
 	k.Rotate(t, secret, 2)
 	k.Rotate(t, other, 7)
 	for id, body := range sent {

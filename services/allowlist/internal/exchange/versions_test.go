@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -147,18 +146,7 @@ func TestAVersionThatIsReferredToByNumberRefusesWhileItIsDisabled(t *testing.T) 
 func TestWithoutItsCurrentVersionNothingIsTriedThatCannotTellAWrongKey(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
-	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
-	e := allowlisttest.Draft()
-	e.Encryption = k.Unauthenticated(secret)
-	k.Active(t, "cbc", e)
-	other := k.Secret(t, "other", allowlisttest.KeyOf(5)...)
-	e = allowlisttest.Draft(other)
-	e.Encryption.RotationGrace = durationpb.New(0)
-	k.Active(t, "never", e)
-	sent := make(map[string][]byte)
-	for _, id := range []string{"cbc", "never"} {
-		sent[id] = k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("hello")}).GetBody()
-	}
+	secret, other, sent := oneVersionOnly(t, k)
 	for i, secret := range []string{secret, other} {
 		k.Rotate(t, secret, 2+5*i)
 		k.Disable(t, secret, 2)
