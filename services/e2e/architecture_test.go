@@ -24,7 +24,7 @@ type layer struct {
 // The first layer that a package matches is its own.
 var layers = []layer{
 	{"the contract stands alone", []string{"proto/..."}, nil},
-	{"the kit's test kits may use the kit", []string{"pkg/server/servertest", "pkg/kv/kvtest"}, []string{"pkg/..."}},
+	{"the kit's test kits may use the kit", []string{"pkg/server/servertest", "pkg/kv/kvtest", "pkg/keyform/keyformtest"}, []string{"pkg/..."}},
 	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"a service's test kit may use the service", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
@@ -65,7 +65,7 @@ func TestImportsFollowTheArchitecture(t *testing.T) {
 
 func TestOnlyTestsImportTestKits(t *testing.T) {
 	t.Parallel()
-	kits := []string{"pkg/server/servertest", "pkg/kv/kvtest", "services/vault/vaulttest", "services/allowlist/allowlisttest"}
+	kits := []string{"pkg/server/servertest", "pkg/kv/kvtest", "pkg/keyform/keyformtest", "services/vault/vaulttest", "services/allowlist/allowlisttest"}
 	for pkg, imports := range listImports(t) {
 		for _, imported := range imports {
 			if matches(imported, kits) && !matches(pkg, kits) {
