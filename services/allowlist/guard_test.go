@@ -11,7 +11,7 @@ import (
 func TestVerifyingReachesOpenNetworksOnly(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewGuardedKit(t) // nothing is open
-	k.Owner.Create(t, "name", allowlisttest.At(p.Url("/a")))
+	k.Owner.Create(t, "name", allowlisttest.At(p.URL("/a")))
 	k.Owner.Create(t, "address", allowlisttest.At("https://127.0.0.1:"+p.Port+"/a"))
 	p.Publish(k.Owner.Get(t, "name").GetChallenge())
 	for _, id := range []string{"name", "address"} {
@@ -29,11 +29,11 @@ func TestANameThatIsBoundToAnotherAddressGainsNothing(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewGuardedKit(t, "127.0.0.2/32")
 	check := func() *allowlistv1.CheckUrlResponse {
-		resp, err := k.Owner.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: p.Url("/a"), Resolve: true})
+		resp, err := k.Owner.CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: p.URL("/a"), Resolve: true})
 		allowlisttest.Must(t, err)
 		return resp
 	}
-	k.Owner.Create(t, "name", allowlisttest.At(p.Url("/a")))
+	k.Owner.Create(t, "name", allowlisttest.At(p.URL("/a")))
 	p.Publish(k.Owner.Get(t, "name").GetChallenge())
 	k.Activate(t, "name")
 	p.Set(func() { p.Addresses = [][]string{{"127.0.0.2"}, {"127.0.0.1"}} })

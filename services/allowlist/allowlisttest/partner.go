@@ -113,6 +113,7 @@ func (p *Counterpart) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
+// Set makes a change between two answers of the partner.
 func (p *Counterpart) Set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +134,8 @@ func (p *Counterpart) Reached() int {
 	return p.calls
 }
 
-func (p *Counterpart) Url(path string) string { return "https://" + PartnerHost + ":" + p.Port + path }
+// URL is the address of a path at the partner.
+func (p *Counterpart) URL(path string) string { return "https://" + PartnerHost + ":" + p.Port + path }
 
 // PublishText puts text into the DNS.
 func (p *Counterpart) PublishText(name string, texts ...string) {
@@ -161,6 +163,7 @@ func (p *Counterpart) Withdraw() {
 	p.Set(func() { p.texts, p.answer = make(map[string][]string), nil })
 }
 
+// Serve has a function answer requests for the proof.
 func (p *Counterpart) Serve(answer http.HandlerFunc) { p.Set(func() { p.answer = answer }) }
 
 // Body serves the same body everywhere.

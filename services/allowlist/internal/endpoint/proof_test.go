@@ -25,7 +25,7 @@ const (
 func proven(t testing.TB, k *allowlisttest.Kit, p *allowlisttest.Counterpart, id string, method allowlistv1.Verification_Method) {
 	t.Helper()
 	e := allowlisttest.Draft(k.Secret(t, id))
-	e.Url = p.Url("/" + id)
+	e.Url = p.URL("/" + id)
 	k.Owner.Create(t, id, e)
 	p.Publish(k.Owner.Get(t, id).GetChallenge())
 	_, err := k.Verify(t, id, method)
@@ -130,7 +130,7 @@ func TestTheLifeOfAProof(t *testing.T) {
 // shows: that of another one on the same host.
 func verified(t testing.TB, k *allowlisttest.Kit, p *allowlisttest.Counterpart, id string) *allowlistv1.Challenge {
 	t.Helper()
-	k.Owner.Create(t, id+"-2", allowlisttest.At(p.Url("/"+id+"-2")))
+	k.Owner.Create(t, id+"-2", allowlisttest.At(p.URL("/"+id+"-2")))
 	return k.Owner.Get(t, id+"-2").GetChallenge()
 }
 
@@ -194,7 +194,7 @@ func TestOnlyProofsAreLookedForAgain(t *testing.T) {
 	k, p := allowlisttest.NewPartnerKit(t)
 	proven(t, k, p, "watched", allowlisttest.ByDNS)
 	for _, id := range []string{"approved", "deleted", "moved"} {
-		k.Owner.Create(t, id, allowlisttest.At(p.Url("/"+id)))
+		k.Owner.Create(t, id, allowlisttest.At(p.URL("/"+id)))
 		p.Publish(k.Owner.Get(t, id).GetChallenge())
 		if id == "approved" {
 			k.Activate(t, id)
@@ -222,7 +222,7 @@ func TestOnlyProofsAreLookedForAgain(t *testing.T) {
 			t.Errorf("%d keys of %s are kept, want that of the one proof", n, space)
 		}
 	}
-	if again := k.Owner.Create(t, "deleted", allowlisttest.At(p.Url("/deleted"))); again.GetVerification() != nil {
+	if again := k.Owner.Create(t, "deleted", allowlisttest.At(p.URL("/deleted"))); again.GetVerification() != nil {
 		t.Errorf("the next life of a name is verified: %v", again.GetVerification())
 	}
 }
@@ -250,7 +250,7 @@ func TestManyProofsAreLookedForInTurn(t *testing.T) {
 	ids := make([]string, many)
 	for i := range ids {
 		ids[i] = "orders-" + string(rune('a'+i/26)) + string(rune('a'+i%26))
-		k.Owner.Create(t, ids[i], allowlisttest.At(p.Url("/"+ids[i])))
+		k.Owner.Create(t, ids[i], allowlisttest.At(p.URL("/"+ids[i])))
 		if i == 0 {
 			p.Publish(k.Owner.Get(t, ids[i]).GetChallenge())
 		}

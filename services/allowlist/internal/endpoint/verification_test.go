@@ -25,7 +25,7 @@ func TestEachProofVerifies(t *testing.T) {
 	k, p := allowlisttest.NewPartnerKit(t)
 	for _, method := range proofs {
 		id := strings.ToLower(method.String())
-		k.Owner.Create(t, id, allowlisttest.At(p.Url("/"+id)))
+		k.Owner.Create(t, id, allowlisttest.At(p.URL("/"+id)))
 		challenge := k.Owner.Get(t, id).GetChallenge()
 		p.Withdraw()
 		_, err := k.Verify(t, id, method)
@@ -70,7 +70,7 @@ func TestEachProofVerifies(t *testing.T) {
 func TestAWebTokenProvesTheFolderOfAWildcard(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "all", allowlisttest.At(p.Url("/v1/*")))
+	k.Owner.Create(t, "all", allowlisttest.At(p.URL("/v1/*")))
 	token := k.Owner.Get(t, "all").GetChallenge().GetWebToken()
 	p.Serve(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/" && r.Method == http.MethodGet {
@@ -84,7 +84,7 @@ func TestAWebTokenProvesTheFolderOfAWildcard(t *testing.T) {
 func TestWhatIsWrongWithAProofIsSaidInOneWord(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
+	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
 	c := k.Owner.Get(t, "orders").GetChallenge()
 	const canary = "sesameopen/verification"
 	redirect := func(w http.ResponseWriter, r *http.Request) {
@@ -164,7 +164,7 @@ func TestProofsForOneWorkspaceProveNothingForAnother(t *testing.T) {
 	k, p := allowlisttest.NewPartnerKit(t)
 	other := k.As(t, k.Env.Owner(t, "other"))
 	create := func(c allowlisttest.Client, parent string) string {
-		resp, err := c.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: parent, EndpointId: "a", Endpoint: allowlisttest.At(p.Url("/a"))})
+		resp, err := c.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: parent, EndpointId: "a", Endpoint: allowlisttest.At(p.URL("/a"))})
 		allowlisttest.Must(t, err)
 		return resp.GetEndpoint().GetName()
 	}
@@ -185,7 +185,7 @@ func TestProofsForOneWorkspaceProveNothingForAnother(t *testing.T) {
 		_, err := k.Verify(t, "a", method)
 		allowlisttest.WantFinding(t, method.String(), err, "MISMATCH")
 	}
-	k.Owner.Create(t, "b", allowlisttest.At(p.Url("/b")))
+	k.Owner.Create(t, "b", allowlisttest.At(p.URL("/b")))
 	if diff := cmp.Diff(ours, k.Owner.Get(t, "b").GetChallenge(), protocmp.Transform()); diff != "" {
 		t.Errorf("two endpoints of a workspace on one host have different challenges:\n%s", diff)
 	}
@@ -200,8 +200,8 @@ func TestProofsForOneWorkspaceProveNothingForAnother(t *testing.T) {
 func TestTokensExpire(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
-	k.Owner.Create(t, "later", allowlisttest.At(p.Url("/later")))
+	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
+	k.Owner.Create(t, "later", allowlisttest.At(p.URL("/later")))
 	c := k.Owner.Get(t, "orders").GetChallenge()
 	p.Publish(c)
 	left := c.GetExpireTime().AsTime().Sub(k.Clock.Now())
@@ -226,7 +226,7 @@ func TestTokensExpire(t *testing.T) {
 func TestOnlyOwnersSeeChallenges(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	created := k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
+	created := k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
 	updated, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Description: "x"})
 	allowlisttest.Must(t, err)
 	list, err := k.Owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace})
@@ -250,7 +250,7 @@ func TestOnlyOwnersSeeChallenges(t *testing.T) {
 func TestAChangeOfTheURLUndoesWhatWasNotProven(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
+	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
 	p.Publish(k.Owner.Get(t, "orders").GetChallenge())
 	for _, tt := range []struct {
 		name   string
@@ -258,21 +258,21 @@ func TestAChangeOfTheURLUndoesWhatWasNotProven(t *testing.T) {
 		url    string
 		keeps  bool
 	}{
-		{"the path, where the host was proven by its DNS", allowlisttest.ByDNS, p.Url("/other"), true},
-		{"the path, where the host was proven by a file", allowlisttest.ByFile, p.Url("/other/*"), true},
-		{"the path, where only the URL was proven", allowlisttest.ByWeb, p.Url("/other"), false},
-		{"the path, where somebody vouched", 0, p.Url("/other"), false},
-		{"the same in another spelling", allowlisttest.ByWeb, strings.Replace(p.Url("/./orders"), "https", "HTTPS", 1), true},
+		{"the path, where the host was proven by its DNS", allowlisttest.ByDNS, p.URL("/other"), true},
+		{"the path, where the host was proven by a file", allowlisttest.ByFile, p.URL("/other/*"), true},
+		{"the path, where only the URL was proven", allowlisttest.ByWeb, p.URL("/other"), false},
+		{"the path, where somebody vouched", 0, p.URL("/other"), false},
+		{"the same in another spelling", allowlisttest.ByWeb, strings.Replace(p.URL("/./orders"), "https", "HTTPS", 1), true},
 		{"the port, after DNS", allowlisttest.ByDNS, "https://" + allowlisttest.PartnerHost + "/orders", false},
 		{"the port, after a file", allowlisttest.ByFile, "https://" + allowlisttest.PartnerHost + ":1/orders", false},
 		{"the host, after DNS", allowlisttest.ByDNS, "https://127.0.0.1:" + p.Port + "/orders", false},
 		{"the host, after a file", allowlisttest.ByFile, "https://127.0.0.1:" + p.Port + "/orders", false},
 	} {
-		_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: p.Url("/orders")}, "url")
+		_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: p.URL("/orders")}, "url")
 		allowlisttest.Must(t, err)
 		if tt.method == 0 {
 			k.Owner.Delete(t, "orders")
-			k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
+			k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
 			k.Activate(t, "orders")
 		} else {
 			_, err = k.Verify(t, "orders", tt.method)
@@ -294,11 +294,11 @@ func TestAChangeOfTheURLUndoesWhatWasNotProven(t *testing.T) {
 func TestAProofForAURLThatChangedMeanwhileProvesNothing(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
+	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
 	token := k.Owner.Get(t, "orders").GetChallenge().GetWebToken()
 	p.Serve(func(w http.ResponseWriter, r *http.Request) {
 		_, err := k.Owner.UpdateEndpoint(r.Context(), &allowlistv1.UpdateEndpointRequest{
-			Endpoint: &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: p.Url("/admin")},
+			Endpoint: &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: p.URL("/admin")},
 		})
 		if err != nil {
 			http.Error(w, "not changed", http.StatusTeapot)
@@ -316,8 +316,8 @@ func TestAProofForAURLThatChangedMeanwhileProvesNothing(t *testing.T) {
 func TestVerifyingIsRefusedAsItsContractSays(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
-	k.Owner.Create(t, "orders", allowlisttest.At(p.Url("/orders")))
-	k.Owner.Create(t, "other", allowlisttest.At(p.Url("/other")))
+	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
+	k.Owner.Create(t, "other", allowlisttest.At(p.URL("/other")))
 	verify := func(req *allowlistv1.VerifyEndpointRequest) error {
 		_, err := k.Owner.VerifyEndpoint(t.Context(), req)
 		return err
