@@ -82,7 +82,7 @@ $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 	npm ci --silent --prefix $(PARTNERS)
 	@touch $@
 
-memory: ## Read the memory of running programs and look for values in it. Needs Linux and root.
+memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
 	tools/gotest -count=1 -tags=memory -run=Memory ./services/e2e/...
 
 readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md, docs/install.md and docs/identity. Needs curl, jq, openssl, Node 20, npm.

@@ -21,11 +21,11 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +37,7 @@ import (
 
 // # Values in memory
 //
-// These tests read the memory of running programs, as root can, and look for values in it.
+// These tests dump the memory of running programs, as root can, and look for values in it.
 // Time is their subject, so they wait: ten seconds from the last use of a value.
 
 const (
@@ -82,59 +82,45 @@ func (found trace) total() (n int) {
 // A memory is what a process held when it was dumped.
 type memory []byte
 
-// dump returns the memory of a running program, as root can read it. The program stands
-// still meanwhile.
+// dump returns the memory of a running program.
 func (c *constellation) dump(name string) memory {
 	c.t.Helper()
-	process := c.running[name].cmd.Process
-	check(c.t, process.Signal(syscall.SIGSTOP))
-	defer func() { check(c.t, process.Signal(syscall.SIGCONT)) }()
-	folder := filepath.Join("/proc", fmt.Sprint(process.Pid))
-	maps := readFile(c.t, filepath.Join(folder, "maps"))
-	mem, err := os.Open(filepath.Join(folder, "mem"))
-	if err != nil {
-		c.t.Fatalf("read the memory of %s (these tests need root): %v", name, err)
+	prefix := filepath.Join(c.t.TempDir(), "core")
+	pid := fmt.Sprint(c.running[name].cmd.Process.Pid)
+	cmd := exec.CommandContext(c.t.Context(), "gcore", "-a", "-o", prefix, pid) // -a: also what asks to be left out
+	if out, err := cmd.CombinedOutput(); err != nil {
+		c.t.Fatalf("gcore of %s (these tests need root and gdb): %v\n%s", name, err, out)
 	}
-	defer func() { check(c.t, mem.Close()) }()
-	var m memory
-	for line := range strings.Lines(maps) {
-		var from, to uint64
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil {
-			c.t.Fatalf("read the map of %s: %v", name, err)
-		}
-		if mode[0] != 'r' || strings.Contains(line, "[v") { // reserved only, or the kernel's
-			continue
-		}
-		m, err = m.add(io.NewSectionReader(mem, int64(from), int64(to-from)))
-		if err != nil && !strings.Contains(line, "/") { // a file may end before its part of the memory does
-			c.t.Fatalf("read the memory of %s at %s: %v", name, line, err)
-		}
-	}
-	if len(m) < 1<<20 {
-		c.t.Fatalf("the memory of %s has %d bytes only", name, len(m))
-	}
+	core, err := os.Open(prefix + "." + pid)
+	check(c.t, err)
+	defer func() {
+		check(c.t, core.Close())
+		check(c.t, os.Remove(core.Name()))
+	}()
+	m, err := readMemory(core)
+	check(c.t, err)
 	return m
 }
 
-// add reads a part of a memory without most of its zeros: a run of empty pages is as good
-// as one of them.
-func (m memory) add(part io.Reader) (memory, error) {
+// readMemory reads a dump without most of its zeros. Of the address space that Go reserves
+// only a small part is in use, and a run of empty pages is as good as one of them.
+func readMemory(core io.Reader) (memory, error) {
+	var m memory
 	page, empty := make([]byte, 4096), make([]byte, 4096)
-	reader := bufio.NewReaderSize(part, 1<<20)
+	reader := bufio.NewReaderSize(core, 1<<20)
 	for skip := false; ; {
-		_, err := io.ReadFull(reader, page)
-		if errors.Is(err, io.EOF) {
-			return m, nil
-		}
-		if err != nil {
-			return m, err
-		}
-		zero := bytes.Equal(page, empty)
+		n, err := io.ReadFull(reader, page)
+		zero := bytes.Equal(page[:n], empty[:n])
 		if !zero || !skip {
-			m = append(m, page...)
+			m = append(m, page[:n]...)
 		}
 		skip = zero
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return m, nil
+		case err != nil:
+			return nil, err
+		}
 	}
 }
 
