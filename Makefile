@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build console console-test console-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
+.PHONY: help run test test-race check build console console-test console-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,19 @@ run: ## Build and start everything in one process on this machine. Data stays in
 	@$(MAKE) --no-print-directory build
 	@exec bin/standalone --dir .keyward
 
-test: ## Run all tests with the race detector. Needs Go, make and a C compiler.
-	go test -race -count=1 work
+test: ## Run all tests. Needs Go and make.
+	tools/gotest -count=1 work
+
+test-race: ## Run all tests with the race detector. Takes longer; needs a C compiler, too.
+	tools/gotest -race -count=1 work
+
+# In this order: the programs that are built after the console have it in them.
+CHECKS := check-gen breaking console lint test-race console-test interop memory readme deploy-check fuzz modules
+check: FUZZTIME := 3s
+check: ## Run all that CI runs. Needs all that the targets below need, and root.
+	@start=$$(date +%s); for step in $(CHECKS); do \
+		echo; echo "== $$step ($$(($$(date +%s) - start))s)"; \
+		$(MAKE) --no-print-directory $$step FUZZTIME=$(FUZZTIME) || exit 1; done
 
 build: ## Build the programs into bin/.
 	@mkdir -p bin
@@ -65,20 +76,20 @@ fuzz: ## Fuzz every target for FUZZTIME (10s).
 
 PARTNERS := services/e2e/testdata/interop
 interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against partners' tools, both ways. Needs npm, openssl, python3, gpg, strace; a JDK counts.
-	go test -count=1 -tags interop -run Interop ./services/...
+	tools/gotest -count=1 -tags=interop -run=Interop ./services/...
 
 $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 	npm ci --silent --prefix $(PARTNERS)
 	@touch $@
 
 memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
-	go test -count=1 -tags memory -run Memory ./services/e2e/...
+	tools/gotest -count=1 -tags=memory -run=Memory ./services/e2e/...
 
 readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md, docs/install.md and docs/identity. Needs curl, jq, openssl, Node 20, npm.
-	go test -count=1 -tags readme -run Readme ./services/e2e/...
+	tools/gotest -count=1 -tags=readme -run=Readme ./services/e2e/...
 
 deploy-check: $(BIN)/helm $(BIN)/containers $(BIN)/promtool $(BIN)/grpcurl ## Check deploy/. Needs root, bash, curl, jq, openssl, strace, systemd.
-	go test -count=1 -tags deploy -run Deploy ./services/e2e/...
+	tools/gotest -count=1 -tags=deploy -run=Deploy ./services/e2e/...
 
 modules: ## Build each module alone, without the workspace.
 	@for module in $(MODULES); do echo "build $$module"; (cd $$module && GOWORK=off go build ./... && GOWORK=off go vet ./...) || exit 1; done

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/keyform/keyformtest"
 )
 
 // private is what all private keys of the standard library can do.
@@ -42,13 +43,13 @@ func TestEachKindOfKeyParses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, key := range map[string]private{
-		"RSA-2048": newRSA(t, 2048), "P-256": newEC(t, elliptic.P256()), "P-384": newEC(t, elliptic.P384()),
+		"RSA-2048": keyformtest.RSA(t, 2048), "P-256": keyformtest.EC(t, elliptic.P256()), "P-384": keyformtest.EC(t, elliptic.P384()),
 		"Ed25519": edwards, "X25519": montgomery,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantSum := sha256.Sum256(der(spki(key.Public())))
-			for form, stored := range map[string][]byte{"PEM": pkcs8(key), "DER": der(pkcs8(key))} {
+			wantSum := sha256.Sum256(der(keyformtest.SPKI(key.Public())))
+			for form, stored := range map[string][]byte{"PEM": keyformtest.PKCS8(key), "DER": der(keyformtest.PKCS8(key))} {
 				got, info, err := keyform.ParsePrivate(stored)
 				clear(stored) // as who decoded it does
 				if err != nil || !key.Equal(got) || info.PublicSHA256 != wantSum || info.CertificateSHA256 != nil {
@@ -56,7 +57,7 @@ func TestEachKindOfKeyParses(t *testing.T) {
 				}
 			}
 			for form, stored := range map[string][]byte{
-				"PEM": spki(key.Public()), "DER": der(spki(key.Public())), "a private key": pkcs8(key), "a private key's DER": der(pkcs8(key)),
+				"PEM": keyformtest.SPKI(key.Public()), "DER": der(keyformtest.SPKI(key.Public())), "a private key": keyformtest.PKCS8(key), "a private key's DER": der(keyformtest.PKCS8(key)),
 			} {
 				got, info, err := keyform.ParsePublic(stored)
 				clear(stored) // as who decoded it does
@@ -70,13 +71,13 @@ func TestEachKindOfKeyParses(t *testing.T) {
 
 func TestKeyIsFoundInEachFile(t *testing.T) {
 	t.Parallel()
-	rsaKey, ecKey := newRSA(t, 2048), newEC(t, elliptic.P256())
-	rsaCertificate, ecCertificate := certificate(rsaKey), certificate(ecKey)
+	rsaKey, ecKey := keyformtest.RSA(t, 2048), keyformtest.EC(t, elliptic.P256())
+	rsaCertificate, ecCertificate := keyformtest.Certificate(rsaKey), keyformtest.Certificate(ecKey)
 	sec1, err := x509.MarshalECPrivateKey(ecKey)
-	traditional := block("EC PRIVATE KEY", sec1, err)
-	parameters := block("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, nil)
-	pkcs1 := block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil)
-	pkcs1Public := block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil)
+	traditional := keyformtest.Block("EC PRIVATE KEY", sec1, err)
+	parameters := keyformtest.Block("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, nil)
+	pkcs1 := keyformtest.Block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil)
+	pkcs1Public := keyformtest.Block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil)
 	tests := []struct {
 		name        string
 		stored      []byte
@@ -94,13 +95,13 @@ func TestKeyIsFoundInEachFile(t *testing.T) {
 		{"a certificate", rsaCertificate, rsaKey.Public(), nil, rsaCertificate},
 		{"the DER of a certificate", der(rsaCertificate), rsaKey.Public(), nil, rsaCertificate},
 		{"a certificate before its issuer's", join(ecCertificate, rsaCertificate), ecKey.Public(), nil, ecCertificate},
-		{"a key before its certificate", join(pkcs8(rsaKey), rsaCertificate), rsaKey.Public(), rsaKey, rsaCertificate},
-		{"a key behind its certificate", join(rsaCertificate, pkcs8(rsaKey)), rsaKey.Public(), rsaKey, rsaCertificate},
-		{"a key behind its chain", join(ecCertificate, rsaCertificate, pkcs8(ecKey)), ecKey.Public(), ecKey, ecCertificate},
-		{"a key beside another's certificate", join(pkcs8(ecKey), rsaCertificate), ecKey.Public(), ecKey, nil},
-		{"a key beside a broken certificate", join(pkcs8(ecKey), block("CERTIFICATE", []byte("x"), nil)), ecKey.Public(), ecKey, nil},
+		{"a key before its certificate", join(keyformtest.PKCS8(rsaKey), rsaCertificate), rsaKey.Public(), rsaKey, rsaCertificate},
+		{"a key behind its certificate", join(rsaCertificate, keyformtest.PKCS8(rsaKey)), rsaKey.Public(), rsaKey, rsaCertificate},
+		{"a key behind its chain", join(ecCertificate, rsaCertificate, keyformtest.PKCS8(ecKey)), ecKey.Public(), ecKey, ecCertificate},
+		{"a key beside another's certificate", join(keyformtest.PKCS8(ecKey), rsaCertificate), ecKey.Public(), ecKey, nil},
+		{"a key beside a broken certificate", join(keyformtest.PKCS8(ecKey), keyformtest.Block("CERTIFICATE", []byte("x"), nil)), ecKey.Public(), ecKey, nil},
 		{"lines that end as on Windows", bytes.ReplaceAll(pkcs1, []byte("\n"), []byte("\r\n")), rsaKey.Public(), rsaKey, nil},
-		{"text around it", join([]byte("Bag Attributes\n  friendlyName: partner\n"), pkcs8(ecKey), []byte("\n")), ecKey.Public(), ecKey, nil},
+		{"text around it", join([]byte("Bag Attributes\n  friendlyName: partner\n"), keyformtest.PKCS8(ecKey), []byte("\n")), ecKey.Public(), ecKey, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,39 +138,39 @@ func checkCertificate(t *testing.T, info keyform.Info, certificate []byte) {
 
 func TestWhatIsNoUsableKeyIsRefused(t *testing.T) {
 	t.Parallel()
-	rsaKey := newRSA(t, 2048)
+	rsaKey := keyformtest.RSA(t, 2048)
 	plain := x509.MarshalPKCS1PrivateKey(rsaKey)
 	broken := bytes.Clone(plain)
 	broken[len(broken)-1] ^= 1
-	small, p521 := newRSA(t, 1024), newEC(t, elliptic.P521())
-	good := pkcs8(newEC(t, elliptic.P256()))
+	small, p521 := keyformtest.RSA(t, 1024), keyformtest.EC(t, elliptic.P521())
+	good := keyformtest.PKCS8(keyformtest.EC(t, elliptic.P256()))
 	for name, stored := range map[string][]byte{
 		"nothing":                              nil,
 		"a password":                           []byte("correct horse battery staple"),
-		"an RSA key of 1,024 bits":             pkcs8(small),
-		"a certificate of 1,024 bits":          certificate(small),
-		"P-521":                                pkcs8(p521),
-		"P-224":                                pkcs8(newEC(t, elliptic.P224())),
-		"an encrypted key":                     block("ENCRYPTED PRIVATE KEY", plain, nil),
+		"an RSA key of 1,024 bits":             keyformtest.PKCS8(small),
+		"a certificate of 1,024 bits":          keyformtest.Certificate(small),
+		"P-521":                                keyformtest.PKCS8(p521),
+		"P-224":                                keyformtest.PKCS8(keyformtest.EC(t, elliptic.P224())),
+		"an encrypted key":                     keyformtest.Block("ENCRYPTED PRIVATE KEY", plain, nil),
 		"a key encrypted in the old way":       pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: plain[7:]}),
 		"a block that is cut short":            good[:60],
-		"a block of another type":              block("CERTIFICATE REQUEST", plain, nil),
-		"a certificate that is none":           block("CERTIFICATE", plain, nil),
-		"a key that does not add up":           block("RSA PRIVATE KEY", broken, nil),
-		"more DER than any key has":            block("PRIVATE KEY", make([]byte, 9000), nil),
-		"a private key marked as public":       block("PUBLIC KEY", plain, nil),
-		"a public key marked as private":       block("PRIVATE KEY", der(spki(rsaKey.Public())), nil),
+		"a block of another type":              keyformtest.Block("CERTIFICATE REQUEST", plain, nil),
+		"a certificate that is none":           keyformtest.Block("CERTIFICATE", plain, nil),
+		"a key that does not add up":           keyformtest.Block("RSA PRIVATE KEY", broken, nil),
+		"more DER than any key has":            keyformtest.Block("PRIVATE KEY", make([]byte, 9000), nil),
+		"a private key marked as public":       keyformtest.Block("PUBLIC KEY", plain, nil),
+		"a public key marked as private":       keyformtest.Block("PRIVATE KEY", der(keyformtest.SPKI(rsaKey.Public())), nil),
 		"bytes that are no text":               []byte("\x00\xff\xfe-----BEGIN"),
-		"a broken key before a good one":       join(block("PRIVATE KEY", plain[:100], nil), good),
-		"an unusable certificate and a CA's":   join(certificate(p521), certificate(rsaKey)),
-		"an unusable key and a usable one":     join(pkcs8(p521), good),
+		"a broken key before a good one":       join(keyformtest.Block("PRIVATE KEY", plain[:100], nil), good),
+		"an unusable certificate and a CA's":   join(keyformtest.Certificate(p521), keyformtest.Certificate(rsaKey)),
+		"an unusable key and a usable one":     join(keyformtest.PKCS8(p521), good),
 		"base64 of a PEM without its armor":    []byte("MC4CAQAwBQYDK2VuBCIEIMip1akQka2F"),
-		"an RSA modulus that is even":          spki(&rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}),
-		"an RSA modulus of 8,193 bits":         spki(&rsa.PublicKey{N: odd(8193), E: 65537}),
-		"an RSA modulus of 2,047 bits":         spki(&rsa.PublicKey{N: odd(2047), E: 65537}),
-		"an RSA exponent of 1":                 spki(&rsa.PublicKey{N: odd(2048), E: 1}),
-		"an RSA exponent that is even":         spki(&rsa.PublicKey{N: odd(2048), E: 65536}),
-		"an RSA exponent of more than 31 bits": spki(&rsa.PublicKey{N: odd(2048), E: 1<<31 + 1}),
+		"an RSA modulus that is even":          keyformtest.SPKI(&rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}),
+		"an RSA modulus of 8,193 bits":         keyformtest.SPKI(&rsa.PublicKey{N: odd(8193), E: 65537}),
+		"an RSA modulus of 2,047 bits":         keyformtest.SPKI(&rsa.PublicKey{N: odd(2047), E: 65537}),
+		"an RSA exponent of 1":                 keyformtest.SPKI(&rsa.PublicKey{N: odd(2048), E: 1}),
+		"an RSA exponent that is even":         keyformtest.SPKI(&rsa.PublicKey{N: odd(2048), E: 65536}),
+		"an RSA exponent of more than 31 bits": keyformtest.SPKI(&rsa.PublicKey{N: odd(2048), E: 1<<31 + 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +194,7 @@ func odd(bits uint) *big.Int {
 func TestSizesOfRSAKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, key := range []rsa.PublicKey{{N: odd(2048), E: 3}, {N: odd(8192), E: 65537}, {N: odd(2049), E: 1<<31 - 1}} {
-		if got, _, err := keyform.ParsePublic(spki(&key)); err != nil || !equalPublic(&key, got) {
+		if got, _, err := keyform.ParsePublic(keyformtest.SPKI(&key)); err != nil || !equalPublic(&key, got) {
 			t.Errorf("ParsePublic of %d bits and exponent %d = %v", key.N.BitLen(), key.E, err)
 		}
 	}
@@ -213,7 +214,7 @@ func FuzzParsePublic(f *testing.F) {
 			}
 			return
 		}
-		again, its, err := keyform.ParsePublic(spki(key))
+		again, its, err := keyform.ParsePublic(keyformtest.SPKI(key))
 		if err != nil || !equalPublic(key, again) || its.PublicSHA256 != info.PublicSHA256 {
 			t.Fatalf("ParsePublic of what it returned = %v", err)
 		}
@@ -234,7 +235,7 @@ func FuzzParsePrivate(f *testing.F) {
 			}
 			return
 		}
-		again, its, err := keyform.ParsePrivate(pkcs8(key))
+		again, its, err := keyform.ParsePrivate(keyformtest.PKCS8(key))
 		if err != nil || !key.(private).Equal(again) || its.PublicSHA256 != info.PublicSHA256 {
 			t.Fatalf("ParsePrivate of what it returned = %v", err)
 		}
@@ -242,19 +243,19 @@ func FuzzParsePrivate(f *testing.F) {
 }
 
 func addKeys(f *testing.F) {
-	key, rsaKey := newEC(f, elliptic.P256()), newRSA(f, 2048)
+	key, rsaKey := keyformtest.EC(f, elliptic.P256()), keyformtest.RSA(f, 2048)
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, text := range [][]byte{
-		pkcs8(key), pkcs8(rsaKey), pkcs8(edwards), spki(key.Public()), certificate(key),
-		block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil),
-		block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil),
+		keyformtest.PKCS8(key), keyformtest.PKCS8(rsaKey), keyformtest.PKCS8(edwards), keyformtest.SPKI(key.Public()), keyformtest.Certificate(key),
+		keyformtest.Block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil),
+		keyformtest.Block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil),
 	} {
 		f.Add(text)
 		f.Add(der(text))
 	}
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
-	f.Add(join(certificate(rsaKey), pkcs8(rsaKey)))
+	f.Add(join(keyformtest.Certificate(rsaKey), keyformtest.PKCS8(rsaKey)))
 }

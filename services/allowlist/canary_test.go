@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // A slot puts a text into one place of a message, and makes what is on the way.
@@ -76,16 +77,16 @@ func child(m protoreflect.Message, field protoreflect.FieldDescriptor) protorefl
 
 // requests returns a good request for each method.
 func requests(secret string) map[string]proto.Message {
-	name := nameOf("orders")
-	update := draft(secret)
+	name := allowlisttest.NameOf("orders")
+	update := allowlisttest.Draft(secret)
 	update.Name = name
-	update.Headers = []*allowlistv1.Parameter{header("X-Partner", "acme")}
+	update.Headers = []*allowlistv1.Parameter{allowlisttest.Header("X-Partner", "acme")}
 	return map[string]proto.Message{
-		"CreateEndpoint":      &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "orders", Endpoint: draft(secret)},
+		"CreateEndpoint":      &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "orders", Endpoint: allowlisttest.Draft(secret)},
 		"GetEndpoint":         &allowlistv1.GetEndpointRequest{Name: name},
-		"ListEndpoints":       &allowlistv1.ListEndpointsRequest{Parent: workspace},
+		"ListEndpoints":       &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace},
 		"UpdateEndpoint":      &allowlistv1.UpdateEndpointRequest{Endpoint: update},
-		"DeleteEndpoint":      &allowlistv1.DeleteEndpointRequest{Name: nameOf("none")},
+		"DeleteEndpoint":      &allowlistv1.DeleteEndpointRequest{Name: allowlisttest.NameOf("none")},
 		"ListEndpointHistory": &allowlistv1.ListEndpointHistoryRequest{Name: name},
 		"ApproveEndpoint":     &allowlistv1.ApproveEndpointRequest{Name: name},
 		"ActivateEndpoint":    &allowlistv1.ActivateEndpointRequest{Name: name},
@@ -99,18 +100,18 @@ func requests(secret string) map[string]proto.Message {
 		"TestEncryption":      &allowlistv1.TestEncryptionRequest{Name: name},
 		"DiagnoseSample":      &allowlistv1.DiagnoseSampleRequest{Name: name, Plaintext: []byte("known to all"), Reason: "does not open"},
 		"ListPresets":         &allowlistv1.ListPresetsRequest{},
-		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"},
+		"CheckUrl":            &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "GET", Url: "https://a.example/"},
 	}
 }
 
 func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	secret := k.secret(t, "key")
-	k.owner.create(t, "orders", draft(secret))
-	k.activate(t, "orders")
-	admin := k.env.Dial(t, k.server.Addr, k.env.SuperAdmin(t))
-	sender := k.env.Dial(t, k.server.Addr, k.env.Sender(t))
+	k := allowlisttest.New(t)
+	secret := k.Secret(t, "key")
+	k.Owner.Create(t, "orders", allowlisttest.Draft(secret))
+	k.Activate(t, "orders")
+	admin := k.Env.Dial(t, k.Server.Addr, k.Env.SuperAdmin(t))
+	sender := k.Env.Dial(t, k.Server.Addr, k.Env.Sender(t))
 	good := requests(secret)
 	service := allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")
 	var refused, tried []string
@@ -136,10 +137,10 @@ func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 	if len(tried) < 100 || len(refused) < 60 {
 		t.Fatalf("only %d places tried and %d refused", len(tried), len(refused))
 	}
-	log := k.env.Log.String()
-	k.server.Stop()
-	stored, err := os.ReadFile(k.config.Store)
-	must(t, err)
+	log := k.Env.Log.String()
+	k.Server.Stop()
+	stored, err := os.ReadFile(k.Config.Store)
+	allowlisttest.Must(t, err)
 	for _, canary := range tried {
 		servertest.MustNotHold(t, "the log", log, canary)
 	}
@@ -154,7 +155,7 @@ func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 func invoke(t testing.TB, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, req proto.Message) error {
 	t.Helper()
 	output, err := protoregistry.GlobalTypes.FindMessageByName(method.Output().FullName())
-	must(t, err)
+	allowlisttest.Must(t, err)
 	full := fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name())
 	return conn.Invoke(t.Context(), full, req, output.New().Interface())
 }

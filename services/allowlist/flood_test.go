@@ -18,6 +18,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // BenchmarkFlood prints the most memory of a process, which is an allowlist, a vault and
@@ -26,11 +27,11 @@ import (
 func BenchmarkFlood(b *testing.B) {
 	for _, callers := range []int{1, 3} {
 		b.Run(fmt.Sprint(callers, " callers"), func(b *testing.B) {
-			k := newKit(b)
-			k.orders(b)
+			k := allowlisttest.New(b)
+			k.Orders(b)
 			var clients []*http.Client
 			for i := range callers {
-				clients = append(clients, floodClient(b, k.env, k.env.Workload(b, fmt.Sprint("sender-", i), "sender")))
+				clients = append(clients, floodClient(b, k.Env, k.Env.Workload(b, fmt.Sprint("sender-", i), "sender")))
 			}
 			for b.Loop() {
 				_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
@@ -40,7 +41,7 @@ func BenchmarkFlood(b *testing.B) {
 				for i := range 40 * callers {
 					all.Go(func() {
 						for ctx.Err() == nil {
-							outcomes.add(flood(ctx, clients[i%callers], k.server.Addr, nameOf("orders"), 16<<20-1000))
+							outcomes.add(flood(ctx, clients[i%callers], k.Server.Addr, allowlisttest.NameOf("orders"), 16<<20-1000))
 						}
 					})
 				}

@@ -16,6 +16,7 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // keyFiles are where keys lie in the forms that tools and people make.
@@ -57,10 +58,10 @@ const (
 
 // take brings a value all the way, and returns how far it got. What is refused must be so
 // before activation, with a cause for people.
-func (k *kit) take(t *testing.T, id, use, decoding string, value []byte) outcome {
+func take(t *testing.T, k *allowlisttest.Kit, id, use, decoding string, value []byte) outcome {
 	t.Helper()
-	_, err := k.vaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
-		Parent: workspace, SecretId: id, Reason: "a test", Secret: &vaultv1.Secret{
+	_, err := k.VaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+		Parent: allowlisttest.Workspace, SecretId: id, Reason: "a test", Secret: &vaultv1.Secret{
 			Usage: vaultv1.Usage_USAGE_KEY, Value: &vaultv1.SecretValue{
 				Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test", FilePassword: "password",
 			},
@@ -72,37 +73,37 @@ func (k *kit) take(t *testing.T, id, use, decoding string, value []byte) outcome
 		}
 		return refused
 	}
-	e := draft()
+	e := allowlisttest.Draft()
 	text := fmt.Sprintf(use, decoding)
-	e.Encryption = encryptionOf(t, strings.ReplaceAll(text, "secret:key", "secret:"+id))
-	check, checkErr := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
-	must(t, checkErr)
-	_, err = k.owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: id, Endpoint: e})
+	e.Encryption = allowlisttest.EncryptionOf(t, strings.ReplaceAll(text, "secret:key", "secret:"+id))
+	check, checkErr := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
+	allowlisttest.Must(t, checkErr)
+	_, err = k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: id, Endpoint: e})
 	if check.GetFits() != (err == nil) {
 		t.Errorf("%s: CheckKeys = %v, and CreateEndpoint %v", id, check, err)
 	}
 	if err == nil {
-		_, err = k.admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: nameOf(id)})
-		must(t, err)
-		err = k.owner.activate(t, id)
+		_, err = k.Admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: allowlisttest.NameOf(id)})
+		allowlisttest.Must(t, err)
+		err = k.Owner.Activate(t, id)
 	}
 	if err != nil {
 		metadata := servertest.Metadata(err)
-		if servertest.Reason(err) != "KEY_NOT_USABLE" || metadata["secret"] != workspace+"/secrets/"+id || !strings.HasSuffix(metadata["cause"], ".") {
+		if servertest.Reason(err) != "KEY_NOT_USABLE" || metadata["secret"] != allowlisttest.Workspace+"/secrets/"+id || !strings.HasSuffix(metadata["cause"], ".") {
 			t.Errorf("%s: %v with %v, want the secret and a cause", id, err, metadata)
 		}
 		return refused
 	}
-	return k.message(t, id)
+	return message(t, k, id)
 }
 
 // message encrypts a message and opens or verifies it.
-func (k *kit) message(t *testing.T, id string) outcome {
+func message(t *testing.T, k *allowlisttest.Kit, id string) outcome {
 	t.Helper()
 	const body = `{"amount":100}`
-	sent, err := k.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: nameOf(id), Body: []byte(body)})
+	sent, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte(body)})
 	if err != nil {
-		if f := k.owner.get(t, id).GetRecentFailures()[0]; servertest.Reason(err) != "KEY_NOT_USABLE" || f.GetStage() != "key" || f.GetCause() == "" || len(f.GetVersions()) != 1 {
+		if f := k.Owner.Get(t, id).GetRecentFailures()[0]; servertest.Reason(err) != "KEY_NOT_USABLE" || f.GetStage() != "key" || f.GetCause() == "" || len(f.GetVersions()) != 1 {
 			t.Errorf("%s: Encrypt = %v, and the owner sees %v", id, err, f)
 		}
 		if m := servertest.Metadata(err); m["cause"] != "" || m["secret"] != "" {
@@ -110,7 +111,7 @@ func (k *kit) message(t *testing.T, id string) outcome {
 		}
 		return oneSided
 	}
-	opened, err := k.sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: nameOf(id), Body: sent.GetBody(), Headers: headersOf(sent.GetHeaders()), Kind: request})
+	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf(id), Body: sent.GetBody(), Headers: allowlisttest.HeadersOf(sent.GetHeaders()), Kind: allowlisttest.Request})
 	switch {
 	case status.Code(err) == codes.FailedPrecondition:
 		return oneSided
@@ -134,17 +135,17 @@ func idOf(name string) string {
 func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(keyFiles)
-	must(t, err)
+	allowlisttest.Must(t, err)
 	if len(files) < 40 {
 		t.Fatalf("there are %d files only", len(files))
 	}
 	for name, use := range map[string]string{"JWE": jweUse, "RS256": signUse, "AES-GCM": gcmUse, "HMAC": hmacUse} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newKit(t)
+			k := allowlisttest.New(t)
 			for _, file := range files {
 				value, err := os.ReadFile(filepath.Join(keyFiles, file.Name()))
-				must(t, err)
+				allowlisttest.Must(t, err)
 				want := refused
 				switch pair := name == "JWE" || name == "RS256"; {
 				case pair && slices.Contains(privateFiles(), file.Name()):
@@ -155,7 +156,7 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 				if strings.HasPrefix(file.Name(), "make") || file.Name() == "aes-jwk.json" && name == "HMAC" {
 					continue // no key, and one that is bytes
 				}
-				if got := k.take(t, idOf(file.Name()), use, "PEM", value); got != want {
+				if got := take(t, k, idOf(file.Name()), use, "PEM", value); got != want {
 					t.Errorf("%s %s, want that it %s", file.Name(), got, want)
 				}
 			}
@@ -163,68 +164,82 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	}
 }
 
-// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
-// would fit.
-func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
-	t.Parallel()
-	key := keyOf(7)
-	digits, text := hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key)
-	colons := strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(digits, 2)), ":"), ":"))
-	pairs := map[string]*kit{jweUse: newKit(t), signUse: newKit(t)}
+// A spelling writes a key as text.
+type spelling func(key []byte) string
+
+func asHex(key []byte) string { return hex.EncodeToString(key) }
+
+func asBase64(key []byte) string { return base64.StdEncoding.EncodeToString(key) }
+
+func asColons(key []byte) string {
+	return strings.ToUpper(strings.TrimSuffix(strings.Join(slices.Collect(chunks(asHex(key), 2)), ":"), ":"))
+}
+
+func asUTF16(key []byte) string {
 	utf16 := []byte{0xff, 0xfe}
-	for _, c := range []byte(digits) {
+	for _, c := range []byte(asHex(key)) {
 		utf16 = append(utf16, c, 0)
 	}
-	for _, tt := range []struct {
-		name, decoding, value string
-		gcm, hmac             outcome
-		fitting               string // the decoding that CheckKeys names
+	return string(utf16)
+}
+
+// asPassphrase returns a text of words that is neither hexadecimal nor base64.
+func asPassphrase(key []byte) string {
+	return fmt.Sprintf("correct horse %d battery %d staple", key[0], key[1])
+}
+
+// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
+// would fit. Each use has a key of its own, since one value has one purpose.
+func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.New(t)
+	for row, tt := range []struct {
+		name, decoding string
+		value          spelling
+		gcm, hmac      outcome
+		fitting        string // the decoding that CheckKeys names
 	}{
-		{"bytes", "RAW", string(key), works, works, ""},
-		{"bytes and a line end", "RAW", string(key) + "\n", refused, works, ""},
-		{"hexadecimal", "HEX", digits, works, works, ""},
-		{"hexadecimal in upper case", "HEX", strings.ToUpper(digits), works, works, ""},
-		{"hexadecimal with colons", "HEX", colons, works, works, ""},
-		{"hexadecimal with 0x", "HEX", "0x" + digits, works, works, ""},
-		{"hexadecimal in lines", "HEX", digits[:32] + "\n" + digits[32:] + "\r\n", works, works, ""},
-		{"hexadecimal behind a mark", "HEX", "\ufeff" + digits, works, works, ""},
-		{"hexadecimal in UTF-16", "HEX", string(utf16), works, works, ""},
-		{"base64", "BASE64", text, works, works, ""},
-		{"base64 in lines", "BASE64", text[:20] + "\n" + text[20:] + "\n", works, works, ""},
-		{"base64 without padding", "BASE64", strings.TrimRight(text, "="), works, works, ""},
-		{"base64url as base64", "BASE64", base64.URLEncoding.EncodeToString(key), works, works, ""},
-		{"base64 as base64url", "BASE64URL", text, works, works, ""},
-		{"a webhook secret", "WHSEC", "whsec_" + text, works, works, ""},
-		{"hexadecimal under BASE64", "BASE64", digits, refused, works, "HEX"},
-		{"hexadecimal under RAW", "RAW", digits, refused, works, "HEX"},
-		{"base64 under HEX", "HEX", text, refused, refused, "BASE64"},
-		{"base64 under RAW", "RAW", text, refused, works, "BASE64"},
-		{"16 bytes", "RAW", string(key[:16]), refused, works, ""},
-		{"a passphrase", "RAW", "correct horse battery staple", refused, works, ""},
-		{"no hexadecimal", "HEX", "correct horse battery staple", refused, refused, ""},
+		{"bytes", "RAW", func(key []byte) string { return string(key) }, works, works, ""},
+		{"bytes and a line end", "RAW", func(key []byte) string { return string(key) + "\n" }, refused, works, ""},
+		{"hexadecimal", "HEX", asHex, works, works, ""},
+		{"hexadecimal in upper case", "HEX", func(key []byte) string { return strings.ToUpper(asHex(key)) }, works, works, ""},
+		{"hexadecimal with colons", "HEX", asColons, works, works, ""},
+		{"hexadecimal with 0x", "HEX", func(key []byte) string { return "0x" + asHex(key) }, works, works, ""},
+		{"hexadecimal in lines", "HEX", func(key []byte) string { return asHex(key[:16]) + "\n" + asHex(key[16:]) + "\r\n" }, works, works, ""},
+		{"hexadecimal behind a mark", "HEX", func(key []byte) string { return "\ufeff" + asHex(key) }, works, works, ""},
+		{"hexadecimal in UTF-16", "HEX", asUTF16, works, works, ""},
+		{"base64", "BASE64", asBase64, works, works, ""},
+		{"base64 in lines", "BASE64", func(key []byte) string { return asBase64(key)[:20] + "\n" + asBase64(key)[20:] + "\n" }, works, works, ""},
+		{"base64 without padding", "BASE64", base64.RawStdEncoding.EncodeToString, works, works, ""},
+		{"base64url as base64", "BASE64", base64.URLEncoding.EncodeToString, works, works, ""},
+		{"base64 as base64url", "BASE64URL", asBase64, works, works, ""},
+		{"a webhook secret", "WHSEC", func(key []byte) string { return "whsec_" + asBase64(key) }, works, works, ""},
+		{"hexadecimal under BASE64", "BASE64", asHex, refused, works, "HEX"},
+		{"hexadecimal under RAW", "RAW", asHex, refused, works, "HEX"},
+		{"base64 under HEX", "HEX", asBase64, refused, refused, "BASE64"},
+		{"base64 under RAW", "RAW", asBase64, refused, works, "BASE64"},
+		{"16 bytes", "RAW", func(key []byte) string { return string(key[:16]) }, refused, works, ""},
+		{"a passphrase", "RAW", asPassphrase, refused, works, ""},
+		{"no hexadecimal", "HEX", asPassphrase, refused, refused, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for use, pair := range pairs {
-				if got := pair.take(t, idOf(tt.name), use, tt.decoding, []byte(tt.value)); got != refused {
-					t.Errorf("for %s it %s, want that it %s", use, got, refused)
+			for i, use := range []struct {
+				id, text string
+				want     outcome
+			}{{"jwe", jweUse, refused}, {"rs256", signUse, refused}, {"hmac", hmacUse, tt.hmac}, {"gcm", gcmUse, tt.gcm}} {
+				key := allowlisttest.KeyOf(128 + 4*row + i) // bytes that are no text
+				if got := take(t, k, idOf(use.id+" "+tt.name), use.text, tt.decoding, []byte(tt.value(key))); got != use.want {
+					t.Errorf("for %s it %s, want that it %s", use.id, got, use.want)
 				}
 			}
-			for use, want := range map[string]outcome{gcmUse: tt.gcm, hmacUse: tt.hmac} {
-				k := newKit(t) // one value has one purpose
-				if got := k.take(t, "key", use, tt.decoding, []byte(tt.value)); got != want {
-					t.Errorf("for %s it %s, want that it %s", use, got, want)
-				}
-				if use != gcmUse {
-					continue
-				}
-				e := draft()
-				e.Encryption = encryptionOf(t, fmt.Sprintf(gcmUse, tt.decoding))
-				check, err := k.owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: nameOf("-"), Endpoint: e})
-				must(t, err)
-				if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != workspace+"/secrets/key" || fit.GetField() != "request.cipher.shared_key.keys[0]" {
-					t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
-				}
+			id := idOf("gcm " + tt.name)
+			e := allowlisttest.Draft()
+			e.Encryption = allowlisttest.EncryptionOf(t, strings.ReplaceAll(fmt.Sprintf(gcmUse, tt.decoding), "secret:key", "secret:"+id))
+			check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("-"), Endpoint: e})
+			allowlisttest.Must(t, err)
+			if fit := check.GetKeys()[0]; fit.GetDecoding() != tt.fitting || fit.GetSecret() != allowlisttest.Workspace+"/secrets/"+id || fit.GetField() != "request.cipher.shared_key.keys[0]" {
+				t.Errorf("CheckKeys = %v, want the decoding %q", check, tt.fitting)
 			}
 		})
 	}

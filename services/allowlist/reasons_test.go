@@ -11,13 +11,14 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // explained returns a valid request for each method that takes a reason, but for the reason.
 func explained() map[protoreflect.Name]proto.Message {
-	name := nameOf("orders")
+	name := allowlisttest.NameOf("orders")
 	return map[protoreflect.Name]proto.Message{
-		"CreateEndpoint":     &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: "other", Endpoint: draft()},
+		"CreateEndpoint":     &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "other", Endpoint: allowlisttest.Draft()},
 		"UpdateEndpoint":     &allowlistv1.UpdateEndpointRequest{Endpoint: &allowlistv1.Endpoint{Name: name, Description: "other"}},
 		"DeleteEndpoint":     &allowlistv1.DeleteEndpointRequest{Name: name},
 		"ApproveEndpoint":    &allowlistv1.ApproveEndpointRequest{Name: name},
@@ -32,9 +33,9 @@ func explained() map[protoreflect.Name]proto.Message {
 // A reason stays on the log, where members read it. So no method takes one that holds a secret.
 func TestNoReasonHoldsASecret(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "orders", draft(k.secret(t, "key")))
-	conn := k.env.Dial(t, k.server.Addr, k.env.SuperAdmin(t))
+	k := allowlisttest.New(t)
+	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
+	conn := k.Env.Dial(t, k.Server.Addr, k.Env.SuperAdmin(t))
 	requests := explained()
 	service := allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")
 	for i := range service.Methods().Len() {
@@ -48,20 +49,20 @@ func TestNoReasonHoldsASecret(t *testing.T) {
 			t.Errorf("%s takes a reason and is not in the table of this test", method.Name())
 			continue
 		}
-		for what, text := range map[string]string{"a key": "it is " + canaryHex, "a token": "Bearer " + canaryHex, "a private key": strings.ReplaceAll(pemKey, "\n", " ")} {
+		for what, text := range map[string]string{"a key": "it is " + allowlisttest.CanaryHex, "a token": "Bearer " + allowlisttest.CanaryHex, "a private key": strings.ReplaceAll(allowlisttest.PEMKey, "\n", " ")} {
 			explained := proto.Clone(req)
 			explained.ProtoReflect().Set(field, protoreflect.ValueOfString(text))
 			err := invoke(t, conn, method, explained)
-			wantError(t, string(method.Name())+" with "+what, err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
+			allowlisttest.WantError(t, string(method.Name())+" with "+what, err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
 			fields := servertest.Violations(err)
 			if len(fields) != 1 || fields[0].Field != "reason" {
 				t.Errorf("%s with %s complains about %v", method.Name(), what, fields)
 			}
-			servertest.MustNotHold(t, string(method.Name()), err.Error(), canaryHex[:16])
+			servertest.MustNotHold(t, string(method.Name()), err.Error(), allowlisttest.CanaryHex[:16])
 		}
 	}
-	history, err := k.owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("-")})
-	must(t, err)
+	history, err := k.Owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: allowlisttest.NameOf("-")})
+	allowlisttest.Must(t, err)
 	if slices.ContainsFunc(history.GetChanges(), func(c *allowlistv1.EndpointChange) bool { return c.GetReason() != "" }) || len(history.GetChanges()) != 1 {
 		t.Errorf("the log has %v", history.GetChanges())
 	}

@@ -10,16 +10,17 @@ import (
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 // calls are one call of each method, on an endpoint that is not there.
 func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
-	name := nameOf("none")
+	name := allowlisttest.NameOf("none")
 	e := &allowlistv1.Endpoint{Name: name, Url: "https://a.example/", Methods: []string{"GET"}}
 	client := allowlistv1.NewAllowlistServiceClient
 	return map[string]func(*testing.T, *grpc.ClientConn) error{
 		"CreateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
-			_, err := client(c).CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: workspace, EndpointId: ".", Endpoint: e})
+			_, err := client(c).CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: ".", Endpoint: e})
 			return err
 		},
 		"GetEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
@@ -27,7 +28,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			return err
 		},
 		"ListEndpoints": func(t *testing.T, c *grpc.ClientConn) error {
-			_, err := client(c).ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: workspace})
+			_, err := client(c).ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace})
 			return err
 		},
 		"UpdateEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
@@ -39,7 +40,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			return err
 		},
 		"ListEndpointHistory": func(t *testing.T, c *grpc.ClientConn) error {
-			_, err := client(c).ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: nameOf("-")})
+			_, err := client(c).ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: allowlisttest.NameOf("-")})
 			return err
 		},
 		"ApproveEndpoint": func(t *testing.T, c *grpc.ClientConn) error {
@@ -93,7 +94,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			return err
 		},
 		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
-			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: workspace, Method: "GET", Url: "https://a.example/"})
+			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "GET", Url: "https://a.example/"})
 			return err
 		},
 	}
@@ -101,13 +102,13 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 
 func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	callers := map[string]servertest.Caller{
-		"owner": k.env.Owner(t, "acme"), "owner of another": k.env.Owner(t, "other"), "member": k.env.Member(t, "acme"),
-		"member of another": k.env.Member(t, "other"), "super admin": k.env.SuperAdmin(t), "stranger": k.env.Stranger(t),
-		"sender": k.env.Sender(t), "sender of another": k.env.Workload(t, "elsewhere", "sender", "other"),
-		"sender of another endpoint": k.env.EndpointSender(t, "acme", "orders"),
-		"resolver":                   k.env.Resolver(t), "proxy": k.env.Proxy(t), "nobody": {},
+		"owner": k.Env.Owner(t, "acme"), "owner of another": k.Env.Owner(t, "other"), "member": k.Env.Member(t, "acme"),
+		"member of another": k.Env.Member(t, "other"), "super admin": k.Env.SuperAdmin(t), "stranger": k.Env.Stranger(t),
+		"sender": k.Env.Sender(t), "sender of another": k.Env.Workload(t, "elsewhere", "sender", "other"),
+		"sender of another endpoint": k.Env.EndpointSender(t, "acme", "orders"),
+		"resolver":                   k.Env.Resolver(t), "proxy": k.Env.Proxy(t), "nobody": {},
 	}
 	people := []string{"owner", "super admin"}
 	open := map[string][]string{
@@ -130,19 +131,19 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 	}
 	all := calls()
 	for who, caller := range callers {
-		conn := k.env.Dial(t, k.server.Addr, caller)
+		conn := k.Env.Dial(t, k.Server.Addr, caller)
 		for _, method := range methods {
 			err := all[method.MethodName](t, conn)
 			got := status.Code(err)
 			switch {
 			case who == "nobody" || who == "proxy":
-				wantError(t, method.MethodName+" by "+who, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+				allowlisttest.WantError(t, method.MethodName+" by "+who, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
 			case slices.Contains(open[method.MethodName], who):
 				if got != codes.OK && got != codes.NotFound && got != codes.InvalidArgument {
 					t.Errorf("%s by %s = %v, want it to get through", method.MethodName, who, err)
 				}
 			default:
-				wantError(t, method.MethodName+" by "+who, err, codes.PermissionDenied, "PERMISSION_DENIED")
+				allowlisttest.WantError(t, method.MethodName+" by "+who, err, codes.PermissionDenied, "PERMISSION_DENIED")
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
 func TestTheVerificationConfigurationIsChecked(t *testing.T) {
@@ -42,13 +43,13 @@ func TestTheVerificationConfigurationIsChecked(t *testing.T) {
 
 func TestAnAuthorityFileThatCannotBeReadStopsTheStart(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := allowlisttest.New(t)
 	empty := filepath.Join(t.TempDir(), "ca.pem")
-	k.config.Store = filepath.Join(t.TempDir(), "allowlist.db")
-	must(t, os.WriteFile(empty, []byte("nothing"), 0o600))
+	k.Config.Store = filepath.Join(t.TempDir(), "allowlist.db")
+	allowlisttest.Must(t, os.WriteFile(empty, []byte("nothing"), 0o600))
 	for _, path := range []string{empty, empty + ".none"} {
-		k.config.Verification.CAFile = path
-		if a, err := allowlist.New(t.Context(), k.config, k.env.Logger, nil); err == nil || !strings.Contains(err.Error(), "verification.ca_file") {
+		k.Config.Verification.CAFile = path
+		if a, err := allowlist.New(t.Context(), k.Config, k.Env.Logger, nil); err == nil || !strings.Contains(err.Error(), "verification.ca_file") {
 			t.Errorf("New with %s = %v, %v, want an error about it", path, a, err)
 		}
 	}

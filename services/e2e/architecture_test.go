@@ -22,14 +22,19 @@ type layer struct {
 }
 
 // testKits are the packages that only tests import.
-var testKits = []string{"pkg/auth/authtest", "pkg/server/servertest", "pkg/kv/kvtest"}
+var testKits = []string{
+	"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest",
+	"services/allowlist/allowlisttest", "services/vault/vaulttest",
+}
 
 // The first layer that a package matches is its own.
 var layers = []layer{
 	{"the contract stands alone", []string{"proto/..."}, nil},
-	{"the kit's test kits may use the kit", testKits, []string{"pkg/..."}},
+	{"the kit's test kits may use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
+	{"a service's test kit may use the service", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
+	{"the allowlist's test kit may use both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
 	{"the vault's door", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},

@@ -9,30 +9,48 @@ import (
 	"testing"
 )
 
-// TestTheThreatModelNamesTestsAndFilesThatThereAre keeps the claims of docs/threat-model.md
-// tied to what proves them.
-func TestTheThreatModelNamesTestsAndFilesThatThereAre(t *testing.T) {
+// TestPagesNameTestsAndFilesThatThereAre keeps the claims of pages tied to what proves them.
+func TestPagesNameTestsAndFilesThatThereAre(t *testing.T) {
 	t.Parallel()
-	text := readFile(t, filepath.Join("..", "..", "docs", "threat-model.md"))
-	tests := testNames(t)
-	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(text, -1)
-	if len(named) < 20 {
-		t.Fatalf("the threat model names %d tests", len(named))
-	}
-	for _, name := range named {
-		if !tests[name[1]] {
-			t.Errorf("there is no test %s", name[1])
+	root := filepath.Join("..", "..")
+	tests, goals := testNames(t), makeGoals(t)
+	for page, fewest := range map[string]int{"threat-model.md": 20, "testing.md": 40} {
+		text := readFile(t, filepath.Join(root, "docs", page))
+		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`").FindAllStringSubmatch(text, -1)
+		named = append(named, regexp.MustCompile(`\^((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)\$`).FindAllStringSubmatch(text, -1)...)
+		if len(named) < fewest {
+			t.Errorf("%s names %d tests only", page, len(named))
+		}
+		for _, name := range named {
+			if !tests[name[1]] {
+				t.Errorf("%s names %s, and there is no such test", page, name[1])
+			}
+		}
+		for _, path := range regexp.MustCompile("[`/]((?:services/|pkg/|tools/|vault/|allowlist/|e2e/)[a-z0-9_/]+(?:\\.go)?)`").FindAllStringSubmatch(text, -1) {
+			from := root
+			if first, _, _ := strings.Cut(path[1], "/"); first == "vault" || first == "allowlist" || first == "e2e" {
+				from = filepath.Join(root, "services")
+			}
+			if _, err := os.Stat(filepath.Join(from, path[1])); err != nil {
+				t.Errorf("%s names %s, and there is no such file", page, path[1])
+			}
+		}
+		for _, goal := range regexp.MustCompile("`make ([a-z-]+)`").FindAllStringSubmatch(text, -1) {
+			if !goals[goal[1]] {
+				t.Errorf("%s names make %s, and there is no such target", page, goal[1])
+			}
 		}
 	}
-	for _, path := range regexp.MustCompile("`((?:vault|allowlist|e2e|pkg)/[a-z0-9_/]+(?:\\.go)?)`").FindAllStringSubmatch(text, -1) {
-		base := ".."
-		if strings.HasPrefix(path[1], "pkg/") {
-			base = filepath.Join("..", "..")
-		}
-		if _, err := os.Stat(filepath.Join(base, path[1])); err != nil {
-			t.Errorf("there is no %s", path[1])
-		}
+}
+
+// makeGoals returns the targets of the Makefile that `make help` lists.
+func makeGoals(t *testing.T) map[string]bool {
+	t.Helper()
+	goals := make(map[string]bool)
+	for _, goal := range regexp.MustCompile(`(?m)^([a-z-]+):.*## `).FindAllStringSubmatch(readFile(t, filepath.Join("..", "..", "Makefile")), -1) {
+		goals[goal[1]] = true
 	}
+	return goals
 }
 
 // TestThePageOnProvidersQuotesTheLog keeps the table of what goes wrong with tokens true.
@@ -93,10 +111,10 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// testNames returns the names of all tests of the services and of the kit.
+// testNames returns the names of all tests and fuzz targets of the services and of the kit.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
-	declared := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+)\(`)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9_]+)\(`)
 	names := make(map[string]bool)
 	for _, root := range []string{"..", filepath.Join("..", "..", "pkg")} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,7 +16,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,10 +91,37 @@ func (c *constellation) dump(name string) memory {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		c.t.Fatalf("gcore of %s (these tests need root and gdb): %v\n%s", name, err, out)
 	}
-	core, err := os.ReadFile(prefix + "." + pid)
+	core, err := os.Open(prefix + "." + pid)
 	check(c.t, err)
-	check(c.t, os.Remove(prefix+"."+pid))
-	return core
+	defer func() {
+		check(c.t, core.Close())
+		check(c.t, os.Remove(core.Name()))
+	}()
+	m, err := readMemory(core)
+	check(c.t, err)
+	return m
+}
+
+// readMemory reads a dump without most of its zeros. Of the address space that Go reserves
+// only a small part is in use, and a run of empty pages is as good as one of them.
+func readMemory(core io.Reader) (memory, error) {
+	var m memory
+	page, empty := make([]byte, 4096), make([]byte, 4096)
+	reader := bufio.NewReaderSize(core, 1<<20)
+	for skip := false; ; {
+		n, err := io.ReadFull(reader, page)
+		zero := bytes.Equal(page[:n], empty[:n])
+		if !zero || !skip {
+			m = append(m, page[:n]...)
+		}
+		skip = zero
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return m, nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 // dumpAll dumps the three programs at the same time.

@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // The kinds of callers, as seen from workspace acme.
@@ -44,81 +45,89 @@ type right struct {
 // does not exist.
 func rights() map[string]right {
 	owners, workloads := []string{anOwner, aSuperAdmin}, []string{aResolver}
-	secretOf := func(id string) *vaultv1.Secret { return &vaultv1.Secret{Name: nameOf(id), Description: "d"} }
+	secretOf := func(id string) *vaultv1.Secret { return &vaultv1.Secret{Name: vaulttest.NameOf(id), Description: "d"} }
 	return map[string]right{
-		"CreateSecret": {func(id string) proto.Message { return createRequest(id, "v", "") }, new(vaultv1.CreateSecretResponse), owners, codes.OK},
-		"GetSecret":    {func(id string) proto.Message { return &vaultv1.GetSecretRequest{Name: nameOf(id)} }, new(vaultv1.GetSecretResponse), owners, codes.NotFound},
-		"ListSecrets":  {func(string) proto.Message { return &vaultv1.ListSecretsRequest{Parent: workspace} }, new(vaultv1.ListSecretsResponse), owners, codes.OK},
+		"CreateSecret": {func(id string) proto.Message { return vaulttest.CreateRequest(id, "v", "") }, new(vaultv1.CreateSecretResponse), owners, codes.OK},
+		"GetSecret":    {func(id string) proto.Message { return &vaultv1.GetSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.GetSecretResponse), owners, codes.NotFound},
+		"ListSecrets":  {func(string) proto.Message { return &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace} }, new(vaultv1.ListSecretsResponse), owners, codes.OK},
 		"UpdateSecret": {func(id string) proto.Message { return &vaultv1.UpdateSecretRequest{Secret: secretOf(id)} }, new(vaultv1.UpdateSecretResponse), owners, codes.NotFound},
-		"DeleteSecret": {func(id string) proto.Message { return &vaultv1.DeleteSecretRequest{Name: nameOf(id)} }, new(vaultv1.DeleteSecretResponse), owners, codes.NotFound},
+		"DeleteSecret": {func(id string) proto.Message { return &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.DeleteSecretResponse), owners, codes.NotFound},
 		"ListSecretHistory": {
-			func(id string) proto.Message { return &vaultv1.ListSecretHistoryRequest{Name: nameOf(id)} },
+			func(id string) proto.Message { return &vaultv1.ListSecretHistoryRequest{Name: vaulttest.NameOf(id)} },
 			new(vaultv1.ListSecretHistoryResponse), owners, codes.OK,
 		},
 		"ListSecretVersions": {
-			func(id string) proto.Message { return &vaultv1.ListSecretVersionsRequest{Parent: nameOf(id)} },
+			func(id string) proto.Message { return &vaultv1.ListSecretVersionsRequest{Parent: vaulttest.NameOf(id)} },
 			new(vaultv1.ListSecretVersionsResponse), owners, codes.NotFound,
 		},
 		"RestoreSecretVersion": {
-			func(id string) proto.Message { return &vaultv1.RestoreSecretVersionRequest{Name: versionOf(id, 1)} },
+			func(id string) proto.Message {
+				return &vaultv1.RestoreSecretVersionRequest{Name: vaulttest.VersionOf(id, 1)}
+			},
 			new(vaultv1.RestoreSecretVersionResponse), owners, codes.NotFound,
 		},
 		"EnableSecretVersion": {
-			func(id string) proto.Message { return &vaultv1.EnableSecretVersionRequest{Name: versionOf(id, 1)} },
+			func(id string) proto.Message {
+				return &vaultv1.EnableSecretVersionRequest{Name: vaulttest.VersionOf(id, 1)}
+			},
 			new(vaultv1.EnableSecretVersionResponse), owners, codes.NotFound,
 		},
 		"DisableSecretVersion": {
-			func(id string) proto.Message { return &vaultv1.DisableSecretVersionRequest{Name: versionOf(id, 1)} },
+			func(id string) proto.Message {
+				return &vaultv1.DisableSecretVersionRequest{Name: vaulttest.VersionOf(id, 1)}
+			},
 			new(vaultv1.DisableSecretVersionResponse), owners, codes.NotFound,
 		},
 		"DestroySecretVersion": {
 			func(id string) proto.Message {
-				return &vaultv1.DestroySecretVersionRequest{Name: versionOf(id, 1), Force: true, Reason: "r"}
+				return &vaultv1.DestroySecretVersionRequest{Name: vaulttest.VersionOf(id, 1), Force: true, Reason: "r"}
 			},
 			new(vaultv1.DestroySecretVersionResponse), owners, codes.NotFound,
 		},
 		"ListSecretBindings": {
-			func(id string) proto.Message { return &vaultv1.ListSecretBindingsRequest{Parent: nameOf(id)} },
+			func(id string) proto.Message { return &vaultv1.ListSecretBindingsRequest{Parent: vaulttest.NameOf(id)} },
 			new(vaultv1.ListSecretBindingsResponse), append(owners, aResolver), codes.NotFound,
 		},
-		"BindSecret": {func(id string) proto.Message { return bindRequest(id, "e", "op") }, new(vaultv1.BindSecretResponse), workloads, codes.NotFound},
+		"BindSecret": {func(id string) proto.Message { return vaulttest.BindRequest(id, "e", "op") }, new(vaultv1.BindSecretResponse), workloads, codes.NotFound},
 		"UnbindSecret": {
 			func(id string) proto.Message {
-				return &vaultv1.UnbindSecretRequest{Name: nameOf(id), OperationId: "op"}
+				return &vaultv1.UnbindSecretRequest{Name: vaulttest.NameOf(id), OperationId: "op"}
 			},
 			new(vaultv1.UnbindSecretResponse), workloads, codes.OK,
 		},
 		"ResolveSecret": {
 			func(id string) proto.Message {
-				return &vaultv1.ResolveSecretRequest{Name: nameOf(id), Uid: "u", Purpose: purpose()}
+				return &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf(id), Uid: "u", Purpose: vaulttest.Purpose()}
 			},
 			new(vaultv1.ResolveSecretResponse), workloads, codes.NotFound,
 		},
 		"ReplaceSecretPurpose": {
 			func(id string) proto.Message {
-				return &vaultv1.ReplaceSecretPurposeRequest{Name: nameOf(id), Chains: []string{chain}, Reason: "a mistake"}
+				return &vaultv1.ReplaceSecretPurposeRequest{Name: vaulttest.NameOf(id), Chains: []string{vaulttest.Chain}, Reason: "a mistake"}
 			},
 			new(vaultv1.ReplaceSecretPurposeResponse),
 			[]string{aSuperAdmin},
 			codes.NotFound,
 		},
 		"ReportSecretUses": {
-			func(id string) proto.Message { return reportRequest("report", useOf(id, "u", 1, 1)) },
+			func(id string) proto.Message {
+				return vaulttest.ReportRequest("report", vaulttest.UseOf(id, "u", 1, 1))
+			},
 			new(vaultv1.ReportSecretUsesResponse), workloads, codes.OK,
 		},
 		"ReserveNonces": {
 			func(id string) proto.Message {
-				return &vaultv1.ReserveNoncesRequest{Name: nameOf(id), Uid: "u", Version: 1, RandomBits: 96, Count: 1}
+				return &vaultv1.ReserveNoncesRequest{Name: vaulttest.NameOf(id), Uid: "u", Version: 1, RandomBits: 96, Count: 1}
 			},
 			new(vaultv1.ReserveNoncesResponse), workloads, codes.NotFound,
 		},
 		"GetSealing": {
-			func(string) proto.Message { return &vaultv1.GetSealingRequest{Name: workspace + "/sealing"} },
+			func(string) proto.Message { return &vaultv1.GetSealingRequest{Name: vaulttest.Workspace + "/sealing"} },
 			new(vaultv1.GetSealingResponse), owners, codes.OK,
 		},
 		"UpdateSealing": {
 			func(string) proto.Message {
-				return &vaultv1.UpdateSealingRequest{Sealing: &vaultv1.Sealing{Name: workspace + "/sealing"}}
+				return &vaultv1.UpdateSealingRequest{Sealing: &vaultv1.Sealing{Name: vaulttest.Workspace + "/sealing"}}
 			},
 			new(vaultv1.UpdateSealingResponse), owners, codes.OK,
 		},
@@ -131,25 +140,25 @@ func rights() map[string]right {
 			codes.OK,
 		},
 		"WatchSecrets": {
-			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: workspace} },
+			func(string) proto.Message { return &vaultv1.WatchSecretsRequest{Parent: vaulttest.Workspace} },
 			new(vaultv1.WatchSecretsResponse), workloads, codes.OK,
 		},
 	}
 }
 
-func (k *kit) callers(t testing.TB) map[string]servertest.Caller {
+func callers(t testing.TB, k *vaulttest.Kit) map[string]servertest.Caller {
 	t.Helper()
 	return map[string]servertest.Caller{
-		anOwner:          k.env.Owner(t, "acme"),
-		aSuperAdmin:      k.env.SuperAdmin(t),
-		aResolver:        k.env.Resolver(t),
-		ownerElsewhere:   k.env.Owner(t, "other"),
-		aMember:          k.env.Member(t, "acme"),
-		aSender:          k.env.Sender(t),
-		resolveElsewhere: k.env.Workload(t, "elsewhere", "resolver", "other"),
-		aProxy:           k.env.Proxy(t),
-		aStranger:        k.env.Stranger(t),
-		unknownWorkload:  k.env.Workload(t, "unknown", ""),
+		anOwner:          k.Env.Owner(t, "acme"),
+		aSuperAdmin:      k.Env.SuperAdmin(t),
+		aResolver:        k.Env.Resolver(t),
+		ownerElsewhere:   k.Env.Owner(t, "other"),
+		aMember:          k.Env.Member(t, "acme"),
+		aSender:          k.Env.Sender(t),
+		resolveElsewhere: k.Env.Workload(t, "elsewhere", "resolver", "other"),
+		aProxy:           k.Env.Proxy(t),
+		aStranger:        k.Env.Stranger(t),
+		unknownWorkload:  k.Env.Workload(t, "unknown", ""),
 		nobody:           {},
 	}
 }
@@ -172,11 +181,11 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, path string, req, res pr
 
 func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	k.owner.create(t, "present", &vaultv1.Secret{})
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "present", &vaultv1.Secret{})
 	conns := make(map[string]*grpc.ClientConn)
-	for who, caller := range k.callers(t) {
-		conns[who] = k.env.Dial(t, k.running.Addr, caller)
+	for who, caller := range callers(t, k) {
+		conns[who] = k.Env.Dial(t, k.Running.Addr, caller)
 	}
 	table := rights()
 	service := vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService")
@@ -198,9 +207,9 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 					t.Errorf("%s = %v, want %v", what, err, r.want)
 				}
 			case who == nobody || who == aProxy:
-				wantError(t, what, err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
+				vaulttest.WantError(t, what, err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 			default:
-				wantError(t, what, err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+				vaulttest.WantError(t, what, err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 				there := invoke(t.Context(), conn, path, r.request("present"), r.response)
 				if there.Error() != err.Error() || len(servertest.Metadata(there)) != 0 {
 					t.Errorf("%s is told apart whether the secret exists: %v, %v", what, err, there)
@@ -212,11 +221,11 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 
 func TestMalformedNameIsDeniedToAllButSuperAdmins(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	for _, name := range []string{"", "workspaces", "workspaces//secrets/a", "workspaces/acme", "workspaces/acme/secrets/", "workspaces/acme/secrets/a/b", "secrets/a"} {
-		_, err := k.admin.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
-		wantField(t, "GetSecret("+name+") by a super admin", err, "name")
-		_, err = k.owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
+		_, err := k.Admin.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
+		vaulttest.WantField(t, "GetSecret("+name+") by a super admin", err, "name")
+		_, err = k.Owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: name})
 		if code := status.Code(err); code != codes.PermissionDenied && name != "workspaces/acme" {
 			t.Errorf("GetSecret(%q) by an owner = %v, want %v", name, err, codes.PermissionDenied)
 		}

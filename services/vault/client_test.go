@@ -12,10 +12,11 @@ import (
 
 	keyward "github.com/keyward/keyward/pkg/client"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // dialed returns the Go client as the owner has it, and what it sends.
-func (k *kit) dialed(t *testing.T, cfg keyward.Config) (vault keyward.Vault, sent func() []byte) {
+func dialed(t *testing.T, k *vaulttest.Kit, cfg keyward.Config) (vault keyward.Vault, sent func() []byte) {
 	t.Helper()
 	var wire []byte
 	record := func(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -26,8 +27,8 @@ func (k *kit) dialed(t *testing.T, cfg keyward.Config) (vault keyward.Vault, sen
 		wire = append(wire, data...)
 		return invoke(ctx, method, req, res, conn, opts...)
 	}
-	cfg.Address, cfg.CA = k.running.Addr, k.env.TrustFile()
-	cfg.Token = keyward.StaticToken(k.env.Owner(t, "acme").Token)
+	cfg.Address, cfg.CA = k.Running.Addr, k.Env.TrustFile()
+	cfg.Token = keyward.StaticToken(k.Env.Owner(t, "acme").Token)
 	conn, err := keyward.Dial(cfg, grpc.WithChainUnaryInterceptor(record))
 	if err != nil {
 		t.Fatal(err)
@@ -38,22 +39,22 @@ func (k *kit) dialed(t *testing.T, cfg keyward.Config) (vault keyward.Vault, sen
 
 func TestTheGoClientAndTheVaultSealAlike(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	if _, err := k.owner.require(t, true, "", ""); err != nil {
+	k := vaulttest.New(t)
+	if _, err := k.Owner.Require(t, true, "", ""); err != nil {
 		t.Fatal(err)
 	}
-	pins := []string{k.owner.newestKey(t).String()}
+	pins := []string{k.Owner.NewestKey(t).String()}
 	for what, cfg := range map[string]keyward.Config{"trusting": {}, "pinned": {SealingKeys: pins}} {
-		vault, sent := k.dialed(t, cfg)
-		name := nameOf(what)
+		vault, sent := dialed(t, k, cfg)
+		name := vaulttest.NameOf(what)
 		for _, value := range []*vaultv1.SecretValue{keyward.Text("canary-4711-canary"), keyward.Data([]byte("canary-4711-\xff-data"))} {
 			if _, err := vault.Store(t.Context(), name, value, "why"); err != nil {
 				t.Fatalf("%s: Store = %v", what, err)
 			}
 		}
-		uid := k.resolver.bind(t, what, "e", "op-"+what).GetUid()
+		uid := k.Resolver.Bind(t, what, "e", "op-"+what).GetUid()
 		for version, want := range map[uint32]string{1: "canary-4711-canary", 2: "canary-4711-\xff-data"} {
-			if got := k.resolver.resolve(t, what, uid, version); got != want {
+			if got := k.Resolver.Resolve(t, what, uid, version); got != want {
 				t.Errorf("%s: version %d is %q, want %q", what, version, got, want)
 			}
 		}
@@ -71,12 +72,12 @@ func TestTheGoClientAndTheVaultSealAlike(t *testing.T) {
 			}
 		}
 	}
-	unsealed, _ := k.dialed(t, keyward.Config{Unsealed: true})
-	if _, err := unsealed.Store(t.Context(), nameOf("pinned"), keyward.Text("v"), ""); !keyward.HasReason(err, required) {
-		t.Errorf("unsealed: Store = %v, want %v", err, required)
+	unsealed, _ := dialed(t, k, keyward.Config{Unsealed: true})
+	if _, err := unsealed.Store(t.Context(), vaulttest.NameOf("pinned"), keyward.Text("v"), ""); !keyward.HasReason(err, vaulttest.Required) {
+		t.Errorf("unsealed: Store = %v, want %v", err, vaulttest.Required)
 	}
-	stranger, _ := k.dialed(t, keyward.Config{SealingKeys: []string{newKit(t).owner.newestKey(t).String()}})
-	if _, err := stranger.Store(t.Context(), nameOf("pinned"), keyward.Text("v"), ""); !errors.Is(err, keyward.ErrSealingKey) {
+	stranger, _ := dialed(t, k, keyward.Config{SealingKeys: []string{vaulttest.New(t).Owner.NewestKey(t).String()}})
+	if _, err := stranger.Store(t.Context(), vaulttest.NameOf("pinned"), keyward.Text("v"), ""); !errors.Is(err, keyward.ErrSealingKey) {
 		t.Errorf("with the key of another vault: Store = %v, want %v", err, keyward.ErrSealingKey)
 	}
 }

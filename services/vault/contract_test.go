@@ -13,6 +13,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 func TestEveryReasonIsInTheContract(t *testing.T) {
@@ -32,7 +33,7 @@ func TestEveryReasonIsInTheContract(t *testing.T) {
 
 func TestConcurrentChangesAreAllOnAnIntactLog(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := vaulttest.New(t)
 	var mu sync.Mutex
 	changes := 0
 	did := func(err error) {
@@ -51,23 +52,23 @@ func TestConcurrentChangesAreAllOnAnIntactLog(t *testing.T) {
 			for i := range 10 {
 				id := fmt.Sprintf("key-%d", i%3) // shared by all workers
 				op := fmt.Sprintf("op-%d-%d", worker, i)
-				_, err := k.owner.CreateSecret(t.Context(), createRequest(id, "v", op))
+				_, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest(id, "v", op))
 				did(err)
-				_, err = k.owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: nameOf(id), Value: text("w")}})
+				_, err = k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf(id), Value: vaulttest.Text("w")}})
 				did(err)
-				_, err = k.resolver.BindSecret(t.Context(), bindRequest(id, "e", op))
+				_, err = k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest(id, "e", op))
 				did(err)
 				if err == nil { // bound, so the secret stays until it is not
-					k.resolver.unbind(t, id, op)
+					k.Resolver.Unbind(t, id, op)
 					did(nil)
 				}
-				_, err = k.owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: nameOf(id)})
+				_, err = k.Owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf(id)})
 				did(err)
 			}
 		})
 	}
 	wg.Wait()
-	history := k.owner.history(t, "-")
+	history := k.Owner.History(t, "-")
 	if len(history) != changes {
 		t.Errorf("%d changes were answered, %d are on the log", changes, len(history))
 	}
@@ -76,7 +77,7 @@ func TestConcurrentChangesAreAllOnAnIntactLog(t *testing.T) {
 			t.Fatalf("entry %d from the newest has sequence %d, want %d", i, change.GetSequence(), want)
 		}
 	}
-	if err := k.vault.Verify(t.Context()); err != nil {
+	if err := k.Vault.Verify(t.Context()); err != nil {
 		t.Errorf("Verify = %v", err)
 	}
 	checkLives(t, history)
@@ -120,28 +121,28 @@ func checkLives(t *testing.T, newestFirst []*vaultv1.SecretChange) {
 
 func TestVaultDoesNotStartOnWhatItCannotUse(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	if _, err := vault.New(t.Context(), vault.Config{}, k.env.Logger); err == nil {
+	k := vaulttest.New(t)
+	if _, err := vault.New(t.Context(), vault.Config{}, k.Env.Logger); err == nil {
 		t.Error("New without configuration succeeds")
 	}
-	if _, err := vault.New(t.Context(), k.config, k.env.Logger); err == nil {
+	if _, err := vault.New(t.Context(), k.Config, k.Env.Logger); err == nil {
 		t.Error("New on a store that is in use succeeds")
 	}
-	k.running.Stop()
-	another := k.config
+	k.Running.Stop()
+	another := k.Config
 	another.KeyFile += "2"
-	if _, err := vault.New(t.Context(), another, k.env.Logger); err == nil {
+	if _, err := vault.New(t.Context(), another, k.Env.Logger); err == nil {
 		t.Error("New without a key file succeeds")
 	}
 	if err := vault.CreateKey(another.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.New(t.Context(), another, k.env.Logger); err == nil {
+	if _, err := vault.New(t.Context(), another, k.Env.Logger); err == nil {
 		t.Error("New with the key of another vault succeeds")
 	}
-	if err := vault.CreateKey(k.config.KeyFile); err == nil {
+	if err := vault.CreateKey(k.Config.KeyFile); err == nil {
 		t.Error("CreateKey writes over a key")
 	}
-	k.start(t) // none of it did harm
-	k.owner.create(t, "key", &vaultv1.Secret{})
+	k.Start(t) // none of it did harm
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
 }

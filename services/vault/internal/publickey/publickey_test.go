@@ -2,16 +2,13 @@ package publickey_test
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ecdh"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -19,55 +16,13 @@ import (
 	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/keyform/keyformtest"
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
-
-func block(kind string, der []byte, err error) string {
-	if err != nil {
-		panic(err) // of a test's own key
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}
-
-func pkcs8(key any) string {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	return block("PRIVATE KEY", der, err)
-}
-
-func spki(key any) string {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	return block("PUBLIC KEY", der, err)
-}
-
-func certificate(t testing.TB, key crypto.Signer) string {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "partner"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	return block("CERTIFICATE", der, err)
-}
-
-func newRSA(t testing.TB, bits int) *rsa.PrivateKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func newEC(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 func decode(t testing.TB, text string) []byte {
 	t.Helper()
@@ -95,15 +50,15 @@ func TestPublicPartIsThatOfTheStandards(t *testing.T) {
 	}
 	tests := []struct{ name, value, algorithm, jwk string }{
 		{
-			"the RSA key of RFC 7638", spki(&rsa.PublicKey{N: new(big.Int).SetBytes(decode(t, n)), E: 65537}), "RSA-2048",
+			"the RSA key of RFC 7638", string(keyformtest.SPKI(&rsa.PublicKey{N: new(big.Int).SetBytes(decode(t, n)), E: 65537})), "RSA-2048",
 			`{"e":"AQAB","kid":"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs","kty":"RSA","n":"` + n + `"}`,
 		},
 		{
-			"the Ed25519 key of RFC 8037", pkcs8(ed25519.NewKeyFromSeed(decode(t, "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))), "Ed25519",
+			"the Ed25519 key of RFC 8037", string(keyformtest.PKCS8(ed25519.NewKeyFromSeed(decode(t, "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")))), "Ed25519",
 			`{"crv":"Ed25519","kid":"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
 		},
 		{
-			"the X25519 key of RFC 7748", pkcs8(x25519), "X25519",
+			"the X25519 key of RFC 7748", string(keyformtest.PKCS8(x25519)), "X25519",
 			`{"crv":"X25519","kid":"` + thumbprint(`{"crv":"X25519","kty":"OKP","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}`) +
 				`","kty":"OKP","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}`,
 		},
@@ -118,7 +73,7 @@ func TestPublicPartIsThatOfTheStandards(t *testing.T) {
 		digest := sha256.Sum256(der)
 		want := publickey.Key{
 			Algorithm: tt.algorithm, JWK: tt.jwk,
-			PEM: block("PUBLIC KEY", der, nil), Fingerprint: hex.EncodeToString(digest[:]),
+			PEM: string(keyformtest.Block("PUBLIC KEY", der, nil)), Fingerprint: hex.EncodeToString(digest[:]),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s differs (-want +got):\n%s", tt.name, diff)
@@ -135,7 +90,7 @@ func TestCoordinatesOfAPointHaveTheirFullLength(t *testing.T) {
 	t.Parallel()
 	for curve, size := range map[elliptic.Curve]int{elliptic.P256(): 32, elliptic.P384(): 48} {
 		for tries := 0; ; tries++ { // one key in 128 has a coordinate that begins with a zero
-			key := newEC(t, curve)
+			key := keyformtest.EC(t, curve)
 			point, err := key.PublicKey.Bytes()
 			if err != nil || tries > 10000 {
 				t.Fatalf("no key with a short coordinate in %d tries: %v", tries, err)
@@ -143,7 +98,7 @@ func TestCoordinatesOfAPointHaveTheirFullLength(t *testing.T) {
 			if point[1] != 0 && point[1+size] != 0 {
 				continue
 			}
-			got, err := publickey.Parse(publickey.Of([]byte(pkcs8(key))))
+			got, err := publickey.Parse(publickey.Of([]byte(string(keyformtest.PKCS8(key)))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,26 +122,26 @@ func TestCoordinatesOfAPointHaveTheirFullLength(t *testing.T) {
 
 func TestPublicPartIsFoundInEachForm(t *testing.T) {
 	t.Parallel()
-	rsaKey, ecKey := newRSA(t, 2048), newEC(t, elliptic.P256())
+	rsaKey, ecKey := keyformtest.RSA(t, 2048), keyformtest.EC(t, elliptic.P256())
 	sec1, err := x509.MarshalECPrivateKey(ecKey)
-	traditional := block("EC PRIVATE KEY", sec1, err)
-	parameters := block("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, nil)
-	pkcs1 := block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil)
+	traditional := string(keyformtest.Block("EC PRIVATE KEY", sec1, err))
+	parameters := string(keyformtest.Block("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, nil))
+	pkcs1 := string(keyformtest.Block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil))
 	tests := []struct {
 		name, value string
 		want        any
 	}{
-		{"PKCS #8", pkcs8(ecKey), ecKey.Public()},
+		{"PKCS #8", string(keyformtest.PKCS8(ecKey)), ecKey.Public()},
 		{"PKCS #1", pkcs1, rsaKey.Public()},
 		{"SEC 1", traditional, ecKey.Public()},
 		{"SEC 1 behind its parameters", parameters + traditional, ecKey.Public()},
-		{"a public key", spki(ecKey.Public()), ecKey.Public()},
-		{"a public key of PKCS #1", block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil), rsaKey.Public()},
-		{"a certificate", certificate(t, rsaKey), rsaKey.Public()},
-		{"a certificate with its authority", certificate(t, ecKey) + certificate(t, rsaKey), ecKey.Public()},
-		{"a key with its certificate", pkcs8(rsaKey) + certificate(t, rsaKey), rsaKey.Public()},
+		{"a public key", string(keyformtest.SPKI(ecKey.Public())), ecKey.Public()},
+		{"a public key of PKCS #1", string(keyformtest.Block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil)), rsaKey.Public()},
+		{"a certificate", string(keyformtest.Certificate(rsaKey)), rsaKey.Public()},
+		{"a certificate with its authority", string(keyformtest.Certificate(ecKey)) + string(keyformtest.Certificate(rsaKey)), ecKey.Public()},
+		{"a key with its certificate", string(keyformtest.PKCS8(rsaKey)) + string(keyformtest.Certificate(rsaKey)), rsaKey.Public()},
 		{"lines that end as on Windows", strings.ReplaceAll(pkcs1, "\n", "\r\n"), rsaKey.Public()},
-		{"text around it", "Bag Attributes\n  friendlyName: partner\n" + pkcs8(ecKey) + "\n", ecKey.Public()},
+		{"text around it", "Bag Attributes\n  friendlyName: partner\n" + string(keyformtest.PKCS8(ecKey)) + "\n", ecKey.Public()},
 	}
 	for _, tt := range tests {
 		want, err := x509.MarshalPKIXPublicKey(tt.want)
@@ -201,8 +156,8 @@ func TestPublicPartIsFoundInEachForm(t *testing.T) {
 
 func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 	t.Parallel()
-	small := newRSA(t, 1024)
-	plain := x509.MarshalPKCS1PrivateKey(newRSA(t, 2048))
+	small := keyformtest.RSA(t, 1024)
+	plain := x509.MarshalPKCS1PrivateKey(keyformtest.RSA(t, 2048))
 	legacy := pem.EncodeToMemory(&pem.Block{
 		Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: plain[7:],
 	})
@@ -213,20 +168,20 @@ func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 	for name, value := range map[string]string{
 		"nothing":                            "",
 		"a password":                         "correct horse battery staple",
-		"an RSA key that is too small":       pkcs8(small),
-		"a certificate of a small key":       certificate(t, small),
-		"a curve that is not generated":      pkcs8(newEC(t, elliptic.P521())),
-		"an encrypted key":                   block("ENCRYPTED PRIVATE KEY", plain, nil),
+		"an RSA key that is too small":       string(keyformtest.PKCS8(small)),
+		"a certificate of a small key":       string(keyformtest.Certificate(small)),
+		"a curve that is not generated":      string(keyformtest.PKCS8(keyformtest.EC(t, elliptic.P521()))),
+		"an encrypted key":                   string(keyformtest.Block("ENCRYPTED PRIVATE KEY", plain, nil)),
 		"a key encrypted in the old way":     string(legacy),
-		"a block that is cut short":          pkcs8(nist)[:60],
-		"a block of another type":            block("CERTIFICATE REQUEST", plain, nil),
-		"a certificate that is none":         block("CERTIFICATE", plain, nil),
-		"an RSA key that does not add up":    block("RSA PRIVATE KEY", append(plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]^1), nil),
-		"a key of more than is looked into":  block("PRIVATE KEY", make([]byte, 5000), nil),
-		"a private key marked as public":     block("PUBLIC KEY", plain, nil),
-		"a public key marked as private":     block("PRIVATE KEY", publickey.Of([]byte(pkcs8(newRSA(t, 2048)))), nil),
+		"a block that is cut short":          string(keyformtest.PKCS8(nist))[:60],
+		"a block of another type":            string(keyformtest.Block("CERTIFICATE REQUEST", plain, nil)),
+		"a certificate that is none":         string(keyformtest.Block("CERTIFICATE", plain, nil)),
+		"an RSA key that does not add up":    string(keyformtest.Block("RSA PRIVATE KEY", append(plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]^1), nil)),
+		"a key of more than is looked into":  string(keyformtest.Block("PRIVATE KEY", make([]byte, 5000), nil)),
+		"a private key marked as public":     string(keyformtest.Block("PUBLIC KEY", plain, nil)),
+		"a public key marked as private":     string(keyformtest.Block("PRIVATE KEY", publickey.Of([]byte(string(keyformtest.PKCS8(keyformtest.RSA(t, 2048))))), nil)),
 		"bytes that are no text":             "\x00\xff\xfe-----BEGIN",
-		"a broken key before one that is OK": block("PRIVATE KEY", plain[:100], nil) + pkcs8(newEC(t, elliptic.P256())),
+		"a broken key before one that is OK": string(keyformtest.Block("PRIVATE KEY", plain[:100], nil)) + string(keyformtest.PKCS8(keyformtest.EC(t, elliptic.P256()))),
 	} {
 		if got := publickey.Of([]byte(value)); got != nil {
 			t.Errorf("%s has the public part %x", name, got)
@@ -236,7 +191,7 @@ func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 
 func TestParseRefusesWhatItDidNotMake(t *testing.T) {
 	t.Parallel()
-	p521, err := x509.MarshalPKIXPublicKey(newEC(t, elliptic.P521()).Public())
+	p521, err := x509.MarshalPKIXPublicKey(keyformtest.EC(t, elliptic.P521()).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,8 +205,8 @@ func TestParseRefusesWhatItDidNotMake(t *testing.T) {
 // TestLargestKeyIsLookedInto keeps the bound above what can be generated.
 func TestLargestKeyIsLookedInto(t *testing.T) {
 	t.Parallel()
-	key := newRSA(t, 4096)
-	for _, value := range []string{pkcs8(key), block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key), nil)} {
+	key := keyformtest.RSA(t, 4096)
+	for _, value := range []string{string(keyformtest.PKCS8(key)), string(keyformtest.Block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key), nil))} {
 		if got, err := publickey.Parse(publickey.Of([]byte(value))); err != nil || got.Algorithm != "RSA-4096" {
 			t.Errorf("the public part of an RSA-4096 key is %q, %v", got.Algorithm, err)
 		}
@@ -259,12 +214,12 @@ func TestLargestKeyIsLookedInto(t *testing.T) {
 }
 
 func FuzzOf(f *testing.F) {
-	key := newEC(f, elliptic.P256())
-	rsaKey := newRSA(f, 2048)
-	f.Add([]byte(pkcs8(key)))
-	f.Add([]byte(pkcs8(rsaKey)))
-	f.Add([]byte(spki(key.Public())))
-	f.Add([]byte(certificate(f, key)))
+	key := keyformtest.EC(f, elliptic.P256())
+	rsaKey := keyformtest.RSA(f, 2048)
+	f.Add([]byte(string(keyformtest.PKCS8(key))))
+	f.Add([]byte(string(keyformtest.PKCS8(rsaKey))))
+	f.Add([]byte(string(keyformtest.SPKI(key.Public()))))
+	f.Add([]byte(string(keyformtest.Certificate(key))))
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		spki := publickey.Of(value)

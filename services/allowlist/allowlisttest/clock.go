@@ -1,0 +1,39 @@
+package allowlisttest
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Clock is a clock that tests put forward.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now returns the time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Advance puts the clock forward.
+func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// Steps lets a test take part between the steps of a save.
+type Steps struct {
+	mu   sync.Mutex
+	hook func(string) error
+}
+
+func (s *Steps) step(name string) error {
+	s.mu.Lock()
+	hook := s.hook
+	s.mu.Unlock()
+	if hook == nil {
+		return nil
+	}
+	return hook(name)
+}
+
+// Set replaces the hook; nil removes it.
+func (s *Steps) Set(hook func(string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = hook
+}

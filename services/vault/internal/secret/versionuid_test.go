@@ -1,0 +1,135 @@
+package secret_test
+
+import (
+	"os"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/vaulttest"
+)
+
+// versionUID binds a version and returns its uid.
+func versionUID(t testing.TB, c vaulttest.Client, id string, version uint32) string {
+	t.Helper()
+	req := vaulttest.BindRequest(id, "e", "op")
+	req.Version = version
+	res, err := c.BindSecret(t.Context(), req)
+	if err != nil {
+		t.Fatalf("BindSecret(%s, %d) = %v", id, version, err)
+	}
+	return res.GetVersionUid()
+}
+
+// resolveUID resolves a version with the uid that it must have.
+func resolveUID(t testing.TB, c vaulttest.Client, id, uid string, version uint32, versionUID string) (string, error) {
+	t.Helper()
+	res, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{
+		Name: vaulttest.NameOf(id), Uid: uid, Version: version, VersionUid: versionUID, Purpose: vaulttest.Purpose(),
+	})
+	return string(res.GetValue()), err
+}
+
+// store stops the vault, has its data file changed, and starts it again.
+func store(t testing.TB, k *vaulttest.Kit, change func()) {
+	t.Helper()
+	k.Running.Stop()
+	change()
+	k.Start(t)
+}
+
+func TestVersionsWithOneNumberAreToldApart(t *testing.T) {
+	t.Parallel()
+	k := vaulttest.New(t)
+	uid := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("the first value")}).GetUid()
+	var backup []byte
+	store(t, k, func() { backup = read(t, k) })
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the second value")})
+
+	first, second := versionUID(t, k.Resolver, "key", 1), versionUID(t, k.Resolver, "key", 2)
+	if first == "" || first == second || versionUID(t, k.Resolver, "key", 1) != first {
+		t.Errorf("the uids of two versions are %q and %q", first, second)
+	}
+	if got := versionUID(t, k.Resolver, "key", 0); got != "" {
+		t.Errorf("the current version, which is another one after the next rotation, has the uid %q", got)
+	}
+	for _, versionUID := range []string{"", second} {
+		if got, err := resolveUID(t, k.Resolver, "key", uid, 2, versionUID); err != nil || got != "the second value" {
+			t.Errorf("ResolveSecret(2, uid %q) = %q, %v", versionUID, got, err)
+		}
+	}
+	_, err := resolveUID(t, k.Resolver, "key", uid, 2, first)
+	vaulttest.WantError(t, "a version with the uid of another one", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+
+	store(t, k, func() { write(t, k, backup) })
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the second value")})
+	if got := versionUID(t, k.Resolver, "key", 1); got != first {
+		t.Errorf("after a restore, a version that was in the backup has the uid %q, want %q", got, first)
+	}
+	_, err = resolveUID(t, k.Resolver, "key", uid, 2, second)
+	vaulttest.WantError(t, "another version with the number, even of the same value", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+}
+
+// Somebody who can write the data file, but has no key, can put a sealed value of a restored
+// vault in the place of the one with the same number.
+func TestAValueThatWasExchangedInTheFileHasAnotherUID(t *testing.T) {
+	t.Parallel()
+	k := vaulttest.New(t)
+	uid := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("the first value")}).GetUid()
+	var backup, forged []byte
+	store(t, k, func() { backup = read(t, k) })
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the true value")})
+	versionUID := versionUID(t, k.Resolver, "key", 2)
+	var file []byte
+	store(t, k, func() { file = read(t, k); write(t, k, backup) })
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the forged value")})
+	key := kv.NewKey("value").Text(uid).Uint(2)
+	store(t, k, func() {
+		edit(t, k, func(tx kv.Tx) (err error) {
+			forged, err = tx.Get(key)
+			return err
+		})
+		write(t, k, file)
+		edit(t, k, func(tx kv.Tx) error { return tx.Put(key, forged) })
+	})
+	if got, err := resolveUID(t, k.Resolver, "key", uid, 2, ""); err != nil || got != "the forged value" {
+		t.Fatalf("the test no longer forges anything: %q, %v", got, err)
+	}
+	got, err := resolveUID(t, k.Resolver, "key", uid, 2, versionUID)
+	if vaulttest.WantError(t, "the forged version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND); got != "" {
+		t.Error("the refusal comes with a value")
+	}
+}
+
+func read(t testing.TB, k *vaulttest.Kit) []byte {
+	t.Helper()
+	data, err := os.ReadFile(k.Config.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func write(t testing.TB, k *vaulttest.Kit, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(k.Config.Store, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// edit changes the data file of a vault that is stopped.
+func edit(t testing.TB, k *vaulttest.Kit, change func(kv.Tx) error) {
+	t.Helper()
+	db, err := boltkv.Open(k.Config.Store, boltkv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), change)
+	if closed := db.Close(); err != nil || closed != nil {
+		t.Fatal(err, closed)
+	}
+}
