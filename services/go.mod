@@ -9,8 +9,8 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/hashicorp/golang-lru/v2 v2.0.7
-	github.com/keyward/keyward/pkg v0.0.0
-	github.com/keyward/keyward/proto v0.0.0
+	github.com/keyward/keyward/pkg v0.1.0
+	github.com/keyward/keyward/proto v0.1.0
 	github.com/miekg/dns v1.1.73
 	github.com/prometheus/client_golang v1.25.0
 	github.com/spf13/cobra v1.10.2
