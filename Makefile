@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the rest.
 
-MODULES := proto pkg services
+MODULES := proto pkg services examples
 BIN     := .bin
 WEB     := services/console/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -54,7 +54,7 @@ check-gen: console-gen ## Generate, and fail if that changes anything.
 	@git --no-pager diff --stat -- proto $(WEB)/src/gen
 	@test -z "$$(git status --porcelain -- proto $(WEB)/src/gen | tee /dev/stderr)"
 
-breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
+breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
 
 lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
@@ -113,3 +113,24 @@ $(BIN)/containers: tools/containers/go.mod tools/containers/main.go
 # Debian's package, unpacked and not installed: that would start a server.
 $(BIN)/promtool:
 	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $(CURDIR)/$@ && rm -r $$d
+
+# Release: see docs/releasing.md.
+.PHONY: contract release reproducible examples
+
+RELEASE_TOOLS := $(BIN)/buf $(BIN)/cyclonedx-gomod
+
+contract: $(BIN)/buf ## Keep the contract as that of VERSION, for `make breaking` to compare with.
+	tools/contract $(VERSION)
+
+release: $(RELEASE_TOOLS) ## Make the archives of VERSION in release/. Needs Node 20, npm, jq.
+	tools/release $(VERSION)
+
+reproducible: $(RELEASE_TOOLS) ## Release twice and compare; check the archives and `make breaking`. Needs Node 20, npm, jq.
+	go test -count=1 -tags release -run 'Release|Breaking' ./services/e2e/...
+
+examples: ## Run the services of examples/ against their partner. Needs curl, openssl, Node 20, python3.
+	go test -count=1 -tags examples -run Examples ./services/e2e/...
+
+$(BIN)/cyclonedx-gomod: tools/sbom/go.mod
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/sbom install tool
+	@touch $@

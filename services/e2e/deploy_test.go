@@ -85,6 +85,29 @@ func TestDeployImagesHoldOneProgramAndNoMore(t *testing.T) {
 	}
 }
 
+// TestDeployImagesAreLabeled looks at the last stage of the Dockerfile, which is the image.
+func TestDeployImagesAreLabeled(t *testing.T) {
+	text, err := os.ReadFile(deployDir + "/Dockerfile")
+	check(t, err)
+	_, stage, found := strings.Cut(string(text), "\nFROM ${BASE} AS program\n")
+	if !found {
+		t.Fatal("the Dockerfile has no stage `program`")
+	}
+	for label, want := range map[string]string{
+		"title": "keyward-${PROGRAM}", "version": "${VERSION}", "revision": "${REVISION}",
+		"source": "https://github.com/keyward/keyward", "licenses": "Apache-2.0",
+	} {
+		if line := fmt.Sprintf("org.opencontainers.image.%s=%q", label, want); !strings.Contains(stage, line) {
+			t.Errorf("the image has no label %s", line)
+		}
+	}
+	for _, arg := range []string{"ARG VERSION", "ARG REVISION"} {
+		if strings.Count(string(text), "\n"+arg) != 2 {
+			t.Errorf("%s must reach both the build and the labels", arg)
+		}
+	}
+}
+
 func TestDeployProgramsStartInTheirImages(t *testing.T) {
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
 		cmd := exec.CommandContext(t.Context(), "/keyward", "--help")
