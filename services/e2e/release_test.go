@@ -103,6 +103,7 @@ func TestReleaseRefuses(t *testing.T) {
 	}{
 		{"a version that is none", "0.1.0", nil, false, "VERSION must be like v1.2.3"},
 		{"a version that the changelog does not list", "v9.9.9", nil, false, "CHANGELOG.md has no section"},
+		{"a chart of another version", releaseVersion, change("deploy/helm/keyward/Chart.yaml", `appVersion: "0.1.0"`, `appVersion: "0.0.9"`), true, "appVersion in deploy/helm/keyward/Chart.yaml is not 0.1.0"},
 		{"a changed file", releaseVersion, change("README.md", "Keyward", "Backward"), false, "the working tree has changes"},
 		{"a new file", releaseVersion, func() { check(t, os.WriteFile(filepath.Join(tree, "notes"), nil, 0o644)) }, false, "the working tree has changes"},
 		{"modules that require another version", releaseVersion, change("pkg/go.mod", "keyward/proto v0.1.0", "keyward/proto v0.0.9"), true, "pkg/go.mod: github.com/keyward/keyward/proto v0.0.9"},
@@ -127,20 +128,19 @@ func TestReleaseRefuses(t *testing.T) {
 
 // TestReleaseIsReproducible releases twice, in two folders.
 func TestReleaseIsReproducible(t *testing.T) {
-	var folders [2]string
-	for i := range folders {
-		var err error
-		if folders[i], err = release(t, repository(t), releaseVersion); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first, second := archives(t, folders[0]), archives(t, folders[1])
+	tree, clone := repository(t), filepath.Join(t.TempDir(), "elsewhere")
+	git(t, tree, "clone", "--quiet", ".", clone)
+	folder, err := release(t, tree, releaseVersion)
+	check(t, err)
+	again, err := release(t, clone, releaseVersion)
+	check(t, err)
+	first, second := archives(t, folder), archives(t, again)
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("two releases of one commit differ (-first +second):\n%s", diff)
 	}
-	checkSums(t, folders[0], first)
+	checkSums(t, folder, first)
 	for name := range first {
-		checkArchive(t, filepath.Join(folders[0], name))
+		checkArchive(t, filepath.Join(folder, name))
 	}
 }
 
