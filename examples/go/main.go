@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	s := service{client.NewAllowlist(conn)}
 
 	// Listen first: the webhook may come before the answer.
@@ -55,7 +55,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "answer: %s\n", answer)
+	say("answer: %s", answer)
 	return <-stopped
 }
 
@@ -79,7 +79,7 @@ func (s service) pay(ctx context.Context, url string, payment []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (s service) webhook(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
 	default:
-		fmt.Fprintf(os.Stdout, "event: %s\n", event)
+		say("event: %s", event)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
@@ -120,3 +120,6 @@ func env(name, fallback string) string {
 	}
 	return fallback
 }
+
+// say prints a line.
+func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }

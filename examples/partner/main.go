@@ -61,7 +61,7 @@ func run(listen, keys, webhook string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "partner: http://%s/v1/payments\n", listener.Addr())
+	say("partner: http://%s/v1/payments", listener.Addr())
 	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second}
 	return server.Serve(listener)
 }
@@ -100,7 +100,7 @@ func (p partner) pay(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	fmt.Fprintf(os.Stdout, "payment: %s\n", payment)
+	say("payment: %s", payment)
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(p.seal(`{"status":"accepted"}`))
 	go p.notify(`{"event":"payment.settled"}`)
@@ -109,9 +109,9 @@ func (p partner) pay(w http.ResponseWriter, r *http.Request) {
 // notify sends an event, and reports what came back.
 func (p partner) notify(event string) {
 	body := p.seal(event)
-	req, err := http.NewRequest(http.MethodPost, p.webhook, bytes.NewReader(body)) //nolint:noctx // the client has a timeout
+	req, err := http.NewRequest(http.MethodPost, p.webhook, bytes.NewReader(body))
 	if err != nil {
-		fmt.Fprintf(os.Stdout, "webhook: %v\n", err)
+		say("webhook: %v", err)
 		return
 	}
 	now := strconv.FormatInt(time.Now().Unix(), 10)
@@ -121,11 +121,11 @@ func (p partner) notify(event string) {
 	client := http.Client{Timeout: 10 * time.Second}
 	res, err := client.Do(req)
 	if err != nil {
-		fmt.Fprintf(os.Stdout, "webhook: %v\n", err)
+		say("webhook: %v", err)
 		return
 	}
 	_ = res.Body.Close()
-	fmt.Fprintf(os.Stdout, "webhook: %s\n", res.Status)
+	say("webhook: %s", res.Status)
 }
 
 // seal encrypts a body under a random IV, which comes before the ciphertext.
@@ -163,3 +163,6 @@ func (p partner) verify(header http.Header, body []byte) error {
 	}
 	return nil
 }
+
+// say prints a line.
+func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }
