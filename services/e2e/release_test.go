@@ -192,6 +192,7 @@ func checkArchive(t *testing.T, path string) {
 	if page := command(t, "grep", "-c", "--text", "assets/index-", filepath.Join(folder, top, "gateway")); page == "0\n" {
 		t.Error("the gateway has no console in it")
 	}
+	validateBills(t, filepath.Join(folder, top, "sbom"))
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
 		checkBill(t, filepath.Join(folder, top, "sbom", program+".cdx.json"))
 		if strings.HasSuffix(top, "_amd64") {
@@ -232,7 +233,28 @@ func unpack(t testing.TB, path, folder string) (names []string) {
 	}
 }
 
-// checkBill reads a bill of materials as CycloneDX describes it.
+// validateBills checks the bills of materials in a folder against the schema of CycloneDX.
+func validateBills(t testing.TB, folder string) {
+	t.Helper()
+	bills, err := filepath.Glob(filepath.Join(folder, "*.cdx.json"))
+	check(t, err)
+	if len(bills) != 5 {
+		t.Errorf("%s holds %d bills of materials, want one for each program and one for the console", folder, len(bills))
+	}
+	run := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir, cmd.Env = "../../tools/sbom", append(os.Environ(), "GOWORK=off")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("go %s: %v\n%s", args[0], err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	schemas := run("list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go")
+	run(append([]string{"run", "./validate", filepath.Join(schemas, "schema")}, bills...)...)
+}
+
+// checkBill looks for what a program is known to contain.
 func checkBill(t testing.TB, path string) {
 	t.Helper()
 	type component struct {
