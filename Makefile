@@ -87,7 +87,7 @@ bench: ## Run the benchmarks. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work
 
 clean: ## Remove what was built (not .keyward, which holds data).
-	rm -rf bin .bin third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
+	rm -rf bin .bin release third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod
