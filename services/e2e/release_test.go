@@ -77,7 +77,10 @@ func release(t testing.TB, repository, version string) (string, error) {
 	if os.Getenv("PLATFORMS") == "" {
 		t.Setenv("PLATFORMS", "linux/amd64")
 	}
-	_, err := try(t, filepath.Join(repository, "tools/release"), version)
+	out, err := try(t, filepath.Join(repository, "tools/release"), version)
+	if push := "git push origin " + version + " pkg/" + version; err == nil && !strings.Contains(out, push) {
+		t.Errorf("release prints %q, want the tags to push", out)
+	}
 	return filepath.Join(repository, "release"), err
 }
 
