@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the rest.
 
-MODULES := proto pkg pkg/client services
+MODULES := proto pkg pkg/client services examples
 BIN     := .bin
 WEB     := services/console/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -25,7 +25,7 @@ test-race: ## Run all tests with the race detector. Takes longer; needs a C comp
 	tools/gotest -race -count=1 work
 
 # In this order: the programs that are built after the console have it in them.
-CHECKS := check-gen breaking console lint test-race console-test interop memory readme deploy-check fuzz modules
+CHECKS := check-gen breaking console lint test-race console-test interop memory readme deploy-check examples reproducible fuzz modules
 check: FUZZTIME := 3s
 check: ## Run all that CI runs. Needs all that the targets below need, and root.
 	@start=$$(date +%s); for step in $(CHECKS); do \
@@ -65,7 +65,7 @@ check-gen: console-gen ## Generate, and fail if that changes anything.
 	@git --no-pager diff --stat -- proto $(WEB)/src/gen
 	@test -z "$$(git status --porcelain -- proto $(WEB)/src/gen | tee /dev/stderr)"
 
-breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
+breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
 
 lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
@@ -98,7 +98,7 @@ bench: ## Run the benchmarks. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work
 
 clean: ## Remove what was built (not .keyward, which holds data).
-	rm -rf bin .bin third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
+	rm -rf bin .bin release third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod
@@ -124,3 +124,24 @@ $(BIN)/containers: tools/containers/go.mod tools/containers/main.go
 # Debian's package, unpacked and not installed: that would start a server.
 $(BIN)/promtool:
 	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $(CURDIR)/$@ && rm -r $$d
+
+# Release: see docs/releasing.md.
+.PHONY: contract release reproducible examples
+
+RELEASE_TOOLS := $(BIN)/buf $(BIN)/cyclonedx-gomod
+
+contract: $(BIN)/buf ## Keep the contract as that of VERSION, for `make breaking` to compare with.
+	tools/contract $(VERSION)
+
+release: $(RELEASE_TOOLS) ## Make the archives of VERSION in release/. Needs Node 20, npm, jq.
+	tools/release $(VERSION)
+
+reproducible: $(RELEASE_TOOLS) ## Release twice and compare; check the archives and `make breaking`. Needs Node 20, npm, jq.
+	go test -count=1 -timeout 30m -tags release -run 'Release|Breaking' ./services/e2e/...
+
+examples: ## Run the services of examples/ against their partner. Needs curl, openssl, Node 20, python3.
+	go test -count=1 -tags examples -run Examples ./services/e2e/...
+
+$(BIN)/cyclonedx-gomod: tools/sbom/go.mod
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/sbom install tool
+	@touch $@

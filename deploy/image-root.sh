@@ -9,7 +9,8 @@
 # runs this; anything else that packs folders can. The same sources and the same Go
 # give the same bytes, wherever they lie.
 #
-# Needs Go and root (for the ownership of the data folder).
+# VERSION, COMMIT and DATE describe the build, as in build-program.sh. Needs Go and root
+# (for the ownership of the data folder).
 set -eu
 program=$1 root=$2
 case $program in
@@ -23,9 +24,7 @@ cd "$(dirname "$0")/.."
 umask 022
 
 mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/etc/keyward"
-# What touches keys is erased from memory: see pkg/memory.
-GOEXPERIMENT=runtimesecret CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
-	-o "$root/usr/bin/$program" "./services/cmd/$program"
+deploy/build-program.sh "$program" "$root/usr/bin/$program"
 # One name for the entry point of all images.
 ln -sf "usr/bin/$program" "$root/keyward"
 

@@ -76,7 +76,7 @@ func (c TraceConfig) security() (otlptracegrpc.Option, error) {
 }
 
 // newTracer does not wait for the collector, because a service also runs without it.
-func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
+func newTracer(ctx context.Context, cfg TraceConfig, service, version string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
 	security, err := cfg.security()
 	if err != nil {
 		return nil, err
@@ -94,7 +94,8 @@ func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slo
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(cfg.sampler()),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
+		sdktrace.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", service), attribute.String("service.version", version))),
 	), nil
 }
 

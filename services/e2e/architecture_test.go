@@ -51,6 +51,7 @@ var layers = []layer{
 	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
 	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"programs start one door each, and the vault's seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
+	{"examples use what is published", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},
 	{"black-box tests know the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyward/keyward/pkg/buildinfo"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -33,6 +34,7 @@ func Main(name, short string, commands ...*cobra.Command) {
 func Run(root *cobra.Command) {
 	memory.Protect()
 	telemetry.SilenceGRPC()
+	root.Version = buildinfo.Read().String()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root.ExecuteContext(ctx)
 	stop()
