@@ -29,7 +29,7 @@ const (
 // An IssuerConfig is an OIDC issuer whose tokens are believed.
 type IssuerConfig struct {
 	// URL is the issuer's, as its tokens say it: https, without a slash at its end
-	// unless the issuer has one.
+	// unless the issuer has one. Required.
 	URL string `yaml:"url"`
 	// Audience is what a token must be meant for. Required.
 	Audience string `yaml:"audience"`

@@ -13,7 +13,7 @@ import (
 
 // LogConfig is what an operator decides about the log.
 type LogConfig struct {
-	// Level is the least severe level to log: debug, info (the default), warn or error.
+	// Level is the least severe level to log: debug, info, warn or error. Default info.
 	Level string `yaml:"level"`
 }
 

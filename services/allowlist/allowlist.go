@@ -66,7 +66,7 @@ type Config struct {
 	// Store is the path of the data file. It is made at the first start. Required.
 	Store string `yaml:"store"`
 	// KeyFile is the path of the file with the key-encryption key, which must be
-	// there; see [CreateKey]. Required.
+	// there: `allowlist create-key` makes one. Required.
 	KeyFile string `yaml:"key_file"`
 	// Vault says where the vault is and how to reach it.
 	Vault VaultConfig `yaml:"vault"`

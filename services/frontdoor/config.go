@@ -27,12 +27,12 @@ type Config struct {
 	// VaultServerName is the name that the vault's certificate must show. Empty: the
 	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
 	VaultServerName string `yaml:"vault_server_name"`
-	// AllowlistServerName is the same for the allowlist.
+	// AllowlistServerName is the same for the allowlist. Empty: the host of the address.
 	AllowlistServerName string `yaml:"allowlist_server_name"`
 	// Client is the certificate shown to the services. Their policy gives its
 	// SPIFFE id the role `proxy`. Required.
 	Client ClientConfig `yaml:"client"`
-	// CA is the file with the authorities of the services' certificates. Required,
+	// CA is the file with the authorities of the services' certificates. Required
 	// unless client.workload_api gives authorities, too.
 	CA string `yaml:"ca"`
 	// Console is the web page and where people sign in to it. Nil: there is no page.
@@ -77,9 +77,9 @@ func (l Limits) bodyBytes() int64 {
 
 // Files names a certificate and its key.
 type Files struct {
-	// Certificate is the file with the certificate chain.
+	// Certificate is the file with the certificate chain. Required without a Workload API.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with the certificate's private key.
+	// Key is the file with the certificate's private key. Required without a Workload API.
 	Key string `yaml:"key"`
 }
 

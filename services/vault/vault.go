@@ -36,7 +36,7 @@ type Config struct {
 	// Store is the path of the data file. It is made at the first start. Required.
 	Store string `yaml:"store"`
 	// KeyFile is the path of the file with the key-encryption key, which must be
-	// there; see [CreateKey]. Keep it apart from backups of the data file: with
+	// there: `vault create-key` makes one. Keep it apart from backups of the data file: with
 	// both, everything opens. Required.
 	KeyFile string `yaml:"key_file"`
 }
