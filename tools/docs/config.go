@@ -145,7 +145,7 @@ func typeName(expr ast.Expr, list bool) string {
 
 func (s *section) print(out *strings.Builder) {
 	if s.key != "" {
-		fmt.Fprintf(out, "#### `%s`\n\n%s\n\n", s.key, s.prose(s.comment))
+		fmt.Fprintf(out, "### `%s`\n\n%s\n\n", s.key, s.prose(s.comment))
 	}
 	if len(s.settings) > 0 {
 		out.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")

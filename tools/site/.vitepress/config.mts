@@ -6,14 +6,31 @@ const root = path.resolve(import.meta.dirname, "../../..");
 const docs = path.join(root, "docs");
 const repository = "https://github.com/keyward/keyward/blob/main/";
 
-/** Links that leave docs/ go to the repository. A missing target fails the build. */
-function outside(href: string, page: string): string | undefined {
+/**
+ * Returns where a link leads on the site if that differs from the file: links that leave docs/ go to
+ * the repository, and a README.md is the index of its folder. A missing target fails the build.
+ */
+function onSite(href: string, from: string): string | undefined {
   if (/^([a-z]+:|#|\/)/.test(href)) return undefined;
   const [file = "", anchor] = href.split("#");
-  const target = path.resolve(path.dirname(page), decodeURI(file));
-  if (target.startsWith(docs + path.sep) && target.endsWith(".md")) return undefined;
-  if (!existsSync(target)) throw new Error(`${path.relative(root, page)}: dead link ${href}`);
+  const target = path.resolve(path.dirname(from), decodeURI(file));
+  const page = path.relative(docs, target);
+  if (!page.startsWith("..") && page.endsWith(".md")) {
+    // VitePress looks for pages by their address on the site.
+    return path.basename(page) === "README.md" ? `/${path.dirname(page) === "." ? "" : `${path.dirname(page)}/`}index.md${anchor ? `#${anchor}` : ""}` : undefined;
+  }
+  if (!existsSync(target)) throw new Error(`${path.relative(root, from)}: dead link ${href}`);
   return repository + path.relative(root, target) + (anchor ? `#${anchor}` : "");
+}
+
+/** A group of the sidebar. The theme does not check these links, so a missing page fails here. */
+function section(text: string, pages: Record<string, string>) {
+  const items = Object.entries(pages).map(([title, link]) => {
+    const file = link.endsWith("/") ? `${link}README.md` : `${link}.md`;
+    if (!existsSync(path.join(docs, file))) throw new Error(`the sidebar links to ${link}, which does not exist`);
+    return { text: title, link };
+  });
+  return { text, items };
 }
 
 export default defineConfig({
@@ -21,7 +38,7 @@ export default defineConfig({
   description: "Keys that a platform shares with its partners, and the payload encryption that they need",
   lang: "en-US",
   srcDir: "../../docs",
-  rewrites: { "README.md": "index.md" },
+  rewrites: { "README.md": "index.md", "adr/README.md": "adr/index.md" },
   outDir: "dist",
   cacheDir: "node_modules/.vitepress",
   cleanUrls: false,
@@ -33,18 +50,16 @@ export default defineConfig({
   },
   markdown: {
     config(md) {
-      const open = md.renderer.rules.link_open ?? ((tokens, i, options, _env, self) => self.renderToken(tokens, i, options));
       md.core.ruler.push("links-outside", (state) => {
         const page = (state.env as { realPath?: string; path: string }).realPath ?? (state.env as { path: string }).path;
         for (const block of state.tokens) {
           for (const token of block.children ?? []) {
             const href = token.type === "link_open" ? token.attrGet("href") : null;
-            const to = href === null ? undefined : outside(href, page);
+            const to = href === null ? undefined : onSite(href, page);
             if (to !== undefined) token.attrSet("href", to);
           }
         }
       });
-      md.renderer.rules.link_open = open;
     },
   },
   themeConfig: {
@@ -52,12 +67,18 @@ export default defineConfig({
     outline: [2, 3],
     socialLinks: [{ icon: "github", link: "https://github.com/keyward/keyward" }],
     sidebar: [
-      { text: "Start", items: [
-        { text: "Overview", link: "/" },
-        { text: "Concepts", link: "/concepts" },
-        { text: "A longer tour", link: "/tour" },
-        { text: "Glossary", link: "/glossary" },
-      ] },
+      section("Learn", { Overview: "/", Concepts: "/concepts", "A longer tour": "/tour", Glossary: "/glossary" }),
+      section("Use", {
+        "API and Go client": "/api", Messages: "/messages", "Partner presets": "/partners", "Sealed values": "/sealed-values", "The console": "/console",
+      }),
+      section("Run", {
+        Installation: "/install", Configuration: "/configuration", "Roles and policy": "/access", "Sign-in: Microsoft Entra": "/identity/entra",
+        "Sign-in: Okta": "/identity/okta", "Sign-in: Keycloak": "/identity/keycloak", "Sign-in: other providers": "/identity/openid",
+        Operations: "/operations", Performance: "/performance",
+      }),
+      section("Judge and change", {
+        "Security model": "/security", "Threat model": "/threat-model", Architecture: "/architecture", Testing: "/testing", Decisions: "/adr/",
+      }),
     ],
   },
 });
