@@ -24,7 +24,7 @@ type page struct {
 }
 
 // readPages returns README.md, deploy/README.md and all pages of docs/.
-func readPages(t *testing.T) []page {
+func readPages(t testing.TB) []page {
 	t.Helper()
 	names := []string{"README.md", "deploy/README.md"}
 	err := filepath.WalkDir(filepath.Join(repository, "docs"), func(path string, d fs.DirEntry, err error) error {
@@ -43,7 +43,7 @@ func readPages(t *testing.T) []page {
 	return pages
 }
 
-func readPage(t *testing.T, name string) page {
+func readPage(t testing.TB, name string) page {
 	t.Helper()
 	return page{name: name, text: readFile(t, filepath.Join(repository, name))}
 }
@@ -55,7 +55,7 @@ type setting struct {
 	after string // the page whose commands run before, if any
 }
 
-var settingComment = regexp.MustCompile(`<!-- commands: (standalone|machine|shell)(?:, after (\S+))? -->`)
+var settingComment = regexp.MustCompile(`(?m)^<!-- commands: (standalone|machine|shell)(?:, after (\S+))? -->$`)
 
 func (p page) setting() (setting, bool) {
 	m := settingComment.FindStringSubmatch(p.text)

@@ -4,6 +4,7 @@ import { defineConfig } from "vitepress";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const docs = path.join(root, "docs");
+const rewrites: Record<string, string> = { "README.md": "index.md", "adr/README.md": "adr/index.md" };
 const repository = "https://github.com/keyward/keyward/blob/main/";
 
 /**
@@ -14,13 +15,12 @@ function onSite(href: string, from: string): string | undefined {
   if (/^([a-z]+:|#|\/)/.test(href)) return undefined;
   const [file = "", anchor] = href.split("#");
   const target = path.resolve(path.dirname(from), decodeURI(file));
-  const page = path.relative(docs, target);
-  if (!page.startsWith("..") && page.endsWith(".md")) {
-    // VitePress looks for pages by their address on the site.
-    return path.basename(page) === "README.md" ? `/${path.dirname(page) === "." ? "" : `${path.dirname(page)}/`}index.md${anchor ? `#${anchor}` : ""}` : undefined;
-  }
   if (!existsSync(target)) throw new Error(`${path.relative(root, from)}: dead link ${href}`);
-  return repository + path.relative(root, target) + (anchor ? `#${anchor}` : "");
+  const hash = anchor ? `#${anchor}` : "";
+  const page = path.relative(docs, target);
+  if (page.startsWith("..") || !page.endsWith(".md")) return repository + path.relative(root, target) + hash;
+  const address = rewrites[page];
+  return address ? `/${address}${hash}` : undefined;
 }
 
 /** A group of the sidebar. The theme does not check these links, so a missing page fails here. */
@@ -38,19 +38,18 @@ export default defineConfig({
   description: "Keys that a platform shares with its partners, and the payload encryption that they need",
   lang: "en-US",
   srcDir: "../../docs",
-  rewrites: { "README.md": "index.md", "adr/README.md": "adr/index.md" },
+  rewrites,
   outDir: "dist",
   cacheDir: "node_modules/.vitepress",
   cleanUrls: false,
   lastUpdated: false,
-  // The pages need no network: the font of the theme is the system's.
   vite: {
     // The pages are outside of this folder, so their imports are resolved from here.
     resolve: { alias: [{ find: /^vue(\/server-renderer)?$/, replacement: `${import.meta.dirname}/../node_modules/vue$1` }] },
   },
   markdown: {
     config(md) {
-      md.core.ruler.push("links-outside", (state) => {
+      md.core.ruler.push("links-of-the-site", (state) => {
         const page = (state.env as { realPath?: string; path: string }).realPath ?? (state.env as { path: string }).path;
         for (const block of state.tokens) {
           for (const token of block.children ?? []) {
@@ -77,7 +76,7 @@ export default defineConfig({
         Operations: "/operations", Performance: "/performance",
       }),
       section("Judge and change", {
-        "Security model": "/security", "Threat model": "/threat-model", Architecture: "/architecture", Testing: "/testing", Decisions: "/adr/",
+        "Security model": "/security", "Threat model": "/threat-model", Architecture: "/architecture", Decisions: "/adr/",
       }),
     ],
   },
