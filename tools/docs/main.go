@@ -53,7 +53,7 @@ func run(root string, check bool) error {
 		case check:
 			return fmt.Errorf("%s is out of date; run make docs-gen", page)
 		}
-		if err := os.WriteFile(path, []byte(after), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(after), 0o600); err != nil {
 			return fmt.Errorf("write page: %w", err)
 		}
 	}
