@@ -28,29 +28,29 @@ const (
 
 // An IssuerConfig is an OIDC issuer whose tokens are believed.
 type IssuerConfig struct {
-	// URL is the issuer's, as its tokens say it: https, without a slash at its end
-	// unless the issuer has one. Required.
+	// URL is the issuer's https URL, exactly as in the claim `iss` of its tokens,
+	// including a slash at the end if there is one. Required.
 	URL string `yaml:"url"`
-	// Audience is what a token must be meant for. Required.
+	// Audience is the audience that a token must name in `aud`. Required.
 	Audience string `yaml:"audience"`
-	// Algorithms are those a token may be signed with. Default ES256, RS256, EdDSA
-	// and PS256; also possible are the longer ones of each kind.
+	// Algorithms are the signature algorithms that tokens may use: ES256, RS256, PS256, their
+	// variants with longer hashes, and EdDSA. Default ES256, RS256, EdDSA and PS256.
 	Algorithms []string `yaml:"algorithms"`
-	// MaxTokenLifetime is how long a token may be good for, from its issue to its end. A
-	// token cannot be revoked before. Default 1 h, at most 28 h.
+	// MaxTokenLifetime is the longest time from a token's issue to its expiry. Nothing
+	// revokes a token earlier. At most 28 h. Default 1 h.
 	MaxTokenLifetime time.Duration `yaml:"max_token_lifetime"`
 	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
-	// that are not good yet. It does not prolong a token. Default 1 m, at most 5 m.
+	// that are not valid yet. It does not extend a token. At most 5 m. Default 1 m.
 	ClockSkew *time.Duration `yaml:"clock_skew"`
-	// AllowIDTokens accepts ID tokens, too, for issuers whose access tokens cannot be told
-	// from them, such as Dex. Then the audience alone keeps out what was issued to others.
+	// AllowIDTokens accepts ID tokens too, for issuers whose access tokens look like ID
+	// tokens, such as Dex. Then only the audience excludes tokens of other applications.
 	AllowIDTokens bool `yaml:"allow_id_tokens"`
-	// CAFile is a PEM file with the authorities that vouch for the issuer's TLS
-	// certificate. Empty: the system's.
+	// CAFile is a PEM file with the authorities of the issuer's TLS certificate. Default
+	// the system's.
 	CAFile string `yaml:"ca_file"`
-	// Proxy is the URL of an HTTP proxy through which the issuer is reached, such as
-	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, not what is
-	// read. Empty: no proxy; the environment is not consulted.
+	// Proxy is the URL of an HTTP proxy to the issuer, such as
+	// `http://proxy.internal:3128`. The proxy sees the issuer's host name and no content.
+	// The environment has no influence. Default no proxy.
 	Proxy string `yaml:"proxy"`
 }
 

@@ -18,21 +18,21 @@ import (
 type Config struct {
 	// Listen is the address of the gRPC port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// Metrics is where metrics are served, and to whom.
+	// Metrics is the address of the metrics and who may read them.
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
-	// Reflection is who may ask the server what its methods are: `open`, everybody;
-	// `authenticated`, whomever the policy gives a role; `off`, nobody. Default open.
+	// Reflection selects the callers that may list the server's methods: `open`, every
+	// caller; `authenticated`, callers with a role; `off`, no caller. Default open.
 	Reflection string `yaml:"reflection"`
-	// TLS is how the server proves who it is and which workloads it believes.
+	// TLS is the identity of the server and the authorities of the workloads that it trusts.
 	TLS TLSConfig `yaml:"tls"`
-	// Auth is who may call.
+	// Auth is the authentication and authorization of callers.
 	Auth AuthConfig `yaml:"auth"`
-	// ReloadInterval is the time between two looks at the files of the policy, the
-	// certificates and the authorities. A change is in force after two. Default 1 s.
+	// ReloadInterval is the time between two polls of the files of the policy, the
+	// certificates and the authorities. A change takes effect after two polls. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits bounds what a caller can ask of the server.
+	// Limits are the bounds on the resources that callers can use.
 	Limits Limits `yaml:"limits"`
-	// Telemetry is what is logged and traced.
+	// Telemetry is the configuration of logs and traces.
 	Telemetry telemetry.Config `yaml:",inline"`
 }
 
@@ -45,11 +45,12 @@ const (
 
 // AuthConfig is who may call.
 type AuthConfig struct {
-	// Issuers are the OIDC issuers whose tokens are believed.
+	// Issuers are the OIDC issuers whose tokens the server accepts.
 	Issuers []auth.IssuerConfig `yaml:"issuers"`
-	// Policy is the file that says which of the authenticated may do what. Required.
+	// Policy is the file that maps callers to roles. Required.
 	Policy string `yaml:"policy"`
-	// CacheSize is how many verified tokens are remembered. Default 10,000.
+	// CacheSize is the number of verified tokens to cache, for 5 minutes at most. Default
+	// 10,000.
 	CacheSize int `yaml:"cache_size"`
 }
 

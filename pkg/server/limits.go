@@ -17,51 +17,49 @@ const maxConnectionAge = time.Hour
 // Limits bounds what a caller can ask of the server. Zero means the default, but
 // where a field says otherwise.
 type Limits struct {
-	// MaxReceiveBytes is the size of the largest request. Default 1 MiB. Methods
-	// whose contract says so take larger ones.
+	// MaxReceiveBytes is the size of the largest request. Methods that take bodies to
+	// encrypt or decrypt have a larger limit of their own. Default 1 MiB.
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
-	// BodyBytes is how many bytes requests under way, and responses on their way out, may
-	// have in all. One principal, and one workspace, has at most as much as is left for
-	// the others. What is done to a body takes about five times its bytes of memory. At least
-	// twice the largest request; default 128 MiB; 0 means no bound.
+	// BodyBytes is the total size of requests under way and of responses that are being
+	// sent. One principal, and one workspace, gets at most as much as it leaves free for the
+	// others. Processing a body takes about five times its size in memory. At least twice the
+	// largest request; 0 means no bound. Default 128 MiB.
 	BodyBytes *int64 `yaml:"body_bytes"`
-	// DefaultDeadline is how long a request may take whose caller does not say.
-	// Default 10 s.
+	// DefaultDeadline is the deadline of requests that come without one. Default 10 s.
 	DefaultDeadline time.Duration `yaml:"default_deadline"`
-	// MaxDeadline is how long a request may take whatever its caller says. Default 60 s.
+	// MaxDeadline is the longest deadline; longer ones are shortened to it. Default 60 s.
 	MaxDeadline time.Duration `yaml:"max_deadline"`
-	// MaxConcurrentStreams is how many requests one connection may have under way.
-	// Default 1,000.
+	// MaxConcurrentStreams is the number of requests that one connection may have under
+	// way. Default 1,000.
 	MaxConcurrentStreams uint32 `yaml:"max_concurrent_streams"`
-	// MaxConnectionAge is when a connection is asked to end, so that callers spread
-	// over replicas and certificates are checked anew. Default and maximum 1 h.
+	// MaxConnectionAge is the age at which the server ends a connection, so that callers
+	// spread over replicas and certificates are checked again. Default and maximum 1 h.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
-	// MinPing is how often a client may ping at most. Default 30 s.
+	// MinPing is the shortest time between two pings of a client. Default 30 s.
 	MinPing time.Duration `yaml:"min_ping"`
-	// Drain is how long requests under way may take to finish when the server
-	// stops. Default 10 s.
+	// Drain is the time that requests under way get to finish when the server stops.
+	// Default 10 s.
 	Drain time.Duration `yaml:"drain"`
-	// PerPrincipal bounds what each person and each workload but resolvers can take.
-	// All replicas that share a SPIFFE id share what it can take. Default 20,000
-	// requests a second, 2,000 under way: room for a fleet, none for a runaway.
+	// PerPrincipal is the limit for each person and each workload, except resolvers. All
+	// replicas with one SPIFFE ID share one limit. Default 20,000 requests a second and 2,000
+	// under way, which is enough for a fleet.
 	PerPrincipal Share `yaml:"per_principal"`
-	// PerResolver is the same for workloads with the role resolver. Default no
-	// bound: an allowlist asks on behalf of callers whom it has counted itself.
+	// PerResolver is the limit for each workload with the role resolver. Default no bound,
+	// because an allowlist acts for callers that it has counted already.
 	PerResolver Share `yaml:"per_resolver"`
-	// FailuresPerAddress is how many tokens a second that turn out bad are looked at
-	// for one address. Default 50; 0 means no bound.
+	// FailuresPerAddress is the number of invalid tokens a second that the server checks
+	// for one address. 0 means no bound. Default 50.
 	FailuresPerAddress *float64 `yaml:"failures_per_address"`
 }
 
 // A Share is what one caller can take of a server. Who wants more gets RATE_LIMITED,
 // with the time to wait.
 type Share struct {
-	// RequestsPerSecond is the number of requests in the long run. 0 means no bound.
+	// RequestsPerSecond is the sustained rate of requests. 0 means no bound.
 	RequestsPerSecond *float64 `yaml:"requests_per_second"`
-	// Burst is the number of requests at once. Default twice RequestsPerSecond.
+	// Burst is the number of requests that may come at once. Default twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
-	// Concurrent is the number of requests under way, streams included. 0 means no bound.
-	// How many bytes they hold is bounded by Limits.BodyBytes.
+	// Concurrent is the number of requests under way, including streams. 0 means no bound.
 	Concurrent *int `yaml:"concurrent"`
 }
 

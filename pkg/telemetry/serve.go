@@ -25,16 +25,15 @@ const minToken = 16
 
 // MetricsConfig is where metrics are served, and to whom.
 type MetricsConfig struct {
-	// Listen is the address for /metrics, /healthz and /readyz over plain HTTP,
-	// such as `127.0.0.1:9090`. Nothing there names a caller or a resource.
-	// Empty: none.
+	// Listen is the address for `/metrics`, `/healthz` and `/readyz` over plain HTTP,
+	// such as `127.0.0.1:9090`. They name no caller and no resource. Default none.
 	Listen string `yaml:"metrics_listen"`
-	// Public allows Listen to be beyond the loopback interface, with /metrics open
-	// to whoever can connect.
+	// Public allows a Listen address beyond the loopback interface, with `/metrics` open
+	// to all clients that can connect.
 	Public bool `yaml:"metrics_public"`
-	// TokenFile is a file with a token of 16 characters or more. Whoever asks for
-	// /metrics must show it as a bearer token, and Listen may be beyond the
-	// loopback interface. /healthz and /readyz stay open. Empty: no token.
+	// TokenFile is a file with a token of 16 characters or more. Clients must present it as
+	// a bearer token to read `/metrics`, and Listen may be beyond the loopback interface.
+	// `/healthz` and `/readyz` stay open. Default no token.
 	TokenFile string `yaml:"metrics_token_file"`
 }
 

@@ -28,9 +28,9 @@ import (
 
 // A Config is what an operator decides about observation. Every field is optional.
 type Config struct {
-	// Log is what is logged.
+	// Log is the configuration of the log.
 	Log LogConfig `yaml:"log"`
-	// Traces is where spans go. Without an endpoint there are none.
+	// Traces is the destination of traces. Without an endpoint there are no traces.
 	Traces TraceConfig `yaml:"traces"`
 }
 

@@ -21,16 +21,16 @@ import (
 
 // TraceConfig is where spans go.
 type TraceConfig struct {
-	// Endpoint is the host and port of an OTLP collector that speaks gRPC. Empty:
-	// no traces.
+	// Endpoint is the host and port of an OTLP collector that accepts gRPC. Default no
+	// traces.
 	Endpoint string `yaml:"endpoint"`
 	// Insecure sends spans without TLS.
 	Insecure bool `yaml:"insecure"`
-	// CAFile is a PEM file with the authorities that vouch for the collector's TLS
-	// certificate. Empty: the system's.
+	// CAFile is a PEM file with the authorities of the collector's TLS certificate. Default
+	// the system's.
 	CAFile string `yaml:"ca_file"`
-	// Ratio is how many of the traces that begin here are kept, from 0 to 1.
-	// Traces that began elsewhere are kept if they are there. Unset: all.
+	// Ratio is the share of the traces that begin here to record, from 0 to 1. Traces that
+	// began elsewhere are recorded if they are recorded there. Default all.
 	Ratio *float64 `yaml:"ratio"`
 }
 
