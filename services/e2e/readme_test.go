@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// TestReadmeCommandsPrintWhatPagesSay runs the `sh` blocks of each page in one shell, beside a
+// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, beside a
 // standalone that is started as `make run` starts it, or by themselves. A `text` block right
 // after a block of commands is what they print; `…` in it stands for anything.
-func TestReadmeCommandsPrintWhatPagesSay(t *testing.T) {
+func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	tools, err := filepath.Abs("../../.bin")
 	check(t, err)
 	built, err := programs()
