@@ -3,12 +3,13 @@
 MODULES := proto pkg pkg/client services examples
 BIN     := .bin
 WEB     := services/console/web
+SITE    := tools/site
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What touches keys is erased from memory: runtime/secret, see pkg/memory.
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-race check build console console-test console-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
+.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,9 +62,19 @@ gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
 console-gen: gen $(WEB)/node_modules/.package-lock.json ## Generate what the web page takes from the protos, too. Needs Node 20 and npm.
 	cd $(WEB) && npm run gen
 
-check-gen: console-gen ## Generate, and fail if that changes anything.
-	@git --no-pager diff --stat -- proto $(WEB)/src/gen
-	@test -z "$$(git status --porcelain -- proto $(WEB)/src/gen | tee /dev/stderr)"
+docs-gen: ## Generate the reference parts of docs/: settings, flags and presets.
+	GOWORK=off go -C tools/docs run . $(CURDIR)
+
+docs: $(SITE)/node_modules/.package-lock.json ## Build the documentation site in tools/site/dist. Needs Node 20 and npm.
+	cd $(SITE) && npm run build
+
+$(SITE)/node_modules/.package-lock.json: $(SITE)/package.json $(SITE)/package-lock.json
+	cd $(SITE) && npm ci
+	@touch $@
+
+check-gen: console-gen docs-gen ## Generate, and fail if that changes anything.
+	@git --no-pager diff --stat -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen
+	@test -z "$$(git status --porcelain -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen | tee /dev/stderr)"
 
 breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
@@ -85,7 +96,7 @@ $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
 	tools/gotest -count=1 -tags=memory -run=Memory ./services/e2e/...
 
-readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md, docs/install.md and docs/identity. Needs curl, jq, openssl, Node 20, npm.
+readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md and docs/. Needs curl, jq, openssl, Node 20, npm.
 	tools/gotest -count=1 -tags=readme -run=Readme ./services/e2e/...
 
 deploy-check: $(BIN)/helm $(BIN)/containers $(BIN)/promtool $(BIN)/grpcurl ## Check deploy/. Needs root, bash, curl, jq, openssl, strace, systemd.
@@ -98,7 +109,7 @@ bench: ## Run the benchmarks. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work
 
 clean: ## Remove what was built (not .keyward, which holds data).
-	rm -rf bin .bin release third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
+	rm -rf bin .bin release third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html $(SITE)/node_modules $(SITE)/dist
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod

@@ -13,7 +13,7 @@ import (
 
 // LogConfig configures the log.
 type LogConfig struct {
-	// Level is the minimum level to log: debug, info, warn, or error. Default: info.
+	// Level is the least severe level to log: debug, info, warn or error. Default info.
 	Level string `yaml:"level"`
 }
 

@@ -21,15 +21,16 @@ import (
 
 // TraceConfig configures the export of traces.
 type TraceConfig struct {
-	// Endpoint is the host and port of an OTLP collector with gRPC. Default: no traces.
+	// Endpoint is the host and port of an OTLP collector that accepts gRPC. Default no
+	// traces.
 	Endpoint string `yaml:"endpoint"`
 	// Insecure sends spans without TLS. Default: false.
 	Insecure bool `yaml:"insecure"`
-	// CAFile is a PEM file with the authorities for the collector's TLS certificate. Default: the
-	// authorities of the system.
+	// CAFile is a PEM file with the authorities of the collector's TLS certificate. Default
+	// the system's.
 	CAFile string `yaml:"ca_file"`
-	// Ratio is the fraction of the traces started by this program that are exported, from 0 to 1.
-	// Traces that started elsewhere follow the decision made there. Default: 1.
+	// Ratio is the share of the traces that begin here to record, from 0 to 1. Traces that
+	// began elsewhere are recorded if they are recorded there. Default all.
 	Ratio *float64 `yaml:"ratio"`
 }
 

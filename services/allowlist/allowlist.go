@@ -63,14 +63,14 @@ const MaxMessage = 17 << 20
 
 // Config is what an operator decides about an allowlist.
 type Config struct {
-	// Store is the path of the data file. It is made at the first start. Required.
+	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of the file with the key-encryption key, which must be
-	// there; see [CreateKey]. Required.
+	// KeyFile is the path of an existing file with the key-encryption key; `allowlist
+	// create-key` creates one. Required.
 	KeyFile string `yaml:"key_file"`
-	// Vault says where the vault is and how to reach it.
+	// Vault is the connection to the vault: mutual TLS. All files are PEM.
 	Vault VaultConfig `yaml:"vault"`
-	// Verification says how partners' hosts are reached and looked at.
+	// Verification is how the allowlist looks for proofs at partners' hosts.
 	Verification VerificationConfig `yaml:"verification"`
 }
 

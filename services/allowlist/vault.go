@@ -21,26 +21,24 @@ import (
 type VaultConfig struct {
 	// Address is the vault's gRPC address, such as `vault.internal:8443`. Required.
 	Address string `yaml:"address"`
-	// ServerName is the name that the vault's certificate must show. Empty: the
-	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+	// ServerName is the name that the vault's certificate must have: a host name or a
+	// SPIFFE ID, `spiffe://…`. Default the host of the address.
 	ServerName string `yaml:"server_name"`
 	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
-	// that gives the allowlist's own certificate with its key in the place of files.
+	// that provides the allowlist's certificate with its key in place of files.
 	WorkloadAPI string `yaml:"workload_api"`
 	// CA is the file with the authorities of the vault's certificate. Required without
-	// WorkloadAPI, which gives authorities, too.
+	// WorkloadAPI, which provides authorities too.
 	CA string `yaml:"ca"`
-	// Certificate is the file with the allowlist's own certificate chain, whose
-	// SPIFFE id the vault's policy makes a resolver. Required without WorkloadAPI.
+	// Certificate is the file with the allowlist's certificate chain. The vault's policy
+	// gives its SPIFFE ID the role resolver. Required without WorkloadAPI.
 	Certificate string `yaml:"certificate"`
 	// Key is the file with that certificate's private key. Required without
-	// WorkloadAPI. The three files are reread when they change, so they can be renewed
-	// in place.
+	// WorkloadAPI. The allowlist reads the three files again when they change.
 	Key string `yaml:"key"`
-	// MaxStale is how long secrets in memory are used while the vault is not heard,
-	// so also how long it may take until a version that was disabled or destroyed is
-	// no longer used then; and how long secrets stay in memory that no message needs. At
-	// most 1 h; 0 keeps nothing in memory. Default 60 s.
+	// MaxStale is how long cached secrets are used after the last heartbeat of the vault.
+	// A disabled or destroyed version can be used for that long. It is also how long
+	// unused secrets stay cached. At most 1 h; 0 caches nothing. Default 60 s.
 	MaxStale *time.Duration `yaml:"max_stale"`
 }
 

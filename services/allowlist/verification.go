@@ -16,21 +16,20 @@ import (
 // and which hosts' addresses may be talked to. The zero configuration is good: it
 // opens nothing.
 type VerificationConfig struct {
-	// Resolvers are the addresses of the DNS servers to ask, `10.0.0.2` or
-	// `10.0.0.2:53`. Empty: those of the system.
-	Resolvers []string `yaml:"resolvers"`
-	// AllowRanges are networks, such as `10.20.0.0/16`, that may be talked to though
-	// they are not of the Internet at large. All addresses in them are, metadata
-	// services and the machine itself included.
-	AllowRanges []string `yaml:"allow_ranges"`
-	// Recheck is the time between two looks for the proof of a verified endpoint, at
-	// most 30 days. Zero: 24 hours.
-	Recheck time.Duration `yaml:"recheck"`
-	// Grace is how long an endpoint stays in use after its proof was not found.
-	// Zero: 72 hours.
-	Grace time.Duration `yaml:"grace"`
-	// CAFile is a PEM file with the authorities of partners' certificates. Empty:
+	// Resolvers are the addresses of DNS servers, `10.0.0.2` or `10.0.0.2:53`. Default
 	// those of the system.
+	Resolvers []string `yaml:"resolvers"`
+	// AllowRanges are networks outside the public Internet, such as `10.20.0.0/16`, that the
+	// allowlist may call. This opens all addresses in them, including metadata services
+	// and the machine itself. Default none.
+	AllowRanges []string `yaml:"allow_ranges"`
+	// Recheck is the time between two checks of the proof of a verified endpoint. At most
+	// 30 days. Default 24 hours.
+	Recheck time.Duration `yaml:"recheck"`
+	// Grace is how long an endpoint stays in use without its proof. Default 72 hours.
+	Grace time.Duration `yaml:"grace"`
+	// CAFile is a PEM file with the authorities of partners' certificates. Default those of
+	// the system.
 	CAFile string `yaml:"ca_file"`
 }
 

@@ -20,16 +20,15 @@ const scopeOpenID = "openid"
 //   - give out access tokens that are JWTs for the audience that the services ask for,
 //     and good for an hour at most. Opaque ones cannot be verified.
 type Config struct {
-	// Issuer is the issuer's URL, as its tokens say it. Required.
+	// Issuer is the issuer's URL, exactly as in its tokens. Required.
 	Issuer string `yaml:"issuer" json:"issuer"`
-	// ClientID is how the issuer knows the page. Required.
+	// ClientID is the page's client ID at the issuer. Required.
 	ClientID string `yaml:"client_id" json:"clientId"`
-	// Scopes are what the page asks for; `openid` must be among them, and with
-	// `offline_access` most issuers give what the page renews its tokens with. Default
-	// openid.
+	// Scopes are the scopes that the page requests. `openid` is required; with
+	// `offline_access` most issuers provide a refresh token. Default openid.
 	Scopes []string `yaml:"scopes" json:"scopes"`
-	// Audience, if not empty, is sent with the request as `audience`, for issuers that
-	// want to be told so which API the access token is for.
+	// Audience is sent with the request as `audience`, for issuers that need it to
+	// issue an access token for an API. Default none.
 	Audience string `yaml:"audience" json:"audience"`
 	// Standalone says that the issuer is the program itself, where links sign in.
 	Standalone bool `yaml:"-" json:"standalone"`

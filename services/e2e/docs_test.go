@@ -74,42 +74,6 @@ func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
 	}
 }
 
-// TestLinksBetweenPagesLeadSomewhere looks for the files, and for the headings, that pages link to.
-func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
-	t.Parallel()
-	root := filepath.Join("..", "..")
-	pages := []string{filepath.Join(root, "README.md"), filepath.Join(root, "deploy", "README.md")}
-	for _, pattern := range []string{"*.md", filepath.Join("*", "*.md")} {
-		found, err := filepath.Glob(filepath.Join(root, "docs", pattern))
-		check(t, err)
-		pages = append(pages, found...)
-	}
-	link := regexp.MustCompile(`\]\(([^)#: ]*)(#[^) ]*)?\)`)
-	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
-	notInAnchors := regexp.MustCompile(`[^a-z0-9 -]`)
-	for _, page := range pages {
-		for _, to := range link.FindAllStringSubmatch(readFile(t, page), -1) {
-			target := page
-			if to[1] != "" {
-				target = filepath.Join(filepath.Dir(page), to[1])
-			}
-			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s links to %s, which is not there", page, to[1])
-				continue
-			}
-			found := to[2] == ""
-			if !found {
-				for _, h := range heading.FindAllStringSubmatch(readFile(t, target), -1) {
-					anchor := strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")
-					found = found || "#"+anchor == to[2]
-				}
-			}
-			if !found {
-				t.Errorf("%s links to %s, which has no heading %s", page, target, to[2])
-			}
-		}
-	}
-}
 
 // testNames returns the names of all tests and fuzz targets of the services and of the kit.
 func testNames(t *testing.T) map[string]bool {

@@ -16,41 +16,42 @@ import (
 type Config struct {
 	// Listen is the address of the HTTPS port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// TLS is the certificate shown to people. Required.
+	// TLS is the certificate that the gateway presents to its callers. Required.
 	TLS Files `yaml:"tls"`
-	// AllowedHosts are the host names that requests may be addressed to. Empty: any.
+	// AllowedHosts are the host names that requests may be addressed to. Default any.
 	AllowedHosts []string `yaml:"allowed_hosts"`
 	// Vault is the vault's gRPC address, such as `vault.internal:9443`. Required.
 	Vault string `yaml:"vault"`
 	// Allowlist is the allowlist's gRPC address. Required.
 	Allowlist string `yaml:"allowlist"`
-	// VaultServerName is the name that the vault's certificate must show. Empty: the
-	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+	// VaultServerName is the name that the vault's certificate must have: a host name or a
+	// SPIFFE ID, `spiffe://…`. Default the host of the address.
 	VaultServerName string `yaml:"vault_server_name"`
-	// AllowlistServerName is the same for the allowlist.
+	// AllowlistServerName is the same for the allowlist. Default the host of the address.
 	AllowlistServerName string `yaml:"allowlist_server_name"`
-	// Client is the certificate shown to the services. Their policy gives its
-	// SPIFFE id the role `proxy`. Required.
+	// Client is the certificate that the gateway presents to the services. Their policy
+	// gives its SPIFFE ID the role `proxy`. Required.
 	Client ClientConfig `yaml:"client"`
-	// CA is the file with the authorities of the services' certificates. Required,
-	// unless client.workload_api gives authorities, too.
+	// CA is the file with the authorities of the services' certificates. Required
+	// unless `client.workload_api` is set, which provides authorities too.
 	CA string `yaml:"ca"`
-	// Console is the web page and where people sign in to it. Nil: there is no page.
+	// Console is the web page and its sign-in. Without this section the gateway serves no
+	// page.
 	Console *console.Config `yaml:"console"`
-	// ReloadInterval is the time between two looks at all these files. A change is
-	// in force after two, for new connections. Default 1 s.
+	// ReloadInterval is the time between two polls of all these files. A change takes effect
+	// after two polls, for new connections. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits bounds what clients can take of the door.
+	// Limits are the bounds on the resources that clients can use.
 	Limits Limits `yaml:"limits"`
-	// Metrics is where metrics are served, and to whom.
+	// Metrics is the address of the metrics and who may read them.
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
 }
 
 // Limits bounds what clients can take of the door.
 type Limits struct {
-	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
-	// address has at most as much as is left for the others. What is done to a body takes
-	// about five times its bytes of memory. At least 2 MiB; default 128 MiB; 0 means no bound.
+	// BodyBytes is the total size of the bodies of requests under way. One address gets at
+	// most as much as it leaves free for the others. Processing a body takes about five times
+	// its size in memory. At least 2 MiB; 0 means no bound. Default 128 MiB.
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
@@ -77,9 +78,11 @@ func (l Limits) bodyBytes() int64 {
 
 // Files names a certificate and its key.
 type Files struct {
-	// Certificate is the file with the certificate chain.
+	// Certificate is the file with the certificate chain. Required unless a Workload API
+	// provides the certificate.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with the certificate's private key.
+	// Key is the file with the certificate's private key. Required unless a Workload API
+	// provides the certificate.
 	Key string `yaml:"key"`
 }
 
@@ -87,7 +90,7 @@ type Files struct {
 type ClientConfig struct {
 	Files `yaml:",inline"`
 	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
-	// that gives the certificate with its key in the place of files.
+	// that provides the certificate with its key in place of files.
 	WorkloadAPI string `yaml:"workload_api"`
 }
 

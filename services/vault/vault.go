@@ -33,11 +33,11 @@ const purpose = "vault"
 
 // Config is what an operator decides about a vault.
 type Config struct {
-	// Store is the path of the data file. It is made at the first start. Required.
+	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of the file with the key-encryption key, which must be
-	// there; see [CreateKey]. Keep it apart from backups of the data file: with
-	// both, everything opens. Required.
+	// KeyFile is the path of an existing file with the key-encryption key; `vault
+	// create-key` creates one. Keep it apart from backups of the data file: with both,
+	// everything opens. Required.
 	KeyFile string `yaml:"key_file"`
 }
 
