@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
+.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,8 +79,14 @@ check-gen: console-gen docs-gen ## Generate, and fail if that changes anything.
 breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
 
-lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
+lint: words $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && golangci-lint run ./...) || exit 1; done
+
+# The words of docs/glossary.md. Each kind of file has its prose; see tools/lint/words.
+words: $(BIN)/words ## Check the words of comments, texts and pages.
+	GOWORK=off go -C tools/lint test ./words
+	@git ls-files '*.go' '*.proto' '*.md' '*.ts' '*.tsx' '*.mjs' 'services/allowlist/internal/preset/presets/*.json' deploy/prometheus \
+		':!proto/gen' ':!$(WEB)/src/gen' ':!tools/lint/words' ':!docs/glossary.md' | xargs words tools/lint/words/words.txt
 
 fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
@@ -119,6 +125,9 @@ $(BIN)/buf: tools/gen/go.mod
 $(BIN)/golangci-lint: tools/lint/go.mod
 	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/lint install tool
 	@touch $@
+
+$(BIN)/words: $(wildcard tools/lint/words/*.go)
+	GOWORK=off go -C tools/lint build -o $(CURDIR)/$@ ./words
 
 $(BIN)/grpcurl: tools/client/go.mod
 	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/client install tool

@@ -76,7 +76,7 @@ export default defineConfig({
         Operations: "/operations", Performance: "/performance",
       }),
       section("Judge and change", {
-        "Security model": "/security", "Threat model": "/threat-model", Architecture: "/architecture", Decisions: "/adr/",
+        "Security model": "/security", "Threat model": "/threat-model", Architecture: "/architecture", Testing: "/testing", Decisions: "/adr/", Releasing: "/releasing",
       }),
     ],
   },
